@@ -1,0 +1,31 @@
+#!/bin/sh
+# Puts the AWS emulators that the tests use into <repo>/.emulators. Does nothing, quietly, when they are there.
+#   .emulators/venv       moto, and boto3 for probes
+#   .emulators/ministack  ministack, apart because it pins an older botocore
+set -eu
+
+repo=$(cd "$(dirname "$0")/../.." && pwd)
+mkdir -p "$repo/.emulators"
+
+# install FOLDER PACKAGE...
+install() {
+    venv="$repo/.emulators/$1"
+    shift
+    stamp="$venv/installed"
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$*" ]; then
+        return
+    fi
+    if ! python3 -m venv "$venv" >/dev/null 2>&1; then
+        # Debian ships Python without ensurepip.
+        rm -rf "$venv"
+        apt-get update -qq
+        apt-get install -y -qq python3-venv >/dev/null
+        python3 -m venv "$venv"
+    fi
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    printf '%s' "$*" >"$stamp"
+}
+
+install venv 'moto[server]==5.2.5' boto3==1.44.5 botocore==1.44.5
+# cbor2 is not among ministack's dependencies, and the Rust SDK speaks nothing but CBOR to CloudWatch.
+install ministack ministack==1.5.33 cbor2

@@ -1,0 +1,342 @@
+//! What exists and who uses what, learned from the calls that passed: the gateway's own small picture of the account.
+
+mod tables;
+
+use crate::answer::Answer;
+use crate::request::Request;
+use crate::xml::Element;
+use regex::Regex;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+pub(crate) use tables::{Id, Known, known, last_part, service_id, service_key};
+
+/// Where a thing is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Creating,
+    Modifying,
+    Deleting,
+    Ready,
+    /// It ended in the failed state, as `Gateway::fail` asked.
+    Failed,
+    Gone,
+}
+
+/// The last answer's words for a thing, to show while the emulator has already dropped it.
+#[derive(Clone, Debug)]
+pub(crate) enum Picture {
+    Xml(Element),
+    Json(Value),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Thing {
+    /// `rds.instance`, `ec2.subnet`, ...
+    pub(crate) kind: &'static str,
+    /// What others call it by: an id, an ARN, or a lower-cased name.
+    pub(crate) id: String,
+    pub(crate) home: String,
+    /// The parameters of its create, with those of later modifies on top.
+    pub(crate) params: Map<String, Value>,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// What each parameter refers to: ids, ARNs, and `kind:name` for what is referred to by name.
+    pub(crate) uses: BTreeMap<String, BTreeSet<String>>,
+    pub(crate) picture: Option<Picture>,
+    /// Reads that will not see it yet.
+    pub(crate) hidden: u64,
+    pub(crate) fails: bool,
+    /// Gone for Describe, but its network interfaces still hold what it uses.
+    pub(crate) lingers: bool,
+    phase: Phase,
+    pub(crate) since: Instant,
+    pub(crate) until: Instant,
+}
+
+impl Thing {
+    pub(crate) fn phase(&self) -> Phase {
+        if Instant::now() < self.until {
+            return self.phase;
+        }
+        match self.phase {
+            Phase::Creating | Phase::Modifying if self.fails => Phase::Failed,
+            Phase::Creating | Phase::Modifying => Phase::Ready,
+            Phase::Deleting => Phase::Gone,
+            settled => settled,
+        }
+    }
+
+    pub(crate) fn enter(&mut self, phase: Phase, lasts: Duration) {
+        self.phase = phase;
+        self.since = Instant::now();
+        self.until = self.since + lasts;
+    }
+
+    /// Nothing can be done with it any more, though some of it may still be there.
+    pub(crate) fn going(&self) -> bool {
+        matches!(self.phase(), Phase::Deleting | Phase::Gone)
+    }
+
+    pub(crate) fn text(&self, param: &str) -> Option<&str> {
+        self.params.get(param)?.as_str()
+    }
+
+    pub(crate) fn flag(&self, param: &str) -> bool {
+        match self.params.get(param) {
+            Some(Value::Bool(b)) => *b,
+            Some(Value::String(s)) => s.eq_ignore_ascii_case("true"),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn refers_to(&self, what: &str) -> bool {
+        self.uses.values().any(|set| set.contains(what))
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    things: BTreeMap<(String, &'static str, String), Thing>,
+    /// When names were last deleted, by (home, `kind:name`).
+    pub(crate) deleted: BTreeMap<(String, String), Instant>,
+}
+
+impl Account {
+    pub(crate) fn get(&self, home: &str, kind: &'static str, id: &str) -> Option<&Thing> {
+        self.things.get(&(home.to_owned(), kind, id.to_owned())).filter(|thing| thing.phase() != Phase::Gone)
+    }
+
+    pub(crate) fn get_mut(&mut self, home: &str, kind: &'static str, id: &str) -> Option<&mut Thing> {
+        self.things.get_mut(&(home.to_owned(), kind, id.to_owned())).filter(|thing| thing.phase() != Phase::Gone)
+    }
+
+    /// All that exists in a region, whatever its phase.
+    pub(crate) fn all<'a>(&'a self, home: &'a str) -> impl Iterator<Item = &'a Thing> {
+        self.things.values().filter(move |thing| thing.home == home && thing.phase() != Phase::Gone)
+    }
+
+    pub(crate) fn of_kind<'a>(&'a self, home: &'a str, kind: &'static str) -> impl Iterator<Item = &'a Thing> {
+        self.all(home).filter(move |thing| thing.kind == kind)
+    }
+
+    pub(crate) fn of_kind_mut<'a>(&'a mut self, home: &'a str, kind: &'static str) -> impl Iterator<Item = &'a mut Thing> {
+        self.things.values_mut().filter(move |thing| thing.home == home && thing.kind == kind && thing.phase() != Phase::Gone)
+    }
+
+    /// IAM is one for all regions; look it up wherever its calls were signed for.
+    pub(crate) fn anywhere(&self, kind: &'static str, id: &str) -> Option<&Thing> {
+        self.things.values().find(|thing| thing.kind == kind && thing.id == id && thing.phase() != Phase::Gone)
+    }
+
+    /// Who uses it, for people to read: `rds.instance main`.
+    pub(crate) fn users<'a>(&'a self, home: &'a str, what: &str) -> Vec<&'a Thing> {
+        self.all(home).filter(|thing| thing.id != what && thing.refers_to(what)).collect()
+    }
+
+    pub(crate) fn add(&mut self, request: &Request, kind: &'static str, id: String) -> &mut Thing {
+        let now = Instant::now();
+        let thing = Thing {
+            kind,
+            id: id.clone(),
+            home: request.home.clone(),
+            params: request.params.as_object().cloned().unwrap_or_default(),
+            tags: request.tags().into_iter().collect(),
+            uses: references(request),
+            picture: None,
+            hidden: 0,
+            fails: false,
+            lingers: false,
+            phase: Phase::Ready,
+            since: now,
+            until: now,
+        };
+        let key = (request.home.clone(), kind, id);
+        self.things.insert(key.clone(), thing);
+        self.things.entry(key).or_insert_with(|| unreachable!("inserted above"))
+    }
+
+    /// Lets a modify's parameters and references replace those of the same name.
+    pub(crate) fn update(&mut self, request: &Request, kind: &'static str, id: &str) -> Option<&mut Thing> {
+        let thing = self.get_mut(&request.home, kind, id)?;
+        // What this modify asks for, apart from what earlier calls did.
+        thing.params.retain(|name, _| !name.starts_with("pending."));
+        for (name, value) in request.params.as_object().into_iter().flatten() {
+            thing.params.insert(name.clone(), value.clone());
+            thing.params.insert(format!("pending.{name}"), value.clone());
+        }
+        for name in request.params.as_object().into_iter().flatten().map(|(name, _)| base(name)) {
+            thing.uses.remove(name);
+        }
+        thing.uses.extend(references(request));
+        Some(thing)
+    }
+
+    pub(crate) fn remove(&mut self, home: &str, kind: &'static str, id: &str) {
+        self.things.remove(&(home.to_owned(), kind, id.to_owned()));
+        self.deleted.insert((home.to_owned(), format!("{kind}:{id}")), Instant::now());
+    }
+
+    /// Removes what belongs to a thing and goes with it.
+    pub(crate) fn remove_users(&mut self, home: &str, kind: &'static str, of: &str) {
+        self.things.retain(|_, thing| !(thing.home == home && thing.kind == kind && thing.refers_to(of)));
+    }
+
+    /// Forgets what is gone.
+    pub(crate) fn sweep(&mut self) {
+        let Account { things, deleted } = self;
+        things.retain(|(home, kind, id), thing| {
+            let gone = thing.phase() == Phase::Gone;
+            if gone {
+                deleted.entry((home.clone(), format!("{kind}:{id}"))).or_insert(thing.until);
+            }
+            !gone
+        });
+    }
+
+    /// Learns from a call that succeeded. Creates add, modifies update, deletes remove; life cycles prolong.
+    pub(crate) fn observe(&mut self, request: &Request, answer: &Answer) {
+        match known(request) {
+            Some(Known::Create(kind, id)) => {
+                for id in id.of(request, answer) {
+                    self.deleted.remove(&(request.home.clone(), format!("{kind}:{id}")));
+                    self.add(request, kind, id);
+                }
+            }
+            Some(Known::Modify(kind, id)) => {
+                for id in id.of(request, answer) {
+                    self.update(request, kind, &id);
+                }
+            }
+            Some(Known::Delete(kind, id)) => {
+                for id in id.of(request, answer) {
+                    self.remove(&request.home, kind, &id);
+                }
+            }
+            None => {}
+        }
+        self.observe_details(request, answer);
+    }
+
+    /// What the tables cannot say.
+    fn observe_details(&mut self, request: &Request, answer: &Answer) {
+        let home = request.home.as_str();
+        match (request.service.as_str(), request.action.as_str()) {
+            ("ec2", "AuthorizeSecurityGroupIngress" | "AuthorizeSecurityGroupEgress") => {
+                for rule in answer.xml_body().map(|root| root.all("item")).unwrap_or_default() {
+                    let (Some(owner), Some(other)) = (rule.at("groupId"), rule.at("referencedGroupInfo/groupId")) else {
+                        continue;
+                    };
+                    let id = rule_key(owner, rule.at("isEgress") == Some("true"), |name| rule.at(name), other);
+                    let thing = self.add(request, "ec2.security_group_rule", id);
+                    thing.params.insert("rule".to_owned(), rule.at("securityGroupRuleId").into());
+                    thing.uses = BTreeMap::from([
+                        ("owner".to_owned(), BTreeSet::from([owner.to_owned()])),
+                        ("other".to_owned(), BTreeSet::from([other.to_owned()])),
+                    ]);
+                }
+            }
+            ("ec2", "RevokeSecurityGroupIngress" | "RevokeSecurityGroupEgress") => {
+                let ids = request.list("SecurityGroupRuleId");
+                self.things.retain(|_, thing| thing.text("rule").is_none_or(|rule| !ids.iter().any(|id| id == rule)));
+                for key in revoked(request) {
+                    self.remove(home, "ec2.security_group_rule", &key);
+                }
+            }
+            ("ec2", "DeleteSecurityGroup") => {
+                if let Some(group) = request.text("GroupId") {
+                    self.things.retain(|_, thing| {
+                        thing.kind != "ec2.security_group_rule"
+                            || thing.uses.get("owner").is_none_or(|owner| !owner.contains(group))
+                    });
+                }
+            }
+            ("ec2", "DetachInternetGateway") => {
+                if let Some(gateway) =
+                    request.text("InternetGatewayId").and_then(|id| self.get_mut(home, "ec2.internet_gateway", id))
+                {
+                    gateway.uses.clear();
+                }
+            }
+            ("ec2", "AssociateRouteTable") => {
+                if let Some(table) = request.text("RouteTableId").and_then(|id| self.get_mut(home, "ec2.route_table", id)) {
+                    let association = answer.xml_text("associationId").unwrap_or_default().to_owned();
+                    table.uses.insert(association, request.text("SubnetId").map(str::to_owned).into_iter().collect());
+                }
+            }
+            ("ec2", "DisassociateRouteTable") => {
+                let association = request.text("AssociationId").unwrap_or_default();
+                for table in self.of_kind_mut(home, "ec2.route_table") {
+                    table.uses.remove(association);
+                }
+            }
+            ("elbv2", "DeleteListener") => {
+                if let Some(listener) = request.text("ListenerArn") {
+                    self.remove_users(home, "elbv2.rule", listener);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// One reference of a security group to another, the same for the grant and for its revocation.
+fn rule_key<'a>(owner: &str, egress: bool, part: impl Fn(&'static str) -> Option<&'a str>, other: &str) -> String {
+    let port = |name| part(name).unwrap_or("-1");
+    format!("{owner}/{egress}/{}/{}/{}/{other}", part("ipProtocol").unwrap_or("-1"), port("fromPort"), port("toPort"))
+}
+
+fn revoked(request: &Request) -> Vec<String> {
+    let mut keys = Vec::new();
+    let owner = request.text("GroupId").unwrap_or_default();
+    let egress = request.action.ends_with("Egress");
+    for n in 1.. {
+        let prefix = format!("IpPermissions.{n}");
+        if request.text(&format!("{prefix}.IpProtocol")).is_none() {
+            break;
+        }
+        for m in 1.. {
+            let Some(other) = request.text(&format!("{prefix}.Groups.{m}.GroupId")) else { break };
+            let part = |name: &'static str| {
+                let name = match name {
+                    "ipProtocol" => "IpProtocol",
+                    "fromPort" => "FromPort",
+                    _ => "ToPort",
+                };
+                request.text(&format!("{prefix}.{name}"))
+            };
+            keys.push(rule_key(owner, egress, part, other));
+        }
+    }
+    keys
+}
+
+/// The part of a form's parameter name that says what it is: `Subnets` of `Subnets.member.1`.
+fn base(name: &str) -> &str {
+    name.split('.').next().unwrap_or(name)
+}
+
+/// What a request refers to, by parameter.
+fn references(request: &Request) -> BTreeMap<String, BTreeSet<String>> {
+    static IDS: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r#"\b(?:vpc|subnet|sg|eipalloc|igw|nat|eni)-[0-9a-f]{8,}\b|arn:aws:elasticloadbalancing:[^\s"\\]+"#)
+            .unwrap_or_else(|why| unreachable!("a constant pattern: {why}"))
+    });
+    let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (name, value) in request.params.as_object().into_iter().flatten() {
+        let text = match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let set = uses.entry(base(name).to_owned()).or_default();
+        set.extend(IDS.find_iter(&text).map(|found| found.as_str().to_owned()));
+        for (param, kind) in tables::NAMED {
+            if base(name) == *param {
+                let name = text.rsplit([':', '/']).next().unwrap_or(&text).to_lowercase();
+                set.insert(format!("{kind}:{name}"));
+            }
+        }
+    }
+    uses.retain(|_, set| !set.is_empty());
+    uses
+}

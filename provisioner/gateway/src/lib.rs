@@ -1,0 +1,152 @@
+//! The tests' stand-in for AWS: an HTTP server on loopback between the AWS SDK and emulators of AWS.
+//!
+//! Emulators answer at once, accept nearly everything and give answers back as they were given. AWS does none of that.
+//! The gateway makes up the difference, so that product code meets AWS as it is and never bends to an emulator:
+//!
+//! | file          | does                                                                               |
+//! |---------------|------------------------------------------------------------------------------------|
+//! | `request`     | names a request: service, action, parameters                                       |
+//! | `route`       | says which emulator serves it                                                      |
+//! | `upstream`    | runs the emulators                                                                 |
+//! | `rules`       | breaks calls on order: throttles, delays, resets, kills                            |
+//! | `account`     | remembers what exists and who uses what, from the calls that passed                |
+//! | `refusals/`   | refuses what AWS refuses and emulators accept                                      |
+//! | `lifecycle/`  | plays creating, modifying, deleting on a scaled clock                              |
+//! | `mutate/`     | words answers as AWS does: order, case, JSON layout, defaults; hides new objects   |
+//! | `gaps`        | names what an emulator lacks, and repairs it                                       |
+//! | `server`      | puts these in order for each call                                                  |
+//! | `control`     | the same interface over HTTP, under `/_gateway/`                                   |
+
+mod account;
+pub mod answer;
+mod chance;
+mod control;
+mod lifecycle;
+mod request;
+mod rest;
+mod route;
+mod rules;
+mod server;
+mod state;
+mod upstream;
+pub mod xml;
+
+pub use lifecycle::LIVES;
+pub use request::{LEASE_TABLE, Protocol, Request};
+pub use route::{Base, ROUTES, route};
+pub use rules::{Effect, Nth, Rule, glob};
+pub use state::{Call, Refusal};
+pub use upstream::{ACCOUNT, Emulator, Upstreams, home};
+
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::task::JoinHandle;
+
+/// How a gateway behaves. The default is AWS as strict as we can make it.
+#[derive(Clone, Debug)]
+pub struct Options {
+    pub base: Base,
+    /// Simulated seconds per real second: at 2000 a database that takes 7 minutes is there after 0.2 s.
+    pub scale: f64,
+    /// Word answers as AWS does, and hide new objects for a few reads.
+    pub mutate: bool,
+    /// Play creating, modifying and deleting.
+    pub lifecycles: bool,
+    /// Refuse what AWS refuses.
+    pub refuse: bool,
+    /// Of everything drawn: order of lists, reads for which an object is hidden, probabilities of rules.
+    pub seed: u64,
+    /// Emulators to share; without, this gateway has its own.
+    pub upstreams: Option<Upstreams>,
+    /// A file that gets every request as one JSON line.
+    pub record: Option<PathBuf>,
+    /// 0 for any free port.
+    pub port: u16,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            base: Base::Moto,
+            scale: 2000.0,
+            mutate: true,
+            lifecycles: true,
+            refuse: true,
+            seed: 1,
+            upstreams: None,
+            record: None,
+            port: 0,
+        }
+    }
+}
+
+/// A running gateway. It and the emulators that it started end when it is dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    shared: Arc<server::Shared>,
+    serving: JoinHandle<()>,
+}
+
+impl Gateway {
+    pub async fn start(options: Options) -> Result<Self> {
+        let (listener, shared) = server::bind(options).await.context("start the gateway")?;
+        let serving = tokio::spawn(server::accept(listener, shared.clone()));
+        Ok(Gateway { shared, serving })
+    }
+
+    /// What to set `AWS_ENDPOINT_URL` to.
+    pub fn url(&self) -> &str {
+        &self.shared.url
+    }
+
+    /// The calls so far, in order of arrival.
+    pub fn calls(&self) -> Vec<Call> {
+        self.shared.state().calls.clone()
+    }
+
+    pub fn clear_calls(&self) {
+        self.shared.state().calls.clear();
+    }
+
+    /// Replaces the rules. Their counts start at zero.
+    pub fn rules(&self, rules: Vec<Rule>) -> Result<()> {
+        self.shared.state().set_rules(rules)
+    }
+
+    /// The process that kill rules kill.
+    pub fn victim(&self, pid: u32) {
+        self.shared.state().victim = Some(pid);
+    }
+
+    /// Lets things of a kind (`rds.instance`, `ecs.service`, ...) whose id matches end in their failed state.
+    pub fn fail(&self, kind: &str, id: &str) {
+        self.shared.state().pace.fails.push((kind.to_owned(), id.to_owned()));
+    }
+
+    /// Undoes all `fail`.
+    pub fn heal(&self) {
+        self.shared.state().pace.fails.clear();
+    }
+
+    /// What was refused (or, for `duplicate`, noticed) because AWS would.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.shared.state().refusals.clone()
+    }
+
+    /// Empties the emulators, and forgets calls, rules, refusals and all that was observed.
+    pub async fn reset(&self) -> Result<()> {
+        self.shared.reset().await
+    }
+
+    /// Stops listening, and ends the emulators unless someone shares them.
+    pub async fn stop(self) {
+        self.serving.abort();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.serving.abort();
+    }
+}

@@ -1,0 +1,238 @@
+//! One call from end to end: count, break, refuse, forward, repair, observe, play, reword, answer.
+
+use crate::answer::{Answer, common, fault};
+use crate::request::Request;
+use crate::route::route;
+use crate::rules::Effect;
+use crate::state::State;
+use crate::upstream::{Upstreams, client};
+use crate::{Options, control};
+use anyhow::{Context, Result};
+use base64::Engine;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) url: String,
+    upstreams: Upstreams,
+    client: Client<HttpConnector, Full<Bytes>>,
+    record: Option<Mutex<File>>,
+    state: Mutex<State>,
+}
+
+/// The connection is to be closed without an answer.
+#[derive(Debug)]
+struct Cut;
+
+impl std::fmt::Display for Cut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("connection cut on order")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+pub(crate) async fn bind(options: Options) -> Result<(TcpListener, Arc<Shared>)> {
+    let listener = TcpListener::bind(("127.0.0.1", options.port)).await.context("listen on loopback")?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let record = match &options.record {
+        Some(path) => {
+            let file = OpenOptions::new().create(true).append(true).open(path);
+            Some(Mutex::new(file.with_context(|| format!("record to {}", path.display()))?))
+        }
+        None => None,
+    };
+    let upstreams = options.upstreams.clone().unwrap_or_default();
+    let shared = Shared { url, upstreams, client: client(), record, state: Mutex::new(State::new(options)) };
+    Ok((listener, Arc::new(shared)))
+}
+
+pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    // Connections live and die with the gateway.
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                connections.spawn(serve(stream, shared.clone()));
+            }
+            // Out of file descriptors, for example: others may close some.
+            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
+        }
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn serve(stream: TcpStream, shared: Arc<Shared>) {
+    // Best effort: only speed is lost without.
+    let _ = stream.set_nodelay(true);
+    let service = service_fn(|request| answer(shared.clone(), request));
+    // An error here is a connection that someone closed; often we did.
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Result<http::Response<Full<Bytes>>, Cut> {
+    let (head, body) = incoming.into_parts();
+    let body = body.collect().await.map_err(|_| Cut)?.to_bytes();
+    let target = head.uri.path_and_query().map_or("/", |target| target.as_str()).to_owned();
+    if let Some(path) = target.strip_prefix("/_gateway/") {
+        return Ok(control::answer(&shared, path, &body).await);
+    }
+    let headers = head.headers.iter().map(|(k, v)| (k.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
+    let request = Request::read(head.method.as_str(), &target, headers, body);
+    let answer = shared.call(&request).await?;
+    let mut response = http::Response::builder().status(answer.status);
+    for (name, value) in &answer.headers {
+        response = response.header(name, value);
+    }
+    response.body(Full::new(answer.bytes())).map_err(|_| Cut)
+}
+
+impl Shared {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere has already failed the test.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) async fn reset(&self) -> Result<()> {
+        self.upstreams.reset().await?;
+        let mut state = self.state();
+        let options = state.options.clone();
+        *state = State::new(options);
+        Ok(())
+    }
+
+    async fn call(&self, request: &Request) -> Result<Answer, Cut> {
+        let (n, effects) = self.state().arrive(request);
+        self.write_down(n, request);
+        let mut early = None;
+        let mut late = None;
+        for effect in effects {
+            match effect {
+                Effect::Nothing => {}
+                Effect::Latency { ms } => tokio::time::sleep(Duration::from_millis(ms)).await,
+                Effect::Hang { ms } => {
+                    tokio::time::sleep(Duration::from_millis(ms)).await;
+                    return self.cut(n, "hang");
+                }
+                Effect::ResetBefore => return self.cut(n, "reset before"),
+                Effect::KillBefore => {
+                    self.kill();
+                    return self.cut(n, "kill before");
+                }
+                Effect::ResetAfter => late = Some("reset after"),
+                Effect::KillAfter => late = Some("kill after"),
+                Effect::Error { status, code, message } => early = early.or(Some(fault(status, &code, message))),
+                Effect::Throttle
+                | Effect::Internal
+                | Effect::Unavailable
+                | Effect::Denied
+                | Effect::Expired
+                | Effect::Bucket { .. } => {
+                    early = early.or(effect.common().map(|which| common(request, which)));
+                }
+            }
+        }
+        let (answer, outcome) = match early {
+            Some(fault) => (Answer::error(request, &fault), format!("fault {}", fault.code)),
+            None => self.perform(n, request).await,
+        };
+        if let Some(how) = late {
+            if how == "kill after" {
+                self.kill();
+            }
+            return self.cut(n, how);
+        }
+        self.state().depart(n, Some(answer.status), outcome);
+        Ok(answer)
+    }
+
+    async fn perform(&self, n: u64, request: &Request) -> (Answer, String) {
+        if let Some((rule, fault)) = self.state().refuse(n, request) {
+            return (Answer::error(request, &fault), format!("refused {rule}"));
+        }
+        let mut answer = match self.forward(request).await {
+            Ok(answer) => answer,
+            Err(why) => Answer::error(request, &fault(502, "GatewayUpstream", format!("{why:#}"))),
+        };
+        self.state().learn(request, &mut answer);
+        let outcome = match answer.code() {
+            Some(code) => format!("error {code}"),
+            None if answer.ok() => "ok".to_owned(),
+            None => format!("error {}", answer.status),
+        };
+        (answer, outcome)
+    }
+
+    /// The emulator's own answer.
+    pub(crate) async fn forward(&self, request: &Request) -> Result<Answer> {
+        let base = self.state().options.base;
+        let port = self.upstreams.port(route(base, &request.service)).await?;
+        let mut upstream =
+            http::Request::builder().method(request.method.as_str()).uri(format!("http://127.0.0.1:{port}{}", request.target));
+        for (name, value) in &request.headers {
+            // The Host stays the gateway's: emulators make the URLs of queues and registries from it.
+            if !["accept-encoding", "connection", "content-length", "transfer-encoding", "expect"].contains(&name.as_str()) {
+                upstream = upstream.header(name, value);
+            }
+        }
+        let answer =
+            self.client.request(upstream.body(Full::new(request.body.clone()))?).await.context("emulator does not answer")?;
+        let (head, body) = answer.into_parts();
+        let mut bytes = body.collect().await.context("emulator's answer breaks off")?.to_bytes();
+        if let Ok(text) = std::str::from_utf8(&bytes) {
+            let own = [format!("http://127.0.0.1:{port}"), format!("http://localhost:{port}")];
+            if own.iter().any(|url| text.contains(url)) {
+                bytes = Bytes::from(text.replace(&own[0], &self.url).replace(&own[1], &self.url));
+            }
+        }
+        let mut headers = Vec::new();
+        for (name, value) in &head.headers {
+            if !["connection", "content-length", "transfer-encoding", "keep-alive", "date"].contains(&name.as_str()) {
+                headers.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+            }
+        }
+        Ok(Answer::parse(request, head.status.as_u16(), headers, bytes))
+    }
+
+    fn cut(&self, n: u64, how: &str) -> Result<Answer, Cut> {
+        self.state().depart(n, None, how.to_owned());
+        Err(Cut)
+    }
+
+    fn kill(&self) {
+        if let Some(pid) = self.state().victim {
+            // The victim may have ended already.
+            let _ = kill(Pid::from_raw(pid.cast_signed()), Signal::SIGKILL);
+        }
+    }
+
+    /// One line for validators outside of this process.
+    fn write_down(&self, n: u64, request: &Request) {
+        let Some(file) = &self.record else { return };
+        let line = serde_json::json!({
+            "id": n,
+            "service": request.service,
+            "action": request.action,
+            "method": request.method,
+            "target": request.target,
+            "headers": request.headers,
+            "body_b64": base64::engine::general_purpose::STANDARD.encode(&request.body),
+        });
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        // A full disk shows in the validator, which misses the line.
+        let _ = writeln!(file, "{line}");
+    }
+}

@@ -1,0 +1,143 @@
+//! What one gateway remembers between calls.
+
+use crate::Options;
+use crate::account::Account;
+use crate::answer::{Answer, Fault};
+use crate::chance::Chance;
+use crate::lifecycle::{self, Pace, Services};
+use crate::request::Request;
+use crate::rules::{Armed, Effect, Rule};
+use anyhow::Result;
+use serde::{Deserialize, Serialize, Serializer};
+use std::time::{Duration, Instant};
+
+/// One call as it passed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Call {
+    /// Counted from 1, and never again from 1 except by a reset.
+    pub n: u64,
+    /// Since the gateway's start.
+    #[serde(serialize_with = "seconds")]
+    pub at: Duration,
+    pub service: String,
+    pub action: String,
+    pub region: String,
+    pub write: bool,
+    /// None while it is under way, and when no answer was given.
+    pub status: Option<u16>,
+    /// `ok`, `under way`, `error CODE`, `refused NAME`, or the effect of a rule.
+    pub outcome: String,
+    /// A parameter that says what the call is about, where one is recognised.
+    pub target: Option<String>,
+    pub lease: bool,
+}
+
+/// A call that AWS would have refused.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Refusal {
+    /// The name of the rule that AWS would have applied.
+    pub rule: String,
+    /// The number of the call.
+    pub call: u64,
+    pub action: String,
+    pub code: String,
+    pub message: String,
+}
+
+fn seconds<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(duration.as_secs_f64())
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) options: Options,
+    pub(crate) began: Instant,
+    pub(crate) count: u64,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) victim: Option<u32>,
+    pub(crate) account: Account,
+    pub(crate) services: Services,
+    pub(crate) pace: Pace,
+    rules: Vec<Armed>,
+    chance: Chance,
+}
+
+impl State {
+    pub(crate) fn new(options: Options) -> Self {
+        State {
+            began: Instant::now(),
+            count: 0,
+            calls: Vec::new(),
+            refusals: Vec::new(),
+            victim: None,
+            account: Account::default(),
+            services: Services::default(),
+            pace: Pace { on: options.lifecycles, scale: options.scale, fails: Vec::new() },
+            rules: Vec::new(),
+            chance: Chance::new(options.seed),
+            options,
+        }
+    }
+
+    pub(crate) fn set_rules(&mut self, rules: Vec<Rule>) -> Result<()> {
+        self.rules = rules.into_iter().map(Armed::new).collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// Counts a call in, and says what the rules do to it.
+    pub(crate) fn arrive(&mut self, request: &Request) -> (u64, Vec<Effect>) {
+        self.count += 1;
+        self.calls.push(Call {
+            n: self.count,
+            at: self.began.elapsed(),
+            service: request.service.clone(),
+            action: request.action.clone(),
+            region: request.region.clone(),
+            write: request.write(),
+            status: None,
+            outcome: "under way".to_owned(),
+            target: request.about(),
+            lease: request.lease(),
+        });
+        let chance = &mut self.chance;
+        let effects = self.rules.iter_mut().filter_map(|rule| rule.apply(request, chance)).collect();
+        (self.count, effects)
+    }
+
+    pub(crate) fn depart(&mut self, n: u64, status: Option<u16>, outcome: String) {
+        // Not found after clear_calls.
+        if let Some(call) = self.calls.iter_mut().rev().find(|call| call.n == n) {
+            call.status = status;
+            call.outcome = outcome;
+        }
+    }
+
+    pub(crate) fn refused(&mut self, n: u64, request: &Request, rule: &str, fault: &Fault) {
+        self.refusals.push(Refusal {
+            rule: rule.to_owned(),
+            call: n,
+            action: request.action.clone(),
+            code: fault.code.clone(),
+            message: fault.message.clone(),
+        });
+    }
+
+    /// What AWS would refuse now.
+    pub(crate) fn refuse(&mut self, n: u64, request: &Request) -> Option<(String, Fault)> {
+        self.account.sweep();
+        let fault = lifecycle::guard(&self.account, request)?;
+        let rule = "state".to_owned();
+        self.refused(n, request, &rule, &fault);
+        Some((rule, fault))
+    }
+
+    /// Learns from the emulator's answer, and turns it into what AWS would say.
+    pub(crate) fn learn(&mut self, request: &Request, answer: &mut Answer) {
+        if answer.ok() && request.write() {
+            lifecycle::observe(&mut self.account, &self.pace, request, answer);
+        }
+        self.services.play(&self.pace, request, answer);
+        lifecycle::dress(&mut self.account, request, answer);
+    }
+}

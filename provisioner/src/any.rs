@@ -1,0 +1,157 @@
+//! [`Kind`] with its types erased, so that kinds of all types fit into one list. Written once; nothing here decides.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::aws::{Cx, Error};
+use crate::board::{Missing, Outputs};
+use crate::kind::{Address, Changed, Facts, Kind, LastWish, Live, Owner, Query, Status};
+use crate::scope::Scope;
+
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// [`Live`] with its types erased.
+#[derive(Clone, Debug)]
+pub struct AnyLive {
+    pub address: Address,
+    pub id: String,
+    pub owner: Owner,
+    pub state: Value,
+    pub output: Value,
+    pub ready: Option<Value>,
+    pub status: Status,
+}
+
+pub trait AnyKind: Send + Sync {
+    fn facts(&self) -> &'static Facts;
+    /// The names of the fields of `State`, for the registry's tests.
+    fn state_fields(&self) -> Vec<String>;
+    /// An output and a ready part with nothing in them, from which the plan makes placeholders.
+    fn blank(&self) -> (Value, Value);
+    fn want(&self, scope: &Scope, name: &str, spec: &Value, outputs: &Outputs) -> Result<Value, Missing>;
+    fn read<'a>(
+        &'a self,
+        cx: &'a Cx,
+        wanted: &'a [(String, Value)],
+        outputs: &'a Outputs<'a>,
+    ) -> BoxFuture<'a, Result<Vec<AnyLive>, Error>>;
+    fn create<'a>(&'a self, cx: &'a Cx, name: &'a str, want: &'a Value) -> BoxFuture<'a, Result<Value, Error>>;
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        live: &'a AnyLive,
+        want: &'a Value,
+        changed: &'a Changed,
+    ) -> BoxFuture<'a, Result<(), Error>>;
+    fn delete<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive, last: LastWish) -> BoxFuture<'a, Result<(), Error>>;
+    fn unprotect<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Result<(), Error>>;
+    fn explain<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Vec<String>>;
+}
+
+impl<K: Kind> AnyKind for K {
+    fn facts(&self) -> &'static Facts {
+        const { &K::FACTS }
+    }
+
+    fn state_fields(&self) -> Vec<String> {
+        match erase(&K::State::default()) {
+            Value::Object(map) => map.keys().cloned().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn blank(&self) -> (Value, Value) {
+        (erase(&K::Output::default()), erase(&K::Ready::default()))
+    }
+
+    fn want(&self, scope: &Scope, name: &str, spec: &Value, outputs: &Outputs) -> Result<Value, Missing> {
+        let spec: K::Spec = typed(spec).expect("expand writes specs of the kind's own type");
+        Ok(erase(&K::want(scope, name, &spec, outputs)?))
+    }
+
+    fn read<'a>(
+        &'a self,
+        cx: &'a Cx,
+        wanted: &'a [(String, Value)],
+        outputs: &'a Outputs<'a>,
+    ) -> BoxFuture<'a, Result<Vec<AnyLive>, Error>> {
+        Box::pin(async move {
+            let mut specs = Vec::new();
+            for (name, spec) in wanted {
+                specs.push((name.clone(), typed::<K::Spec>(spec)?));
+            }
+            let query = Query { scope: &cx.scope, wanted: specs, outputs };
+            Ok(K::read(cx, &query).await?.into_iter().map(erase_live).collect())
+        })
+    }
+
+    fn create<'a>(&'a self, cx: &'a Cx, name: &'a str, want: &'a Value) -> BoxFuture<'a, Result<Value, Error>> {
+        Box::pin(async move { Ok(erase(&K::create(cx, name, &typed(want)?).await?)) })
+    }
+
+    fn update<'a>(
+        &'a self,
+        cx: &'a Cx,
+        live: &'a AnyLive,
+        want: &'a Value,
+        changed: &'a Changed,
+    ) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { K::update(cx, &typed_live(live)?, &typed(want)?, changed).await })
+    }
+
+    fn delete<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive, last: LastWish) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { K::delete(cx, &typed_live(live)?, last).await })
+    }
+
+    fn unprotect<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Result<(), Error>> {
+        Box::pin(async move { K::unprotect(cx, &typed_live(live)?).await })
+    }
+
+    fn explain<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Vec<String>> {
+        Box::pin(async move {
+            match typed_live(live) {
+                Ok(live) => K::explain(cx, &live).await,
+                Err(_) => Vec::new(),
+            }
+        })
+    }
+}
+
+fn erase<T: Serialize>(value: &T) -> Value {
+    serde_json::to_value(value).expect("states, outputs and specs are plain data")
+}
+
+fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
+    serde_json::from_value(value.clone()).map_err(|cause| Error::ours(format!("a value does not fit its kind: {cause}")))
+}
+
+fn erase_live<K: Kind>(live: Live<K>) -> AnyLive {
+    AnyLive {
+        address: Address { kind: K::FACTS.name, name: live.name },
+        id: live.id,
+        owner: live.owner,
+        state: erase(&live.state),
+        output: erase(&live.output),
+        ready: live.ready.as_ref().map(erase),
+        status: live.status,
+    }
+}
+
+fn typed_live<K: Kind>(live: &AnyLive) -> Result<Live<K>, Error> {
+    Ok(Live {
+        name: live.address.name.clone(),
+        id: live.id.clone(),
+        owner: live.owner.clone(),
+        state: typed(&live.state)?,
+        output: typed(&live.output)?,
+        ready: match &live.ready {
+            Some(ready) => Some(typed(ready)?),
+            None => None,
+        },
+        status: live.status.clone(),
+    })
+}

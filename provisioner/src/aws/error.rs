@@ -1,0 +1,169 @@
+//! One error type for every call to AWS, and what may be done about it.
+
+use std::fmt;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+
+use crate::kind::{Facts, Retry};
+
+/// What AWS, the network or we ourselves said.
+#[derive(Clone, Debug)]
+pub struct Error {
+    pub code: String,
+    pub message: String,
+    pub request_id: Option<String>,
+    /// The call may have been carried out although it failed: no answer came.
+    pub ambiguous: bool,
+}
+
+impl Error {
+    /// A failure that no call to AWS caused.
+    pub fn ours(message: impl Into<String>) -> Error {
+        Error { code: String::new(), message: message.into(), request_id: None, ambiguous: false }
+    }
+
+    pub fn is(&self, codes: &[&str]) -> bool {
+        codes.iter().any(|code| self.code == *code)
+    }
+
+    pub fn says(&self, text: &str) -> bool {
+        self.message.to_lowercase().contains(&text.to_lowercase())
+    }
+
+    /// Credentials that are expired or missing: nothing else will work either.
+    pub fn is_login(&self) -> bool {
+        self.is(&["ExpiredToken", "ExpiredTokenException", "RequestExpired", "NoCredentials", "UnrecognizedClientException", "InvalidClientTokenId"])
+    }
+
+    pub fn is_denied(&self) -> bool {
+        self.is(&["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "AuthorizationErrorException"])
+    }
+
+    fn is_throttle(&self) -> bool {
+        THROTTLES.contains(&self.code.as_str()) || self.says("Rate exceeded")
+    }
+
+    /// For how many seconds it is worth trying again, if at all.
+    pub fn worth_retrying(&self, facts: &Facts) -> Option<u32> {
+        if self.is_throttle() || self.ambiguous {
+            return Some(600);
+        }
+        let known = |retry: &&Retry| (retry.code.is_empty() || retry.code == self.code) && self.says(retry.text);
+        facts.retry.iter().chain(EVERYWHERE).filter(known).map(|retry| retry.seconds).max()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.code.as_str(), &self.request_id) {
+            ("", _) => write!(f, "{}", self.message),
+            (code, Some(id)) => write!(f, "{code}: {} (request id: {id})", self.message),
+            (code, None) => write!(f, "{code}: {}", self.message),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+impl<E> From<SdkError<E, HttpResponse>> for Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    fn from(error: SdkError<E, HttpResponse>) -> Error {
+        match &error {
+            SdkError::ServiceError(context) => {
+                let (meta, status) = (context.err().meta(), context.raw().status().as_u16());
+                Error {
+                    code: meta.code().map_or_else(|| format!("HTTP {status}"), str::to_owned),
+                    message: meta.message().unwrap_or("no message").to_owned(),
+                    request_id: meta.request_id().map(str::to_owned),
+                    ambiguous: status >= 500,
+                }
+            }
+            SdkError::ConstructionFailure(_) => Error::ours(chain(&error)),
+            _ => {
+                let message = chain(&error);
+                let login = message.contains("credential") || message.contains("identity");
+                let code = if login { "NoCredentials" } else { "NoAnswer" };
+                Error { code: code.into(), message, request_id: None, ambiguous: !login }
+            }
+        }
+    }
+}
+
+/// A request that we could not even build.
+impl From<aws_smithy_types::error::operation::BuildError> for Error {
+    fn from(error: aws_smithy_types::error::operation::BuildError) -> Error {
+        Error::ours(chain(&error))
+    }
+}
+
+/// The whole chain of causes; the SDK's own display is only its outermost part.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let part = error.to_string();
+        if !parts.iter().any(|seen| seen.contains(&part)) {
+            parts.push(part);
+        }
+        next = error.source();
+    }
+    parts.join(": ")
+}
+
+const THROTTLES: &[&str] = &[
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "EC2ThrottledException",
+    "SlowDown",
+    "BandwidthLimitExceeded",
+    "ProvisionedThroughputExceededException",
+    "PriorRequestNotComplete",
+    "LimitExceededException.Throttling",
+];
+
+/// Refusals that end by themselves with any kind. A role is seen by other services only seconds after its creation, and
+/// new ids of EC2 are not found everywhere at once. Texts as seen by others against the real AWS (go-to-k/cdkd and
+/// hashicorp/terraform-provider-aws); each kind's own are in its file.
+const EVERYWHERE: &[Retry] = &[
+    Retry { code: "", text: "cannot be assumed", seconds: 120 },
+    Retry { code: "", text: "role defined for the function", seconds: 120 },
+    Retry { code: "", text: "is unable to assume", seconds: 120 },
+    Retry { code: "", text: "unable to assume the", seconds: 120 },
+    Retry { code: "", text: "role validation failed", seconds: 120 },
+    Retry { code: "", text: "authorized to assume the provided role", seconds: 120 },
+    Retry { code: "", text: "invalid principal in policy", seconds: 120 },
+    Retry { code: "", text: "contains a statement with one or more invalid principals", seconds: 120 },
+    Retry { code: "InternalFailure", text: "", seconds: 120 },
+    Retry { code: "InternalError", text: "", seconds: 120 },
+    Retry { code: "InternalServerError", text: "", seconds: 120 },
+    Retry { code: "InternalServerException", text: "", seconds: 120 },
+    Retry { code: "InternalException", text: "", seconds: 120 },
+    Retry { code: "ServerException", text: "", seconds: 120 },
+    Retry { code: "ServiceException", text: "", seconds: 120 },
+    Retry { code: "ServiceUnavailable", text: "", seconds: 120 },
+    Retry { code: "ServiceUnavailableException", text: "", seconds: 120 },
+    Retry { code: "Unavailable", text: "", seconds: 120 },
+    Retry { code: "ConcurrentModification", text: "", seconds: 60 },
+    Retry { code: "ConcurrentModificationException", text: "", seconds: 60 },
+    Retry { code: "ConcurrentUpdateException", text: "", seconds: 60 },
+    Retry { code: "OperationAbortedException", text: "", seconds: 60 },
+    Retry { code: "InvalidVpcID.NotFound", text: "", seconds: 60 },
+    Retry { code: "InvalidSubnetID.NotFound", text: "", seconds: 60 },
+    Retry { code: "InvalidGroup.NotFound", text: "", seconds: 60 },
+    Retry { code: "InvalidInternetGatewayID.NotFound", text: "", seconds: 60 },
+    Retry { code: "InvalidAllocationID.NotFound", text: "", seconds: 60 },
+    Retry { code: "InvalidRouteTableID.NotFound", text: "", seconds: 60 },
+    Retry { code: "InvalidRouteTableId.NotFound", text: "", seconds: 60 },
+    Retry { code: "NatGatewayNotFound", text: "", seconds: 60 },
+    Retry { code: "DependencyViolation", text: "", seconds: 1800 },
+];

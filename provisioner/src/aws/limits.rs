@@ -1,0 +1,181 @@
+//! Client-side rate limits: AWS's published token buckets, applied before a request leaves. They stand in the HTTP
+//! connector, so that reads, writes, pollers and the SDK's own retries all pass through them.
+//!
+//! Numbers: the throttling pages of EC2, Elastic Load Balancing, ECS, Lambda and CloudWatch Logs; where AWS publishes
+//! none, 20 / 10.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Builder, Connector, tls};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+
+use crate::wait::{Clock, pause};
+
+/// The HTTPS client of all calls to AWS. Honours the proxy variables of the environment.
+pub fn http_client(clock: Clock) -> SharedHttpClient {
+    let inner = Builder::new().build_with_connector_fn(|settings, components| {
+        let mut builder = Connector::builder()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+            .proxy_config(ProxyConfig::from_env());
+        if let Some(settings) = settings {
+            builder = builder.connector_settings(settings.clone());
+        }
+        if let Some(components) = components {
+            builder.set_sleep_impl(components.sleep_impl());
+        }
+        builder.build()
+    });
+    SharedHttpClient::new(Limited { inner, buckets: Arc::new(Buckets { clock, levels: Mutex::default() }) })
+}
+
+#[derive(Debug)]
+struct Limited {
+    inner: SharedHttpClient,
+    buckets: Arc<Buckets>,
+}
+
+impl HttpClient for Limited {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let inner = self.inner.http_connector(settings, components);
+        SharedHttpConnector::new(LimitedConnector { inner, buckets: self.buckets.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct LimitedConnector {
+    inner: SharedHttpConnector,
+    buckets: Arc<Buckets>,
+}
+
+impl HttpConnector for LimitedConnector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (inner, buckets) = (self.inner.clone(), self.buckets.clone());
+        let (service, action) = names(&request);
+        HttpConnectorFuture::new(async move {
+            buckets.take(&service, &action).await;
+            inner.call(request).await
+        })
+    }
+}
+
+struct Buckets {
+    clock: Clock,
+    levels: Mutex<HashMap<&'static str, Level>>,
+}
+
+impl fmt::Debug for Buckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Buckets")
+    }
+}
+
+struct Level {
+    tokens: f64,
+    at: Instant,
+}
+
+impl Buckets {
+    /// Takes a token, and waits for as long as the bucket is in debt. First come, first served.
+    async fn take(&self, service: &str, action: &str) {
+        let bucket = bucket(service, action);
+        let debt = {
+            let mut levels = self.levels.lock().expect("no panic while held");
+            let now = Instant::now();
+            let level = levels.entry(bucket.name).or_insert(Level { tokens: bucket.capacity, at: now });
+            let gained = now.duration_since(level.at).as_secs_f64() * self.clock.scale() * bucket.per_second;
+            level.tokens = (level.tokens + gained).min(bucket.capacity) - 1.0;
+            level.at = now;
+            -level.tokens
+        };
+        if debt > 0.0 {
+            pause(self.clock.seconds(debt / bucket.per_second)).await;
+        }
+    }
+}
+
+struct Bucket {
+    name: &'static str,
+    capacity: f64,
+    per_second: f64,
+}
+
+const fn bucket_of(name: &'static str, capacity: f64, per_second: f64) -> Bucket {
+    Bucket { name, capacity, per_second }
+}
+
+fn bucket(service: &str, action: &str) -> Bucket {
+    let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck"].iter().any(|prefix| action.starts_with(prefix));
+    match (service, action) {
+        ("ec2", "CreateNatGateway" | "DeleteNatGateway") => bucket_of("ec2 nat", 10.0, 1.0),
+        ("ec2", "CreateVpcEndpoint" | "ModifyVpcEndpoint" | "DeleteVpcEndpoints") => bucket_of("ec2 endpoint", 4.0, 0.3),
+        ("ec2", _) if reads => bucket_of("ec2 read", 100.0, 20.0),
+        ("ec2", _) => bucket_of("ec2 write", 50.0, 5.0),
+        ("elasticloadbalancing", "CreateLoadBalancer" | "SetSubnets") => bucket_of("elb create", 10.0, 0.2),
+        ("elasticloadbalancing", _) if reads => bucket_of("elb read", 40.0, 10.0),
+        ("elasticloadbalancing", _) => bucket_of("elb write", 20.0, 3.0),
+        ("ecs", "RegisterTaskDefinition" | "DeregisterTaskDefinition" | "CreateCluster" | "DeleteCluster" | "UpdateCluster") => bucket_of("ecs definitions", 20.0, 1.0),
+        ("ecs", "DeleteTaskDefinitions") => bucket_of("ecs delete definitions", 5.0, 1.0),
+        ("ecs", _) if reads => bucket_of("ecs read", 50.0, 20.0),
+        ("ecs", _) => bucket_of("ecs write", 50.0, 5.0),
+        ("lambda", _) => bucket_of("lambda", 15.0, 15.0),
+        ("logs", "CreateLogGroup" | "DeleteLogGroup") => bucket_of("logs groups", 5.0, 5.0),
+        ("logs", _) => bucket_of("logs", 10.0, 5.0),
+        ("sns", _) => bucket_of("sns", 100.0, 30.0),
+        ("sqs", _) => bucket_of("sqs", 200.0, 100.0),
+        ("iam", _) => bucket_of("iam", 30.0, 15.0),
+        ("rds", _) => bucket_of("rds", 20.0, 10.0),
+        ("elasticache", _) => bucket_of("elasticache", 20.0, 10.0),
+        ("es", _) => bucket_of("es", 20.0, 10.0),
+        ("monitoring", _) => bucket_of("monitoring", 15.0, 3.0),
+        ("secretsmanager", _) => bucket_of("secretsmanager", 50.0, 40.0),
+        ("kms", _) => bucket_of("kms", 50.0, 15.0),
+        ("ecr", _) => bucket_of("ecr", 20.0, 10.0),
+        ("dynamodb", _) => bucket_of("dynamodb", 100.0, 50.0),
+        _ => bucket_of("other", 20.0, 10.0),
+    }
+}
+
+/// The signing name of the service and the action, read off the request.
+fn names(request: &HttpRequest) -> (String, String) {
+    let header = |name: &str| request.headers().get(name).unwrap_or_default();
+    let service = header("authorization")
+        .split_once("Credential=")
+        .and_then(|(_, rest)| rest.split(',').next()?.split('/').nth(3))
+        .unwrap_or_default();
+    if let Some((_, action)) = header("x-amz-target").rsplit_once('.') {
+        return (service.to_owned(), action.to_owned());
+    }
+    if let Some((_, action)) = request.uri().rsplit_once("/operation/") {
+        return (service.to_owned(), action.to_owned());
+    }
+    let body = request.body().bytes().unwrap_or_default();
+    let form = std::str::from_utf8(&body[..body.len().min(200)]).unwrap_or_default();
+    let action = form.strip_prefix("Action=").and_then(|rest| rest.split('&').next()).unwrap_or(request.method());
+    (service.to_owned(), action.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_bucket_lets_a_burst_through_and_then_counts() {
+        let buckets = Buckets { clock: Clock::new(1000.0), levels: Mutex::default() };
+        let start = Instant::now();
+        for _ in 0..4 {
+            buckets.take("ec2", "CreateVpcEndpoint").await;
+        }
+        let burst = start.elapsed();
+        buckets.take("ec2", "CreateVpcEndpoint").await;
+        assert!(start.elapsed() > burst, "the fifth waits");
+        assert!(start.elapsed().as_secs() < 5);
+    }
+}

@@ -1,0 +1,179 @@
+//! The way to AWS: credentials, clients, one error type, rate limits.
+
+mod error;
+mod limits;
+pub mod policy;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+
+pub use error::Error;
+
+use futures_util::StreamExt;
+
+use crate::kind::Owner;
+use crate::scope::{NAME_TAG, STACK_TAG, Scope};
+use crate::wait::Clock;
+
+/// How to reach AWS, as the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    pub profile: Option<String>,
+    pub region: Option<String>,
+    pub endpoint_url: Option<String>,
+}
+
+/// What every kind gets: whose stack it is, the clock, and a client per service.
+pub struct Cx {
+    pub scope: Scope,
+    pub clock: Clock,
+    pub stop: Arc<Stop>,
+    pub http: SharedHttpClient,
+    pub config: SdkConfig,
+    pub dynamodb: aws_sdk_dynamodb::Client,
+    pub sns: aws_sdk_sns::Client,
+    pub sqs: aws_sdk_sqs::Client,
+    pub tagging: aws_sdk_resourcegroupstagging::Client,
+}
+
+/// Who we are, as AWS says.
+pub struct Caller {
+    pub account: String,
+    pub arn: String,
+}
+
+/// Loads credentials and settings the ordinary way: environment, profile, SSO, process, container, instance.
+pub async fn connect(access: &Access, region: Option<&str>, clock: Clock) -> SdkConfig {
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(limits::http_client(clock))
+        .retry_config(retries(clock))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build());
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.to_owned()));
+    }
+    if let Some(profile) = &access.profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(url) = &access.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}
+
+/// Asks who the credentials belong to.
+pub async fn caller(config: &SdkConfig) -> Result<Caller, Error> {
+    let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await?;
+    Ok(Caller {
+        account: answer.account().unwrap_or_default().to_owned(),
+        arn: answer.arn().unwrap_or_default().to_owned(),
+    })
+}
+
+impl Cx {
+    pub fn new(scope: Scope, clock: Clock, config: SdkConfig) -> Cx {
+        Cx {
+            scope,
+            clock,
+            stop: Arc::default(),
+            http: config.http_client().unwrap_or_else(|| limits::http_client(clock)),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            sns: aws_sdk_sns::Client::new(&config),
+            sqs: aws_sdk_sqs::Client::new(&config),
+            tagging: aws_sdk_resourcegroupstagging::Client::new(&config),
+            config,
+        }
+    }
+}
+
+impl Cx {
+    /// Whose a resource is, by its tags: `(its name in the stack, ours or not)`. `None`: not ours and not wanted, so it
+    /// does not concern us.
+    pub fn whose<'a, K, V>(&self, tags: impl IntoIterator<Item = (K, V)>, wanted: Option<&str>) -> Option<(String, Owner)>
+    where
+        K: AsRef<str> + 'a,
+        V: AsRef<str> + 'a,
+    {
+        let (mut stack, mut name) = (None, None);
+        for (key, value) in tags {
+            match key.as_ref() {
+                STACK_TAG => stack = Some(value.as_ref().to_owned()),
+                NAME_TAG => name = Some(value.as_ref().to_owned()),
+                _ => {}
+            }
+        }
+        let ours = stack.is_some_and(|stack| stack == self.scope.tag());
+        match (ours, wanted) {
+            (true, _) => Some((wanted.map(str::to_owned).or(name)?, Owner::Ours)),
+            (false, Some(name)) => Some((name.to_owned(), Owner::Foreign)),
+            (false, None) => None,
+        }
+    }
+
+    /// ARNs that the tag index has for this stack. It lags and lists deleted things, so it is a hint: each one has to be
+    /// confirmed by its own service. Where it may not be asked, there is no hint.
+    pub async fn tagged(&self, service: &str) -> Vec<String> {
+        let filter = aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(STACK_TAG).values(self.scope.tag()).build();
+        let mut pages = self.tagging.get_resources().resource_type_filters(service).tag_filters(filter).into_paginator().send();
+        let mut arns = Vec::new();
+        while let Some(Ok(page)) = pages.next().await {
+            arns.extend(page.resource_tag_mapping_list().iter().filter_map(|found| found.resource_arn()).map(str::to_owned));
+        }
+        arns
+    }
+}
+
+/// Calls for each item, 16 at once, the answers in the order of the items.
+pub async fn each<T, R, F>(items: Vec<T>, call: impl Fn(T) -> F) -> Vec<R>
+where
+    F: Future<Output = R>,
+{
+    futures_util::stream::iter(items).map(call).buffered(16).collect().await
+}
+
+/// Why no new call that changes something may start.
+#[derive(Debug, Default)]
+pub struct Stop {
+    interrupted: AtomicBool,
+    lease_lost: AtomicBool,
+    login: AtomicBool,
+}
+
+impl Stop {
+    pub fn interrupt(&self) {
+        self.interrupted.store(true, Ordering::SeqCst);
+    }
+
+    pub fn lose_lease(&self) {
+        self.lease_lost.store(true, Ordering::SeqCst);
+    }
+
+    pub fn lose_login(&self) {
+        self.login.store(true, Ordering::SeqCst);
+    }
+
+    pub fn reason(&self) -> Option<&'static str> {
+        match self {
+            stop if stop.interrupted.load(Ordering::SeqCst) => Some("interrupted"),
+            stop if stop.lease_lost.load(Ordering::SeqCst) => Some("the lease could not be renewed"),
+            stop if stop.login.load(Ordering::SeqCst) => Some("the credentials have expired"),
+            _ => None,
+        }
+    }
+
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::SeqCst)
+    }
+}
+
+fn retries(clock: Clock) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(6)
+        .with_initial_backoff(clock.seconds(0.5).max(Duration::from_millis(5)))
+        .with_max_backoff(clock.seconds(10.0).max(Duration::from_millis(10)))
+}

@@ -1,0 +1,140 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+use crate::commands;
+use crate::printer::Printer;
+
+/// Infrastructure as code with a bundled runtime: from one YAML file to a running event-driven backend on AWS.
+#[derive(Parser)]
+#[command(version, about, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    global: Global,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done; 1 failed or refused; 2 there is a difference (only `plan --exit-code`); 64 wrong usage, also when a
+question had to be asked and there is no terminal and no `--yes`; 75 somebody else holds the lease; 130 interrupted.
+
+Environment: the AWS SDK's own variables; PROVISION_TIME_SCALE divides all waits (tests only, default 1); NO_COLOR.";
+
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// The AWS profile, as in ~/.aws/config
+    #[arg(long, global = true)]
+    pub profile: Option<String>,
+    /// The AWS region. Default: the stack file's, then the profile's
+    #[arg(long, global = true)]
+    pub region: Option<String>,
+    /// Another address for all of AWS, such as an emulator's
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// The environment. Required when the stack file has several
+    #[arg(long, global = true)]
+    pub env: Option<String>,
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Do not ask
+    #[arg(long, short, global = true)]
+    pub yes: bool,
+    /// No colours. Also: the variable NO_COLOR
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Say more
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Find every mistake in a stack file, offline
+    Check { file: PathBuf },
+    /// Show the difference between the stack file and what is live
+    Plan {
+        file: PathBuf,
+        /// Exit with 2 if there is a difference
+        #[arg(long)]
+        exit_code: bool,
+    },
+    /// Create and change whatever is needed
+    Up { file: PathBuf },
+    /// Remove the stack, and prove that nothing is left
+    Down {
+        file: PathBuf,
+        #[command(flatten)]
+        data: DataFlags,
+    },
+    /// Show what is live
+    Status { file: PathBuf },
+    /// Print addresses and names that others need
+    Outputs { file: PathBuf },
+    /// Print the JSON Schema of stack files, for editors
+    Schema,
+    /// Print the completions of a shell
+    Completions { shell: clap_complete::Shell },
+}
+
+/// What becomes of databases, caches and search domains. Without one of these `down` asks.
+#[derive(Args, Clone, Debug, Default)]
+#[group(multiple = false)]
+pub struct DataFlags {
+    /// Keep the data and what it stands on
+    #[arg(long)]
+    pub keep_data: bool,
+    /// Take a last snapshot of each, then delete
+    #[arg(long)]
+    pub snapshot_data: bool,
+    /// Delete the data: all of it, or only of the names given
+    #[arg(long, value_name = "NAME,…", num_args = 0..=1, require_equals = true, value_delimiter = ',', default_missing_value = "*")]
+    pub delete_data: Option<Vec<String>>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    Done = 0,
+    Failed = 1,
+    Difference = 2,
+    Usage = 64,
+    LeaseHeld = 75,
+    Interrupted = 130,
+}
+
+pub async fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let asked_for = !error.use_stderr();
+            // Nothing can be done about a closed pipe here.
+            let _ = error.print();
+            return code(if asked_for { Exit::Done } else { Exit::Usage });
+        }
+    };
+    let Cli { command, global } = cli;
+    let printer = Printer::new(global.no_color, global.verbose);
+    let exit = match command {
+        Command::Check { file } => commands::check::check(&file, &global, printer),
+        Command::Plan { file, exit_code } => commands::plan::plan(&file, &global, exit_code, printer).await,
+        Command::Up { file } => commands::up::up(&file, &global, printer).await,
+        Command::Down { file, data } => commands::down::down(&file, &global, &data, printer).await,
+        Command::Status { file } => commands::status::status(&file, &global, printer).await,
+        Command::Outputs { file } => commands::outputs::outputs(&file, &global, printer).await,
+        Command::Schema => commands::schema(printer),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());
+            Exit::Done
+        }
+    };
+    code(exit)
+}
+
+fn code(exit: Exit) -> ExitCode {
+    ExitCode::from(exit as u8)
+}

@@ -1,0 +1,210 @@
+//! `provision down`: take it away, and prove that nothing is left.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::json;
+
+use super::{Session, open, render, run};
+use crate::cli::{DataFlags, Exit, Global};
+use crate::engine::{self, Work};
+use crate::kind::{Address, LastWish, Owner, Status};
+use crate::kinds;
+use crate::plan::{Action, Plan};
+use crate::printer::Printer;
+use crate::snapshot::Snapshot;
+
+pub(crate) async fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Exit {
+    let session = match open(file, global, printer).await {
+        Ok(session) => session,
+        Err(exit) => return exit,
+    };
+    run::greet(&session, "taking down", printer);
+    run::listen_for_stop(session.cx.stop.clone(), printer);
+    let lease = match run::lease(&session, printer).await {
+        Ok(lease) => lease,
+        Err(exit) => return exit,
+    };
+    let result = with_lease(&session, global, data, lease.unclean, printer).await;
+    let clean = matches!(result, Ok(()) | Err(Exit::Usage));
+    run::release(lease, clean, printer).await;
+    result.err().unwrap_or(Exit::Done)
+}
+
+/// What becomes of data.
+struct Fate {
+    keep: BTreeSet<Address>,
+    last_wish: LastWish,
+    lift_protection: bool,
+}
+
+async fn with_lease(session: &Session, global: &Global, data: &DataFlags, unclean: bool, printer: Printer) -> Result<(), Exit> {
+    let snapshot = run::take_carefully(session, unclean, printer).await?;
+    let fate = fate(session, &snapshot, data, printer)?;
+    let plan = Plan::removal(&session.expanded.desired, &snapshot, &fate.keep);
+    printer.talk(render::text(&plan, printer));
+    if plan.changes().next().is_some() && !global.yes {
+        match printer.ask("Delete all this? [y/N]").as_deref() {
+            Some("y" | "Y" | "yes") => {}
+            Some(_) => return Err(Exit::Failed),
+            None => {
+                printer.error("there is no terminal to ask on");
+                printer.hint("give --yes to go ahead without a question");
+                return Err(Exit::Usage);
+            }
+        }
+    }
+    let unprotect = if fate.lift_protection { protected_by_file(session, &snapshot, printer)? } else { BTreeSet::new() };
+    let work = Work {
+        desired: &session.expanded.desired,
+        plan: &plan,
+        snapshot: &snapshot,
+        unclean,
+        last_wish: fate.last_wish,
+        unprotect,
+    };
+    let report = engine::apply(&session.cx, &work, &mut run::progress(printer)).await;
+    run::explain(&report, printer);
+    let left = match report.failed() {
+        true => Vec::new(),
+        false => sweep(session, &fate.keep, printer).await?,
+    };
+    if global.json {
+        let kept: Vec<String> = plan.steps.iter().filter(|step| step.action == Action::Retain).map(|step| step.address.to_string()).collect();
+        printer.data(json!({
+            "version": render::VERSION,
+            "stack": session.cx.scope.stack, "env": session.cx.scope.env,
+            "outcomes": run::outcomes(&report), "kept": kept, "left": left, "seconds": report.seconds,
+        }));
+    }
+    match run::exit(&report) {
+        Exit::Done if left.is_empty() => {
+            printer.talk(format!("{}: nothing is left{}", printer.green("done"), if fate.keep.is_empty() { "" } else { " but what is kept" }));
+            Ok(())
+        }
+        Exit::Done => {
+            printer.error(format!("left over: {}", left.join(", ")));
+            printer.hint("run `down` again");
+            Err(Exit::Failed)
+        }
+        exit => Err(exit),
+    }
+}
+
+/// What the flags, or the user, say about data. Only data that is there is asked about.
+fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Printer) -> Result<Fate, Exit> {
+    let holders: Vec<&Address> = snapshot
+        .live
+        .values()
+        .filter(|live| live.owner == Owner::Ours && live.status != Status::Deleting)
+        .filter(|live| kinds::find(live.address.kind).is_some_and(|kind| kind.facts().holds_data))
+        .map(|live| &live.address)
+        .collect();
+    let discard = |keep| Fate { keep, last_wish: LastWish::Discard, lift_protection: true };
+    if holders.is_empty() {
+        return Ok(discard(BTreeSet::new()));
+    }
+    let all: BTreeSet<Address> = holders.iter().map(|address| (*address).clone()).collect();
+    if flags.keep_data {
+        return Ok(discard(closure(session, snapshot, &all)));
+    }
+    if flags.snapshot_data {
+        return Ok(Fate { keep: BTreeSet::new(), last_wish: LastWish::Snapshot, lift_protection: true });
+    }
+    if let Some(names) = &flags.delete_data {
+        if names.iter().any(|name| name == "*") {
+            return Ok(discard(BTreeSet::new()));
+        }
+        if let Some(unknown) = names.iter().find(|name| !all.iter().any(|address| is_called(address, name))) {
+            printer.error(format!("--delete-data={unknown}: nothing that holds data has this name"));
+            printer.hint(format!("there are: {}", list(&holders)));
+            return Err(Exit::Usage);
+        }
+        let kept = all.into_iter().filter(|address| !names.iter().any(|name| is_called(address, name))).collect();
+        return Ok(discard(closure(session, snapshot, &kept)));
+    }
+    printer.talk(format!("These hold data: {}", list(&holders)));
+    match printer.ask("[k]eep the data, take a last [s]napshot, or [d]elete it?").as_deref() {
+        Some("k") => Ok(discard(closure(session, snapshot, &all))),
+        Some("s") => Ok(Fate { keep: BTreeSet::new(), last_wish: LastWish::Snapshot, lift_protection: true }),
+        Some("d") => Ok(discard(BTreeSet::new())),
+        Some(_) => Err(Exit::Failed),
+        None => {
+            printer.error("what shall become of the data?");
+            printer.hint("give --keep-data, --snapshot-data or --delete-data");
+            Err(Exit::Usage)
+        }
+    }
+}
+
+fn list(addresses: &[&Address]) -> String {
+    addresses.iter().map(|address| address.to_string()).collect::<Vec<_>>().join(", ")
+}
+
+/// A database is called by its name in the stack file, and so are its primary and its replica.
+fn is_called(address: &Address, name: &str) -> bool {
+    address.name == name || address.name.strip_suffix("-replica") == Some(name)
+}
+
+/// These, and all that they stand on.
+fn closure(session: &Session, snapshot: &Snapshot, kept: &BTreeSet<Address>) -> BTreeSet<Address> {
+    let edges = session.expanded.desired.edges();
+    let mut all = BTreeSet::new();
+    let mut open: Vec<Address> = kept.iter().cloned().collect();
+    while let Some(address) = open.pop() {
+        if all.insert(address.clone()) {
+            open.extend(edges.get(&address).cloned().unwrap_or_default());
+        }
+    }
+    all.retain(|address| snapshot.live.contains_key(address));
+    all
+}
+
+/// Protection that the stack file asked for is lifted; protection that somebody set by hand stops the run.
+fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -> Result<BTreeSet<Address>, Exit> {
+    let board = snapshot.board();
+    let mut lifted = BTreeSet::new();
+    let mut by_hand = false;
+    for live in snapshot.live.values() {
+        let Some(kind) = kinds::find(live.address.kind) else { continue };
+        let Some(field) = kind.facts().protection else { continue };
+        if live.state[field] != json!(true) || live.owner != Owner::Ours {
+            continue;
+        }
+        let wanted = session.expanded.desired.get(&live.address);
+        let want = wanted.and_then(|wanted| {
+            kind.want(&session.cx.scope, &wanted.address.name, &wanted.spec, &board.outputs(crate::board::Late::MayBeAbsent)).ok()
+        });
+        // An orphan's protection was the file's too, as far as anybody can know.
+        match want {
+            Some(want) if want[field] == json!(false) => {
+                printer.error(format!("{} is protected against deletion, and the stack file does not say so: somebody set it by hand", live.address));
+                printer.hint(format!("remove the protection of {} by hand if it may go", live.id));
+                by_hand = true;
+            }
+            _ => {
+                lifted.insert(live.address.clone());
+            }
+        }
+    }
+    if by_hand { Err(Exit::Failed) } else { Ok(lifted) }
+}
+
+/// Looks whether anything is left: live, ours, not kept. What is on its way out is waited for.
+async fn sweep(session: &Session, keep: &BTreeSet<Address>, printer: Printer) -> Result<Vec<String>, Exit> {
+    let started = Instant::now();
+    loop {
+        let snapshot = super::take(session, printer).await?;
+        let left: Vec<String> = snapshot
+            .live
+            .values()
+            .filter(|live| live.owner == Owner::Ours && live.status != Status::Deleting && !keep.contains(&live.address))
+            .map(|live| format!("{} ({})", live.address, live.id))
+            .collect();
+        if left.is_empty() || session.cx.clock.since(started) > 60.0 {
+            return Ok(left);
+        }
+        session.cx.clock.sleep(3.0).await;
+    }
+}

@@ -1,0 +1,142 @@
+//! One file per command, one function each. What they share: opening a stack, and holding the lease while writing.
+
+pub mod check;
+pub mod down;
+pub mod outputs;
+pub mod plan;
+pub mod status;
+pub mod up;
+
+mod render;
+mod run;
+
+use std::path::Path;
+
+use crate::aws::{self, Access, Cx, Error};
+use crate::cli::{Exit, Global};
+use crate::expand::{Expanded, expand};
+use crate::printer::Printer;
+use crate::scope::Scope;
+use crate::snapshot::{self, Snapshot};
+use crate::stack::{self, Loaded};
+use crate::wait::Clock;
+
+/// A stack file, loaded for one environment, and the way to its account.
+pub(crate) struct Session {
+    pub(crate) loaded: Loaded,
+    pub(crate) cx: Cx,
+    pub(crate) expanded: Expanded,
+    pub(crate) principal: String,
+}
+
+pub(crate) fn schema(printer: Printer) -> Exit {
+    printer.data(serde_json::to_string_pretty(&stack::schema()).unwrap_or_default());
+    Exit::Done
+}
+
+/// Loads the file, logs in, and works out the resources. What goes wrong is printed.
+pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
+    let text = read(file, printer)?;
+    let env = choose_env(file, &text, global, printer)?;
+    let loaded = stack::load(&text, &env).map_err(|problems| {
+        printer.problems(&file.display().to_string(), &problems);
+        Exit::Failed
+    })?;
+    let access = Access { profile: global.profile.clone(), region: global.region.clone(), endpoint_url: global.endpoint_url.clone() };
+    let clock = Clock::new(time_scale(printer)?);
+    let region = access.region.clone().or_else(|| loaded.stack.region.clone());
+    let config = aws::connect(&access, region.as_deref(), clock).await;
+    let Some(region) = config.region().map(ToString::to_string) else {
+        printer.error("no region is known");
+        printer.hint("set `region:` in the stack file, or give --region");
+        return Err(Exit::Usage);
+    };
+    let caller = match aws::caller(&config).await {
+        Ok(caller) => caller,
+        Err(error) => {
+            printer.error(format!("asking AWS who we are, in {region}: {error}"));
+            printer.hint(login_hint(&error));
+            return Err(Exit::Failed);
+        }
+    };
+    if let Some(account) = loaded.stack.account.as_ref().filter(|account| **account != caller.account) {
+        printer.error(format!("the stack may only be deployed to account {account}, and these credentials are of {}", caller.account));
+        printer.hint("choose another --profile, or change `account:` in the stack file");
+        return Err(Exit::Failed);
+    }
+    let scope = Scope { account: caller.account, region, stack: loaded.stack.stack.0.clone(), env };
+    let expanded = expand(&loaded, &scope);
+    Ok(Session { loaded, cx: Cx::new(scope, clock, config), expanded, principal: caller.arn })
+}
+
+pub(crate) async fn take(session: &Session, printer: Printer) -> Result<Snapshot, Exit> {
+    match snapshot::take(&session.cx, &session.expanded.desired).await {
+        Ok(snapshot) => {
+            if !snapshot.unread.is_empty() {
+                printer.detail(format!("not allowed to read, and not used by this stack: {}", snapshot.unread.join(", ")));
+            }
+            Ok(snapshot)
+        }
+        Err(failures) => {
+            // One root cause, not a cascade: without a login everything fails.
+            if let Some((_, error)) = failures.iter().find(|(_, error)| error.is_login()) {
+                printer.error(format!("the credentials do not work: {error}"));
+                printer.hint(login_hint(error));
+                return Err(Exit::Failed);
+            }
+            for (what, error) in &failures {
+                printer.error(format!("{what}: {error}"));
+            }
+            Err(Exit::Failed)
+        }
+    }
+}
+
+pub(crate) fn read(file: &Path, printer: Printer) -> Result<String, Exit> {
+    let failed = |what: String| {
+        printer.error(what);
+        Exit::Failed
+    };
+    let bytes = std::fs::read(file).map_err(|error| failed(format!("reading {}: {error}", file.display())))?;
+    String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        failed(format!("{}:{line}:1: this is no text in UTF-8", file.display()))
+    })
+}
+
+pub(crate) fn choose_env(file: &Path, text: &str, global: &Global, printer: Printer) -> Result<String, Exit> {
+    let known = stack::environments(text);
+    match (&global.env, known.as_slice()) {
+        (Some(env), known) if known.contains(env) => Ok(env.clone()),
+        (Some(env), known) => {
+            printer.error(format!("{} has no environment `{env}`", file.display()));
+            printer.hint(format!("there are: {}", known.join(", ")));
+            Err(Exit::Usage)
+        }
+        (None, [only]) => Ok(only.clone()),
+        (None, several) => {
+            printer.error(format!("{} has several environments", file.display()));
+            printer.hint(format!("choose one: --env {}", several.join(" or --env ")));
+            Err(Exit::Usage)
+        }
+    }
+}
+
+fn time_scale(printer: Printer) -> Result<f64, Exit> {
+    match std::env::var("PROVISION_TIME_SCALE") {
+        Err(_) => Ok(1.0),
+        Ok(text) => text.parse().ok().filter(|scale: &f64| scale.is_finite() && *scale > 0.0).ok_or_else(|| {
+            printer.error(format!("PROVISION_TIME_SCALE is `{text}`, which is no positive number"));
+            Exit::Usage
+        }),
+    }
+}
+
+pub(crate) fn login_hint(error: &Error) -> &'static str {
+    match error {
+        error if error.is_login() => "log in (`aws sso login`, or fresh keys), then run the same command again",
+        error if error.is_denied() => "these credentials lack a permission",
+        _ => "is the network there, and does the region exist?",
+    }
+}

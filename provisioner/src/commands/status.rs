@@ -1,0 +1,57 @@
+//! `provision status`: what is live, section by section.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use crate::cli::{Exit, Global};
+use crate::commands::{open, take};
+use crate::kind::{Owner, Status};
+use crate::printer::Printer;
+
+pub(crate) async fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
+    let session = match open(file, global, printer).await {
+        Ok(session) => session,
+        Err(exit) => return exit,
+    };
+    let snapshot = match take(&session, printer).await {
+        Ok(snapshot) => snapshot,
+        Err(exit) => return exit,
+    };
+    let desired = &session.expanded.desired;
+    let mut rows = Vec::new();
+    for wanted in &desired.resources {
+        let (word, id) = match snapshot.live.get(&wanted.address) {
+            None => ("missing".to_owned(), String::new()),
+            Some(live) => (word(&live.owner, &live.status), live.id.clone()),
+        };
+        rows.push((wanted.section.clone(), wanted.address.clone(), word, id));
+    }
+    for live in snapshot.live.values().filter(|live| desired.get(&live.address).is_none()) {
+        rows.push(("(nothing asks for it)".to_owned(), live.address.clone(), word(&live.owner, &live.status), live.id.clone()));
+    }
+    if global.json {
+        let list: Vec<_> = rows
+            .iter()
+            .map(|(section, address, word, id)| json!({"section": section, "kind": address.kind, "name": address.name, "status": word, "id": id}))
+            .collect();
+        printer.data(serde_json::to_string_pretty(&json!({"version": 1, "resources": list})).unwrap_or_default());
+        return Exit::Done;
+    }
+    let width = rows.iter().map(|(section, ..)| section.len()).max().unwrap_or(0);
+    let name_width = rows.iter().map(|(_, address, ..)| address.to_string().len()).max().unwrap_or(0);
+    for (section, address, word, id) in rows {
+        printer.data(format!("{section:width$}  {:name_width$}  {word:10}  {id}", address.to_string()));
+    }
+    Exit::Done
+}
+
+fn word(owner: &Owner, status: &Status) -> String {
+    match (owner, status) {
+        (Owner::Foreign, _) => "foreign".to_owned(),
+        (_, Status::Ready) => "ready".to_owned(),
+        (_, Status::Busy(word)) => word.clone(),
+        (_, Status::Failed(reason)) => format!("failed: {reason}"),
+        (_, Status::Deleting) => "deleting".to_owned(),
+    }
+}

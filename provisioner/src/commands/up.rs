@@ -1,0 +1,116 @@
+//! `provision up`: make it so.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::outputs::exported;
+use super::{Session, open, render, run};
+use crate::cli::{Exit, Global};
+use crate::engine::{self, Report, Work};
+use crate::kind::LastWish;
+use crate::plan::{Action, Plan};
+use crate::printer::Printer;
+use crate::snapshot::Snapshot;
+
+pub(crate) async fn up(file: &Path, global: &Global, printer: Printer) -> Exit {
+    let session = match open(file, global, printer).await {
+        Ok(session) => session,
+        Err(exit) => return exit,
+    };
+    run::greet(&session, "bringing up", printer);
+    run::listen_for_stop(session.cx.stop.clone(), printer);
+    let lease = match run::lease(&session, printer).await {
+        Ok(lease) => lease,
+        Err(exit) => return exit,
+    };
+    let result = with_lease(&session, global, lease.unclean, printer).await;
+    let clean = matches!(result, Ok(()) | Err(Exit::Usage));
+    run::release(lease, clean, printer).await;
+    result.err().unwrap_or(Exit::Done)
+}
+
+async fn with_lease(session: &Session, global: &Global, unclean: bool, printer: Printer) -> Result<(), Exit> {
+    let snapshot = run::take_carefully(session, unclean, printer).await?;
+    let plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
+    refuse(&plan, printer)?;
+    printer.talk(render::text(&plan, printer));
+    if !plan.is_empty() && !global.yes {
+        match printer.ask("Go ahead? [y/N]").as_deref() {
+            Some("y" | "Y" | "yes") => {}
+            Some(_) => return Err(Exit::Failed),
+            None => {
+                printer.error("there is no terminal to ask on");
+                printer.hint("give --yes to go ahead without a question");
+                return Err(Exit::Usage);
+            }
+        }
+    }
+    let report = apply(session, &plan, &snapshot, unclean, printer).await;
+    run::explain(&report, printer);
+    tell(session, &report, global, printer);
+    match run::exit(&report) {
+        Exit::Done => Ok(()),
+        exit => Err(exit),
+    }
+}
+
+async fn apply(session: &Session, plan: &Plan, snapshot: &Snapshot, unclean: bool, printer: Printer) -> Report {
+    let work = Work {
+        desired: &session.expanded.desired,
+        plan,
+        snapshot,
+        unclean,
+        last_wish: LastWish::Discard,
+        unprotect: BTreeSet::new(),
+    };
+    engine::apply(&session.cx, &work, &mut run::progress(printer)).await
+}
+
+/// Nothing is begun that cannot be ended, and no data is lost that nobody named.
+fn refuse(plan: &Plan, printer: Printer) -> Result<(), Exit> {
+    let mut refused = false;
+    for step in &plan.steps {
+        if step.action == Action::Refuse {
+            printer.error(format!("{}: `{}` exists, but this stack did not make it", step.address, step.id.as_deref().unwrap_or_default()));
+            printer.hint("rename the resource in the stack file, or delete the other one");
+            refused = true;
+        }
+        if step.loses_data {
+            let verb = if matches!(step.action, Action::Delete) { "deleting" } else { "replacing" };
+            printer.error(format!("{verb} {} loses its data", step.address));
+            printer.hint("`up` never does that: change the stack file back, or remove the data with `down --delete-data` first");
+            refused = true;
+        }
+    }
+    match refused {
+        true => {
+            printer.talk(render::text(plan, printer));
+            Err(Exit::Failed)
+        }
+        false => Ok(()),
+    }
+}
+
+fn tell(session: &Session, report: &Report, global: &Global, printer: Printer) {
+    let outputs = exported(&session.expanded, &report.board);
+    if global.json {
+        let complete = (!report.failed()).then_some(report.seconds);
+        printer.data(json!({
+            "version": render::VERSION,
+            "stack": session.cx.scope.stack, "env": session.cx.scope.env,
+            "serving_seconds": report.serving_seconds, "complete_seconds": complete,
+            "outcomes": run::outcomes(report), "outputs": outputs,
+        }));
+        return;
+    }
+    if report.failed() {
+        return;
+    }
+    let serving = report.serving_seconds.map_or_else(String::new, |seconds| format!("serving after {seconds:.1} s, "));
+    printer.talk(format!("{}: {serving}complete after {:.1} s", printer.green("done"), report.seconds));
+    for (name, value) in &outputs {
+        printer.data(format!("{name} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+    }
+}

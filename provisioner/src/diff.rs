@@ -1,0 +1,110 @@
+//! The difference of two states, field by field. Generic, because live and wanted are the same type.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::kind::{Class, Effect, Facts};
+
+/// One difference. `path` starts with the name of the field: `policy.Statement`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Change {
+    pub path: String,
+    pub from: Value,
+    pub to: Value,
+    pub effect: Effect,
+}
+
+impl Change {
+    pub fn field(&self) -> &str {
+        self.path.split('.').next().unwrap_or(&self.path)
+    }
+}
+
+/// What would have to change for `live` to be `want`. A wanted field that is unset means: keep.
+pub fn diff(facts: &Facts, live: &Value, want: &Value) -> Vec<Change> {
+    let mut changes = Vec::new();
+    for field in facts.fields {
+        let (from, to) = (&live[field.name], &want[field.name]);
+        if to.is_null() || from == to {
+            continue;
+        }
+        match field.class {
+            Class::Theirs => {}
+            // A default was used when it was made; what it has become is kept.
+            Class::ChosenOnce if !from.is_null() => {}
+            Class::ChosenOnce | Class::Wanted => compare(field.name, from, to, field.effect, &mut changes),
+            Class::WriteOnly => changes.push(Change {
+                path: field.name.to_owned(),
+                from: Value::from("(a secret)"),
+                to: Value::from("(another version of the secret)"),
+                effect: field.effect,
+            }),
+        }
+    }
+    changes
+}
+
+/// Goes into objects, so that one changed member of a long document shows as just that.
+fn compare(path: &str, from: &Value, to: &Value, effect: Effect, changes: &mut Vec<Change>) {
+    let (Value::Object(old), Value::Object(new)) = (from, to) else {
+        if from != to {
+            changes.push(Change { path: path.to_owned(), from: from.clone(), to: to.clone(), effect });
+        }
+        return;
+    };
+    let mut keys: Vec<&String> = old.keys().chain(new.keys()).collect();
+    keys.sort();
+    keys.dedup();
+    for key in keys {
+        let inner = format!("{path}.{key}");
+        compare(&inner, old.get(key).unwrap_or(&Value::Null), new.get(key).unwrap_or(&Value::Null), effect, changes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Field;
+    use serde_json::json;
+
+    const FACTS: Facts = Facts {
+        name: "test.thing",
+        fields: &[
+            Field::wanted("size"),
+            Field::fixed("key"),
+            Field::chosen("zone"),
+            Field::theirs("count"),
+            Field::write_only("password_version"),
+            Field::wanted("policy"),
+        ],
+        ..Facts::DEFAULT
+    };
+
+    fn paths(live: Value, want: Value) -> Vec<String> {
+        diff(&FACTS, &live, &want).into_iter().map(|change| change.path).collect()
+    }
+
+    #[test]
+    fn each_class_compares_as_it_says() {
+        let live = json!({"size": 1, "key": "a", "zone": "z1", "count": 5, "password_version": "v1", "policy": {"a": 1, "b": [1]}});
+        let want = json!({"size": 2, "key": null, "zone": "z2", "count": 9, "password_version": "v2", "policy": {"a": 1, "b": [2]}});
+        assert_eq!(paths(live, want), ["size", "password_version", "policy.b"]);
+    }
+
+    #[test]
+    fn unset_means_keep_and_a_missing_choice_is_made() {
+        assert_eq!(paths(json!({"size": 1, "zone": null}), json!({"size": null, "zone": "z1"})), ["zone"]);
+    }
+
+    #[test]
+    fn a_fixed_field_replaces() {
+        let changes = diff(&FACTS, &json!({"key": "a"}), &json!({"key": "b"}));
+        assert_eq!(changes[0].effect, Effect::Replace);
+    }
+
+    #[test]
+    fn a_secret_is_never_in_a_change() {
+        let changes = diff(&FACTS, &json!({"password_version": "v1"}), &json!({"password_version": "v2"}));
+        assert!(!format!("{changes:?}").contains("v1") && !format!("{changes:?}").contains("v2"));
+    }
+}

@@ -1,0 +1,169 @@
+//! One resource, one action: observe, then act, until it is as wanted or there is no point in going on.
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+use crate::any::{AnyKind, AnyLive};
+use crate::aws::{Cx, Error};
+use crate::board::{Board, Late};
+use crate::diff::diff;
+use crate::kind::{Changed, Effect, Facts, LastWish, Owner, Status};
+use crate::wait::back_off;
+
+/// What an action is about. All of it is a copy, so that actions run beside each other.
+pub(super) struct Target {
+    pub(super) kind: &'static dyn AnyKind,
+    pub(super) name: String,
+    pub(super) spec: Value,
+    pub(super) want: Value,
+    pub(super) live: Option<AnyLive>,
+    /// The outputs as they are now, for reading children that hang on parents.
+    pub(super) board: Board,
+    /// It may exist although the snapshot did not show it: a run before this one was cut off.
+    pub(super) may_exist_unseen: bool,
+    /// The plan showed a replacement, and the old one is gone.
+    pub(super) planned: bool,
+}
+
+pub(super) enum Did {
+    Nothing(AnyLive),
+    Created(Value),
+    Updated(AnyLive),
+}
+
+/// The service shows a new thing only after a while: this often it is looked for before we believe that it is not there.
+const LOOKS: u32 = 5;
+
+pub(super) async fn make(cx: &Cx, mut target: Target) -> Result<Did, Error> {
+    let facts = target.kind.facts();
+    let started = Instant::now();
+    if target.live.is_none() && target.may_exist_unseen && facts.unnamed {
+        target.live = look(cx, &target, LOOKS).await?;
+    }
+    let mut attempt = 0;
+    loop {
+        let error = match once(cx, &target, facts).await {
+            Ok(did) => return Ok(did),
+            Err(Refusal::Final(error)) => return Err(error),
+            Err(Refusal::Aws(error)) => error,
+        };
+        let taken = target.live.is_none() && error.is(facts.exists);
+        let patience = match error.worth_retrying(facts) {
+            Some(seconds) => seconds,
+            None if taken => 120,
+            None => return Err(stopping(cx, error)),
+        };
+        if cx.clock.since(started) > f64::from(patience) {
+            return Err(error);
+        }
+        cx.clock.sleep(back_off(attempt)).await;
+        attempt += 1;
+        let looks = if facts.unnamed && target.live.is_none() && error.ambiguous { LOOKS } else { 1 };
+        target.live = look(cx, &target, looks).await?.or(target.live);
+    }
+}
+
+pub(super) async fn remove(cx: &Cx, kind: &'static dyn AnyKind, live: AnyLive, last: LastWish, unprotect: bool) -> Result<(), Error> {
+    let started = Instant::now();
+    let mut attempt = 0;
+    loop {
+        may_write(cx)?;
+        let result = match unprotect {
+            true => match kind.unprotect(cx, &live).await {
+                Ok(()) => kind.delete(cx, &live, last).await,
+                Err(error) => Err(error),
+            },
+            false => kind.delete(cx, &live, last).await,
+        };
+        let error = match result {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        };
+        match error.worth_retrying(kind.facts()) {
+            Some(seconds) if cx.clock.since(started) < f64::from(seconds) => {}
+            _ => return Err(stopping(cx, error)),
+        }
+        cx.clock.sleep(back_off(attempt)).await;
+        attempt += 1;
+    }
+}
+
+enum Refusal {
+    Aws(Error),
+    Final(Error),
+}
+
+async fn once(cx: &Cx, target: &Target, facts: &Facts) -> Result<Did, Refusal> {
+    let Some(live) = &target.live else {
+        may_write(cx).map_err(Refusal::Final)?;
+        return target.kind.create(cx, &target.name, &target.want).await.map(Did::Created).map_err(Refusal::Aws);
+    };
+    if live.owner == Owner::Foreign {
+        return Err(Refusal::Final(foreign(live)));
+    }
+    let changes = diff(facts, &live.state, &target.want);
+    if changes.is_empty() {
+        return Ok(Did::Nothing(live.clone()));
+    }
+    if let Some(change) = changes.iter().find(|change| change.effect == Effect::Replace) {
+        let text = format!(
+            "`{}` is {} and has to be {}, which takes a replacement that the plan did not show. Run `provision plan`",
+            change.path, change.from, change.to
+        );
+        return Err(Refusal::Final(Error::ours(text)));
+    }
+    if !target.planned {
+        let text = format!("`{}` has moved since the plan was made. Run again", changes[0].path);
+        return Err(Refusal::Final(Error::ours(text)));
+    }
+    may_write(cx).map_err(Refusal::Final)?;
+    let mut fields: Vec<String> = changes.iter().map(|change| change.field().to_owned()).collect();
+    fields.dedup();
+    match target.kind.update(cx, live, &target.want, &Changed(fields)).await {
+        Ok(()) => Ok(Did::Updated(live.clone())),
+        Err(error) => Err(Refusal::Aws(error)),
+    }
+}
+
+pub(super) fn foreign(live: &AnyLive) -> Error {
+    Error::ours(format!(
+        "`{}` exists, but this stack did not make it. Rename the resource in the stack file, or delete the other one",
+        live.id
+    ))
+}
+
+/// Looks for the resource, a few times with a pause, and takes the first sight of it.
+async fn look(cx: &Cx, target: &Target, looks: u32) -> Result<Option<AnyLive>, Error> {
+    let wanted = [(target.name.clone(), target.spec.clone())];
+    for count in 0..looks {
+        if count > 0 {
+            cx.clock.sleep(1.0).await;
+        }
+        let mut seen = match target.kind.read(cx, &wanted, &target.board.outputs(Late::MayBeAbsent)).await {
+            Ok(seen) => seen,
+            Err(error) if error.worth_retrying(target.kind.facts()).is_some() => continue,
+            Err(error) => return Err(error),
+        };
+        seen.retain(|live| live.address.name == target.name && live.status != Status::Deleting);
+        if let Some(live) = seen.pop() {
+            return Ok(Some(live));
+        }
+    }
+    Ok(None)
+}
+
+fn may_write(cx: &Cx) -> Result<(), Error> {
+    match cx.stop.reason() {
+        Some(reason) => Err(Error { code: "Stopped".into(), message: reason.into(), request_id: None, ambiguous: false }),
+        None => Ok(()),
+    }
+}
+
+/// Expired credentials stop everything: the rest would fail in the same way.
+fn stopping(cx: &Cx, error: Error) -> Error {
+    if error.is_login() {
+        cx.stop.lose_login();
+    }
+    error
+}

@@ -1,0 +1,474 @@
+//! Carries out a plan.
+//!
+//! Every resource is a node that runs as soon as what it needs has been published. Nothing is rolled back: what depends on
+//! a failure is skipped, the rest goes on, and running again is the recovery. What goes, goes last.
+
+mod act;
+mod nodes;
+mod poll;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+
+use crate::any::AnyLive;
+use crate::aws::{Cx, Error};
+use crate::board::{Board, Late, Published};
+use crate::desired::Desired;
+use crate::diff::diff;
+use crate::kind::{Address, LastWish, Status};
+use crate::plan::{Action, Plan};
+use crate::snapshot::Snapshot;
+use crate::wait;
+
+use act::{Did, Target};
+use nodes::{Node, Phase, Task};
+
+/// How many calls that change something are under way at once. The rate limits of each API come on top.
+const CONCURRENT: usize = 32;
+
+/// What to carry out, and how.
+pub struct Work<'a> {
+    pub desired: &'a Desired,
+    pub plan: &'a Plan,
+    pub snapshot: &'a Snapshot,
+    /// The run before this one was cut off, so it may have made things that do not show yet.
+    pub unclean: bool,
+    /// For `down`: what becomes of data.
+    pub last_wish: LastWish,
+    /// Protection that may be lifted.
+    pub unprotect: BTreeSet<Address>,
+}
+
+/// News for people, as it happens.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub address: Address,
+    pub news: News,
+    pub after: Duration,
+    /// Nodes that are done, and all of them.
+    pub done: (usize, usize),
+}
+
+#[derive(Clone, Debug)]
+pub enum News {
+    Creating,
+    Updating,
+    Deleting,
+    Waiting(String),
+    Created,
+    Updated,
+    Deleted,
+    Failed(String),
+    Serving,
+}
+
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub address: Address,
+    pub result: Ending,
+    pub seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    Unchanged,
+    Created,
+    Updated,
+    Deleted,
+    Failed { error: String, evidence: Vec<String> },
+    Skipped { after: Address },
+    Stopped,
+}
+
+pub struct Report {
+    pub outcomes: Vec<Outcome>,
+    pub board: Board,
+    pub seconds: f64,
+    /// When all that answers requests was ready, if there is any such thing and it came to that.
+    pub serving_seconds: Option<f64>,
+    pub stopped: Option<&'static str>,
+}
+
+impl Report {
+    pub fn failed(&self) -> bool {
+        self.stopped.is_some() || self.outcomes.iter().any(|outcome| !outcome.result.is_good())
+    }
+}
+
+impl Ending {
+    pub fn is_good(&self) -> bool {
+        matches!(self, Ending::Unchanged | Ending::Created | Ending::Updated | Ending::Deleted)
+    }
+}
+
+/// Carries out the plan. Returns when everything is done, failed or skipped, or when it was told to stop and the calls in
+/// flight have ended.
+pub async fn apply(cx: &Cx, work: &Work<'_>, progress: &mut dyn FnMut(Progress)) -> Report {
+    let mut engine = Engine {
+        cx,
+        work,
+        board: work.snapshot.board(),
+        nodes: nodes::from_plan(work),
+        in_flight: FuturesUnordered::new(),
+        polling: BTreeSet::new(),
+        acting: 0,
+        started: Instant::now(),
+        serving: None,
+        progress,
+    };
+    engine.forget_what_will_move();
+    engine.run().await;
+    engine.report()
+}
+
+enum Event {
+    Made(usize, Result<Did, Error>),
+    Removed(usize, Result<(), Error>),
+    Polled(&'static str, Vec<poll::Seen>),
+    Explained(usize, Vec<String>),
+}
+
+struct Engine<'a, 'p> {
+    cx: &'a Cx,
+    work: &'a Work<'a>,
+    board: Board,
+    nodes: Vec<Node<'a>>,
+    in_flight: FuturesUnordered<BoxFuture<'a, Event>>,
+    /// Services with a poll under way: one poller per service.
+    polling: BTreeSet<&'static str>,
+    acting: usize,
+    started: Instant,
+    serving: Option<f64>,
+    progress: &'p mut dyn FnMut(Progress),
+}
+
+impl Engine<'_, '_> {
+    async fn run(&mut self) {
+        loop {
+            let stopping = self.cx.stop.reason().is_some();
+            if !stopping {
+                self.start_what_can();
+                self.start_polls();
+            }
+            let due = if stopping { None } else { self.next_poll() };
+            if self.in_flight.is_empty() && due.is_none() {
+                return;
+            }
+            let pause = due.map_or(Duration::from_millis(200), |due| due.saturating_duration_since(Instant::now()));
+            tokio::select! {
+                Some(event) = self.in_flight.next(), if !self.in_flight.is_empty() => self.handle(event),
+                () = wait::pause(pause.min(Duration::from_millis(200))) => {}
+            }
+        }
+    }
+
+    /// Outputs of what is replaced, or gets a new revision, are not to be used until there are new ones.
+    fn forget_what_will_move(&mut self) {
+        for step in &self.work.plan.steps {
+            let moves = match &step.action {
+                Action::Replace { .. } | Action::Create { .. } => true,
+                Action::Update { .. } => {
+                    crate::kinds::find(step.address.kind).is_some_and(|kind| kind.facts().update_moves_output)
+                }
+                _ => false,
+            };
+            if moves {
+                self.board.withdraw(&step.address);
+            }
+        }
+    }
+
+    fn start_what_can(&mut self) {
+        // Nodes stand in the order of the longest path behind them, so the first that can start is the one to start.
+        for index in 0..self.nodes.len() {
+            if self.acting >= CONCURRENT {
+                return;
+            }
+            if self.nodes[index].phase != Phase::Waiting || !self.nodes[index].awake {
+                continue;
+            }
+            self.nodes[index].awake = false;
+            match self.nodes[index].task {
+                Task::Make => self.try_to_make(index),
+                Task::Remove => self.try_to_remove(index),
+            }
+        }
+    }
+
+    fn try_to_make(&mut self, index: usize) {
+        let node = &self.nodes[index];
+        let wanted = node.wanted.expect("what is made is wanted");
+        if let Some(first) = self.unmet(index) {
+            return self.wait_or_skip(index, first);
+        }
+        let late = if node.live.is_some() { Late::IsAwaited } else { Late::MayBeAbsent };
+        let outputs = self.board.outputs(late);
+        let want = match wanted.kind.want(&self.cx.scope, &wanted.address.name, &wanted.spec, &outputs) {
+            Ok(want) => want,
+            Err(missing) => return self.skip_if_lost(index, &missing.on),
+        };
+        let without = outputs.looked_up().without;
+        let target = Target {
+            kind: node.kind,
+            name: node.address.name.clone(),
+            spec: wanted.spec.clone(),
+            want: want.clone(),
+            live: node.live.clone(),
+            board: self.board.clone(),
+            may_exist_unseen: self.work.unclean && !node.removed_before,
+            planned: node.may_change,
+        };
+        let (creates, changes) = match &node.live {
+            None => (true, true),
+            Some(live) => (false, !diff(node.kind.facts(), &live.state, &want).is_empty()),
+        };
+        // A busy resource is left alone until it is ready: AWS would refuse the change.
+        if changes && let Some(Status::Busy(word)) = node.live.as_ref().map(|live| live.status.clone()) {
+            self.tell(index, News::Waiting(word));
+            return self.settle(index);
+        }
+        let node = &mut self.nodes[index];
+        node.want = Some(want);
+        node.without = without;
+        node.phase = Phase::Acting;
+        node.began = Instant::now();
+        self.acting += 1;
+        if changes {
+            self.tell(index, if creates { News::Creating } else { News::Updating });
+        }
+        let cx = self.cx;
+        self.in_flight.push(Box::pin(async move { Event::Made(index, act::make(cx, target).await) }));
+    }
+
+    fn try_to_remove(&mut self, index: usize) {
+        if let Some(first) = self.unmet(index) {
+            return self.wait_or_skip(index, first);
+        }
+        let node = &mut self.nodes[index];
+        node.phase = Phase::Acting;
+        node.began = Instant::now();
+        let (kind, live) = (node.kind, node.live.clone().expect("what goes is live"));
+        let unprotect = self.work.unprotect.contains(&node.address);
+        let (cx, last) = (self.cx, self.work.last_wish);
+        self.acting += 1;
+        self.tell(index, News::Deleting);
+        self.in_flight.push(Box::pin(async move { Event::Removed(index, act::remove(cx, kind, live, last, unprotect).await) }));
+    }
+
+    /// The first node that has to end before this one and has not.
+    fn unmet(&self, index: usize) -> Option<usize> {
+        self.nodes[index].after.iter().copied().find(|other| self.nodes[*other].phase != Phase::Done)
+    }
+
+    fn wait_or_skip(&mut self, index: usize, on: usize) {
+        if let Some(root) = self.nodes[on].lost() {
+            self.finish(index, Phase::Lost, Ending::Skipped { after: root });
+        }
+    }
+
+    fn skip_if_lost(&mut self, index: usize, on: &Address) {
+        let other = self.nodes.iter().position(|node| node.task == Task::Make && node.address == *on);
+        if let Some(other) = other {
+            self.wait_or_skip(index, other);
+        }
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Made(index, result) => {
+                self.acting -= 1;
+                match result {
+                    Ok(did) => self.made(index, did),
+                    Err(error) => self.fail(index, &error),
+                }
+            }
+            Event::Removed(index, result) => {
+                self.acting -= 1;
+                match result {
+                    Ok(()) => self.settle(index),
+                    Err(error) => self.fail(index, &error),
+                }
+            }
+            Event::Polled(service, seen) => {
+                self.polling.remove(service);
+                self.seen(seen);
+            }
+            Event::Explained(index, evidence) => self.add_evidence(index, evidence),
+        }
+    }
+
+    fn made(&mut self, index: usize, did: Did) {
+        let node = &mut self.nodes[index];
+        match did {
+            Did::Nothing(live) => {
+                let (address, published) = (live.address.clone(), published(&live));
+                let ready = live.status == Status::Ready;
+                node.live = Some(live);
+                self.publish(&address, published);
+                if ready {
+                    return self.done(index);
+                }
+            }
+            Did::Created(output) => {
+                node.did = Some(Ending::Created);
+                let address = node.address.clone();
+                self.publish(&address, Published { output, ready: None });
+            }
+            Did::Updated(live) => {
+                node.did = Some(node.did.take().unwrap_or(Ending::Updated));
+                if node.kind.facts().update_moves_output {
+                    let address = node.address.clone();
+                    self.board.withdraw(&address);
+                } else {
+                    let (address, published) = (live.address.clone(), published(&live));
+                    self.publish(&address, published);
+                }
+            }
+        }
+        self.settle(index);
+    }
+
+    /// From now on the poller looks after it.
+    fn settle(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        node.phase = Phase::Settling;
+        node.began = Instant::now();
+        node.due = Instant::now() + poll::first(self.cx.clock, node);
+    }
+
+    fn done(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        if node.task == Task::Remove {
+            let address = node.address.clone();
+            self.board.withdraw(&address);
+            return self.finish(index, Phase::Done, Ending::Deleted);
+        }
+        let ending = node.did.clone().unwrap_or(Ending::Unchanged);
+        self.finish(index, Phase::Done, ending);
+        self.refresh(index);
+        self.note_serving();
+    }
+
+    /// It may have been made without something that has come meanwhile.
+    fn refresh(&mut self, index: usize) {
+        let node = &self.nodes[index];
+        let (Some(wanted), Some(want), Phase::Done) = (node.wanted, &node.want, node.phase) else { return };
+        let late = if node.without.is_empty() { Late::MayBeAbsent } else { Late::IsAwaited };
+        let now = wanted.kind.want(&self.cx.scope, &wanted.address.name, &wanted.spec, &self.board.outputs(late));
+        let waits_for_late = matches!(&now, Err(missing) if node.without.contains(&missing.on));
+        if waits_for_late || now.as_ref() == Ok(want) {
+            return;
+        }
+        let node = &mut self.nodes[index];
+        node.phase = Phase::Waiting;
+        node.awake = true;
+        node.may_change = true;
+    }
+
+    fn publish(&mut self, address: &Address, published: Published) {
+        if self.board.get(address) == Some(&published) {
+            return;
+        }
+        self.board.publish(address, published);
+        for index in nodes::users(&self.nodes, address) {
+            self.nodes[index].awake = true;
+            self.refresh(index);
+        }
+    }
+
+    fn fail(&mut self, index: usize, error: &Error) {
+        if error.code == "Stopped" {
+            return self.finish(index, Phase::Lost, Ending::Stopped);
+        }
+        let text = format!("{}: {error}", self.nodes[index].doing());
+        self.fail_with(index, text);
+    }
+
+    fn fail_with(&mut self, index: usize, error: String) {
+        self.finish(index, Phase::Lost, Ending::Failed { error, evidence: Vec::new() });
+        let node = &self.nodes[index];
+        let Some(live) = node.live.clone() else { return };
+        let (cx, kind) = (self.cx, node.kind);
+        self.in_flight.push(Box::pin(async move { Event::Explained(index, kind.explain(cx, &live).await) }));
+    }
+
+    fn add_evidence(&mut self, index: usize, found: Vec<String>) {
+        if let Some(Ending::Failed { evidence, .. }) = &mut self.nodes[index].ending {
+            evidence.extend(found);
+        }
+    }
+
+    fn finish(&mut self, index: usize, phase: Phase, ending: Ending) {
+        let news = match &ending {
+            Ending::Created => Some(News::Created),
+            Ending::Updated => Some(News::Updated),
+            Ending::Deleted => Some(News::Deleted),
+            Ending::Failed { error, .. } => Some(News::Failed(error.clone())),
+            _ => None,
+        };
+        self.nodes[index].phase = phase;
+        self.nodes[index].ending = Some(ending);
+        self.nodes[index].took = self.nodes[index].first_began.unwrap_or(self.started).elapsed();
+        if let Some(news) = news {
+            self.tell(index, news);
+        }
+        // Whoever stands after it looks again.
+        for other in 0..self.nodes.len() {
+            if self.nodes[other].phase == Phase::Waiting {
+                self.nodes[other].awake = true;
+            }
+        }
+    }
+
+    fn note_serving(&mut self) {
+        let mut serving = self.nodes.iter().filter(|node| node.task == Task::Make && node.kind.facts().serves).peekable();
+        if self.serving.is_some() || serving.peek().is_none() || !serving.all(|node| node.ending.as_ref().is_some_and(Ending::is_good)) {
+            return;
+        }
+        self.serving = Some(self.started.elapsed().as_secs_f64());
+        if let Some(index) = self.nodes.iter().position(|node| node.kind.facts().serves) {
+            self.tell(index, News::Serving);
+        }
+    }
+
+    fn tell(&mut self, index: usize, news: News) {
+        let done = self.nodes.iter().filter(|node| node.ending.is_some()).count();
+        let node = &mut self.nodes[index];
+        node.first_began.get_or_insert_with(Instant::now);
+        (self.progress)(Progress {
+            address: node.address.clone(),
+            news,
+            after: self.started.elapsed(),
+            done: (done, self.nodes.len()),
+        });
+    }
+
+    fn report(self) -> Report {
+        let outcomes = self.nodes.into_iter().filter_map(|node| {
+            let result = node.ending.unwrap_or(Ending::Stopped);
+            // The removal that was one half of a replacement is told by the other half.
+            let half = node.half_of_replacement && result == Ending::Deleted;
+            (!half).then(|| Outcome { address: node.address, result, seconds: node.took.as_secs_f64() })
+        });
+        Report {
+            outcomes: outcomes.collect(),
+            board: self.board,
+            seconds: self.started.elapsed().as_secs_f64(),
+            serving_seconds: self.serving,
+            stopped: self.cx.stop.reason(),
+        }
+    }
+}
+
+fn published(live: &AnyLive) -> Published {
+    Published { output: live.output.clone(), ready: live.ready.clone() }
+}
+
+/// Outcomes by resource, for the commands.
+pub fn by_address(report: &Report) -> BTreeMap<&Address, &Outcome> {
+    report.outcomes.iter().map(|outcome| (&outcome.address, outcome)).collect()
+}

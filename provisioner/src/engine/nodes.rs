@@ -1,0 +1,180 @@
+//! The nodes of a run: one per resource that is made or kept, one per resource that goes.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::{Ending, Work};
+use crate::any::{AnyKind, AnyLive};
+use crate::desired::{Wanted, seconds_to_end};
+use crate::kind::{Address, Status};
+use crate::kinds;
+use crate::plan::{Action, Step};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Make,
+    Remove,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// For what it needs.
+    Waiting,
+    /// A call is under way.
+    Acting,
+    /// The poller watches it become ready, or go.
+    Settling,
+    Done,
+    /// Failed, skipped or stopped.
+    Lost,
+}
+
+pub(super) struct Node<'a> {
+    pub(super) address: Address,
+    pub(super) kind: &'static dyn AnyKind,
+    pub(super) task: Task,
+    pub(super) wanted: Option<&'a Wanted>,
+    pub(super) live: Option<AnyLive>,
+    /// Nodes that have to be done before.
+    pub(super) after: Vec<usize>,
+    pub(super) refers_to: Vec<Address>,
+    pub(super) phase: Phase,
+    /// Something has changed that it may have waited for.
+    pub(super) awake: bool,
+    /// The plan showed a change, or an input has changed since.
+    pub(super) may_change: bool,
+    pub(super) want: Option<Value>,
+    /// What it was made without, for now.
+    pub(super) without: Vec<Address>,
+    pub(super) did: Option<Ending>,
+    pub(super) ending: Option<Ending>,
+    pub(super) removed_before: bool,
+    pub(super) half_of_replacement: bool,
+    pub(super) began: Instant,
+    pub(super) first_began: Option<Instant>,
+    pub(super) took: Duration,
+    pub(super) due: Instant,
+}
+
+impl Node<'_> {
+    /// For error messages: `creating sqs.queue work`.
+    pub(super) fn doing(&self) -> String {
+        let verb = match (self.task, &self.live) {
+            (Task::Remove, _) => "deleting",
+            (Task::Make, None) => "creating",
+            (Task::Make, Some(_)) => "updating",
+        };
+        format!("{verb} {}", self.address)
+    }
+
+    /// The root cause, if this node will never be done.
+    pub(super) fn lost(&self) -> Option<Address> {
+        match &self.ending {
+            Some(Ending::Skipped { after }) => Some(after.clone()),
+            Some(Ending::Failed { .. } | Ending::Stopped) => Some(self.address.clone()),
+            _ => None,
+        }
+    }
+}
+
+/// Makes in the order of the longest path behind them, then removals.
+pub(super) fn from_plan<'a>(work: &Work<'a>) -> Vec<Node<'a>> {
+    let (edges, seconds) = (work.desired.edges(), seconds_to_end(work.desired));
+    let mut nodes: Vec<Node<'a>> = Vec::new();
+    for step in &work.plan.steps {
+        let live = work.snapshot.live.get(&step.address).cloned();
+        let wanted = work.desired.get(&step.address);
+        let refers_to = edges.get(&step.address).cloned().unwrap_or_default();
+        let mut push = |task, live| {
+            let mut node = node(step, task, wanted, live);
+            node.refers_to.clone_from(&refers_to);
+            nodes.push(node);
+        };
+        match &step.action {
+            Action::Retain => {}
+            Action::Delete => push(Task::Remove, live),
+            // Something that is on its way out has to be gone first, as with a replacement.
+            Action::Create { .. } if live.as_ref().is_some_and(|live| live.status == Status::Deleting) => {
+                push(Task::Remove, live);
+                push(Task::Make, None);
+            }
+            Action::Replace { .. } => {
+                push(Task::Remove, live);
+                push(Task::Make, None);
+            }
+            _ => push(Task::Make, live),
+        }
+    }
+    nodes.sort_by_key(|node| (node.task == Task::Remove, std::cmp::Reverse(seconds.get(&node.address).copied().unwrap_or(0))));
+    connect(&mut nodes);
+    nodes
+}
+
+/// Who uses the outputs of this one.
+pub(super) fn users(nodes: &[Node<'_>], address: &Address) -> Vec<usize> {
+    (0..nodes.len()).filter(|index| nodes[*index].task == Task::Make && nodes[*index].refers_to.contains(address)).collect()
+}
+
+fn node<'a>(step: &Step, task: Task, wanted: Option<&'a Wanted>, live: Option<AnyLive>) -> Node<'a> {
+    let now = Instant::now();
+    let replaced = matches!(step.action, Action::Replace { .. } | Action::Create { .. });
+    Node {
+        address: step.address.clone(),
+        kind: kinds::find(step.address.kind).expect("steps are of known kinds"),
+        task,
+        wanted,
+        after: Vec::new(),
+        refers_to: Vec::new(),
+        phase: Phase::Waiting,
+        awake: true,
+        may_change: step.action.is_change(),
+        want: None,
+        without: Vec::new(),
+        did: None,
+        ending: None,
+        removed_before: task == Task::Make && replaced && live.is_none() && step.id.is_some(),
+        half_of_replacement: task == Task::Remove && replaced,
+        live,
+        began: now,
+        first_began: None,
+        took: Duration::ZERO,
+        due: now,
+    }
+}
+
+/// Users go before what they use; what nobody wants any more goes when everything else is done; the new one comes when
+/// the old one is gone.
+fn connect(nodes: &mut [Node<'_>]) {
+    let removals: BTreeMap<Address, usize> = nodes
+        .iter()
+        .enumerate()
+        .filter(|(_, node)| node.task == Task::Remove)
+        .map(|(index, node)| (node.address.clone(), index))
+        .collect();
+    let mut after: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    for (index, node) in nodes.iter().enumerate() {
+        match node.task {
+            Task::Make => after[index].extend(removals.get(&node.address)),
+            Task::Remove => {
+                for used in node.refers_to.iter().filter_map(|address| removals.get(address)) {
+                    after[*used].push(index);
+                }
+                if node.wanted.is_none() {
+                    after[index].extend((0..nodes.len()).filter(|other| nodes[*other].task == Task::Make));
+                }
+            }
+        }
+    }
+    let orphan = |index: &usize| nodes[*index].wanted.is_none();
+    for (first, second) in removals.values().flat_map(|a| removals.values().map(move |b| (a, b))) {
+        let below = kinds::position(nodes[*first].address.kind) > kinds::position(nodes[*second].address.kind);
+        if below && (orphan(first) || orphan(second)) {
+            after[*second].push(*first);
+        }
+    }
+    for (node, after) in nodes.iter_mut().zip(after) {
+        node.after = after;
+    }
+}

@@ -1,0 +1,218 @@
+//! The poller: one per service, batching the reads of all that is on its way, denser near the usual end.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::nodes::{Node, Phase, Task};
+use super::{Engine, Ending, Event, News, published};
+use crate::any::{AnyKind, AnyLive};
+use crate::aws::Error;
+use crate::board::Late;
+use crate::diff::diff;
+use crate::kind::{Address, Status};
+use crate::wait::Clock;
+
+/// The answer about one kind: who was asked about, and what there is.
+pub(super) struct Seen {
+    kind: &'static str,
+    asked: Vec<Address>,
+    live: Result<Vec<AnyLive>, Error>,
+}
+
+/// A changed attribute may take this long to be seen everywhere (a queue's: up to 60 s). After that we believe that AWS
+/// keeps what it shows.
+const PROPAGATION_SECONDS: f64 = 70.0;
+/// A new resource may be unseen for this long.
+const APPEARANCE_SECONDS: f64 = 120.0;
+
+/// The pause before the first look.
+pub(super) fn first(clock: Clock, node: &Node<'_>) -> Duration {
+    match typical(node) {
+        0..=5 => Duration::ZERO,
+        _ => pause(clock, 0.0, typical(node)),
+    }
+}
+
+fn typical(node: &Node<'_>) -> u32 {
+    let seconds = node.kind.facts().seconds;
+    match (node.task, &node.did) {
+        (Task::Remove, _) => seconds.delete,
+        (Task::Make, Some(Ending::Updated)) => seconds.update,
+        _ => seconds.create,
+    }
+}
+
+/// Dense near the usual end, and 5 s after it.
+fn pause(clock: Clock, elapsed: f64, typical: u32) -> Duration {
+    let left = f64::from(typical) - elapsed;
+    let seconds = match typical {
+        0..=5 => (elapsed / 3.0).clamp(0.3, 5.0),
+        _ if left > 0.0 => (left / 5.0).clamp(2.0, 20.0),
+        _ => 5.0,
+    };
+    clock.seconds(seconds).max(Duration::from_millis(20))
+}
+
+/// No progress for this long is a failure; it is found again by the next run.
+fn deadline(node: &Node<'_>) -> f64 {
+    f64::from((typical(node) * 6).max(900))
+}
+
+impl Engine<'_, '_> {
+    pub(super) fn next_poll(&self) -> Option<Instant> {
+        let idle = |node: &&Node<'_>| node.phase == Phase::Settling && !self.polling.contains(node.kind.facts().service());
+        self.nodes.iter().filter(idle).map(|node| node.due).min()
+    }
+
+    pub(super) fn start_polls(&mut self) {
+        let now = Instant::now();
+        let mut services: Vec<&'static str> = self
+            .nodes
+            .iter()
+            .filter(|node| node.phase == Phase::Settling && node.due <= now)
+            .map(|node| node.kind.facts().service())
+            .collect();
+        services.sort_unstable();
+        services.dedup();
+        for service in services {
+            if self.polling.insert(service) {
+                self.poll(service);
+            }
+        }
+    }
+
+    fn poll(&mut self, service: &'static str) {
+        let mut batches: Vec<(&'static dyn AnyKind, Vec<Address>, Vec<(String, Value)>)> = Vec::new();
+        for node in self.nodes.iter().filter(|node| node.phase == Phase::Settling && node.kind.facts().service() == service) {
+            let name = node.kind.facts().name;
+            let batch = match batches.iter_mut().find(|(kind, ..)| kind.facts().name == name) {
+                Some(batch) => batch,
+                None => {
+                    batches.push((node.kind, Vec::new(), Vec::new()));
+                    batches.last_mut().expect("just pushed")
+                }
+            };
+            batch.1.push(node.address.clone());
+            if let Some(wanted) = node.wanted {
+                batch.2.push((node.address.name.clone(), wanted.spec.clone()));
+            }
+        }
+        let (cx, board) = (self.cx, self.board.clone());
+        self.in_flight.push(Box::pin(async move {
+            let mut seen = Vec::new();
+            for (kind, asked, wanted) in batches {
+                let live = kind.read(cx, &wanted, &board.outputs(Late::MayBeAbsent)).await;
+                seen.push(Seen { kind: kind.facts().name, asked, live });
+            }
+            Event::Polled(service, seen)
+        }));
+    }
+
+    pub(super) fn seen(&mut self, seen: Vec<Seen>) {
+        for Seen { kind, asked, live } in seen {
+            let live = match live {
+                Ok(live) => live,
+                Err(error) => {
+                    self.poll_failed(kind, &asked, &error);
+                    continue;
+                }
+            };
+            for index in 0..self.nodes.len() {
+                let node = &self.nodes[index];
+                if node.phase == Phase::Settling && node.address.kind == kind && asked.contains(&node.address) {
+                    let sight = live.iter().find(|live| live.address == node.address).cloned();
+                    self.look_at(index, sight);
+                }
+            }
+        }
+    }
+
+    fn look_at(&mut self, index: usize, live: Option<AnyLive>) {
+        let elapsed = self.cx.clock.since(self.nodes[index].began);
+        match (self.nodes[index].task, live) {
+            (Task::Remove, None) => return self.done(index),
+            (Task::Remove, Some(_)) => {}
+            (Task::Make, None) if elapsed > APPEARANCE_SECONDS => {
+                let text = format!("{}: it was made, but the service does not show it", self.nodes[index].doing());
+                return self.fail_with(index, text);
+            }
+            (Task::Make, None) => {}
+            (Task::Make, Some(live)) => {
+                if self.grown(index, live, elapsed) {
+                    return;
+                }
+            }
+        }
+        self.come_back(index, elapsed);
+    }
+
+    /// Whether this sight of it was the last that was needed.
+    fn grown(&mut self, index: usize, live: AnyLive, elapsed: f64) -> bool {
+        let node = &mut self.nodes[index];
+        node.live = Some(live.clone());
+        match &live.status {
+            Status::Failed(reason) => {
+                let text = format!("{}: {reason}", node.doing());
+                self.fail_with(index, text);
+                return true;
+            }
+            Status::Ready => {}
+            Status::Busy(_) | Status::Deleting => {
+                // A new revision counts when it is in place.
+                if !node.kind.facts().update_moves_output {
+                    self.publish(&live.address.clone(), published(&live));
+                }
+                return false;
+            }
+        }
+        // It was busy with something else before our turn.
+        let Some(want) = node.want.clone() else {
+            node.phase = Phase::Waiting;
+            node.awake = true;
+            return true;
+        };
+        let differs = !diff(node.kind.facts(), &live.state, &want).is_empty();
+        if differs && elapsed < PROPAGATION_SECONDS {
+            return false;
+        }
+        self.publish(&live.address.clone(), published(&live));
+        if self.nodes[index].phase == Phase::Settling {
+            self.done(index);
+        }
+        true
+    }
+
+    fn come_back(&mut self, index: usize, elapsed: f64) {
+        let node = &mut self.nodes[index];
+        if elapsed > deadline(node) {
+            let minutes = (elapsed / 60.0).round();
+            let text = format!("{}: not done after {minutes} minutes. Run again to go on waiting", node.doing());
+            return self.fail_with(index, text);
+        }
+        node.due = Instant::now() + pause(self.cx.clock, elapsed, typical(node));
+        if let Some(Status::Busy(word)) = node.live.as_ref().map(|live| &live.status) {
+            let word = word.clone();
+            self.tell(index, News::Waiting(word));
+        }
+    }
+
+    /// A read that fails for a passing reason is read again; another reason fails what was asked about.
+    fn poll_failed(&mut self, kind: &'static str, asked: &[Address], error: &Error) {
+        for index in 0..self.nodes.len() {
+            let node = &self.nodes[index];
+            if node.phase != Phase::Settling || node.address.kind != kind || !asked.contains(&node.address) {
+                continue;
+            }
+            if error.worth_retrying(node.kind.facts()).is_some() {
+                let elapsed = self.cx.clock.since(node.began);
+                self.come_back(index, elapsed);
+                continue;
+            }
+            if error.is_login() {
+                self.cx.stop.lose_login();
+            }
+            self.fail(index, error);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `topics:` and `queues:` -> topics, queues with a dead-letter queue each, subscriptions.
+
+use super::Making;
+use crate::kind::Ref;
+use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
+use crate::kinds::sqs::{DeadLetter, Queue, QueueSpec};
+
+pub(super) fn expand(making: &mut Making<'_>) {
+    let stack = &making.loaded.stack;
+    for (name, topic) in &stack.topics {
+        let section = format!("topics.{name}");
+        making.add::<Topic>(&section, &name.0, TopicSpec { fifo: topic.fifo });
+        making.export::<Topic>(format!("{section}.arn"), &name.0, "arn");
+    }
+    for (name, queue) in &stack.queues {
+        let section = format!("queues.{name}");
+        let dead = dead_letter_name(&name.0);
+        let seconds = |span: &Option<crate::stack::Span>, default| span.as_ref().map_or(default, crate::stack::Span::seconds);
+        making.add::<Queue>(
+            &section,
+            &dead,
+            QueueSpec {
+                fifo: queue.fifo,
+                visibility_timeout: 30,
+                // As long as SQS can: what is here has failed, and somebody has to see it.
+                retention: 1_209_600,
+                delay: 0,
+                dead_letter: None,
+                from: Vec::new(),
+            },
+        );
+        making.add::<Queue>(
+            &section,
+            &name.0,
+            QueueSpec {
+                fifo: queue.fifo,
+                visibility_timeout: seconds(&queue.visibility_timeout, 30),
+                retention: seconds(&queue.retention, 345_600),
+                delay: seconds(&queue.delay, 0),
+                dead_letter: Some(DeadLetter { queue: Ref::to(dead.clone()), after: queue.max_receives.unwrap_or(5) }),
+                from: queue.from.iter().map(|topic| Ref::to(topic.0.clone())).collect(),
+            },
+        );
+        for topic in &queue.from {
+            let spec = SubscriptionSpec { topic: Ref::to(topic.0.clone()), endpoint: Endpoint::Queue(Ref::to(name.0.clone())), raw: queue.raw };
+            making.add::<Subscription>(&section, format!("{topic}-to-{name}"), spec);
+        }
+        making.export::<Queue>(format!("{section}.url"), &name.0, "url");
+        making.export::<Queue>(format!("{section}.dead_letter_url"), &dead, "url");
+    }
+}
+
+pub(super) fn dead_letter_name(queue: &str) -> String {
+    format!("{queue}-dead-letter")
+}

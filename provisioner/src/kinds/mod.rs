@@ -1,0 +1,68 @@
+//! The kinds of AWS resources. One thing, one file, one line in [`KINDS`].
+
+pub mod sns;
+pub mod sqs;
+
+use crate::any::AnyKind;
+
+/// Every kind, what is used before what uses it. Orphans are deleted from the bottom up.
+pub static KINDS: &[&dyn AnyKind] = &[
+    &sns::Topic,
+    &sqs::Queue,
+    &sns::Subscription,
+];
+
+pub fn find(name: &str) -> Option<&'static dyn AnyKind> {
+    KINDS.iter().find(|kind| kind.facts().name == name).copied()
+}
+
+/// The place in the registry.
+pub fn position(name: &str) -> usize {
+    KINDS.iter().position(|kind| kind.facts().name == name).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn names_are_unique_and_well_formed() {
+        let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.facts().name).collect();
+        assert_eq!(names.len(), KINDS.len());
+        for name in names {
+            let (service, resource) = name.split_once('.').expect("service.resource");
+            assert!(!service.is_empty() && resource.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_field_of_every_state_says_its_class() {
+        for kind in KINDS {
+            let facts = kind.facts();
+            let said: BTreeSet<String> = facts.fields.iter().map(|field| field.name.to_owned()).collect();
+            let there: BTreeSet<String> = kind.state_fields().into_iter().collect();
+            assert_eq!(said, there, "{}", facts.name);
+            assert_eq!(said.len(), facts.fields.len(), "{} says a field twice", facts.name);
+        }
+    }
+
+    #[test]
+    fn kinds_that_are_read_first_stand_above() {
+        for kind in KINDS {
+            for parent in kind.facts().read_after {
+                assert!(position(parent) < position(kind.facts().name), "{} above {}", parent, kind.facts().name);
+            }
+        }
+    }
+
+    #[test]
+    fn every_kind_says_its_actions_and_what_protects_it_is_a_field() {
+        for kind in KINDS {
+            let facts = kind.facts();
+            assert!(!facts.actions.is_empty(), "{}", facts.name);
+            assert!(facts.actions.iter().all(|action| action.contains(':')), "{}", facts.name);
+            assert!(facts.protection.is_none_or(|field| facts.field(field).is_some()), "{}", facts.name);
+        }
+    }
+}

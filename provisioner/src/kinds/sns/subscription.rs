@@ -1,0 +1,180 @@
+//! `sns.subscription`: a queue or an e-mail address that gets what a topic publishes.
+//!
+//! Takes no tags: it belongs to its topic. Found by `ListSubscriptionsByTopic`; unique by topic, protocol and endpoint, so a
+//! repeated `Subscribe` gives the same one (SNS API reference, Subscribe). An e-mail address has to confirm; until then it
+//! is shown as pending, and that is no difference.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::aws::{Cx, Error, each};
+use crate::board::{Missing, Outputs};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kinds::sns::Topic;
+use crate::kinds::sqs::Queue;
+use crate::scope::Scope;
+
+pub struct Subscription;
+
+#[derive(Serialize, Deserialize)]
+pub struct SubscriptionSpec {
+    pub topic: Ref<Topic>,
+    pub endpoint: Endpoint,
+    /// Messages arrive without SNS's envelope.
+    pub raw: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    Queue(Ref<Queue>),
+    Email(String),
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SubscriptionState {
+    topic_arn: String,
+    protocol: String,
+    endpoint: String,
+    raw: Option<bool>,
+    pending: bool,
+}
+
+impl Kind for Subscription {
+    const FACTS: Facts = Facts {
+        name: "sns.subscription",
+        fields: &[
+            Field::fixed("topic_arn"),
+            Field::fixed("protocol"),
+            Field::fixed("endpoint"),
+            Field::wanted("raw"),
+            Field::theirs("pending"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        read_after: &["sns.topic", "sqs.queue"],
+        retry: &[Retry { code: "NotFound", text: "", seconds: 20 }],
+        actions: &[
+            "sns:GetSubscriptionAttributes",
+            "sns:ListSubscriptionsByTopic",
+            "sns:SetSubscriptionAttributes",
+            "sns:Subscribe",
+            "sns:Unsubscribe",
+        ],
+        ..Facts::DEFAULT
+    };
+
+    type Spec = SubscriptionSpec;
+    type State = SubscriptionState;
+    type Output = ();
+    type Ready = ();
+
+    fn want(_: &Scope, _: &str, spec: &SubscriptionSpec, outputs: &Outputs) -> Result<SubscriptionState, Missing> {
+        let (protocol, endpoint, raw) = match &spec.endpoint {
+            Endpoint::Queue(queue) => ("sqs", outputs.get(queue)?.arn, Some(spec.raw)),
+            Endpoint::Email(address) => ("email", address.clone(), None),
+        };
+        let topic_arn = outputs.get(&spec.topic)?.arn;
+        Ok(SubscriptionState { topic_arn, protocol: protocol.into(), endpoint, raw, pending: false })
+    }
+
+    async fn read(cx: &Cx, query: &Query<'_, Subscription>) -> Result<Vec<Live<Subscription>>, Error> {
+        let mut wanted: HashMap<(String, String), &str> = HashMap::new();
+        for (name, spec) in &query.wanted {
+            // Without its topic or its queue there is none.
+            if let Ok(want) = Subscription::want(query.scope, name, spec, query.outputs) {
+                wanted.insert((want.topic_arn, want.endpoint), name);
+            }
+        }
+        let topics: Vec<String> = query.outputs.all::<Topic>().into_iter().map(|(_, topic)| topic.arn).collect();
+        let mut live = Vec::new();
+        for found in each(topics, |topic| of_topic(cx, topic, &wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
+    }
+
+    async fn create(cx: &Cx, _: &str, want: &SubscriptionState) -> Result<(), Error> {
+        let mut call = cx.sns.subscribe().topic_arn(&want.topic_arn).protocol(&want.protocol).endpoint(&want.endpoint);
+        if let Some(raw) = want.raw {
+            call = call.attributes("RawMessageDelivery", raw.to_string());
+        }
+        call.return_subscription_arn(true).send().await?;
+        Ok(())
+    }
+
+    async fn update(cx: &Cx, live: &Live<Subscription>, want: &SubscriptionState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("raw") {
+            let value = want.raw.unwrap_or_default().to_string();
+            let call = cx.sns.set_subscription_attributes().subscription_arn(&live.id);
+            call.attribute_name("RawMessageDelivery").attribute_value(value).send().await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Subscription>, _: LastWish) -> Result<(), Error> {
+        // One that nobody has confirmed has no ARN yet; it goes with its topic, or by itself after some days.
+        if live.state.pending {
+            return Ok(());
+        }
+        match cx.sns.unsubscribe().subscription_arn(&live.id).send().await.map_err(Error::from) {
+            Err(error) if !error.is(&["NotFound", "NotFoundException"]) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn of_topic(cx: &Cx, topic: String, wanted: &HashMap<(String, String), &str>) -> Result<Vec<Live<Subscription>>, Error> {
+    let ours = format!("{}-", cx.scope.arn("sqs", &cx.scope.prefix()));
+    let mut live = Vec::new();
+    let mut pages = cx.sns.list_subscriptions_by_topic().topic_arn(&topic).into_paginator().send();
+    while let Some(page) = pages.next().await {
+        let page = match page.map_err(Error::from) {
+            Ok(page) => page,
+            Err(error) if error.is(&["NotFound", "NotFoundException"]) => return Ok(live),
+            Err(error) => return Err(error),
+        };
+        for found in page.subscriptions() {
+            let (arn, endpoint) = (found.subscription_arn().unwrap_or_default(), found.endpoint().unwrap_or_default());
+            let name = match wanted.get(&(topic.clone(), endpoint.to_owned())) {
+                Some(name) => (*name).to_owned(),
+                // A queue of this stack that is not fed any more. Others are somebody else's, and stay.
+                None if endpoint.starts_with(&ours) => format!("{}-to-{}", last(&topic), last(endpoint)),
+                None => continue,
+            };
+            let pending = !arn.starts_with("arn:");
+            let raw = match found.protocol() {
+                Some("sqs") if !pending => Some(is_raw(cx, arn).await?),
+                _ => None,
+            };
+            live.push(Live {
+                name,
+                id: if pending { format!("{topic} to {endpoint} (not confirmed yet)") } else { arn.to_owned() },
+                owner: Owner::Ours,
+                state: SubscriptionState {
+                    topic_arn: topic.clone(),
+                    protocol: found.protocol().unwrap_or_default().to_owned(),
+                    endpoint: endpoint.to_owned(),
+                    raw,
+                    pending,
+                },
+                output: (),
+                ready: Some(()),
+                status: Status::Ready,
+            });
+        }
+    }
+    Ok(live)
+}
+
+async fn is_raw(cx: &Cx, arn: &str) -> Result<bool, Error> {
+    match cx.sns.get_subscription_attributes().subscription_arn(arn).send().await.map_err(Error::from) {
+        Ok(answer) => Ok(answer.attributes().is_some_and(|all| all.get("RawMessageDelivery").is_some_and(|raw| raw == "true"))),
+        Err(error) if error.is(&["NotFound", "NotFoundException"]) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn last(arn: &str) -> &str {
+    arn.rsplit(':').next().unwrap_or(arn)
+}

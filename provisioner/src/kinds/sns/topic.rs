@@ -1,0 +1,154 @@
+//! `sns.topic`: a topic under the stack's key.
+//!
+//! Found by its ARN, which is known from its name. Topics that nothing asks for any more are found by the tag index, each
+//! confirmed by SNS itself, because SNS lists a whole account only. Names: 256 characters (SNS API reference, CreateTopic).
+
+use std::collections::HashMap;
+
+use aws_sdk_sns::types::Tag;
+use serde::{Deserialize, Serialize};
+
+use crate::aws::{Cx, Error, each};
+use crate::board::{Missing, Outputs};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds, Status};
+use crate::scope::Scope;
+
+pub struct Topic;
+
+#[derive(Serialize, Deserialize)]
+pub struct TopicSpec {
+    pub fifo: bool,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TopicState {
+    name: String,
+    content_based_deduplication: bool,
+    kms_key: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct TopicOutput {
+    pub arn: String,
+}
+
+impl Kind for Topic {
+    const FACTS: Facts = Facts {
+        name: "sns.topic",
+        fields: &[Field::fixed("name"), Field::wanted("content_based_deduplication"), Field::wanted("kms_key")],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        retry: &[
+            Retry { code: "ConcurrentAccess", text: "", seconds: 60 },
+            Retry { code: "StaleTag", text: "", seconds: 60 },
+            Retry { code: "", text: "PrincipalNotFound", seconds: 60 },
+        ],
+        actions: &[
+            "sns:CreateTopic",
+            "sns:DeleteTopic",
+            "sns:GetTopicAttributes",
+            "sns:ListTagsForResource",
+            "sns:SetTopicAttributes",
+            "sns:TagResource",
+            "tag:GetResources",
+        ],
+        ..Facts::DEFAULT
+    };
+
+    type Spec = TopicSpec;
+    type State = TopicState;
+    type Output = TopicOutput;
+    type Ready = ();
+
+    fn want(scope: &Scope, name: &str, spec: &TopicSpec, _: &Outputs) -> Result<TopicState, Missing> {
+        Ok(TopicState { name: topic_name(scope, name, spec.fifo), content_based_deduplication: spec.fifo, kms_key: None })
+    }
+
+    async fn read(cx: &Cx, query: &Query<'_, Topic>) -> Result<Vec<Live<Topic>>, Error> {
+        let wanted: HashMap<String, &str> = query
+            .wanted
+            .iter()
+            .map(|(name, spec)| (cx.scope.arn("sns", &topic_name(&cx.scope, name, spec.fifo)), name.as_str()))
+            .collect();
+        let mut arns: Vec<String> = wanted.keys().cloned().collect();
+        arns.extend(cx.tagged("sns").await.into_iter().filter(|arn| !wanted.contains_key(arn) && arn.split(':').count() == 6));
+        let mut live = Vec::new();
+        for found in each(arns, |arn| one(cx, arn, &wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
+    }
+
+    async fn create(cx: &Cx, name: &str, want: &TopicState) -> Result<TopicOutput, Error> {
+        let mut call = cx.sns.create_topic().name(&want.name);
+        for (key, value) in cx.scope.tags(name) {
+            call = call.tags(Tag::builder().key(key).value(value).build()?);
+        }
+        if let Some(key) = &want.kms_key {
+            call = call.attributes("KmsMasterKeyId", key);
+        }
+        if want.name.ends_with(".fifo") {
+            call = call.attributes("FifoTopic", "true");
+            call = call.attributes("ContentBasedDeduplication", want.content_based_deduplication.to_string());
+        }
+        Ok(TopicOutput { arn: call.send().await?.topic_arn.unwrap_or_default() })
+    }
+
+    async fn update(cx: &Cx, live: &Live<Topic>, want: &TopicState, changed: &Changed) -> Result<(), Error> {
+        let set = |name: &str, value: &str| {
+            cx.sns.set_topic_attributes().topic_arn(&live.output.arn).attribute_name(name).attribute_value(value).send()
+        };
+        if changed.has("kms_key") {
+            set("KmsMasterKeyId", want.kms_key.as_deref().unwrap_or_default()).await?;
+        }
+        if changed.has("content_based_deduplication") {
+            set("ContentBasedDeduplication", &want.content_based_deduplication.to_string()).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Topic>, _: LastWish) -> Result<(), Error> {
+        cx.sns.delete_topic().topic_arn(&live.output.arn).send().await?;
+        Ok(())
+    }
+}
+
+fn topic_name(scope: &Scope, name: &str, fifo: bool) -> String {
+    match fifo {
+        true => format!("{}.fifo", scope.name(name, 251)),
+        false => scope.name(name, 256),
+    }
+}
+
+async fn one(cx: &Cx, arn: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Topic>>, Error> {
+    let attributes = cx.sns.get_topic_attributes().topic_arn(&arn).send();
+    let tags = cx.sns.list_tags_for_resource().resource_arn(&arn).send();
+    let (attributes, tags) = tokio::join!(attributes, tags);
+    let attributes = match attributes.map_err(Error::from) {
+        Ok(answer) => answer.attributes.unwrap_or_default(),
+        Err(error) if error.is(GONE) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let tags = match tags.map_err(Error::from) {
+        Ok(answer) => answer.tags.unwrap_or_default(),
+        Err(error) if error.is(GONE) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let tags = tags.iter().map(|tag| (tag.key(), tag.value()));
+    let Some((name, owner)) = cx.whose(tags, wanted.get(&arn).copied()) else { return Ok(None) };
+    let flag = |name: &str| attributes.get(name).is_some_and(|value| value == "true");
+    Ok(Some(Live {
+        name,
+        owner,
+        id: arn.clone(),
+        state: TopicState {
+            name: arn.rsplit(':').next().unwrap_or_default().to_owned(),
+            content_based_deduplication: flag("ContentBasedDeduplication"),
+            kms_key: attributes.get("KmsMasterKeyId").filter(|key| !key.is_empty()).cloned(),
+        },
+        output: TopicOutput { arn },
+        ready: Some(()),
+        status: Status::Ready,
+    }))
+}
+
+const GONE: &[&str] = &["NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException"];

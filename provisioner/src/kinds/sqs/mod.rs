@@ -1,0 +1,5 @@
+//! Amazon SQS.
+
+mod queue;
+
+pub use queue::{DeadLetter, Queue, QueueOutput, QueueSpec};

@@ -1,0 +1,298 @@
+//! `sqs.queue`: a queue, its redrive policy and its access policy.
+//!
+//! Found by name: one `ListQueues` by prefix, then attributes and tags of each. Names: 80 characters, `.fifo` included.
+//! Attributes take up to 60 seconds to be seen everywhere, retention 15 minutes; a deleted name is blocked for 60 seconds
+//! (SQS API reference, CreateQueue and SetQueueAttributes). Encrypted with SQS's own keys (SSE-SQS), because SNS cannot
+//! deliver to a queue under `alias/aws/sqs`.
+
+use std::collections::HashMap;
+
+use aws_sdk_sqs::types::QueueAttributeName as Attribute;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::aws::{Cx, Error, each, policy};
+use crate::board::{Missing, Outputs};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kinds::sns::Topic;
+use crate::scope::Scope;
+
+pub struct Queue;
+
+#[derive(Serialize, Deserialize)]
+pub struct QueueSpec {
+    pub fifo: bool,
+    /// Seconds.
+    pub visibility_timeout: u64,
+    /// Seconds.
+    pub retention: u64,
+    /// Seconds.
+    pub delay: u64,
+    pub dead_letter: Option<DeadLetter>,
+    /// Topics that may send to it.
+    pub from: Vec<Ref<Topic>>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct DeadLetter {
+    pub queue: Ref<Queue>,
+    pub after: u32,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct QueueState {
+    name: String,
+    visibility_timeout: u64,
+    retention: u64,
+    delay: u64,
+    receive_wait: u64,
+    managed_encryption: bool,
+    redrive: Value,
+    policy: Value,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct QueueOutput {
+    pub arn: String,
+    pub url: String,
+}
+
+impl Kind for Queue {
+    const FACTS: Facts = Facts {
+        name: "sqs.queue",
+        fields: &[
+            Field::fixed("name"),
+            Field::wanted("visibility_timeout"),
+            Field::wanted("retention"),
+            Field::wanted("delay"),
+            Field::wanted("receive_wait"),
+            Field::wanted("managed_encryption"),
+            Field::wanted("redrive"),
+            Field::wanted("policy"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        exists: &["QueueAlreadyExists", "QueueNameExists", "AWS.SimpleQueueService.QueueNameExists"],
+        retry: &[
+            Retry { code: "QueueDeletedRecently", text: "", seconds: 70 },
+            Retry { code: "AWS.SimpleQueueService.QueueDeletedRecently", text: "", seconds: 70 },
+            Retry { code: "QueueDoesNotExist", text: "", seconds: 20 },
+            // A principal that IAM does not show yet; a policy that is really wrong says the same.
+            Retry { code: "InvalidAttributeValue", text: "policy", seconds: 30 },
+            Retry { code: "InvalidParameterValue", text: "dead letter target does not exist", seconds: 30 },
+        ],
+        actions: &[
+            "sqs:CreateQueue",
+            "sqs:DeleteQueue",
+            "sqs:GetQueueAttributes",
+            "sqs:GetQueueUrl",
+            "sqs:ListQueueTags",
+            "sqs:ListQueues",
+            "sqs:SetQueueAttributes",
+            "sqs:TagQueue",
+        ],
+        ..Facts::DEFAULT
+    };
+
+    type Spec = QueueSpec;
+    type State = QueueState;
+    type Output = QueueOutput;
+    type Ready = ();
+
+    fn want(scope: &Scope, name: &str, spec: &QueueSpec, outputs: &Outputs) -> Result<QueueState, Missing> {
+        let queue = queue_name(scope, name, spec.fifo);
+        let redrive = match &spec.dead_letter {
+            Some(dead) => json!({"deadLetterTargetArn": outputs.get(&dead.queue)?.arn, "maxReceiveCount": dead.after}),
+            None => json!({}),
+        };
+        let mut topics = Vec::new();
+        for topic in &spec.from {
+            topics.push(outputs.get(topic)?.arn);
+        }
+        Ok(QueueState {
+            policy: access_policy(&scope.arn("sqs", &queue), &topics),
+            name: queue,
+            visibility_timeout: spec.visibility_timeout,
+            retention: spec.retention,
+            delay: spec.delay,
+            // Long polling for everybody: an empty receive costs as much as a full one.
+            receive_wait: 20,
+            managed_encryption: true,
+            redrive,
+        })
+    }
+
+    async fn read(cx: &Cx, query: &Query<'_, Queue>) -> Result<Vec<Live<Queue>>, Error> {
+        let prefix = format!("{}-", cx.scope.prefix());
+        let mut urls: Vec<String> = Vec::new();
+        let mut pages = cx.sqs.list_queues().queue_name_prefix(prefix).max_results(1000).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            urls.extend(page?.queue_urls.unwrap_or_default());
+        }
+        let mut unlisted = Vec::new();
+        for (name, spec) in &query.wanted {
+            let queue = queue_name(&cx.scope, name, spec.fifo);
+            if !urls.iter().any(|url| url.rsplit('/').next() == Some(&queue)) {
+                unlisted.push(queue);
+            }
+        }
+        // The list lags: what it does not show is asked for by name.
+        for found in each(unlisted, |queue| url_of(cx, queue)).await {
+            urls.extend(found?);
+        }
+        let wanted: HashMap<String, &str> = query
+            .wanted
+            .iter()
+            .map(|(name, spec)| (queue_name(&cx.scope, name, spec.fifo), name.as_str()))
+            .collect();
+        let mut live = Vec::new();
+        for found in each(urls, |url| one(cx, url, &wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
+    }
+
+    async fn create(cx: &Cx, name: &str, want: &QueueState) -> Result<QueueOutput, Error> {
+        let mut call = cx.sqs.create_queue().queue_name(&want.name).set_attributes(Some(attributes(want)));
+        if want.name.ends_with(".fifo") {
+            call = call.attributes(Attribute::FifoQueue, "true").attributes(Attribute::ContentBasedDeduplication, "true");
+        }
+        for (key, value) in cx.scope.tags(name) {
+            call = call.tags(key, value);
+        }
+        let url = call.send().await?.queue_url.unwrap_or_default();
+        Ok(QueueOutput { arn: cx.scope.arn("sqs", &want.name), url })
+    }
+
+    async fn update(cx: &Cx, live: &Live<Queue>, want: &QueueState, _: &Changed) -> Result<(), Error> {
+        let call = cx.sqs.set_queue_attributes().queue_url(&live.output.url).set_attributes(Some(attributes(want)));
+        call.send().await?;
+        Ok(())
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Queue>, _: LastWish) -> Result<(), Error> {
+        match cx.sqs.delete_queue().queue_url(&live.output.url).send().await.map_err(Error::from) {
+            Err(error) if !error.is(GONE) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+const GONE: &[&str] = &["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
+
+pub fn queue_name(scope: &Scope, name: &str, fifo: bool) -> String {
+    match fifo {
+        true => format!("{}.fifo", scope.name(name, 75)),
+        false => scope.name(name, 80),
+    }
+}
+
+/// Its own account by IAM, the topics that feed it, and nobody without TLS.
+fn access_policy(arn: &str, topics: &[String]) -> Value {
+    let mut statements = vec![json!({
+        "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn,
+        "Condition": {"Bool": {"aws:SecureTransport": "false"}},
+    })];
+    if !topics.is_empty() {
+        statements.push(json!({
+            "Sid": "Topics", "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+            "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
+        }));
+    }
+    policy::normal(&json!({"Version": "2012-10-17", "Statement": statements}))
+}
+
+fn attributes(want: &QueueState) -> HashMap<Attribute, String> {
+    let redrive = if want.redrive == json!({}) { String::new() } else { want.redrive.to_string() };
+    let mut attributes = HashMap::from([
+        (Attribute::VisibilityTimeout, want.visibility_timeout.to_string()),
+        (Attribute::MessageRetentionPeriod, want.retention.to_string()),
+        (Attribute::DelaySeconds, want.delay.to_string()),
+        (Attribute::ReceiveMessageWaitTimeSeconds, want.receive_wait.to_string()),
+        (Attribute::SqsManagedSseEnabled, want.managed_encryption.to_string()),
+        (Attribute::Policy, want.policy.to_string()),
+    ]);
+    if !redrive.is_empty() {
+        attributes.insert(Attribute::RedrivePolicy, redrive);
+    }
+    attributes
+}
+
+async fn url_of(cx: &Cx, queue: String) -> Result<Option<String>, Error> {
+    match cx.sqs.get_queue_url().queue_name(queue).send().await.map_err(Error::from) {
+        Ok(answer) => Ok(answer.queue_url),
+        Err(error) if error.is(GONE) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn one(cx: &Cx, url: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Queue>>, Error> {
+    let queue = url.rsplit('/').next().unwrap_or_default().to_owned();
+    let attributes = cx.sqs.get_queue_attributes().queue_url(&url).attribute_names(Attribute::All).send();
+    let tags = cx.sqs.list_queue_tags().queue_url(&url).send();
+    let (attributes, tags) = tokio::join!(attributes, tags);
+    let attributes = match attributes.map_err(Error::from) {
+        Ok(answer) => answer.attributes.unwrap_or_default(),
+        Err(error) if error.is(GONE) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let tags = match tags.map_err(Error::from) {
+        Ok(answer) => answer.tags.unwrap_or_default(),
+        Err(error) if error.is(GONE) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some((name, owner)) = cx.whose(tags.iter(), wanted.get(&queue).copied()) else { return Ok(None) };
+    Ok(Some(Live {
+        name,
+        owner,
+        id: url.clone(),
+        state: state(&queue, &attributes),
+        output: QueueOutput { arn: cx.scope.arn("sqs", &queue), url },
+        ready: Some(()),
+        status: Status::Ready,
+    }))
+}
+
+fn state(queue: &str, attributes: &HashMap<Attribute, String>) -> QueueState {
+    let text = |name: Attribute| attributes.get(&name).map(String::as_str).unwrap_or_default();
+    let number = |name: Attribute| text(name).parse().unwrap_or_default();
+    let mut redrive: Value = serde_json::from_str(text(Attribute::RedrivePolicy)).unwrap_or_else(|_| json!({}));
+    // AWS gives the count back as it was sent, as a number or as text.
+    if let Some(count) = redrive["maxReceiveCount"].as_str().and_then(|count| count.parse::<u32>().ok()) {
+        redrive["maxReceiveCount"] = count.into();
+    }
+    QueueState {
+        name: queue.to_owned(),
+        visibility_timeout: number(Attribute::VisibilityTimeout),
+        retention: number(Attribute::MessageRetentionPeriod),
+        delay: number(Attribute::DelaySeconds),
+        receive_wait: number(Attribute::ReceiveMessageWaitTimeSeconds),
+        managed_encryption: text(Attribute::SqsManagedSseEnabled) == "true",
+        redrive,
+        policy: policy::parse(text(Attribute::Policy)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Attributes as AWS answered them: the example of GetQueueAttributes in the SQS API reference, policy re-indented.
+    #[test]
+    fn a_recorded_answer_reads_as_what_we_want() {
+        let policy = access_policy("arn:aws:sqs:us-east-1:123456789012:q", &["arn:aws:sns:us-east-1:123456789012:t".into()]);
+        let answer = HashMap::from([
+            (Attribute::VisibilityTimeout, "30".to_owned()),
+            (Attribute::DelaySeconds, "0".to_owned()),
+            (Attribute::ReceiveMessageWaitTimeSeconds, "20".to_owned()),
+            (Attribute::MessageRetentionPeriod, "345600".to_owned()),
+            (Attribute::ApproximateNumberOfMessages, "0".to_owned()),
+            (Attribute::SqsManagedSseEnabled, "true".to_owned()),
+            (Attribute::RedrivePolicy, r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:d","maxReceiveCount":"5"}"#.to_owned()),
+            (Attribute::Policy, serde_json::to_string_pretty(&policy).expect("json")),
+        ]);
+        let state = state("q", &answer);
+        assert_eq!(state.policy, policy);
+        assert_eq!(state.redrive["maxReceiveCount"], 5);
+        assert!(state.managed_encryption && state.retention == 345_600);
+    }
+}

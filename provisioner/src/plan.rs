@@ -1,0 +1,175 @@
+//! Desired and live -> plan. Pure, synchronous, deterministic.
+//!
+//! The plan is a value: the same one is printed, tested and applied. `down` is the plan for the empty stack, and a refresh is
+//! just a plan, since nothing is stored.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::any::AnyLive;
+use crate::board::{Board, Late, Published};
+use crate::desired::{Desired, Wanted};
+use crate::diff::{Change, diff};
+use crate::kind::{Address, Effect, Owner, Status};
+use crate::kinds;
+use crate::scope::Scope;
+use crate::snapshot::Snapshot;
+
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    pub steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Step {
+    pub address: Address,
+    /// The part of the stack file that asks for it, or "" for what nothing asks for any more.
+    pub section: String,
+    /// The ARN or id of what is live.
+    pub id: Option<String>,
+    pub action: Action,
+    /// Deleting or replacing it loses data.
+    pub loses_data: bool,
+    /// What AWS says it is doing right now, if it is busy.
+    pub busy: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "do")]
+pub enum Action {
+    Keep,
+    Create { want: Value },
+    Update { changes: Vec<Change> },
+    Replace { changes: Vec<Change> },
+    Delete,
+    /// Live, ours, not wanted, and kept because the user said so.
+    Retain,
+    /// Its name is taken by something that this stack did not make.
+    Refuse,
+}
+
+impl Action {
+    pub fn is_change(&self) -> bool {
+        !matches!(self, Action::Keep | Action::Retain)
+    }
+}
+
+impl Plan {
+    /// From what is live to what is wanted.
+    pub fn new(scope: &Scope, desired: &Desired, snapshot: &Snapshot) -> Plan {
+        let mut board = snapshot.board();
+        let mut steps = Vec::new();
+        for wanted in desired.in_order() {
+            let live = snapshot.live.get(&wanted.address).filter(|live| live.status != Status::Deleting);
+            steps.push(step(scope, wanted, live, &mut board));
+        }
+        steps.sort_by_key(|step| desired.resources.iter().position(|wanted| wanted.address == step.address));
+        steps.extend(removals(desired, snapshot));
+        Plan { steps }
+    }
+
+    /// From what is live to nothing. `keep` says what stays, with all that it stands on.
+    pub fn removal(desired: &Desired, snapshot: &Snapshot, keep: &BTreeSet<Address>) -> Plan {
+        let mut steps: Vec<Step> = removals(&Desired::default(), snapshot).collect();
+        for step in &mut steps {
+            if let Some(wanted) = desired.get(&step.address) {
+                step.section.clone_from(&wanted.section);
+            }
+            if keep.contains(&step.address) {
+                step.action = Action::Retain;
+                step.loses_data = false;
+            }
+        }
+        Plan { steps }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.changes().next().is_none()
+    }
+
+    pub fn changes(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter().filter(|step| step.action.is_change())
+    }
+
+    pub fn get(&self, address: &Address) -> Option<&Step> {
+        self.steps.iter().find(|step| step.address == *address)
+    }
+}
+
+fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Board) -> Step {
+    let facts = wanted.kind.facts();
+    let late = if live.is_some() { Late::IsAwaited } else { Late::MayBeAbsent };
+    let want = wanted
+        .kind
+        .want(scope, &wanted.address.name, &wanted.spec, &board.outputs(late))
+        .expect("everything upstream has published, if only a placeholder");
+    let action = match live {
+        None => Action::Create { want },
+        Some(live) if live.owner == Owner::Foreign => Action::Refuse,
+        Some(live) => match diff(facts, &live.state, &want) {
+            changes if changes.is_empty() => Action::Keep,
+            changes if changes.iter().any(|change| change.effect == Effect::Replace) => Action::Replace { changes },
+            changes => Action::Update { changes },
+        },
+    };
+    let moves = match &action {
+        Action::Create { .. } | Action::Replace { .. } | Action::Refuse => true,
+        Action::Update { .. } => facts.update_moves_output,
+        _ => false,
+    };
+    publish_placeholders(wanted, live.filter(|_| !moves), board);
+    Step {
+        address: wanted.address.clone(),
+        section: wanted.section.clone(),
+        id: live.map(|live| live.id.clone()),
+        loses_data: facts.holds_data && matches!(action, Action::Replace { .. }),
+        busy: live.and_then(|live| match &live.status {
+            Status::Busy(word) => Some(word.clone()),
+            _ => None,
+        }),
+        action,
+    }
+}
+
+/// Outputs that are not known yet become placeholders that name the resource. So the plan says exactly which fields of
+/// others will change, although it cannot say to what.
+fn publish_placeholders(wanted: &Wanted, live: Option<&AnyLive>, board: &mut Board) {
+    let (output, ready) = wanted.kind.blank();
+    let known = live.and_then(|live| live.ready.clone());
+    board.publish(
+        &wanted.address,
+        Published {
+            output: live.map_or_else(|| placeholder(&output, &wanted.address), |live| live.output.clone()),
+            ready: Some(known.unwrap_or_else(|| placeholder(&ready, &wanted.address))),
+        },
+    );
+}
+
+fn placeholder(value: &Value, address: &Address) -> Value {
+    match value {
+        Value::String(_) => Value::String(format!("(known after {address})")),
+        Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), placeholder(value, address))).collect(),
+        other => other.clone(),
+    }
+}
+
+/// What is live and ours and that nothing asks for, users before what they use.
+fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step> {
+    let mut orphans: Vec<&AnyLive> = snapshot
+        .live
+        .values()
+        .filter(|live| live.owner == Owner::Ours && live.status != Status::Deleting)
+        .filter(|live| desired.get(&live.address).is_none())
+        .collect();
+    orphans.sort_by_key(|live| std::cmp::Reverse(kinds::position(live.address.kind)));
+    orphans.into_iter().map(|live| Step {
+        address: live.address.clone(),
+        section: String::new(),
+        id: Some(live.id.clone()),
+        action: Action::Delete,
+        loses_data: kinds::find(live.address.kind).is_some_and(|kind| kind.facts().holds_data),
+        busy: None,
+    })
+}

@@ -1,0 +1,98 @@
+//! The only place that prints. Data goes to stdout, talk to stderr; both are readable without colour.
+
+use std::fmt::Display;
+use std::io::{IsTerminal, Write, stderr, stdin, stdout};
+
+use crate::yaml::Problem;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Printer {
+    colour: bool,
+    /// stderr is a terminal: progress may rewrite a line.
+    terminal: bool,
+    verbose: bool,
+}
+
+impl Printer {
+    pub fn new(no_colour: bool, verbose: bool) -> Printer {
+        let terminal = stderr().is_terminal();
+        let colour = terminal && !no_colour && std::env::var_os("NO_COLOR").is_none();
+        Printer { colour, terminal, verbose }
+    }
+
+    /// Data, for people and programs.
+    pub fn data(&self, text: impl Display) {
+        // A reader that has gone away, as `head` does, is no failure of ours.
+        let _ = writeln!(stdout(), "{text}");
+    }
+
+    /// Talk.
+    pub fn talk(&self, text: impl Display) {
+        let _ = writeln!(stderr(), "{text}");
+    }
+
+    pub fn detail(&self, text: impl Display) {
+        if self.verbose {
+            self.talk(text);
+        }
+    }
+
+    /// A failure: what, and below it the reasons.
+    pub fn error(&self, text: impl Display) {
+        self.talk(format!("{}: {text}", self.red("error")));
+    }
+
+    pub fn hint(&self, text: impl Display) {
+        self.talk(format!("  hint: {text}"));
+    }
+
+    /// `stacks/a.yaml:12:5: what` and a hint, one line each, as editors and CI systems understand it.
+    pub fn problems(&self, file: &str, problems: &[Problem]) {
+        for problem in problems {
+            self.talk(format!("{file}:{}:{}: {}", problem.at.line, problem.at.column, problem.what));
+            if let Some(hint) = &problem.hint {
+                self.hint(hint);
+            }
+        }
+    }
+
+    pub fn is_terminal(&self) -> bool {
+        self.terminal
+    }
+
+    /// Asks, if there is somebody to ask.
+    pub fn ask(&self, question: &str) -> Option<String> {
+        if !stdin().is_terminal() || !self.terminal {
+            return None;
+        }
+        let _ = write!(stderr(), "{question} ");
+        let _ = stderr().flush();
+        let mut answer = String::new();
+        stdin().read_line(&mut answer).ok()?;
+        Some(answer.trim().to_owned())
+    }
+
+    pub fn bold(&self, text: impl Display) -> String {
+        self.paint("1", text)
+    }
+
+    pub fn green(&self, text: impl Display) -> String {
+        self.paint("32", text)
+    }
+
+    pub fn red(&self, text: impl Display) -> String {
+        self.paint("31", text)
+    }
+
+    pub fn yellow(&self, text: impl Display) -> String {
+        self.paint("33", text)
+    }
+
+    pub fn dim(&self, text: impl Display) -> String {
+        self.paint("2", text)
+    }
+
+    fn paint(&self, code: &str, text: impl Display) -> String {
+        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+    }
+}

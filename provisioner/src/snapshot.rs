@@ -1,0 +1,67 @@
+//! What is live: one batched read per kind, all kinds at once, parents before the children that hang on them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use serde_json::Value;
+
+use crate::any::{AnyKind, AnyLive};
+use crate::aws::{Cx, Error};
+use crate::board::{Board, Late, Published};
+use crate::desired::Desired;
+use crate::kind::{Address, Owner};
+use crate::kinds::KINDS;
+
+/// The live resources that the stack wants, owns, or whose names are taken by others.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    pub live: BTreeMap<Address, AnyLive>,
+    /// Kinds that we were not allowed to read and that the stack does not use.
+    pub unread: Vec<&'static str>,
+}
+
+impl Snapshot {
+    /// The outputs of everything that is ours.
+    pub fn board(&self) -> Board {
+        let mut board = Board::default();
+        for live in self.live.values().filter(|live| live.owner == Owner::Ours) {
+            board.publish(&live.address, Published { output: live.output.clone(), ready: live.ready.clone() });
+        }
+        board
+    }
+}
+
+/// Reads everything. Fails with every kind that could not be read.
+pub async fn take(cx: &Cx, desired: &Desired) -> Result<Snapshot, Vec<(String, Error)>> {
+    let mut wanted: BTreeMap<&str, Vec<(String, Value)>> = BTreeMap::new();
+    for resource in &desired.resources {
+        wanted.entry(resource.address.kind).or_default().push((resource.address.name.clone(), resource.spec.clone()));
+    }
+    let mut snapshot = Snapshot::default();
+    let mut waiting: Vec<&'static dyn AnyKind> = KINDS.to_vec();
+    let mut done: BTreeSet<&str> = BTreeSet::new();
+    let mut reading = FuturesUnordered::new();
+    let mut failures = Vec::new();
+    loop {
+        let (now, later): (Vec<_>, Vec<_>) =
+            waiting.into_iter().partition(|kind| kind.facts().read_after.iter().all(|parent| done.contains(parent)));
+        waiting = later;
+        for kind in now {
+            let (board, specs) = (snapshot.board(), wanted.remove(kind.facts().name).unwrap_or_default());
+            reading.push(async move {
+                let result = kind.read(cx, &specs, &board.outputs(Late::MayBeAbsent)).await;
+                (kind, specs.is_empty(), result)
+            });
+        }
+        let Some((kind, unused, result)) = reading.next().await else { break };
+        let name = kind.facts().name;
+        done.insert(name);
+        match result {
+            Ok(live) => snapshot.live.extend(live.into_iter().map(|live| (live.address.clone(), live))),
+            Err(error) if error.is_denied() && unused => snapshot.unread.push(name),
+            Err(error) => failures.push((format!("reading {name}"), error)),
+        }
+    }
+    if failures.is_empty() { Ok(snapshot) } else { Err(failures) }
+}

@@ -1,0 +1,168 @@
+//! From text to [`Stack`]: parse, choose the environment, validate against the schema, then what no schema can say.
+
+use jsonschema::error::ValidationErrorKind;
+use serde_json::Value;
+
+use super::{Profile, Stack, check};
+use crate::yaml::{self, Data, Node, Position, Positions, Problem};
+
+/// A stack without problems, in one environment.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub stack: Stack,
+    pub env: String,
+    pub profile: Profile,
+}
+
+/// The JSON Schema of stack files.
+pub fn schema() -> Value {
+    schemars::schema_for!(Stack).to_value()
+}
+
+/// The environments that a stack file names. Without any there is one, `dev`.
+pub fn environments(text: &str) -> Vec<String> {
+    match yaml::parse(text).0.as_ref().and_then(|root| root.get("environments")) {
+        Some(Node { data: Data::Map(entries), .. }) if !entries.is_empty() => {
+            entries.iter().map(|(name, ..)| name.clone()).collect()
+        }
+        _ => vec!["dev".to_owned()],
+    }
+}
+
+/// Loads one environment. Either a stack, or every problem that there is.
+pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
+    let (root, mut problems) = yaml::parse(text);
+    let Some(root) = root.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let (whole, positions) = root.to_value();
+    validate(&whole, &positions, &mut problems);
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let (merged, profile) = in_environment(&root, env);
+    let (value, positions) = merged.to_value();
+    validate(&value, &positions, &mut problems);
+    if problems.is_empty() {
+        match serde_json::from_value::<Stack>(value) {
+            Ok(stack) => {
+                let loaded = Loaded { stack, env: env.to_owned(), profile };
+                check::check(&loaded, &positions, &mut problems);
+                if problems.is_empty() {
+                    return Ok(loaded);
+                }
+            }
+            Err(error) => problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string())),
+        }
+    }
+    problems.sort();
+    problems.dedup();
+    Err(problems)
+}
+
+/// The stack with what the environment changes laid over it.
+fn in_environment(root: &Node, env: &str) -> (Node, Profile) {
+    let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
+    let Some(over) = root.get("environments").and_then(|all| all.get(env)) else { return (root.clone(), default) };
+    let profile = match over.get("profile").map(|node| &node.data) {
+        Some(Data::Scalar(Value::String(profile))) if profile == "prod" => Profile::Prod,
+        Some(_) => Profile::Dev,
+        None => default,
+    };
+    let mut over = over.clone();
+    if let Data::Map(entries) = &mut over.data {
+        entries.retain(|(key, ..)| key != "profile");
+    }
+    (yaml::merge(root, &over), profile)
+}
+
+fn validate(value: &Value, positions: &Positions, problems: &mut Vec<Problem>) {
+    let schema = schema();
+    let validator = jsonschema::validator_for(&schema).expect("our own schema is valid: a test says so");
+    for error in validator.iter_errors(value) {
+        let pointer = error.instance_path().to_string();
+        let at = positions.of(&pointer);
+        let path = spoken(&pointer);
+        problems.push(match error.kind() {
+            ValidationErrorKind::AdditionalProperties { unexpected } => {
+                for key in unexpected {
+                    let known = known_keys(&schema, error.schema_path().as_str());
+                    let problem = Problem::new(positions.key(&format!("{pointer}/{key}")), format!("`{key}` is not known{}", inside(&path)));
+                    problems.push(match similar(key, known.iter().map(String::as_str)) {
+                        Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                        None if known.is_empty() => problem,
+                        None => problem.hint(format!("there are: {}", known.join(", "))),
+                    });
+                }
+                continue;
+            }
+            ValidationErrorKind::Required { property } => {
+                Problem::new(at, format!("{property} is missing{}", inside(&path)).replace('"', "`"))
+            }
+            ValidationErrorKind::Pattern { pattern } => {
+                Problem::new(at, format!("`{path}` is {}, which does not fit", error.instance())).hint(meaning(pattern))
+            }
+            _ if error.instance().is_null() => Problem::new(at, format!("`{path}` is empty")).hint("write `{}` for all defaults"),
+            _ => Problem::new(at, format!("`{path}`: {error}")),
+        });
+    }
+}
+
+/// What a pattern asks for, in words.
+fn meaning(pattern: &str) -> String {
+    match pattern {
+        p if p.starts_with("^[a-z]([a-z0-9]") => "lower-case letters, digits and single dashes, starting with a letter".into(),
+        p if p.contains("(s|m|h|d)") => "a number with a unit: `30s`, `5m`, `12h` or `4d`".into(),
+        p if p.contains("{12}$") && p.starts_with("^[0-9]") => "12 digits, in quotes".into(),
+        p if p.contains("8\\.(0|4)") => "`\"8.4\"` or `\"8.0\"`, in quotes".into(),
+        p => format!("it has to match {p}"),
+    }
+}
+
+/// `/queues/work/from` -> `queues.work.from`.
+fn spoken(pointer: &str) -> String {
+    pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~")
+}
+
+fn inside(path: &str) -> String {
+    if path.is_empty() { String::new() } else { format!(" in `{path}`") }
+}
+
+/// The keys that a schema object knows, from the place where the schema refused one.
+fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
+    let owner = schema_path.trim_end_matches("/additionalProperties");
+    let mut node = schema;
+    for part in owner.split('/').filter(|part| !part.is_empty()) {
+        node = match part {
+            "$ref" => node.get("$ref").and_then(Value::as_str).and_then(|target| schema.pointer(target.trim_start_matches('#'))).unwrap_or(node),
+            part => node.get(part).or_else(|| node.as_array().and_then(|items| items.get(part.parse::<usize>().ok()?))).unwrap_or(node),
+        };
+    }
+    node.get("properties").and_then(Value::as_object).map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// The most similar of some names, if one is similar at all.
+pub(super) fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known.map(|other| (distance(word, other), other)).filter(|(far, other)| *far <= 1 + other.len() / 4).min().map(|(_, other)| other)
+}
+
+/// Levenshtein, with a swap of neighbours as one.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
+    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            rows[i][j] = match (i, j) {
+                (0, j) => j,
+                (i, 0) => i,
+                (i, j) => {
+                    let change = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                    let swap = match i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                        true => rows[i - 2][j - 2] + 1,
+                        false => usize::MAX,
+                    };
+                    change.min(swap).min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1)
+                }
+            };
+        }
+    }
+    rows[a.len()][b.len()]
+}

@@ -1,0 +1,282 @@
+//! Everything that is read from the environment: once, at the start, one struct per role.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use aws_credential_types::Credentials;
+use hyper::Uri;
+
+use crate::telemetry::Level;
+
+pub const DEFAULT_PORT: u16 = 8080;
+
+/// The environment as a value, so that a test can have its own.
+pub struct Environment(BTreeMap<String, String>);
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Telemetry {
+    pub service: String,
+    pub level: Level,
+}
+
+#[derive(Debug)]
+pub struct Serve {
+    pub listen: SocketAddr,
+    pub telemetry: Telemetry,
+}
+
+#[derive(Debug)]
+pub struct Forwarder {
+    /// Scheme and authority only, for example `https://vpc-logs-….es.amazonaws.com`.
+    pub search: Uri,
+    pub index_prefix: String,
+    pub region: String,
+    /// `Debug` of this type hides the secret parts.
+    pub credentials: Credentials,
+    pub telemetry: Telemetry,
+}
+
+impl Environment {
+    pub fn of_this_process() -> Self {
+        let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        std::env::vars_os()
+            .map(|(name, value)| (lossy(name), lossy(value)))
+            .collect()
+    }
+
+    /// The role that Lambda asks for, when this process was started by Lambda.
+    pub fn lambda_handler(&self) -> Option<String> {
+        self.get("AWS_LAMBDA_RUNTIME_API")?;
+        Some(self.get("_HANDLER").unwrap_or_default().to_owned())
+    }
+
+    /// `host:port` of the Lambda Runtime API.
+    pub fn lambda_runtime_api(&self) -> anyhow::Result<String> {
+        let mut problems = Vec::new();
+        let api = self.required("AWS_LAMBDA_RUNTIME_API", &mut problems);
+        all_or_problems(api, problems)
+    }
+
+    /// The port alone, for the health check, which must not fail for another variable's sake.
+    pub fn port(&self) -> anyhow::Result<u16> {
+        let mut problems = Vec::new();
+        let port = self.parsed("PORT", DEFAULT_PORT, "a port number", &mut problems);
+        all_or_problems(port, problems)
+    }
+
+    /// A variable that is set to nothing counts as not set: task definitions cannot leave one out conditionally.
+    fn get(&self, name: &str) -> Option<&str> {
+        let value = self.0.get(name)?.trim();
+        (!value.is_empty()).then_some(value)
+    }
+
+    fn required(&self, name: &str, problems: &mut Vec<String>) -> String {
+        let value = self.get(name);
+        if value.is_none() {
+            problems.push(format!("{name} is not set"));
+        }
+        value.unwrap_or_default().to_owned()
+    }
+
+    /// The value itself is never quoted in a problem: whoever mixes two variables up would log a secret.
+    fn parsed<T: std::str::FromStr>(
+        &self,
+        name: &str,
+        default: T,
+        expected: &str,
+        problems: &mut Vec<String>,
+    ) -> T {
+        match self.get(name).map(str::parse) {
+            None => default,
+            Some(Ok(value)) => value,
+            Some(Err(_)) => {
+                problems.push(format!("{name} is not {expected}"));
+                default
+            }
+        }
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
+        Environment(variables.into_iter().collect())
+    }
+}
+
+impl Telemetry {
+    fn read(environment: &Environment, service: &str, problems: &mut Vec<String>) -> Self {
+        Telemetry {
+            service: environment
+                .get("SERVICE_NAME")
+                .unwrap_or(service)
+                .to_owned(),
+            level: environment.parsed(
+                "LOG_LEVEL",
+                Level::Info,
+                "one of debug, info, warn, error",
+                problems,
+            ),
+        }
+    }
+}
+
+impl Serve {
+    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
+        let mut problems = Vec::new();
+        let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        let host = environment.parsed("HOST", everywhere, "an IP address", &mut problems);
+        let port = environment.parsed("PORT", DEFAULT_PORT, "a port number", &mut problems);
+        let config = Serve {
+            listen: SocketAddr::new(host, port),
+            telemetry: Telemetry::read(environment, "hello", &mut problems),
+        };
+        all_or_problems(config, problems)
+    }
+}
+
+impl Forwarder {
+    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
+        let mut problems = Vec::new();
+        let endpoint = environment.required("SEARCH_ENDPOINT", &mut problems);
+        let index_prefix = environment.required("INDEX_PREFIX", &mut problems);
+        if !index_prefix.is_empty() && !is_index_prefix(&index_prefix) {
+            problems.push(
+                "INDEX_PREFIX is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit"
+                    .to_owned(),
+            );
+        }
+        let config = Forwarder {
+            search: search_uri(&endpoint, &mut problems),
+            index_prefix,
+            region: environment.required("AWS_REGION", &mut problems),
+            credentials: Credentials::new(
+                environment.required("AWS_ACCESS_KEY_ID", &mut problems),
+                environment.required("AWS_SECRET_ACCESS_KEY", &mut problems),
+                environment.get("AWS_SESSION_TOKEN").map(str::to_owned),
+                None,
+                "environment",
+            ),
+            telemetry: Telemetry::read(environment, "forwarder", &mut problems),
+        };
+        all_or_problems(config, problems)
+    }
+}
+
+fn all_or_problems<T>(config: T, problems: Vec<String>) -> anyhow::Result<T> {
+    if problems.is_empty() {
+        return Ok(config);
+    }
+    anyhow::bail!("configuration: {}", problems.join("; "))
+}
+
+/// `https://` when no scheme is given, as OpenSearch's own `Endpoint` has none.
+fn search_uri(endpoint: &str, problems: &mut Vec<String>) -> Uri {
+    let with_scheme = if endpoint.contains("://") {
+        endpoint.to_owned()
+    } else {
+        format!("https://{endpoint}")
+    };
+    let plain = |uri: &Uri| {
+        matches!(uri.scheme_str(), Some("https" | "http"))
+            && uri.path() == "/"
+            && uri.query().is_none()
+            && uri
+                .authority()
+                .is_some_and(|authority| !authority.as_str().contains('@'))
+    };
+    match with_scheme.parse::<Uri>() {
+        Ok(uri) if plain(&uri) => uri,
+        _ if endpoint.is_empty() => Uri::default(),
+        _ => {
+            problems.push("SEARCH_ENDPOINT is not a host, or http(s)://host[:port]".to_owned());
+            Uri::default()
+        }
+    }
+}
+
+/// What OpenSearch allows in the name of an index, less what it merely tolerates.
+fn is_index_prefix(prefix: &str) -> bool {
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    prefix.len() <= 200
+        && prefix.starts_with(lower)
+        && prefix.chars().all(|c| lower(c) || "-_.".contains(c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn defaults_serve_on_every_address() {
+        let config = Serve::read(&environment(&[("PORT", " ")])).unwrap();
+        assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
+        assert_eq!(config.telemetry.service, "hello");
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_and_no_value() {
+        let wrong = environment(&[("PORT", "hunter2"), ("LOG_LEVEL", "loud"), ("HOST", "x")]);
+        assert_eq!(
+            Serve::read(&wrong).unwrap_err().to_string(),
+            "configuration: HOST is not an IP address; PORT is not a port number; \
+             LOG_LEVEL is not one of debug, info, warn, error"
+        );
+        let error = Forwarder::read(&environment(&[("INDEX_PREFIX", "Logs")])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "configuration: SEARCH_ENDPOINT is not set; \
+             INDEX_PREFIX is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit; \
+             AWS_REGION is not set; AWS_ACCESS_KEY_ID is not set; AWS_SECRET_ACCESS_KEY is not set"
+        );
+    }
+
+    #[test]
+    fn the_search_endpoint_may_come_without_a_scheme() {
+        for (given, expected) in [
+            (
+                "vpc-a.es.amazonaws.com",
+                Some("https://vpc-a.es.amazonaws.com/"),
+            ),
+            (
+                "https://vpc-a.es.amazonaws.com",
+                Some("https://vpc-a.es.amazonaws.com/"),
+            ),
+            ("http://127.0.0.1:9200", Some("http://127.0.0.1:9200/")),
+            ("https://user:secret@host", None),
+            ("ftp://host", None),
+            ("https://host/path", None),
+            ("not a host", None),
+        ] {
+            let mut problems = Vec::new();
+            let uri = search_uri(given, &mut problems);
+            assert_eq!(problems.is_empty(), expected.is_some(), "{given}");
+            if let Some(expected) = expected {
+                assert_eq!(uri.to_string(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn debug_does_not_show_the_secret_key() {
+        let config = Forwarder::read(&environment(&[
+            ("SEARCH_ENDPOINT", "host"),
+            ("INDEX_PREFIX", "logs-sendy"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("AWS_SESSION_TOKEN", "token-value"),
+        ]));
+        let shown = format!("{:?}", config.unwrap());
+        assert!(
+            !shown.contains("hunter2") && !shown.contains("token-value"),
+            "{shown}"
+        );
+    }
+}

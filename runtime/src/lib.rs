@@ -1,0 +1,22 @@
+//! The service code that runs on a stack made by `provision`: one static binary, many roles, the same in a container
+//! image (`/runtime serve hello`) and as a Lambda function (`bootstrap`).
+//!
+//! What holds in every role:
+//!
+//! - Configuration comes from the environment, is read once, in [`config`], and every mistake is reported at once.
+//! - Standard output carries JSON lines and nothing else ([`telemetry`]); no value of a secret is ever in one.
+//! - No input ends the process. SIGTERM does, after the requests in flight are answered ([`server`]).
+//! - Nothing is read from the file system but what the C library needs to resolve a name: the roots of TLS are linked in.
+
+pub mod config;
+pub mod telemetry;
+
+pub mod edge;
+pub mod hello;
+pub mod server;
+
+pub mod health;
+
+pub mod client;
+pub mod forwarder;
+pub mod lambda;
