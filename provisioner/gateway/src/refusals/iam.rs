@@ -1,0 +1,35 @@
+//! Policies that are too long, names that are still held by deleted secrets.
+
+use super::{Verdict, refuse};
+use crate::account::Account;
+use crate::request::Request;
+
+/// Characters of a managed policy, white space not counted.
+const POLICY_SIZE: usize = 6144;
+const INLINE_SIZE: usize = 10_240;
+
+pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
+    match request.action.as_str() {
+        "CreatePolicy" | "CreatePolicyVersion" => document(request, POLICY_SIZE),
+        "PutRolePolicy" => document(request, INLINE_SIZE),
+        "CreateSecret" => {
+            let secret = account.get(&request.home, "secretsmanager.secret", request.text("Name")?)?;
+            if secret.text("scheduled").is_none() {
+                return None;
+            }
+            let message = "You can't create this secret because a secret with this name is already scheduled for deletion.";
+            refuse("secret-in-recovery", 400, "InvalidRequestException", message)
+        }
+        _ => None,
+    }
+}
+
+fn document(request: &Request, limit: usize) -> Option<Verdict> {
+    let text = request.text("PolicyDocument")?;
+    if serde_json::from_str::<serde_json::Value>(text).is_err() {
+        return refuse("policy-json", 400, "MalformedPolicyDocument", "Syntax errors in policy.");
+    }
+    let size = text.chars().filter(|c| !c.is_whitespace()).count();
+    let message = format!("Cannot exceed quota for PolicySize: {limit}");
+    if size > limit { refuse("policy-size", 409, "LimitExceeded", message) } else { None }
+}
