@@ -126,7 +126,8 @@ fn erase<T: Serialize>(value: &T) -> Value {
 }
 
 fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
-    serde_json::from_value(value.clone()).map_err(|cause| Error::ours(format!("a value does not fit its kind: {cause}")))
+    serde_json::from_value(value.clone())
+        .map_err(|cause| Error::ours(format!("a value does not fit its kind: {cause}")))
 }
 
 fn erase_live<K: Kind>(live: Live<K>) -> AnyLive {

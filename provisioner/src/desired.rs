@@ -40,8 +40,11 @@ impl Desired {
 
     /// What each resource refers to. A reference to something that is not there is a bug of `expand`.
     pub fn edges(&self) -> BTreeMap<Address, Vec<Address>> {
-        let known: BTreeMap<(&str, &str), &Address> =
-            self.resources.iter().map(|wanted| ((wanted.address.kind, wanted.address.name.as_str()), &wanted.address)).collect();
+        let known: BTreeMap<(&str, &str), &Address> = self
+            .resources
+            .iter()
+            .map(|wanted| ((wanted.address.kind, wanted.address.name.as_str()), &wanted.address))
+            .collect();
         let mut edges = BTreeMap::new();
         for wanted in &self.resources {
             let mut targets = Vec::new();
@@ -59,7 +62,8 @@ impl Desired {
     /// Dependencies first. Resources that are equal in that keep the order of the stack file.
     pub fn in_order(&self) -> Vec<&Wanted> {
         let edges = self.edges();
-        let by_address: BTreeMap<&Address, &Wanted> = self.resources.iter().map(|wanted| (&wanted.address, wanted)).collect();
+        let by_address: BTreeMap<&Address, &Wanted> =
+            self.resources.iter().map(|wanted| (&wanted.address, wanted)).collect();
         let mut done = BTreeSet::new();
         let mut order = Vec::new();
         for wanted in &self.resources {

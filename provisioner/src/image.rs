@@ -43,10 +43,7 @@ pub struct Image {
 /// An OCI image of one layer. <https://github.com/opencontainers/image-spec>
 pub fn build(runtime: &[u8], architecture: Architecture) -> anyhow::Result<Image> {
     let rootfs = rootfs(runtime)?;
-    let layer = blob(
-        "application/vnd.oci.image.layer.v1.tar+gzip",
-        gzip(&rootfs)?,
-    );
+    let layer = blob("application/vnd.oci.image.layer.v1.tar+gzip", gzip(&rootfs)?);
     let config = json_blob(
         "application/vnd.oci.image.config.v1+json",
         &json!({
@@ -68,18 +65,12 @@ pub fn build(runtime: &[u8], architecture: Architecture) -> anyhow::Result<Image
             "layers": [descriptor(&layer)],
         }),
     );
-    Ok(Image {
-        manifest,
-        config,
-        layers: vec![layer],
-    })
+    Ok(Image { manifest, config, layers: vec![layer] })
 }
 
 /// The root file system as a tar: the binary, and the few files that a C library or another program looks for.
 pub fn rootfs(runtime: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let passwd = format!(
-        "root:x:0:0:root:/:/sbin/nologin\nruntime:x:{USER}:{USER}:runtime:/:/sbin/nologin\n"
-    );
+    let passwd = format!("root:x:0:0:root:/:/sbin/nologin\nruntime:x:{USER}:{USER}:runtime:/:/sbin/nologin\n");
     let group = format!("root:x:0:\nruntime:x:{USER}:\n");
     let mut tar = tar::Builder::new(Vec::new());
     for (path, mode, content) in [
@@ -90,16 +81,8 @@ pub fn rootfs(runtime: &[u8]) -> anyhow::Result<Vec<u8>> {
         ("etc/passwd", 0o644, Some(passwd.as_bytes())),
         ("etc/ssl/", 0o755, None),
         ("etc/ssl/certs/", 0o755, None),
-        (
-            "etc/ssl/certs/ca-certificates.crt",
-            0o644,
-            Some(mozilla_roots().as_bytes()),
-        ),
-        (
-            "etc/ssl/certs/rds-global-bundle.pem",
-            0o644,
-            Some(RDS_ROOTS),
-        ),
+        ("etc/ssl/certs/ca-certificates.crt", 0o644, Some(mozilla_roots().as_bytes())),
+        ("etc/ssl/certs/rds-global-bundle.pem", 0o644, Some(RDS_ROOTS)),
         ("runtime", 0o755, Some(runtime)),
         ("tmp/", 0o1777, None),
     ] {
@@ -173,9 +156,7 @@ fn mozilla_roots() -> String {
 }
 
 fn gzip(plain: &[u8]) -> anyhow::Result<Vec<u8>> {
-    let mut gzip = GzBuilder::new()
-        .mtime(0)
-        .write(Vec::new(), Compression::best());
+    let mut gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::best());
     gzip.write_all(plain)?;
     Ok(gzip.finish()?)
 }
@@ -189,11 +170,7 @@ fn json_blob(media_type: &'static str, json: &Value) -> Blob {
 }
 
 fn blob(media_type: &'static str, bytes: Vec<u8>) -> Blob {
-    Blob {
-        media_type,
-        digest: digest(&bytes),
-        bytes,
-    }
+    Blob { media_type, digest: digest(&bytes), bytes }
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -210,19 +187,9 @@ mod tests {
     fn the_same_runtime_gives_the_same_image() {
         let image = build(b"binary", Architecture::Arm64).unwrap();
         assert_eq!(image, build(b"binary", Architecture::Arm64).unwrap());
-        let others = [
-            build(b"binary", Architecture::X86_64).unwrap(),
-            build(b"another", Architecture::Arm64).unwrap(),
-        ];
-        assert!(
-            others
-                .iter()
-                .all(|other| other.manifest.digest != image.manifest.digest)
-        );
-        assert_eq!(
-            lambda_zip(b"binary").unwrap(),
-            lambda_zip(b"binary").unwrap()
-        );
+        let others = [build(b"binary", Architecture::X86_64).unwrap(), build(b"another", Architecture::Arm64).unwrap()];
+        assert!(others.iter().all(|other| other.manifest.digest != image.manifest.digest));
+        assert_eq!(lambda_zip(b"binary").unwrap(), lambda_zip(b"binary").unwrap());
     }
 
     #[test]
@@ -237,16 +204,11 @@ mod tests {
 
         let config: Value = serde_json::from_slice(&image.config.bytes).unwrap();
         let mut unpacked = Vec::new();
-        flate2::read::GzDecoder::new(layer.bytes.as_slice())
-            .read_to_end(&mut unpacked)
-            .unwrap();
+        flate2::read::GzDecoder::new(layer.bytes.as_slice()).read_to_end(&mut unpacked).unwrap();
         assert_eq!(config["rootfs"]["diff_ids"][0], digest(&unpacked));
         assert_eq!(config["architecture"], "arm64");
         assert_eq!(config["created"], EPOCH);
-        assert_eq!(
-            config["config"],
-            json!({ "User": "65532:65532", "Entrypoint": ["/runtime"], "WorkingDir": "/" })
-        );
+        assert_eq!(config["config"], json!({ "User": "65532:65532", "Entrypoint": ["/runtime"], "WorkingDir": "/" }));
         assert_eq!(layer.bytes[4..8], [0; 4], "the time in the gzip header");
     }
 
@@ -257,11 +219,7 @@ mod tests {
         for entry in tar::Archive::new(rootfs.as_slice()).entries().unwrap() {
             let entry = entry.unwrap();
             let header = entry.header();
-            let numbers = (
-                header.uid().unwrap(),
-                header.gid().unwrap(),
-                header.mtime().unwrap(),
-            );
+            let numbers = (header.uid().unwrap(), header.gid().unwrap(), header.mtime().unwrap());
             assert_eq!(numbers, (0, 0, 0));
             let path = entry.path().unwrap().display().to_string();
             listing.push(format!("{:4o} {path}", header.mode().unwrap()));

@@ -307,7 +307,12 @@ impl<'de, K: Kind> Deserialize<'de> for Ref<K> {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ref<K>, D::Error> {
         let form = RefForm::deserialize(deserializer)?;
         if form.kind != K::FACTS.name {
-            return Err(serde::de::Error::custom(format!("`{}` is a {}, not a {}", form.name, form.kind, K::FACTS.name)));
+            return Err(serde::de::Error::custom(format!(
+                "`{}` is a {}, not a {}",
+                form.name,
+                form.kind,
+                K::FACTS.name
+            )));
         }
         Ok(Ref::to(form.name))
     }

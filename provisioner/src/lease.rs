@@ -8,7 +8,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use aws_sdk_dynamodb::types::{AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ReturnValue, ScalarAttributeType, TableStatus};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ReturnValue, ScalarAttributeType,
+    TableStatus,
+};
 
 use crate::aws::{Cx, Error, Stop};
 use crate::scope::hex;
@@ -101,12 +104,16 @@ impl Lease {
         let key = AttributeValue::S(self.id.clone());
         let result = match clean {
             true => {
-                let call = self.client.delete_item().table_name(TABLE).key("id", key).condition_expression("holder = :me");
+                let call =
+                    self.client.delete_item().table_name(TABLE).key("id", key).condition_expression("holder = :me");
                 call.set_expression_attribute_values(Some(ours)).send().await.map(|_| ()).map_err(Error::from)
             }
             false => {
-                let call = self.client.update_item().table_name(TABLE).key("id", key).condition_expression("holder = :me");
-                let call = call.update_expression("SET unclean = :yes REMOVE holder").set_expression_attribute_values(Some(ours));
+                let call =
+                    self.client.update_item().table_name(TABLE).key("id", key).condition_expression("holder = :me");
+                let call = call
+                    .update_expression("SET unclean = :yes REMOVE holder")
+                    .set_expression_attribute_values(Some(ours));
                 let call = call.expression_attribute_values(":yes", AttributeValue::Bool(true));
                 call.send().await.map(|_| ()).map_err(Error::from)
             }
@@ -148,7 +155,9 @@ async fn renew(client: aws_sdk_dynamodb::Client, clock: Clock, stop: Arc<Stop>, 
         let call = call.expression_attribute_values(":me", AttributeValue::S(holder.clone()));
         match call.send().await.map_err(Error::from) {
             Ok(_) => last = Instant::now(),
-            Err(error) if error.is(&["ConditionalCheckFailedException"]) => return stop.lose_lease(),
+            Err(error) if error.is(&["ConditionalCheckFailedException"]) => {
+                return stop.lose_lease();
+            }
             Err(_) if clock.since(last) > STOP_WRITING_SECONDS => return stop.lose_lease(),
             Err(_) => {}
         }
@@ -156,7 +165,11 @@ async fn renew(client: aws_sdk_dynamodb::Client, clock: Clock, stop: Arc<Stop>, 
 }
 
 /// Writes the item if nobody holds it, or if `old` still does and has not renewed. Says whether the last run was cut off.
-async fn put(client: &aws_sdk_dynamodb::Client, item: HashMap<String, AttributeValue>, old: Option<&Holder>) -> Result<bool, Error> {
+async fn put(
+    client: &aws_sdk_dynamodb::Client,
+    item: HashMap<String, AttributeValue>,
+    old: Option<&Holder>,
+) -> Result<bool, Error> {
     let call = client.put_item().table_name(TABLE).set_item(Some(item)).return_values(ReturnValue::AllOld);
     let call = match old {
         None => call.condition_expression("attribute_not_exists(holder)"),
@@ -171,7 +184,9 @@ async fn put(client: &aws_sdk_dynamodb::Client, item: HashMap<String, AttributeV
 
 async fn current(client: &aws_sdk_dynamodb::Client, id: &str) -> Result<Option<Holder>, Error> {
     let call = client.get_item().table_name(TABLE).key("id", AttributeValue::S(id.to_owned())).consistent_read(true);
-    let Some(item) = call.send().await?.item else { return Ok(None) };
+    let Some(item) = call.send().await?.item else {
+        return Ok(None);
+    };
     let text = |name: &str| item.get(name).and_then(|value| value.as_s().ok()).cloned().unwrap_or_default();
     if text("holder").is_empty() {
         return Ok(None);
@@ -200,7 +215,8 @@ fn item(id: &str, holder: &str, who: &str) -> HashMap<String, AttributeValue> {
 
 async fn create_table(cx: &Cx, client: &aws_sdk_dynamodb::Client) -> Result<(), Error> {
     let key = KeySchemaElement::builder().attribute_name("id").key_type(KeyType::Hash).build()?;
-    let attribute = AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build()?;
+    let attribute =
+        AttributeDefinition::builder().attribute_name("id").attribute_type(ScalarAttributeType::S).build()?;
     let call = client.create_table().table_name(TABLE).billing_mode(BillingMode::PayPerRequest);
     match call.key_schema(key).attribute_definitions(attribute).send().await.map_err(Error::from) {
         Err(error) if !error.is(&["ResourceInUseException"]) => return Err(error),
@@ -209,7 +225,9 @@ async fn create_table(cx: &Cx, client: &aws_sdk_dynamodb::Client) -> Result<(), 
     let started = Instant::now();
     while cx.clock.since(started) < 120.0 {
         match client.describe_table().table_name(TABLE).send().await.map_err(Error::from) {
-            Ok(answer) if answer.table().and_then(|table| table.table_status()) == Some(&TableStatus::Active) => return Ok(()),
+            Ok(answer) if answer.table().and_then(|table| table.table_status()) == Some(&TableStatus::Active) => {
+                return Ok(());
+            }
             Err(error) if !error.is(&["ResourceNotFoundException"]) => return Err(error),
             _ => cx.clock.sleep(1.0).await,
         }
@@ -230,7 +248,8 @@ fn host() -> String {
 }
 
 fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
+    let name =
+        std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::fs::read_to_string("/etc/hostname"));
     name.map_or_else(|_| "a host without a name".to_owned(), |name| name.trim().to_owned())
 }
 

@@ -21,6 +21,7 @@
 //! - Only [`wait`] sleeps, and only [`printer`] prints.
 
 pub mod any;
+pub mod artefacts;
 pub mod aws;
 pub mod board;
 pub mod cli;

@@ -40,9 +40,15 @@ pub struct Step {
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Action {
     Keep,
-    Create { want: Value },
-    Update { changes: Vec<Change> },
-    Replace { changes: Vec<Change> },
+    Create {
+        want: Value,
+    },
+    Update {
+        changes: Vec<Change>,
+    },
+    Replace {
+        changes: Vec<Change>,
+    },
     Delete,
     /// Live, ours, not wanted, and kept because the user said so.
     Retain,

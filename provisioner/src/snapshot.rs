@@ -54,7 +54,9 @@ pub async fn take(cx: &Cx, desired: &Desired) -> Result<Snapshot, Vec<(String, E
                 (kind, specs.is_empty(), result)
             });
         }
-        let Some((kind, unused, result)) = reading.next().await else { break };
+        let Some((kind, unused, result)) = reading.next().await else {
+            break;
+        };
         let name = kind.facts().name;
         done.insert(name);
         match result {

@@ -53,12 +53,22 @@ const BYTES: usize = 1 << 20;
 pub fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
     let start = Position { line: 1, column: 1 };
     if text.len() > BYTES {
-        return (None, vec![Problem::new(start, format!("the file has {} bytes, more than the {BYTES} that are allowed", text.len()))]);
+        return (
+            None,
+            vec![Problem::new(
+                start,
+                format!("the file has {} bytes, more than the {BYTES} that are allowed", text.len()),
+            )],
+        );
     }
     if let Some(line) = text.lines().position(|line| line.contains('\0')) {
-        return (None, vec![Problem::new(Position { line: line + 1, column: 1 }, "a NUL character: this is no text file")]);
+        return (
+            None,
+            vec![Problem::new(Position { line: line + 1, column: 1 }, "a NUL character: this is no text file")],
+        );
     }
-    let mut builder = Builder { stack: Vec::new(), root: None, anchors: BTreeMap::new(), nodes: 0, problems: Vec::new() };
+    let mut builder =
+        Builder { stack: Vec::new(), root: None, anchors: BTreeMap::new(), nodes: 0, problems: Vec::new() };
     for event in Parser::new_from_str(text) {
         let more = match event {
             Ok((event, span)) => builder.take(event, span),
@@ -96,7 +106,9 @@ impl Node {
 
 /// `over` laid upon `base`: maps are merged key by key, anything else replaces.
 pub fn merge(base: &Node, over: &Node) -> Node {
-    let (Data::Map(old), Data::Map(new)) = (&base.data, &over.data) else { return over.clone() };
+    let (Data::Map(old), Data::Map(new)) = (&base.data, &over.data) else {
+        return over.clone();
+    };
     let mut entries = old.clone();
     for (key, at, node) in new {
         match entries.iter_mut().find(|(name, ..)| name == key) {
@@ -146,9 +158,11 @@ fn value_of(node: &Node, pointer: String, positions: &mut Positions) -> Value {
     positions.values.insert(pointer.clone(), node.at);
     match &node.data {
         Data::Scalar(value) => value.clone(),
-        Data::List(items) => {
-            items.iter().enumerate().map(|(index, item)| value_of(item, format!("{pointer}/{index}"), positions)).collect()
-        }
+        Data::List(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, item)| value_of(item, format!("{pointer}/{index}"), positions))
+            .collect(),
         Data::Map(entries) => {
             let mut map = Map::new();
             for (key, at, inner) in entries {
@@ -187,13 +201,20 @@ impl Builder {
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
-                self.close(anchor, Node { at, data: Data::Scalar(if plain { scalar(&text) } else { Value::from(text.as_ref()) }) })
+                self.close(
+                    anchor,
+                    Node { at, data: Data::Scalar(if plain { scalar(&text) } else { Value::from(text.as_ref()) }) },
+                )
             }
             Event::SequenceStart(anchor, _) => self.open(Open { at, anchor, what: Kind::List(Vec::new()) }),
             Event::MappingStart(anchor, _) => self.open(Open { at, anchor, what: Kind::Map(Vec::new(), None) }),
             Event::SequenceEnd | Event::MappingEnd => match self.stack.pop() {
-                Some(Open { at, anchor, what: Kind::List(items) }) => self.close(anchor, Node { at, data: Data::List(items) }),
-                Some(Open { at, anchor, what: Kind::Map(entries, _) }) => self.close(anchor, Node { at, data: Data::Map(entries) }),
+                Some(Open { at, anchor, what: Kind::List(items) }) => {
+                    self.close(anchor, Node { at, data: Data::List(items) })
+                }
+                Some(Open { at, anchor, what: Kind::Map(entries, _) }) => {
+                    self.close(anchor, Node { at, data: Data::Map(entries) })
+                }
                 None => true,
             },
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
@@ -203,7 +224,8 @@ impl Builder {
                     self.within_budget(at) && self.close(0, node)
                 }
                 None => {
-                    self.problems.push(Problem::new(at, "an alias to an anchor that is not there, or that contains the alias"));
+                    self.problems
+                        .push(Problem::new(at, "an alias to an anchor that is not there, or that contains the alias"));
                     false
                 }
             },
@@ -252,9 +274,10 @@ impl Builder {
                     }
                 },
                 Some((name, at)) => match entries.iter().find(|(other, ..)| *other == name) {
-                    Some((_, first, _)) => self
-                        .problems
-                        .push(Problem::new(at, format!("`{name}` is here twice")).hint(format!("the first is in line {}", first.line))),
+                    Some((_, first, _)) => self.problems.push(
+                        Problem::new(at, format!("`{name}` is here twice"))
+                            .hint(format!("the first is in line {}", first.line)),
+                    ),
                     None => entries.push((name, at, node)),
                 },
             },
@@ -289,7 +312,9 @@ fn scalar(text: &str) -> Value {
         number if number.len() > 1 && number.starts_with('0') && !number.contains('.') => Value::from(number),
         number => match (number.parse::<i64>(), number.parse::<f64>()) {
             (Ok(integer), _) => Value::from(integer),
-            (_, Ok(float)) if float.is_finite() && number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => Value::from(float),
+            (_, Ok(float)) if float.is_finite() && number.starts_with(|c: char| c.is_ascii_digit() || c == '-') => {
+                Value::from(float)
+            }
             _ => Value::from(text),
         },
     }

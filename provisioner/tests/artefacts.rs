@@ -27,21 +27,12 @@ fn the_image_serves() {
     command.args(["/runtime", "serve", "hello"]);
     command.envs([("HOST", "127.0.0.1"), ("PORT", "0")]);
     let mut process = Process::start(command);
-    let address: SocketAddr = process.line("listening")["address"]
-        .as_str()
-        .unwrap()
-        .parse()
-        .unwrap();
+    let address: SocketAddr = process.line("listening")["address"].as_str().unwrap().parse().unwrap();
     let answer = get(address, "/healthz");
-    assert!(
-        answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"status":"ok"}"#),
-        "{answer}"
-    );
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(r#"{"status":"ok"}"#), "{answer}");
 
     let mut health = in_root(root.path());
-    health
-        .args(["/runtime", "health"])
-        .env("PORT", address.port().to_string());
+    health.args(["/runtime", "health"]).env("PORT", address.port().to_string());
     assert_eq!(Process::start(health).exit_code(), Some(0));
     process.terminate();
     assert_eq!(process.exit_code(), Some(0));
@@ -59,10 +50,7 @@ fn names_are_resolved_in_the_image() {
 fn the_lambda_package_answers_the_runtime_api() {
     let package = image::lambda_zip(runtime()).unwrap();
     let directory = tempfile::tempdir().unwrap();
-    zip::ZipArchive::new(Cursor::new(package))
-        .unwrap()
-        .extract(directory.path())
-        .unwrap();
+    zip::ZipArchive::new(Cursor::new(package)).unwrap().extract(directory.path()).unwrap();
     let mut command = Command::new(directory.path().join("bootstrap"));
     command.env_clear();
     assert_answers_the_runtime_api(command, "127.0.0.1");
@@ -74,10 +62,7 @@ fn the_real_binary_gives_the_same_digest_twice() {
     let image = build();
     assert_eq!(image.manifest.digest, build().manifest.digest);
     let compressed = image.layers[0].bytes.len();
-    assert!(
-        compressed < 15 * 1024 * 1024,
-        "{compressed} bytes to pull before a task starts"
-    );
+    assert!(compressed < 15 * 1024 * 1024, "{compressed} bytes to pull before a task starts");
 }
 
 /// Gives it one event, a probe, which needs no search domain, and waits for the response to that.
@@ -90,11 +75,7 @@ fn assert_answers_the_runtime_api(mut command: Command, host: &str) {
             let mut reader = BufReader::new(&stream);
             let mut line = String::new();
             reader.read_line(&mut line).unwrap();
-            let body = if number == 0 {
-                probe()
-            } else {
-                "{}".to_owned()
-            };
+            let body = if number == 0 { probe() } else { "{}".to_owned() };
             let answer = format!(
                 "HTTP/1.1 200 OK\r\nlambda-runtime-aws-request-id: r0\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
                 body.len()
@@ -115,10 +96,7 @@ fn assert_answers_the_runtime_api(mut command: Command, host: &str) {
         ("AWS_SECRET_ACCESS_KEY", "secret"),
     ]);
     let _process = Process::start(command);
-    for expected in [
-        "GET /2018-06-01/runtime/invocation/next",
-        "POST /2018-06-01/runtime/invocation/r0/response",
-    ] {
+    for expected in ["GET /2018-06-01/runtime/invocation/next", "POST /2018-06-01/runtime/invocation/r0/response"] {
         let line = requests.recv_timeout(DEADLINE).unwrap();
         assert!(line.starts_with(expected), "{line}");
     }
@@ -126,8 +104,7 @@ fn assert_answers_the_runtime_api(mut command: Command, host: &str) {
 
 fn probe() -> String {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-    gzip.write_all(br#"{"messageType":"CONTROL_MESSAGE"}"#)
-        .unwrap();
+    gzip.write_all(br#"{"messageType":"CONTROL_MESSAGE"}"#).unwrap();
     json!({ "awslogs": { "data": BASE64_STANDARD.encode(gzip.finish().unwrap()) } }).to_string()
 }
 
@@ -146,11 +123,7 @@ fn find_or_build() -> PathBuf {
         return path;
     }
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../runtime/build.sh");
-    let output = Command::new(script)
-        .arg(std::env::consts::ARCH)
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
+    let output = Command::new(script).arg(std::env::consts::ARCH).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "runtime/build.sh failed");
     let stdout = String::from_utf8(output.stdout).unwrap();
     PathBuf::from(stdout.lines().last().unwrap())
@@ -181,20 +154,14 @@ fn in_root(root: &Path) -> Command {
     };
     command.arg(root);
     // The search path is for `chroot` itself, which is where only root looks.
-    command
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command
 }
 
 fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = TcpStream::connect_timeout(&address, DEADLINE).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
-    )
-    .unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     answer
@@ -210,12 +177,7 @@ impl Process {
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
-        thread::spawn(move || {
-            stdout
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| sender.send(line))
-        });
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
         Process { child, lines }
     }
 
@@ -231,13 +193,7 @@ impl Process {
 
     fn terminate(&self) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
     fn exit_code(&mut self) -> Option<i32> {

@@ -96,12 +96,19 @@ impl Answer {
             }
             Protocol::Json => {
                 kind = request.header("content-type").unwrap_or("application/x-amz-json-1.1");
-                headers.push(("x-amzn-errortype".to_owned(), code.clone()));
+                let mut shape = code.as_str();
                 if request.service == "sqs" {
-                    // The SDK prefers the old query code that SQS still sends along.
+                    // SQS names a new shape in the body and its old query code in a header; the SDK prefers the old one.
                     headers.push(("x-amzn-query-error".to_owned(), format!("{code};{side}")));
+                    shape = match code.rsplit('.').next().unwrap_or(code) {
+                        "NonExistentQueue" => "com.amazonaws.sqs#QueueDoesNotExist",
+                        "QueueDeletedRecently" => "com.amazonaws.sqs#QueueDeletedRecently",
+                        _ => shape,
+                    };
+                } else {
+                    headers.push(("x-amzn-errortype".to_owned(), code.clone()));
                 }
-                Body::Json(json!({"__type": code, "message": message, "Message": message}))
+                Body::Json(json!({"__type": shape, "message": message, "Message": message}))
             }
         };
         headers.push(("content-type".to_owned(), kind.to_owned()));

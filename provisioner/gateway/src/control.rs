@@ -28,6 +28,11 @@ async fn act(shared: &Shared, path: &str, body: &[u8]) -> Result<Value> {
             shared.state().set_rules(rules)?;
         }
         "victim" => shared.state().victim = Some(serde_json::from_slice(body).context("a process id")?),
+        "fail" => {
+            let (kind, id): (String, String) = serde_json::from_slice(body).context("[\"KIND\", \"GLOB\"]")?;
+            shared.state().pace.fails.push((kind, id));
+        }
+        "heal" => shared.state().pace.fails.clear(),
         "reset" => shared.reset().await?,
         other => bail!("no /_gateway/{other}"),
     }

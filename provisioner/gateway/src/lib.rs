@@ -22,6 +22,8 @@ pub mod answer;
 mod chance;
 mod control;
 mod lifecycle;
+mod mutate;
+mod refusals;
 mod request;
 mod rest;
 mod route;

@@ -6,7 +6,7 @@ use crate::route::route;
 use crate::rules::Effect;
 use crate::state::State;
 use crate::upstream::{Upstreams, client};
-use crate::{Options, control};
+use crate::{Options, control, mutate};
 use anyhow::{Context, Result};
 use base64::Engine;
 use bytes::Bytes;
@@ -160,8 +160,13 @@ impl Shared {
     }
 
     async fn perform(&self, n: u64, request: &Request) -> (Answer, String) {
-        if let Some((rule, fault)) = self.state().refuse(n, request) {
-            return (Answer::error(request, &fault), format!("refused {rule}"));
+        let mut lowered = request.clone();
+        if self.state().options.mutate {
+            mutate::lower_names(&mut lowered);
+        }
+        let request = &lowered;
+        if let Some((fault, outcome)) = self.state().refuse(n, request) {
+            return (Answer::error(request, &fault), outcome);
         }
         let mut answer = match self.forward(request).await {
             Ok(answer) => answer,

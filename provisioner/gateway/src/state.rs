@@ -2,9 +2,11 @@
 
 use crate::Options;
 use crate::account::Account;
-use crate::answer::{Answer, Fault};
+use crate::answer::{Answer, Fault, fault};
 use crate::chance::Chance;
 use crate::lifecycle::{self, Pace, Services};
+use crate::mutate::{self, hidden};
+use crate::refusals::{self, Verdict};
 use crate::request::Request;
 use crate::rules::{Armed, Effect, Rule};
 use anyhow::Result;
@@ -61,6 +63,8 @@ pub(crate) struct State {
     pub(crate) pace: Pace,
     rules: Vec<Armed>,
     chance: Chance,
+    hiding: Chance,
+    shuffles: Chance,
 }
 
 impl State {
@@ -75,7 +79,9 @@ impl State {
             services: Services::default(),
             pace: Pace { on: options.lifecycles, scale: options.scale, fails: Vec::new() },
             rules: Vec::new(),
-            chance: Chance::new(options.seed),
+            chance: Chance::of(options.seed, "rules"),
+            hiding: Chance::of(options.seed, "hiding"),
+            shuffles: Chance::of(options.seed, "shuffles"),
             options,
         }
     }
@@ -123,21 +129,47 @@ impl State {
         });
     }
 
-    /// What AWS would refuse now.
-    pub(crate) fn refuse(&mut self, n: u64, request: &Request) -> Option<(String, Fault)> {
+    /// What AWS would refuse now: the fault, and the outcome to note.
+    pub(crate) fn refuse(&mut self, n: u64, request: &Request) -> Option<(Fault, String)> {
         self.account.sweep();
-        let fault = lifecycle::guard(&self.account, request)?;
-        let rule = "state".to_owned();
-        self.refused(n, request, &rule, &fault);
-        Some((rule, fault))
+        if self.options.lifecycles
+            && let Some(fault) = lifecycle::guard(&self.account, request)
+        {
+            self.refused(n, request, "state", &fault);
+            return Some((fault, "refused state".to_owned()));
+        }
+        if !self.options.refuse {
+            return None;
+        }
+        match refusals::judge(&self.account, &self.pace, request)? {
+            Verdict::Refuse(rule, fault) => {
+                self.refused(n, request, rule, &fault);
+                Some((fault, format!("refused {rule}")))
+            }
+            Verdict::Later(fault) => Some((fault, "not yet".to_owned())),
+            Verdict::Notice(rule, message) => {
+                self.refused(n, request, rule, &fault(200, "", message));
+                None
+            }
+        }
     }
 
     /// Learns from the emulator's answer, and turns it into what AWS would say.
     pub(crate) fn learn(&mut self, request: &Request, answer: &mut Answer) {
         if answer.ok() && request.write() {
-            lifecycle::observe(&mut self.account, &self.pace, request, answer);
+            let new = lifecycle::observe(&mut self.account, &self.pace, request, answer);
+            for (kind, id) in new {
+                let reads = if self.options.mutate { hidden::reads(kind, &mut self.hiding) } else { 0 };
+                if let Some(thing) = self.account.get_mut(&request.home, kind, &id) {
+                    thing.hidden = reads;
+                }
+            }
         }
         self.services.play(&self.pace, request, answer);
         lifecycle::dress(&mut self.account, request, answer);
+        if self.options.mutate {
+            hidden::hide(&mut self.account, request, answer);
+            mutate::reword(&self.account, &mut self.shuffles, request, answer);
+        }
     }
 }

@@ -35,11 +35,24 @@ impl Error {
 
     /// Credentials that are expired or missing: nothing else will work either.
     pub fn is_login(&self) -> bool {
-        self.is(&["ExpiredToken", "ExpiredTokenException", "RequestExpired", "NoCredentials", "UnrecognizedClientException", "InvalidClientTokenId"])
+        self.is(&[
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "RequestExpired",
+            "NoCredentials",
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+        ])
     }
 
     pub fn is_denied(&self) -> bool {
-        self.is(&["AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "AuthorizationError", "AuthorizationErrorException"])
+        self.is(&[
+            "AccessDenied",
+            "AccessDeniedException",
+            "UnauthorizedOperation",
+            "AuthorizationError",
+            "AuthorizationErrorException",
+        ])
     }
 
     fn is_throttle(&self) -> bool {

@@ -115,13 +115,18 @@ fn bucket(service: &str, action: &str) -> Bucket {
     let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck"].iter().any(|prefix| action.starts_with(prefix));
     match (service, action) {
         ("ec2", "CreateNatGateway" | "DeleteNatGateway") => bucket_of("ec2 nat", 10.0, 1.0),
-        ("ec2", "CreateVpcEndpoint" | "ModifyVpcEndpoint" | "DeleteVpcEndpoints") => bucket_of("ec2 endpoint", 4.0, 0.3),
+        ("ec2", "CreateVpcEndpoint" | "ModifyVpcEndpoint" | "DeleteVpcEndpoints") => {
+            bucket_of("ec2 endpoint", 4.0, 0.3)
+        }
         ("ec2", _) if reads => bucket_of("ec2 read", 100.0, 20.0),
         ("ec2", _) => bucket_of("ec2 write", 50.0, 5.0),
         ("elasticloadbalancing", "CreateLoadBalancer" | "SetSubnets") => bucket_of("elb create", 10.0, 0.2),
         ("elasticloadbalancing", _) if reads => bucket_of("elb read", 40.0, 10.0),
         ("elasticloadbalancing", _) => bucket_of("elb write", 20.0, 3.0),
-        ("ecs", "RegisterTaskDefinition" | "DeregisterTaskDefinition" | "CreateCluster" | "DeleteCluster" | "UpdateCluster") => bucket_of("ecs definitions", 20.0, 1.0),
+        (
+            "ecs",
+            "RegisterTaskDefinition" | "DeregisterTaskDefinition" | "CreateCluster" | "DeleteCluster" | "UpdateCluster",
+        ) => bucket_of("ecs definitions", 20.0, 1.0),
         ("ecs", "DeleteTaskDefinitions") => bucket_of("ecs delete definitions", 5.0, 1.0),
         ("ecs", _) if reads => bucket_of("ecs read", 50.0, 20.0),
         ("ecs", _) => bucket_of("ecs write", 50.0, 5.0),

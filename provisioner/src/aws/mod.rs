@@ -17,6 +17,7 @@ pub use error::Error;
 
 use futures_util::StreamExt;
 
+use crate::artefacts::Artefacts;
 use crate::kind::Owner;
 use crate::scope::{NAME_TAG, STACK_TAG, Scope};
 use crate::wait::Clock;
@@ -36,7 +37,27 @@ pub struct Cx {
     pub stop: Arc<Stop>,
     pub http: SharedHttpClient,
     pub config: SdkConfig,
+    /// The runtime, as image and as Lambda package, when the stack uses it.
+    pub artefacts: Arc<Artefacts>,
+    pub autoscaling: aws_sdk_applicationautoscaling::Client,
+    pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
+    pub ec2: aws_sdk_ec2::Client,
+    /// Without retries: for creates that nothing but our own looking protects from making two.
+    pub ec2_once: aws_sdk_ec2::Client,
+    pub ecr: aws_sdk_ecr::Client,
+    pub ecs: aws_sdk_ecs::Client,
+    pub ecs_once: aws_sdk_ecs::Client,
+    pub elasticache: aws_sdk_elasticache::Client,
+    pub elbv2: aws_sdk_elasticloadbalancingv2::Client,
+    pub iam: aws_sdk_iam::Client,
+    pub kms: aws_sdk_kms::Client,
+    pub kms_once: aws_sdk_kms::Client,
+    pub lambda: aws_sdk_lambda::Client,
+    pub logs: aws_sdk_cloudwatchlogs::Client,
+    pub opensearch: aws_sdk_opensearch::Client,
+    pub rds: aws_sdk_rds::Client,
+    pub secrets: aws_sdk_secretsmanager::Client,
     pub sns: aws_sdk_sns::Client,
     pub sqs: aws_sdk_sqs::Client,
     pub tagging: aws_sdk_resourcegroupstagging::Client,
@@ -76,13 +97,32 @@ pub async fn caller(config: &SdkConfig) -> Result<Caller, Error> {
 }
 
 impl Cx {
-    pub fn new(scope: Scope, clock: Clock, config: SdkConfig) -> Cx {
+    pub fn new(scope: Scope, clock: Clock, config: SdkConfig, artefacts: Artefacts) -> Cx {
+        let once = config.to_builder().retry_config(RetryConfig::disabled()).build();
         Cx {
             scope,
             clock,
             stop: Arc::default(),
             http: config.http_client().unwrap_or_else(|| limits::http_client(clock)),
+            artefacts: Arc::new(artefacts),
+            autoscaling: aws_sdk_applicationautoscaling::Client::new(&config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            ec2: aws_sdk_ec2::Client::new(&config),
+            ec2_once: aws_sdk_ec2::Client::new(&once),
+            ecr: aws_sdk_ecr::Client::new(&config),
+            ecs: aws_sdk_ecs::Client::new(&config),
+            ecs_once: aws_sdk_ecs::Client::new(&once),
+            elasticache: aws_sdk_elasticache::Client::new(&config),
+            elbv2: aws_sdk_elasticloadbalancingv2::Client::new(&config),
+            iam: aws_sdk_iam::Client::new(&config),
+            kms: aws_sdk_kms::Client::new(&config),
+            kms_once: aws_sdk_kms::Client::new(&once),
+            lambda: aws_sdk_lambda::Client::new(&config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            opensearch: aws_sdk_opensearch::Client::new(&config),
+            rds: aws_sdk_rds::Client::new(&config),
+            secrets: aws_sdk_secretsmanager::Client::new(&config),
             sns: aws_sdk_sns::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             tagging: aws_sdk_resourcegroupstagging::Client::new(&config),
@@ -94,7 +134,11 @@ impl Cx {
 impl Cx {
     /// Whose a resource is, by its tags: `(its name in the stack, ours or not)`. `None`: not ours and not wanted, so it
     /// does not concern us.
-    pub fn whose<'a, K, V>(&self, tags: impl IntoIterator<Item = (K, V)>, wanted: Option<&str>) -> Option<(String, Owner)>
+    pub fn whose<'a, K, V>(
+        &self,
+        tags: impl IntoIterator<Item = (K, V)>,
+        wanted: Option<&str>,
+    ) -> Option<(String, Owner)>
     where
         K: AsRef<str> + 'a,
         V: AsRef<str> + 'a,
@@ -118,11 +162,15 @@ impl Cx {
     /// ARNs that the tag index has for this stack. It lags and lists deleted things, so it is a hint: each one has to be
     /// confirmed by its own service. Where it may not be asked, there is no hint.
     pub async fn tagged(&self, service: &str) -> Vec<String> {
-        let filter = aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(STACK_TAG).values(self.scope.tag()).build();
-        let mut pages = self.tagging.get_resources().resource_type_filters(service).tag_filters(filter).into_paginator().send();
+        let filter =
+            aws_sdk_resourcegroupstagging::types::TagFilter::builder().key(STACK_TAG).values(self.scope.tag()).build();
+        let mut pages =
+            self.tagging.get_resources().resource_type_filters(service).tag_filters(filter).into_paginator().send();
         let mut arns = Vec::new();
         while let Some(Ok(page)) = pages.next().await {
-            arns.extend(page.resource_tag_mapping_list().iter().filter_map(|found| found.resource_arn()).map(str::to_owned));
+            arns.extend(
+                page.resource_tag_mapping_list().iter().filter_map(|found| found.resource_arn()).map(str::to_owned),
+            );
         }
         arns
     }

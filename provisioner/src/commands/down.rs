@@ -39,7 +39,13 @@ struct Fate {
     lift_protection: bool,
 }
 
-async fn with_lease(session: &Session, global: &Global, data: &DataFlags, unclean: bool, printer: Printer) -> Result<(), Exit> {
+async fn with_lease(
+    session: &Session,
+    global: &Global,
+    data: &DataFlags,
+    unclean: bool,
+    printer: Printer,
+) -> Result<(), Exit> {
     let snapshot = run::take_carefully(session, unclean, printer).await?;
     let fate = fate(session, &snapshot, data, printer)?;
     let plan = Plan::removal(&session.expanded.desired, &snapshot, &fate.keep);
@@ -55,7 +61,8 @@ async fn with_lease(session: &Session, global: &Global, data: &DataFlags, unclea
             }
         }
     }
-    let unprotect = if fate.lift_protection { protected_by_file(session, &snapshot, printer)? } else { BTreeSet::new() };
+    let unprotect =
+        if fate.lift_protection { protected_by_file(session, &snapshot, printer)? } else { BTreeSet::new() };
     let work = Work {
         desired: &session.expanded.desired,
         plan: &plan,
@@ -71,7 +78,12 @@ async fn with_lease(session: &Session, global: &Global, data: &DataFlags, unclea
         false => sweep(session, &fate.keep, printer).await?,
     };
     if global.json {
-        let kept: Vec<String> = plan.steps.iter().filter(|step| step.action == Action::Retain).map(|step| step.address.to_string()).collect();
+        let kept: Vec<String> = plan
+            .steps
+            .iter()
+            .filter(|step| step.action == Action::Retain)
+            .map(|step| step.address.to_string())
+            .collect();
         printer.data(json!({
             "version": render::VERSION,
             "stack": session.cx.scope.stack, "env": session.cx.scope.env,
@@ -80,7 +92,11 @@ async fn with_lease(session: &Session, global: &Global, data: &DataFlags, unclea
     }
     match run::exit(&report) {
         Exit::Done if left.is_empty() => {
-            printer.talk(format!("{}: nothing is left{}", printer.green("done"), if fate.keep.is_empty() { "" } else { " but what is kept" }));
+            printer.talk(format!(
+                "{}: nothing is left{}",
+                printer.green("done"),
+                if fate.keep.is_empty() { "" } else { " but what is kept" }
+            ));
             Ok(())
         }
         Exit::Done => {
@@ -167,19 +183,32 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -
     let mut lifted = BTreeSet::new();
     let mut by_hand = false;
     for live in snapshot.live.values() {
-        let Some(kind) = kinds::find(live.address.kind) else { continue };
-        let Some(field) = kind.facts().protection else { continue };
+        let Some(kind) = kinds::find(live.address.kind) else {
+            continue;
+        };
+        let Some(field) = kind.facts().protection else {
+            continue;
+        };
         if live.state[field] != json!(true) || live.owner != Owner::Ours {
             continue;
         }
         let wanted = session.expanded.desired.get(&live.address);
         let want = wanted.and_then(|wanted| {
-            kind.want(&session.cx.scope, &wanted.address.name, &wanted.spec, &board.outputs(crate::board::Late::MayBeAbsent)).ok()
+            kind.want(
+                &session.cx.scope,
+                &wanted.address.name,
+                &wanted.spec,
+                &board.outputs(crate::board::Late::MayBeAbsent),
+            )
+            .ok()
         });
         // An orphan's protection was the file's too, as far as anybody can know.
         match want {
             Some(want) if want[field] == json!(false) => {
-                printer.error(format!("{} is protected against deletion, and the stack file does not say so: somebody set it by hand", live.address));
+                printer.error(format!(
+                    "{} is protected against deletion, and the stack file does not say so: somebody set it by hand",
+                    live.address
+                ));
                 printer.hint(format!("remove the protection of {} by hand if it may go", live.id));
                 by_hand = true;
             }
@@ -199,7 +228,9 @@ async fn sweep(session: &Session, keep: &BTreeSet<Address>, printer: Printer) ->
         let left: Vec<String> = snapshot
             .live
             .values()
-            .filter(|live| live.owner == Owner::Ours && live.status != Status::Deleting && !keep.contains(&live.address))
+            .filter(|live| {
+                live.owner == Owner::Ours && live.status != Status::Deleting && !keep.contains(&live.address)
+            })
             .map(|live| format!("{} ({})", live.address, live.id))
             .collect();
         if left.is_empty() || session.cx.clock.since(started) > 60.0 {

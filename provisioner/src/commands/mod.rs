@@ -42,7 +42,11 @@ pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Resu
         printer.problems(&file.display().to_string(), &problems);
         Exit::Failed
     })?;
-    let access = Access { profile: global.profile.clone(), region: global.region.clone(), endpoint_url: global.endpoint_url.clone() };
+    let access = Access {
+        profile: global.profile.clone(),
+        region: global.region.clone(),
+        endpoint_url: global.endpoint_url.clone(),
+    };
     let clock = Clock::new(time_scale(printer)?);
     let region = access.region.clone().or_else(|| loaded.stack.region.clone());
     let config = aws::connect(&access, region.as_deref(), clock).await;
@@ -60,20 +64,29 @@ pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Resu
         }
     };
     if let Some(account) = loaded.stack.account.as_ref().filter(|account| **account != caller.account) {
-        printer.error(format!("the stack may only be deployed to account {account}, and these credentials are of {}", caller.account));
+        printer.error(format!(
+            "the stack may only be deployed to account {account}, and these credentials are of {}",
+            caller.account
+        ));
         printer.hint("choose another --profile, or change `account:` in the stack file");
         return Err(Exit::Failed);
     }
     let scope = Scope { account: caller.account, region, stack: loaded.stack.stack.0.clone(), env };
     let expanded = expand(&loaded, &scope);
-    Ok(Session { loaded, cx: Cx::new(scope, clock, config), expanded, principal: caller.arn })
+    Ok(Session {
+        loaded,
+        cx: Cx::new(scope, clock, config, crate::artefacts::Artefacts::default()),
+        expanded,
+        principal: caller.arn,
+    })
 }
 
 pub(crate) async fn take(session: &Session, printer: Printer) -> Result<Snapshot, Exit> {
     match snapshot::take(&session.cx, &session.expanded.desired).await {
         Ok(snapshot) => {
             if !snapshot.unread.is_empty() {
-                printer.detail(format!("not allowed to read, and not used by this stack: {}", snapshot.unread.join(", ")));
+                printer
+                    .detail(format!("not allowed to read, and not used by this stack: {}", snapshot.unread.join(", ")));
             }
             Ok(snapshot)
         }

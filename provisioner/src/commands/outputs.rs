@@ -35,7 +35,9 @@ pub(crate) async fn outputs(file: &Path, global: &Global, printer: Printer) -> E
 pub(super) fn exported(expanded: &Expanded, board: &Board) -> BTreeMap<String, Value> {
     let mut outputs = BTreeMap::new();
     for export in &expanded.exports {
-        let Some(published) = board.get(&export.of) else { continue };
+        let Some(published) = board.get(&export.of) else {
+            continue;
+        };
         let ready = published.ready.as_ref().and_then(|ready| ready.get(export.field));
         let value = published.output.get(export.field).or(ready);
         if let Some(value) = value.filter(|value| !value.is_null()) {

@@ -17,7 +17,9 @@ pub(crate) fn text(plan: &Plan, printer: Printer) -> String {
     for step in plan.changes() {
         lines.push(line(step, printer));
         match &step.action {
-            Action::Update { changes } | Action::Replace { changes } => lines.extend(changes.iter().map(|change| field(change, printer))),
+            Action::Update { changes } | Action::Replace { changes } => {
+                lines.extend(changes.iter().map(|change| field(change, printer)))
+            }
             _ => {}
         }
         if step.loses_data {
@@ -44,7 +46,8 @@ pub(crate) fn totals(plan: &Plan) -> String {
         (count(|action| matches!(action, Action::Retain)), "kept"),
         (count(|action| matches!(action, Action::Refuse)), "refused"),
     ];
-    let said: Vec<String> = parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let said: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     match said.is_empty() {
         true => format!("No changes: {} resources are as the stack file says.", plan.steps.len()),
         false => format!("Plan: {}.", said.join(", ")),
@@ -88,7 +91,11 @@ fn line(step: &Step, printer: Printer) -> String {
         Action::Delete => format!("  {} {} {why}", printer.red("- delete "), step.address),
         Action::Refuse => {
             let id = step.id.as_deref().unwrap_or_default();
-            format!("  {} {} {why}: {id} exists, but this stack did not make it", printer.red("! refuse "), step.address)
+            format!(
+                "  {} {} {why}: {id} exists, but this stack did not make it",
+                printer.red("! refuse "),
+                step.address
+            )
         }
         Action::Keep | Action::Retain => String::new(),
     }
@@ -104,7 +111,8 @@ fn effect(worst: Option<Effect>) -> &'static str {
 }
 
 fn field(change: &Change, printer: Printer) -> String {
-    let replaces = if change.effect == Effect::Replace { printer.red(" (cannot be changed in place)") } else { String::new() };
+    let replaces =
+        if change.effect == Effect::Replace { printer.red(" (cannot be changed in place)") } else { String::new() };
     format!("      {}: {} -> {}{replaces}", change.path, short(&change.from), short(&change.to))
 }
 

@@ -131,7 +131,9 @@ pub(super) fn explain(report: &Report, printer: Printer) {
             printer.error(reason);
             printer.hint("run the same command again");
         }
-        None if report.failed() => printer.hint("fix the cause, then run the same command again: what is done stays done"),
+        None if report.failed() => {
+            printer.hint("fix the cause, then run the same command again: what is done stays done")
+        }
         None => {}
     }
 }

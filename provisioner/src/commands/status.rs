@@ -28,7 +28,12 @@ pub(crate) async fn status(file: &Path, global: &Global, printer: Printer) -> Ex
         rows.push((wanted.section.clone(), wanted.address.clone(), word, id));
     }
     for live in snapshot.live.values().filter(|live| desired.get(&live.address).is_none()) {
-        rows.push(("(nothing asks for it)".to_owned(), live.address.clone(), word(&live.owner, &live.status), live.id.clone()));
+        rows.push((
+            "(nothing asks for it)".to_owned(),
+            live.address.clone(),
+            word(&live.owner, &live.status),
+            live.id.clone(),
+        ));
     }
     if global.json {
         let list: Vec<_> = rows

@@ -73,14 +73,20 @@ fn refuse(plan: &Plan, printer: Printer) -> Result<(), Exit> {
     let mut refused = false;
     for step in &plan.steps {
         if step.action == Action::Refuse {
-            printer.error(format!("{}: `{}` exists, but this stack did not make it", step.address, step.id.as_deref().unwrap_or_default()));
+            printer.error(format!(
+                "{}: `{}` exists, but this stack did not make it",
+                step.address,
+                step.id.as_deref().unwrap_or_default()
+            ));
             printer.hint("rename the resource in the stack file, or delete the other one");
             refused = true;
         }
         if step.loses_data {
             let verb = if matches!(step.action, Action::Delete) { "deleting" } else { "replacing" };
             printer.error(format!("{verb} {} loses its data", step.address));
-            printer.hint("`up` never does that: change the stack file back, or remove the data with `down --delete-data` first");
+            printer.hint(
+                "`up` never does that: change the stack file back, or remove the data with `down --delete-data` first",
+            );
             refused = true;
         }
     }

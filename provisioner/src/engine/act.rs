@@ -64,7 +64,13 @@ pub(super) async fn make(cx: &Cx, mut target: Target) -> Result<Did, Error> {
     }
 }
 
-pub(super) async fn remove(cx: &Cx, kind: &'static dyn AnyKind, live: AnyLive, last: LastWish, unprotect: bool) -> Result<(), Error> {
+pub(super) async fn remove(
+    cx: &Cx,
+    kind: &'static dyn AnyKind,
+    live: AnyLive,
+    last: LastWish,
+    unprotect: bool,
+) -> Result<(), Error> {
     let started = Instant::now();
     let mut attempt = 0;
     loop {
@@ -155,7 +161,9 @@ async fn look(cx: &Cx, target: &Target, looks: u32) -> Result<Option<AnyLive>, E
 
 fn may_write(cx: &Cx) -> Result<(), Error> {
     match cx.stop.reason() {
-        Some(reason) => Err(Error { code: "Stopped".into(), message: reason.into(), request_id: None, ambiguous: false }),
+        Some(reason) => {
+            Err(Error { code: "Stopped".into(), message: reason.into(), request_id: None, ambiguous: false })
+        }
         None => Ok(()),
     }
 }

@@ -256,7 +256,8 @@ impl Engine<'_, '_> {
         let (cx, last) = (self.cx, self.work.last_wish);
         self.acting += 1;
         self.tell(index, News::Deleting);
-        self.in_flight.push(Box::pin(async move { Event::Removed(index, act::remove(cx, kind, live, last, unprotect).await) }));
+        self.in_flight
+            .push(Box::pin(async move { Event::Removed(index, act::remove(cx, kind, live, last, unprotect).await) }));
     }
 
     /// The first node that has to end before this one and has not.
@@ -356,7 +357,9 @@ impl Engine<'_, '_> {
     /// It may have been made without something that has come meanwhile.
     fn refresh(&mut self, index: usize) {
         let node = &self.nodes[index];
-        let (Some(wanted), Some(want), Phase::Done) = (node.wanted, &node.want, node.phase) else { return };
+        let (Some(wanted), Some(want), Phase::Done) = (node.wanted, &node.want, node.phase) else {
+            return;
+        };
         let late = if node.without.is_empty() { Late::MayBeAbsent } else { Late::IsAwaited };
         let now = wanted.kind.want(&self.cx.scope, &wanted.address.name, &wanted.spec, &self.board.outputs(late));
         let waits_for_late = matches!(&now, Err(missing) if node.without.contains(&missing.on));
@@ -391,7 +394,9 @@ impl Engine<'_, '_> {
     fn fail_with(&mut self, index: usize, error: String) {
         self.finish(index, Phase::Lost, Ending::Failed { error, evidence: Vec::new() });
         let node = &self.nodes[index];
-        let Some(live) = node.live.clone() else { return };
+        let Some(live) = node.live.clone() else {
+            return;
+        };
         let (cx, kind) = (self.cx, node.kind);
         self.in_flight.push(Box::pin(async move { Event::Explained(index, kind.explain(cx, &live).await) }));
     }
@@ -425,8 +430,12 @@ impl Engine<'_, '_> {
     }
 
     fn note_serving(&mut self) {
-        let mut serving = self.nodes.iter().filter(|node| node.task == Task::Make && node.kind.facts().serves).peekable();
-        if self.serving.is_some() || serving.peek().is_none() || !serving.all(|node| node.ending.as_ref().is_some_and(Ending::is_good)) {
+        let mut serving =
+            self.nodes.iter().filter(|node| node.task == Task::Make && node.kind.facts().serves).peekable();
+        if self.serving.is_some()
+            || serving.peek().is_none()
+            || !serving.all(|node| node.ending.as_ref().is_some_and(Ending::is_good))
+        {
             return;
         }
         self.serving = Some(self.started.elapsed().as_secs_f64());

@@ -107,14 +107,18 @@ pub(super) fn from_plan<'a>(work: &Work<'a>) -> Vec<Node<'a>> {
             _ => push(Task::Make, live),
         }
     }
-    nodes.sort_by_key(|node| (node.task == Task::Remove, std::cmp::Reverse(seconds.get(&node.address).copied().unwrap_or(0))));
+    nodes.sort_by_key(|node| {
+        (node.task == Task::Remove, std::cmp::Reverse(seconds.get(&node.address).copied().unwrap_or(0)))
+    });
     connect(&mut nodes);
     nodes
 }
 
 /// Who uses the outputs of this one.
 pub(super) fn users(nodes: &[Node<'_>], address: &Address) -> Vec<usize> {
-    (0..nodes.len()).filter(|index| nodes[*index].task == Task::Make && nodes[*index].refers_to.contains(address)).collect()
+    (0..nodes.len())
+        .filter(|index| nodes[*index].task == Task::Make && nodes[*index].refers_to.contains(address))
+        .collect()
 }
 
 fn node<'a>(step: &Step, task: Task, wanted: Option<&'a Wanted>, live: Option<AnyLive>) -> Node<'a> {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use super::nodes::{Node, Phase, Task};
-use super::{Engine, Ending, Event, News, published};
+use super::{Ending, Engine, Event, News, published};
 use crate::any::{AnyKind, AnyLive};
 use crate::aws::Error;
 use crate::board::Late;
@@ -61,7 +61,8 @@ fn deadline(node: &Node<'_>) -> f64 {
 
 impl Engine<'_, '_> {
     pub(super) fn next_poll(&self) -> Option<Instant> {
-        let idle = |node: &&Node<'_>| node.phase == Phase::Settling && !self.polling.contains(node.kind.facts().service());
+        let idle =
+            |node: &&Node<'_>| node.phase == Phase::Settling && !self.polling.contains(node.kind.facts().service());
         self.nodes.iter().filter(idle).map(|node| node.due).min()
     }
 
@@ -84,7 +85,9 @@ impl Engine<'_, '_> {
 
     fn poll(&mut self, service: &'static str) {
         let mut batches: Vec<(&'static dyn AnyKind, Vec<Address>, Vec<(String, Value)>)> = Vec::new();
-        for node in self.nodes.iter().filter(|node| node.phase == Phase::Settling && node.kind.facts().service() == service) {
+        for node in
+            self.nodes.iter().filter(|node| node.phase == Phase::Settling && node.kind.facts().service() == service)
+        {
             let name = node.kind.facts().name;
             let batch = match batches.iter_mut().find(|(kind, ..)| kind.facts().name == name) {
                 Some(batch) => batch,

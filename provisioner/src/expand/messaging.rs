@@ -15,7 +15,8 @@ pub(super) fn expand(making: &mut Making<'_>) {
     for (name, queue) in &stack.queues {
         let section = format!("queues.{name}");
         let dead = dead_letter_name(&name.0);
-        let seconds = |span: &Option<crate::stack::Span>, default| span.as_ref().map_or(default, crate::stack::Span::seconds);
+        let seconds =
+            |span: &Option<crate::stack::Span>, default| span.as_ref().map_or(default, crate::stack::Span::seconds);
         making.add::<Queue>(
             &section,
             &dead,
@@ -42,7 +43,11 @@ pub(super) fn expand(making: &mut Making<'_>) {
             },
         );
         for topic in &queue.from {
-            let spec = SubscriptionSpec { topic: Ref::to(topic.0.clone()), endpoint: Endpoint::Queue(Ref::to(name.0.clone())), raw: queue.raw };
+            let spec = SubscriptionSpec {
+                topic: Ref::to(topic.0.clone()),
+                endpoint: Endpoint::Queue(Ref::to(name.0.clone())),
+                raw: queue.raw,
+            };
             making.add::<Subscription>(&section, format!("{topic}-to-{name}"), spec);
         }
         making.export::<Queue>(format!("{section}.url"), &name.0, "url");

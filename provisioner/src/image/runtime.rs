@@ -12,22 +12,13 @@ use super::Architecture;
 pub fn find_runtime(architecture: Architecture) -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("PROVISION_RUNTIME") {
         let path = PathBuf::from(path);
-        fits(&path, architecture)
-            .with_context(|| format!("PROVISION_RUNTIME: {}", path.display()))?;
+        fits(&path, architecture).with_context(|| format!("PROVISION_RUNTIME: {}", path.display()))?;
         return Ok(path);
     }
     let executable = std::env::current_exe().ok();
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     let from = std::env::current_dir()?;
-    first_that_fits(
-        candidates(
-            executable.as_deref(),
-            target.as_deref(),
-            &from,
-            architecture,
-        ),
-        architecture,
-    )
+    first_that_fits(candidates(executable.as_deref(), target.as_deref(), &from, architecture), architecture)
 }
 
 fn candidates(
@@ -40,17 +31,13 @@ fn candidates(
     targets.extend(from.ancestors().map(|directory| directory.join("target")));
     let machine = machine(architecture);
     let built = targets.iter().flat_map(|target| {
-        ["musl", "gnu"]
-            .map(|libc| target.join(format!("{machine}-unknown-linux-{libc}/release/runtime")))
+        ["musl", "gnu"].map(|libc| target.join(format!("{machine}-unknown-linux-{libc}/release/runtime")))
     });
     let beside = executable.map(|executable| executable.with_file_name("runtime"));
     beside.into_iter().chain(built).collect()
 }
 
-fn first_that_fits(
-    candidates: Vec<PathBuf>,
-    architecture: Architecture,
-) -> anyhow::Result<PathBuf> {
+fn first_that_fits(candidates: Vec<PathBuf>, architecture: Architecture) -> anyhow::Result<PathBuf> {
     let mut passed_over = String::new();
     for path in candidates {
         if !path.is_file() {
@@ -58,9 +45,7 @@ fn first_that_fits(
         }
         match fits(&path, architecture) {
             Ok(()) => return Ok(path),
-            Err(error) => {
-                passed_over.push_str(&format!("\npassed over: {}: {error:#}", path.display()))
-            }
+            Err(error) => passed_over.push_str(&format!("\npassed over: {}: {error:#}", path.display())),
         }
     }
     let machine = machine(architecture);
@@ -87,10 +72,7 @@ fn fits(path: &Path, architecture: Architecture) -> anyhow::Result<()> {
         Architecture::Arm64 => 183,
     };
     ensure!(elf.machine == number, "not built for {machine}");
-    ensure!(
-        !elf.needs_interpreter,
-        "not static, and the image has no C library"
-    );
+    ensure!(!elf.needs_interpreter, "not static, and the image has no C library");
     Ok(())
 }
 
@@ -114,10 +96,7 @@ fn elf(binary: &[u8]) -> Option<Elf> {
         needs_interpreter |= u32::from_le_bytes(kind) == PT_INTERP;
     }
     let machine = u16::from_le_bytes(at(binary, 18)?);
-    Some(Elf {
-        machine,
-        needs_interpreter,
-    })
+    Some(Elf { machine, needs_interpreter })
 }
 
 fn at<const N: usize>(binary: &[u8], offset: usize) -> Option<[u8; N]> {
@@ -148,37 +127,21 @@ mod tests {
         };
         let provision = checkout.path().join("target/release/provision");
         let from = checkout.path().join("stacks/deep");
-        let find = |architecture| {
-            first_that_fits(
-                candidates(Some(&provision), None, &from, architecture),
-                architecture,
-            )
-        };
+        let find =
+            |architecture| first_that_fits(candidates(Some(&provision), None, &from, architecture), architecture);
 
         let error = find(Architecture::Arm64).unwrap_err().to_string();
-        assert!(
-            error.contains("`runtime/build.sh aarch64`") && !error.contains("passed over"),
-            "{error}"
-        );
+        assert!(error.contains("`runtime/build.sh aarch64`") && !error.contains("passed over"), "{error}");
 
         let beside = write("target/release/runtime", &executable(62, 3));
         let error = find(Architecture::X86_64).unwrap_err().to_string();
-        assert!(
-            error.ends_with("runtime: not static, and the image has no C library"),
-            "{error}"
-        );
+        assert!(error.ends_with("runtime: not static, and the image has no C library"), "{error}");
         let error = find(Architecture::Arm64).unwrap_err().to_string();
         assert!(error.ends_with("runtime: not built for aarch64"), "{error}");
 
-        let built = write(
-            "target/x86_64-unknown-linux-gnu/release/runtime",
-            &executable(62, 1),
-        );
+        let built = write("target/x86_64-unknown-linux-gnu/release/runtime", &executable(62, 1));
         assert_eq!(find(Architecture::X86_64).unwrap(), built);
-        let musl = write(
-            "target/x86_64-unknown-linux-musl/release/runtime",
-            &executable(62, 1),
-        );
+        let musl = write("target/x86_64-unknown-linux-musl/release/runtime", &executable(62, 1));
         assert_eq!(find(Architecture::X86_64).unwrap(), musl);
         std::fs::write(&beside, executable(62, 1)).unwrap();
         assert_eq!(find(Architecture::X86_64).unwrap(), beside);

@@ -1,15 +1,63 @@
 //! The kinds of AWS resources. One thing, one file, one line in [`KINDS`].
 
+pub mod autoscaling;
+pub mod ec2;
+pub mod ecr;
+pub mod ecs;
+pub mod elasticache;
+pub mod elbv2;
+pub mod iam;
+pub mod kms;
+pub mod lambda;
+pub mod logs;
+pub mod opensearch;
+pub mod rds;
+pub mod secretsmanager;
 pub mod sns;
 pub mod sqs;
+pub mod variable;
 
 use crate::any::AnyKind;
 
 /// Every kind, what is used before what uses it. Orphans are deleted from the bottom up.
 pub static KINDS: &[&dyn AnyKind] = &[
+    &kms::Key,
+    &secretsmanager::Secret,
+    &logs::LogGroup,
     &sns::Topic,
     &sqs::Queue,
     &sns::Subscription,
+    &iam::Role,
+    &ec2::Vpc,
+    &ec2::Subnet,
+    &ec2::InternetGateway,
+    &ec2::ElasticIp,
+    &ec2::NatGateway,
+    &ec2::RouteTable,
+    &ec2::VpcEndpoint,
+    &ec2::SecurityGroup,
+    &ec2::SecurityGroupRules,
+    &ec2::DefaultSecurityGroup,
+    &ec2::FlowLog,
+    &rds::SubnetGroup,
+    &rds::ParameterGroup,
+    &rds::Instance,
+    &elasticache::SubnetGroup,
+    &elasticache::ReplicationGroup,
+    &opensearch::Domain,
+    &elbv2::LoadBalancer,
+    &elbv2::TargetGroup,
+    &elbv2::Listener,
+    &elbv2::Rule,
+    &ecr::Repository,
+    &ecr::Image,
+    &ecs::Cluster,
+    &ecs::TaskDefinition,
+    &ecs::Service,
+    &autoscaling::Target,
+    &autoscaling::Policy,
+    &lambda::Function,
+    &lambda::Permission,
 ];
 
 pub fn find(name: &str) -> Option<&'static dyn AnyKind> {

@@ -29,14 +29,21 @@ fn names(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
     let length = stack.stack.0.len() + 1 + loaded.env.len();
     if length > PREFIX_LIMIT {
-        let what = format!("`{}-{}` has {length} characters, more than the {PREFIX_LIMIT} that leave room in AWS's shortest names", stack.stack, loaded.env);
+        let what = format!(
+            "`{}-{}` has {length} characters, more than the {PREFIX_LIMIT} that leave room in AWS's shortest names",
+            stack.stack, loaded.env
+        );
         say("/stack".into(), what, Some("take a shorter name for the stack or the environment".into()));
     }
     // `uses:` names a thing without saying of which section, so a name is used once.
     let mut seen: Vec<(&Name, &str)> = Vec::new();
     for (section, name) in used(stack) {
         match seen.iter().find(|(other, _)| *other == name) {
-            Some((_, first)) => say(format!("/{section}/{name}"), format!("`{name}` is also the name of one of the {first}"), Some("`uses` needs different names".into())),
+            Some((_, first)) => say(
+                format!("/{section}/{name}"),
+                format!("`{name}` is also the name of one of the {first}"),
+                Some("`uses` needs different names".into()),
+            ),
             None => seen.push((name, section)),
         }
     }
@@ -59,9 +66,17 @@ fn queues(stack: &Stack, say: &mut Say<'_>) {
         for (index, topic) in queue.from.iter().enumerate() {
             let place = format!("{path}/from/{index}");
             match stack.topics.get(topic) {
-                None => say(place, format!("`{topic}` is not a topic of this stack"), meant(topic, stack.topics.keys())),
+                None => {
+                    say(place, format!("`{topic}` is not a topic of this stack"), meant(topic, stack.topics.keys()))
+                }
                 Some(found) if queue.fifo && !found.fifo => {
-                    say(place, format!("`{name}` is a FIFO queue, and the topic `{topic}` is not FIFO: SNS does not deliver to it"), Some("set `fifo: true` on both".into()));
+                    say(
+                        place,
+                        format!(
+                            "`{name}` is a FIFO queue, and the topic `{topic}` is not FIFO: SNS does not deliver to it"
+                        ),
+                        Some("set `fifo: true` on both".into()),
+                    );
                 }
                 Some(_) => {}
             }
@@ -95,14 +110,28 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
     for (name, service) in &stack.services {
         let path = format!("/services/{name}");
         for (index, thing) in service.uses.iter().enumerate().filter(|(_, thing)| !known.contains(thing)) {
-            say(format!("{path}/uses/{index}"), format!("`{thing}` is not in this stack"), meant(thing, known.iter().copied()));
+            say(
+                format!("{path}/uses/{index}"),
+                format!("`{thing}` is not in this stack"),
+                meant(thing, known.iter().copied()),
+            );
         }
         match (&service.role, &service.image) {
-            (None, None) => say(path.clone(), format!("`{name}` has neither a `role` nor an `image`"), Some("`role: hello` runs the bundled runtime".into())),
-            (Some(_), Some(_)) => say(format!("{path}/image"), format!("`{name}` has both a `role` and an `image`"), None),
+            (None, None) => say(
+                path.clone(),
+                format!("`{name}` has neither a `role` nor an `image`"),
+                Some("`role: hello` runs the bundled runtime".into()),
+            ),
+            (Some(_), Some(_)) => {
+                say(format!("{path}/image"), format!("`{name}` has both a `role` and an `image`"), None)
+            }
             (Some(role), None) if !crate::ROLES.contains(&role.as_str()) => {
                 let hint = similar(role, crate::ROLES.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                say(format!("{path}/role"), format!("the runtime has no role `{role}`"), hint.or_else(|| Some(format!("there are: {}", crate::ROLES.join(", ")))));
+                say(
+                    format!("{path}/role"),
+                    format!("the runtime has no role `{role}`"),
+                    hint.or_else(|| Some(format!("there are: {}", crate::ROLES.join(", ")))),
+                );
             }
             _ => {}
         }
@@ -113,26 +142,47 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
         }
         let (min, max) = (service.scale.min.unwrap_or(1), service.scale.max);
         if max.is_some_and(|max| max < min) {
-            say(format!("{path}/scale/max"), format!("the most tasks of `{name}` are fewer than the least, {min}"), None);
+            say(
+                format!("{path}/scale/max"),
+                format!("the most tasks of `{name}` are fewer than the least, {min}"),
+                None,
+            );
         }
         if let Some(http) = &service.http {
             for (index, method) in http.methods.iter().enumerate() {
                 if !METHODS.contains(&method.as_str()) {
-                    let hint = similar(&method.to_uppercase(), METHODS.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+                    let hint = similar(&method.to_uppercase(), METHODS.iter().copied())
+                        .map(|near| format!("did you mean `{near}`?"));
                     say(format!("{path}/http/methods/{index}"), format!("`{method}` is no HTTP method"), hint);
                 }
             }
-            for (index, pattern) in http.paths.iter().enumerate().filter(|(_, path)| !path.starts_with('/') || path.len() > 128) {
-                say(format!("{path}/http/paths/{index}"), format!("`{pattern}` is no path pattern"), Some("it starts with `/` and has at most 128 characters".into()));
+            for (index, pattern) in
+                http.paths.iter().enumerate().filter(|(_, path)| !path.starts_with('/') || path.len() > 128)
+            {
+                say(
+                    format!("{path}/http/paths/{index}"),
+                    format!("`{pattern}` is no path pattern"),
+                    Some("it starts with `/` and has at most 128 characters".into()),
+                );
             }
             let heads = usize::from(http.methods.iter().any(|method| method == "GET"));
             if http.paths.len() + http.methods.len() + heads > 5 {
-                say(format!("{path}/http"), format!("`{name}` has more than the 5 paths and methods that a listener rule takes (GET counts twice, for HEAD)"), None);
+                say(
+                    format!("{path}/http"),
+                    format!(
+                        "`{name}` has more than the 5 paths and methods that a listener rule takes (GET counts twice, for HEAD)"
+                    ),
+                    None,
+                );
             }
         }
     }
     if loaded.stack.network.nat == Some(Nat::None) && !stack.services.is_empty() {
-        say("/network/nat".into(), "services without a NAT gateway cannot fetch their image or their secrets".into(), Some("`one` or `per-zone`".into()));
+        say(
+            "/network/nat".into(),
+            "services without a NAT gateway cannot fetch their image or their secrets".into(),
+            Some("`one` or `per-zone`".into()),
+        );
     }
     let mut whole: Vec<&Name> = Vec::new();
     for (name, service) in &stack.services {
@@ -141,33 +191,55 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
         }
     }
     if let [first, second, ..] = whole[..] {
-        say(format!("/services/{second}/http"), format!("both `{first}` and `{second}` take every request"), Some("say `paths` or `methods`".into()));
+        say(
+            format!("/services/{second}/http"),
+            format!("both `{first}` and `{second}` take every request"),
+            Some("say `paths` or `methods`".into()),
+        );
     }
 }
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// Retentions that CloudWatch Logs takes, in days (PutRetentionPolicy).
-const RETENTIONS: &[u32] = &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+const RETENTIONS: &[u32] =
+    &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 fn logs(stack: &Stack, say: &mut Say<'_>) {
     let Some(logs) = &stack.logs else { return };
     for name in logs.ship.keys().filter(|name| !stack.services.contains_key(name)) {
-        say(format!("/logs/ship/{name}"), format!("`{name}` is not a service of this stack"), meant(name, stack.services.keys()));
+        say(
+            format!("/logs/ship/{name}"),
+            format!("`{name}` is not a service of this stack"),
+            meant(name, stack.services.keys()),
+        );
     }
     if !stack.search.contains_key(&logs.to) {
-        say("/logs/to".into(), format!("`{}` is not a search domain of this stack", logs.to), meant(&logs.to, stack.search.keys()));
+        say(
+            "/logs/to".into(),
+            format!("`{}` is not a search domain of this stack", logs.to),
+            meant(&logs.to, stack.search.keys()),
+        );
     }
     if let Some(days) = logs.keep_days.filter(|days| !RETENTIONS.contains(days)) {
-        say("/logs/keep_days".into(), format!("CloudWatch Logs cannot keep logs for {days} days"), Some(format!("it can for {RETENTIONS:?}")));
+        say(
+            "/logs/keep_days".into(),
+            format!("CloudWatch Logs cannot keep logs for {days} days"),
+            Some(format!("it can for {RETENTIONS:?}")),
+        );
     }
 }
 
 fn search(loaded: &Loaded, say: &mut Say<'_>) {
     for (name, domain) in &loaded.stack.search {
-        let zones = u32::from(loaded.stack.network.zones.unwrap_or(if loaded.profile == Profile::Prod { 3 } else { 2 }));
+        let zones =
+            u32::from(loaded.stack.network.zones.unwrap_or(if loaded.profile == Profile::Prod { 3 } else { 2 }));
         let nodes = u32::from(domain.nodes.unwrap_or(if loaded.profile == Profile::Prod { 3 } else { 1 }));
         if nodes > 1 && nodes % zones.min(nodes) != 0 {
-            say(format!("/search/{name}/nodes"), format!("{nodes} nodes cannot be spread evenly over {zones} zones"), Some(format!("a multiple of {zones}")));
+            say(
+                format!("/search/{name}/nodes"),
+                format!("{nodes} nodes cannot be spread evenly over {zones} zones"),
+                Some(format!("a multiple of {zones}")),
+            );
         }
     }
 }

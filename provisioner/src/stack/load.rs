@@ -32,7 +32,9 @@ pub fn environments(text: &str) -> Vec<String> {
 /// Loads one environment. Either a stack, or every problem that there is.
 pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
     let (root, mut problems) = yaml::parse(text);
-    let Some(root) = root.filter(|_| problems.is_empty()) else { return Err(problems) };
+    let Some(root) = root.filter(|_| problems.is_empty()) else {
+        return Err(problems);
+    };
     let (whole, positions) = root.to_value();
     validate(&whole, &positions, &mut problems);
     if !problems.is_empty() {
@@ -61,7 +63,9 @@ pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
 /// The stack with what the environment changes laid over it.
 fn in_environment(root: &Node, env: &str) -> (Node, Profile) {
     let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
-    let Some(over) = root.get("environments").and_then(|all| all.get(env)) else { return (root.clone(), default) };
+    let Some(over) = root.get("environments").and_then(|all| all.get(env)) else {
+        return (root.clone(), default);
+    };
     let profile = match over.get("profile").map(|node| &node.data) {
         Some(Data::Scalar(Value::String(profile))) if profile == "prod" => Profile::Prod,
         Some(_) => Profile::Dev,
@@ -85,7 +89,10 @@ fn validate(value: &Value, positions: &Positions, problems: &mut Vec<Problem>) {
             ValidationErrorKind::AdditionalProperties { unexpected } => {
                 for key in unexpected {
                     let known = known_keys(&schema, error.schema_path().as_str());
-                    let problem = Problem::new(positions.key(&format!("{pointer}/{key}")), format!("`{key}` is not known{}", inside(&path)));
+                    let problem = Problem::new(
+                        positions.key(&format!("{pointer}/{key}")),
+                        format!("`{key}` is not known{}", inside(&path)),
+                    );
                     problems.push(match similar(key, known.iter().map(String::as_str)) {
                         Some(near) => problem.hint(format!("did you mean `{near}`?")),
                         None if known.is_empty() => problem,
@@ -100,7 +107,9 @@ fn validate(value: &Value, positions: &Positions, problems: &mut Vec<Problem>) {
             ValidationErrorKind::Pattern { pattern } => {
                 Problem::new(at, format!("`{path}` is {}, which does not fit", error.instance())).hint(meaning(pattern))
             }
-            _ if error.instance().is_null() => Problem::new(at, format!("`{path}` is empty")).hint("write `{}` for all defaults"),
+            _ if error.instance().is_null() => {
+                Problem::new(at, format!("`{path}` is empty")).hint("write `{}` for all defaults")
+            }
             _ => Problem::new(at, format!("`{path}`: {error}")),
         });
     }
@@ -109,7 +118,9 @@ fn validate(value: &Value, positions: &Positions, problems: &mut Vec<Problem>) {
 /// What a pattern asks for, in words.
 fn meaning(pattern: &str) -> String {
     match pattern {
-        p if p.starts_with("^[a-z]([a-z0-9]") => "lower-case letters, digits and single dashes, starting with a letter".into(),
+        p if p.starts_with("^[a-z]([a-z0-9]") => {
+            "lower-case letters, digits and single dashes, starting with a letter".into()
+        }
         p if p.contains("(s|m|h|d)") => "a number with a unit: `30s`, `5m`, `12h` or `4d`".into(),
         p if p.contains("{12}$") && p.starts_with("^[0-9]") => "12 digits, in quotes".into(),
         p if p.contains("8\\.(0|4)") => "`\"8.4\"` or `\"8.0\"`, in quotes".into(),
@@ -132,8 +143,15 @@ fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
     let mut node = schema;
     for part in owner.split('/').filter(|part| !part.is_empty()) {
         node = match part {
-            "$ref" => node.get("$ref").and_then(Value::as_str).and_then(|target| schema.pointer(target.trim_start_matches('#'))).unwrap_or(node),
-            part => node.get(part).or_else(|| node.as_array().and_then(|items| items.get(part.parse::<usize>().ok()?))).unwrap_or(node),
+            "$ref" => node
+                .get("$ref")
+                .and_then(Value::as_str)
+                .and_then(|target| schema.pointer(target.trim_start_matches('#')))
+                .unwrap_or(node),
+            part => node
+                .get(part)
+                .or_else(|| node.as_array().and_then(|items| items.get(part.parse::<usize>().ok()?)))
+                .unwrap_or(node),
         };
     }
     node.get("properties").and_then(Value::as_object).map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
@@ -141,7 +159,11 @@ fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
 
 /// The most similar of some names, if one is similar at all.
 pub(super) fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    known.map(|other| (distance(word, other), other)).filter(|(far, other)| *far <= 1 + other.len() / 4).min().map(|(_, other)| other)
+    known
+        .map(|other| (distance(word, other), other))
+        .filter(|(far, other)| *far <= 1 + other.len() / 4)
+        .min()
+        .map(|(_, other)| other)
 }
 
 /// Levenshtein, with a swap of neighbours as one.

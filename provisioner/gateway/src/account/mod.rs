@@ -1,5 +1,6 @@
 //! What exists and who uses what, learned from the calls that passed: the gateway's own small picture of the account.
 
+mod details;
 mod tables;
 
 use crate::answer::Answer;
@@ -120,6 +121,15 @@ impl Account {
         self.all(home).filter(move |thing| thing.kind == kind)
     }
 
+    pub(crate) fn all_mut<'a>(&'a mut self, home: &'a str) -> impl Iterator<Item = &'a mut Thing> {
+        self.things.values_mut().filter(move |thing| thing.home == home && thing.phase() != Phase::Gone)
+    }
+
+    /// Keeps what passes, of one region.
+    fn retain(&mut self, home: &str, keep: impl Fn(&Thing) -> bool) {
+        self.things.retain(|_, thing| thing.home != home || keep(thing));
+    }
+
     pub(crate) fn of_kind_mut<'a>(&'a mut self, home: &'a str, kind: &'static str) -> impl Iterator<Item = &'a mut Thing> {
         self.things.values_mut().filter(move |thing| thing.home == home && thing.kind == kind && thing.phase() != Phase::Gone)
     }
@@ -203,6 +213,11 @@ impl Account {
                     self.add(request, kind, id);
                 }
             }
+            Some(Known::Put(kind, id)) => {
+                for id in id.of(request, answer) {
+                    self.add(request, kind, id);
+                }
+            }
             Some(Known::Modify(kind, id)) => {
                 for id in id.of(request, answer) {
                     self.update(request, kind, &id);
@@ -215,68 +230,12 @@ impl Account {
             }
             None => {}
         }
-        self.observe_details(request, answer);
+        details::observe(self, request, answer);
     }
 
-    /// What the tables cannot say.
-    fn observe_details(&mut self, request: &Request, answer: &Answer) {
-        let home = request.home.as_str();
-        match (request.service.as_str(), request.action.as_str()) {
-            ("ec2", "AuthorizeSecurityGroupIngress" | "AuthorizeSecurityGroupEgress") => {
-                for rule in answer.xml_body().map(|root| root.all("item")).unwrap_or_default() {
-                    let (Some(owner), Some(other)) = (rule.at("groupId"), rule.at("referencedGroupInfo/groupId")) else {
-                        continue;
-                    };
-                    let id = rule_key(owner, rule.at("isEgress") == Some("true"), |name| rule.at(name), other);
-                    let thing = self.add(request, "ec2.security_group_rule", id);
-                    thing.params.insert("rule".to_owned(), rule.at("securityGroupRuleId").into());
-                    thing.uses = BTreeMap::from([
-                        ("owner".to_owned(), BTreeSet::from([owner.to_owned()])),
-                        ("other".to_owned(), BTreeSet::from([other.to_owned()])),
-                    ]);
-                }
-            }
-            ("ec2", "RevokeSecurityGroupIngress" | "RevokeSecurityGroupEgress") => {
-                let ids = request.list("SecurityGroupRuleId");
-                self.things.retain(|_, thing| thing.text("rule").is_none_or(|rule| !ids.iter().any(|id| id == rule)));
-                for key in revoked(request) {
-                    self.remove(home, "ec2.security_group_rule", &key);
-                }
-            }
-            ("ec2", "DeleteSecurityGroup") => {
-                if let Some(group) = request.text("GroupId") {
-                    self.things.retain(|_, thing| {
-                        thing.kind != "ec2.security_group_rule"
-                            || thing.uses.get("owner").is_none_or(|owner| !owner.contains(group))
-                    });
-                }
-            }
-            ("ec2", "DetachInternetGateway") => {
-                if let Some(gateway) =
-                    request.text("InternetGatewayId").and_then(|id| self.get_mut(home, "ec2.internet_gateway", id))
-                {
-                    gateway.uses.clear();
-                }
-            }
-            ("ec2", "AssociateRouteTable") => {
-                if let Some(table) = request.text("RouteTableId").and_then(|id| self.get_mut(home, "ec2.route_table", id)) {
-                    let association = answer.xml_text("associationId").unwrap_or_default().to_owned();
-                    table.uses.insert(association, request.text("SubnetId").map(str::to_owned).into_iter().collect());
-                }
-            }
-            ("ec2", "DisassociateRouteTable") => {
-                let association = request.text("AssociationId").unwrap_or_default();
-                for table in self.of_kind_mut(home, "ec2.route_table") {
-                    table.uses.remove(association);
-                }
-            }
-            ("elbv2", "DeleteListener") => {
-                if let Some(listener) = request.text("ListenerArn") {
-                    self.remove_users(home, "elbv2.rule", listener);
-                }
-            }
-            _ => {}
-        }
+    /// Learns what goes beside the thing itself, where a life cycle decides about that.
+    pub(crate) fn observe_details(&mut self, request: &Request, answer: &Answer) {
+        details::observe(self, request, answer);
     }
 }
 
@@ -284,31 +243,6 @@ impl Account {
 fn rule_key<'a>(owner: &str, egress: bool, part: impl Fn(&'static str) -> Option<&'a str>, other: &str) -> String {
     let port = |name| part(name).unwrap_or("-1");
     format!("{owner}/{egress}/{}/{}/{}/{other}", part("ipProtocol").unwrap_or("-1"), port("fromPort"), port("toPort"))
-}
-
-fn revoked(request: &Request) -> Vec<String> {
-    let mut keys = Vec::new();
-    let owner = request.text("GroupId").unwrap_or_default();
-    let egress = request.action.ends_with("Egress");
-    for n in 1.. {
-        let prefix = format!("IpPermissions.{n}");
-        if request.text(&format!("{prefix}.IpProtocol")).is_none() {
-            break;
-        }
-        for m in 1.. {
-            let Some(other) = request.text(&format!("{prefix}.Groups.{m}.GroupId")) else { break };
-            let part = |name: &'static str| {
-                let name = match name {
-                    "ipProtocol" => "IpProtocol",
-                    "fromPort" => "FromPort",
-                    _ => "ToPort",
-                };
-                request.text(&format!("{prefix}.{name}"))
-            };
-            keys.push(rule_key(owner, egress, part, other));
-        }
-    }
-    keys
 }
 
 /// The part of a form's parameter name that says what it is: `Subnets` of `Subnets.member.1`.

@@ -23,6 +23,8 @@ pub(crate) enum Id {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Known {
     Create(&'static str, Id),
+    /// Makes or replaces: no second one can arise.
+    Put(&'static str, Id),
     Modify(&'static str, Id),
     Delete(&'static str, Id),
 }
@@ -38,7 +40,7 @@ pub(crate) const NAMED: &[(&str, &str)] = &[
 ];
 
 use Id::{Json, List, Name, Param, Service, Xml};
-use Known::{Create, Delete, Modify};
+use Known::{Create, Delete, Modify, Put};
 
 const TABLE: &[(&str, &str, Known)] = &[
     ("ec2", "CreateVpc", Create("ec2.vpc", Xml("vpcId"))),
@@ -130,7 +132,10 @@ const TABLE: &[(&str, &str, Known)] = &[
     ("sqs", "DeleteQueue", Delete("sqs.queue", Name("QueueUrl"))),
     ("dynamodb", "CreateTable", Create("dynamodb.table", Param("TableName"))),
     ("dynamodb", "DeleteTable", Delete("dynamodb.table", Param("TableName"))),
-    ("cloudwatch", "PutDashboard", Create("cloudwatch.dashboard", Param("DashboardName"))),
+    ("logs", "PutResourcePolicy", Put("logs.resource_policy", Param("policyName"))),
+    ("logs", "DeleteResourcePolicy", Delete("logs.resource_policy", Param("policyName"))),
+    ("lambda", "CreateEventSourceMapping", Create("lambda.mapping", Json("/UUID"))),
+    ("lambda", "DeleteEventSourceMapping", Delete("lambda.mapping", Param("UUID"))),
 ];
 
 pub(crate) fn known(request: &Request) -> Option<Known> {

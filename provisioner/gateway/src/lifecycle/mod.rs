@@ -71,8 +71,9 @@ impl Pace {
     }
 }
 
-/// Learns from a call that succeeded, and starts the phases it begins.
-pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, answer: &Answer) {
+/// Learns from a call that succeeded, and starts the phases it begins. Answers what is new, by kind and id.
+pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, answer: &Answer) -> Vec<(&'static str, String)> {
+    let mut new = Vec::new();
     let home = request.home.as_str();
     match known(request) {
         Some(Known::Delete(kind, id)) => {
@@ -80,7 +81,9 @@ pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, ans
             let lingers = LINGERS.iter().find(|(k, _)| *k == kind).map_or(Duration::ZERO, |(_, s)| pace.real(*s));
             if lasts.is_zero() && lingers.is_zero() {
                 account.observe(request, answer);
+                return new;
             }
+            account.observe_details(request, answer);
             for id in id.of(request, answer) {
                 if kind == "elbv2.load_balancer" {
                     let listeners: Vec<String> = account.users(home, &id).iter().map(|user| user.id.clone()).collect();
@@ -98,10 +101,19 @@ pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, ans
             }
         }
         Some(Known::Create(kind, id)) => {
-            account.observe(request, answer);
             for id in id.of(request, answer) {
-                let fails = pace.fails(kind, &id);
-                if let Some(thing) = account.get_mut(home, kind, &id) {
+                // Creating what exists answers the same thing again where names make it so.
+                if account.get(home, kind, &id).is_none_or(|thing| thing.lingers) {
+                    new.push((kind, id));
+                }
+            }
+            if new.is_empty() {
+                return new;
+            }
+            account.observe(request, answer);
+            for (kind, id) in &new {
+                let fails = pace.fails(kind, id);
+                if let Some(thing) = account.get_mut(home, kind, id) {
                     thing.fails = fails;
                     thing.enter(Phase::Creating, pace.lasts(request, kind, Phase::Creating));
                 }
@@ -121,8 +133,9 @@ pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, ans
                 }
             }
         }
-        None => account.observe(request, answer),
+        Some(Known::Put(..)) | None => account.observe(request, answer),
     }
+    new
 }
 
 /// What AWS refuses because of the phase something is in.

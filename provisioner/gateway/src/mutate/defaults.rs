@@ -58,8 +58,21 @@ fn topic(request: &Request, answer: &mut Answer) {
     let Some(map) = answer.xml_body_mut().and_then(|root| root.find_mut("Attributes")) else { return };
     put_entry(map, "DisplayName", "");
     put_entry(map, "Owner", ACCOUNT);
-    put_entry(map, "EffectiveDeliveryPolicy", r#"{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":20,"maxDelayTarget":20,"numRetries":3,"numMaxDelayRetries":0,"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},"disableSubscriptionOverrides":false}}"#);
-    let actions = ["GetTopicAttributes", "SetTopicAttributes", "AddPermission", "RemovePermission", "DeleteTopic", "Subscribe", "ListSubscriptionsByTopic", "Publish"];
+    put_entry(
+        map,
+        "EffectiveDeliveryPolicy",
+        r#"{"http":{"defaultHealthyRetryPolicy":{"minDelayTarget":20,"maxDelayTarget":20,"numRetries":3,"numMaxDelayRetries":0,"numNoDelayRetries":0,"numMinDelayRetries":0,"backoffFunction":"linear"},"disableSubscriptionOverrides":false}}"#,
+    );
+    let actions = [
+        "GetTopicAttributes",
+        "SetTopicAttributes",
+        "AddPermission",
+        "RemovePermission",
+        "DeleteTopic",
+        "Subscribe",
+        "ListSubscriptionsByTopic",
+        "Publish",
+    ];
     let actions: Vec<String> = actions.iter().map(|action| format!("SNS:{action}")).collect();
     let policy = json!({"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [{
         "Sid": "__default_statement_ID", "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": actions, "Resource": arn,
@@ -84,7 +97,9 @@ fn subscription(answer: &mut Answer) {
 }
 
 fn task_definition(answer: &mut Answer) {
-    let Some(definition) = answer.json_body_mut().and_then(|body| body.get_mut("taskDefinition")?.as_object_mut()) else { return };
+    let Some(definition) = answer.json_body_mut().and_then(|body| body.get_mut("taskDefinition")?.as_object_mut()) else {
+        return;
+    };
     // AWS leaves out what was not given; ministack answers it empty.
     definition.retain(|_, value| value.as_str() != Some(""));
     put(definition, &[("volumes", json!([])), ("placementConstraints", json!([])), ("status", json!("ACTIVE"))]);
@@ -123,7 +138,10 @@ mod tests {
         fill(&request, &mut answer);
         let definition = &answer.json_body().expect("JSON")["taskDefinition"];
         assert!(definition.get("taskRoleArn").is_none());
-        assert_eq!(definition["containerDefinitions"][0]["portMappings"][0], json!({"containerPort": 80, "hostPort": 80, "protocol": "tcp"}));
+        assert_eq!(
+            definition["containerDefinitions"][0]["portMappings"][0],
+            json!({"containerPort": 80, "hostPort": 80, "protocol": "tcp"})
+        );
         assert_eq!(definition["containerDefinitions"][0]["mountPoints"], json!([]));
     }
 }

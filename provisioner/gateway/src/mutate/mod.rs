@@ -18,16 +18,54 @@ use std::sync::LazyLock;
 
 /// JSON lists that mean sets, or lists that AWS gives in no order.
 const UNORDERED: &[&str] = &[
-    "environment", "secrets", "tags", "Tags", "TagList", "subnets", "SubnetIds", "securityGroups", "SecurityGroupIds", "services",
-    "serviceArns", "taskArns", "tasks", "clusters", "clusterArns", "logGroups", "subscriptionFilters", "metricFilters", "DomainNames",
-    "DomainStatusList", "repositories", "Keys", "Aliases", "SecretList", "ResourceTagMappingList", "ScalableTargets", "ScalingPolicies",
-    "Functions", "EventSourceMappings", "TableNames", "QueueUrls", "portMappings", "mountPoints", "systemControls", "imageIds",
-    "imageDetails", "requiresCompatibilities", "compatibilities", "requiresAttributes", "failures", "AvailabilityZones",
-    "resourcePolicies", "taskDefinitionArns",
+    "environment",
+    "secrets",
+    "tags",
+    "Tags",
+    "TagList",
+    "subnets",
+    "SubnetIds",
+    "securityGroups",
+    "SecurityGroupIds",
+    "services",
+    "serviceArns",
+    "taskArns",
+    "tasks",
+    "clusters",
+    "clusterArns",
+    "logGroups",
+    "subscriptionFilters",
+    "metricFilters",
+    "DomainNames",
+    "DomainStatusList",
+    "repositories",
+    "Keys",
+    "Aliases",
+    "SecretList",
+    "ResourceTagMappingList",
+    "ScalableTargets",
+    "ScalingPolicies",
+    "Functions",
+    "EventSourceMappings",
+    "TableNames",
+    "QueueUrls",
+    "portMappings",
+    "mountPoints",
+    "systemControls",
+    "imageIds",
+    "imageDetails",
+    "requiresCompatibilities",
+    "compatibilities",
+    "requiresAttributes",
+    "failures",
+    "AvailabilityZones",
+    "resourcePolicies",
+    "taskDefinitionArns",
 ];
 
 /// XML lists whose order means something.
-const ORDERED: &[&str] = &["Actions", "DefaultActions", "Events", "NodeGroups", "NodeGroupMembers", "CacheNodes", "MemberClusters"];
+const ORDERED: &[&str] =
+    &["Actions", "DefaultActions", "Events", "NodeGroups", "NodeGroupMembers", "CacheNodes", "MemberClusters"];
 
 /// Names that AWS lower-cases when it stores them.
 const LOWERED: &str = "DBInstanceIdentifier|DBSubnetGroupName|DBParameterGroupName|SourceDBInstanceIdentifier|ReplicationGroupId|CacheSubnetGroupName|CacheParameterGroupName|CacheClusterId";

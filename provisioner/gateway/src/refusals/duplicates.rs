@@ -46,8 +46,8 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
         _ => None,
     }?;
     let param = ["Name", "GroupName", "PolicyName"].into_iter().find(|param| request.text(param) == Some(named))?;
-    let twin = account.of_kind(&request.home, kind).find(|thing| {
-        thing.text(param) == Some(named) && !thing.lingers && thing.text("VpcId") == request.text("VpcId")
-    });
+    let twin = account
+        .of_kind(&request.home, kind)
+        .find(|thing| thing.text(param) == Some(named) && !thing.lingers && thing.text("VpcId") == request.text("VpcId"));
     twin.and_then(|_| notice(named))
 }

@@ -31,24 +31,34 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
                 "ec2.route_table",
             ];
             let vpc = request.text("VpcId")?;
-            let children: Vec<&Thing> = account.users(home, vpc).into_iter().filter(|user| CHILDREN.contains(&user.kind)).collect();
+            let children: Vec<&Thing> =
+                account.users(home, vpc).into_iter().filter(|user| CHILDREN.contains(&user.kind)).collect();
             in_use("vpc-in-use", "vpc", vpc, &children)
         }
         "DeleteInternetGateway" => {
             let gateway = request.text("InternetGatewayId")?;
             let attached = account.get(home, "ec2.internet_gateway", gateway)?.refers_to_any();
             if attached {
-                return refuse("internet-gateway-attached", 400, "DependencyViolation", format!("The internetGateway '{gateway}' has dependencies and cannot be deleted."));
+                return refuse(
+                    "internet-gateway-attached",
+                    400,
+                    "DependencyViolation",
+                    format!("The internetGateway '{gateway}' has dependencies and cannot be deleted."),
+                );
             }
             None
         }
         "DetachInternetGateway" => {
             let vpc = request.text("VpcId")?;
-            let public: Vec<&Thing> = account.all(home).filter(|thing| has_public_address(thing) && within(account, home, thing, vpc)).collect();
+            let public: Vec<&Thing> =
+                account.all(home).filter(|thing| has_public_address(thing) && within(account, home, thing, vpc)).collect();
             if public.is_empty() {
                 return None;
             }
-            let message = format!("Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway. ({})", names(&public));
+            let message = format!(
+                "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway. ({})",
+                names(&public)
+            );
             refuse("public-addresses-mapped", 400, "DependencyViolation", message)
         }
         "ReleaseAddress" => {
@@ -65,7 +75,12 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
             if !associated {
                 return None;
             }
-            refuse("route-table-associated", 400, "DependencyViolation", format!("The routeTable '{table}' has dependencies and cannot be deleted."))
+            refuse(
+                "route-table-associated",
+                400,
+                "DependencyViolation",
+                format!("The routeTable '{table}' has dependencies and cannot be deleted."),
+            )
         }
         "CreateNatGateway" if request.text("ConnectivityType") != Some("private") => {
             let subnet = request.text("SubnetId")?;
@@ -73,16 +88,35 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
                 && let Some(holder) = account.users(home, address).first()
                 && request.text("ClientToken").is_none_or(|token| holder.text("ClientToken") != Some(token))
             {
-                return refuse("address-in-use", 400, "Resource.AlreadyAssociated", format!("{address} is already associated with {}", holder.id));
+                return refuse(
+                    "address-in-use",
+                    400,
+                    "Resource.AlreadyAssociated",
+                    format!("{address} is already associated with {}", holder.id),
+                );
             }
             let vpc = vpc_of(account, home, subnet)?;
-            attached(account, home, &vpc, "nat-before-gateway", "Gateway.NotAttached", format!("Network {vpc} has no Internet gateway attached"))
+            attached(
+                account,
+                home,
+                &vpc,
+                "nat-before-gateway",
+                "Gateway.NotAttached",
+                format!("Network {vpc} has no Internet gateway attached"),
+            )
         }
         "CreateRoute" => {
             let gateway = request.text("GatewayId").filter(|id| id.starts_with("igw-"))?;
             let table = account.get(home, "ec2.route_table", request.text("RouteTableId")?)?;
             let vpc = table.uses.get("VpcId")?.first()?.clone();
-            attached(account, home, &vpc, "route-before-gateway", "InvalidGatewayID.NotFound", format!("The gateway ID '{gateway}' does not exist in {vpc}"))
+            attached(
+                account,
+                home,
+                &vpc,
+                "route-before-gateway",
+                "InvalidGatewayID.NotFound",
+                format!("The gateway ID '{gateway}' does not exist in {vpc}"),
+            )
         }
         _ => None,
     }

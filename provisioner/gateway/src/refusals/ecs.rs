@@ -41,7 +41,11 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
             let mut parts = id.split('/').skip(1);
             let (cluster, service) = (parts.next()?, parts.next()?);
             let there = account.get(&request.home, "ecs.service", &service_key(service, Some(cluster))).is_some();
-            if there { None } else { refuse("scaling-without-service", 400, "ValidationException", format!("ECS service doesn't exist: {id}")) }
+            if there {
+                None
+            } else {
+                refuse("scaling-without-service", 400, "ValidationException", format!("ECS service doesn't exist: {id}"))
+            }
         }
         _ => None,
     }
@@ -75,18 +79,22 @@ fn task_definition(request: &Request) -> Option<Verdict> {
     let (Some(cpu), Some(memory)) = (request.number("cpu"), request.number("memory")) else {
         return client("fargate-size", "Task definition does not support launch type FARGATE without cpu and memory.".to_owned());
     };
-    let offered = FARGATE.iter().any(|(units, first, last, step)| {
-        *units == cpu && (*first..=*last).contains(&memory) && (memory - first) % step == 0
-    });
+    let offered = FARGATE
+        .iter()
+        .any(|(units, first, last, step)| *units == cpu && (*first..=*last).contains(&memory) && (memory - first) % step == 0);
     if !offered {
         return client("fargate-size", format!("No Fargate configuration exists for given values: {cpu} CPU, {memory} memory."));
     }
     let containers = request.params.get("containerDefinitions").and_then(Value::as_array)?;
     let needs_role = containers.iter().any(|container| {
-        container["logConfiguration"]["logDriver"] == "awslogs" || container["secrets"].as_array().is_some_and(|list| !list.is_empty())
+        container["logConfiguration"]["logDriver"] == "awslogs"
+            || container["secrets"].as_array().is_some_and(|list| !list.is_empty())
     });
     if needs_role && request.text("executionRoleArn").is_none() {
-        return client("execution-role", "Fargate requires task definition to have execution role ARN to support log driver awslogs and secrets.".to_owned());
+        return client(
+            "execution-role",
+            "Fargate requires task definition to have execution role ARN to support log driver awslogs and secrets.".to_owned(),
+        );
     }
     None
 }

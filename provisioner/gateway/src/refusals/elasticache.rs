@@ -16,8 +16,13 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
         "DeleteCacheParameterGroup" => {
             let name = request.text("CacheParameterGroupName")?;
             let users = users("elasticache.parameter_group", name);
-            let message = format!("One or more cache clusters are still members of this parameter group {name}: {}", names(&users));
-            if users.is_empty() { None } else { refuse("cache-parameter-group-in-use", 400, "InvalidCacheParameterGroupState", message) }
+            let message =
+                format!("One or more cache clusters are still members of this parameter group {name}: {}", names(&users));
+            if users.is_empty() {
+                None
+            } else {
+                refuse("cache-parameter-group-in-use", 400, "InvalidCacheParameterGroupState", message)
+            }
         }
         "CreateReplicationGroup" => create(account, request),
         "ModifyReplicationGroup" => token(request),
@@ -33,7 +38,12 @@ fn create(account: &Account, request: &Request) -> Option<Verdict> {
     if let Some(name) = request.text("CacheSubnetGroupName")
         && account.get(&request.home, "elasticache.subnet_group", &last_part(name)).is_none()
     {
-        return refuse("cache-subnet-group-missing", 400, "CacheSubnetGroupNotFoundFault", format!("Cache Subnet Group {name} does not exist."));
+        return refuse(
+            "cache-subnet-group-missing",
+            400,
+            "CacheSubnetGroupNotFoundFault",
+            format!("Cache Subnet Group {name} does not exist."),
+        );
     }
     let nodes = request.number("NumCacheClusters").unwrap_or(1);
     let replicas = request.number("ReplicasPerNodeGroup").unwrap_or(0);
@@ -43,7 +53,12 @@ fn create(account: &Account, request: &Request) -> Option<Verdict> {
         return refuse("failover-without-replica", 400, "InvalidParameterValue", message);
     }
     if request.flag("MultiAZEnabled") == Some(true) && !failover {
-        return refuse("multi-az-without-failover", 400, "InvalidParameterCombination", "Must enable automatic failover to enable Multi-AZ.");
+        return refuse(
+            "multi-az-without-failover",
+            400,
+            "InvalidParameterCombination",
+            "Must enable automatic failover to enable Multi-AZ.",
+        );
     }
     token(request)
 }

@@ -21,7 +21,8 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
                 return refuse("one-subnet", 400, "ValidationError", message);
             }
             let going = account.of_kind(home, "elbv2.load_balancer").any(|lb| lb.text("Name") == Some(name) && lb.lingers);
-            let message = format!("A load balancer with the same name '{name}' exists, but with different settings: it is being deleted");
+            let message =
+                format!("A load balancer with the same name '{name}' exists, but with different settings: it is being deleted");
             if going { refuse("name-being-deleted", 400, "DuplicateLoadBalancerName", message) } else { None }
         }
         "DeleteLoadBalancer" => {
@@ -34,17 +35,17 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
         }
         "CreateListener" => {
             let (balancer, port) = (request.text("LoadBalancerArn")?, request.text("Port")?);
-            let taken = account.of_kind(home, "elbv2.listener").any(|other| {
-                other.text("LoadBalancerArn") == Some(balancer) && other.text("Port") == Some(port)
-            });
+            let taken = account
+                .of_kind(home, "elbv2.listener")
+                .any(|other| other.text("LoadBalancerArn") == Some(balancer) && other.text("Port") == Some(port));
             let message = format!("A listener already exists on this port for this load balancer '{balancer}'");
             if taken { refuse("port-taken", 400, "DuplicateListener", message) } else { None }
         }
         "CreateRule" => {
             let (listener, priority) = (request.text("ListenerArn")?, request.text("Priority")?);
-            let taken = account.of_kind(home, "elbv2.rule").any(|other| {
-                other.text("ListenerArn") == Some(listener) && other.text("Priority") == Some(priority)
-            });
+            let taken = account
+                .of_kind(home, "elbv2.rule")
+                .any(|other| other.text("ListenerArn") == Some(listener) && other.text("Priority") == Some(priority));
             let message = format!("Priority '{priority}' is currently in use");
             if taken { refuse("priority-taken", 400, "PriorityInUse", message) } else { condition_values(request) }
         }

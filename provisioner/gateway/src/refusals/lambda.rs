@@ -8,9 +8,8 @@ use crate::request::Request;
 use serde_json::Value;
 
 /// Days that CloudWatch Logs keeps.
-const RETENTION: &[i64] = &[
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
+const RETENTION: &[i64] =
+    &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 pub(super) fn judge(account: &Account, pace: &Pace, request: &Request) -> Option<Verdict> {
     match request.action.as_str() {
@@ -25,7 +24,12 @@ pub(super) fn judge(account: &Account, pace: &Pace, request: &Request) -> Option
             if RETENTION.contains(&days) {
                 return None;
             }
-            refuse("retention-days", 400, "InvalidParameterException", format!("1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint"))
+            refuse(
+                "retention-days",
+                400,
+                "InvalidParameterException",
+                format!("1 validation error detected: Value '{days}' at 'retentionInDays' failed to satisfy constraint"),
+            )
         }
         "PutSubscriptionFilter" => subscription(account, request),
         _ => None,
@@ -56,10 +60,12 @@ fn mapping(account: &Account, request: &Request) -> Option<Verdict> {
         other.text("EventSourceArn") == Some(source) && other.text("FunctionName").map(last_part).as_ref() == Some(&name)
     });
     if twin {
-        let message = format!("An event source mapping with SQS arn (\" {source} \") and function (\" {name} \") already exists.");
+        let message =
+            format!("An event source mapping with SQS arn (\" {source} \") and function (\" {name} \") already exists.");
         return refuse("duplicate-mapping", 409, "ResourceConflictException", message);
     }
-    let timeout = account.get(&request.home, "lambda.function", &name)?.params.get("Timeout").and_then(Value::as_i64).unwrap_or(3);
+    let timeout =
+        account.get(&request.home, "lambda.function", &name)?.params.get("Timeout").and_then(Value::as_i64).unwrap_or(3);
     let queue = account.get(&request.home, "sqs.queue", source.rsplit(':').next().unwrap_or(source))?;
     let visible = queue.text("attribute.VisibilityTimeout").and_then(|text| text.parse::<i64>().ok()).unwrap_or(30);
     if visible < timeout {
@@ -76,6 +82,7 @@ fn subscription(account: &Account, request: &Request) -> Option<Verdict> {
         permission.text("FunctionName").map(last_part).as_ref() == Some(&name)
             && permission.text("Principal").is_some_and(|principal| principal.starts_with("logs."))
     });
-    let message = "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute your function.";
+    let message =
+        "Could not execute the lambda function. Make sure you have given CloudWatch Logs permission to execute your function.";
     if allowed { None } else { refuse("subscription-without-permission", 400, "InvalidParameterException", message) }
 }

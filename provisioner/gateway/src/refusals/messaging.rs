@@ -27,7 +27,10 @@ pub(super) fn judge(account: &Account, pace: &Pace, request: &Request) -> Option
                 for arn in request.list(name) {
                     let topic = account.get(&request.home, "sns.topic", &arn);
                     if topic.is_some_and(|topic| key(topic) == Some("alias/aws/sns")) {
-                        return Some(Verdict::Notice("alarm-to-default-key", format!("{arn} is encrypted with alias/aws/sns: CloudWatch cannot publish to it")));
+                        return Some(Verdict::Notice(
+                            "alarm-to-default-key",
+                            format!("{arn} is encrypted with alias/aws/sns: CloudWatch cannot publish to it"),
+                        ));
                     }
                 }
             }
@@ -65,12 +68,16 @@ fn subscribe(account: &Account, request: &Request) -> Option<Verdict> {
     }
     // The other way round, a FIFO topic to a standard queue, is allowed since September 2023.
     if endpoint.ends_with(".fifo") && !topic.ends_with(".fifo") {
-        let message = "Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics";
+        let message =
+            "Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics";
         return refuse("standard-topic-to-fifo-queue", 400, "InvalidParameter", message);
     }
     let queue = account.get(&request.home, "sqs.queue", endpoint.rsplit(':').next()?)?;
     if key(queue) == Some("alias/aws/sqs") {
-        return Some(Verdict::Notice("topic-to-default-key", format!("{endpoint} is encrypted with alias/aws/sqs: SNS cannot send to it")));
+        return Some(Verdict::Notice(
+            "topic-to-default-key",
+            format!("{endpoint} is encrypted with alias/aws/sqs: SNS cannot send to it"),
+        ));
     }
     None
 }

@@ -11,7 +11,9 @@ fn invalid(rule: &'static str, message: &str) -> Option<Verdict> {
 
 pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
     match request.action.as_str() {
-        "CreateDomain" => zones(request).or_else(|| security(request)).or_else(|| network(account, request)).or_else(|| logs(account, request)),
+        "CreateDomain" => {
+            zones(request).or_else(|| security(request)).or_else(|| network(account, request)).or_else(|| logs(account, request))
+        }
         "UpdateDomainConfig" => {
             let domain = account.get(&request.home, "opensearch.domain", &last_part(request.text("DomainName")?))?;
             // A domain that was created without keeps being public.
@@ -35,11 +37,17 @@ fn zones(request: &Request) -> Option<Verdict> {
     let zones = if aware { cluster["ZoneAwarenessConfig"]["AvailabilityZoneCount"].as_i64().unwrap_or(2) } else { 1 };
     let nodes = cluster["InstanceCount"].as_i64().unwrap_or(1);
     if aware && nodes % zones != 0 {
-        return invalid("nodes-over-zones", &format!("You must choose a number of data nodes that is a multiple of {zones} for {zones} Availability Zones."));
+        return invalid(
+            "nodes-over-zones",
+            &format!("You must choose a number of data nodes that is a multiple of {zones} for {zones} Availability Zones."),
+        );
     }
     let subnets = request.params["VPCOptions"]["SubnetIds"].as_array().map_or(0, Vec::len) as i64;
     if subnets > 0 && subnets != zones {
-        return invalid("subnets-over-zones", &format!("You must specify exactly {zones} subnets because you've set zone count to {zones}."));
+        return invalid(
+            "subnets-over-zones",
+            &format!("You must specify exactly {zones} subnets because you've set zone count to {zones}."),
+        );
     }
     None
 }
@@ -50,7 +58,8 @@ fn security(request: &Request) -> Option<Verdict> {
         && enabled("NodeToNodeEncryptionOptions", "Enabled")
         && enabled("EncryptionAtRestOptions", "Enabled");
     if enabled("AdvancedSecurityOptions", "Enabled") && !complete {
-        let message = "You must enable HTTPS, node-to-node encryption, and encryption at rest to enable fine-grained access control.";
+        let message =
+            "You must enable HTTPS, node-to-node encryption, and encryption at rest to enable fine-grained access control.";
         return invalid("fine-grained-access", message);
     }
     None
@@ -74,7 +83,9 @@ fn logs(account: &Account, request: &Request) -> Option<Verdict> {
         return None;
     }
     let granted = account.of_kind(&request.home, "logs.resource_policy").any(|policy| {
-        policy.text("policyDocument").is_some_and(|text| text.contains("es.amazonaws.com") || text.contains("opensearchservice.amazonaws.com"))
+        policy
+            .text("policyDocument")
+            .is_some_and(|text| text.contains("es.amazonaws.com") || text.contains("opensearchservice.amazonaws.com"))
     });
     if granted {
         return None;

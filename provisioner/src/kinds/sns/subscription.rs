@@ -103,7 +103,12 @@ impl Kind for Subscription {
         Ok(())
     }
 
-    async fn update(cx: &Cx, live: &Live<Subscription>, want: &SubscriptionState, changed: &Changed) -> Result<(), Error> {
+    async fn update(
+        cx: &Cx,
+        live: &Live<Subscription>,
+        want: &SubscriptionState,
+        changed: &Changed,
+    ) -> Result<(), Error> {
         if changed.has("raw") {
             let value = want.raw.unwrap_or_default().to_string();
             let call = cx.sns.set_subscription_attributes().subscription_arn(&live.id);
@@ -124,7 +129,11 @@ impl Kind for Subscription {
     }
 }
 
-async fn of_topic(cx: &Cx, topic: String, wanted: &HashMap<(String, String), &str>) -> Result<Vec<Live<Subscription>>, Error> {
+async fn of_topic(
+    cx: &Cx,
+    topic: String,
+    wanted: &HashMap<(String, String), &str>,
+) -> Result<Vec<Live<Subscription>>, Error> {
     let ours = format!("{}-", cx.scope.arn("sqs", &cx.scope.prefix()));
     let mut live = Vec::new();
     let mut pages = cx.sns.list_subscriptions_by_topic().topic_arn(&topic).into_paginator().send();
@@ -139,7 +148,9 @@ async fn of_topic(cx: &Cx, topic: String, wanted: &HashMap<(String, String), &st
             let name = match wanted.get(&(topic.clone(), endpoint.to_owned())) {
                 Some(name) => (*name).to_owned(),
                 // A queue of this stack that is not fed any more. Others are somebody else's, and stay.
-                None if endpoint.starts_with(&ours) => format!("{}-to-{}", last(&topic), last(endpoint)),
+                None if endpoint.starts_with(&ours) => {
+                    format!("{}-to-{}", last(&topic), last(endpoint))
+                }
                 None => continue,
             };
             let pending = !arn.starts_with("arn:");
@@ -169,7 +180,9 @@ async fn of_topic(cx: &Cx, topic: String, wanted: &HashMap<(String, String), &st
 
 async fn is_raw(cx: &Cx, arn: &str) -> Result<bool, Error> {
     match cx.sns.get_subscription_attributes().subscription_arn(arn).send().await.map_err(Error::from) {
-        Ok(answer) => Ok(answer.attributes().is_some_and(|all| all.get("RawMessageDelivery").is_some_and(|raw| raw == "true"))),
+        Ok(answer) => {
+            Ok(answer.attributes().is_some_and(|all| all.get("RawMessageDelivery").is_some_and(|raw| raw == "true")))
+        }
         Err(error) if error.is(&["NotFound", "NotFoundException"]) => Ok(false),
         Err(error) => Err(error),
     }

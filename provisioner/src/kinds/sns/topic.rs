@@ -60,7 +60,11 @@ impl Kind for Topic {
     type Ready = ();
 
     fn want(scope: &Scope, name: &str, spec: &TopicSpec, _: &Outputs) -> Result<TopicState, Missing> {
-        Ok(TopicState { name: topic_name(scope, name, spec.fifo), content_based_deduplication: spec.fifo, kms_key: None })
+        Ok(TopicState {
+            name: topic_name(scope, name, spec.fifo),
+            content_based_deduplication: spec.fifo,
+            kms_key: None,
+        })
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Topic>) -> Result<Vec<Live<Topic>>, Error> {
@@ -70,7 +74,9 @@ impl Kind for Topic {
             .map(|(name, spec)| (cx.scope.arn("sns", &topic_name(&cx.scope, name, spec.fifo)), name.as_str()))
             .collect();
         let mut arns: Vec<String> = wanted.keys().cloned().collect();
-        arns.extend(cx.tagged("sns").await.into_iter().filter(|arn| !wanted.contains_key(arn) && arn.split(':').count() == 6));
+        arns.extend(
+            cx.tagged("sns").await.into_iter().filter(|arn| !wanted.contains_key(arn) && arn.split(':').count() == 6),
+        );
         let mut live = Vec::new();
         for found in each(arns, |arn| one(cx, arn, &wanted)).await {
             live.extend(found?);
@@ -134,7 +140,9 @@ async fn one(cx: &Cx, arn: String, wanted: &HashMap<String, &str>) -> Result<Opt
         Err(error) => return Err(error),
     };
     let tags = tags.iter().map(|tag| (tag.key(), tag.value()));
-    let Some((name, owner)) = cx.whose(tags, wanted.get(&arn).copied()) else { return Ok(None) };
+    let Some((name, owner)) = cx.whose(tags, wanted.get(&arn).copied()) else {
+        return Ok(None);
+    };
     let flag = |name: &str| attributes.get(name).is_some_and(|value| value == "true");
     Ok(Some(Live {
         name,

@@ -101,7 +101,9 @@ impl Kind for Queue {
     fn want(scope: &Scope, name: &str, spec: &QueueSpec, outputs: &Outputs) -> Result<QueueState, Missing> {
         let queue = queue_name(scope, name, spec.fifo);
         let redrive = match &spec.dead_letter {
-            Some(dead) => json!({"deadLetterTargetArn": outputs.get(&dead.queue)?.arn, "maxReceiveCount": dead.after}),
+            Some(dead) => {
+                json!({"deadLetterTargetArn": outputs.get(&dead.queue)?.arn, "maxReceiveCount": dead.after})
+            }
             None => json!({}),
         };
         let mut topics = Vec::new();
@@ -139,11 +141,8 @@ impl Kind for Queue {
         for found in each(unlisted, |queue| url_of(cx, queue)).await {
             urls.extend(found?);
         }
-        let wanted: HashMap<String, &str> = query
-            .wanted
-            .iter()
-            .map(|(name, spec)| (queue_name(&cx.scope, name, spec.fifo), name.as_str()))
-            .collect();
+        let wanted: HashMap<String, &str> =
+            query.wanted.iter().map(|(name, spec)| (queue_name(&cx.scope, name, spec.fifo), name.as_str())).collect();
         let mut live = Vec::new();
         for found in each(urls, |url| one(cx, url, &wanted)).await {
             live.extend(found?);
@@ -154,7 +153,8 @@ impl Kind for Queue {
     async fn create(cx: &Cx, name: &str, want: &QueueState) -> Result<QueueOutput, Error> {
         let mut call = cx.sqs.create_queue().queue_name(&want.name).set_attributes(Some(attributes(want)));
         if want.name.ends_with(".fifo") {
-            call = call.attributes(Attribute::FifoQueue, "true").attributes(Attribute::ContentBasedDeduplication, "true");
+            call =
+                call.attributes(Attribute::FifoQueue, "true").attributes(Attribute::ContentBasedDeduplication, "true");
         }
         for (key, value) in cx.scope.tags(name) {
             call = call.tags(key, value);
@@ -240,7 +240,9 @@ async fn one(cx: &Cx, url: String, wanted: &HashMap<String, &str>) -> Result<Opt
         Err(error) if error.is(GONE) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Some((name, owner)) = cx.whose(tags.iter(), wanted.get(&queue).copied()) else { return Ok(None) };
+    let Some((name, owner)) = cx.whose(tags.iter(), wanted.get(&queue).copied()) else {
+        return Ok(None);
+    };
     Ok(Some(Live {
         name,
         owner,
@@ -279,7 +281,8 @@ mod tests {
     /// Attributes as AWS answered them: the example of GetQueueAttributes in the SQS API reference, policy re-indented.
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
-        let policy = access_policy("arn:aws:sqs:us-east-1:123456789012:q", &["arn:aws:sns:us-east-1:123456789012:t".into()]);
+        let policy =
+            access_policy("arn:aws:sqs:us-east-1:123456789012:q", &["arn:aws:sns:us-east-1:123456789012:t".into()]);
         let answer = HashMap::from([
             (Attribute::VisibilityTimeout, "30".to_owned()),
             (Attribute::DelaySeconds, "0".to_owned()),
@@ -287,7 +290,10 @@ mod tests {
             (Attribute::MessageRetentionPeriod, "345600".to_owned()),
             (Attribute::ApproximateNumberOfMessages, "0".to_owned()),
             (Attribute::SqsManagedSseEnabled, "true".to_owned()),
-            (Attribute::RedrivePolicy, r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:d","maxReceiveCount":"5"}"#.to_owned()),
+            (
+                Attribute::RedrivePolicy,
+                r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:123456789012:d","maxReceiveCount":"5"}"#.to_owned(),
+            ),
             (Attribute::Policy, serde_json::to_string_pretty(&policy).expect("json")),
         ]);
         let state = state("q", &answer);

@@ -1,0 +1,7 @@
+//! Application Auto Scaling.
+
+mod policy;
+mod target;
+
+pub use policy::{Policy, PolicyOutput, PolicySpec};
+pub use target::{Target, TargetOutput, TargetSpec};

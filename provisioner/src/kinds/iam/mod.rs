@@ -1,0 +1,5 @@
+//! AWS IAM.
+
+mod role;
+
+pub use role::{Resource, Role, RoleOutput, RoleSpec, Statement};

@@ -1,0 +1,5 @@
+//! AWS KMS.
+
+mod key;
+
+pub use key::{Key, KeyOutput, KeySpec};

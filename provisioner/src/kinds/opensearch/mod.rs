@@ -1,0 +1,5 @@
+//! Amazon OpenSearch Service.
+
+mod domain;
+
+pub use domain::{Domain, DomainOutput, DomainReady, DomainSpec, Inside};

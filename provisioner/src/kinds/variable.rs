@@ -1,0 +1,46 @@
+//! An environment variable whose value comes from another resource. Shared by task definitions and functions.
+
+use serde::{Deserialize, Serialize};
+
+use crate::board::{Missing, Outputs};
+use crate::kind::Ref;
+use crate::kinds::elasticache::ReplicationGroup;
+use crate::kinds::opensearch::Domain;
+use crate::kinds::rds::Instance;
+use crate::kinds::sns::Topic;
+use crate::kinds::sqs::Queue;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variable {
+    Text(String),
+    TopicArn(Ref<Topic>),
+    QueueUrl(Ref<Queue>),
+    /// The host of a primary: without it nothing can be answered, so it is waited for.
+    DatabaseHost(Ref<Instance>),
+    /// The host of a replica: comes by a second revision, so that serving does not wait for it.
+    ReplicaHost(Ref<Instance>),
+    CacheHost(Ref<ReplicationGroup>),
+    CacheReaderHost(Ref<ReplicationGroup>),
+    /// The endpoint of a search domain, waited for.
+    SearchEndpoint(Ref<Domain>),
+    /// The same for those who can start without it.
+    LateSearchEndpoint(Ref<Domain>),
+}
+
+impl Variable {
+    /// The value; `None` while it may be absent.
+    pub fn value(&self, outputs: &Outputs) -> Result<Option<String>, Missing> {
+        Ok(match self {
+            Variable::Text(text) => Some(text.clone()),
+            Variable::TopicArn(topic) => Some(outputs.get(topic)?.arn),
+            Variable::QueueUrl(queue) => Some(outputs.get(queue)?.url),
+            Variable::DatabaseHost(instance) => Some(outputs.ready(instance)?.address),
+            Variable::ReplicaHost(instance) => outputs.late(instance)?.map(|ready| ready.address),
+            Variable::CacheHost(group) => Some(outputs.ready(group)?.primary),
+            Variable::CacheReaderHost(group) => Some(outputs.ready(group)?.reader),
+            Variable::SearchEndpoint(domain) => Some(outputs.ready(domain)?.endpoint),
+            Variable::LateSearchEndpoint(domain) => outputs.late(domain)?.map(|ready| ready.endpoint),
+        })
+    }
+}
