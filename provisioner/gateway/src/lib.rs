@@ -21,6 +21,7 @@ mod account;
 pub mod answer;
 mod chance;
 mod control;
+pub mod gaps;
 mod lifecycle;
 mod mutate;
 mod refusals;

@@ -174,7 +174,7 @@ mod tests {
 
     fn effects(rule: Rule, calls: &[Request]) -> Vec<bool> {
         let mut armed = Armed::new(rule).expect("a good rule");
-        let mut chance = Chance::new(1);
+        let mut chance = Chance::of(1, "test");
         calls.iter().map(|call| armed.apply(call, &mut chance).is_some()).collect()
     }
 

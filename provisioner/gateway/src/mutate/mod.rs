@@ -170,7 +170,7 @@ mod tests {
 
     fn mutated(request: &Request, body: Body) -> Answer {
         let mut answer = Answer { status: 200, headers: Vec::new(), body };
-        reword(&Account::default(), &mut Chance::new(7), request, &mut answer);
+        reword(&Account::default(), &mut Chance::of(7, "test"), request, &mut answer);
         answer
     }
 
