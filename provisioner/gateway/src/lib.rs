@@ -21,6 +21,8 @@ mod account;
 pub mod answer;
 mod chance;
 mod control;
+mod derive;
+mod form;
 pub mod gaps;
 mod lifecycle;
 mod mutate;

@@ -1,5 +1,6 @@
 //! What a request is: service, action, protocol and parameters, read out of what the SDK sent.
 
+use crate::form::{decode, read_form};
 use crate::rest::REST;
 use bytes::Bytes;
 use serde_json::{Map, Value};
@@ -119,64 +120,6 @@ impl Request {
             }
         }
         self.params = Value::Object(params);
-    }
-
-    /// The same caller's request for something else.
-    fn other(&self, signing: &str, method: &str, target: &str, more: &[(&str, &str)], body: &str) -> Request {
-        let scope = format!(
-            "AWS4-HMAC-SHA256 Credential=test/20260101/{}/{signing}/aws4_request, SignedHeaders=host, Signature=0",
-            self.region
-        );
-        let mut headers = vec![("authorization".to_owned(), scope)];
-        headers.extend(self.headers.iter().filter(|(name, _)| name == "host").cloned());
-        headers.extend(more.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        Request::read(method, target, headers, Bytes::from(body.to_owned()))
-    }
-
-    pub(crate) fn to_ec2(&self, form: &str) -> Request {
-        self.other("ec2", "POST", "/", &[("content-type", "application/x-www-form-urlencoded")], form)
-    }
-
-    pub(crate) fn to_ecs(&self, action: &str, body: &Value) -> Request {
-        let target = format!("AmazonEC2ContainerServiceV20141113.{action}");
-        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
-        self.other("ecs", "POST", "/", &headers, &body.to_string())
-    }
-
-    /// The same service at another path.
-    pub(crate) fn to_path(&self, method: &str, target: &str) -> Request {
-        Request::read(method, target, self.headers.clone(), Bytes::new())
-    }
-
-    /// The same service with another form, if it is wanted.
-    pub(crate) fn with_body(&self, wanted: bool, form: &str) -> Option<Request> {
-        wanted.then(|| Request::read(&self.method, &self.target, self.headers.clone(), Bytes::from(form.to_owned())))
-    }
-
-    /// A call of our own, to ask an emulator about itself.
-    pub(crate) fn probe(signing: &str, target: &str, body: &str) -> Request {
-        let nobody = Request::read("GET", "/", Vec::new(), Bytes::new());
-        let nobody = Request { region: "eu-west-1".to_owned(), ..nobody };
-        match target.split_once(' ') {
-            Some((method, path)) if path.starts_with("/service/") => nobody.other(
-                signing,
-                method,
-                path,
-                &[("smithy-protocol", "rpc-v2-cbor"), ("content-type", "application/cbor")],
-                body,
-            ),
-            Some((method, path)) => nobody.other(signing, method, path, &[("content-type", "application/json")], body),
-            None if target.is_empty() => {
-                nobody.other(signing, "POST", "/", &[("content-type", "application/x-www-form-urlencoded")], body)
-            }
-            None => nobody.other(
-                signing,
-                "POST",
-                "/",
-                &[("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target)],
-                body,
-            ),
-        }
     }
 
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -388,37 +331,6 @@ fn service_name(signing: &str) -> &str {
 
 fn find_header<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
     headers.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
-}
-
-fn read_form(text: &str) -> Map<String, Value> {
-    text.split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(key), Value::String(decode(value)))
-        })
-        .collect()
-}
-
-/// Percent decoding, with `+` for a space.
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|pair| std::str::from_utf8(pair).ok());
-        match (bytes[at], hex.and_then(|pair| u8::from_str_radix(pair, 16).ok())) {
-            (b'%', Some(byte)) => {
-                out.push(byte);
-                at += 3;
-                continue;
-            }
-            (b'+', _) => out.push(b' '),
-            (byte, _) => out.push(byte),
-        }
-        at += 1;
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }
 
 #[cfg(test)]

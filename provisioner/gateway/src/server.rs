@@ -92,7 +92,9 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     }
     let headers = head.headers.iter().map(|(k, v)| (k.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
     let request = Request::read(head.method.as_str(), &target, headers, body);
-    let answer = shared.call(&request).await?;
+    // A caller that is killed drops its connection; AWS would finish the call all the same.
+    let call = tokio::spawn(async move { shared.call(&request).await });
+    let answer = call.await.map_err(|_| Cut)??;
     let mut response = http::Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);

@@ -10,15 +10,14 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 pub(super) fn before(shared: &Shared, request: &mut Request) -> Option<Answer> {
-    if served_by(shared, request) == Emulator::Moto
-        && let Ok(text) = std::str::from_utf8(&request.body)
-    {
-        let mut text = text.to_owned();
-        for (real, theirs) in &shared.state().repairs.digests {
-            // Layers and configurations inside a manifest keep their digests.
-            text = text.replace(&format!("\"imageDigest\":\"{real}\""), &format!("\"imageDigest\":\"{theirs}\""));
+    if served_by(shared, request) == Emulator::Moto {
+        let digests = shared.state().repairs.digests.clone();
+        let mut body = request.params.clone();
+        rename(&mut body, &|real| digests.get(real).cloned());
+        // Untouched requests go on byte by byte.
+        if body != request.params {
+            request.body = Bytes::from(body.to_string());
         }
-        request.body = Bytes::from(text);
     }
     None
 }
@@ -58,22 +57,22 @@ pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
     }
 }
 
-/// Gives every `imageDigest` its real value.
-fn rename(value: &mut Value, real: &dyn Fn(&str) -> Option<String>) {
+/// Gives every `imageDigest` its other value.
+fn rename(value: &mut Value, other: &dyn Fn(&str) -> Option<String>) {
     match value {
         Value::Object(map) => {
             for (name, inner) in map {
                 match inner {
                     Value::String(text) if name == "imageDigest" => {
-                        if let Some(digest) = real(text) {
+                        if let Some(digest) = other(text) {
                             *text = digest;
                         }
                     }
-                    inner => rename(inner, real),
+                    inner => rename(inner, other),
                 }
             }
         }
-        Value::Array(list) => list.iter_mut().for_each(|inner| rename(inner, real)),
+        Value::Array(list) => list.iter_mut().for_each(|inner| rename(inner, other)),
         _ => {}
     }
 }

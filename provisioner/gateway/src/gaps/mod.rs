@@ -39,6 +39,10 @@ pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Opt
             return Ok(earlier);
         }
     }
+    if request.service == "ec2" && request.flag("DryRun") == Some(true) {
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        return Ok(Some(Answer::error(request, &fault(412, "DryRunOperation", message))));
+    }
     match request.service.as_str() {
         "ecr" => Ok(ecr::before(shared, request)),
         "elasticache" => mirror::before(shared, request).await.map(|()| None),
@@ -61,6 +65,7 @@ pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answe
         "ecr" => ecr::after(shared, request, answer),
         "elasticache" => mirror::after(shared, answer),
         "application-autoscaling" => scaling::after(shared, request, answer),
+        "ec2" if request.action == "DeleteSubnet" && answer.ok() => disassociate(shared, request).await?,
         "ec2" => missing(request, answer),
         "rds" if request.action == "CreateDBInstanceReadReplica" && answer.ok() => {
             // ministack gives the replica its source's protection, whatever the call says.
@@ -88,6 +93,23 @@ fn token(request: &Request) -> Option<(String, String, String)> {
         return None;
     }
     Some((request.home.clone(), request.action.clone(), request.text("ClientToken")?.to_owned()))
+}
+
+/// A subnet's route table association goes with it; moto keeps it, and then refuses to delete the table.
+async fn disassociate(shared: &Shared, request: &Request) -> Result<()> {
+    let subnet = request.text("SubnetId").unwrap_or_default();
+    let associations: Vec<String> = {
+        let state = shared.state();
+        let tables = state.account.of_kind(&request.home, "ec2.route_table");
+        let uses = tables.flat_map(|table| table.uses.iter());
+        uses.filter(|(name, used)| name.starts_with("rtbassoc") && used.contains(subnet)).map(|(name, _)| name.clone()).collect()
+    };
+    for association in associations {
+        let form = format!("Action=DisassociateRouteTable&Version=2016-11-15&AssociationId={association}");
+        // An emulator that has done it itself says that it is gone.
+        shared.forward(&request.to_ec2(&form)).await?;
+    }
+    Ok(())
 }
 
 /// Asking for an id that does not exist is an error, for these kinds too.

@@ -61,7 +61,10 @@ async fn twin(shared: &Shared, request: &Request) -> Result<()> {
     let (Some(cluster), Some(service)) = (parts.next(), parts.next()) else { return Ok(()) };
     let steps = [
         ("CreateCluster", json!({"clusterName": cluster})),
-        ("RegisterTaskDefinition", json!({"family": "twin", "containerDefinitions": [{"name": "twin", "image": "twin", "memory": 64}]})),
+        (
+            "RegisterTaskDefinition",
+            json!({"family": "twin", "containerDefinitions": [{"name": "twin", "image": "twin", "memory": 64}]}),
+        ),
         ("CreateService", json!({"cluster": cluster, "serviceName": service, "taskDefinition": "twin", "desiredCount": 1})),
     ];
     for (action, body) in steps {

@@ -74,6 +74,9 @@ impl Pace {
 /// Learns from a call that succeeded, and starts the phases it begins. Answers what is new, by kind and id.
 pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, answer: &Answer) -> Vec<(&'static str, String)> {
     let mut new = Vec::new();
+    if request.flag("DryRun") == Some(true) {
+        return new;
+    }
     let home = request.home.as_str();
     match known(request) {
         Some(Known::Delete(kind, id)) => {
