@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     client: Client<HttpConnector, Full<Bytes>>,
     record: Option<Mutex<File>>,
     state: Mutex<State>,
+    /// Held while twins are made: two calls at once would make two networks.
+    pub(crate) twins: tokio::sync::Mutex<()>,
 }
 
 /// The connection is to be closed without an answer.
@@ -56,7 +58,14 @@ pub(crate) async fn bind(options: Options) -> Result<(TcpListener, Arc<Shared>)>
         None => None,
     };
     let upstreams = options.upstreams.clone().unwrap_or_default();
-    let shared = Shared { url, upstreams, client: client(), record, state: Mutex::new(State::new(options)) };
+    let shared = Shared {
+        url,
+        upstreams,
+        client: client(),
+        record,
+        state: Mutex::new(State::new(options)),
+        twins: tokio::sync::Mutex::default(),
+    };
     Ok((listener, Arc::new(shared)))
 }
 

@@ -156,6 +156,7 @@ async fn launch(emulator: Emulator) -> Result<Running> {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("find a free port")?.port();
     let logs = home.join("logs");
     fs::create_dir_all(&logs).with_context(|| format!("make {}", logs.display()))?;
+    sweep(&logs);
     let log_path = logs.join(format!("{}-{port}.log", emulator.name()));
     let log = File::create(&log_path).with_context(|| format!("write {}", log_path.display()))?;
     let child = emulator
@@ -179,6 +180,16 @@ async fn launch(emulator: Emulator) -> Result<Running> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(running)
+}
+
+/// Removes logs of an hour ago; what cannot be removed stays.
+fn sweep(logs: &Path) {
+    for entry in fs::read_dir(logs).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|when| when.elapsed().ok());
+        if age.is_some_and(|age| age > Duration::from_secs(3600)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Settings that a start and a reset need.

@@ -1,6 +1,8 @@
 //! What the tests against emulators share: a gateway, a context, and `settle`.
 #![allow(dead_code, reason = "each test file uses a part")]
 
+pub mod binary;
+
 use std::collections::BTreeSet;
 
 use aws_config::Region;
@@ -38,7 +40,7 @@ impl Bench {
             Options { base, scale: SCALE, mutate: true, lifecycles: true, refuse: true, ..Options::default() };
         let gateway =
             Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
-        let cx = context(&gateway.url(), "bench", artefacts).await;
+        let cx = context(gateway.url(), "bench", artefacts).await;
         Bench { gateway, cx }
     }
 

@@ -23,6 +23,7 @@ pub(super) async fn before(shared: &Shared, request: &mut Request) -> Result<()>
     let here = served_by(shared, request);
     let networks = route(shared.state().options.base, "ec2");
     if here != networks {
+        let _one_at_a_time = shared.twins.lock().await;
         for (name, value) in request.params.as_object().cloned().into_iter().flatten() {
             if let Some(subnet) = value.as_str().filter(|_| name.starts_with("SubnetIds.")) {
                 twin(shared, request, networks, here, subnet).await?;

@@ -14,6 +14,7 @@ pub(super) async fn before(shared: &Shared, request: &Request) -> Result<Option<
         "RegisterScalableTarget" => {
             let base = shared.state().options.base;
             if route(base, "ecs") != Emulator::Moto {
+                let _one_at_a_time = shared.twins.lock().await;
                 twin(shared, request).await?;
             }
             Ok(None)

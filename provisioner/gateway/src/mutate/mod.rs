@@ -64,8 +64,17 @@ const UNORDERED: &[&str] = &[
 ];
 
 /// XML lists whose order means something.
-const ORDERED: &[&str] =
-    &["Actions", "DefaultActions", "Events", "NodeGroups", "NodeGroupMembers", "CacheNodes", "MemberClusters"];
+const ORDERED: &[&str] = &[
+    "Actions",
+    "DefaultActions",
+    "Events",
+    "NodeGroups",
+    "NodeGroupMembers",
+    "CacheNodes",
+    "MemberClusters",
+    "DBEngineVersions",
+    "CacheEngineVersions",
+];
 
 /// Names that AWS lower-cases when it stores them.
 const LOWERED: &str = "DBInstanceIdentifier|DBSubnetGroupName|DBParameterGroupName|SourceDBInstanceIdentifier|ReplicationGroupId|CacheSubnetGroupName|CacheParameterGroupName|CacheClusterId";

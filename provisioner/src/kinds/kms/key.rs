@@ -1,11 +1,21 @@
-//! `kms.key`: SKELETON.
+//! `kms.key`: the stack's own key, under which everything that rests is encrypted.
+//!
+//! Keys have no name and take no token. It is found by its alias `alias/<stack>-<env>` (256 characters, KMS API reference,
+//! CreateAlias); while there is no alias, because a run was cut off between the two calls, by its tag among all keys of the
+//! account. All calls take about a second; a new alias is seen everywhere within five minutes (CreateAlias), and until then
+//! the tag finds the key. A key that is scheduled for deletion counts as absent: nothing can use it, and a new one is made.
+//!
+//! CloudWatch Logs, CloudWatch alarms and SNS use the key as themselves, so the policy names them. RDS, ElastiCache,
+//! Secrets Manager, OpenSearch and Lambda use it by grants and by the caller's IAM permissions, which the account's own
+//! statement allows (KMS developer guide, "Default key policy").
 
+use aws_sdk_kms::types::{KeyMetadata, KeyState as Phase, Tag};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, each, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query};
-
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Retry, Seconds, Status};
 use crate::scope::Scope;
 
 pub struct Key;
@@ -14,7 +24,13 @@ pub struct Key;
 pub struct KeySpec {}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct KeyState {}
+pub struct KeyState {
+    alias: Option<String>,
+    enabled: bool,
+    /// AWS makes new key material every year and keeps the old for what was encrypted with it.
+    rotation: bool,
+    policy: Value,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct KeyOutput {
@@ -22,31 +38,309 @@ pub struct KeyOutput {
     pub id: String,
 }
 
+/// The shortest that AWS allows.
+const DAYS_UNTIL_DELETION: i32 = 7;
+const GONE: &[&str] = &["NotFoundException"];
+
 impl Kind for Key {
-    const FACTS: Facts = Facts { name: "kms.key", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "kms.key",
+        fields: &[
+            Field::wanted("alias"),
+            Field::wanted("enabled"),
+            Field::wanted("rotation"),
+            Field::wanted("policy"),
+        ],
+        seconds: Seconds { create: 2, update: 2, delete: 2 },
+        unnamed: true,
+        retry: &[
+            // The new key is not seen everywhere at once.
+            Retry { code: "NotFoundException", text: "", seconds: 60 },
+            Retry { code: "DependencyTimeoutException", text: "", seconds: 60 },
+            Retry { code: "KMSInternalException", text: "", seconds: 60 },
+            Retry { code: "KMSInvalidStateException", text: "creating", seconds: 60 },
+        ],
+        actions: &[
+            "kms:CreateAlias",
+            "kms:CreateKey",
+            "kms:DeleteAlias",
+            "kms:DescribeKey",
+            "kms:EnableKey",
+            "kms:EnableKeyRotation",
+            "kms:GetKeyPolicy",
+            "kms:GetKeyRotationStatus",
+            "kms:ListKeys",
+            "kms:ListResourceTags",
+            "kms:PutKeyPolicy",
+            "kms:ScheduleKeyDeletion",
+            "kms:TagResource",
+            "kms:UpdateAlias",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = KeySpec;
     type State = KeyState;
     type Output = KeyOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &KeySpec, _: &Outputs) -> Result<KeyState, Missing> {
-        Ok(KeyState {})
+    fn want(scope: &Scope, _: &str, _: &KeySpec, _: &Outputs) -> Result<KeyState, Missing> {
+        Ok(KeyState { alias: Some(alias(scope)), enabled: true, rotation: true, policy: key_policy(scope) })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Key>) -> Result<Vec<Live<Key>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Key>) -> Result<Vec<Live<Key>>, Error> {
+        let wanted = query.wanted.first().map(|(name, _)| name.as_str());
+        let alias = alias(&cx.scope);
+        let known = match describe(cx, &alias).await? {
+            Some(key) if is_alive(&key) => one(cx, key, Some(alias), wanted).await?,
+            _ => None,
+        };
+        let found = match known {
+            Some(key) => Some(key),
+            None => match tagged(cx).await? {
+                Some(key) => one(cx, key, None, wanted).await?,
+                None => None,
+            },
+        };
+        Ok(found.into_iter().collect())
     }
 
-    async fn create(_: &Cx, _: &str, _: &KeyState) -> Result<KeyOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &KeyState) -> Result<KeyOutput, Error> {
+        let mut call = cx.kms_once.create_key().policy(want.policy.to_string());
+        call = call.description(format!("Everything of {} that rests", cx.scope.prefix()));
+        for (key, value) in cx.scope.tags(name) {
+            call = call.tags(Tag::builder().tag_key(key).tag_value(value).build()?);
+        }
+        let made = call.send().await?.key_metadata.ok_or_else(|| Error::ours("KMS made a key without an id"))?;
+        // Whatever fails from here on is found by the tag and repaired. The key may be unseen for a moment, so the engine
+        // has to look more than once before it believes that there is none.
+        let rest = async {
+            set_alias(cx, &alias(&cx.scope), made.key_id()).await?;
+            cx.kms.enable_key_rotation().key_id(made.key_id()).send().await?;
+            Ok(())
+        };
+        rest.await.map_err(|error: Error| Error {
+            ambiguous: error.ambiguous || error.worth_retrying(&Key::FACTS).is_some(),
+            ..error
+        })?;
+        Ok(output(&made))
     }
 
-    async fn update(_: &Cx, _: &Live<Key>, _: &KeyState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<Key>, want: &KeyState, changed: &Changed) -> Result<(), Error> {
+        let id = &live.output.id;
+        // Nothing else can be changed while it is disabled.
+        if changed.has("enabled") {
+            cx.kms.enable_key().key_id(id).send().await?;
+        }
+        if changed.has("policy") {
+            cx.kms.put_key_policy().key_id(id).policy(want.policy.to_string()).send().await?;
+        }
+        if let (true, Some(alias)) = (changed.has("alias"), &want.alias) {
+            set_alias(cx, alias, id).await?;
+        }
+        if changed.has("rotation") {
+            cx.kms.enable_key_rotation().key_id(id).send().await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Key>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Key>, _: LastWish) -> Result<(), Error> {
+        if let Some(alias) = &live.state.alias {
+            match cx.kms.delete_alias().alias_name(alias).send().await.map_err(Error::from) {
+                Err(error) if !error.is(GONE) => return Err(error),
+                _ => {}
+            }
+        }
+        let call = cx.kms.schedule_key_deletion().key_id(&live.output.id).pending_window_in_days(DAYS_UNTIL_DELETION);
+        match call.send().await.map_err(Error::from) {
+            Err(error) if !error.is(GONE) && !error.says("pending deletion") => Err(error),
+            _ => Ok(()),
+        }
     }
+}
+
+/// The ARN of what AWS may show as an ARN or as a bare id. An alias stays what it is.
+pub fn key_arn(scope: &Scope, shown: &str) -> String {
+    match shown {
+        "" => String::new(),
+        id if id.starts_with("arn:") || id.starts_with("alias/") || id.starts_with('(') => id.to_owned(),
+        id => scope.arn("kms", &format!("key/{id}")),
+    }
+}
+
+fn alias(scope: &Scope) -> String {
+    format!("alias/{}", scope.prefix())
+}
+
+fn key_policy(scope: &Scope) -> Value {
+    let log_groups = scope.arn("logs", "*");
+    policy::normal(&json!({"Version": "2012-10-17", "Statement": [
+        {
+            "Sid": "Account", "Effect": "Allow", "Principal": {"AWS": scope.global_arn("iam", "root")},
+            "Action": "kms:*", "Resource": "*",
+        },
+        {
+            "Sid": "Logs", "Effect": "Allow",
+            "Principal": {"Service": format!("logs.{}.amazonaws.com", scope.region)},
+            "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
+            "Resource": "*",
+            "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
+        },
+        {
+            "Sid": "AlarmsAndTopics", "Effect": "Allow",
+            "Principal": {"Service": ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"], "Resource": "*",
+            "Condition": {"StringEquals": {"aws:SourceAccount": scope.account}},
+        },
+    ]}))
+}
+
+async fn set_alias(cx: &Cx, alias: &str, key: &str) -> Result<(), Error> {
+    match cx.kms.create_alias().alias_name(alias).target_key_id(key).send().await.map_err(Error::from) {
+        // It is left from a key that is on its way out, or the lag hid it.
+        Err(error) if error.is(&["AlreadyExistsException"]) => {
+            cx.kms.update_alias().alias_name(alias).target_key_id(key).send().await?;
+            Ok(())
+        }
+        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+    }
+}
+
+async fn describe(cx: &Cx, key: &str) -> Result<Option<KeyMetadata>, Error> {
+    match cx.kms.describe_key().key_id(key).send().await.map_err(Error::from) {
+        Ok(answer) => Ok(answer.key_metadata),
+        Err(error) if error.is(GONE) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_alive(key: &KeyMetadata) -> bool {
+    !matches!(key.key_state(), Some(Phase::PendingDeletion | Phase::PendingReplicaDeletion))
+}
+
+/// The oldest key with this stack's tag, if any. Reads the tags of every key of the account that we may see.
+async fn tagged(cx: &Cx) -> Result<Option<KeyMetadata>, Error> {
+    let mut ids = Vec::new();
+    let mut pages = cx.kms.list_keys().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        ids.extend(page?.keys.unwrap_or_default().into_iter().filter_map(|key| key.key_id));
+    }
+    let mut ours = Vec::new();
+    for found in each(ids, async |id| ours_by_tag(cx, &id).await.map(|ours| ours.then_some(id))).await {
+        ours.extend(found?);
+    }
+    let mut alive = Vec::new();
+    for key in each(ours, async |id| describe(cx, &id).await).await {
+        alive.extend(key?.filter(is_alive));
+    }
+    alive.sort_by_key(|key| (key.creation_date().map(|date| date.secs()), key.key_id().to_owned()));
+    Ok(alive.into_iter().next())
+}
+
+async fn ours_by_tag(cx: &Cx, id: &str) -> Result<bool, Error> {
+    Ok(cx.whose(tags(cx, id).await?, None).is_some())
+}
+
+/// A key whose policy keeps us out is not ours.
+async fn tags(cx: &Cx, id: &str) -> Result<Vec<(String, String)>, Error> {
+    match cx.kms.list_resource_tags().key_id(id).send().await.map_err(Error::from) {
+        Ok(answer) => Ok(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect()),
+        Err(error) if error.is(GONE) || error.is_denied() => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn one(
+    cx: &Cx,
+    key: KeyMetadata,
+    alias: Option<String>,
+    wanted: Option<&str>,
+) -> Result<Option<Live<Key>>, Error> {
+    let id = key.key_id();
+    let policy = cx.kms.get_key_policy().key_id(id).send();
+    let rotation = cx.kms.get_key_rotation_status().key_id(id).send();
+    let (tags, policy, rotation) = tokio::join!(tags(cx, id), policy, rotation);
+    let Some((name, owner)) = cx.whose(tags?, wanted) else {
+        return Ok(None);
+    };
+    let (policy, rotation) = match (policy.map_err(Error::from), rotation.map_err(Error::from)) {
+        (Ok(policy), Ok(rotation)) => (policy.policy.unwrap_or_default(), rotation.key_rotation_enabled),
+        // Of somebody else's key we need to know no more.
+        _ if owner == Owner::Foreign => (String::new(), false),
+        (Err(error), _) | (_, Err(error)) => return Err(error),
+    };
+    Ok(Some(Live {
+        name,
+        owner,
+        id: key.arn().unwrap_or(id).to_owned(),
+        state: state(&key, alias, &policy, rotation),
+        output: output(&key),
+        ready: Some(()),
+        status: status(&key),
+    }))
+}
+
+fn state(key: &KeyMetadata, alias: Option<String>, policy: &str, rotation: bool) -> KeyState {
+    let enabled = key.key_state() != Some(&Phase::Disabled);
+    KeyState { alias, enabled, rotation, policy: policy::parse(policy) }
+}
+
+fn output(key: &KeyMetadata) -> KeyOutput {
+    KeyOutput { arn: key.arn().unwrap_or_default().to_owned(), id: key.key_id().to_owned() }
+}
+
+fn status(key: &KeyMetadata) -> Status {
+    match key.key_state() {
+        Some(phase @ (Phase::Creating | Phase::Updating)) => Status::Busy(phase.as_str().to_lowercase()),
+        Some(phase @ (Phase::PendingImport | Phase::Unavailable)) => {
+            Status::Failed(format!("the key is {}", phase.as_str()))
+        }
+        _ => Status::Ready,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The metadata are those of the example of DescribeKey in botocore's `kms/2014-11-01/examples-1.json`; the policy is
+    /// ours in the layout of its example of GetKeyPolicy (indented, principals as ARNs, lists of one as scalars).
+    #[test]
+    fn a_recorded_answer_reads_as_what_we_want() {
+        let scope = Scope {
+            account: "111122223333".into(),
+            region: "us-east-2".into(),
+            stack: "a".into(),
+            env: "b".into(),
+        };
+        let key = KeyMetadata::builder()
+            .key_id("1234abcd-12ab-34cd-56ef-1234567890ab")
+            .arn("arn:aws:kms:us-east-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+            .enabled(true)
+            .key_state(Phase::Enabled)
+            .build()
+            .expect("complete");
+        let want = Key::want(&scope, "key", &KeySpec {}, &crate::board::Board::default().outputs(Late::IsAwaited));
+        let text = serde_json::to_string_pretty(&key_policy(&scope)).expect("json");
+        let text = text.replace(r#""111122223333""#, r#""arn:aws:iam::111122223333:root""#);
+        let live = state(&key, Some("alias/a-b".into()), &text, true);
+        assert_eq!(serde_json::to_value(live).ok(), serde_json::to_value(want.expect("pure")).ok());
+        assert_eq!(status(&key), Status::Ready);
+    }
+
+    #[test]
+    fn a_bare_id_becomes_an_arn() {
+        let scope = Scope {
+            account: "111122223333".into(),
+            region: "us-east-2".into(),
+            stack: "a".into(),
+            env: "b".into(),
+        };
+        let arn = "arn:aws:kms:us-east-2:111122223333:key/1234abcd";
+        assert_eq!(key_arn(&scope, "1234abcd"), arn);
+        assert_eq!(key_arn(&scope, arn), arn);
+    }
+
+    use crate::board::Late;
 }

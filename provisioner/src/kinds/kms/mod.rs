@@ -2,4 +2,4 @@
 
 mod key;
 
-pub use key::{Key, KeyOutput, KeySpec};
+pub use key::{Key, KeyOutput, KeySpec, key_arn};

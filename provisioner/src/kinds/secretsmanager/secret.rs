@@ -1,11 +1,23 @@
-//! `secretsmanager.secret`: SKELETON.
+//! `secretsmanager.secret`: a password or token that is generated once, stored, and never shown.
+//!
+//! Found by name (512 characters, Secrets Manager API reference, CreateSecret); secrets that nothing asks for any more by one
+//! `ListSecrets` with the name's prefix. That list lags by up to five minutes, so each one is confirmed by `DescribeSecret`.
+//! Everything takes about a second. A name must not end in a dash and six characters: that is how AWS ends its ARNs, and a
+//! look-up would be ambiguous (CreateSecret); such names get one more word.
+//!
+//! The value is made here, because Secrets Manager is told it together with the create call, so there is no moment without
+//! one. `version_id` names the current value: whoever uses the secret pins it, and so a new value shows as a change. A
+//! deleted name is blocked for its recovery window; asked for again, the secret is restored and gets a new value.
 
+use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
-use crate::kinds::kms::Key;
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kinds::kms::{Key, key_arn};
 use crate::scope::Scope;
 
 pub struct Secret;
@@ -22,7 +34,16 @@ pub struct SecretSpec {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SecretState {}
+pub struct SecretState {
+    name: String,
+    description: String,
+    kms_key: String,
+    /// A version of it is current.
+    has_value: bool,
+    /// Of the value that is generated. It is inside the value, so nobody compares it.
+    username: Option<String>,
+    length: usize,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SecretOutput {
@@ -31,32 +52,279 @@ pub struct SecretOutput {
     pub version_id: String,
 }
 
+/// With a snapshot of the database kept, its password should be there for as long as one may want it.
+const DAYS_TO_RECOVER: i64 = 30;
+const GONE: &[&str] = &["ResourceNotFoundException"];
+
 impl Kind for Secret {
-    const FACTS: Facts =
-        Facts { name: "secretsmanager.secret", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "secretsmanager.secret",
+        fields: &[
+            Field::fixed("name"),
+            Field::wanted("description"),
+            Field::wanted("kms_key"),
+            Field::wanted("has_value"),
+            Field::theirs("username"),
+            Field::theirs("length"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        exists: &["ResourceExistsException"],
+        retry: &[
+            // Deleted a moment ago, and not gone yet.
+            Retry { code: "InvalidRequestException", text: "scheduled for deletion", seconds: 60 },
+            Retry { code: "InvalidRequestException", text: "deleted", seconds: 60 },
+            // A key that is new.
+            Retry { code: "EncryptionFailure", text: "", seconds: 30 },
+            Retry { code: "InternalServiceError", text: "", seconds: 120 },
+        ],
+        actions: &[
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            "secretsmanager:CreateSecret",
+            "secretsmanager:DeleteSecret",
+            "secretsmanager:DescribeSecret",
+            "secretsmanager:GetSecretValue",
+            "secretsmanager:ListSecrets",
+            "secretsmanager:PutSecretValue",
+            "secretsmanager:RestoreSecret",
+            "secretsmanager:TagResource",
+            "secretsmanager:UpdateSecret",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = SecretSpec;
     type State = SecretState;
     type Output = SecretOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &SecretSpec, _: &Outputs) -> Result<SecretState, Missing> {
-        Ok(SecretState {})
+    fn want(scope: &Scope, name: &str, spec: &SecretSpec, outputs: &Outputs) -> Result<SecretState, Missing> {
+        Ok(SecretState {
+            name: secret_name(scope, name),
+            description: spec.description.clone(),
+            kms_key: outputs.get(&spec.kms_key)?.arn,
+            has_value: true,
+            username: spec.username.clone(),
+            length: spec.length,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Secret>) -> Result<Vec<Live<Secret>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Secret>) -> Result<Vec<Live<Secret>>, Error> {
+        // What is wanted is asked for by name, what is listed by ARN.
+        let mut ids: Vec<(String, Option<String>)> =
+            query.wanted.iter().map(|(name, _)| (secret_name(&cx.scope, name), Some(name.clone()))).collect();
+        let prefix = Filter::builder().key(FilterNameStringType::Name).values(format!("{}-", cx.scope.prefix()));
+        let mut pages = cx.secrets.list_secrets().filters(prefix.build()).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            for entry in page?.secret_list.unwrap_or_default() {
+                let is_wanted = ids.iter().any(|(name, _)| entry.name() == Some(name));
+                let tags = entry.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+                if !is_wanted && cx.whose(tags, None).is_some() {
+                    ids.extend(entry.arn.map(|arn| (arn, None)));
+                }
+            }
+        }
+        let mut live = Vec::new();
+        for found in each(ids, |(id, wanted)| one(cx, id, wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &SecretState) -> Result<SecretOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &SecretState) -> Result<SecretOutput, Error> {
+        let mut call = cx.secrets.create_secret().name(&want.name).description(&want.description);
+        call = call.kms_key_id(&want.kms_key).secret_string(value(want)?);
+        for tag in tags(cx, name) {
+            call = call.tags(tag);
+        }
+        let error = match call.send().await.map_err(Error::from) {
+            Ok(made) => {
+                let (arn, version_id) = (made.arn.unwrap_or_default(), made.version_id.unwrap_or_default());
+                return Ok(SecretOutput { arn, version_id });
+            }
+            Err(error) => error,
+        };
+        let taken = error.is(&["ResourceExistsException"]) || error.says("scheduled for deletion");
+        match taken {
+            true => restore(cx, name, want).await?.ok_or(error),
+            false => Err(error),
+        }
     }
 
-    async fn update(_: &Cx, _: &Live<Secret>, _: &SecretState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<Secret>, want: &SecretState, changed: &Changed) -> Result<(), Error> {
+        if changed.any(&["description", "kms_key"]) {
+            describe_anew(cx, &live.output.arn, want).await?;
+        }
+        if changed.has("has_value") {
+            cx.secrets.put_secret_value().secret_id(&live.output.arn).secret_string(value(want)?).send().await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Secret>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Secret>, last: LastWish) -> Result<(), Error> {
+        let call = cx.secrets.delete_secret().secret_id(&live.output.arn);
+        let call = match last {
+            LastWish::Discard => call.force_delete_without_recovery(true),
+            LastWish::Snapshot => call.recovery_window_in_days(DAYS_TO_RECOVER),
+        };
+        match call.send().await.map_err(Error::from) {
+            Err(error) if error.is(GONE) || error.says("deleted") || error.says("scheduled for deletion") => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+}
+
+/// One member of a secret's value, for those kinds whose API wants the value itself. Nobody keeps it.
+pub async fn member(cx: &Cx, arn: &str, version_id: &str, key: &str) -> Result<String, Error> {
+    let version = Some(version_id.to_owned()).filter(|id| !id.is_empty());
+    let answer = cx.secrets.get_secret_value().secret_id(arn).set_version_id(version).send().await?;
+    let value: Value = serde_json::from_str(answer.secret_string().unwrap_or_default()).unwrap_or_default();
+    match value[key].as_str() {
+        Some(text) => Ok(text.to_owned()),
+        None => Err(Error::ours(format!("the secret {arn} is no JSON object with a text `{key}`"))),
+    }
+}
+
+fn secret_name(scope: &Scope, name: &str) -> String {
+    let whole = scope.name(name, 506);
+    match whole.len().checked_sub(7).and_then(|dash| whole.as_bytes().get(dash)) {
+        Some(b'-') => format!("{whole}-value"),
+        _ => whole,
+    }
+}
+
+fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
+    cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// A new value.
+fn value(want: &SecretState) -> Result<String, Error> {
+    let word = generate(want.length)?;
+    let value = match &want.username {
+        Some(username) => json!({"username": username, "password": word}),
+        None => json!({"token": word}),
+    };
+    Ok(value.to_string())
+}
+
+/// Letters and digits only: RDS refuses `/ " @` and space, ElastiCache most of the rest. Six bits per character.
+fn generate(length: usize) -> Result<String, Error> {
+    const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    let mut word = String::with_capacity(length);
+    while word.len() < length {
+        let mut bytes = [0; 64];
+        getrandom::fill(&mut bytes).map_err(|cause| Error::ours(format!("no random numbers: {cause}")))?;
+        // Bytes above the last whole round of the alphabet are dropped, or the first letters would come more often.
+        let fair = bytes.iter().filter(|byte| **byte < 248).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
+        word.extend(fair.take(length - word.len()));
+    }
+    Ok(word)
+}
+
+/// Brings back what is in its recovery window. `None`: it is not in one, or it is not ours.
+async fn restore(cx: &Cx, name: &str, want: &SecretState) -> Result<Option<SecretOutput>, Error> {
+    let Some(old) = describe(cx, &want.name).await? else {
+        return Ok(None);
+    };
+    let old_tags = old.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+    if old.deleted_date().is_none() || cx.whose(old_tags, None).is_none() {
+        return Ok(None);
+    }
+    let arn = old.arn.unwrap_or_default();
+    cx.secrets.restore_secret().secret_id(&arn).send().await?;
+    describe_anew(cx, &arn, want).await?;
+    cx.secrets.tag_resource().secret_id(&arn).set_tags(Some(tags(cx, name))).send().await?;
+    let put = cx.secrets.put_secret_value().secret_id(&arn).secret_string(value(want)?).send().await?;
+    Ok(Some(SecretOutput { arn, version_id: put.version_id.unwrap_or_default() }))
+}
+
+async fn describe_anew(cx: &Cx, arn: &str, want: &SecretState) -> Result<(), Error> {
+    let call = cx.secrets.update_secret().secret_id(arn).description(&want.description).kms_key_id(&want.kms_key);
+    call.send().await?;
+    Ok(())
+}
+
+async fn describe(cx: &Cx, id: &str) -> Result<Option<DescribeSecretOutput>, Error> {
+    match cx.secrets.describe_secret().secret_id(id).send().await.map_err(Error::from) {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.is(GONE) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn one(cx: &Cx, id: String, wanted: Option<String>) -> Result<Option<Live<Secret>>, Error> {
+    let found = describe(cx, &id).await?.filter(|secret| secret.deleted_date().is_none());
+    let Some(secret) = found.filter(|secret| wanted.is_none() || secret.name() == Some(&id)) else {
+        return Ok(None);
+    };
+    let tags = secret.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+    let Some((name, owner)) = cx.whose(tags, wanted.as_deref()) else {
+        return Ok(None);
+    };
+    let arn = secret.arn().unwrap_or_default().to_owned();
+    Ok(Some(Live {
+        name,
+        owner,
+        id: arn.clone(),
+        state: state(&cx.scope, &secret),
+        output: SecretOutput { arn, version_id: current(&secret).unwrap_or_default() },
+        ready: Some(()),
+        status: Status::Ready,
+    }))
+}
+
+fn state(scope: &Scope, secret: &DescribeSecretOutput) -> SecretState {
+    SecretState {
+        name: secret.name().unwrap_or_default().to_owned(),
+        description: secret.description().unwrap_or_default().to_owned(),
+        kms_key: key_arn(scope, secret.kms_key_id().unwrap_or_default()),
+        has_value: current(secret).is_some(),
+        username: None,
+        length: 0,
+    }
+}
+
+/// The version whose stage is `AWSCURRENT`.
+fn current(secret: &DescribeSecretOutput) -> Option<String> {
+    let versions = secret.version_ids_to_stages()?;
+    versions.iter().find(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT")).map(|(id, _)| id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scope() -> Scope {
+        Scope { account: "123456789012".into(), region: "us-west-2".into(), stack: "sendy".into(), env: "dev".into() }
+    }
+
+    /// The example of DescribeSecret in botocore's `secretsmanager/2017-10-17/examples-1.json`.
+    #[test]
+    fn a_recorded_answer_names_its_current_version() {
+        let secret = DescribeSecretOutput::builder()
+            .name("MyTestDatabaseSecret")
+            .description("My test database secret")
+            .kms_key_id("EXAMPLE1-90ab-cdef-fedc-ba987KMSKEY1")
+            .version_ids_to_stages("EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE", vec!["AWSPREVIOUS".into()])
+            .version_ids_to_stages("EXAMPLE2-90ab-cdef-fedc-ba987EXAMPLE", vec!["AWSCURRENT".into()])
+            .build();
+        assert_eq!(current(&secret).as_deref(), Some("EXAMPLE2-90ab-cdef-fedc-ba987EXAMPLE"));
+        let state = state(&scope(), &secret);
+        assert!(state.has_value);
+        assert_eq!(state.kms_key, "arn:aws:kms:us-west-2:123456789012:key/EXAMPLE1-90ab-cdef-fedc-ba987KMSKEY1");
+    }
+
+    #[test]
+    fn no_name_ends_like_an_arn() {
+        assert_eq!(secret_name(&scope(), "orders-master"), "sendy-dev-orders-master-value");
+        assert_eq!(secret_name(&scope(), "orders"), "sendy-dev-orders-value");
+        assert_eq!(secret_name(&scope(), "cache-auth"), "sendy-dev-cache-auth");
+    }
+
+    #[test]
+    fn values_are_long_enough_and_differ() {
+        let (one, other) = (generate(41).expect("random"), generate(41).expect("random"));
+        assert!(one.len() == 41 && one != other && one.chars().all(|letter| letter.is_ascii_alphanumeric()));
     }
 }
