@@ -39,7 +39,7 @@ fn desired(shape: &Shape) -> Desired {
     if shape.fed {
         let endpoint = Endpoint::Queue(Ref::to("work"));
         let spec = SubscriptionSpec { topic: Ref::to("rings"), endpoint, raw: shape.raw };
-        desired.add::<Subscription>("queues.work", "bench-test-rings-to-bench-test-work", spec);
+        desired.add::<Subscription>("queues.work", "rings-to-work", spec);
     }
     desired
 }
@@ -62,7 +62,7 @@ async fn everything(bench: Bench) {
             "create sns.topic rings",
             "create sqs.queue dead",
             "create sqs.queue work",
-            "create sns.subscription bench-test-rings-to-bench-test-work",
+            "create sns.subscription rings-to-work",
         ]
     );
     change_each_field(&bench).await;
@@ -78,9 +78,9 @@ async fn change_each_field(bench: &Bench) {
     let changed = bench.settle(&desired(&Shape { visibility_timeout: 60, after: 7, ..PLAIN })).await;
     assert_eq!(changed, "update sqs.queue work: redrive.maxReceiveCount");
     let changed = bench.settle(&desired(&Shape { raw: true, ..PLAIN })).await;
-    assert!(changed.contains("update sns.subscription bench-test-rings-to-bench-test-work: raw"), "{changed}");
+    assert!(changed.contains("update sns.subscription rings-to-work: raw"), "{changed}");
     let orphaned = bench.settle(&desired(&Shape { fed: false, ..PLAIN })).await;
-    assert!(orphaned.contains("delete sns.subscription bench-test-rings-to-bench-test-work"), "{orphaned}");
+    assert!(orphaned.contains("delete sns.subscription rings-to-work"), "{orphaned}");
     assert!(orphaned.contains("update sqs.queue work: policy.Statement"), "{orphaned}");
     let replaced = bench.plan(&desired(&Shape { fifo: true, ..PLAIN })).await;
     assert!(
