@@ -46,15 +46,16 @@ fn desired(shape: &Shape) -> Desired {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_moto() {
-    everything(Bench::moto().await).await;
+    // Gap of moto 5.2.5: setting one attribute forgets the policy, so the repair covers both.
+    everything(Bench::moto().await, "update sqs.queue work: delay, policy").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_ministack() {
-    everything(Bench::ministack().await).await;
+    everything(Bench::ministack().await, "update sqs.queue work: delay").await;
 }
 
-async fn everything(bench: Bench) {
+async fn everything(bench: Bench, drifted: &str) {
     let built = bench.settle(&desired(&PLAIN)).await;
     assert_eq!(
         built.split('\n').collect::<Vec<_>>(),
@@ -66,7 +67,7 @@ async fn everything(bench: Bench) {
         ]
     );
     change_each_field(&bench).await;
-    drift(&bench).await;
+    drift(&bench, drifted).await;
     foreign(&bench).await;
     bench.remove(&desired(&PLAIN)).await;
     bench.gateway.stop().await;
@@ -90,11 +91,11 @@ async fn change_each_field(bench: &Bench) {
     bench.settle(&desired(&PLAIN)).await;
 }
 
-async fn drift(bench: &Bench) {
+async fn drift(bench: &Bench, drifted: &str) {
     let url = format!("{}/123456789012/bench-test-work", bench.gateway.url());
     let set = bench.cx.sqs.set_queue_attributes().queue_url(&url);
     set.attributes(QueueAttributeName::DelaySeconds, "7").send().await.expect("set by hand");
-    assert_eq!(bench.settle(&desired(&PLAIN)).await, "update sqs.queue work: delay");
+    assert_eq!(bench.settle(&desired(&PLAIN)).await, drifted);
     bench.cx.sqs.delete_queue().queue_url(&url).send().await.expect("deleted by hand");
     let repaired = bench.settle(&desired(&PLAIN)).await;
     assert!(repaired.starts_with("create sqs.queue work"), "{repaired}");
