@@ -18,10 +18,18 @@ async fn every_mistake_at_once_with_its_place() {
     let output = run(NOWHERE, &["check", path(&file)]).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(output.stdout.is_empty());
-    insta::assert_snapshot!(stderr(&output, &file), @r"
+    insta::assert_snapshot!(stderr(&output, &file), @r#"
+    stack.yaml:1:8: `stack` is "Bell", which does not fit
+      hint: lower-case letters, digits and single dashes, starting with a letter
+    stack.yaml:4:17: `topics.rings.fifo`: "maybe" is not of type "boolean"
+    stack.yaml:7:5: `form` is not known in `queues.answers`
+      hint: did you mean `from`?
+    stack.yaml:8:25: `queues.answers.visibility_timeout`: 30 is not of type "string"
+      hint: a time has a unit, as in `30s`; a version or an account is in quotes
+    stack.yaml:9:19: `queues.answers.max_receives`: 0 is less than the minimum of 1
     stack.yaml:11:20: `role` is here twice
       hint: the first is in line 11
-    ");
+    "#);
 }
 
 #[tokio::test]
