@@ -30,6 +30,7 @@ use crate::kind::Effect::{Downtime, Restart};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::SecurityGroup;
 use crate::kinds::kms::Key;
+use crate::kinds::named::candidates;
 use crate::kinds::secretsmanager::Secret;
 use crate::scope::{Scope, VERSION_TAG};
 
@@ -257,7 +258,7 @@ impl Kind for Instance {
         while let Some(page) = pages.next().await {
             all.extend(page?.db_instances.unwrap_or_default());
         }
-        let named = super::candidates(cx, query, all, DbInstance::db_instance_identifier, identifier);
+        let named = candidates(cx, query, all, DbInstance::db_instance_identifier, identifier);
         let live = named.into_iter().filter_map(|(instance, wanted)| {
             let (name, owner) = cx.whose(super::pairs(instance.tag_list()), wanted.as_deref())?;
             let status = answer::status(&instance);

@@ -126,3 +126,73 @@ pub(super) fn ready(instance: &DbInstance) -> Option<InstanceReady> {
 pub(super) fn major(version: &str) -> String {
     version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_rds::types::{
+        DbInstanceStatusInfo, DbParameterGroupStatus, DbSubnetGroup, Endpoint, PendingModifiedValues,
+        VpcSecurityGroupMembership,
+    };
+
+    /// Facts of cloud-custodian's recording (Apache-2.0), `tests/data/placebo/test_rds_auto_patch/rds.DescribeDBInstances_1.json`.
+    fn recorded() -> aws_sdk_rds::types::builders::DbInstanceBuilder {
+        let group = VpcSecurityGroupMembership::builder().vpc_security_group_id("sg-f6a42890").status("active");
+        let parameters = DbParameterGroupStatus::builder().db_parameter_group_name("default.postgres9.5");
+        DbInstance::builder()
+            .db_instance_identifier("mydb")
+            .db_instance_status("available")
+            .db_instance_class("db.m3.medium")
+            .engine_version("9.5.2")
+            .master_username("mydbuser")
+            .publicly_accessible(true)
+            .multi_az(false)
+            .copy_tags_to_snapshot(false)
+            .auto_minor_version_upgrade(false)
+            .allocated_storage(5)
+            .backup_retention_period(7)
+            .storage_type("gp2")
+            .ca_certificate_identifier("rds-ca-2015")
+            .vpc_security_groups(group.build())
+            .db_parameter_groups(parameters.parameter_apply_status("in-sync").build())
+            .db_subnet_group(DbSubnetGroup::builder().db_subnet_group_name("default").build())
+            .pending_modified_values(PendingModifiedValues::builder().build())
+            .endpoint(Endpoint::builder().address("mydb.cnhganveedh2.us-west-2.rds.amazonaws.com").port(5432).build())
+    }
+
+    #[test]
+    fn a_recorded_answer() {
+        let scope =
+            Scope { account: "123456789012".into(), region: "us-west-2".into(), stack: "a".into(), env: "b".into() };
+        let instance = recorded().build();
+        let state = state(&scope, &instance);
+        assert_eq!((state.major.as_deref(), state.standby, state.backup_days), (Some("9.5"), Some(false), Some(7)));
+        assert_eq!(Vec::from_iter(state.security_groups), ["sg-f6a42890"]);
+        assert_eq!((state.public, state.source, state.kms_key), (true, None, None));
+        assert_eq!(status(&instance), Status::Ready);
+        assert_eq!(ready(&instance).map(|ready| ready.port), Some(5432));
+    }
+
+    #[test]
+    fn available_is_not_yet_stable() {
+        let pending = PendingModifiedValues::builder().db_instance_class("db.t4g.small").build();
+        let busy = |instance: DbInstance| matches!(status(&instance), Status::Busy(_));
+        assert!(busy(recorded().pending_modified_values(pending).build()));
+        let adding = VpcSecurityGroupMembership::builder().vpc_security_group_id("sg-1").status("adding").build();
+        assert!(busy(recorded().vpc_security_groups(adding).build()));
+        let replica = |word: &str| {
+            let info = DbInstanceStatusInfo::builder().status_type("read replication").status(word);
+            recorded().status_infos(info.message("no binlog").build()).build()
+        };
+        assert!(busy(replica("connecting")));
+        assert_eq!(status(&replica("replicating")), Status::Ready);
+        assert_eq!(status(&replica("error")), Status::Failed("replication is `error`: no binlog".into()));
+    }
+
+    #[test]
+    fn the_endpoint_answers_before_available() {
+        assert!(ready(&recorded().db_instance_status("backing-up").build()).is_some());
+        assert!(ready(&recorded().db_instance_status("creating").build()).is_none());
+        assert!(ready(&recorded().db_instance_status("rebooting").build()).is_none());
+    }
+}
