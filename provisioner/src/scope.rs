@@ -96,8 +96,8 @@ mod tests {
         insta::assert_snapshot!(names.join("\n"), @r"
         sendy-dev-logs
         sendy-dev-reservation
-        sendy-dev-a-rather-long-04dc2edb
-        sendy-dev-a-rather-long-f7ddce0f
+        sendy-dev-a-rather-long-dd771f64
+        sendy-dev-a-rather-long-5dc022ed
         sendy-dev-a-rather-long-name-of-a-queue
         sendy-dev-a-rather-long-name
         ");

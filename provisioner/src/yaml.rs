@@ -351,7 +351,10 @@ mod tests {
         let bomb = "a: &a [x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b]\n\
                     d: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
         assert!(problems(bomb).contains("more than 200000 values"), "{}", problems(bomb));
-        assert!(problems(&"[".repeat(100_000)).contains("levels deep"));
+        let deep = problems(&"[".repeat(100_000));
+        assert!(deep.starts_with("1:") && deep.contains("recursion limit"), "{deep}");
+        let deep = problems(&(0..50).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<String>());
+        assert!(deep.contains("levels deep"), "{deep}");
         assert!(problems("a: b\0").contains("NUL"));
         assert!(problems("a: 1\na: 2").contains("2:1 `a` is here twice"));
         assert!(problems("a:\n\tb: 1").contains("tab"));

@@ -5,10 +5,6 @@
 pub struct Chance(u64);
 
 impl Chance {
-    pub fn new(seed: u64) -> Self {
-        Chance(seed)
-    }
-
     /// A generator for one purpose: the same seed and words give the same numbers, in whatever order they are asked for.
     pub fn of(seed: u64, words: &str) -> Self {
         let mut hash = seed ^ 0xcbf2_9ce4_8422_2325;

@@ -126,7 +126,7 @@ impl Armed {
             Some(Nth::Range { from, to }) => (*from..=*to).contains(&seen),
             Some(Nth::These(list)) => list.contains(&seen),
         };
-        if !counted || rule.every.is_some_and(|k| k == 0 || seen % k != 0) || rule.max.is_some_and(|max| self.fired >= max) {
+        if !counted || rule.every.is_some_and(|k| !seen.is_multiple_of(k)) || rule.max.is_some_and(|max| self.fired >= max) {
             return None;
         }
         if rule.probability.is_some_and(|p| chance.fraction() >= p) {
@@ -174,7 +174,7 @@ mod tests {
 
     fn effects(rule: Rule, calls: &[Request]) -> Vec<bool> {
         let mut armed = Armed::new(rule).expect("a good rule");
-        let mut chance = Chance::new(1);
+        let mut chance = Chance::of(1, "test");
         calls.iter().map(|call| armed.apply(call, &mut chance).is_some()).collect()
     }
 

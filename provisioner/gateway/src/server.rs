@@ -5,8 +5,8 @@ use crate::request::Request;
 use crate::route::route;
 use crate::rules::Effect;
 use crate::state::State;
-use crate::upstream::{Upstreams, client};
-use crate::{Options, control, mutate};
+use crate::upstream::{Emulator, Upstreams, client, send};
+use crate::{Options, control, gaps, mutate};
 use anyhow::{Context, Result};
 use base64::Engine;
 use bytes::Bytes;
@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     client: Client<HttpConnector, Full<Bytes>>,
     record: Option<Mutex<File>>,
     state: Mutex<State>,
+    /// Held while twins are made: two calls at once would make two networks.
+    pub(crate) twins: tokio::sync::Mutex<()>,
 }
 
 /// The connection is to be closed without an answer.
@@ -56,7 +58,14 @@ pub(crate) async fn bind(options: Options) -> Result<(TcpListener, Arc<Shared>)>
         None => None,
     };
     let upstreams = options.upstreams.clone().unwrap_or_default();
-    let shared = Shared { url, upstreams, client: client(), record, state: Mutex::new(State::new(options)) };
+    let shared = Shared {
+        url,
+        upstreams,
+        client: client(),
+        record,
+        state: Mutex::new(State::new(options)),
+        twins: tokio::sync::Mutex::default(),
+    };
     Ok((listener, Arc::new(shared)))
 }
 
@@ -92,7 +101,9 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     }
     let headers = head.headers.iter().map(|(k, v)| (k.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
     let request = Request::read(head.method.as_str(), &target, headers, body);
-    let answer = shared.call(&request).await?;
+    // A caller that is killed drops its connection; AWS would finish the call all the same.
+    let call = tokio::spawn(async move { shared.call(&request).await });
+    let answer = call.await.map_err(|_| Cut)??;
     let mut response = http::Response::builder().status(answer.status);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
@@ -164,15 +175,15 @@ impl Shared {
         if self.state().options.mutate {
             mutate::lower_names(&mut lowered);
         }
-        let request = &lowered;
-        if let Some((fault, outcome)) = self.state().refuse(n, request) {
+        let verdict = self.state().refuse(n, &lowered);
+        if let Some((fault, outcome)) = verdict {
             return (Answer::error(request, &fault), outcome);
         }
-        let mut answer = match self.forward(request).await {
+        let mut answer = match self.ask(&mut lowered).await {
             Ok(answer) => answer,
             Err(why) => Answer::error(request, &fault(502, "GatewayUpstream", format!("{why:#}"))),
         };
-        self.state().learn(request, &mut answer);
+        self.state().learn(&lowered, &mut answer);
         let outcome = match answer.code() {
             Some(code) => format!("error {code}"),
             None if answer.ok() => "ok".to_owned(),
@@ -181,35 +192,32 @@ impl Shared {
         (answer, outcome)
     }
 
-    /// The emulator's own answer.
+    /// The emulator's answer, with its gaps repaired.
+    async fn ask(&self, request: &mut Request) -> Result<Answer> {
+        if let Some(answer) = gaps::before(self, request).await? {
+            return Ok(answer);
+        }
+        let mut answer = self.forward(request).await?;
+        gaps::after(self, request, &mut answer).await?;
+        Ok(answer)
+    }
+
+    /// The answer of the emulator that serves the request.
     pub(crate) async fn forward(&self, request: &Request) -> Result<Answer> {
         let base = self.state().options.base;
-        let port = self.upstreams.port(route(base, &request.service)).await?;
-        let mut upstream =
-            http::Request::builder().method(request.method.as_str()).uri(format!("http://127.0.0.1:{port}{}", request.target));
-        for (name, value) in &request.headers {
-            // The Host stays the gateway's: emulators make the URLs of queues and registries from it.
-            if !["accept-encoding", "connection", "content-length", "transfer-encoding", "expect"].contains(&name.as_str()) {
-                upstream = upstream.header(name, value);
-            }
-        }
-        let answer =
-            self.client.request(upstream.body(Full::new(request.body.clone()))?).await.context("emulator does not answer")?;
-        let (head, body) = answer.into_parts();
-        let mut bytes = body.collect().await.context("emulator's answer breaks off")?.to_bytes();
+        self.forward_to(route(base, &request.service), request).await
+    }
+
+    pub(crate) async fn forward_to(&self, emulator: Emulator, request: &Request) -> Result<Answer> {
+        let port = self.upstreams.port(emulator).await?;
+        let (status, headers, mut bytes) = send(&self.client, port, request).await?;
         if let Ok(text) = std::str::from_utf8(&bytes) {
             let own = [format!("http://127.0.0.1:{port}"), format!("http://localhost:{port}")];
             if own.iter().any(|url| text.contains(url)) {
                 bytes = Bytes::from(text.replace(&own[0], &self.url).replace(&own[1], &self.url));
             }
         }
-        let mut headers = Vec::new();
-        for (name, value) in &head.headers {
-            if !["connection", "content-length", "transfer-encoding", "keep-alive", "date"].contains(&name.as_str()) {
-                headers.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
-            }
-        }
-        Ok(Answer::parse(request, head.status.as_u16(), headers, bytes))
+        Ok(Answer::parse(request, status, headers, bytes))
     }
 
     fn cut(&self, n: u64, how: &str) -> Result<Answer, Cut> {

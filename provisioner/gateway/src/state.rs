@@ -4,6 +4,7 @@ use crate::Options;
 use crate::account::Account;
 use crate::answer::{Answer, Fault, fault};
 use crate::chance::Chance;
+use crate::gaps::Repairs;
 use crate::lifecycle::{self, Pace, Services};
 use crate::mutate::{self, hidden};
 use crate::refusals::{self, Verdict};
@@ -61,6 +62,7 @@ pub(crate) struct State {
     pub(crate) account: Account,
     pub(crate) services: Services,
     pub(crate) pace: Pace,
+    pub(crate) repairs: Repairs,
     rules: Vec<Armed>,
     chance: Chance,
     hiding: Chance,
@@ -78,6 +80,7 @@ impl State {
             account: Account::default(),
             services: Services::default(),
             pace: Pace { on: options.lifecycles, scale: options.scale, fails: Vec::new() },
+            repairs: Repairs::default(),
             rules: Vec::new(),
             chance: Chance::of(options.seed, "rules"),
             hiding: Chance::of(options.seed, "hiding"),

@@ -1,5 +1,7 @@
 //! The emulators: child processes on loopback, started when a call first needs them.
 
+use crate::answer::Answer;
+use crate::request::Request;
 use crate::route::Base;
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
@@ -46,7 +48,8 @@ impl Emulator {
         };
         let mut command = Command::new(home.join(venv).join("bin/python"));
         command.arg("-c").arg(format!("{WATCH}sys.argv = ['{}']\n{main}", self.name()));
-        command.env("MOTO_ACCOUNT_ID", ACCOUNT);
+        // AWS's managed policies are known to everyone on AWS.
+        command.envs([("MOTO_ACCOUNT_ID", ACCOUNT), ("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")]);
         command.envs([("BIND_HOST", "127.0.0.1"), ("MINISTACK_ACCOUNT_ID", ACCOUNT), ("MINISTACK_REGION", "eu-west-1")]);
         command.env("GATEWAY_PORT", port.to_string());
         // Nothing of the caller's AWS set-up, and no containers.
@@ -125,6 +128,12 @@ impl Upstreams {
         Ok(running.port)
     }
 
+    /// An emulator's own answer, with nothing of the gateway in between.
+    pub async fn ask(&self, emulator: Emulator, request: &Request) -> Result<Answer> {
+        let (status, headers, bytes) = send(&client(), self.port(emulator).await?, request).await?;
+        Ok(Answer::parse(request, status, headers, bytes))
+    }
+
     /// Empties the emulators that run.
     pub async fn reset(&self) -> Result<()> {
         for emulator in [Emulator::Moto, Emulator::Ministack] {
@@ -147,6 +156,7 @@ async fn launch(emulator: Emulator) -> Result<Running> {
     let port = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).context("find a free port")?.port();
     let logs = home.join("logs");
     fs::create_dir_all(&logs).with_context(|| format!("make {}", logs.display()))?;
+    sweep(&logs);
     let log_path = logs.join(format!("{}-{port}.log", emulator.name()));
     let log = File::create(&log_path).with_context(|| format!("write {}", log_path.display()))?;
     let child = emulator
@@ -172,6 +182,16 @@ async fn launch(emulator: Emulator) -> Result<Running> {
     Ok(running)
 }
 
+/// Removes logs of an hour ago; what cannot be removed stays.
+fn sweep(logs: &Path) {
+    for entry in fs::read_dir(logs).into_iter().flatten().flatten() {
+        let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|when| when.elapsed().ok());
+        if age.is_some_and(|age| age > Duration::from_secs(3600)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Settings that a start and a reset need.
 async fn prepare(emulator: Emulator, port: u16) -> Result<()> {
     match emulator {
@@ -183,6 +203,33 @@ async fn prepare(emulator: Emulator, port: u16) -> Result<()> {
 /// A client that opens a connection per call: emulators drop idle ones without notice, and loopback is cheap.
 pub(crate) fn client() -> Client<HttpConnector, Full<Bytes>> {
     Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http()
+}
+
+type Headers = Vec<(String, String)>;
+
+pub(crate) async fn send(
+    client: &Client<HttpConnector, Full<Bytes>>,
+    port: u16,
+    request: &Request,
+) -> Result<(u16, Headers, Bytes)> {
+    let mut upstream =
+        http::Request::builder().method(request.method.as_str()).uri(format!("http://127.0.0.1:{port}{}", request.target));
+    for (name, value) in &request.headers {
+        // The Host stays the gateway's: emulators make the URLs of queues and registries from it.
+        if !["accept-encoding", "connection", "content-length", "transfer-encoding", "expect"].contains(&name.as_str()) {
+            upstream = upstream.header(name, value);
+        }
+    }
+    let answer = client.request(upstream.body(Full::new(request.body.clone()))?).await.context("emulator does not answer")?;
+    let (head, body) = answer.into_parts();
+    let bytes = body.collect().await.context("emulator's answer breaks off")?.to_bytes();
+    let mut headers = Vec::new();
+    for (name, value) in &head.headers {
+        if !["connection", "content-length", "transfer-encoding", "keep-alive", "date"].contains(&name.as_str()) {
+            headers.push((name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()));
+        }
+    }
+    Ok((head.status.as_u16(), headers, bytes))
 }
 
 async fn post(port: u16, path: &str, body: &str) -> Result<()> {

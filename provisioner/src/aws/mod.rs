@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
@@ -71,10 +71,7 @@ pub struct Caller {
 
 /// Loads credentials and settings the ordinary way: environment, profile, SSO, process, container, instance.
 pub async fn connect(access: &Access, region: Option<&str>, clock: Clock) -> SdkConfig {
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(limits::http_client(clock))
-        .retry_config(retries(clock))
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build());
+    let mut loader = settings(clock);
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
@@ -85,6 +82,14 @@ pub async fn connect(access: &Access, region: Option<&str>, clock: Clock) -> Sdk
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+/// Our own settings, before anything about an account.
+pub fn settings(clock: Clock) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(limits::http_client(clock))
+        .retry_config(retries(clock))
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build())
 }
 
 /// Asks who the credentials belong to.

@@ -12,9 +12,10 @@ mod run;
 
 use std::path::Path;
 
+use crate::artefacts::{self, Artefacts};
 use crate::aws::{self, Access, Cx, Error};
 use crate::cli::{Exit, Global};
-use crate::expand::{Expanded, expand};
+use crate::expand::{self, Digests, Expanded, expand};
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::snapshot::{self, Snapshot};
@@ -23,7 +24,6 @@ use crate::wait::Clock;
 
 /// A stack file, loaded for one environment, and the way to its account.
 pub(crate) struct Session {
-    pub(crate) loaded: Loaded,
     pub(crate) cx: Cx,
     pub(crate) expanded: Expanded,
     pub(crate) principal: String,
@@ -72,12 +72,21 @@ pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Resu
         return Err(Exit::Failed);
     }
     let scope = Scope { account: caller.account, region, stack: loaded.stack.stack.0.clone(), env };
-    let expanded = expand(&loaded, &scope);
-    Ok(Session {
-        loaded,
-        cx: Cx::new(scope, clock, config, crate::artefacts::Artefacts::default()),
-        expanded,
-        principal: caller.arn,
+    let artefacts = build_artefacts(&loaded, printer)?;
+    let digests = Digests {
+        image: artefacts.image.as_ref().map(|image| image.manifest.digest.clone()).unwrap_or_default(),
+        zip: artefacts.zip.as_ref().map(|zip| zip.sha256.clone()).unwrap_or_default(),
+    };
+    let expanded = expand(&loaded, &scope, &digests);
+    Ok(Session { cx: Cx::new(scope, clock, config, artefacts), expanded, principal: caller.arn })
+}
+
+/// The runtime as image and as Lambda package, if the stack runs it.
+fn build_artefacts(loaded: &Loaded, printer: Printer) -> Result<Artefacts, Exit> {
+    let (image, zip) = expand::needs_runtime(loaded);
+    artefacts::build(image, zip).map_err(|error| {
+        printer.error(format!("{error:#}"));
+        Exit::Failed
     })
 }
 

@@ -9,7 +9,7 @@ pub(super) fn expand(making: &mut Making<'_>) {
     let stack = &making.loaded.stack;
     for (name, topic) in &stack.topics {
         let section = format!("topics.{name}");
-        making.add::<Topic>(&section, &name.0, TopicSpec { fifo: topic.fifo });
+        making.add::<Topic>(&section, &name.0, TopicSpec { fifo: topic.fifo, kms_key: Some(making.key()) });
         making.export::<Topic>(format!("{section}.arn"), &name.0, "arn");
     }
     for (name, queue) in &stack.queues {

@@ -1,9 +1,18 @@
 //! Stack -> Desired. Pure. Each section has a small file that says which resources it becomes.
 
+mod alerts;
+mod cache;
+mod database;
+mod logs;
 mod messaging;
+mod network;
+mod search;
+mod service;
+mod uses;
 
 use crate::desired::Desired;
-use crate::kind::{Address, Kind};
+use crate::kind::{Address, Kind, Ref};
+use crate::kinds::kms::{Key, KeySpec};
 use crate::scope::Scope;
 use crate::stack::{Loaded, Profile};
 
@@ -20,16 +29,52 @@ pub struct Export {
     pub field: &'static str,
 }
 
-pub fn expand(loaded: &Loaded, scope: &Scope) -> Expanded {
-    let mut making = Making { loaded, scope, desired: Desired::default(), exports: Vec::new() };
+/// The fingerprints of the runtime's two forms.
+#[derive(Clone, Debug, Default)]
+pub struct Digests {
+    /// Of the image's manifest, `sha256:…`.
+    pub image: String,
+    /// Of the Lambda package, as Lambda shows it.
+    pub zip: String,
+}
+
+pub fn expand(loaded: &Loaded, scope: &Scope, digests: &Digests) -> Expanded {
+    let mut making = Making { loaded, scope, digests, desired: Desired::default(), exports: Vec::new() };
+    let stack = &loaded.stack;
+    if !(stack.topics.is_empty()
+        && stack.databases.is_empty()
+        && stack.caches.is_empty()
+        && stack.search.is_empty()
+        && stack.services.is_empty()
+        && stack.alerts.is_none())
+    {
+        making.add::<Key>("stack", KEY, KeySpec {});
+    }
     messaging::expand(&mut making);
+    network::expand(&mut making);
+    database::expand(&mut making);
+    cache::expand(&mut making);
+    search::expand(&mut making);
+    service::expand(&mut making);
+    logs::expand(&mut making);
+    alerts::expand(&mut making);
     Expanded { desired: making.desired, exports: making.exports }
 }
+
+/// Whether the stack runs the bundled runtime: as image, as Lambda package.
+pub fn needs_runtime(loaded: &Loaded) -> (bool, bool) {
+    let stack = &loaded.stack;
+    (stack.services.values().any(|service| service.role.is_some()), stack.logs.is_some())
+}
+
+/// The one customer key of the stack.
+const KEY: &str = "main";
 
 /// What the files of the sections share.
 struct Making<'a> {
     loaded: &'a Loaded,
     scope: &'a Scope,
+    digests: &'a Digests,
     desired: Desired,
     exports: Vec<Export>,
 }
@@ -39,11 +84,25 @@ impl Making<'_> {
         self.loaded.profile == Profile::Prod
     }
 
+    fn key(&self) -> Ref<Key> {
+        Ref::to(KEY)
+    }
+
     fn add<K: Kind>(&mut self, section: &str, name: impl Into<String>, spec: K::Spec) {
         self.desired.add::<K>(section, name, spec);
     }
 
     fn export<K: Kind>(&mut self, name: String, of: &str, field: &'static str) {
         self.exports.push(Export { name, of: Address { kind: K::FACTS.name, name: of.to_owned() }, field });
+    }
+
+    /// The name of the log group of a part of the stack.
+    fn log_path(&self, part: &str) -> String {
+        format!("/{}/{part}", self.scope.prefix())
+    }
+
+    fn log_days(&self) -> u32 {
+        let days = self.loaded.stack.logs.as_ref().and_then(|logs| logs.keep_days);
+        days.unwrap_or(if self.prod() { 365 } else { 7 })
     }
 }

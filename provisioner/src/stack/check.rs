@@ -12,6 +12,7 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<P
         problems.push(Problem { at: positions.of(&pointer), what, hint });
     };
     names(loaded, &mut say);
+    reserved(stack, &mut say);
     queues(stack, &mut say);
     services(loaded, &mut say);
     logs(stack, &mut say);
@@ -46,6 +47,28 @@ fn names(loaded: &Loaded, say: &mut Say<'_>) {
             ),
             None => seen.push((name, section)),
         }
+    }
+}
+
+/// Names that the stack's own parts have.
+fn reserved(stack: &Stack, say: &mut Say<'_>) {
+    let mut taken = |section: &str, name: &Name| {
+        say(format!("/{section}/{name}"), format!("`{name}` is the name of a part that provision makes itself"), None);
+    };
+    for name in stack.services.keys() {
+        let prefixed = ["database-", "cache-", "search-"].iter().any(|prefix| name.0.starts_with(prefix));
+        if prefixed || ["web", "redirect", "forwarder", "flow-logs"].contains(&name.0.as_str()) {
+            taken("services", name);
+        }
+    }
+    for name in stack.topics.keys().filter(|name| name.0 == "alerts") {
+        taken("topics", name);
+    }
+    for name in stack.queues.keys().filter(|name| name.0 == "forwarder-failed" || name.0.ends_with("-dead-letter")) {
+        taken("queues", name);
+    }
+    for name in stack.databases.keys().filter(|name| name.0.ends_with("-replica")) {
+        taken("databases", name);
     }
 }
 
@@ -115,6 +138,23 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
                 format!("`{thing}` is not in this stack"),
                 meant(thing, known.iter().copied()),
             );
+        }
+        for (index, thing) in service.owns.iter().enumerate() {
+            let place = format!("{path}/owns/{index}");
+            if !stack.databases.contains_key(thing) {
+                say(place, format!("`{thing}` is not a database of this stack"), meant(thing, stack.databases.keys()));
+            } else if let Some((other, _)) = stack
+                .services
+                .iter()
+                .take_while(|(other, _)| *other != name)
+                .find(|(_, other)| other.owns.contains(thing))
+            {
+                say(
+                    place,
+                    format!("`{thing}` is owned by `{other}` already"),
+                    Some("one service migrates a schema".into()),
+                );
+            }
         }
         match (&service.role, &service.image) {
             (None, None) => say(

@@ -252,6 +252,9 @@ pub struct Service {
     /// IAM permission together.
     #[serde(default)]
     pub uses: Vec<Name>,
+    /// Databases whose schema it owns: it also gets the master's user and password, to migrate. A database has one owner.
+    #[serde(default)]
+    pub owns: Vec<Name>,
     /// Which requests the load balancer sends to it. Without this it gets none.
     pub http: Option<Http>,
     /// How many tasks.

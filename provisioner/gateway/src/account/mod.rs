@@ -91,6 +91,11 @@ impl Thing {
         }
     }
 
+    /// Whether `kind:name` is this very thing.
+    fn is(&self, what: &str) -> bool {
+        what.strip_prefix(self.kind).and_then(|rest| rest.strip_prefix(':')) == Some(&self.id)
+    }
+
     pub(crate) fn refers_to(&self, what: &str) -> bool {
         self.uses.values().any(|set| set.contains(what))
     }
@@ -141,7 +146,7 @@ impl Account {
 
     /// Who uses it, for people to read: `rds.instance main`.
     pub(crate) fn users<'a>(&'a self, home: &'a str, what: &str) -> Vec<&'a Thing> {
-        self.all(home).filter(|thing| thing.id != what && thing.refers_to(what)).collect()
+        self.all(home).filter(|thing| thing.id != what && !thing.is(what) && thing.refers_to(what)).collect()
     }
 
     pub(crate) fn add(&mut self, request: &Request, kind: &'static str, id: String) -> &mut Thing {

@@ -2,6 +2,7 @@
 //! at once. The emulator still gets every call, and its refusals count.
 
 use super::Pace;
+use super::ecs_documents::{describe_task, fill_defaults, task_arn, tasks};
 use super::rollout::Service;
 use crate::account::{Account, Phase, service_id, service_key};
 use crate::answer::{Answer, Fault, fault};
@@ -82,6 +83,7 @@ impl Services {
             "TagResource" | "UntagResource" if answer.ok() => self.tag(request),
             "DescribeServices" => self.describe(request, answer),
             "ListServices" if answer.ok() => self.list(request, answer),
+            "DescribeClusters" if answer.ok() => self.count(request, answer),
             "ListTasks" => self.list_tasks(request, answer),
             "DescribeTasks" => self.describe_tasks(request, answer),
             _ => {}
@@ -202,6 +204,24 @@ impl Services {
         }
     }
 
+    /// A cluster counts its services and tasks; moto's counts go below zero.
+    fn count(&self, request: &Request, answer: &mut Answer) {
+        for cluster in answer.json_body_mut().and_then(|body| body["clusters"].as_array_mut()).into_iter().flatten() {
+            let name = cluster["clusterName"].as_str().unwrap_or_default().to_lowercase();
+            let mine = self.services.iter().filter(|((home, key), service)| {
+                *home == request.home && key.starts_with(&format!("{name}/")) && !service.inactive()
+            });
+            let (mut services, mut running) = (0, 0);
+            for (_, service) in mine {
+                services += 1;
+                running += service.running();
+            }
+            cluster["activeServicesCount"] = json!(services);
+            cluster["runningTasksCount"] = json!(running);
+            cluster["pendingTasksCount"] = json!(0);
+        }
+    }
+
     fn list_tasks(&self, request: &Request, answer: &mut Answer) {
         let cluster = request.text("cluster").and_then(|c| c.rsplit('/').next()).unwrap_or("default").to_lowercase();
         let wanted = request.text("serviceName").map(|name| service_key(name, request.text("cluster")));
@@ -284,46 +304,6 @@ impl Services {
     }
 }
 
-/// The tasks of a service with their task definitions: those that run, or those that stopped.
-fn tasks(service: &Service, stopped: bool) -> Vec<(String, String)> {
-    let mut tasks = Vec::new();
-    let definition = |n: usize| service.deployments().get(n).map(|d| d.task_definition.clone()).unwrap_or_default();
-    if stopped {
-        return service.stopped().iter().map(|task| (task.clone(), definition(0))).collect();
-    }
-    for (n, deployment) in service.deployments().iter().enumerate() {
-        for task in 0..deployment.running() {
-            tasks.push((deployment.task(task), definition(n)));
-        }
-    }
-    tasks
-}
-
-fn task_arn(request: &Request, cluster: &str, task: &str) -> String {
-    format!("arn:aws:ecs:{}:{ACCOUNT}:task/{cluster}/{task}", request.region)
-}
-
-fn describe_task(request: &Request, service: &Service, cluster: &str, task: &str, definition: &str, stopped: bool) -> Value {
-    let container = service.document["loadBalancers"][0]["containerName"].as_str().unwrap_or("app");
-    let mut part = json!({
-        "taskArn": task_arn(request, cluster, task),
-        "clusterArn": service.document["clusterArn"],
-        "taskDefinitionArn": definition,
-        "group": format!("service:{}", service.name()),
-        "launchType": "FARGATE",
-        "lastStatus": if stopped { "STOPPED" } else { "RUNNING" },
-        "desiredStatus": if stopped { "STOPPED" } else { "RUNNING" },
-        "containers": [{"name": container, "lastStatus": if stopped { "STOPPED" } else { "RUNNING" }}],
-    });
-    if stopped {
-        part["stopCode"] = json!("EssentialContainerExited");
-        part["stoppedReason"] = json!("Essential container in task exited");
-        part["containers"][0]["exitCode"] = json!(1);
-        part["containers"][0]["reason"] = json!("Error: failed on order");
-    }
-    part
-}
-
 fn last(arn: &Value) -> &str {
     arn.as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default()
 }
@@ -332,53 +312,6 @@ fn take_settings(document: &mut Value, request: &Request) {
     for name in SETTINGS {
         if let Some(value) = request.params.get(*name).filter(|value| !value.is_null()) {
             document[*name] = value.clone();
-        }
-    }
-}
-
-/// What AWS answers for settings that nobody gave.
-fn fill_defaults(document: &mut Value) {
-    let defaults = json!({
-        "deploymentConfiguration": {
-            "deploymentCircuitBreaker": {"enable": false, "rollback": false}, "maximumPercent": 200, "minimumHealthyPercent": 100,
-        },
-        "enableECSManagedTags": false,
-        "enableExecuteCommand": false,
-        "propagateTags": "NONE",
-        "schedulingStrategy": "REPLICA",
-        "deploymentController": {"type": "ECS"},
-        "placementConstraints": [],
-        "placementStrategy": [],
-        "serviceRegistries": [],
-        "loadBalancers": [],
-        "platformVersion": "LATEST",
-        "platformFamily": "Linux",
-        "availabilityZoneRebalancing": "ENABLED",
-        "createdBy": format!("arn:aws:iam::{ACCOUNT}:user/test"),
-        "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"),
-    });
-    merge(document, &defaults);
-    if document["loadBalancers"].as_array().is_some_and(|list| !list.is_empty()) {
-        merge(document, &json!({"healthCheckGracePeriodSeconds": 0}));
-    }
-    if document["networkConfiguration"]["awsvpcConfiguration"].is_object() {
-        merge(
-            &mut document["networkConfiguration"]["awsvpcConfiguration"],
-            &json!({"assignPublicIp": "DISABLED", "securityGroups": []}),
-        );
-    }
-}
-
-/// Puts defaults where there is nothing, or an emulator's empty text.
-fn merge(into: &mut Value, defaults: &Value) {
-    let (Some(into), Some(defaults)) = (into.as_object_mut(), defaults.as_object()) else { return };
-    for (name, value) in defaults {
-        match into.get_mut(name) {
-            Some(there) if value.is_object() && there.is_object() => merge(there, value),
-            Some(there) if !there.is_null() && there.as_str() != Some("") => {}
-            _ => {
-                into.insert(name.clone(), value.clone());
-            }
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod dynamodb;
 mod ecs;
+mod ecs_documents;
 mod elasticache;
 mod elbv2;
 mod lambda;
@@ -51,6 +52,13 @@ impl Pace {
         Duration::from_secs_f64(simulated as f64 / self.scale)
     }
 
+    /// Whether a call's outcome is to fail: by the id, the name, or our own tag.
+    fn fails_for(&self, request: &Request, kind: &str, id: &str) -> bool {
+        let named = ["Name", "GroupName"].iter().filter_map(|name| request.text(name)).any(|name| self.fails(kind, name));
+        let tagged = request.tags().iter().any(|(key, value)| key == "provision:name" && self.fails(kind, value));
+        self.fails(kind, id) || named || tagged
+    }
+
     pub(crate) fn fails(&self, kind: &str, id: &str) -> bool {
         // ECS services are known as cluster/service; the service's own name is enough to name one.
         let short = id.rsplit('/').next().unwrap_or(id);
@@ -74,6 +82,9 @@ impl Pace {
 /// Learns from a call that succeeded, and starts the phases it begins. Answers what is new, by kind and id.
 pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, answer: &Answer) -> Vec<(&'static str, String)> {
     let mut new = Vec::new();
+    if request.flag("DryRun") == Some(true) {
+        return new;
+    }
     let home = request.home.as_str();
     match known(request) {
         Some(Known::Delete(kind, id)) => {
@@ -112,7 +123,7 @@ pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, ans
             }
             account.observe(request, answer);
             for (kind, id) in &new {
-                let fails = pace.fails(kind, id);
+                let fails = pace.fails_for(request, kind, id);
                 if let Some(thing) = account.get_mut(home, kind, id) {
                     thing.fails = fails;
                     thing.enter(Phase::Creating, pace.lasts(request, kind, Phase::Creating));
@@ -123,7 +134,7 @@ pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, ans
             account.observe(request, answer);
             let lasts = pace.lasts(request, kind, Phase::Modifying);
             for id in id.of(request, answer) {
-                let fails = pace.fails(kind, &id);
+                let fails = pace.fails_for(request, kind, &id);
                 if let Some(thing) = account.get_mut(home, kind, &id)
                     && !lasts.is_zero()
                     && thing.phase() != Phase::Creating

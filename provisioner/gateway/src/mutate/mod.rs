@@ -64,8 +64,17 @@ const UNORDERED: &[&str] = &[
 ];
 
 /// XML lists whose order means something.
-const ORDERED: &[&str] =
-    &["Actions", "DefaultActions", "Events", "NodeGroups", "NodeGroupMembers", "CacheNodes", "MemberClusters"];
+const ORDERED: &[&str] = &[
+    "Actions",
+    "DefaultActions",
+    "Events",
+    "NodeGroups",
+    "NodeGroupMembers",
+    "CacheNodes",
+    "MemberClusters",
+    "DBEngineVersions",
+    "CacheEngineVersions",
+];
 
 /// Names that AWS lower-cases when it stores them.
 const LOWERED: &str = "DBInstanceIdentifier|DBSubnetGroupName|DBParameterGroupName|SourceDBInstanceIdentifier|ReplicationGroupId|CacheSubnetGroupName|CacheParameterGroupName|CacheClusterId";
@@ -170,7 +179,7 @@ mod tests {
 
     fn mutated(request: &Request, body: Body) -> Answer {
         let mut answer = Answer { status: 200, headers: Vec::new(), body };
-        reword(&Account::default(), &mut Chance::new(7), request, &mut answer);
+        reword(&Account::default(), &mut Chance::of(7, "test"), request, &mut answer);
         answer
     }
 

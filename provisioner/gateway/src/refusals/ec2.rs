@@ -2,6 +2,7 @@
 
 use super::{Verdict, holders, names, refuse};
 use crate::account::{Account, Thing};
+use crate::answer::fault;
 use crate::request::Request;
 
 pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
@@ -52,14 +53,11 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
             let vpc = request.text("VpcId")?;
             let public: Vec<&Thing> =
                 account.all(home).filter(|thing| has_public_address(thing) && within(account, home, thing, vpc)).collect();
-            if public.is_empty() {
-                return None;
-            }
             let message = format!(
                 "Network {vpc} has some mapped public address(es). Please unmap those public address(es) before detaching the gateway. ({})",
                 names(&public)
             );
-            refuse("public-addresses-mapped", 400, "DependencyViolation", message)
+            refuse_unless_lingering("public-addresses-mapped", message, &public)
         }
         "ReleaseAddress" => {
             let address = request.text("AllocationId")?;
@@ -129,11 +127,19 @@ impl Thing {
 }
 
 fn in_use(rule: &'static str, what: &str, id: &str, users: &[&Thing]) -> Option<Verdict> {
-    if users.is_empty() {
-        return None;
-    }
     let message = format!("The {what} '{id}' has dependencies and cannot be deleted: {}", names(users));
-    refuse(rule, 400, "DependencyViolation", message)
+    refuse_unless_lingering(rule, message, users)
+}
+
+/// What is gone but for its network interfaces is nobody's mistake: one can only try again.
+fn refuse_unless_lingering(rule: &'static str, message: String, users: &[&Thing]) -> Option<Verdict> {
+    if users.is_empty() {
+        None
+    } else if users.iter().all(|user| user.lingers) {
+        Some(Verdict::Later(fault(400, "DependencyViolation", message)))
+    } else {
+        refuse(rule, 400, "DependencyViolation", message)
+    }
 }
 
 fn vpc_of(account: &Account, home: &str, subnet: &str) -> Option<String> {

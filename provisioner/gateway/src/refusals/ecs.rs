@@ -57,6 +57,9 @@ fn create_service(account: &Account, request: &Request) -> Option<Verdict> {
     if account.get(home, "ecs.cluster", &cluster).is_none() {
         return refuse("cluster-missing", 400, "ClusterNotFoundException", "Cluster not found.");
     }
+    if service_id(request).is_some_and(|id| account.get(home, "ecs.service", &id).is_some()) {
+        return refuse("duplicate", 400, "InvalidParameterException", "Creation of service was not idempotent.");
+    }
     for binding in request.params.get("loadBalancers").and_then(Value::as_array).into_iter().flatten() {
         let Some(group) = binding["targetGroupArn"].as_str() else { continue };
         let routed = account.users(home, group).iter().any(|user| matches!(user.kind, "elbv2.listener" | "elbv2.rule"));

@@ -2,6 +2,7 @@
 
 use super::{Verdict, names, refuse};
 use crate::account::Account;
+use crate::answer::fault;
 use crate::request::Request;
 
 pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
@@ -23,7 +24,7 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
             let going = account.of_kind(home, "elbv2.load_balancer").any(|lb| lb.text("Name") == Some(name) && lb.lingers);
             let message =
                 format!("A load balancer with the same name '{name}' exists, but with different settings: it is being deleted");
-            if going { refuse("name-being-deleted", 400, "DuplicateLoadBalancerName", message) } else { None }
+            going.then(|| Verdict::Later(fault(400, "DuplicateLoadBalancerName", message)))
         }
         "DeleteLoadBalancer" => {
             let balancer = account.get(home, "elbv2.load_balancer", request.text("LoadBalancerArn")?)?;

@@ -14,9 +14,7 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
         "PutRolePolicy" => document(request, INLINE_SIZE),
         "CreateSecret" => {
             let secret = account.get(&request.home, "secretsmanager.secret", request.text("Name")?)?;
-            if secret.text("scheduled").is_none() {
-                return None;
-            }
+            secret.text("scheduled")?;
             let message = "You can't create this secret because a secret with this name is already scheduled for deletion.";
             refuse("secret-in-recovery", 400, "InvalidRequestException", message)
         }

@@ -10,6 +10,8 @@ mod lambda;
 mod messaging;
 mod opensearch;
 mod rds;
+#[cfg(test)]
+mod tests;
 
 use crate::account::{Account, Thing};
 use crate::answer::{Fault, fault};

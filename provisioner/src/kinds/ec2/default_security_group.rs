@@ -1,11 +1,18 @@
-//! `ec2.default_security_group`: SKELETON.
+//! `ec2.default_security_group`: the group that AWS gives every network, emptied (EC2.2).
+//!
+//! It can be neither made nor deleted: it comes and goes with its network. What we own is our tag on it: `create` empties and
+//! tags it, `delete` takes the tag off, and it counts as live only while it has the tag.
 
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::Tag;
 use serde::{Deserialize, Serialize};
 
-use super::Vpc;
+use super::security_group_rules::{bring, texts};
+use super::{Vpc, filter, name_of, one_of_each, or_gone, ours, security_group, tags};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
 use crate::scope::Scope;
 
 pub struct DefaultSecurityGroup;
@@ -16,15 +23,24 @@ pub struct DefaultSecurityGroupSpec {
     pub vpc: Ref<Vpc>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct DefaultSecurityGroupState {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DefaultSecurityGroupState {
+    vpc_id: String,
+    ingress: BTreeSet<String>,
+    egress: BTreeSet<String>,
+}
 
 impl Kind for DefaultSecurityGroup {
     const FACTS: Facts = Facts {
         name: "ec2.default_security_group",
-        fields: &[],
-        read_after: &["ec2.vpc"],
-        actions: &["x:Y"],
+        fields: &[Field::fixed("vpc_id"), Field::wanted("ingress"), Field::wanted("egress")],
+        actions: &[
+            "ec2:CreateTags",
+            "ec2:DeleteTags",
+            "ec2:DescribeSecurityGroups",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupIngress",
+        ],
         ..Facts::DEFAULT
     };
 
@@ -36,30 +52,63 @@ impl Kind for DefaultSecurityGroup {
     fn want(
         _: &Scope,
         _: &str,
-        _: &DefaultSecurityGroupSpec,
-        _: &Outputs,
+        spec: &DefaultSecurityGroupSpec,
+        outputs: &Outputs,
     ) -> Result<DefaultSecurityGroupState, Missing> {
-        Ok(DefaultSecurityGroupState {})
+        Ok(DefaultSecurityGroupState {
+            vpc_id: outputs.get(&spec.vpc)?.id,
+            ingress: BTreeSet::new(),
+            egress: BTreeSet::new(),
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, DefaultSecurityGroup>) -> Result<Vec<Live<DefaultSecurityGroup>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, _: &Query<'_, DefaultSecurityGroup>) -> Result<Vec<Live<DefaultSecurityGroup>>, Error> {
+        let call = cx.ec2.describe_security_groups().filters(ours(cx)).filters(filter("group-name", "default"));
+        let mut live = Vec::new();
+        for group in call.into_paginator().items().send().try_collect().await? {
+            let Some(name) = name_of(cx, group.tags()) else {
+                continue;
+            };
+            live.push(Live {
+                name,
+                id: group.group_id().unwrap_or_default().to_owned(),
+                owner: Owner::Ours,
+                state: DefaultSecurityGroupState {
+                    ingress: texts(&cx.scope.account, group.ip_permissions()),
+                    egress: texts(&cx.scope.account, group.ip_permissions_egress()),
+                    vpc_id: group.vpc_id.unwrap_or_default(),
+                },
+                output: (),
+                ready: Some(()),
+                status: Status::Ready,
+            });
+        }
+        Ok(one_of_each(live, |_| 0))
     }
 
-    async fn create(_: &Cx, _: &str, _: &DefaultSecurityGroupState) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &DefaultSecurityGroupState) -> Result<(), Error> {
+        let Some(group) = security_group::default_of(cx, &want.vpc_id).await? else {
+            let message = format!("EC2 does not show the default security group of {} yet", want.vpc_id);
+            return Err(Error { code: "InvalidGroup.NotFound".into(), ..Error::ours(message) });
+        };
+        let id = group.group_id.unwrap_or_default();
+        bring(cx, &id, &want.ingress, &want.egress).await?;
+        cx.ec2.create_tags().resources(&id).set_tags(Some(tags(cx, name))).send().await?;
+        Ok(())
     }
 
     async fn update(
-        _: &Cx,
-        _: &Live<DefaultSecurityGroup>,
-        _: &DefaultSecurityGroupState,
+        cx: &Cx,
+        live: &Live<DefaultSecurityGroup>,
+        want: &DefaultSecurityGroupState,
         _: &Changed,
     ) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+        bring(cx, &live.id, &want.ingress, &want.egress).await
     }
 
-    async fn delete(_: &Cx, _: &Live<DefaultSecurityGroup>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<DefaultSecurityGroup>, _: LastWish) -> Result<(), Error> {
+        let keys = tags(cx, &live.name).into_iter().map(|tag| Tag::builder().set_key(tag.key).build()).collect();
+        let call = cx.ec2.delete_tags().resources(&live.id).set_tags(Some(keys));
+        or_gone(call.send().await, &["InvalidGroup.NotFound", "InvalidGroupId.NotFound"])
     }
 }

@@ -1,11 +1,15 @@
-//! `ec2.elastic_ip`: SKELETON.
+//! `ec2.elastic_ip`: a public address that stays.
+//!
+//! Found by its tags; EC2 does not page this list. Has nothing to change. For about a minute after its NAT gateway is gone AWS
+//! still refuses to release it (`InvalidIPAddress.InUse`, `AuthFailure`). An account has 5 per region unless it asks for more.
 
+use aws_sdk_ec2::types::{DomainType, ResourceType};
 use serde::{Deserialize, Serialize};
 
-use super::InternetGateway;
+use super::{InternetGateway, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
 use crate::scope::Scope;
 
 pub struct ElasticIp;
@@ -16,8 +20,10 @@ pub struct ElasticIpSpec {
     pub gateway: Ref<InternetGateway>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ElasticIpState {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ElasticIpState {
+    in_use: bool,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ElasticIpOutput {
@@ -26,31 +32,63 @@ pub struct ElasticIpOutput {
 }
 
 impl Kind for ElasticIp {
-    const FACTS: Facts =
-        Facts { name: "ec2.elastic_ip", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ec2.elastic_ip",
+        fields: &[Field::theirs("in_use")],
+        unnamed: true,
+        retry: &[
+            Retry { code: "InvalidIPAddress.InUse", text: "", seconds: 300 },
+            Retry { code: "AuthFailure", text: "permission to access the specified resource", seconds: 60 },
+        ],
+        actions: &["ec2:AllocateAddress", "ec2:CreateTags", "ec2:DescribeAddresses", "ec2:ReleaseAddress"],
+        ..Facts::DEFAULT
+    };
 
     type Spec = ElasticIpSpec;
     type State = ElasticIpState;
     type Output = ElasticIpOutput;
     type Ready = ();
 
+    // An address can be had before there is a way out; only its removal has to come before that of the way out.
     fn want(_: &Scope, _: &str, _: &ElasticIpSpec, _: &Outputs) -> Result<ElasticIpState, Missing> {
-        Ok(ElasticIpState {})
+        Ok(ElasticIpState::default())
     }
 
-    async fn read(_: &Cx, _: &Query<'_, ElasticIp>) -> Result<Vec<Live<ElasticIp>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, _: &Query<'_, ElasticIp>) -> Result<Vec<Live<ElasticIp>>, Error> {
+        let mut live = Vec::new();
+        for address in cx.ec2.describe_addresses().filters(ours(cx)).send().await?.addresses.unwrap_or_default() {
+            let Some(name) = name_of(cx, address.tags()) else {
+                continue;
+            };
+            let id = address.allocation_id.unwrap_or_default();
+            live.push(Live {
+                name,
+                id: id.clone(),
+                owner: Owner::Ours,
+                state: ElasticIpState { in_use: address.association_id.is_some() },
+                output: ElasticIpOutput { allocation_id: id, address: address.public_ip.unwrap_or_default() },
+                ready: Some(()),
+                status: Status::Ready,
+            });
+        }
+        Ok(one_of_each(live, |live| usize::from(!live.state.in_use)))
     }
 
-    async fn create(_: &Cx, _: &str, _: &ElasticIpState) -> Result<ElasticIpOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, _: &ElasticIpState) -> Result<ElasticIpOutput, Error> {
+        let tags = tagged(cx, ResourceType::ElasticIp, name);
+        let made = cx.ec2_once.allocate_address().domain(DomainType::Vpc).tag_specifications(tags).send().await?;
+        Ok(ElasticIpOutput {
+            allocation_id: made.allocation_id.unwrap_or_default(),
+            address: made.public_ip.unwrap_or_default(),
+        })
     }
 
     async fn update(_: &Cx, _: &Live<ElasticIp>, _: &ElasticIpState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<ElasticIp>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<ElasticIp>, _: LastWish) -> Result<(), Error> {
+        let call = cx.ec2.release_address().allocation_id(&live.id);
+        or_gone(call.send().await, &["InvalidAllocationID.NotFound"])
     }
 }

@@ -1,11 +1,16 @@
-//! `ec2.flow_log`: SKELETON.
+//! `ec2.flow_log`: who talks to whom in the network, to CloudWatch Logs (EC2.6).
+//!
+//! Found by its tags. Nothing of it can be changed: another value is another flow log, and what was logged stays in the log
+//! group. A role that IAM does not show everywhere yet is refused with "Unable to assume given IAM role"
+//! (hashicorp/terraform-provider-aws, `vpc_flow_log.go`). Creating and deleting succeed as calls, and list what they refused.
 
+use aws_sdk_ec2::types::{FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType};
 use serde::{Deserialize, Serialize};
 
-use super::Vpc;
+use super::{Vpc, all_successful, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
 use crate::kinds::iam::Role;
 use crate::kinds::logs::LogGroup;
 use crate::scope::Scope;
@@ -19,8 +24,17 @@ pub struct FlowLogSpec {
     pub log_group: Ref<LogGroup>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct FlowLogState {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FlowLogState {
+    vpc_id: String,
+    role_arn: String,
+    log_group: String,
+    traffic: String,
+    /// Seconds that one record covers.
+    interval: i32,
+    /// What AWS says when it cannot deliver.
+    trouble: Option<String>,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FlowLogOutput {
@@ -28,31 +42,90 @@ pub struct FlowLogOutput {
 }
 
 impl Kind for FlowLog {
-    const FACTS: Facts =
-        Facts { name: "ec2.flow_log", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ec2.flow_log",
+        fields: &[
+            Field::fixed("vpc_id"),
+            Field::fixed("role_arn"),
+            Field::fixed("log_group"),
+            Field::fixed("traffic"),
+            Field::fixed("interval"),
+            Field::theirs("trouble"),
+        ],
+        unnamed: true,
+        exists: &["FlowLogAlreadyExists"],
+        retry: &[Retry { code: "", text: "Unable to assume given IAM role", seconds: 120 }],
+        actions: &[
+            "ec2:CreateFlowLogs",
+            "ec2:CreateTags",
+            "ec2:DeleteFlowLogs",
+            "ec2:DescribeFlowLogs",
+            "iam:PassRole",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = FlowLogSpec;
     type State = FlowLogState;
     type Output = FlowLogOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &FlowLogSpec, _: &Outputs) -> Result<FlowLogState, Missing> {
-        Ok(FlowLogState {})
+    fn want(_: &Scope, _: &str, spec: &FlowLogSpec, outputs: &Outputs) -> Result<FlowLogState, Missing> {
+        Ok(FlowLogState {
+            vpc_id: outputs.get(&spec.vpc)?.id,
+            role_arn: outputs.get(&spec.role)?.arn,
+            log_group: outputs.get(&spec.log_group)?.name,
+            traffic: TrafficType::All.as_str().to_owned(),
+            interval: 60,
+            trouble: None,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, FlowLog>) -> Result<Vec<Live<FlowLog>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, _: &Query<'_, FlowLog>) -> Result<Vec<Live<FlowLog>>, Error> {
+        let call = cx.ec2.describe_flow_logs().filter(ours(cx));
+        let mut live = Vec::new();
+        for log in call.into_paginator().items().send().try_collect().await? {
+            let Some(name) = name_of(cx, log.tags()) else {
+                continue;
+            };
+            let id = log.flow_log_id.unwrap_or_default();
+            live.push(Live {
+                name,
+                id: id.clone(),
+                owner: Owner::Ours,
+                state: FlowLogState {
+                    vpc_id: log.resource_id.unwrap_or_default(),
+                    role_arn: log.deliver_logs_permission_arn.unwrap_or_default(),
+                    log_group: log.log_group_name.unwrap_or_default(),
+                    traffic: log.traffic_type.map(|traffic| traffic.as_str().to_owned()).unwrap_or_default(),
+                    // Old flow logs do not say: they are of the time when there was one interval only.
+                    interval: log.max_aggregation_interval.unwrap_or(600),
+                    trouble: log.deliver_logs_error_message,
+                },
+                output: FlowLogOutput { id },
+                ready: Some(()),
+                status: Status::Ready,
+            });
+        }
+        Ok(one_of_each(live, |_| 0))
     }
 
-    async fn create(_: &Cx, _: &str, _: &FlowLogState) -> Result<FlowLogOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &FlowLogState) -> Result<FlowLogOutput, Error> {
+        let call = cx.ec2_once.create_flow_logs().resource_type(FlowLogsResourceType::Vpc).resource_ids(&want.vpc_id);
+        let call = call.traffic_type(TrafficType::from(want.traffic.as_str())).max_aggregation_interval(want.interval);
+        let call = call.log_destination_type(LogDestinationType::CloudWatchLogs).log_group_name(&want.log_group);
+        let call = call.deliver_logs_permission_arn(&want.role_arn);
+        let made = call.tag_specifications(tagged(cx, ResourceType::VpcFlowLog, name)).send().await?;
+        all_successful(made.unsuccessful())?;
+        Ok(FlowLogOutput { id: made.flow_log_ids.unwrap_or_default().pop().unwrap_or_default() })
     }
 
     async fn update(_: &Cx, _: &Live<FlowLog>, _: &FlowLogState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<FlowLog>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<FlowLog>, _: LastWish) -> Result<(), Error> {
+        let result = cx.ec2.delete_flow_logs().flow_log_ids(&live.id).send().await.map_err(Error::from);
+        or_gone(result.and_then(|answer| all_successful(answer.unsuccessful())), &["InvalidFlowLogId.NotFound"])
     }
 }

@@ -1,11 +1,23 @@
-//! `ec2.route_table`: SKELETON.
+//! `ec2.route_table`: where the traffic of some subnets goes.
+//!
+//! Found by its tags. Routes and subnets are all ours: what was added by hand is removed again, except what AWS keeps there
+//! itself (the local route, the routes of gateway endpoints, propagated ones). Made in several calls; what is missing shows as
+//! a difference. A route accepts a NAT gateway that is still pending (go-to-k/cdkd, `ec2-provider.ts`). A subnet hangs on one
+//! table at a time, and is moved over to this one. AWS refuses to delete a table that has subnets.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::{
+    ResourceType, Route, RouteOrigin, RouteTable as Answer, RouteTableAssociationStateCode as Tie,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{InternetGateway, NatGateway, Subnet, Vpc};
+use super::{
+    InternetGateway, NatGateway, Subnet, Vpc, after_create, filter, name_of, one_of_each, or_gone, ours, tagged,
+};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
 use crate::scope::Scope;
 
 pub struct RouteTable;
@@ -19,8 +31,13 @@ pub struct RouteTableSpec {
     pub nat: Option<Ref<NatGateway>>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RouteTableState {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RouteTableState {
+    vpc_id: String,
+    /// Target by destination.
+    routes: BTreeMap<String, String>,
+    subnets: BTreeSet<String>,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RouteTableOutput {
@@ -28,31 +45,240 @@ pub struct RouteTableOutput {
 }
 
 impl Kind for RouteTable {
-    const FACTS: Facts =
-        Facts { name: "ec2.route_table", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ec2.route_table",
+        fields: &[Field::fixed("vpc_id"), Field::wanted("routes"), Field::wanted("subnets")],
+        unnamed: true,
+        retry: &[
+            Retry { code: "InvalidGatewayID.NotFound", text: "", seconds: 60 },
+            Retry { code: "InvalidNatGatewayID.NotFound", text: "", seconds: 60 },
+        ],
+        actions: &[
+            "ec2:AssociateRouteTable",
+            "ec2:CreateRoute",
+            "ec2:CreateRouteTable",
+            "ec2:CreateTags",
+            "ec2:DeleteRoute",
+            "ec2:DeleteRouteTable",
+            "ec2:DescribeRouteTables",
+            "ec2:DisassociateRouteTable",
+            "ec2:ReplaceRoute",
+            "ec2:ReplaceRouteTableAssociation",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = RouteTableSpec;
     type State = RouteTableState;
     type Output = RouteTableOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &RouteTableSpec, _: &Outputs) -> Result<RouteTableState, Missing> {
-        Ok(RouteTableState {})
+    fn want(_: &Scope, _: &str, spec: &RouteTableSpec, outputs: &Outputs) -> Result<RouteTableState, Missing> {
+        let mut state = RouteTableState { vpc_id: outputs.get(&spec.vpc)?.id, ..RouteTableState::default() };
+        for subnet in &spec.subnets {
+            state.subnets.insert(outputs.get(subnet)?.id);
+        }
+        let target = match (&spec.gateway, &spec.nat) {
+            (Some(gateway), _) => {
+                outputs.ready(gateway)?;
+                Some(outputs.get(gateway)?.id)
+            }
+            (None, Some(nat)) => Some(outputs.get(nat)?.id),
+            (None, None) => None,
+        };
+        state.routes.extend(target.map(|target| ("0.0.0.0/0".to_owned(), target)));
+        Ok(state)
     }
 
-    async fn read(_: &Cx, _: &Query<'_, RouteTable>) -> Result<Vec<Live<RouteTable>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, _: &Query<'_, RouteTable>) -> Result<Vec<Live<RouteTable>>, Error> {
+        let call = cx.ec2.describe_route_tables().filters(ours(cx));
+        let found = call.into_paginator().items().send().try_collect().await?;
+        let live = found.into_iter().filter_map(|table| {
+            let name = name_of(cx, table.tags())?;
+            let id = table.route_table_id().unwrap_or_default().to_owned();
+            Some(Live {
+                name,
+                id: id.clone(),
+                owner: Owner::Ours,
+                state: state(&table),
+                output: RouteTableOutput { id },
+                ready: Some(()),
+                status: Status::Ready,
+            })
+        });
+        Ok(one_of_each(live.collect(), |live| usize::MAX - live.state.subnets.len()))
     }
 
-    async fn create(_: &Cx, _: &str, _: &RouteTableState) -> Result<RouteTableOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &RouteTableState) -> Result<RouteTableOutput, Error> {
+        let call = cx.ec2_once.create_route_table().vpc_id(&want.vpc_id);
+        let made = call.tag_specifications(tagged(cx, ResourceType::RouteTable, name)).send().await?;
+        let id = made.route_table.and_then(|table| table.route_table_id).unwrap_or_default();
+        route(cx, &id, &BTreeMap::new(), &want.routes).await.map_err(after_create)?;
+        for subnet in &want.subnets {
+            associate(cx, &id, subnet).await.map_err(after_create)?;
+        }
+        Ok(RouteTableOutput { id })
     }
 
-    async fn update(_: &Cx, _: &Live<RouteTable>, _: &RouteTableState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<RouteTable>, want: &RouteTableState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("routes") {
+            route(cx, &live.id, &live.state.routes, &want.routes).await?;
+        }
+        if changed.has("subnets") {
+            for subnet in want.subnets.difference(&live.state.subnets) {
+                associate(cx, &live.id, subnet).await?;
+            }
+            disassociate(cx, &live.id, &want.subnets).await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<RouteTable>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<RouteTable>, _: LastWish) -> Result<(), Error> {
+        disassociate(cx, &live.id, &BTreeSet::new()).await?;
+        or_gone(cx.ec2.delete_route_table().route_table_id(&live.id).send().await, GONE)
+    }
+}
+
+const GONE: &[&str] = &["InvalidRouteTableID.NotFound", "InvalidRouteTableId.NotFound"];
+
+fn state(table: &Answer) -> RouteTableState {
+    let routes = table.routes().iter().filter(|route| !is_theirs(route));
+    let routes = routes.map(|route| (destination(route).to_owned(), target(route).to_owned()));
+    RouteTableState {
+        vpc_id: table.vpc_id().unwrap_or_default().to_owned(),
+        routes: routes.collect(),
+        subnets: ties(table).map(|(subnet, _)| subnet.to_owned()).collect(),
+    }
+}
+
+/// What AWS keeps in every table by itself.
+fn is_theirs(route: &Route) -> bool {
+    let gateway = route.gateway_id().unwrap_or_default();
+    gateway == "local"
+        || gateway.starts_with("vpce-")
+        || matches!(route.origin(), Some(RouteOrigin::CreateRouteTable | RouteOrigin::EnableVgwRoutePropagation))
+}
+
+fn destination(route: &Route) -> &str {
+    let ranges = route.destination_cidr_block().or(route.destination_ipv6_cidr_block());
+    ranges.or(route.destination_prefix_list_id()).unwrap_or_default()
+}
+
+/// An instance's route names its network interface, too.
+fn target(route: &Route) -> &str {
+    let ours = route.gateway_id().or(route.nat_gateway_id());
+    let others = [
+        route.network_interface_id(),
+        route.transit_gateway_id(),
+        route.vpc_peering_connection_id(),
+        route.egress_only_internet_gateway_id(),
+        route.carrier_gateway_id(),
+        route.local_gateway_id(),
+        route.core_network_arn(),
+        route.instance_id(),
+    ];
+    ours.or(others.into_iter().flatten().next()).unwrap_or("something else")
+}
+
+/// The subnets that hang on the table, with the ids of what ties them to it.
+fn ties(table: &Answer) -> impl Iterator<Item = (&str, &str)> {
+    table.associations().iter().filter_map(|tie| {
+        let state = tie.association_state().and_then(|state| state.state());
+        let holds = !matches!(state, Some(Tie::Disassociated | Tie::Disassociating | Tie::Failed));
+        holds.then_some((tie.subnet_id()?, tie.route_table_association_id()?))
+    })
+}
+
+async fn route(
+    cx: &Cx,
+    table: &str,
+    have: &BTreeMap<String, String>,
+    want: &BTreeMap<String, String>,
+) -> Result<(), Error> {
+    for (range, target) in want {
+        let (gateway, nat) = match target.starts_with("nat-") {
+            true => (None, Some(target.clone())),
+            false => (Some(target.clone()), None),
+        };
+        match have.get(range) {
+            Some(now) if now == target => {}
+            Some(_) => {
+                let call = cx.ec2.replace_route().route_table_id(table).destination_cidr_block(range);
+                call.set_gateway_id(gateway).set_nat_gateway_id(nat).send().await?;
+            }
+            None => {
+                let call = cx.ec2.create_route().route_table_id(table).destination_cidr_block(range);
+                call.set_gateway_id(gateway).set_nat_gateway_id(nat).send().await?;
+            }
+        }
+    }
+    for range in have.keys().filter(|range| !want.contains_key(*range)) {
+        let call = cx.ec2.delete_route().route_table_id(table);
+        let call = match range {
+            range if range.starts_with("pl-") => call.destination_prefix_list_id(range),
+            range if range.contains(':') => call.destination_ipv6_cidr_block(range),
+            range => call.destination_cidr_block(range),
+        };
+        or_gone(call.send().await, &["InvalidRoute.NotFound"])?;
+    }
+    Ok(())
+}
+
+/// Ties a subnet to the table, and unties it from another one.
+async fn associate(cx: &Cx, table: &str, subnet: &str) -> Result<(), Error> {
+    let call = cx.ec2.associate_route_table().route_table_id(table).subnet_id(subnet);
+    match call.send().await.map_err(Error::from) {
+        Err(error) if error.is(&["Resource.AlreadyAssociated"]) => {}
+        result => return result.map(|_| ()),
+    }
+    let call = cx.ec2.describe_route_tables().filters(filter("association.subnet-id", subnet));
+    for other in call.into_paginator().items().send().try_collect().await? {
+        for (_, tie) in ties(&other).filter(|(tied, _)| *tied == subnet && other.route_table_id() != Some(table)) {
+            cx.ec2.replace_route_table_association().association_id(tie).route_table_id(table).send().await?;
+        }
+    }
+    Ok(())
+}
+
+/// Unties all subnets but these. Asks first: another table may have taken one meanwhile.
+async fn disassociate(cx: &Cx, table: &str, keep: &BTreeSet<String>) -> Result<(), Error> {
+    let answer = match cx.ec2.describe_route_tables().route_table_ids(table).send().await.map_err(Error::from) {
+        Err(error) if error.is(GONE) => return Ok(()),
+        answer => answer?,
+    };
+    for (_, tie) in answer.route_tables().iter().flat_map(ties).filter(|(subnet, _)| !keep.contains(*subnet)) {
+        let call = cx.ec2.disassociate_route_table().association_id(tie);
+        or_gone(call.send().await, &["InvalidAssociationID.NotFound"])?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_ec2::types::RouteTableAssociation;
+
+    /// As recorded in cartography-cncf/cartography, tests/data/aws/ec2/route_tables.py, with the routes that AWS adds for a
+    /// gateway endpoint and that somebody added by hand.
+    #[test]
+    fn a_recorded_answer_reads_as_what_we_want() {
+        let route = |to: &str, by: &str| Route::builder().destination_cidr_block(to).gateway_id(by);
+        let tie = |id: &str| RouteTableAssociation::builder().route_table_association_id(id).main(id == "rtbassoc-a");
+        let answer = Answer::builder().route_table_id("rtb-b").vpc_id("vpc-a");
+        let answer = answer.routes(route("172.31.0.0/16", "local").origin(RouteOrigin::CreateRouteTable).build());
+        let answer = answer.routes(route("0.0.0.0/0", "igw-a").origin(RouteOrigin::CreateRoute).build());
+        let endpoint = Route::builder().destination_prefix_list_id("pl-68a54001").gateway_id("vpce-1");
+        let answer = answer.routes(endpoint.origin(RouteOrigin::CreateRoute).build());
+        let by_hand =
+            Route::builder().destination_ipv6_cidr_block("::/0").instance_id("i-1").network_interface_id("eni-1");
+        let answer = answer.routes(by_hand.origin(RouteOrigin::CreateRoute).build());
+        let answer = answer.associations(tie("rtbassoc-a").build());
+        let answer = answer.associations(tie("rtbassoc-b").subnet_id("subnet-a").build());
+        let want = RouteTableState {
+            vpc_id: "vpc-a".into(),
+            routes: [("0.0.0.0/0", "igw-a"), ("::/0", "eni-1")].map(|(to, by)| (to.into(), by.into())).into(),
+            subnets: ["subnet-a".into()].into(),
+        };
+        assert_eq!(state(&answer.build()), want);
     }
 }

@@ -1,11 +1,17 @@
-//! `ec2.security_group`: SKELETON.
+//! `ec2.security_group`: a firewall around what carries it. Its rules are a resource of their own, so that groups may name
+//! each other.
+//!
+//! Found by its tags. Names: 255 characters, not `sg-…`, unique in the network: a second create is refused with
+//! `InvalidGroup.Duplicate` (EC2 API reference, CreateSecurityGroup). Nothing of it can be changed, its description included,
+//! which is therefore kept as it was at the create. Goes only when no network interface and no rule of another group is left.
 
+use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup as Answer};
 use serde::{Deserialize, Serialize};
 
-use super::Vpc;
+use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
 use crate::scope::Scope;
 
 pub struct SecurityGroup;
@@ -17,8 +23,12 @@ pub struct SecurityGroupSpec {
     pub description: String,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SecurityGroupState {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecurityGroupState {
+    name: String,
+    vpc_id: String,
+    description: String,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SecurityGroupOutput {
@@ -26,31 +36,146 @@ pub struct SecurityGroupOutput {
 }
 
 impl Kind for SecurityGroup {
-    const FACTS: Facts =
-        Facts { name: "ec2.security_group", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ec2.security_group",
+        fields: &[Field::fixed("name"), Field::fixed("vpc_id"), Field::chosen("description")],
+        read_after: &["ec2.vpc"],
+        exists: &["InvalidGroup.Duplicate"],
+        retry: &[Retry { code: "InvalidGroup.InUse", text: "", seconds: 1800 }],
+        actions: &[
+            "ec2:CreateSecurityGroup",
+            "ec2:CreateTags",
+            "ec2:DeleteSecurityGroup",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = SecurityGroupSpec;
     type State = SecurityGroupState;
     type Output = SecurityGroupOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &SecurityGroupSpec, _: &Outputs) -> Result<SecurityGroupState, Missing> {
-        Ok(SecurityGroupState {})
+    fn want(
+        scope: &Scope,
+        name: &str,
+        spec: &SecurityGroupSpec,
+        outputs: &Outputs,
+    ) -> Result<SecurityGroupState, Missing> {
+        Ok(SecurityGroupState {
+            name: group_name(scope, name),
+            vpc_id: outputs.get(&spec.vpc)?.id,
+            description: spec.description.clone(),
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, SecurityGroup>) -> Result<Vec<Live<SecurityGroup>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, SecurityGroup>) -> Result<Vec<Live<SecurityGroup>>, Error> {
+        let mut live: Vec<Live<SecurityGroup>> = Vec::new();
+        for group in groups(cx).await? {
+            if let Some(name) = name_of(cx, group.tags()) {
+                live.push(as_live(name, Owner::Ours, group));
+            }
+        }
+        // Somebody else may have taken the name of one that is missing.
+        let mut missing = Vec::new();
+        for (name, spec) in query.wanted.iter().filter(|(name, _)| !live.iter().any(|live| live.name == *name)) {
+            if let Ok(vpc) = query.outputs.get(&spec.vpc) {
+                missing.push((vpc.id, group_name(&cx.scope, name), name));
+            }
+        }
+        if !missing.is_empty() {
+            let set = |name: &str, values: Vec<String>| Filter::builder().name(name).set_values(Some(values)).build();
+            let by_vpc = set("vpc-id", missing.iter().map(|(vpc, ..)| vpc.clone()).collect());
+            let by_name = set("group-name", missing.iter().map(|(_, group, _)| group.clone()).collect());
+            let call = cx.ec2.describe_security_groups().filters(by_vpc).filters(by_name);
+            for group in call.into_paginator().items().send().try_collect().await? {
+                let at = |(vpc, name, _): &&(String, String, &String)| {
+                    group.vpc_id() == Some(vpc) && group.group_name() == Some(name)
+                };
+                if let Some((.., name)) = missing.iter().find(at) {
+                    let owner = if name_of(cx, group.tags()).is_some() { Owner::Ours } else { Owner::Foreign };
+                    live.push(as_live((*name).clone(), owner, group));
+                }
+            }
+        }
+        Ok(one_of_each(live, |_| 0))
     }
 
-    async fn create(_: &Cx, _: &str, _: &SecurityGroupState) -> Result<SecurityGroupOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &SecurityGroupState) -> Result<SecurityGroupOutput, Error> {
+        let call = cx.ec2.create_security_group().vpc_id(&want.vpc_id).group_name(&want.name);
+        let call = call.description(&want.description);
+        let made = call.tag_specifications(tagged(cx, ResourceType::SecurityGroup, name)).send().await?;
+        Ok(SecurityGroupOutput { id: made.group_id.unwrap_or_default() })
     }
 
     async fn update(_: &Cx, _: &Live<SecurityGroup>, _: &SecurityGroupState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<SecurityGroup>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<SecurityGroup>, _: LastWish) -> Result<(), Error> {
+        or_gone(cx.ec2.delete_security_group().group_id(&live.id).send().await, &["InvalidGroup.NotFound"])
+    }
+
+    async fn explain(cx: &Cx, live: &Live<SecurityGroup>) -> Vec<String> {
+        holders(cx, "group-id", &live.id).await
+    }
+}
+
+/// AWS keeps `sg-…` for ids.
+fn group_name(scope: &Scope, name: &str) -> String {
+    match scope.name(name, 249) {
+        name if name.starts_with("sg-") => format!("stack-{name}"),
+        name => name,
+    }
+}
+
+/// The groups that this stack made; the default group, which it only empties, is not one of them.
+pub(super) async fn groups(cx: &Cx) -> Result<Vec<Answer>, Error> {
+    let call = cx.ec2.describe_security_groups().filters(ours(cx));
+    let mut found = call.into_paginator().items().send().try_collect().await?;
+    found.retain(|group| group.group_name() != Some("default"));
+    Ok(found)
+}
+
+/// The default group of a network.
+pub(super) async fn default_of(cx: &Cx, vpc: &str) -> Result<Option<Answer>, Error> {
+    let call =
+        cx.ec2.describe_security_groups().filters(filter("vpc-id", vpc)).filters(filter("group-name", "default"));
+    Ok(call.into_paginator().items().send().try_collect().await?.pop())
+}
+
+fn as_live(name: String, owner: Owner, group: Answer) -> Live<SecurityGroup> {
+    let id = group.group_id.unwrap_or_default();
+    Live {
+        name,
+        id: id.clone(),
+        owner,
+        state: SecurityGroupState {
+            name: group.group_name.unwrap_or_default(),
+            vpc_id: group.vpc_id.unwrap_or_default(),
+            description: group.description.unwrap_or_default(),
+        },
+        output: SecurityGroupOutput { id },
+        ready: Some(()),
+        status: Status::Ready,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_called_sg_has_groups_too() {
+        let scope = |stack: &str| Scope {
+            account: "123456789012".into(),
+            region: "eu-west-1".into(),
+            stack: stack.into(),
+            env: "dev".into(),
+        };
+        assert_eq!(group_name(&scope("sendy"), "app"), "sendy-dev-app");
+        assert_eq!(group_name(&scope("sg"), "app"), "stack-sg-dev-app");
+        assert!(group_name(&scope("sg"), &"a".repeat(300)).len() <= 255);
     }
 }

@@ -1,11 +1,19 @@
-//! `ec2.security_group_rules`: SKELETON.
+//! `ec2.security_group_rules`: all rules of one security group.
+//!
+//! Has no tags: it belongs to its group. All rules are ours: one that was added by hand is revoked, and so is the rule that AWS
+//! gives a new group, "everything may go out". A rule is compared as text such as `tcp 443 sg-1`, without its description,
+//! which AWS does not need to revoke it. A group without a single rule counts as having none of these, so at least one has to
+//! be wanted. Up to 60 rules in and 60 out.
 
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup as Answer, UserIdGroupPair};
 use serde::{Deserialize, Serialize};
 
-use super::SecurityGroup;
+use super::{SecurityGroup, name_of, or_gone, security_group};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
 use crate::scope::Scope;
 
 pub struct SecurityGroupRules;
@@ -32,15 +40,26 @@ pub enum Peer {
     Cidr(String),
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SecurityGroupRulesState {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecurityGroupRulesState {
+    group_id: String,
+    ingress: BTreeSet<String>,
+    egress: BTreeSet<String>,
+}
 
 impl Kind for SecurityGroupRules {
     const FACTS: Facts = Facts {
         name: "ec2.security_group_rules",
-        fields: &[],
+        fields: &[Field::fixed("group_id"), Field::wanted("ingress"), Field::wanted("egress")],
         read_after: &["ec2.security_group"],
-        actions: &["x:Y"],
+        exists: &["InvalidPermission.Duplicate"],
+        actions: &[
+            "ec2:AuthorizeSecurityGroupEgress",
+            "ec2:AuthorizeSecurityGroupIngress",
+            "ec2:DescribeSecurityGroups",
+            "ec2:RevokeSecurityGroupEgress",
+            "ec2:RevokeSecurityGroupIngress",
+        ],
         ..Facts::DEFAULT
     };
 
@@ -49,28 +68,162 @@ impl Kind for SecurityGroupRules {
     type Output = ();
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &SecurityGroupRulesSpec, _: &Outputs) -> Result<SecurityGroupRulesState, Missing> {
-        Ok(SecurityGroupRulesState {})
+    fn want(
+        _: &Scope,
+        _: &str,
+        spec: &SecurityGroupRulesSpec,
+        outputs: &Outputs,
+    ) -> Result<SecurityGroupRulesState, Missing> {
+        let texts = |rules: &[Rule]| -> Result<BTreeSet<String>, Missing> {
+            let mut texts = BTreeSet::new();
+            for rule in rules {
+                let peer = match &rule.peer {
+                    Peer::Group(group) => outputs.get(group)?.id,
+                    Peer::Cidr(range) => range.clone(),
+                };
+                texts.insert(match rule.port {
+                    Some(port) => format!("tcp {port} {peer}"),
+                    None => format!("all {peer}"),
+                });
+            }
+            Ok(texts)
+        };
+        Ok(SecurityGroupRulesState {
+            group_id: outputs.get(&spec.group)?.id,
+            ingress: texts(&spec.ingress)?,
+            egress: texts(&spec.egress)?,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, SecurityGroupRules>) -> Result<Vec<Live<SecurityGroupRules>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, SecurityGroupRules>) -> Result<Vec<Live<SecurityGroupRules>>, Error> {
+        let mut wanted: HashMap<String, &str> = HashMap::new();
+        for (name, spec) in &query.wanted {
+            if let Ok(group) = query.outputs.get(&spec.group) {
+                wanted.insert(group.id, name);
+            }
+        }
+        let mut live = Vec::new();
+        for group in security_group::groups(cx).await? {
+            let id = group.group_id().unwrap_or_default().to_owned();
+            let name = wanted.get(&id).map(|name| (*name).to_owned()).or_else(|| name_of(cx, group.tags()));
+            let state = state(&cx.scope.account, &group);
+            let (Some(name), false) = (name, state.ingress.is_empty() && state.egress.is_empty()) else {
+                continue;
+            };
+            live.push(Live { name, id, owner: Owner::Ours, state, output: (), ready: Some(()), status: Status::Ready });
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &SecurityGroupRulesState) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, _: &str, want: &SecurityGroupRulesState) -> Result<(), Error> {
+        bring(cx, &want.group_id, &want.ingress, &want.egress).await
     }
 
     async fn update(
-        _: &Cx,
-        _: &Live<SecurityGroupRules>,
-        _: &SecurityGroupRulesState,
-        _: &Changed,
+        cx: &Cx,
+        live: &Live<SecurityGroupRules>,
+        want: &SecurityGroupRulesState,
+        changed: &Changed,
     ) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+        let pick = |field: &str| if changed.has(field) { want } else { &live.state };
+        bring(cx, &live.id, &pick("ingress").ingress, &pick("egress").egress).await
     }
 
-    async fn delete(_: &Cx, _: &Live<SecurityGroupRules>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<SecurityGroupRules>, _: LastWish) -> Result<(), Error> {
+        or_gone(bring(cx, &live.id, &BTreeSet::new(), &BTreeSet::new()).await, &["InvalidGroup.NotFound"])
     }
+}
+
+fn state(account: &str, group: &Answer) -> SecurityGroupRulesState {
+    SecurityGroupRulesState {
+        group_id: group.group_id().unwrap_or_default().to_owned(),
+        ingress: texts(account, group.ip_permissions()),
+        egress: texts(account, group.ip_permissions_egress()),
+    }
+}
+
+/// Brings the rules of a group to exactly these, whatever is there. What is new comes before what is old goes, so that
+/// nothing that may pass is ever cut off.
+pub(super) async fn bring(
+    cx: &Cx,
+    group: &str,
+    ingress: &BTreeSet<String>,
+    egress: &BTreeSet<String>,
+) -> Result<(), Error> {
+    let answer = cx.ec2.describe_security_groups().group_ids(group).send().await?;
+    let now = answer.security_groups().first().map(|group| state(&cx.scope.account, group)).unwrap_or_default();
+    let list = |of: &BTreeSet<String>, but: &BTreeSet<String>| -> Vec<IpPermission> {
+        of.difference(but).map(|text| permission(text)).collect()
+    };
+    let (more_in, more_out) = (list(ingress, &now.ingress), list(egress, &now.egress));
+    let (less_in, less_out) = (list(&now.ingress, ingress), list(&now.egress, egress));
+    if !more_in.is_empty() {
+        let call = cx.ec2.authorize_security_group_ingress().group_id(group);
+        call.set_ip_permissions(Some(more_in)).send().await?;
+    }
+    if !more_out.is_empty() {
+        let call = cx.ec2.authorize_security_group_egress().group_id(group);
+        call.set_ip_permissions(Some(more_out)).send().await?;
+    }
+    if !less_in.is_empty() {
+        let call = cx.ec2.revoke_security_group_ingress().group_id(group);
+        or_gone(call.set_ip_permissions(Some(less_in)).send().await, GONE)?;
+    }
+    if !less_out.is_empty() {
+        let call = cx.ec2.revoke_security_group_egress().group_id(group);
+        or_gone(call.set_ip_permissions(Some(less_out)).send().await, GONE)?;
+    }
+    Ok(())
+}
+
+/// Somebody else revoked it between our look and our call.
+const GONE: &[&str] = &["InvalidPermission.NotFound"];
+
+/// `<protocol> <ports> <peer>` for each pair of ports and peer, without the ports where there are none.
+pub(super) fn texts(account: &str, permissions: &[IpPermission]) -> BTreeSet<String> {
+    let mut texts = BTreeSet::new();
+    for permission in permissions {
+        let ports = match (permission.ip_protocol(), permission.from_port(), permission.to_port()) {
+            (None | Some("-1"), ..) => "all".to_owned(),
+            (Some(protocol), Some(from), Some(to)) if from == to => format!("{protocol} {from}"),
+            (Some(protocol), Some(from), Some(to)) => format!("{protocol} {from}..{to}"),
+            (Some(protocol), ..) => protocol.to_owned(),
+        };
+        let ranges = permission.ip_ranges().iter().filter_map(|range| range.cidr_ip()).map(str::to_owned);
+        let ranges6 = permission.ipv6_ranges().iter().filter_map(|range| range.cidr_ipv6()).map(str::to_owned);
+        let lists = permission.prefix_list_ids().iter().filter_map(|list| list.prefix_list_id()).map(str::to_owned);
+        let groups =
+            permission.user_id_group_pairs().iter().filter_map(|pair| match (pair.user_id(), pair.group_id()?) {
+                (Some(other), id) if other != account => Some(format!("{other}/{id}")),
+                (_, id) => Some(id.to_owned()),
+            });
+        texts.extend(ranges.chain(ranges6).chain(lists).chain(groups).map(|peer| format!("{ports} {peer}")));
+    }
+    texts
+}
+
+/// The way back.
+fn permission(text: &str) -> IpPermission {
+    let words: Vec<&str> = text.split(' ').collect();
+    let (protocol, peer) = (words.first().copied().unwrap_or_default(), words.last().copied().unwrap_or_default());
+    let mut permission = IpPermission::builder().ip_protocol(if protocol == "all" { "-1" } else { protocol });
+    if let [_, ports, _] = words[..] {
+        let (from, to) = ports.split_once("..").unwrap_or((ports, ports));
+        permission = permission.set_from_port(from.parse().ok()).set_to_port(to.parse().ok());
+    }
+    match peer.split_once("/sg-") {
+        Some((account, id)) => {
+            let pair = UserIdGroupPair::builder().user_id(account).group_id(format!("sg-{id}"));
+            permission.user_id_group_pairs(pair.build())
+        }
+        None if peer.starts_with("sg-") => {
+            permission.user_id_group_pairs(UserIdGroupPair::builder().group_id(peer).build())
+        }
+        None if peer.starts_with("pl-") => {
+            permission.prefix_list_ids(PrefixListId::builder().prefix_list_id(peer).build())
+        }
+        None if peer.contains(':') => permission.ipv6_ranges(Ipv6Range::builder().cidr_ipv6(peer).build()),
+        None => permission.ip_ranges(IpRange::builder().cidr_ip(peer).build()),
+    }
+    .build()
 }

@@ -1,11 +1,16 @@
-//! `ec2.subnet`: SKELETON.
+//! `ec2.subnet`: a range of the network's addresses in one zone.
+//!
+//! Found by its tags. Range and zone are chosen once: AWS cannot change them. Which zone a number stands for is asked at
+//! create, so that a new zone in the region moves nothing. A second create is refused with `InvalidSubnet.Conflict`. Goes only
+//! when no network interface is left in it.
 
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, SubnetState as Phase};
 use serde::{Deserialize, Serialize};
 
-use super::Vpc;
+use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
 use crate::scope::Scope;
 
 pub struct Subnet;
@@ -19,8 +24,27 @@ pub struct SubnetSpec {
     pub zone: usize,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct SubnetState {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SubnetState {
+    vpc_id: String,
+    cidr: String,
+    zone: Zone,
+    public_addresses: bool,
+}
+
+/// Wanted as a place in the list of zones; live as a name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Zone {
+    Place(usize),
+    Name(String),
+}
+
+impl Default for Zone {
+    fn default() -> Zone {
+        Zone::Place(0)
+    }
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SubnetOutput {
@@ -29,31 +53,110 @@ pub struct SubnetOutput {
 }
 
 impl Kind for Subnet {
-    const FACTS: Facts =
-        Facts { name: "ec2.subnet", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ec2.subnet",
+        fields: &[
+            Field::fixed("vpc_id"),
+            Field::chosen("cidr"),
+            Field::chosen("zone"),
+            Field::wanted("public_addresses"),
+        ],
+        exists: &["InvalidSubnet.Conflict"],
+        actions: &[
+            "ec2:CreateSubnet",
+            "ec2:CreateTags",
+            "ec2:DeleteSubnet",
+            "ec2:DescribeAvailabilityZones",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:ModifySubnetAttribute",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = SubnetSpec;
     type State = SubnetState;
     type Output = SubnetOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &SubnetSpec, _: &Outputs) -> Result<SubnetState, Missing> {
-        Ok(SubnetState {})
+    fn want(_: &Scope, _: &str, spec: &SubnetSpec, outputs: &Outputs) -> Result<SubnetState, Missing> {
+        Ok(SubnetState {
+            vpc_id: outputs.get(&spec.vpc)?.id,
+            cidr: spec.cidr.clone(),
+            zone: Zone::Place(spec.zone),
+            // EC2.15: what should have a public address asks for one.
+            public_addresses: false,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Subnet>) -> Result<Vec<Live<Subnet>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, _: &Query<'_, Subnet>) -> Result<Vec<Live<Subnet>>, Error> {
+        let found = cx.ec2.describe_subnets().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
+        let mut live = Vec::new();
+        for subnet in found {
+            let Some(name) = name_of(cx, subnet.tags()) else {
+                continue;
+            };
+            let (id, zone) = (subnet.subnet_id.unwrap_or_default(), subnet.availability_zone.unwrap_or_default());
+            live.push(Live {
+                name,
+                id: id.clone(),
+                owner: Owner::Ours,
+                state: SubnetState {
+                    vpc_id: subnet.vpc_id.unwrap_or_default(),
+                    cidr: subnet.cidr_block.unwrap_or_default(),
+                    zone: Zone::Name(zone.clone()),
+                    public_addresses: subnet.map_public_ip_on_launch.unwrap_or_default(),
+                },
+                output: SubnetOutput { id, zone },
+                ready: Some(()),
+                status: match subnet.state {
+                    Some(Phase::Pending) => Status::Busy("pending".into()),
+                    _ => Status::Ready,
+                },
+            });
+        }
+        Ok(one_of_each(live, |_| 0))
     }
 
-    async fn create(_: &Cx, _: &str, _: &SubnetState) -> Result<SubnetOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &SubnetState) -> Result<SubnetOutput, Error> {
+        let zone = match &want.zone {
+            Zone::Place(place) => zone_at(cx, *place).await?,
+            Zone::Name(name) => name.clone(),
+        };
+        let call = cx.ec2.create_subnet().vpc_id(&want.vpc_id).cidr_block(&want.cidr).availability_zone(&zone);
+        let made = call.tag_specifications(tagged(cx, ResourceType::Subnet, name)).send().await?;
+        let id = made.subnet.and_then(|subnet| subnet.subnet_id).unwrap_or_default();
+        Ok(SubnetOutput { id, zone })
     }
 
-    async fn update(_: &Cx, _: &Live<Subnet>, _: &SubnetState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<Subnet>, want: &SubnetState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("public_addresses") {
+            let value = AttributeBooleanValue::builder().value(want.public_addresses).build();
+            cx.ec2.modify_subnet_attribute().subnet_id(&live.id).map_public_ip_on_launch(value).send().await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Subnet>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Subnet>, _: LastWish) -> Result<(), Error> {
+        or_gone(cx.ec2.delete_subnet().subnet_id(&live.id).send().await, &["InvalidSubnetID.NotFound"])
+    }
+
+    async fn explain(cx: &Cx, live: &Live<Subnet>) -> Vec<String> {
+        holders(cx, "subnet-id", &live.id).await
+    }
+}
+
+/// Zones that everybody has: no local or wavelength zones, none that has to be opted into.
+async fn zone_at(cx: &Cx, place: usize) -> Result<String, Error> {
+    let call = cx.ec2.describe_availability_zones().filters(filter("state", "available"));
+    let call = call.filters(filter("zone-type", "availability-zone"));
+    let answer = call.filters(filter("opt-in-status", "opt-in-not-required")).send().await?;
+    let mut names: Vec<&str> = answer.availability_zones().iter().filter_map(|zone| zone.zone_name()).collect();
+    names.sort_unstable();
+    match names.get(place) {
+        Some(name) => Ok((*name).to_owned()),
+        None => {
+            Err(Error::ours(format!("{} has {} zones, and this needs {}", cx.scope.region, names.len(), place + 1)))
+        }
     }
 }

@@ -1,11 +1,18 @@
-//! `ec2.vpc`: SKELETON.
+//! `ec2.vpc`: the network.
+//!
+//! Found by its tags. Its range is chosen once: AWS cannot change it. Names in DNS for hosts, and DNS at all, are set after
+//! the create, one attribute per call; a crash between the two shows as a difference. AWS refuses to delete it while
+//! anything is in it; the default group, the main route table and the default ACL go with it.
 
+use std::collections::HashMap;
+
+use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName, VpcState as Phase};
 use serde::{Deserialize, Serialize};
 
+use super::{after_create, holders, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query};
-
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Status};
 use crate::scope::Scope;
 
 pub struct Vpc;
@@ -16,8 +23,12 @@ pub struct VpcSpec {
     pub cidr: String,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct VpcState {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VpcState {
+    cidr: String,
+    dns_support: bool,
+    dns_hostnames: bool,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct VpcOutput {
@@ -25,30 +36,125 @@ pub struct VpcOutput {
 }
 
 impl Kind for Vpc {
-    const FACTS: Facts = Facts { name: "ec2.vpc", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ec2.vpc",
+        fields: &[Field::chosen("cidr"), Field::wanted("dns_support"), Field::wanted("dns_hostnames")],
+        unnamed: true,
+        actions: &[
+            "ec2:CreateTags",
+            "ec2:CreateVpc",
+            "ec2:DeleteVpc",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcAttribute",
+            "ec2:DescribeVpcs",
+            "ec2:ModifyVpcAttribute",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = VpcSpec;
     type State = VpcState;
     type Output = VpcOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &VpcSpec, _: &Outputs) -> Result<VpcState, Missing> {
-        Ok(VpcState {})
+    fn want(_: &Scope, _: &str, spec: &VpcSpec, _: &Outputs) -> Result<VpcState, Missing> {
+        // Private names of databases and endpoints are resolved only with both.
+        Ok(VpcState { cidr: spec.cidr.clone(), dns_support: true, dns_hostnames: true })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Vpc>) -> Result<Vec<Live<Vpc>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Vpc>) -> Result<Vec<Live<Vpc>>, Error> {
+        let found = cx.ec2.describe_vpcs().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
+        let mut live = Vec::new();
+        for vpc in found {
+            let Some(name) = name_of(cx, vpc.tags()) else {
+                continue;
+            };
+            let id = vpc.vpc_id.unwrap_or_default();
+            live.push(Live {
+                name,
+                id: id.clone(),
+                owner: Owner::Ours,
+                state: VpcState { cidr: vpc.cidr_block.unwrap_or_default(), ..VpcState::default() },
+                output: VpcOutput { id },
+                ready: Some(()),
+                status: match vpc.state {
+                    Some(Phase::Pending) => Status::Busy("pending".into()),
+                    _ => Status::Ready,
+                },
+            });
+        }
+        let mut subnets: HashMap<String, usize> = HashMap::new();
+        if live.len() > 1 {
+            subnets = subnets_of_each(cx).await?;
+        }
+        // Of two, the one that is in use.
+        let mut live = one_of_each(live, |live| usize::MAX - subnets.get(&live.id).copied().unwrap_or(0));
+        let wanted = |live: &&mut Live<Vpc>| query.wanted.iter().any(|(name, _)| *name == live.name);
+        for live in live.iter_mut().filter(wanted) {
+            let (support, hostnames) = tokio::join!(
+                attribute(cx, &live.id, VpcAttributeName::EnableDnsSupport),
+                attribute(cx, &live.id, VpcAttributeName::EnableDnsHostnames),
+            );
+            (live.state.dns_support, live.state.dns_hostnames) = (support?, hostnames?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &VpcState) -> Result<VpcOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &VpcState) -> Result<VpcOutput, Error> {
+        let call = cx.ec2_once.create_vpc().cidr_block(&want.cidr);
+        let made = call.tag_specifications(tagged(cx, ResourceType::Vpc, name)).send().await?;
+        let id = made.vpc.and_then(|vpc| vpc.vpc_id).unwrap_or_default();
+        // AWS turns DNS on by itself, and names for hosts only in default networks.
+        set_dns_hostnames(cx, &id, want.dns_hostnames).await.map_err(after_create)?;
+        Ok(VpcOutput { id })
     }
 
-    async fn update(_: &Cx, _: &Live<Vpc>, _: &VpcState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<Vpc>, want: &VpcState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("dns_support") {
+            let value = AttributeBooleanValue::builder().value(want.dns_support).build();
+            cx.ec2.modify_vpc_attribute().vpc_id(&live.id).enable_dns_support(value).send().await?;
+        }
+        if changed.has("dns_hostnames") {
+            set_dns_hostnames(cx, &live.id, want.dns_hostnames).await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Vpc>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Vpc>, _: LastWish) -> Result<(), Error> {
+        or_gone(cx.ec2.delete_vpc().vpc_id(&live.id).send().await, GONE)
     }
+
+    async fn explain(cx: &Cx, live: &Live<Vpc>) -> Vec<String> {
+        holders(cx, "vpc-id", &live.id).await
+    }
+}
+
+const GONE: &[&str] = &["InvalidVpcID.NotFound"];
+
+async fn set_dns_hostnames(cx: &Cx, id: &str, on: bool) -> Result<(), Error> {
+    let value = AttributeBooleanValue::builder().value(on).build();
+    cx.ec2.modify_vpc_attribute().vpc_id(id).enable_dns_hostnames(value).send().await?;
+    Ok(())
+}
+
+/// `false` as long as EC2 does not show it everywhere: that is a difference, and so it is looked at again.
+async fn attribute(cx: &Cx, id: &str, name: VpcAttributeName) -> Result<bool, Error> {
+    match cx.ec2.describe_vpc_attribute().vpc_id(id).attribute(name).send().await.map_err(Error::from) {
+        Ok(answer) => {
+            let value = answer.enable_dns_support.or(answer.enable_dns_hostnames);
+            Ok(value.and_then(|value| value.value).unwrap_or_default())
+        }
+        Err(error) if error.is(GONE) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn subnets_of_each(cx: &Cx) -> Result<HashMap<String, usize>, Error> {
+    let mut count = HashMap::new();
+    let subnets = cx.ec2.describe_subnets().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
+    for subnet in subnets {
+        *count.entry(subnet.vpc_id.unwrap_or_default()).or_default() += 1;
+    }
+    Ok(count)
 }

@@ -1,11 +1,17 @@
-//! `ec2.vpc_endpoint`: SKELETON.
+//! `ec2.vpc_endpoint`: a gateway endpoint, so that traffic to S3 stays inside AWS and costs nothing.
+//!
+//! Found by its tags. AWS puts its routes into the tables, and takes them out again when it goes. Takes seconds. The API's
+//! bucket is small (4 calls, then one in three seconds). The network and the service cannot be changed.
 
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{ResourceType, VpcEndpointType};
 use serde::{Deserialize, Serialize};
 
-use super::{RouteTable, Vpc};
+use super::{RouteTable, Vpc, all_successful, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Seconds, Status};
 use crate::scope::Scope;
 
 pub struct VpcEndpoint;
@@ -18,8 +24,12 @@ pub struct VpcEndpointSpec {
     pub route_tables: Vec<Ref<RouteTable>>,
 }
 
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct VpcEndpointState {}
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct VpcEndpointState {
+    vpc_id: String,
+    service: String,
+    route_tables: BTreeSet<String>,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct VpcEndpointOutput {
@@ -27,31 +37,108 @@ pub struct VpcEndpointOutput {
 }
 
 impl Kind for VpcEndpoint {
-    const FACTS: Facts =
-        Facts { name: "ec2.vpc_endpoint", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ec2.vpc_endpoint",
+        fields: &[Field::fixed("vpc_id"), Field::fixed("service"), Field::wanted("route_tables")],
+        seconds: Seconds { create: 5, update: 5, delete: 5 },
+        unnamed: true,
+        // Two endpoints of one service cannot share a table.
+        exists: &["RouteAlreadyExists"],
+        actions: &[
+            "ec2:CreateTags",
+            "ec2:CreateVpcEndpoint",
+            "ec2:DeleteVpcEndpoints",
+            "ec2:DescribeVpcEndpoints",
+            "ec2:ModifyVpcEndpoint",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = VpcEndpointSpec;
     type State = VpcEndpointState;
     type Output = VpcEndpointOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &VpcEndpointSpec, _: &Outputs) -> Result<VpcEndpointState, Missing> {
-        Ok(VpcEndpointState {})
+    fn want(scope: &Scope, _: &str, spec: &VpcEndpointSpec, outputs: &Outputs) -> Result<VpcEndpointState, Missing> {
+        let mut route_tables = BTreeSet::new();
+        for table in &spec.route_tables {
+            route_tables.insert(outputs.get(table)?.id);
+        }
+        Ok(VpcEndpointState {
+            vpc_id: outputs.get(&spec.vpc)?.id,
+            service: format!("com.amazonaws.{}.{}", scope.region, spec.service),
+            route_tables,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, VpcEndpoint>) -> Result<Vec<Live<VpcEndpoint>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, _: &Query<'_, VpcEndpoint>) -> Result<Vec<Live<VpcEndpoint>>, Error> {
+        let call = cx.ec2.describe_vpc_endpoints().filters(ours(cx));
+        let mut live = Vec::new();
+        for endpoint in call.into_paginator().items().send().try_collect().await? {
+            let Some(name) = name_of(cx, endpoint.tags()) else {
+                continue;
+            };
+            // The model says `Available`, the API `available`.
+            let status = match endpoint.state().map(|state| state.as_str().to_lowercase()).as_deref() {
+                Some("available") => Status::Ready,
+                Some("deleting") => Status::Deleting,
+                Some("deleted") => continue,
+                Some(word @ ("failed" | "rejected" | "expired")) => {
+                    let reason = endpoint.last_error().and_then(|error| error.message()).or(endpoint.failure_reason());
+                    Status::Failed(format!("{word}: {}", reason.unwrap_or("no reason given")))
+                }
+                word => Status::Busy(word.unwrap_or("pending").to_owned()),
+            };
+            let id = endpoint.vpc_endpoint_id.unwrap_or_default();
+            live.push(Live {
+                name,
+                id: id.clone(),
+                owner: Owner::Ours,
+                state: VpcEndpointState {
+                    vpc_id: endpoint.vpc_id.unwrap_or_default(),
+                    service: endpoint.service_name.unwrap_or_default(),
+                    route_tables: endpoint.route_table_ids.unwrap_or_default().into_iter().collect(),
+                },
+                output: VpcEndpointOutput { id },
+                ready: Some(()),
+                status,
+            });
+        }
+        Ok(one_of_each(live, |live| usize::MAX - live.state.route_tables.len()))
     }
 
-    async fn create(_: &Cx, _: &str, _: &VpcEndpointState) -> Result<VpcEndpointOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &VpcEndpointState) -> Result<VpcEndpointOutput, Error> {
+        let call = cx.ec2_once.create_vpc_endpoint().vpc_endpoint_type(VpcEndpointType::Gateway).vpc_id(&want.vpc_id);
+        let call = call.service_name(&want.service).set_route_table_ids(Some(list(&want.route_tables)));
+        let made = call.tag_specifications(tagged(cx, ResourceType::VpcEndpoint, name)).send().await?;
+        Ok(VpcEndpointOutput { id: made.vpc_endpoint.and_then(|made| made.vpc_endpoint_id).unwrap_or_default() })
     }
 
-    async fn update(_: &Cx, _: &Live<VpcEndpoint>, _: &VpcEndpointState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(
+        cx: &Cx,
+        live: &Live<VpcEndpoint>,
+        want: &VpcEndpointState,
+        changed: &Changed,
+    ) -> Result<(), Error> {
+        if changed.has("route_tables") {
+            let more = list(want.route_tables.difference(&live.state.route_tables));
+            let less = list(live.state.route_tables.difference(&want.route_tables));
+            let call = cx.ec2.modify_vpc_endpoint().vpc_endpoint_id(&live.id);
+            let call = call.set_add_route_table_ids((!more.is_empty()).then_some(more));
+            call.set_remove_route_table_ids((!less.is_empty()).then_some(less)).send().await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<VpcEndpoint>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<VpcEndpoint>, _: LastWish) -> Result<(), Error> {
+        let result = cx.ec2.delete_vpc_endpoints().vpc_endpoint_ids(&live.id).send().await.map_err(Error::from);
+        or_gone(
+            result.and_then(|answer| all_successful(answer.unsuccessful())),
+            &["InvalidVpcEndpoint.NotFound", "InvalidVpcEndpointId.NotFound"],
+        )
     }
+}
+
+fn list<'a>(ids: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    ids.into_iter().cloned().collect()
 }

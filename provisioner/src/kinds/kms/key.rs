@@ -253,7 +253,7 @@ async fn one(
     wanted: Option<&str>,
 ) -> Result<Option<Live<Key>>, Error> {
     let id = key.key_id();
-    let policy = cx.kms.get_key_policy().key_id(id).send();
+    let policy = cx.kms.get_key_policy().key_id(id).policy_name("default").send();
     let rotation = cx.kms.get_key_rotation_status().key_id(id).send();
     let (tags, policy, rotation) = tokio::join!(tags(cx, id), policy, rotation);
     let Some((name, owner)) = cx.whose(tags?, wanted) else {

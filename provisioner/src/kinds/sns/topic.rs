@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kinds::kms::Key;
 use crate::scope::Scope;
 
 pub struct Topic;
@@ -18,6 +19,8 @@ pub struct Topic;
 #[derive(Serialize, Deserialize)]
 pub struct TopicSpec {
     pub fifo: bool,
+    /// Alarms and services cannot publish under `alias/aws/sns`, so it is the stack's own.
+    pub kms_key: Option<Ref<Key>>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -59,12 +62,12 @@ impl Kind for Topic {
     type Output = TopicOutput;
     type Ready = ();
 
-    fn want(scope: &Scope, name: &str, spec: &TopicSpec, _: &Outputs) -> Result<TopicState, Missing> {
-        Ok(TopicState {
-            name: topic_name(scope, name, spec.fifo),
-            content_based_deduplication: spec.fifo,
-            kms_key: None,
-        })
+    fn want(scope: &Scope, name: &str, spec: &TopicSpec, outputs: &Outputs) -> Result<TopicState, Missing> {
+        let kms_key = match &spec.kms_key {
+            Some(key) => Some(outputs.get(key)?.arn),
+            None => None,
+        };
+        Ok(TopicState { name: topic_name(scope, name, spec.fifo), content_based_deduplication: spec.fifo, kms_key })
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Topic>) -> Result<Vec<Live<Topic>>, Error> {

@@ -1,0 +1,141 @@
+//! Settings that an emulator takes and forgets, or answers wrongly: told again from the calls that made them.
+
+use super::served_by;
+use crate::account::{Account, last_part};
+use crate::answer::Answer;
+use crate::request::Request;
+use crate::server::Shared;
+use crate::upstream::Emulator;
+use crate::xml::Element;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+/// Both emulators let a replica inherit its source's deletion protection; AWS does not.
+pub(super) fn before_rds(request: &mut Request) {
+    if request.action == "CreateDBInstanceReadReplica"
+        && request.text("DeletionProtection").is_none()
+        && let Ok(body) = std::str::from_utf8(&request.body)
+    {
+        request.body = Bytes::from(format!("{body}&DeletionProtection=false"));
+    }
+}
+
+pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
+    if !answer.ok() {
+        return;
+    }
+    let ministack = served_by(shared, request) == Emulator::Ministack;
+    let state = shared.state();
+    match request.service.as_str() {
+        "lambda" => function(&state.account, request, answer),
+        "rds" if ministack => database(&state.account, request, answer),
+        "elbv2" if ministack => balancer(&state.account, request, answer),
+        "ec2" if ministack => network(&state.account, request, answer),
+        _ => {}
+    }
+}
+
+/// moto forgets LoggingConfig; ministack answers empty texts where AWS answers nothing.
+fn function(account: &Account, request: &Request, answer: &mut Answer) {
+    let Some(body) = answer.json_body_mut() else { return };
+    let at = if body.get("Configuration").is_some() { "/Configuration" } else { "" };
+    let Some(function) = body.pointer_mut(at).and_then(Value::as_object_mut) else { return };
+    let Some(name) = function.get("FunctionName").and_then(Value::as_str).map(last_part) else { return };
+    function.retain(|field, value| field == "Description" || value.as_str() != Some(""));
+    let given = match request.action.as_str() {
+        // Not observed yet.
+        "CreateFunction" => request.params.get("LoggingConfig").cloned(),
+        _ => account.get(&request.home, "lambda.function", &name).and_then(|thing| thing.params.get("LoggingConfig").cloned()),
+    };
+    let mut config = given.unwrap_or(json!({}));
+    if config["LogFormat"].is_null() {
+        config["LogFormat"] = json!("Text");
+    }
+    if config["LogGroup"].is_null() {
+        config["LogGroup"] = json!(format!("/aws/lambda/{}", function["FunctionName"].as_str().unwrap_or_default()));
+    }
+    function.insert("LoggingConfig".to_owned(), config);
+}
+
+/// ministack calls every database `mydb` that was made without one.
+fn database(account: &Account, request: &Request, answer: &mut Answer) {
+    let Some(root) = answer.xml_body_mut() else { return };
+    root.walk_mut(&mut |element| {
+        let Some(id) = element.at("DBInstanceIdentifier").map(last_part) else { return };
+        let named = match account.get(&request.home, "rds.instance", &id) {
+            Some(thing) => thing.text("DBName").is_some() || thing.text("SourceDBInstanceIdentifier").is_some(),
+            None => request.text("DBName").is_some(),
+        };
+        if element.at("DBName") == Some("mydb") && !named {
+            element.remove("DBName");
+        }
+    });
+}
+
+/// ministack puts every load balancer into its default network.
+fn balancer(account: &Account, request: &Request, answer: &mut Answer) {
+    let Some(root) = answer.xml_body_mut() else { return };
+    root.walk_mut(&mut |element| {
+        if element.child("LoadBalancerArn").is_none() || element.child("VpcId").is_none() {
+            return;
+        }
+        let zone =
+            element.child("AvailabilityZones").and_then(|zones| zones.children.first()).and_then(|zone| zone.at("SubnetId"));
+        let subnet = zone.and_then(|subnet| account.get(&request.home, "ec2.subnet", subnet));
+        if let Some(vpc) = subnet.and_then(|subnet| subnet.uses.get("VpcId")?.first().cloned()) {
+            element.set("VpcId", &vpc);
+        }
+    });
+}
+
+/// ministack forgets the address of a NAT gateway, the policy and groups of endpoints, and where flow logs go.
+fn network(account: &Account, request: &Request, answer: &mut Answer) {
+    let Some(root) = answer.xml_body_mut() else { return };
+    root.walk_mut(&mut |element| {
+        let told = |element: &Element, kind: &'static str, field: &str, param: &str| -> Option<String> {
+            let id = element.at(field)?;
+            match account.get(&request.home, kind, id) {
+                Some(thing) => thing.text(param).map(str::to_owned),
+                None => request.text(param).map(str::to_owned),
+            }
+        };
+        if element.child("natGatewayAddressSet").is_some_and(|set| set.children.is_empty())
+            && let Some(address) = told(element, "ec2.nat_gateway", "natGatewayId", "AllocationId")
+        {
+            let mut item = Element::new("item");
+            item.set("allocationId", &address);
+            item.set("isPrimary", "true");
+            item.set("status", "succeeded");
+            element.child_or_new("natGatewayAddressSet").children.push(item);
+        } else if element.child("vpcEndpointId").is_some() && element.child("policyDocument").is_none() {
+            let everything =
+                r#"{"Version":"2008-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+            let policy =
+                told(element, "ec2.endpoint", "vpcEndpointId", "PolicyDocument").unwrap_or_else(|| everything.to_owned());
+            element.set("policyDocument", &policy);
+            let id = element.at("vpcEndpointId").unwrap_or_default().to_owned();
+            let params = account.get(&request.home, "ec2.endpoint", &id);
+            let private =
+                params.and_then(|thing| thing.text("PrivateDnsEnabled")).or(request.text("PrivateDnsEnabled")).unwrap_or("false");
+            element.set("privateDnsEnabled", private);
+            let groups = match params {
+                Some(thing) => thing.uses.get("SecurityGroupId").cloned().unwrap_or_default().into_iter().collect(),
+                None => request.list("SecurityGroupId"),
+            };
+            for group in groups {
+                let mut item = Element::new("item");
+                item.set("groupId", &group);
+                element.child_or_new("groupSet").children.push(item);
+            }
+        } else if element.child("flowLogId").is_some() {
+            for (field, param) in [("logGroupName", "LogGroupName"), ("deliverLogsPermissionArn", "DeliverLogsPermissionArn")] {
+                if let Some(text) = told(element, "ec2.flow_log", "flowLogId", param) {
+                    element.set(field, &text);
+                }
+            }
+            let interval =
+                told(element, "ec2.flow_log", "flowLogId", "MaxAggregationInterval").unwrap_or_else(|| "600".to_owned());
+            element.set("maxAggregationInterval", &interval);
+        }
+    });
+}

@@ -1,0 +1,141 @@
+//! What an emulator lacks, by name. Each gap has a probe, and a test asks all of them: a gap that an emulator has closed
+//! breaks the test, and its entry and its repair can go. Product code never bends to a gap; the repairs here do.
+
+mod echo;
+mod ecr;
+mod mirror;
+mod opensearch;
+mod probe;
+mod scaling;
+mod steps;
+mod table;
+
+use crate::answer::{Answer, fault};
+use crate::request::Request;
+use crate::route::route;
+use crate::server::Shared;
+use crate::upstream::Emulator;
+use anyhow::Result;
+pub use probe::{Gap, Step};
+use std::collections::{BTreeMap, BTreeSet};
+pub use table::GAPS;
+
+/// What the repairs remember.
+#[derive(Debug, Default)]
+pub(crate) struct Repairs {
+    /// Ids of the base's networks, with those of their twins in the emulator that serves caches.
+    twins: BTreeMap<String, String>,
+    /// Digests of images as they are, with moto's own.
+    digests: BTreeMap<String, String>,
+    layers: BTreeSet<(String, String)>,
+    /// What each tag of a repository holds.
+    images: BTreeMap<(String, String), String>,
+    /// Tags of scalable targets, by ARN.
+    tags: BTreeMap<String, BTreeMap<String, String>>,
+    /// Answers to creates with a client token, by (home, action, token).
+    tokens: BTreeMap<(String, String, String), Answer>,
+}
+
+/// Before the call reaches the emulator: changes the request, or answers in the emulator's place.
+pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Option<Answer>> {
+    if let Some(key) = token(request) {
+        let earlier = shared.state().repairs.tokens.get(&key).cloned();
+        if earlier.is_some() {
+            return Ok(earlier);
+        }
+    }
+    if request.service == "ec2" && request.flag("DryRun") == Some(true) {
+        let message = "Request would have succeeded, but DryRun flag is set.";
+        return Ok(Some(Answer::error(request, &fault(412, "DryRunOperation", message))));
+    }
+    match request.service.as_str() {
+        "ecr" => Ok(ecr::before(shared, request)),
+        "elasticache" => mirror::before(shared, request).await.map(|()| None),
+        "application-autoscaling" => scaling::before(shared, request).await,
+        "opensearch" => opensearch::before(shared, request).await,
+        "rds" => {
+            echo::before_rds(request);
+            Ok(None)
+        }
+        _ => Ok(None),
+    }
+}
+
+/// After the emulator has answered.
+pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answer) -> Result<()> {
+    if let (Some(key), true) = (token(request), answer.ok()) {
+        shared.state().repairs.tokens.insert(key, answer.clone());
+    }
+    match request.service.as_str() {
+        "ecr" => ecr::after(shared, request, answer),
+        "elasticache" => mirror::after(shared, answer),
+        "application-autoscaling" => scaling::after(shared, request, answer),
+        "ec2" if request.action == "DeleteSubnet" && answer.ok() => disassociate(shared, request).await?,
+        "ec2" => missing(request, answer),
+        "rds" if request.action == "CreateDBInstanceReadReplica" && answer.ok() => {
+            // ministack gives the replica its source's protection, whatever the call says.
+            let replica = request.text("DBInstanceIdentifier").unwrap_or_default();
+            let body = format!(
+                "Action=ModifyDBInstance&Version=2014-10-31&DBInstanceIdentifier={replica}&DeletionProtection=false&ApplyImmediately=true"
+            );
+            let protect = request.with_body(request.flag("DeletionProtection") != Some(true), &body);
+            if let Some(protect) = protect {
+                shared.forward(&protect).await?;
+                if let Some(field) = answer.xml_body_mut().and_then(|root| root.find_mut("DeletionProtection")) {
+                    field.text = "false".to_owned();
+                }
+            }
+        }
+        _ => {}
+    }
+    echo::after(shared, request, answer);
+    Ok(())
+}
+
+/// EC2 gives the first thing again when a create comes with the token of an earlier one. No emulator does.
+fn token(request: &Request) -> Option<(String, String, String)> {
+    if request.service != "ec2" || !request.action.starts_with("Create") {
+        return None;
+    }
+    Some((request.home.clone(), request.action.clone(), request.text("ClientToken")?.to_owned()))
+}
+
+/// A subnet's route table association goes with it; moto keeps it, and then refuses to delete the table.
+async fn disassociate(shared: &Shared, request: &Request) -> Result<()> {
+    let subnet = request.text("SubnetId").unwrap_or_default();
+    let associations: Vec<String> = {
+        let state = shared.state();
+        let tables = state.account.of_kind(&request.home, "ec2.route_table");
+        let uses = tables.flat_map(|table| table.uses.iter());
+        uses.filter(|(name, used)| name.starts_with("rtbassoc") && used.contains(subnet)).map(|(name, _)| name.clone()).collect()
+    };
+    for association in associations {
+        let form = format!("Action=DisassociateRouteTable&Version=2016-11-15&AssociationId={association}");
+        // An emulator that has done it itself says that it is gone.
+        shared.forward(&request.to_ec2(&form)).await?;
+    }
+    Ok(())
+}
+
+/// Asking for an id that does not exist is an error, for these kinds too.
+fn missing(request: &Request, answer: &mut Answer) {
+    let (asks, list, code) = match request.action.as_str() {
+        "DescribeNatGateways" => ("NatGatewayId", "natGatewaySet", "NatGatewayNotFound"),
+        "DescribeVpcEndpoints" => ("VpcEndpointId", "vpcEndpointSet", "InvalidVpcEndpointId.NotFound"),
+        "DescribeSecurityGroups" if answer.code().as_deref() == Some("InvalidGroupId.Malformed") => {
+            *answer = Answer::error(request, &fault(400, "InvalidGroup.NotFound", "The security group does not exist"));
+            return;
+        }
+        _ => return,
+    };
+    let asked = request.list(asks);
+    let empty = answer.xml_body().and_then(|root| root.find(list)).is_none_or(|list| list.children.is_empty());
+    if answer.ok() && empty && !asked.is_empty() {
+        *answer = Answer::error(request, &fault(400, code, format!("The ID '{}' does not exist", asked.join(", "))));
+    }
+}
+
+/// The emulator that serves a request, for repairs that only one of them needs.
+fn served_by(shared: &Shared, request: &Request) -> Emulator {
+    route(shared.state().options.base, &request.service)
+}

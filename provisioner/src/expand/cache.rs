@@ -1,0 +1,62 @@
+//! `caches:` -> a replication group on ElastiCache, its token, its firewall group.
+
+use super::{Making, network, uses};
+use crate::kind::Ref;
+use crate::kinds::elasticache::{ReplicationGroup, ReplicationGroupSpec, SubnetGroup, SubnetGroupSpec};
+use crate::kinds::secretsmanager::{Secret, SecretSpec};
+use crate::stack::{Cache, CacheEngine};
+
+pub(super) const PORT: u16 = 6379;
+const SUBNETS: &str = "data";
+
+pub(super) fn expand(making: &mut Making<'_>) {
+    let caches = &making.loaded.stack.caches;
+    if caches.is_empty() {
+        return;
+    }
+    let subnets = network::subnets("data", network::zones(making));
+    making.add::<SubnetGroup>("caches", SUBNETS, SubnetGroupSpec { subnets });
+    for (name, cache) in caches {
+        one(making, &name.0, cache);
+    }
+}
+
+fn one(making: &mut Making<'_>, name: &str, cache: &Cache) {
+    let section = format!("caches.{name}");
+    let prod = making.prod();
+    let secret = SecretSpec {
+        description: format!("The AUTH token of the cache {name}"),
+        kms_key: making.key(),
+        username: None,
+        length: 64,
+    };
+    making.add::<Secret>(&section, token(name), secret);
+    let ingress = uses::of(making, name).into_iter().map(|service| network::from_group(service, PORT)).collect();
+    network::group(making, &section, &firewall(name), "The cache answers its services", ingress, Vec::new());
+    let (engine, version) = match cache.engine.unwrap_or(CacheEngine::Valkey) {
+        CacheEngine::Valkey => ("valkey", "8.0"),
+        CacheEngine::Redis => ("redis", "7.1"),
+    };
+    let default = if prod { "cache.t4g.small" } else { "cache.t4g.micro" };
+    let spec = ReplicationGroupSpec {
+        engine: engine.to_owned(),
+        version: version.to_owned(),
+        class: cache.class.clone().unwrap_or_else(|| default.to_owned()),
+        nodes: cache.nodes.unwrap_or(if prod { 2 } else { 1 }),
+        subnet_group: Ref::to(SUBNETS),
+        security_groups: vec![Ref::to(firewall(name))],
+        kms_key: making.key(),
+        auth: Ref::to(token(name)),
+        snapshot_days: if prod { 7 } else { 1 },
+    };
+    making.add::<ReplicationGroup>(&section, name, spec);
+    making.export::<ReplicationGroup>(format!("{section}.host"), name, "primary");
+}
+
+pub(super) fn token(name: &str) -> String {
+    format!("{name}-token")
+}
+
+pub(super) fn firewall(name: &str) -> String {
+    format!("cache-{name}")
+}

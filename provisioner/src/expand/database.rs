@@ -1,0 +1,116 @@
+//! `databases:` -> a primary and a replica on RDS, their secrets, their firewall group.
+
+use std::collections::BTreeMap;
+
+use super::{Making, network, uses};
+use crate::kind::Ref;
+use crate::kinds::rds::{
+    Instance, InstanceRole, InstanceSpec, ParameterGroup, ParameterGroupSpec, SubnetGroup, SubnetGroupSpec,
+};
+use crate::kinds::secretsmanager::{Secret, SecretSpec};
+use crate::stack::Database;
+
+pub(super) const PORT: u16 = 3306;
+/// All databases of a stack are in the same subnets.
+const SUBNETS: &str = "data";
+
+pub(super) fn expand(making: &mut Making<'_>) {
+    let databases = &making.loaded.stack.databases;
+    if databases.is_empty() {
+        return;
+    }
+    let subnets = network::subnets("data", network::zones(making));
+    making.add::<SubnetGroup>("databases", SUBNETS, SubnetGroupSpec { subnets });
+    for (name, database) in databases {
+        one(making, &name.0, database);
+    }
+}
+
+fn one(making: &mut Making<'_>, name: &str, database: &Database) {
+    let section = format!("databases.{name}");
+    let prod = making.prod();
+    let version = database.version.clone().unwrap_or_else(|| "8.4".to_owned());
+    secrets(making, &section, name);
+    let spec = ParameterGroupSpec { family: format!("mysql{version}"), parameters: parameters() };
+    making.add::<ParameterGroup>(&section, name, spec);
+    let ingress = uses::of(making, name).into_iter().map(|service| network::from_group(service, PORT)).collect();
+    network::group(making, &section, &firewall(name), "The database answers its services", ingress, Vec::new());
+    let default = if prod { "db.t4g.medium" } else { "db.t4g.micro" };
+    let class = database.class.clone().unwrap_or_else(|| default.to_owned());
+    let instance = |role| InstanceSpec {
+        class: class.clone(),
+        security_groups: vec![Ref::to(firewall(name))],
+        protected: prod,
+        role,
+    };
+    let primary = InstanceRole::Primary {
+        version,
+        storage: database.storage.unwrap_or(20),
+        standby: database.standby.unwrap_or(prod),
+        backup_days: database.backup_days.unwrap_or(if prod { 7 } else { 1 }),
+        database: schema(name),
+        subnet_group: Ref::to(SUBNETS),
+        parameter_group: Ref::to(name),
+        kms_key: making.key(),
+        master: Ref::to(master(name)),
+    };
+    making.add::<Instance>(&section, name, instance(primary));
+    making.export::<Instance>(format!("{section}.host"), name, "address");
+    if database.replica {
+        let replica = replica(name);
+        making.add::<Instance>(&section, &replica, instance(InstanceRole::Replica { source: Ref::to(name) }));
+        making.export::<Instance>(format!("{section}.replica_host"), &replica, "address");
+    }
+}
+
+/// Two users: the master only for the owner of the schema, the other for the services.
+fn secrets(making: &mut Making<'_>, section: &str, name: &str) {
+    let owner = SecretSpec {
+        description: format!("The master user of the database {name}, for the owner of its schema only"),
+        kms_key: making.key(),
+        username: Some("owner".to_owned()),
+        length: 32,
+    };
+    making.add::<Secret>(section, master(name), owner);
+    let app = SecretSpec {
+        description: format!("The user of the database {name} that services log in as"),
+        kms_key: making.key(),
+        username: Some("app".to_owned()),
+        length: 32,
+    };
+    making.add::<Secret>(section, self::app(name), app);
+}
+
+/// TLS only; and the slow query log needs both of its parameters, or the export stays empty.
+fn parameters() -> BTreeMap<String, String> {
+    [
+        ("character_set_server", "utf8mb4"),
+        ("log_output", "FILE"),
+        ("long_query_time", "1"),
+        ("require_secure_transport", "1"),
+        ("slow_query_log", "1"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into()
+}
+
+pub(super) fn replica(name: &str) -> String {
+    format!("{name}-replica")
+}
+
+pub(super) fn master(name: &str) -> String {
+    format!("{name}-master")
+}
+
+pub(super) fn app(name: &str) -> String {
+    format!("{name}-app")
+}
+
+pub(super) fn firewall(name: &str) -> String {
+    format!("database-{name}")
+}
+
+/// MySQL's schema names take no dash.
+pub(super) fn schema(name: &str) -> String {
+    name.replace('-', "_")
+}

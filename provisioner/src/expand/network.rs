@@ -1,0 +1,149 @@
+//! `network:` -> a VPC with public, private and data subnets, their way out, and firewall groups.
+//!
+//! Public subnets hold the load balancer and the NAT gateways, private ones the tasks, data ones what holds data: those
+//! have no way out at all.
+
+use super::Making;
+use crate::kind::Ref;
+use crate::kinds::ec2::{
+    DefaultSecurityGroup, DefaultSecurityGroupSpec, ElasticIp, ElasticIpSpec, FlowLog, FlowLogSpec, InternetGateway,
+    InternetGatewaySpec, NatGateway, NatGatewaySpec, Peer, RouteTable, RouteTableSpec, Rule, SecurityGroup,
+    SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupSpec, Subnet, SubnetSpec, Vpc, VpcEndpoint,
+    VpcEndpointSpec, VpcSpec,
+};
+use crate::kinds::iam::{Resource, Role, RoleSpec, Statement};
+use crate::kinds::logs::{LogGroup, LogGroupSpec};
+use crate::stack::Nat;
+
+const SECTION: &str = "network";
+const MAIN: &str = "main";
+
+pub(super) fn expand(making: &mut Making<'_>) {
+    if !is_needed(making) {
+        return;
+    }
+    let cidr = making.loaded.stack.network.cidr.clone().unwrap_or_else(|| "10.0.0.0".to_owned());
+    let prefix = cidr.trim_end_matches(".0.0").to_owned();
+    making.add::<Vpc>(SECTION, MAIN, VpcSpec { cidr: format!("{cidr}/16") });
+    making.add::<DefaultSecurityGroup>(SECTION, MAIN, DefaultSecurityGroupSpec { vpc: vpc() });
+    making.add::<InternetGateway>(SECTION, MAIN, InternetGatewaySpec { vpc: vpc() });
+    for zone in 0..zones(making) {
+        for (tier, first) in [("public", 0), ("private", 64), ("data", 128)] {
+            let cidr = format!("{prefix}.{}.0/20", first + zone * 16);
+            making.add::<Subnet>(SECTION, format!("{tier}-{zone}"), SubnetSpec { vpc: vpc(), cidr, zone });
+        }
+    }
+    for zone in 0..nats(making) {
+        let name = format!("nat-{zone}");
+        let gateway = Ref::to(MAIN);
+        making.add::<ElasticIp>(SECTION, &name, ElasticIpSpec { gateway });
+        let (subnet, address, gateway) = (Ref::to(format!("public-{zone}")), Ref::to(&name), Ref::to(MAIN));
+        making.add::<NatGateway>(SECTION, &name, NatGatewaySpec { subnet, address, gateway });
+    }
+    routes(making);
+    flow_logs(making);
+}
+
+fn routes(making: &mut Making<'_>) {
+    let zones = zones(making);
+    let table = |subnets, gateway, nat| RouteTableSpec { vpc: vpc(), subnets, gateway, nat };
+    making.add::<RouteTable>(SECTION, "public", table(subnets("public", zones), Some(Ref::to(MAIN)), None));
+    making.add::<RouteTable>(SECTION, "data", table(subnets("data", zones), None, None));
+    let mut tables = vec![Ref::to("public"), Ref::to("data")];
+    for zone in 0..zones {
+        let name = format!("private-{zone}");
+        let nat = nat_of(making, zone);
+        making.add::<RouteTable>(SECTION, &name, table(vec![Ref::to(&name)], None, nat));
+        tables.push(Ref::to(name));
+    }
+    let spec = VpcEndpointSpec { vpc: vpc(), service: "s3".to_owned(), route_tables: tables };
+    making.add::<VpcEndpoint>(SECTION, "s3", spec);
+}
+
+/// Who talked to whom. Security scanners ask for it, and so do people after an accident.
+fn flow_logs(making: &mut Making<'_>) {
+    let name = "flow-logs";
+    let group = LogGroupSpec { path: making.log_path(name), retention_days: making.log_days(), kms_key: making.key() };
+    making.add::<LogGroup>(SECTION, name, group);
+    let write = Statement {
+        actions: ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"].map(str::to_owned).to_vec(),
+        resources: vec![Resource::LogStreams(Ref::to(name))],
+        condition: serde_json::Value::Null,
+    };
+    let service = "vpc-flow-logs.amazonaws.com".to_owned();
+    making.add::<Role>(SECTION, name, RoleSpec { service, statements: vec![write], managed: Vec::new() });
+    let spec = FlowLogSpec { vpc: vpc(), role: Ref::to(name), log_group: Ref::to(name) };
+    making.add::<FlowLog>(SECTION, MAIN, spec);
+}
+
+pub(super) fn vpc() -> Ref<Vpc> {
+    Ref::to(MAIN)
+}
+
+pub(super) fn gateway() -> Ref<InternetGateway> {
+    Ref::to(MAIN)
+}
+
+pub(super) fn zones(making: &Making<'_>) -> usize {
+    let default = if making.prod() { 3 } else { 2 };
+    making.loaded.stack.network.zones.map_or(default, usize::from)
+}
+
+/// The subnets of a tier: `public`, `private` or `data`.
+pub(super) fn subnets(tier: &str, zones: usize) -> Vec<Ref<Subnet>> {
+    (0..zones).map(|zone| Ref::to(format!("{tier}-{zone}"))).collect()
+}
+
+pub(super) fn all_nats(making: &Making<'_>) -> Vec<Ref<NatGateway>> {
+    (0..nats(making)).map(|zone| Ref::to(format!("nat-{zone}"))).collect()
+}
+
+pub(super) fn private_tables(making: &Making<'_>) -> Vec<Ref<RouteTable>> {
+    (0..zones(making)).map(|zone| Ref::to(format!("private-{zone}"))).collect()
+}
+
+/// A firewall group with its rules beside it, so that groups can name each other.
+pub(super) fn group(
+    making: &mut Making<'_>,
+    section: &str,
+    name: &str,
+    description: &str,
+    ingress: Vec<Rule>,
+    egress: Vec<Rule>,
+) {
+    let spec = SecurityGroupSpec { vpc: vpc(), description: description.to_owned() };
+    making.add::<SecurityGroup>(section, name, spec);
+    making.add::<SecurityGroupRules>(section, name, SecurityGroupRulesSpec { group: Ref::to(name), ingress, egress });
+}
+
+pub(super) fn from_group(group: String, port: u16) -> Rule {
+    Rule { peer: Peer::Group(Ref::to(group)), port: Some(port) }
+}
+
+pub(super) fn anywhere(port: u16) -> Rule {
+    Rule { peer: Peer::Cidr("0.0.0.0/0".to_owned()), port: Some(port) }
+}
+
+/// Only what calls outside needs NAT: services, and a forwarder inside the VPC comes with services.
+fn nats(making: &Making<'_>) -> usize {
+    if making.loaded.stack.services.is_empty() {
+        return 0;
+    }
+    let default = if making.prod() { Nat::PerZone } else { Nat::One };
+    match making.loaded.stack.network.nat.unwrap_or(default) {
+        Nat::One => 1,
+        Nat::PerZone => zones(making),
+        Nat::None => 0,
+    }
+}
+
+fn nat_of(making: &Making<'_>, zone: usize) -> Option<Ref<NatGateway>> {
+    let nats = nats(making);
+    (nats > 0).then(|| Ref::to(format!("nat-{}", zone.min(nats - 1))))
+}
+
+fn is_needed(making: &Making<'_>) -> bool {
+    let stack = &making.loaded.stack;
+    let search_inside = making.prod() && !stack.search.is_empty();
+    !stack.services.is_empty() || !stack.databases.is_empty() || !stack.caches.is_empty() || search_inside
+}

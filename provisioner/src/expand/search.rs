@@ -1,0 +1,57 @@
+//! `search:` -> an OpenSearch domain. In dev with a public endpoint and access by IAM only, in prod inside the VPC. Which
+//! of the two cannot be changed later.
+
+use super::{Making, logs, network, uses};
+use crate::kind::Ref;
+use crate::kinds::opensearch::{Domain, DomainSpec, Inside};
+use crate::stack::Search;
+
+pub(super) const PORT: u16 = 443;
+
+pub(super) fn expand(making: &mut Making<'_>) {
+    for (name, search) in &making.loaded.stack.search {
+        one(making, &name.0, search);
+    }
+}
+
+fn one(making: &mut Making<'_>, name: &str, search: &Search) {
+    let section = format!("search.{name}");
+    let prod = making.prod();
+    let nodes = search.nodes.unwrap_or(if prod { 3 } else { 1 });
+    let inside = prod.then(|| {
+        let mut callers = uses::of(making, name);
+        if making.loaded.stack.logs.as_ref().is_some_and(|logs| logs.to.0 == name) {
+            callers.push(logs::FORWARDER.to_owned());
+        }
+        let ingress = callers.into_iter().map(|caller| network::from_group(caller, PORT)).collect();
+        network::group(making, &section, &firewall(name), "Search answers its users", ingress, Vec::new());
+        let zones = usize::from(nodes).min(network::zones(making));
+        Inside { subnets: network::subnets("data", zones), security_groups: vec![Ref::to(firewall(name))] }
+    });
+    let default = if prod { "m7g.medium.search" } else { "t3.small.search" };
+    logs::role(making, name, &section);
+    let spec = DomainSpec {
+        version: search.version.clone().unwrap_or_else(|| "2.19".to_owned()),
+        class: search.class.clone().unwrap_or_else(|| default.to_owned()),
+        nodes,
+        storage: search.storage.unwrap_or(10),
+        kms_key: making.key(),
+        master: Ref::to(logs::master(name)),
+        readers: uses::of(making, name)
+            .into_iter()
+            .map(|service| {
+                let role = making.scope.name(&format!("{service}-task"), 64);
+                making
+                    .scope
+                    .global_arn("iam", &format!("role/provision/{}/{}/{role}", making.scope.stack, making.scope.env))
+            })
+            .collect(),
+        inside,
+    };
+    making.add::<Domain>(&section, name, spec);
+    making.export::<Domain>(format!("{section}.endpoint"), name, "endpoint");
+}
+
+pub(super) fn firewall(name: &str) -> String {
+    format!("search-{name}")
+}

@@ -1,0 +1,251 @@
+//! `services:` -> ECS services on Fargate behind one load balancer.
+
+use serde_json::{Value, json};
+
+use super::{Making, network, uses};
+use crate::kind::Ref;
+use crate::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
+use crate::kinds::ec2::Rule as Firewall;
+use crate::kinds::ecr::{self, Repository, RepositorySpec};
+use crate::kinds::ecs::{
+    self, Behind, Cluster, ClusterSpec, Image, ServiceSpec, TaskDefinition, TaskDefinitionSpec, WayOut,
+};
+use crate::kinds::elbv2::{
+    Does, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec, TargetGroup, TargetGroupSpec,
+};
+use crate::kinds::iam::{Resource, Role, RoleSpec, Statement};
+use crate::kinds::logs::{LogGroup, LogGroupSpec};
+use crate::kinds::variable::Variable;
+use crate::scope::hex;
+use crate::stack::{Http, Name, Service};
+
+const SECTION: &str = "services";
+/// The cluster, the repository and the image of the runtime.
+const MAIN: &str = "main";
+const RUNTIME: &str = "runtime";
+/// The load balancer.
+pub(super) const WEB: &str = "web";
+const ARCHITECTURE: &str = "X86_64";
+
+pub(super) fn expand(making: &mut Making<'_>) {
+    let services = &making.loaded.stack.services;
+    if services.is_empty() {
+        return;
+    }
+    making.add::<Cluster>(SECTION, MAIN, ClusterSpec {});
+    if services.values().any(|service| service.role.is_some()) {
+        making.add::<Repository>(SECTION, RUNTIME, RepositorySpec { kms_key: making.key() });
+        let digest = making.digests.image.clone();
+        making.add::<ecr::Image>(SECTION, RUNTIME, ecr::ImageSpec { repository: Ref::to(RUNTIME), digest });
+    }
+    let behind: Vec<(&Name, &Service, &Http)> =
+        services.iter().filter_map(|(name, service)| Some((name, service, service.http.as_ref()?))).collect();
+    if !behind.is_empty() {
+        load_balancer(making, &behind);
+    }
+    for (name, service) in services {
+        one(making, &name.0, service);
+    }
+}
+
+fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
+    let certificate = making.loaded.stack.network.certificate.clone();
+    let mut ports = vec![80];
+    ports.extend(certificate.as_ref().map(|_| 443));
+    let ingress = ports.into_iter().map(network::anywhere).collect();
+    let egress = behind.iter().map(|(name, service, _)| network::from_group(name.0.clone(), port(service))).collect();
+    network::group(making, SECTION, WEB, "The load balancer answers everybody", ingress, egress);
+    let spec = LoadBalancerSpec {
+        subnets: network::subnets("public", network::zones(making)),
+        security_groups: vec![Ref::to(WEB)],
+        gateway: network::gateway(),
+        protected: making.prod(),
+    };
+    making.add::<LoadBalancer>(SECTION, WEB, spec);
+    making.export::<LoadBalancer>("services.address".to_owned(), WEB, "dns_name");
+    let forward = behind.iter().find(|(_, _, http)| takes_everything(http)).map(|(name, ..)| Ref::to(name.0.clone()));
+    let rest = |forward: Option<Ref<TargetGroup>>| forward.map_or(Does::NotFound, Does::Forward);
+    let listener = |port, does| ListenerSpec { load_balancer: Ref::to(WEB), port, does };
+    match certificate {
+        Some(certificate) => {
+            making.add::<Listener>(SECTION, "redirect", listener(80, Does::ToHttps));
+            making.add::<Listener>(SECTION, WEB, listener(443, Does::Secure { certificate, forward }));
+        }
+        None => making.add::<Listener>(SECTION, WEB, listener(80, rest(forward))),
+    }
+    for (name, service, http) in behind {
+        let section = format!("services.{name}");
+        let health = http.health.clone().unwrap_or_else(|| "/healthz".to_owned());
+        let spec = TargetGroupSpec { vpc: network::vpc(), port: port(service), health };
+        making.add::<TargetGroup>(&section, &name.0, spec);
+    }
+    for (name, priority) in priorities(behind) {
+        let (_, _, http) = behind.iter().find(|(other, ..)| other.0 == name).expect("a priority of one of them");
+        let mut methods = http.methods.clone();
+        // Who may GET may ask for the head alone.
+        if methods.iter().any(|method| method == "GET") && !methods.iter().any(|method| method == "HEAD") {
+            methods.push("HEAD".to_owned());
+        }
+        let paths = http.paths.clone();
+        let spec = RuleSpec { listener: Ref::to(WEB), priority, paths, methods, target: Ref::to(&name) };
+        making.add::<Rule>(&format!("services.{name}"), &name, spec);
+    }
+}
+
+/// The more a rule says, the earlier it is asked. A priority depends on its own service alone, as far as it can, so that a
+/// new service does not move the others.
+fn priorities(behind: &[(&Name, &Service, &Http)]) -> Vec<(String, u32)> {
+    let mut taken: Vec<(String, u32)> = Vec::new();
+    for (name, _, http) in behind.iter().filter(|(_, _, http)| !takes_everything(http)) {
+        let longest = http.paths.iter().map(String::len).max().unwrap_or(0).min(128);
+        let band = (128 - longest) * 2 + usize::from(http.methods.is_empty());
+        let hash = sha2::Digest::finalize(sha2::Digest::chain_update(<sha2::Sha256 as sha2::Digest>::new(), &name.0));
+        let within = u32::from_str_radix(&hex(&hash[..2]), 16).unwrap_or(0) % 16;
+        let mut priority = u32::try_from(band).unwrap_or(0) * 160 + within * 10 + 10;
+        while taken.iter().any(|(_, other)| *other == priority) {
+            priority += 1;
+        }
+        taken.push((name.0.clone(), priority));
+    }
+    taken
+}
+
+fn takes_everything(http: &Http) -> bool {
+    http.paths.is_empty() && http.methods.is_empty()
+}
+
+fn one(making: &mut Making<'_>, name: &str, service: &Service) {
+    let section = format!("services.{name}");
+    let log_group =
+        LogGroupSpec { path: making.log_path(name), retention_days: making.log_days(), kms_key: making.key() };
+    making.add::<LogGroup>(&section, name, log_group);
+    let given = uses::given(making, service);
+    let mut ingress = Vec::new();
+    if service.http.is_some() {
+        ingress.push(network::from_group(WEB.to_owned(), port(service)));
+    }
+    let mut egress: Vec<Firewall> = vec![network::anywhere(443)];
+    egress.extend(given.egress);
+    network::group(making, &section, name, "What the service talks to", ingress, egress);
+    let (execution, task) = (format!("{name}-execution"), format!("{name}-task"));
+    let secrets = given.secrets.iter().map(|from| from.secret.clone()).collect();
+    let spec = role(execution_statements(making, name, secrets));
+    making.add::<Role>(&section, &execution, spec);
+    making.add::<Role>(&section, &task, role(given.statements));
+    let mut environment = given.environment;
+    environment.push(("PORT".to_owned(), Variable::Text(port(service).to_string())));
+    environment.push(("SERVICE_NAME".to_owned(), Variable::Text(name.to_owned())));
+    for (key, value) in &service.env {
+        environment.push((key.clone(), Variable::Text(value.clone())));
+    }
+    environment.sort_by(|a, b| a.0.cmp(&b.0));
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let (image, command, health_command) = match (&service.image, &service.role) {
+        (Some(image), _) => (Image::Named(image.clone()), Vec::new(), Vec::new()),
+        (None, role) => {
+            let role = role.as_deref().unwrap_or("hello");
+            (Image::Built(Ref::to(RUNTIME)), words(&["serve", role]), words(&["CMD", "/runtime", "health"]))
+        }
+    };
+    let spec = TaskDefinitionSpec {
+        image,
+        command,
+        cpu: service.cpu.unwrap_or(256),
+        memory: service.memory.unwrap_or(512),
+        port: port(service),
+        architecture: ARCHITECTURE.to_owned(),
+        environment,
+        secrets: given.secrets,
+        execution_role: Ref::to(execution),
+        task_role: Ref::to(task),
+        log_group: Ref::to(name),
+        health_command,
+    };
+    making.add::<TaskDefinition>(&section, name, spec);
+    running(making, &section, name, service);
+}
+
+fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service) {
+    let min = service.scale.min.unwrap_or(if making.prod() { 2 } else { 1 });
+    let max = service.scale.max.unwrap_or(min).max(min);
+    let mut way_out: Vec<WayOut> = network::all_nats(making).into_iter().map(WayOut::Nat).collect();
+    way_out.extend(network::private_tables(making).into_iter().map(WayOut::Routes));
+    let behind = service.http.as_ref().map(|http| Behind {
+        target_group: Ref::to(name),
+        port: port(service),
+        listener: Ref::to(WEB),
+        rule: (!takes_everything(http)).then(|| Ref::to(name)),
+    });
+    let spec = ServiceSpec {
+        cluster: Ref::to(MAIN),
+        task: Ref::to(name),
+        subnets: network::subnets("private", network::zones(making)),
+        security_groups: vec![Ref::to(name)],
+        tasks: min,
+        behind,
+        way_out,
+        architecture: ARCHITECTURE.to_owned(),
+    };
+    making.add::<ecs::Service>(section, name, spec);
+    if max > min {
+        making.add::<Target>(section, name, TargetSpec { service: Ref::to(name), min, max });
+        let cpu = service.scale.cpu.unwrap_or(50);
+        making.add::<Policy>(section, name, PolicySpec { target: Ref::to(name), cpu });
+    }
+}
+
+fn role(statements: Vec<Statement>) -> RoleSpec {
+    RoleSpec { service: "ecs-tasks.amazonaws.com".to_owned(), statements, managed: Vec::new() }
+}
+
+/// What ECS itself may do before the container starts: fetch the image, read exactly these secrets, write the log.
+fn execution_statements(
+    making: &Making<'_>,
+    name: &str,
+    secrets: Vec<Ref<crate::kinds::secretsmanager::Secret>>,
+) -> Vec<Statement> {
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
+    let mut statements = vec![
+        Statement {
+            actions: words(&["ecr:GetAuthorizationToken"]),
+            resources: vec![Resource::Arn("*".to_owned())],
+            condition: Value::Null,
+        },
+        Statement {
+            actions: words(&["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]),
+            resources: vec![Resource::Arn(making.scope.arn("ecr", "repository/*"))],
+            condition: Value::Null,
+        },
+        Statement {
+            actions: words(&["logs:CreateLogStream", "logs:PutLogEvents"]),
+            resources: vec![Resource::LogStreams(Ref::to(name))],
+            condition: Value::Null,
+        },
+    ];
+    if !secrets.is_empty() {
+        let mut seen: Vec<String> = Vec::new();
+        let mut resources = Vec::new();
+        for secret in secrets {
+            if !seen.contains(&secret.name) {
+                seen.push(secret.name.clone());
+                resources.push(Resource::Secret(secret));
+            }
+        }
+        statements.push(Statement {
+            actions: words(&["secretsmanager:GetSecretValue"]),
+            resources,
+            condition: Value::Null,
+        });
+        let through = format!("secretsmanager.{}.amazonaws.com", making.scope.region);
+        statements.push(Statement {
+            actions: words(&["kms:Decrypt"]),
+            resources: vec![Resource::Key(making.key())],
+            condition: json!({"StringEquals": {"kms:ViaService": through}}),
+        });
+    }
+    statements
+}
+
+fn port(service: &Service) -> u16 {
+    service.port.unwrap_or(8080)
+}
