@@ -45,12 +45,7 @@ const GONE: &[&str] = &["NotFoundException"];
 impl Kind for Key {
     const FACTS: Facts = Facts {
         name: "kms.key",
-        fields: &[
-            Field::wanted("alias"),
-            Field::wanted("enabled"),
-            Field::wanted("rotation"),
-            Field::wanted("policy"),
-        ],
+        fields: &[Field::wanted("alias"), Field::wanted("enabled"), Field::wanted("rotation"), Field::wanted("policy")],
         seconds: Seconds { create: 2, update: 2, delete: 2 },
         unnamed: true,
         retry: &[
@@ -308,12 +303,8 @@ mod tests {
     /// ours in the layout of its example of GetKeyPolicy (indented, principals as ARNs, lists of one as scalars).
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
-        let scope = Scope {
-            account: "111122223333".into(),
-            region: "us-east-2".into(),
-            stack: "a".into(),
-            env: "b".into(),
-        };
+        let scope =
+            Scope { account: "111122223333".into(), region: "us-east-2".into(), stack: "a".into(), env: "b".into() };
         let key = KeyMetadata::builder()
             .key_id("1234abcd-12ab-34cd-56ef-1234567890ab")
             .arn("arn:aws:kms:us-east-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab")
@@ -331,12 +322,8 @@ mod tests {
 
     #[test]
     fn a_bare_id_becomes_an_arn() {
-        let scope = Scope {
-            account: "111122223333".into(),
-            region: "us-east-2".into(),
-            stack: "a".into(),
-            env: "b".into(),
-        };
+        let scope =
+            Scope { account: "111122223333".into(), region: "us-east-2".into(), stack: "a".into(), env: "b".into() };
         let arn = "arn:aws:kms:us-east-2:111122223333:key/1234abcd";
         assert_eq!(key_arn(&scope, "1234abcd"), arn);
         assert_eq!(key_arn(&scope, arn), arn);

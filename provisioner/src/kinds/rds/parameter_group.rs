@@ -252,8 +252,7 @@ mod tests {
     fn what_needs_a_restart_waits_for_one() {
         let all = BTreeMap::from([("lower_case_table_names", "1"), ("slow_query_log", "1")]);
         let all = all.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-        let methods: Vec<_> =
-            parameters(&all, |_| true).iter().filter_map(|one| one.apply_method().cloned()).collect();
+        let methods: Vec<_> = parameters(&all, |_| true).iter().filter_map(|one| one.apply_method().cloned()).collect();
         assert_eq!(methods, [ApplyMethod::PendingReboot, ApplyMethod::Immediate]);
     }
 }

@@ -63,12 +63,7 @@ impl Kind for SubnetGroup {
     type Output = SubnetGroupOutput;
     type Ready = ();
 
-    fn want(
-        scope: &Scope,
-        name: &str,
-        spec: &SubnetGroupSpec,
-        outputs: &Outputs,
-    ) -> Result<SubnetGroupState, Missing> {
+    fn want(scope: &Scope, name: &str, spec: &SubnetGroupSpec, outputs: &Outputs) -> Result<SubnetGroupState, Missing> {
         let mut subnets = BTreeSet::new();
         for subnet in &spec.subnets {
             subnets.insert(outputs.get(subnet)?.id);
