@@ -65,9 +65,7 @@ impl HttpConnector for LimitedConnector {
             match inner.call(request).await {
                 // The call may have been carried out although no answer came. Repeating a read is harmless; whether to
                 // repeat a write is for the engine to say, after it has looked. So the SDK shall not.
-                Err(error) if (error.is_io() || error.is_timeout()) && !is_read(&action) => {
-                    Err(ConnectorError::other(error.into(), None))
-                }
+                Err(error) if !error.is_user() && !is_read(&action) => Err(ConnectorError::other(error.into(), None)),
                 other => other,
             }
         })
