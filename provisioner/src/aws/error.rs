@@ -25,6 +25,15 @@ impl Error {
         Error { code: String::new(), message: message.into(), request_id: None, ambiguous: false }
     }
 
+    /// The answer; `None` if the service says with one of these codes that there is no such thing.
+    pub fn unless_gone<T>(result: Result<T, impl Into<Error>>, gone: &[&str]) -> Result<Option<T>, Error> {
+        match result.map_err(Into::into) {
+            Ok(answer) => Ok(Some(answer)),
+            Err(error) if error.is(gone) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub fn is(&self, codes: &[&str]) -> bool {
         codes.iter().any(|code| self.code == *code)
     }

@@ -314,7 +314,7 @@ mod tests {
             .expect("complete");
         let want = Key::want(&scope, "key", &KeySpec {}, &crate::board::Board::default().outputs(Late::IsAwaited));
         let text = serde_json::to_string_pretty(&key_policy(&scope)).expect("json");
-        let text = text.replace(r#""111122223333""#, r#""arn:aws:iam::111122223333:root""#);
+        let text = text.replacen(r#""111122223333""#, r#""arn:aws:iam::111122223333:root""#, 1);
         let live = state(&key, Some("alias/a-b".into()), &text, true);
         assert_eq!(serde_json::to_value(live).ok(), serde_json::to_value(want.expect("pure")).ok());
         assert_eq!(status(&key), Status::Ready);

@@ -1,10 +1,18 @@
-//! `logs.log_group`: SKELETON.
+//! `logs.log_group`: where a service or a function writes its lines.
+//!
+//! Found by name: one `DescribeLogGroups` with the prefix `/<stack>-<env>/` shows all of ours, and one more for each name
+//! outside of it; the tags of each prove that it is ours. Names: 512 characters (CloudWatch Logs API reference,
+//! CreateLogGroup). Retention is a call of its own, so a group that a crash left without it shows a difference. All calls
+//! end within a second. A key has to let the logs of the region use it, or CreateLogGroup says that it "is not allowed".
 
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_cloudwatchlogs::types::LogGroup as Group;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::Key;
 use crate::scope::Scope;
 
@@ -19,7 +27,12 @@ pub struct LogGroupSpec {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct LogGroupState {}
+pub struct LogGroupState {
+    path: String,
+    /// 0: for ever.
+    retention_days: u32,
+    kms_key: Option<String>,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LogGroupOutput {
@@ -28,31 +41,155 @@ pub struct LogGroupOutput {
 }
 
 impl Kind for LogGroup {
-    const FACTS: Facts =
-        Facts { name: "logs.log_group", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "logs.log_group",
+        fields: &[Field::fixed("path"), Field::wanted("retention_days"), Field::wanted("kms_key")],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        exists: &["ResourceAlreadyExistsException"],
+        retry: &[
+            // The key's policy is not seen by CloudWatch Logs at once; one that is really wrong says the same.
+            Retry { code: "InvalidParameterException", text: "KMS key", seconds: 60 },
+            Retry { code: "ResourceNotFoundException", text: "", seconds: 20 },
+        ],
+        actions: &[
+            "kms:DescribeKey",
+            "logs:AssociateKmsKey",
+            "logs:CreateLogGroup",
+            "logs:DeleteLogGroup",
+            "logs:DescribeLogGroups",
+            "logs:ListTagsForResource",
+            "logs:PutRetentionPolicy",
+            "logs:TagResource",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = LogGroupSpec;
     type State = LogGroupState;
     type Output = LogGroupOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &LogGroupSpec, _: &Outputs) -> Result<LogGroupState, Missing> {
-        Ok(LogGroupState {})
+    fn want(_: &Scope, _: &str, spec: &LogGroupSpec, outputs: &Outputs) -> Result<LogGroupState, Missing> {
+        Ok(LogGroupState {
+            path: spec.path.clone(),
+            retention_days: spec.retention_days,
+            kms_key: Some(outputs.get(&spec.kms_key)?.arn),
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, LogGroup>) -> Result<Vec<Live<LogGroup>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, LogGroup>) -> Result<Vec<Live<LogGroup>>, Error> {
+        let wanted: HashMap<&str, &str> =
+            query.wanted.iter().map(|(name, spec)| (spec.path.as_str(), name.as_str())).collect();
+        let mut prefixes = BTreeSet::from([format!("/{}/", cx.scope.prefix())]);
+        let outside: Vec<String> = wanted
+            .keys()
+            .filter(|path| !prefixes.iter().any(|ours| path.starts_with(ours)))
+            .map(|p| (*p).into())
+            .collect();
+        prefixes.extend(outside);
+        let mut groups: HashMap<String, Group> = HashMap::new();
+        for found in each(prefixes.into_iter().collect(), |prefix| listed(cx, prefix)).await {
+            groups.extend(found?.into_iter().filter_map(|group| Some((group.log_group_name.clone()?, group))));
+        }
+        let mut live = Vec::new();
+        for found in each(groups.into_iter().collect(), |(path, group)| one(cx, path, group, &wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &LogGroupState) -> Result<LogGroupOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &LogGroupState) -> Result<LogGroupOutput, Error> {
+        let tags = cx.scope.tags(name).into_iter().collect();
+        let call = cx.logs.create_log_group().log_group_name(&want.path).set_kms_key_id(want.kms_key.clone());
+        call.set_tags(Some(tags)).send().await?;
+        keep_for(cx, want).await?;
+        Ok(output(&cx.scope, &want.path))
     }
 
-    async fn update(_: &Cx, _: &Live<LogGroup>, _: &LogGroupState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, _: &Live<LogGroup>, want: &LogGroupState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("retention_days") {
+            keep_for(cx, want).await?;
+        }
+        if let (true, Some(key)) = (changed.has("kms_key"), &want.kms_key) {
+            cx.logs.associate_kms_key().log_group_name(&want.path).kms_key_id(key).send().await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<LogGroup>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<LogGroup>, _: LastWish) -> Result<(), Error> {
+        let call = cx.logs.delete_log_group().log_group_name(&live.state.path);
+        Error::unless_gone(call.send().await, GONE)?;
+        Ok(())
+    }
+}
+
+const GONE: &[&str] = &["ResourceNotFoundException"];
+
+fn output(scope: &Scope, path: &str) -> LogGroupOutput {
+    LogGroupOutput { arn: scope.arn("logs", &format!("log-group:{path}")), name: path.to_owned() }
+}
+
+async fn keep_for(cx: &Cx, want: &LogGroupState) -> Result<(), Error> {
+    let days = i32::try_from(want.retention_days).unwrap_or(i32::MAX);
+    cx.logs.put_retention_policy().log_group_name(&want.path).retention_in_days(days).send().await?;
+    Ok(())
+}
+
+async fn listed(cx: &Cx, prefix: String) -> Result<Vec<Group>, Error> {
+    let pages = cx.logs.describe_log_groups().log_group_name_prefix(prefix).into_paginator().items().send();
+    Ok(pages.try_collect().await?)
+}
+
+async fn one(
+    cx: &Cx,
+    path: String,
+    group: Group,
+    wanted: &HashMap<&str, &str>,
+) -> Result<Option<Live<LogGroup>>, Error> {
+    let output = output(&cx.scope, &path);
+    let call = cx.logs.list_tags_for_resource().resource_arn(&output.arn);
+    let Some(answer) = Error::unless_gone(call.send().await, GONE)? else {
+        return Ok(None);
+    };
+    let tags = answer.tags.unwrap_or_default();
+    let Some((name, owner)) = cx.whose(tags.iter(), wanted.get(path.as_str()).copied()) else {
+        return Ok(None);
+    };
+    Ok(Some(Live {
+        name,
+        owner,
+        id: output.arn.clone(),
+        state: state(path, &group),
+        output,
+        ready: Some(()),
+        status: Status::Ready,
+    }))
+}
+
+fn state(path: String, group: &Group) -> LogGroupState {
+    LogGroupState {
+        path,
+        retention_days: group.retention_in_days().and_then(|days| u32::try_from(days).ok()).unwrap_or(0),
+        kms_key: group.kms_key_id().map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A group as AWS answered it: cloud-custodian, placebo `test_log_group_last_write`, logs.DescribeLogGroups_1. It was never
+    /// given a retention, so there is none in the answer.
+    #[test]
+    fn a_group_without_retention_keeps_for_ever() {
+        let answer = Group::builder()
+            .log_group_name("/aws/lambda/custodian-log-age")
+            .creation_time(1_490_304_000_000)
+            .metric_filter_count(0)
+            .arn("arn:aws:logs:us-east-1:644160558196:log-group:/aws/lambda/custodian-log-age:*")
+            .stored_bytes(0)
+            .build();
+        let state = state("/aws/lambda/custodian-log-age".into(), &answer);
+        assert_eq!((state.retention_days, state.kms_key), (0, None));
     }
 }
