@@ -4,7 +4,7 @@
 //! is somebody else's. A listener has a priority once (1 to 50,000), so a second create is refused (`PriorityInUse`); a rule
 //! takes five condition values (Elastic Load Balancing user guide, quotas). All calls end within a second.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use aws_sdk_elasticloadbalancingv2::types::{
     HttpRequestMethodConditionConfig, PathPatternConditionConfig, Rule as Answer, RuleCondition, RulePriorityPair,
