@@ -182,6 +182,7 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
         subnets: network::subnets("private", network::zones(making)),
         security_groups: vec![Ref::to(name)],
         tasks: min,
+        scaled: max > min,
         behind,
         way_out,
         architecture: ARCHITECTURE.to_owned(),

@@ -5,3 +5,9 @@ mod target;
 
 pub use policy::{Policy, PolicyOutput, PolicySpec};
 pub use target::{Target, TargetOutput, TargetSpec};
+
+/// What it says of things that are not there.
+const GONE: &[&str] = &["ObjectNotFoundException"];
+
+/// The API takes this many ids or names at once.
+const AT_ONCE: usize = 50;

@@ -1,11 +1,22 @@
-//! `autoscaling.policy`: SKELETON.
+//! `autoscaling.policy`: keeps the CPU of a service's tasks near a number by changing how many there are.
+//!
+//! Found by name and service, one `DescribeScalingPolicies` per 50; it is ours because the service is. It goes with its
+//! target, so one that nothing asks for any more is not looked for. Names: 256 characters (Application Auto Scaling API
+//! reference, PutScalingPolicy). Putting is an upsert and ends at once; AWS makes and deletes the two alarms by itself.
 
+use std::collections::BTreeMap;
+
+use aws_sdk_applicationautoscaling::types::{
+    MetricType, PolicyType, PredefinedMetricSpecification, ScalingPolicy, ServiceNamespace,
+    TargetTrackingScalingPolicyConfiguration as Tracking,
+};
 use serde::{Deserialize, Serialize};
 
-use super::Target;
+use super::target::DIMENSION;
+use super::{AT_ONCE, GONE, Target};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::scope::Scope;
 
 pub struct Policy;
@@ -18,7 +29,18 @@ pub struct PolicySpec {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct PolicyState {}
+pub struct PolicyState {
+    name: String,
+    scaling_id: String,
+    metric: String,
+    /// Per cent.
+    aim: f64,
+    /// Seconds between two changes upwards.
+    pause_out: i32,
+    /// Seconds between two changes downwards.
+    pause_in: i32,
+    scales_in: bool,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PolicyOutput {
@@ -26,31 +48,155 @@ pub struct PolicyOutput {
 }
 
 impl Kind for Policy {
-    const FACTS: Facts =
-        Facts { name: "autoscaling.policy", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "autoscaling.policy",
+        fields: &[
+            Field::fixed("name"),
+            Field::fixed("scaling_id"),
+            Field::wanted("metric"),
+            Field::wanted("aim"),
+            Field::wanted("pause_out"),
+            Field::wanted("pause_in"),
+            Field::wanted("scales_in"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        read_after: &["autoscaling.target"],
+        // The target was registered a moment ago.
+        retry: &[Retry { code: "ObjectNotFoundException", text: "", seconds: 60 }],
+        actions: &[
+            "application-autoscaling:DeleteScalingPolicy",
+            "application-autoscaling:DescribeScalingPolicies",
+            "application-autoscaling:PutScalingPolicy",
+            "cloudwatch:DeleteAlarms",
+            "cloudwatch:DescribeAlarms",
+            "cloudwatch:PutMetricAlarm",
+            "ecs:DescribeServices",
+            "ecs:UpdateService",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = PolicySpec;
     type State = PolicyState;
     type Output = PolicyOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &PolicySpec, _: &Outputs) -> Result<PolicyState, Missing> {
-        Ok(PolicyState {})
+    fn want(scope: &Scope, name: &str, spec: &PolicySpec, outputs: &Outputs) -> Result<PolicyState, Missing> {
+        Ok(PolicyState {
+            name: aws_name(scope, name),
+            scaling_id: outputs.get(&spec.target)?.scaling_id,
+            metric: MetricType::EcsServiceAverageCpuUtilization.as_str().to_owned(),
+            aim: spec.cpu.into(),
+            // Up at once, down with care: a task too many costs less than one too few.
+            pause_out: 60,
+            pause_in: 300,
+            scales_in: true,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Policy>) -> Result<Vec<Live<Policy>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Policy>) -> Result<Vec<Live<Policy>>, Error> {
+        let mut wanted: BTreeMap<String, (&str, String)> = BTreeMap::new();
+        for (name, spec) in &query.wanted {
+            // Without its target there is none.
+            if let Ok(target) = query.outputs.get(&spec.target) {
+                wanted.insert(aws_name(&cx.scope, name), (name, target.scaling_id));
+            }
+        }
+        let names: Vec<String> = wanted.keys().cloned().collect();
+        let mut live = Vec::new();
+        for batch in names.chunks(AT_ONCE) {
+            let call = cx.autoscaling.describe_scaling_policies().service_namespace(ServiceNamespace::Ecs);
+            let call = call.set_policy_names(Some(batch.to_vec())).scalable_dimension(DIMENSION);
+            let found: Vec<ScalingPolicy> = call.into_paginator().items().send().try_collect().await?;
+            for policy in found {
+                let this = wanted.get(&policy.policy_name).filter(|(_, target)| *target == policy.resource_id);
+                let Some((name, _)) = this else {
+                    continue;
+                };
+                live.push(Live {
+                    name: (*name).to_owned(),
+                    id: policy.policy_arn.clone(),
+                    owner: Owner::Ours,
+                    state: state(&policy),
+                    output: PolicyOutput { arn: policy.policy_arn },
+                    ready: Some(()),
+                    status: Status::Ready,
+                });
+            }
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &PolicyState) -> Result<PolicyOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, _: &str, want: &PolicyState) -> Result<PolicyOutput, Error> {
+        put(cx, want).await
     }
 
-    async fn update(_: &Cx, _: &Live<Policy>, _: &PolicyState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, _: &Live<Policy>, want: &PolicyState, _: &Changed) -> Result<(), Error> {
+        put(cx, want).await?;
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Policy>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Policy>, _: LastWish) -> Result<(), Error> {
+        let call = cx.autoscaling.delete_scaling_policy().service_namespace(ServiceNamespace::Ecs);
+        let call = call.scalable_dimension(DIMENSION).resource_id(&live.state.scaling_id);
+        Error::unless_gone(call.policy_name(&live.state.name).send().await, GONE)?;
+        Ok(())
+    }
+}
+
+fn aws_name(scope: &Scope, name: &str) -> String {
+    scope.name(&format!("{name}-cpu"), 256)
+}
+
+async fn put(cx: &Cx, want: &PolicyState) -> Result<PolicyOutput, Error> {
+    let metric = PredefinedMetricSpecification::builder().predefined_metric_type(want.metric.as_str().into());
+    let tracking = Tracking::builder().predefined_metric_specification(metric.build()?).target_value(want.aim);
+    let tracking = tracking.scale_out_cooldown(want.pause_out).scale_in_cooldown(want.pause_in);
+    let call = cx.autoscaling.put_scaling_policy().service_namespace(ServiceNamespace::Ecs);
+    let call = call.scalable_dimension(DIMENSION).resource_id(&want.scaling_id).policy_name(&want.name);
+    let call = call.policy_type(PolicyType::TargetTrackingScaling);
+    let tracking = tracking.disable_scale_in(!want.scales_in).build()?;
+    let made = call.target_tracking_scaling_policy_configuration(tracking).send().await?;
+    Ok(PolicyOutput { arn: made.policy_arn })
+}
+
+fn state(policy: &ScalingPolicy) -> PolicyState {
+    let mut state = PolicyState {
+        name: policy.policy_name.clone(),
+        scaling_id: policy.resource_id.clone(),
+        scales_in: true,
+        ..PolicyState::default()
+    };
+    if let Some(tracking) = policy.target_tracking_scaling_policy_configuration() {
+        let metric = tracking.predefined_metric_specification().map(|metric| metric.predefined_metric_type.as_str());
+        state.metric = metric.unwrap_or_default().to_owned();
+        state.aim = tracking.target_value;
+        // AWS's defaults are 300 s each.
+        state.pause_out = tracking.scale_out_cooldown().unwrap_or(300);
+        state.pause_in = tracking.scale_in_cooldown().unwrap_or(300);
+        state.scales_in = tracking.disable_scale_in() != Some(true);
+    }
+    state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// botocore, application-autoscaling examples: DescribeScalingPolicies. Somebody made ours a step policy.
+    #[test]
+    fn a_policy_of_another_type_differs_in_everything() {
+        let answer = ScalingPolicy::builder()
+            .policy_arn("arn:aws:autoscaling:us-west-2:012345678910:scalingPolicy:6d8972f3")
+            .policy_name("web-app-cpu-gt-75")
+            .policy_type(PolicyType::StepScaling)
+            .resource_id("service/default/web-app")
+            .scalable_dimension(DIMENSION)
+            .service_namespace(ServiceNamespace::Ecs)
+            .creation_time(aws_smithy_types::DateTime::from_secs(1_557_144_699))
+            .build()
+            .expect("complete");
+        let state = state(&answer);
+        assert_eq!((state.metric.as_str(), state.pause_out), ("", 0));
     }
 }

@@ -1,10 +1,20 @@
-//! `ecr.repository`: SKELETON.
+//! `ecr.repository`: where the image of the runtime is.
+//!
+//! Found by name; one that nothing asks for any more by the tag index, confirmed by ECR. Names: 256 characters, lower case
+//! (ECR API reference, CreateRepository). All calls end within a second. Encryption cannot be changed. The lifecycle policy
+//! counts images and knows no age: the image that runs may be old.
 
+use std::collections::HashMap;
+
+use aws_sdk_ecr::types::{
+    EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability, Repository as Answer, Tag,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::Key;
 use crate::scope::Scope;
 
@@ -16,7 +26,13 @@ pub struct RepositorySpec {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RepositoryState {}
+pub struct RepositoryState {
+    name: String,
+    kms_key: Option<String>,
+    tags_are_final: bool,
+    scan_on_push: bool,
+    lifecycle: Value,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RepositoryOutput {
@@ -26,31 +42,202 @@ pub struct RepositoryOutput {
 }
 
 impl Kind for Repository {
-    const FACTS: Facts =
-        Facts { name: "ecr.repository", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ecr.repository",
+        fields: &[
+            Field::fixed("name"),
+            Field::fixed("kms_key"),
+            Field::wanted("tags_are_final"),
+            Field::wanted("scan_on_push"),
+            Field::wanted("lifecycle"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        exists: &["RepositoryAlreadyExistsException"],
+        retry: &[
+            Retry { code: "KmsException", text: "", seconds: 60 },
+            Retry { code: "RepositoryNotFoundException", text: "", seconds: 30 },
+        ],
+        actions: &[
+            "ecr:CreateRepository",
+            "ecr:DeleteRepository",
+            "ecr:DescribeRepositories",
+            "ecr:GetLifecyclePolicy",
+            "ecr:ListTagsForResource",
+            "ecr:PutImageScanningConfiguration",
+            "ecr:PutImageTagMutability",
+            "ecr:PutLifecyclePolicy",
+            "ecr:TagResource",
+            "kms:CreateGrant",
+            "kms:DescribeKey",
+            "kms:RetireGrant",
+            "tag:GetResources",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = RepositorySpec;
     type State = RepositoryState;
     type Output = RepositoryOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &RepositorySpec, _: &Outputs) -> Result<RepositoryState, Missing> {
-        Ok(RepositoryState {})
+    fn want(scope: &Scope, name: &str, spec: &RepositorySpec, outputs: &Outputs) -> Result<RepositoryState, Missing> {
+        Ok(RepositoryState {
+            name: aws_name(scope, name),
+            kms_key: Some(outputs.get(&spec.kms_key)?.arn),
+            tags_are_final: true,
+            scan_on_push: true,
+            lifecycle: lifecycle(),
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Repository>) -> Result<Vec<Live<Repository>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Repository>) -> Result<Vec<Live<Repository>>, Error> {
+        let wanted: HashMap<String, &str> =
+            query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
+        let mut names: Vec<String> = wanted.keys().cloned().collect();
+        let hints = cx.tagged("ecr:repository").await;
+        names.extend(hints.iter().filter_map(|arn| arn.split_once(":repository/")).map(|(_, name)| name.to_owned()));
+        names.sort();
+        names.dedup();
+        let mut live = Vec::new();
+        for found in each(names, |name| one(cx, name, &wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &RepositoryState) -> Result<RepositoryOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &RepositoryState) -> Result<RepositoryOutput, Error> {
+        let encryption = EncryptionConfiguration::builder().encryption_type(EncryptionType::Kms);
+        let call = cx.ecr.create_repository().repository_name(&want.name);
+        let mut call = call
+            .encryption_configuration(encryption.set_kms_key(want.kms_key.clone()).build()?)
+            .image_tag_mutability(mutability(want))
+            .image_scanning_configuration(scanning(want));
+        for (key, value) in cx.scope.tags(name) {
+            call = call.tags(Tag::builder().key(key).value(value).build()?);
+        }
+        let made = call.send().await?.repository;
+        put_lifecycle(cx, want).await?;
+        Ok(output(cx, &want.name, made.and_then(|made| made.repository_uri)))
     }
 
-    async fn update(_: &Cx, _: &Live<Repository>, _: &RepositoryState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, _: &Live<Repository>, want: &RepositoryState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("tags_are_final") {
+            let call = cx.ecr.put_image_tag_mutability().repository_name(&want.name);
+            call.image_tag_mutability(mutability(want)).send().await?;
+        }
+        if changed.has("scan_on_push") {
+            let call = cx.ecr.put_image_scanning_configuration().repository_name(&want.name);
+            call.image_scanning_configuration(scanning(want)).send().await?;
+        }
+        if changed.has("lifecycle") {
+            put_lifecycle(cx, want).await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Repository>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Repository>, _: LastWish) -> Result<(), Error> {
+        let call = cx.ecr.delete_repository().repository_name(&live.output.name).force(true);
+        Error::unless_gone(call.send().await, GONE)?;
+        Ok(())
+    }
+}
+
+const GONE: &[&str] = &["RepositoryNotFoundException"];
+
+fn aws_name(scope: &Scope, name: &str) -> String {
+    scope.name(name, 256)
+}
+
+fn output(cx: &Cx, name: &str, uri: Option<String>) -> RepositoryOutput {
+    RepositoryOutput {
+        arn: cx.scope.arn("ecr", &format!("repository/{name}")),
+        uri: uri.unwrap_or_default(),
+        name: name.to_owned(),
+    }
+}
+
+fn lifecycle() -> Value {
+    json!({"rules": [{
+        "rulePriority": 1,
+        "description": "The newest 30 images stay",
+        "selection": {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 30},
+        "action": {"type": "expire"},
+    }]})
+}
+
+fn mutability(want: &RepositoryState) -> ImageTagMutability {
+    if want.tags_are_final { ImageTagMutability::Immutable } else { ImageTagMutability::Mutable }
+}
+
+fn scanning(want: &RepositoryState) -> ImageScanningConfiguration {
+    ImageScanningConfiguration::builder().scan_on_push(want.scan_on_push).build()
+}
+
+async fn put_lifecycle(cx: &Cx, want: &RepositoryState) -> Result<(), Error> {
+    let call = cx.ecr.put_lifecycle_policy().repository_name(&want.name);
+    call.lifecycle_policy_text(want.lifecycle.to_string()).send().await?;
+    Ok(())
+}
+
+async fn one(cx: &Cx, name: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Repository>>, Error> {
+    let arn = cx.scope.arn("ecr", &format!("repository/{name}"));
+    let (found, tags, lifecycle) = tokio::join!(
+        cx.ecr.describe_repositories().repository_names(&name).send(),
+        cx.ecr.list_tags_for_resource().resource_arn(arn).send(),
+        cx.ecr.get_lifecycle_policy().repository_name(&name).send(),
+    );
+    let found = Error::unless_gone(found, GONE)?.and_then(|answer| answer.repositories?.pop());
+    let tags = Error::unless_gone(tags, GONE)?.and_then(|answer| answer.tags).unwrap_or_default();
+    let without = &["LifecyclePolicyNotFoundException", "RepositoryNotFoundException"];
+    let lifecycle = Error::unless_gone(lifecycle, without)?.and_then(|answer| answer.lifecycle_policy_text);
+    let Some(found) = found else {
+        return Ok(None);
+    };
+    let pairs = tags.iter().map(|tag| (tag.key(), tag.value()));
+    let Some((ours, owner)) = cx.whose(pairs, wanted.get(&name).copied()) else {
+        return Ok(None);
+    };
+    let output = output(cx, &name, found.repository_uri.clone());
+    Ok(Some(Live {
+        name: ours,
+        owner,
+        id: output.arn.clone(),
+        state: state(&found, lifecycle.as_deref()),
+        output,
+        ready: Some(()),
+        status: Status::Ready,
+    }))
+}
+
+fn state(found: &Answer, lifecycle: Option<&str>) -> RepositoryState {
+    let encryption = found.encryption_configuration();
+    let lifecycle = lifecycle.map(|text| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text)));
+    RepositoryState {
+        name: found.repository_name().unwrap_or_default().to_owned(),
+        kms_key: encryption.and_then(EncryptionConfiguration::kms_key).map(str::to_owned),
+        tags_are_final: found.image_tag_mutability() == Some(&ImageTagMutability::Immutable),
+        scan_on_push: found.image_scanning_configuration().is_some_and(ImageScanningConfiguration::scan_on_push),
+        lifecycle: lifecycle.unwrap_or_else(|| json!({})),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// botocore, ecr examples: DescribeRepositories and GetLifecyclePolicy.
+    #[test]
+    fn a_recorded_answer_reads_as_it_is() {
+        let answer = Answer::builder()
+            .registry_id("012345678910")
+            .repository_arn("arn:aws:ecr:us-west-2:012345678910:repository/ubuntu")
+            .repository_name("ubuntu")
+            .build();
+        let policy = r#"{"rules":[{"rulePriority":1,"description":"Expire images older than 14 days",
+            "selection":{"tagStatus":"untagged","countType":"sinceImagePushed","countUnit":"days","countNumber":14},
+            "action":{"type":"expire"}}]}"#;
+        let state = state(&answer, Some(policy));
+        assert_eq!((state.tags_are_final, state.scan_on_push, state.kms_key), (false, false, None));
+        assert_eq!(state.lifecycle["rules"][0]["selection"]["countNumber"], 14);
     }
 }

@@ -1,11 +1,18 @@
-//! `ecs.cluster`: SKELETON.
+//! `ecs.cluster`: the place where the stack's services run. Only a name: Fargate has no machines of ours.
+//!
+//! Found by name, one `DescribeClusters` with those that the tag index names. Names: 255 letters, digits, `-` and `_` (ECS API
+//! reference, CreateCluster). All calls end within a second; a deleted cluster is shown as `INACTIVE` for a while. Creating one
+//! that exists succeeds, so it is looked at first. A cluster goes only when it is empty, which ECS notices late.
 
+use std::collections::HashMap;
+
+use aws_sdk_ecs::types::{Cluster as Answer, ClusterField, ClusterSetting, ClusterSettingName};
 use serde::{Deserialize, Serialize};
 
+use super::{pairs, tags};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query};
-
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds, Status};
 use crate::scope::Scope;
 
 pub struct Cluster;
@@ -14,7 +21,11 @@ pub struct Cluster;
 pub struct ClusterSpec {}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ClusterState {}
+pub struct ClusterState {
+    name: String,
+    /// Metrics of each task.
+    container_insights: String,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ClusterOutput {
@@ -23,31 +34,119 @@ pub struct ClusterOutput {
 }
 
 impl Kind for Cluster {
-    const FACTS: Facts =
-        Facts { name: "ecs.cluster", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ecs.cluster",
+        fields: &[Field::fixed("name"), Field::wanted("container_insights")],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        retry: &[
+            Retry { code: "ClusterContainsContainerInstancesException", text: "", seconds: 600 },
+            Retry { code: "ClusterContainsServicesException", text: "", seconds: 600 },
+            Retry { code: "ClusterContainsTasksException", text: "", seconds: 600 },
+            Retry { code: "ClusterContainsCapacityProviderException", text: "", seconds: 600 },
+            Retry { code: "UpdateInProgressException", text: "", seconds: 300 },
+        ],
+        actions: &[
+            "ecs:CreateCluster",
+            "ecs:DeleteCluster",
+            "ecs:DescribeClusters",
+            "ecs:TagResource",
+            "ecs:UpdateClusterSettings",
+            "iam:CreateServiceLinkedRole",
+            "tag:GetResources",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = ClusterSpec;
     type State = ClusterState;
     type Output = ClusterOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &ClusterSpec, _: &Outputs) -> Result<ClusterState, Missing> {
-        Ok(ClusterState {})
+    fn want(scope: &Scope, name: &str, _: &ClusterSpec, _: &Outputs) -> Result<ClusterState, Missing> {
+        Ok(ClusterState { name: aws_name(scope, name), container_insights: "enabled".to_owned() })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Cluster>) -> Result<Vec<Live<Cluster>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Cluster>) -> Result<Vec<Live<Cluster>>, Error> {
+        let wanted: HashMap<String, &str> =
+            query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
+        let mut names: Vec<String> = wanted.keys().cloned().collect();
+        let hints = cx.tagged("ecs:cluster").await;
+        names.extend(hints.iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned));
+        names.sort();
+        names.dedup();
+        let mut live = Vec::new();
+        // AWS takes 100 at once.
+        for batch in names.chunks(100) {
+            let call = cx.ecs.describe_clusters().set_clusters(Some(batch.to_vec()));
+            let answer = call.include(ClusterField::Tags).include(ClusterField::Settings).send().await?;
+            for cluster in answer.clusters() {
+                live.extend(live_one(cx, cluster, &wanted));
+            }
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &ClusterState) -> Result<ClusterOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &ClusterState) -> Result<ClusterOutput, Error> {
+        let call = cx.ecs.create_cluster().cluster_name(&want.name).settings(insights(want));
+        call.set_tags(Some(tags(cx, name))).send().await?;
+        Ok(output(&cx.scope, &want.name))
     }
 
-    async fn update(_: &Cx, _: &Live<Cluster>, _: &ClusterState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, _: &Live<Cluster>, want: &ClusterState, _: &Changed) -> Result<(), Error> {
+        cx.ecs.update_cluster_settings().cluster(&want.name).settings(insights(want)).send().await?;
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Cluster>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Cluster>, _: LastWish) -> Result<(), Error> {
+        let call = cx.ecs.delete_cluster().cluster(&live.output.name);
+        Error::unless_gone(call.send().await, &["ClusterNotFoundException"])?;
+        Ok(())
+    }
+}
+
+fn aws_name(scope: &Scope, name: &str) -> String {
+    scope.name(name, 255)
+}
+
+fn output(scope: &Scope, name: &str) -> ClusterOutput {
+    ClusterOutput { arn: scope.arn("ecs", &format!("cluster/{name}")), name: name.to_owned() }
+}
+
+fn insights(want: &ClusterState) -> ClusterSetting {
+    ClusterSetting::builder().name(ClusterSettingName::ContainerInsights).value(&want.container_insights).build()
+}
+
+fn live_one(cx: &Cx, found: &Answer, wanted: &HashMap<String, &str>) -> Option<Live<Cluster>> {
+    let status = match found.status().unwrap_or_default() {
+        "ACTIVE" => Status::Ready,
+        "INACTIVE" => return None,
+        "DEPROVISIONING" => Status::Deleting,
+        "FAILED" => Status::Failed("ECS could not make it".to_owned()),
+        other => Status::Busy(other.to_lowercase()),
+    };
+    let state = state(found);
+    let (name, owner) = cx.whose(pairs(found.tags()), wanted.get(&state.name).copied())?;
+    let output = output(&cx.scope, &state.name);
+    Some(Live { name, owner, id: output.arn.clone(), state, output, ready: Some(()), status })
+}
+
+fn state(found: &Answer) -> ClusterState {
+    let insights = |setting: &&ClusterSetting| setting.name() == Some(&ClusterSettingName::ContainerInsights);
+    let value = found.settings().iter().find(insights).and_then(ClusterSetting::value);
+    ClusterState {
+        name: found.cluster_name().unwrap_or_default().to_owned(),
+        container_insights: value.unwrap_or("disabled").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// botocore, ecs examples: DescribeClusters.
+    #[test]
+    fn a_cluster_without_settings_has_no_insights() {
+        let answer = Answer::builder().cluster_name("default").status("ACTIVE").running_tasks_count(0).build();
+        assert_eq!(state(&answer).container_insights, "disabled");
     }
 }

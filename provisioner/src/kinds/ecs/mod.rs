@@ -1,9 +1,23 @@
 //! Amazon ECS.
 
 mod cluster;
+mod evidence;
+mod rollout;
 mod service;
 mod task_definition;
 
 pub use cluster::{Cluster, ClusterOutput, ClusterSpec};
 pub use service::{Behind, Service, ServiceOutput, ServiceSpec, WayOut};
 pub use task_definition::{FromSecret, Image, TaskDefinition, TaskDefinitionOutput, TaskDefinitionSpec};
+
+use aws_sdk_ecs::types::Tag;
+
+use crate::aws::Cx;
+
+fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
+    cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+fn pairs(tags: &[Tag]) -> impl Iterator<Item = (&str, &str)> {
+    tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()))
+}

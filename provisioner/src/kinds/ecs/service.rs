@@ -1,11 +1,28 @@
-//! `ecs.service`: SKELETON.
+//! `ecs.service`: tasks that are kept running on Fargate, and rolled from one revision to the next.
+//!
+//! Found by name: one `ListServices` per cluster for what nothing asks for any more, one `DescribeServices` per ten. Names: 255
+//! letters, digits, `-` and `_` (ECS API reference, CreateService). The create answers at once; tasks run after about a minute,
+//! a deployment takes 2 to 6 minutes, a deletion 30 to 60 s once deregistration is short. A service that drains blocks its name.
+//!
+//! Ready is: our revision is the primary deployment and complete, nothing else runs, and the load balancer finds a healthy
+//! target. A circuit breaker ends a deployment whose tasks do not start, and goes back to the revision before: that is a failure
+//! too, although the service is steady then. The next run tries again.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ecs::types::{
+    AssignPublicIp, AwsVpcConfiguration, Deployment, DeploymentCircuitBreaker, DeploymentConfiguration,
+    DeploymentRolloutState, LaunchType, LoadBalancer, NetworkConfiguration, PropagateTags, Service as Answer,
+    ServiceField,
+};
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 use serde::{Deserialize, Serialize};
 
-use super::{Cluster, TaskDefinition};
-use crate::aws::{Cx, Error};
+use super::{Cluster, TaskDefinition, evidence, pairs, rollout, tags};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::diff::diff;
+use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{NatGateway, RouteTable, SecurityGroup, Subnet};
 use crate::kinds::elbv2::{Listener, Rule, TargetGroup};
 use crate::scope::Scope;
@@ -18,12 +35,13 @@ pub struct ServiceSpec {
     pub task: Ref<TaskDefinition>,
     pub subnets: Vec<Ref<Subnet>>,
     pub security_groups: Vec<Ref<SecurityGroup>>,
-    /// Tasks at creation, and at least. Under autoscaling the count is AWS's afterwards.
     pub tasks: u32,
+    /// Under autoscaling: `tasks` is how many it starts with, afterwards the count is AWS's.
+    #[serde(default)]
+    pub scaled: bool,
     pub behind: Option<Behind>,
     /// The way out has to be there before a task starts: without it ECS backs off for up to 15 minutes.
     pub way_out: Vec<WayOut>,
-    /// Not before these databases and caches answer.
     pub architecture: String,
 }
 
@@ -44,7 +62,44 @@ pub enum WayOut {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ServiceState {}
+pub struct ServiceState {
+    name: String,
+    cluster: String,
+    task_definition: String,
+    /// `None`: autoscaling says.
+    tasks: Option<u32>,
+    tasks_at_first: u32,
+    subnets: BTreeSet<String>,
+    security_groups: BTreeSet<String>,
+    public_ip: bool,
+    targets: Vec<Targets>,
+    /// Seconds in which the load balancer's opinion does not count. Only behind one.
+    grace: Option<i32>,
+    rolling: Rolling,
+    platform: String,
+    managed_tags: bool,
+    propagate_tags: String,
+    /// A shell in a running task.
+    execute_command: bool,
+    /// The circuit breaker has given up, and there was nothing to go back to.
+    stalled: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Targets {
+    group: String,
+    container: String,
+    port: i32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Rolling {
+    circuit_breaker: bool,
+    rollback: bool,
+    /// Per cent of the wanted tasks.
+    at_least: i32,
+    at_most: i32,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ServiceOutput {
@@ -55,31 +110,376 @@ pub struct ServiceOutput {
 }
 
 impl Kind for Service {
-    const FACTS: Facts =
-        Facts { name: "ecs.service", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ecs.service",
+        fields: &[
+            Field::fixed("name"),
+            Field::fixed("cluster"),
+            Field::wanted("task_definition").with(Effect::Restart),
+            Field::wanted("tasks"),
+            Field::theirs("tasks_at_first"),
+            Field::wanted("subnets").with(Effect::Restart),
+            Field::wanted("security_groups").with(Effect::Restart),
+            Field::wanted("public_ip").with(Effect::Restart),
+            Field::wanted("targets").with(Effect::Restart),
+            Field::wanted("grace"),
+            Field::wanted("rolling"),
+            Field::wanted("platform").with(Effect::Restart),
+            Field::wanted("managed_tags"),
+            Field::wanted("propagate_tags"),
+            Field::wanted("execute_command").with(Effect::Restart),
+            Field::wanted("stalled").with(Effect::Restart),
+        ],
+        seconds: Seconds { create: 120, update: 180, delete: 60 },
+        read_after: &["ecs.cluster", "ecs.task_definition", "elbv2.target_group"],
+        serves: true,
+        retry: &[
+            Retry { code: "ClusterNotFoundException", text: "", seconds: 120 },
+            Retry {
+                code: "InvalidParameterException",
+                text: "does not have an associated load balancer",
+                seconds: 120,
+            },
+            Retry { code: "InvalidParameterException", text: "Creation of service was not idempotent", seconds: 60 },
+            Retry { code: "InvalidParameterException", text: "ECS service role", seconds: 120 },
+            Retry { code: "InvalidParameterException", text: "still Draining", seconds: 600 },
+            Retry { code: "InvalidParameterException", text: "while deployments are active", seconds: 1200 },
+            Retry { code: "ServiceNotActiveException", text: "", seconds: 120 },
+            Retry { code: "UpdateInProgressException", text: "", seconds: 120 },
+        ],
+        actions: &[
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ecs:CreateService",
+            "ecs:DeleteService",
+            "ecs:DescribeServices",
+            "ecs:DescribeTaskDefinition",
+            "ecs:DescribeTasks",
+            "ecs:ListServices",
+            "ecs:ListTasks",
+            "ecs:TagResource",
+            "ecs:UpdateService",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:DescribeTargetHealth",
+            "iam:CreateServiceLinkedRole",
+            "iam:PassRole",
+            "logs:GetLogEvents",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = ServiceSpec;
     type State = ServiceState;
     type Output = ServiceOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &ServiceSpec, _: &Outputs) -> Result<ServiceState, Missing> {
-        Ok(ServiceState {})
+    fn want(scope: &Scope, name: &str, spec: &ServiceSpec, outputs: &Outputs) -> Result<ServiceState, Missing> {
+        for way in &spec.way_out {
+            match way {
+                WayOut::Nat(nat) => outputs.ready(nat)?,
+                WayOut::Routes(routes) => drop(outputs.get(routes)?),
+            }
+        }
+        let (mut subnets, mut security_groups) = (BTreeSet::new(), BTreeSet::new());
+        for subnet in &spec.subnets {
+            subnets.insert(outputs.get(subnet)?.id);
+        }
+        for group in &spec.security_groups {
+            security_groups.insert(outputs.get(group)?.id);
+        }
+        let mut targets = Vec::new();
+        if let Some(behind) = &spec.behind {
+            outputs.get(&behind.listener)?;
+            if let Some(rule) = &behind.rule {
+                outputs.get(rule)?;
+            }
+            let group = outputs.get(&behind.target_group)?.arn;
+            targets.push(Targets { group, container: spec.task.name.clone(), port: behind.port.into() });
+        }
+        Ok(ServiceState {
+            name: aws_name(scope, name),
+            cluster: outputs.get(&spec.cluster)?.name,
+            task_definition: outputs.get(&spec.task)?.arn,
+            tasks: (!spec.scaled).then_some(spec.tasks),
+            tasks_at_first: spec.tasks,
+            subnets,
+            security_groups,
+            public_ip: false,
+            grace: (!targets.is_empty()).then_some(60),
+            targets,
+            rolling: Rolling { circuit_breaker: true, rollback: true, at_least: 100, at_most: 200 },
+            platform: "LATEST".to_owned(),
+            managed_tags: true,
+            propagate_tags: PropagateTags::Service.as_str().to_owned(),
+            execute_command: false,
+            stalled: false,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Service>) -> Result<Vec<Live<Service>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Service>) -> Result<Vec<Live<Service>>, Error> {
+        let clusters = query.outputs.all::<Cluster>().into_iter().map(|(_, cluster)| cluster.name).collect();
+        let mut live = Vec::new();
+        for found in each(clusters, |cluster| of_cluster(cx, cluster, query)).await {
+            live.extend(found?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &ServiceState) -> Result<ServiceOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &ServiceState) -> Result<ServiceOutput, Error> {
+        let call = cx.ecs.create_service().cluster(&want.cluster).service_name(&want.name);
+        let call = call.task_definition(&want.task_definition).launch_type(LaunchType::Fargate);
+        let call = call.desired_count(count(want)).platform_version(&want.platform);
+        let call = call.network_configuration(network(want)?).deployment_configuration(rolling(want));
+        let call =
+            call.set_load_balancers(Some(load_balancers(want))).set_health_check_grace_period_seconds(want.grace);
+        let call = call.enable_ecs_managed_tags(want.managed_tags).enable_execute_command(want.execute_command);
+        let call = call.propagate_tags(want.propagate_tags.as_str().into()).set_tags(Some(tags(cx, name)));
+        call.send().await?;
+        Ok(output(&cx.scope, &want.cluster, &want.name))
     }
 
-    async fn update(_: &Cx, _: &Live<Service>, _: &ServiceState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<Service>, want: &ServiceState, changed: &Changed) -> Result<(), Error> {
+        let mut call = cx.ecs.update_service().cluster(&want.cluster).service(&live.output.name);
+        if changed.has("task_definition") {
+            call = call.task_definition(&want.task_definition);
+        }
+        if changed.has("tasks") {
+            call = call.desired_count(count(want));
+        }
+        if changed.any(&["subnets", "security_groups", "public_ip"]) {
+            call = call.network_configuration(network(want)?);
+        }
+        if changed.has("targets") {
+            call = call.set_load_balancers(Some(load_balancers(want)));
+        }
+        if changed.any(&["grace", "targets"]) {
+            call = call.set_health_check_grace_period_seconds(want.grace);
+        }
+        if changed.has("rolling") {
+            call = call.deployment_configuration(rolling(want));
+        }
+        if changed.has("platform") {
+            call = call.platform_version(&want.platform);
+        }
+        if changed.has("managed_tags") {
+            call = call.enable_ecs_managed_tags(want.managed_tags);
+        }
+        if changed.has("propagate_tags") {
+            call = call.propagate_tags(want.propagate_tags.as_str().into());
+        }
+        if changed.has("execute_command") {
+            call = call.enable_execute_command(want.execute_command);
+        }
+        if changed.has("stalled") {
+            call = call.force_new_deployment(true);
+        }
+        call.send().await?;
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Service>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Service>, _: LastWish) -> Result<(), Error> {
+        let (cluster, service) = (&live.state.cluster, &live.output.name);
+        let call = cx.ecs.update_service().cluster(cluster).service(service).desired_count(0);
+        Error::unless_gone(call.send().await, GONE)?;
+        let call = cx.ecs.delete_service().cluster(cluster).service(service).force(true);
+        Error::unless_gone(call.send().await, GONE)?;
+        Ok(())
+    }
+
+    async fn explain(cx: &Cx, live: &Live<Service>) -> Vec<String> {
+        let groups: Vec<&str> = live.state.targets.iter().map(|targets| targets.group.as_str()).collect();
+        evidence::of_service(cx, &live.state.cluster, &live.output.name, &groups).await
+    }
+}
+
+const GONE: &[&str] = &["ClusterNotFoundException", "ServiceNotActiveException", "ServiceNotFoundException"];
+
+fn aws_name(scope: &Scope, name: &str) -> String {
+    scope.name(name, 255)
+}
+
+fn output(scope: &Scope, cluster: &str, name: &str) -> ServiceOutput {
+    let scaling_id = format!("service/{cluster}/{name}");
+    ServiceOutput { arn: scope.arn("ecs", &scaling_id), name: name.to_owned(), scaling_id }
+}
+
+fn count(want: &ServiceState) -> i32 {
+    i32::try_from(want.tasks.unwrap_or(want.tasks_at_first)).unwrap_or(i32::MAX)
+}
+
+fn network(want: &ServiceState) -> Result<NetworkConfiguration, Error> {
+    let address = if want.public_ip { AssignPublicIp::Enabled } else { AssignPublicIp::Disabled };
+    let inside = AwsVpcConfiguration::builder()
+        .set_subnets(Some(want.subnets.iter().cloned().collect()))
+        .set_security_groups(Some(want.security_groups.iter().cloned().collect()))
+        .assign_public_ip(address);
+    Ok(NetworkConfiguration::builder().awsvpc_configuration(inside.build()?).build())
+}
+
+fn rolling(want: &ServiceState) -> DeploymentConfiguration {
+    let Rolling { circuit_breaker, rollback, at_least, at_most } = want.rolling;
+    let breaker = DeploymentCircuitBreaker::builder().enable(circuit_breaker).rollback(rollback).build();
+    let rolling = DeploymentConfiguration::builder().deployment_circuit_breaker(breaker);
+    rolling.minimum_healthy_percent(at_least).maximum_percent(at_most).build()
+}
+
+fn load_balancers(want: &ServiceState) -> Vec<LoadBalancer> {
+    let attach = |targets: &Targets| {
+        let one = LoadBalancer::builder().target_group_arn(&targets.group).container_name(&targets.container);
+        one.container_port(targets.port).build()
+    };
+    want.targets.iter().map(attach).collect()
+}
+
+async fn of_cluster(cx: &Cx, cluster: String, query: &Query<'_, Service>) -> Result<Vec<Live<Service>>, Error> {
+    let mut wanted: BTreeMap<String, (&str, Option<ServiceState>)> = BTreeMap::new();
+    for (name, spec) in &query.wanted {
+        if query.outputs.get(&spec.cluster).is_ok_and(|parent| parent.name == cluster) {
+            let want = Service::want(query.scope, name, spec, query.outputs).ok();
+            wanted.insert(aws_name(query.scope, name), (name, want));
+        }
+    }
+    let list = cx.ecs.list_services().cluster(&cluster).max_results(100).into_paginator().items().send();
+    let Some(arns) = Error::unless_gone(list.try_collect().await, GONE)? else {
+        return Ok(Vec::new());
+    };
+    let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
+    names.extend(arns.iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned));
+    let names: Vec<String> = names.into_iter().collect();
+    let batches = names.chunks(10).map(<[String]>::to_vec).collect();
+    let mut live = Vec::new();
+    for found in each(batches, |batch| described(cx, &cluster, batch)).await {
+        for service in found? {
+            let this = service.service_name().and_then(|name| wanted.get(name));
+            let Some((name, owner)) = cx.whose(pairs(service.tags()), this.map(|(name, _)| *name)) else {
+                continue;
+            };
+            let state = state(&cluster, &service);
+            // What is not as we want it takes an update at any time: there is nothing to wait for before.
+            let differs = this.and_then(|(_, want)| want.as_ref()).map(|want| differences(&state, want));
+            let differs = differs.unwrap_or_default();
+            let Some(mut status) = rollout::status(&service, &differs) else {
+                continue;
+            };
+            if status == Status::Ready && differs.is_empty() && service.desired_count() > 0 {
+                status = healthy(cx, &state).await?;
+            }
+            let output = output(&cx.scope, &cluster, &state.name);
+            live.push(Live { name, owner, id: output.arn.clone(), state, output, ready: Some(()), status });
+        }
+    }
+    Ok(live)
+}
+
+fn differences(live: &ServiceState, want: &ServiceState) -> Vec<String> {
+    let (Ok(live), Ok(want)) = (serde_json::to_value(live), serde_json::to_value(want)) else {
+        return Vec::new();
+    };
+    diff(&Service::FACTS, &live, &want).iter().map(|change| change.field().to_owned()).collect()
+}
+
+async fn described(cx: &Cx, cluster: &str, names: Vec<String>) -> Result<Vec<Answer>, Error> {
+    let call = cx.ecs.describe_services().cluster(cluster).set_services(Some(names)).include(ServiceField::Tags);
+    let answer = Error::unless_gone(call.send().await, GONE)?;
+    Ok(answer.and_then(|answer| answer.services).unwrap_or_default())
+}
+
+/// At least one target answers. With none the load balancer answers 503.
+async fn healthy(cx: &Cx, state: &ServiceState) -> Result<Status, Error> {
+    for targets in &state.targets {
+        let call = cx.elbv2.describe_target_health().target_group_arn(&targets.group);
+        let answer = Error::unless_gone(call.send().await, &["TargetGroupNotFound"])?;
+        let found = answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
+        let is = |wanted: &TargetHealthStateEnum| {
+            found.iter().any(|target| target.target_health().and_then(|health| health.state()) == Some(wanted))
+        };
+        if !is(&TargetHealthStateEnum::Healthy) {
+            return Ok(Status::Busy("waiting for a healthy target".to_owned()));
+        }
+    }
+    Ok(Status::Ready)
+}
+
+fn state(cluster: &str, service: &Answer) -> ServiceState {
+    let inside = service.network_configuration().and_then(NetworkConfiguration::awsvpc_configuration);
+    let deploying = service.deployment_configuration();
+    let breaker = deploying.and_then(DeploymentConfiguration::deployment_circuit_breaker);
+    let primary = rollout::primary(service);
+    let attached = |one: &LoadBalancer| Targets {
+        group: one.target_group_arn().unwrap_or_default().to_owned(),
+        container: one.container_name().unwrap_or_default().to_owned(),
+        port: one.container_port().unwrap_or_default(),
+    };
+    let tasks = u32::try_from(service.desired_count()).unwrap_or(0);
+    ServiceState {
+        name: service.service_name().unwrap_or_default().to_owned(),
+        cluster: cluster.to_owned(),
+        task_definition: primary
+            .and_then(Deployment::task_definition)
+            .or(service.task_definition())
+            .unwrap_or_default()
+            .to_owned(),
+        tasks: Some(tasks),
+        tasks_at_first: tasks,
+        subnets: inside.into_iter().flat_map(AwsVpcConfiguration::subnets).cloned().collect(),
+        security_groups: inside.into_iter().flat_map(AwsVpcConfiguration::security_groups).cloned().collect(),
+        public_ip: inside.and_then(AwsVpcConfiguration::assign_public_ip) == Some(&AssignPublicIp::Enabled),
+        targets: service.load_balancers().iter().map(attached).collect(),
+        grace: service.health_check_grace_period_seconds(),
+        rolling: Rolling {
+            circuit_breaker: breaker.is_some_and(|breaker| breaker.enable),
+            rollback: breaker.is_some_and(|breaker| breaker.rollback),
+            at_least: deploying.and_then(DeploymentConfiguration::minimum_healthy_percent).unwrap_or(100),
+            at_most: deploying.and_then(DeploymentConfiguration::maximum_percent).unwrap_or(200),
+        },
+        platform: service.platform_version().unwrap_or_default().to_owned(),
+        managed_tags: service.enable_ecs_managed_tags(),
+        propagate_tags: service.propagate_tags().map_or("NONE", PropagateTags::as_str).to_owned(),
+        execute_command: service.enable_execute_command(),
+        stalled: primary.and_then(Deployment::rollout_state) == Some(&DeploymentRolloutState::Failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As AWS answered it: cloud-custodian, placebo `test_ecs_service_subnet`, ecs.DescribeServices_1, `test-yes-tag`.
+    #[test]
+    fn a_recorded_answer_reads_as_it_is() {
+        let inside = AwsVpcConfiguration::builder()
+            .subnets("subnet-06261c743949f093d")
+            .security_groups("sg-034c1e48ec56c8bcb")
+            .assign_public_ip(AssignPublicIp::Disabled);
+        let inside = NetworkConfiguration::builder().awsvpc_configuration(inside.build().expect("complete")).build();
+        let breaker = DeploymentCircuitBreaker::builder().enable(false).rollback(false).build();
+        let rolling = DeploymentConfiguration::builder().deployment_circuit_breaker(breaker);
+        let task = "arn:aws:ecs:us-east-1:644160558196:task-definition/ecs-read-only-root:1";
+        let primary = Deployment::builder().id("ecs-svc/9223370485788397741").status("PRIMARY").task_definition(task);
+        let answer = Answer::builder()
+            .service_name("test-yes-tag")
+            .status("ACTIVE")
+            .platform_version("LATEST")
+            .task_definition(task)
+            .deployments(primary.rollout_state(DeploymentRolloutState::Completed).build())
+            .deployment_configuration(rolling.maximum_percent(200).minimum_healthy_percent(0).build())
+            .network_configuration(inside)
+            .enable_ecs_managed_tags(true)
+            .propagate_tags(PropagateTags::None)
+            .build();
+        let state = state("test", &answer);
+        assert_eq!(state.rolling, Rolling { at_least: 0, at_most: 200, ..Rolling::default() });
+        assert_eq!((state.tasks, state.grace, state.stalled), (Some(0), None, false));
+        assert_eq!((state.public_ip, state.managed_tags, state.propagate_tags.as_str()), (false, true, "NONE"));
+        assert_eq!(rollout::status(&answer, &[]), Some(Status::Ready));
+    }
+
+    #[test]
+    fn under_autoscaling_the_count_is_no_difference() {
+        let live = ServiceState { tasks: Some(7), tasks_at_first: 7, ..ServiceState::default() };
+        let want = |tasks| ServiceState { tasks, tasks_at_first: 2, ..ServiceState::default() };
+        assert_eq!(differences(&live, &want(None)), [""; 0]);
+        assert_eq!(differences(&live, &want(Some(2))), ["tasks"]);
     }
 }

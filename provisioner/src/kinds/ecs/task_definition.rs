@@ -1,10 +1,24 @@
-//! `ecs.task_definition`: SKELETON.
+//! `ecs.task_definition`: how a task of a service is made up, for Fargate.
+//!
+//! Found by its family: the newest active revision counts. Families that nothing asks for any more: one
+//! `ListTaskDefinitionFamilies` by prefix. Names: 255 letters, digits, `-` and `_` (ECS API reference, RegisterTaskDefinition).
+//! All calls end within a second, but ECS takes only one registration or deregistration a second (ECS developer guide,
+//! request throttling). Nothing stops a second registration from making another revision, and a revision never changes: an
+//! update registers a new one. The one before it stays active, because the circuit breaker of a service goes back to it.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_ecs::types::{
+    Compatibility, ContainerDefinition, CpuArchitecture, HealthCheck, KeyValuePair, LogConfiguration, LogDriver,
+    NetworkMode, OsFamily, PortMapping, RuntimePlatform, Secret as Injected, SortOrder, TaskDefinition as Answer,
+    TaskDefinitionFamilyStatus, TaskDefinitionField, TaskDefinitionStatus, TransportProtocol,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error};
+use super::{pairs, tags};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ecr;
 use crate::kinds::iam::Role;
 use crate::kinds::logs::LogGroup;
@@ -48,7 +62,41 @@ pub struct FromSecret {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct TaskDefinitionState {}
+pub struct TaskDefinitionState {
+    family: String,
+    image: String,
+    command: Vec<String>,
+    cpu: String,
+    memory: String,
+    port: u16,
+    architecture: String,
+    environment: BTreeMap<String, String>,
+    /// Where the values are, with the version: never a value.
+    secrets: BTreeMap<String, String>,
+    execution_role: String,
+    task_role: String,
+    log: BTreeMap<String, String>,
+    health: Health,
+    /// `None`: as the image says.
+    user: Option<String>,
+    read_only: bool,
+    /// Seconds between SIGTERM and SIGKILL.
+    stop_timeout: i32,
+    containers: BTreeSet<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Health {
+    /// Empty: none.
+    command: Vec<String>,
+    /// Seconds.
+    interval: i32,
+    /// Seconds.
+    timeout: i32,
+    retries: i32,
+    /// Seconds.
+    start_period: i32,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TaskDefinitionOutput {
@@ -56,31 +104,307 @@ pub struct TaskDefinitionOutput {
 }
 
 impl Kind for TaskDefinition {
-    const FACTS: Facts =
-        Facts { name: "ecs.task_definition", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "ecs.task_definition",
+        fields: &[
+            Field::fixed("family"),
+            revised("image"),
+            revised("command"),
+            revised("cpu"),
+            revised("memory"),
+            revised("port"),
+            revised("architecture"),
+            revised("environment"),
+            revised("secrets"),
+            revised("execution_role"),
+            revised("task_role"),
+            revised("log"),
+            revised("health"),
+            revised("user"),
+            revised("read_only"),
+            revised("stop_timeout"),
+            revised("containers"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 5 },
+        unnamed: true,
+        update_moves_output: true,
+        retry: &[Retry { code: "ClientException", text: "Role is not valid", seconds: 60 }],
+        actions: &[
+            "ecs:DeleteTaskDefinitions",
+            "ecs:DeregisterTaskDefinition",
+            "ecs:DescribeTaskDefinition",
+            "ecs:ListTaskDefinitionFamilies",
+            "ecs:ListTaskDefinitions",
+            "ecs:RegisterTaskDefinition",
+            "ecs:TagResource",
+            "iam:PassRole",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = TaskDefinitionSpec;
     type State = TaskDefinitionState;
     type Output = TaskDefinitionOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &TaskDefinitionSpec, _: &Outputs) -> Result<TaskDefinitionState, Missing> {
-        Ok(TaskDefinitionState {})
+    fn want(
+        scope: &Scope,
+        name: &str,
+        spec: &TaskDefinitionSpec,
+        outputs: &Outputs,
+    ) -> Result<TaskDefinitionState, Missing> {
+        let mut environment = BTreeMap::new();
+        for (key, variable) in &spec.environment {
+            if let Some(value) = variable.value(outputs)? {
+                environment.insert(key.clone(), value);
+            }
+        }
+        let mut secrets = BTreeMap::new();
+        for from in &spec.secrets {
+            let secret = outputs.get(&from.secret)?;
+            secrets.insert(from.name.clone(), format!("{}:{}::{}", secret.arn, from.key, secret.version_id));
+        }
+        let (image, user) = match &spec.image {
+            Image::Built(image) => (outputs.get(image)?.uri, Some("65532:65532".to_owned())),
+            Image::Named(image) => (image.clone(), None),
+        };
+        let log = [
+            ("awslogs-group", outputs.get(&spec.log_group)?.name),
+            ("awslogs-region", scope.region.clone()),
+            ("awslogs-stream-prefix", name.to_owned()),
+        ];
+        let health = match spec.health_command.is_empty() {
+            true => Health::default(),
+            false => {
+                let command = spec.health_command.clone();
+                Health { command, interval: 10, timeout: 5, retries: 3, start_period: 15 }
+            }
+        };
+        Ok(TaskDefinitionState {
+            family: family(scope, name),
+            image,
+            command: spec.command.clone(),
+            cpu: spec.cpu.to_string(),
+            memory: spec.memory.to_string(),
+            port: spec.port,
+            architecture: spec.architecture.clone(),
+            environment,
+            secrets,
+            execution_role: outputs.get(&spec.execution_role)?.arn,
+            task_role: outputs.get(&spec.task_role)?.arn,
+            log: log.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            health,
+            user,
+            read_only: true,
+            stop_timeout: 30,
+            containers: BTreeSet::from([name.to_owned()]),
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, TaskDefinition>) -> Result<Vec<Live<TaskDefinition>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, TaskDefinition>) -> Result<Vec<Live<TaskDefinition>>, Error> {
+        let wanted: HashMap<String, &str> =
+            query.wanted.iter().map(|(name, _)| (family(&cx.scope, name), name.as_str())).collect();
+        let mut families: BTreeSet<String> = wanted.keys().cloned().collect();
+        let list = cx.ecs.list_task_definition_families().family_prefix(format!("{}-", cx.scope.prefix()));
+        let mut pages = list.status(TaskDefinitionFamilyStatus::Active).into_paginator().items().send();
+        while let Some(family) = pages.next().await {
+            families.insert(family?);
+        }
+        let mut live = Vec::new();
+        for found in each(families.into_iter().collect(), |family| one(cx, family, &wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &TaskDefinitionState) -> Result<TaskDefinitionOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &TaskDefinitionState) -> Result<TaskDefinitionOutput, Error> {
+        register(cx, name, want).await
     }
 
-    async fn update(_: &Cx, _: &Live<TaskDefinition>, _: &TaskDefinitionState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(
+        cx: &Cx,
+        live: &Live<TaskDefinition>,
+        want: &TaskDefinitionState,
+        _: &Changed,
+    ) -> Result<(), Error> {
+        let made = register(cx, &live.name, want).await?;
+        let keep = [&made.arn, &live.output.arn];
+        // The new one is made; old ones that are left over are taken away by the next update.
+        if let Ok(active) = active(cx, &want.family).await {
+            for old in active.iter().filter(|arn| !keep.contains(arn)) {
+                let _ = cx.ecs.deregister_task_definition().task_definition(old).send().await;
+            }
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<TaskDefinition>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<TaskDefinition>, _: LastWish) -> Result<(), Error> {
+        let active = active(cx, &live.state.family).await?;
+        for arn in &active {
+            cx.ecs.deregister_task_definition().task_definition(arn).send().await?;
+        }
+        // AWS takes ten at once, and lets them go when no task uses them any more.
+        for batch in active.chunks(10) {
+            cx.ecs.delete_task_definitions().set_task_definitions(Some(batch.to_vec())).send().await?;
+        }
+        Ok(())
+    }
+}
+
+/// A new revision, and tasks that replace the old ones step by step.
+const fn revised(name: &'static str) -> Field {
+    Field::wanted(name).with(Effect::Restart)
+}
+
+fn family(scope: &Scope, name: &str) -> String {
+    scope.name(name, 255)
+}
+
+async fn register(cx: &Cx, name: &str, want: &TaskDefinitionState) -> Result<TaskDefinitionOutput, Error> {
+    let platform = RuntimePlatform::builder().operating_system_family(OsFamily::Linux);
+    let call = cx.ecs_once.register_task_definition().family(&want.family).network_mode(NetworkMode::Awsvpc);
+    let call = call.requires_compatibilities(Compatibility::Fargate).cpu(&want.cpu).memory(&want.memory);
+    let call = call.runtime_platform(platform.cpu_architecture(want.architecture.as_str().into()).build());
+    let call = call.execution_role_arn(&want.execution_role).task_role_arn(&want.task_role);
+    let made = call.container_definitions(container(name, want)?).set_tags(Some(tags(cx, name))).send().await?;
+    let arn = made.task_definition.and_then(|made| made.task_definition_arn).unwrap_or_default();
+    Ok(TaskDefinitionOutput { arn })
+}
+
+fn container(name: &str, want: &TaskDefinitionState) -> Result<ContainerDefinition, Error> {
+    let port = PortMapping::builder().container_port(want.port.into()).protocol(TransportProtocol::Tcp).build();
+    let log = want.log.clone().into_iter().collect();
+    let log = LogConfiguration::builder().log_driver(LogDriver::Awslogs).set_options(Some(log)).build()?;
+    let mut container = ContainerDefinition::builder()
+        .name(name)
+        .image(&want.image)
+        .essential(true)
+        .set_command(Some(want.command.clone()))
+        .port_mappings(port)
+        .log_configuration(log)
+        .set_user(want.user.clone())
+        .readonly_root_filesystem(want.read_only)
+        .stop_timeout(want.stop_timeout);
+    for (key, value) in &want.environment {
+        container = container.environment(KeyValuePair::builder().name(key).value(value).build());
+    }
+    for (key, from) in &want.secrets {
+        container = container.secrets(Injected::builder().name(key).value_from(from).build()?);
+    }
+    let health = &want.health;
+    if !health.command.is_empty() {
+        let check = HealthCheck::builder().set_command(Some(health.command.clone())).interval(health.interval);
+        let check = check.timeout(health.timeout).retries(health.retries).start_period(health.start_period);
+        container = container.health_check(check.build()?);
+    }
+    Ok(container.build())
+}
+
+/// The ARNs of the active revisions of exactly this family.
+async fn active(cx: &Cx, family: &str) -> Result<Vec<String>, Error> {
+    let call = cx.ecs.list_task_definitions().family_prefix(family).status(TaskDefinitionStatus::Active);
+    let mut arns: Vec<String> = call.sort(SortOrder::Desc).into_paginator().items().send().try_collect().await?;
+    arns.retain(|arn| arn.contains(&format!("/{family}:")));
+    Ok(arns)
+}
+
+async fn one(cx: &Cx, family: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<TaskDefinition>>, Error> {
+    let call = cx.ecs.describe_task_definition().task_definition(&family).include(TaskDefinitionField::Tags);
+    let answer = match call.send().await.map_err(Error::from) {
+        Ok(answer) => answer,
+        // ECS has no word of its own for a family without active revisions.
+        Err(error) if error.is(&["ClientException"]) && error.says("Unable to describe task definition") => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    };
+    let Some(found) = answer.task_definition() else {
+        return Ok(None);
+    };
+    if found.status() != Some(&TaskDefinitionStatus::Active) {
+        return Ok(None);
+    }
+    let Some((name, owner)) = cx.whose(pairs(answer.tags()), wanted.get(&family).copied()) else {
+        return Ok(None);
+    };
+    let arn = found.task_definition_arn().unwrap_or_default().to_owned();
+    let (state, output) = (state(found), TaskDefinitionOutput { arn: arn.clone() });
+    Ok(Some(Live { name, owner, id: arn, state, output, ready: Some(()), status: Status::Ready }))
+}
+
+/// What AWS adds (a CPU of 0, the port of the host, empty lists) is left out.
+fn state(found: &Answer) -> TaskDefinitionState {
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let containers: BTreeSet<String> =
+        found.container_definitions().iter().filter_map(|container| container.name.clone()).collect();
+    let mut state = TaskDefinitionState {
+        family: text(found.family()),
+        cpu: text(found.cpu()),
+        memory: text(found.memory()),
+        execution_role: text(found.execution_role_arn()),
+        task_role: text(found.task_role_arn()),
+        architecture: found
+            .runtime_platform()
+            .and_then(RuntimePlatform::cpu_architecture)
+            .unwrap_or(&CpuArchitecture::X8664)
+            .as_str()
+            .to_owned(),
+        containers,
+        ..TaskDefinitionState::default()
+    };
+    let Some(container) = found.container_definitions().first() else {
+        return state;
+    };
+    state.image = text(container.image());
+    state.command = container.command().to_vec();
+    let port = container.port_mappings().first().and_then(PortMapping::container_port);
+    state.port = port.and_then(|port| port.try_into().ok()).unwrap_or_default();
+    state.environment = container.environment().iter().map(|pair| (text(pair.name()), text(pair.value()))).collect();
+    state.secrets = container.secrets().iter().map(|from| (from.name.clone(), from.value_from.clone())).collect();
+    let options = container.log_configuration().and_then(LogConfiguration::options);
+    state.log = options.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect();
+    if let Some(check) = container.health_check() {
+        state.health = Health {
+            command: check.command().to_vec(),
+            interval: check.interval().unwrap_or(30),
+            timeout: check.timeout().unwrap_or(5),
+            retries: check.retries().unwrap_or(3),
+            start_period: check.start_period().unwrap_or(0),
+        };
+    }
+    state.user = container.user().filter(|user| !user.is_empty()).map(str::to_owned);
+    state.read_only = container.readonly_root_filesystem().unwrap_or(false);
+    state.stop_timeout = container.stop_timeout().unwrap_or(30);
+    state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What AWS makes of a container, as in botocore's ecs example of DescribeTaskDefinition: empty lists, a CPU of 0, the
+    /// port of the host.
+    #[test]
+    fn what_aws_adds_is_no_difference() {
+        let want = TaskDefinitionState {
+            family: "hello_world".into(),
+            image: "wordpress".into(),
+            port: 80,
+            architecture: "X86_64".into(),
+            log: BTreeMap::from([("awslogs-group".into(), "/g".into())]),
+            read_only: true,
+            stop_timeout: 30,
+            containers: BTreeSet::from(["wordpress".into()]),
+            ..TaskDefinitionState::default()
+        };
+        let mut container = container("wordpress", &want).expect("complete");
+        container.environment = Some(Vec::new());
+        container.mount_points = Some(Vec::new());
+        container.volumes_from = Some(Vec::new());
+        let port = PortMapping::builder().container_port(80).host_port(80).protocol(TransportProtocol::Tcp).build();
+        container.port_mappings = Some(vec![port]);
+        let answer = Answer::builder().family("hello_world").revision(8).container_definitions(container).build();
+        let json = |state: &TaskDefinitionState| serde_json::to_value(state).expect("plain data");
+        assert_eq!(json(&state(&answer)), json(&want));
     }
 }

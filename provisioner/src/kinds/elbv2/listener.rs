@@ -1,11 +1,21 @@
-//! `elbv2.listener`: SKELETON.
+//! `elbv2.listener`: a port of the load balancer.
+//!
+//! Found by its load balancer and port, one `DescribeListeners` per load balancer and one `DescribeTags` for all; the tags
+//! prove that it is ours. A port has one listener at most, so a second create is refused (`DuplicateListener`). All calls
+//! end within a second, and the load balancer need not be active.
 
+use std::collections::HashMap;
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, Certificate, FixedResponseActionConfig, Listener as Answer, ProtocolEnum,
+    RedirectActionConfig, RedirectActionStatusCodeEnum,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{LoadBalancer, TargetGroup};
-use crate::aws::{Cx, Error};
+use super::{GONE, LoadBalancer, TargetGroup, pairs, tags, tags_of};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::scope::Scope;
 
 pub struct Listener;
@@ -34,7 +44,25 @@ pub enum Does {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ListenerState {}
+pub struct ListenerState {
+    load_balancer: String,
+    port: u16,
+    protocol: String,
+    does: Rest,
+    certificate: Option<String>,
+    tls_policy: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Rest {
+    #[default]
+    NotFound,
+    Forward(String),
+    ToHttps,
+    /// Something that we never asked for, in AWS's word.
+    Other(String),
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ListenerOutput {
@@ -44,9 +72,30 @@ pub struct ListenerOutput {
 impl Kind for Listener {
     const FACTS: Facts = Facts {
         name: "elbv2.listener",
-        fields: &[],
+        fields: &[
+            Field::fixed("load_balancer"),
+            Field::fixed("port"),
+            Field::wanted("protocol"),
+            Field::wanted("does"),
+            Field::wanted("certificate"),
+            Field::wanted("tls_policy"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["elbv2.load_balancer"],
-        actions: &["x:Y"],
+        exists: &["DuplicateListener", "DuplicateListenerException"],
+        retry: &[
+            Retry { code: "LoadBalancerNotFound", text: "", seconds: 60 },
+            Retry { code: "TargetGroupNotFound", text: "", seconds: 60 },
+            Retry { code: "ListenerNotFound", text: "", seconds: 60 },
+        ],
+        actions: &[
+            "elasticloadbalancing:AddTags",
+            "elasticloadbalancing:CreateListener",
+            "elasticloadbalancing:DeleteListener",
+            "elasticloadbalancing:DescribeListeners",
+            "elasticloadbalancing:DescribeTags",
+            "elasticloadbalancing:ModifyListener",
+        ],
         ..Facts::DEFAULT
     };
 
@@ -55,23 +104,176 @@ impl Kind for Listener {
     type Output = ListenerOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &ListenerSpec, _: &Outputs) -> Result<ListenerState, Missing> {
-        Ok(ListenerState {})
+    fn want(_: &Scope, _: &str, spec: &ListenerSpec, outputs: &Outputs) -> Result<ListenerState, Missing> {
+        let rest = |target: &Option<Ref<TargetGroup>>| match target {
+            Some(target) => Ok(Rest::Forward(outputs.get(target)?.arn)),
+            None => Ok(Rest::NotFound),
+        };
+        let (does, certificate) = match &spec.does {
+            Does::NotFound => (Rest::NotFound, None),
+            Does::Forward(target) => (Rest::Forward(outputs.get(target)?.arn), None),
+            Does::ToHttps => (Rest::ToHttps, None),
+            Does::Secure { certificate, forward } => (rest(forward)?, Some(certificate.clone())),
+        };
+        let protocol = if certificate.is_some() { ProtocolEnum::Https } else { ProtocolEnum::Http };
+        Ok(ListenerState {
+            load_balancer: outputs.get(&spec.load_balancer)?.arn,
+            port: spec.port,
+            protocol: protocol.as_str().to_owned(),
+            does,
+            tls_policy: certificate.as_ref().map(|_| TLS_POLICY.to_owned()),
+            certificate,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Listener>) -> Result<Vec<Live<Listener>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Listener>) -> Result<Vec<Live<Listener>>, Error> {
+        let mut wanted: HashMap<(String, i32), &str> = HashMap::new();
+        for (name, spec) in &query.wanted {
+            // Without its load balancer there is none.
+            if let Ok(load_balancer) = query.outputs.get(&spec.load_balancer) {
+                wanted.insert((load_balancer.arn, spec.port.into()), name);
+            }
+        }
+        let parents = query.outputs.all::<LoadBalancer>().into_iter().map(|(_, parent)| parent.arn).collect();
+        let mut found = Vec::new();
+        for listeners in each(parents, |parent| listed(cx, parent)).await {
+            found.extend(listeners?);
+        }
+        let arns: Vec<String> = found.iter().filter_map(|listener| listener.listener_arn.clone()).collect();
+        let tags = tags_of(cx, &arns).await?;
+        let mut live = Vec::new();
+        for listener in found {
+            let arn = listener.listener_arn().unwrap_or_default().to_owned();
+            let place = (listener.load_balancer_arn().unwrap_or_default().to_owned(), listener.port().unwrap_or(0));
+            let Some((name, owner)) = cx.whose(pairs(tags.get(&arn)), wanted.get(&place).copied()) else {
+                continue;
+            };
+            let state = state(&listener);
+            let output = ListenerOutput { arn: arn.clone() };
+            live.push(Live { name, id: arn, owner, state, output, ready: Some(()), status: Status::Ready });
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &ListenerState) -> Result<ListenerOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &ListenerState) -> Result<ListenerOutput, Error> {
+        let call = cx.elbv2.create_listener().load_balancer_arn(&want.load_balancer).port(want.port.into());
+        let call = call.protocol(want.protocol.as_str().into()).default_actions(action(&want.does)?);
+        let call = call.set_certificates(certificates(want)).set_ssl_policy(want.tls_policy.clone());
+        let made = call.set_tags(Some(tags(cx, name))).send().await?.listeners.unwrap_or_default().pop();
+        Ok(ListenerOutput { arn: made.and_then(|made| made.listener_arn).unwrap_or_default() })
     }
 
-    async fn update(_: &Cx, _: &Live<Listener>, _: &ListenerState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<Listener>, want: &ListenerState, _: &Changed) -> Result<(), Error> {
+        // What goes with a protocol is given with it.
+        let call = cx.elbv2.modify_listener().listener_arn(&live.output.arn).port(want.port.into());
+        let call = call.protocol(want.protocol.as_str().into()).default_actions(action(&want.does)?);
+        call.set_certificates(certificates(want)).set_ssl_policy(want.tls_policy.clone()).send().await?;
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Listener>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Listener>, _: LastWish) -> Result<(), Error> {
+        Error::unless_gone(cx.elbv2.delete_listener().listener_arn(&live.output.arn).send().await, GONE)?;
+        Ok(())
+    }
+}
+
+/// TLS 1.2 and 1.3 with forward secrecy (FSBP ELB.17, checkov CKV_AWS_103).
+const TLS_POLICY: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
+
+fn certificates(want: &ListenerState) -> Option<Vec<Certificate>> {
+    let arn = want.certificate.as_ref()?;
+    Some(vec![Certificate::builder().certificate_arn(arn).build()])
+}
+
+fn action(does: &Rest) -> Result<Action, Error> {
+    Ok(match does {
+        Rest::NotFound => {
+            let answer = FixedResponseActionConfig::builder().status_code("404").content_type("text/plain").build();
+            Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(answer).build()
+        }
+        Rest::Forward(target) => forward(target),
+        Rest::ToHttps => {
+            let redirect = RedirectActionConfig::builder().protocol("HTTPS").port("443");
+            let redirect = redirect.status_code(RedirectActionStatusCodeEnum::Http301).build();
+            Action::builder().r#type(ActionTypeEnum::Redirect).redirect_config(redirect).build()
+        }
+        Rest::Other(what) => return Err(Error::ours(format!("a listener cannot be made to `{what}`"))),
+    })
+}
+
+pub(super) fn forward(target: &str) -> Action {
+    Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(target).build()
+}
+
+/// The group that an action forwards to. Some answers have it in `ForwardConfig` only.
+pub(super) fn target_of(action: &Action) -> Option<&str> {
+    let listed = || match action.forward_config()?.target_groups() {
+        [one] => one.target_group_arn(),
+        _ => None,
+    };
+    action.target_group_arn().or_else(listed)
+}
+
+async fn listed(cx: &Cx, parent: String) -> Result<Vec<Answer>, Error> {
+    let pages = cx.elbv2.describe_listeners().load_balancer_arn(parent).into_paginator().items().send();
+    Ok(Error::unless_gone(pages.try_collect().await, GONE)?.unwrap_or_default())
+}
+
+fn state(listener: &Answer) -> ListenerState {
+    ListenerState {
+        load_balancer: listener.load_balancer_arn().unwrap_or_default().to_owned(),
+        port: listener.port().and_then(|port| port.try_into().ok()).unwrap_or_default(),
+        protocol: listener.protocol().map(|protocol| protocol.as_str().to_owned()).unwrap_or_default(),
+        does: match listener.default_actions() {
+            [one] => does(one),
+            several => Rest::Other(format!("{} actions", several.len())),
+        },
+        certificate: listener.certificates().first().and_then(Certificate::certificate_arn).map(str::to_owned),
+        tls_policy: listener.ssl_policy().map(str::to_owned),
+    }
+}
+
+fn does(action: &Action) -> Rest {
+    if let Some(target) = target_of(action) {
+        return Rest::Forward(target.to_owned());
+    }
+    let answers = |code: &str| action.fixed_response_config().is_some_and(|fixed| fixed.status_code() == Some(code));
+    let to_https = action.redirect_config().is_some_and(|redirect| {
+        redirect.protocol() == Some("HTTPS")
+            && redirect.port() == Some("443")
+            && redirect.host().is_none_or(|host| host == "#{host}")
+            && redirect.path().is_none_or(|path| path == "/#{path}")
+            && redirect.status_code() == Some(&RedirectActionStatusCodeEnum::Http301)
+    });
+    match action.r#type() {
+        _ if answers("404") => Rest::NotFound,
+        _ if to_https => Rest::ToHttps,
+        other => Rest::Other(other.map_or("nothing", ActionTypeEnum::as_str).to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// botocore, elbv2 examples: DescribeListeners.
+    #[test]
+    fn a_recorded_answer_reads_as_what_we_want() {
+        let target = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067";
+        let answer = Answer::builder()
+            .default_actions(forward(target))
+            .listener_arn("arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/my-load-balancer/50dc/f2f7")
+            .port(80)
+            .protocol(ProtocolEnum::Http)
+            .build();
+        let state = state(&answer);
+        assert_eq!((state.does, state.port, state.certificate), (Rest::Forward(target.into()), 80, None));
+    }
+
+    #[test]
+    fn what_we_send_reads_back_as_what_we_want() {
+        for wanted in [Rest::NotFound, Rest::ToHttps, Rest::Forward("arn".into())] {
+            assert_eq!(does(&action(&wanted).expect("an action")), wanted);
+        }
     }
 }

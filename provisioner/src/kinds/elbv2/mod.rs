@@ -9,3 +9,58 @@ pub use listener::{Does, Listener, ListenerOutput, ListenerSpec};
 pub use load_balancer::{LoadBalancer, LoadBalancerOutput, LoadBalancerSpec};
 pub use rule::{Rule, RuleOutput, RuleSpec};
 pub use target_group::{TargetGroup, TargetGroupOutput, TargetGroupSpec};
+
+use std::collections::HashMap;
+
+use aws_sdk_elasticloadbalancingv2::types::Tag;
+
+use crate::aws::{Cx, Error};
+
+/// What Elastic Load Balancing says of things that are not there.
+const GONE: &[&str] = &[
+    "ListenerNotFound",
+    "ListenerNotFoundException",
+    "LoadBalancerNotFound",
+    "LoadBalancerNotFoundException",
+    "RuleNotFound",
+    "RuleNotFoundException",
+    "TargetGroupNotFound",
+    "TargetGroupNotFoundException",
+];
+
+/// `DescribeTags` takes this many ARNs (Elastic Load Balancing API reference).
+const TAGGED_AT_ONCE: usize = 20;
+
+fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
+    cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+/// The tags of each. One that has gone meanwhile makes AWS refuse the whole batch; then each is asked for by itself.
+async fn tags_of(cx: &Cx, arns: &[String]) -> Result<HashMap<String, Vec<Tag>>, Error> {
+    let mut tags = HashMap::new();
+    for batch in arns.chunks(TAGGED_AT_ONCE) {
+        if tags_of_some(cx, batch, &mut tags).await? {
+            continue;
+        }
+        for arn in batch {
+            tags_of_some(cx, std::slice::from_ref(arn), &mut tags).await?;
+        }
+    }
+    Ok(tags)
+}
+
+/// Whether all of them exist.
+async fn tags_of_some(cx: &Cx, arns: &[String], tags: &mut HashMap<String, Vec<Tag>>) -> Result<bool, Error> {
+    let call = cx.elbv2.describe_tags().set_resource_arns(Some(arns.to_vec()));
+    let Some(answer) = Error::unless_gone(call.send().await, GONE)? else {
+        return Ok(false);
+    };
+    for found in answer.tag_descriptions.unwrap_or_default() {
+        tags.insert(found.resource_arn.unwrap_or_default(), found.tags.unwrap_or_default());
+    }
+    Ok(true)
+}
+
+fn pairs(tags: Option<&Vec<Tag>>) -> impl Iterator<Item = (&str, &str)> {
+    tags.into_iter().flatten().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()))
+}

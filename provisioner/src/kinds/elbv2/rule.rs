@@ -1,12 +1,22 @@
-//! `elbv2.rule`: SKELETON.
+//! `elbv2.rule`: which requests go to which service.
+//!
+//! Found by its tags, one `DescribeRules` per listener and one `DescribeTags` for all; one at our priority without our tag
+//! is somebody else's. A listener has a priority once (1 to 50,000), so a second create is refused (`PriorityInUse`); a rule
+//! takes five condition values (Elastic Load Balancing user guide, quotas). All calls end within a second.
 
+use std::collections::BTreeSet;
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    HttpRequestMethodConditionConfig, PathPatternConditionConfig, Rule as Answer, RuleCondition, RulePriorityPair,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{Listener, TargetGroup};
-use crate::aws::{Cx, Error};
+use super::listener::{forward, target_of};
+use super::{GONE, Listener, TargetGroup, pairs, tags, tags_of};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
-use crate::scope::Scope;
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::scope::{NAME_TAG, STACK_TAG, Scope};
 
 pub struct Rule;
 
@@ -21,7 +31,15 @@ pub struct RuleSpec {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct RuleState {}
+pub struct RuleState {
+    listener: String,
+    priority: u32,
+    paths: BTreeSet<String>,
+    methods: BTreeSet<String>,
+    /// Kinds of conditions that we never set.
+    others: BTreeSet<String>,
+    target: String,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RuleOutput {
@@ -29,31 +47,196 @@ pub struct RuleOutput {
 }
 
 impl Kind for Rule {
-    const FACTS: Facts =
-        Facts { name: "elbv2.rule", fields: &[], read_after: &["elbv2.listener"], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "elbv2.rule",
+        fields: &[
+            Field::fixed("listener"),
+            Field::wanted("priority"),
+            Field::wanted("paths"),
+            Field::wanted("methods"),
+            Field::wanted("others"),
+            Field::wanted("target"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        read_after: &["elbv2.listener"],
+        exists: &["PriorityInUse", "PriorityInUseException"],
+        retry: &[
+            Retry { code: "ListenerNotFound", text: "", seconds: 60 },
+            // Another rule of ours is about to leave it.
+            Retry { code: "PriorityInUse", text: "", seconds: 60 },
+            Retry { code: "RuleNotFound", text: "", seconds: 60 },
+            Retry { code: "TargetGroupNotFound", text: "", seconds: 60 },
+        ],
+        actions: &[
+            "elasticloadbalancing:AddTags",
+            "elasticloadbalancing:CreateRule",
+            "elasticloadbalancing:DeleteRule",
+            "elasticloadbalancing:DescribeRules",
+            "elasticloadbalancing:DescribeTags",
+            "elasticloadbalancing:ModifyRule",
+            "elasticloadbalancing:SetRulePriorities",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = RuleSpec;
     type State = RuleState;
     type Output = RuleOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &RuleSpec, _: &Outputs) -> Result<RuleState, Missing> {
-        Ok(RuleState {})
+    fn want(_: &Scope, _: &str, spec: &RuleSpec, outputs: &Outputs) -> Result<RuleState, Missing> {
+        Ok(RuleState {
+            listener: outputs.get(&spec.listener)?.arn,
+            priority: spec.priority,
+            paths: spec.paths.iter().cloned().collect(),
+            methods: spec.methods.iter().cloned().collect(),
+            others: BTreeSet::new(),
+            target: outputs.get(&spec.target)?.arn,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Rule>) -> Result<Vec<Live<Rule>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Rule>) -> Result<Vec<Live<Rule>>, Error> {
+        let parents = query.outputs.all::<Listener>().into_iter().map(|(_, parent)| parent.arn).collect();
+        let mut found: Vec<(String, Answer)> = Vec::new();
+        for rules in each(parents, |parent| listed(cx, parent)).await {
+            found.extend(rules?);
+        }
+        let arns: Vec<String> = found.iter().filter_map(|(_, rule)| rule.rule_arn.clone()).collect();
+        let tags = tags_of(cx, &arns).await?;
+        let mut live: Vec<Live<Rule>> = Vec::new();
+        for (listener, rule) in found {
+            let arn = rule.rule_arn().unwrap_or_default().to_owned();
+            let state = state(listener, &rule);
+            let named = |key: &str| pairs(tags.get(&arn)).find(|(name, _)| *name == key).map(|(_, value)| value);
+            let ours = named(STACK_TAG) == Some(&cx.scope.tag());
+            let by_priority = || at_its_place(query, &state);
+            let wanted = if ours { named(NAME_TAG).map(str::to_owned) } else { by_priority() };
+            let Some((name, owner)) = cx.whose(pairs(tags.get(&arn)), wanted.as_deref()) else {
+                continue;
+            };
+            let output = RuleOutput { arn: arn.clone() };
+            live.push(Live { name, id: arn, owner, state, output, ready: Some(()), status: Status::Ready });
+        }
+        // Of ours and a stranger at its new priority, ours is the one to change.
+        live.sort_by_key(|one| (one.name.clone(), one.owner != Owner::Ours));
+        live.dedup_by_key(|one| one.name.clone());
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &RuleState) -> Result<RuleOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &RuleState) -> Result<RuleOutput, Error> {
+        let priority = i32::try_from(want.priority).unwrap_or(i32::MAX);
+        let call = cx.elbv2.create_rule().listener_arn(&want.listener).priority(priority);
+        let call = call.set_conditions(Some(conditions(want))).actions(forward(&want.target));
+        let made = call.set_tags(Some(tags(cx, name))).send().await?.rules.unwrap_or_default().pop();
+        Ok(RuleOutput { arn: made.and_then(|made| made.rule_arn).unwrap_or_default() })
     }
 
-    async fn update(_: &Cx, _: &Live<Rule>, _: &RuleState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<Rule>, want: &RuleState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("priority") {
+            let priority = i32::try_from(want.priority).unwrap_or(i32::MAX);
+            let pair = RulePriorityPair::builder().rule_arn(&live.output.arn).priority(priority).build();
+            cx.elbv2.set_rule_priorities().rule_priorities(pair).send().await?;
+        }
+        if changed.any(&["paths", "methods", "others", "target"]) {
+            let call = cx.elbv2.modify_rule().rule_arn(&live.output.arn).actions(forward(&want.target));
+            call.set_conditions(Some(conditions(want))).send().await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Rule>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Rule>, _: LastWish) -> Result<(), Error> {
+        Error::unless_gone(cx.elbv2.delete_rule().rule_arn(&live.output.arn).send().await, GONE)?;
+        Ok(())
+    }
+}
+
+const PATH: &str = "path-pattern";
+const METHOD: &str = "http-request-method";
+
+/// The wanted rule of this listener and priority.
+fn at_its_place(query: &Query<'_, Rule>, state: &RuleState) -> Option<String> {
+    let here = |spec: &RuleSpec| {
+        spec.priority == state.priority
+            && query.outputs.get(&spec.listener).is_ok_and(|listener| listener.arn == state.listener)
+    };
+    query.wanted.iter().find(|(_, spec)| here(spec)).map(|(name, _)| name.clone())
+}
+
+fn conditions(want: &RuleState) -> Vec<RuleCondition> {
+    let mut conditions = Vec::new();
+    if !want.paths.is_empty() {
+        let paths = PathPatternConditionConfig::builder().set_values(Some(want.paths.iter().cloned().collect()));
+        conditions.push(RuleCondition::builder().field(PATH).path_pattern_config(paths.build()).build());
+    }
+    if !want.methods.is_empty() {
+        let methods =
+            HttpRequestMethodConditionConfig::builder().set_values(Some(want.methods.iter().cloned().collect()));
+        conditions.push(RuleCondition::builder().field(METHOD).http_request_method_config(methods.build()).build());
+    }
+    conditions
+}
+
+/// Without the default rule, which is the listener's.
+async fn listed(cx: &Cx, parent: String) -> Result<Vec<(String, Answer)>, Error> {
+    let pages = cx.elbv2.describe_rules().listener_arn(&parent).into_paginator().items().send();
+    let found: Vec<Answer> = Error::unless_gone(pages.try_collect().await, GONE)?.unwrap_or_default();
+    let ours = found.into_iter().filter(|rule| rule.is_default() != Some(true) && rule.priority() != Some("default"));
+    Ok(ours.map(|rule| (parent.clone(), rule)).collect())
+}
+
+fn state(listener: String, rule: &Answer) -> RuleState {
+    let mut state = RuleState {
+        listener,
+        priority: rule.priority().and_then(|priority| priority.parse().ok()).unwrap_or_default(),
+        target: match rule.actions() {
+            [one] => target_of(one).unwrap_or_default().to_owned(),
+            _ => String::new(),
+        },
+        ..RuleState::default()
+    };
+    for condition in rule.conditions() {
+        // Older rules have their values in `Values`.
+        let old = condition.values().iter().cloned();
+        match condition.field() {
+            Some(PATH) => {
+                let new = condition.path_pattern_config().map(PathPatternConditionConfig::values);
+                state.paths.extend(old.chain(new.into_iter().flatten().cloned()));
+            }
+            Some(METHOD) => {
+                let new = condition.http_request_method_config().map(HttpRequestMethodConditionConfig::values);
+                state.methods.extend(old.chain(new.into_iter().flatten().cloned()));
+            }
+            other => {
+                state.others.insert(other.unwrap_or_default().to_owned());
+            }
+        }
+    }
+    state
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// botocore, elbv2 examples: DescribeRules. The values stand in `Values`.
+    #[test]
+    fn a_recorded_answer_reads_as_what_we_want() {
+        let answer = Answer::builder()
+            .actions(forward("arn"))
+            .conditions(RuleCondition::builder().field(PATH).values("/img/*").build())
+            .is_default(false)
+            .priority("10")
+            .build();
+        let state = state("listener".into(), &answer);
+        assert_eq!((state.priority, state.target.as_str(), state.paths.len(), state.methods.len()), (10, "arn", 1, 0));
+    }
+
+    #[test]
+    fn what_we_send_reads_back_as_what_we_want() {
+        let set = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect::<BTreeSet<_>>();
+        let want = RuleState { paths: set(&["/b", "/a"]), methods: set(&["GET", "HEAD"]), ..RuleState::default() };
+        let answer = Answer::builder().set_conditions(Some(conditions(&want))).build();
+        let state = state(String::new(), &answer);
+        assert_eq!((state.paths, state.methods), (want.paths, want.methods));
     }
 }

@@ -1,10 +1,22 @@
-//! `elbv2.target_group`: SKELETON.
+//! `elbv2.target_group`: the tasks of one service, as the load balancer sees them.
+//!
+//! Found by name; those that nothing asks for any more by the tag index, confirmed by Elastic Load Balancing itself. Names:
+//! 32 letters, digits and dashes (Elastic Load Balancing API reference, CreateTargetGroup). Port, protocol and network
+//! cannot be changed, and a group that a listener uses cannot be deleted, so the port is a part of the name: the new one can
+//! be made beside the old one. All calls end within a second. The health check asks for the process alone: one that included
+//! the database would kill healthy tasks in its failover.
 
+use std::collections::HashMap;
+
+use aws_sdk_elasticloadbalancingv2::types::{
+    Matcher, ProtocolEnum, Tag, TargetGroup as Answer, TargetGroupAttribute, TargetTypeEnum,
+};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error};
+use super::{GONE, pairs, tags, tags_of};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::Vpc;
 use crate::scope::Scope;
 
@@ -19,7 +31,28 @@ pub struct TargetGroupSpec {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct TargetGroupState {}
+pub struct TargetGroupState {
+    name: String,
+    vpc: String,
+    port: u16,
+    protocol: String,
+    target_type: String,
+    health: Health,
+    /// Seconds that requests under way may take when a task goes.
+    deregistration_delay: u32,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Health {
+    path: String,
+    codes: String,
+    /// Seconds.
+    interval: i32,
+    /// Seconds.
+    timeout: i32,
+    healthy_after: i32,
+    unhealthy_after: i32,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TargetGroupOutput {
@@ -29,31 +62,241 @@ pub struct TargetGroupOutput {
 }
 
 impl Kind for TargetGroup {
-    const FACTS: Facts =
-        Facts { name: "elbv2.target_group", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "elbv2.target_group",
+        fields: &[
+            Field::fixed("name"),
+            Field::fixed("vpc"),
+            Field::fixed("port"),
+            Field::fixed("protocol"),
+            Field::fixed("target_type"),
+            Field::wanted("health"),
+            Field::wanted("deregistration_delay"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        exists: &["DuplicateTargetGroupName", "DuplicateTargetGroupNameException"],
+        retry: &[
+            Retry { code: "ResourceInUse", text: "", seconds: 120 },
+            Retry { code: "TargetGroupNotFound", text: "", seconds: 60 },
+        ],
+        actions: &[
+            "elasticloadbalancing:AddTags",
+            "elasticloadbalancing:CreateTargetGroup",
+            "elasticloadbalancing:DeleteTargetGroup",
+            "elasticloadbalancing:DescribeTags",
+            "elasticloadbalancing:DescribeTargetGroupAttributes",
+            "elasticloadbalancing:DescribeTargetGroups",
+            "elasticloadbalancing:ModifyTargetGroup",
+            "elasticloadbalancing:ModifyTargetGroupAttributes",
+            "tag:GetResources",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = TargetGroupSpec;
     type State = TargetGroupState;
     type Output = TargetGroupOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &TargetGroupSpec, _: &Outputs) -> Result<TargetGroupState, Missing> {
-        Ok(TargetGroupState {})
+    fn want(scope: &Scope, name: &str, spec: &TargetGroupSpec, outputs: &Outputs) -> Result<TargetGroupState, Missing> {
+        Ok(TargetGroupState {
+            name: aws_name(scope, name, spec),
+            vpc: outputs.get(&spec.vpc)?.id,
+            port: spec.port,
+            protocol: ProtocolEnum::Http.as_str().to_owned(),
+            target_type: TargetTypeEnum::Ip.as_str().to_owned(),
+            health: Health {
+                path: spec.health.clone(),
+                codes: "200".to_owned(),
+                interval: 10,
+                timeout: 5,
+                healthy_after: 2,
+                unhealthy_after: 3,
+            },
+            // AWS's 300 would make every deployment and every `down` five minutes longer.
+            deregistration_delay: 10,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, TargetGroup>) -> Result<Vec<Live<TargetGroup>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, TargetGroup>) -> Result<Vec<Live<TargetGroup>>, Error> {
+        let wanted: HashMap<String, &str> =
+            query.wanted.iter().map(|(name, spec)| (aws_name(&cx.scope, name, spec), name.as_str())).collect();
+        let mut found: HashMap<String, Answer> = HashMap::new();
+        let mut add = |groups: Vec<Answer>| {
+            found.extend(groups.into_iter().map(|group| (group.target_group_arn.clone().unwrap_or_default(), group)));
+        };
+        // One that is missing makes AWS refuse a question for several; then each is asked for by itself.
+        let names: Vec<String> = wanted.keys().cloned().collect();
+        match described(cx, names.clone(), Vec::new()).await? {
+            Some(all) => add(all),
+            None => {
+                for one in each(names, |name| described(cx, vec![name], Vec::new())).await {
+                    add(one?.unwrap_or_default());
+                }
+            }
+        }
+        let hints = cx.tagged("elasticloadbalancing:targetgroup").await;
+        let unwanted: Vec<String> = hints.into_iter().filter(|arn| !found.contains_key(arn)).collect();
+        for one in each(unwanted, |arn| described(cx, Vec::new(), vec![arn])).await {
+            let groups = one?.unwrap_or_default();
+            found.extend(groups.into_iter().map(|group| (group.target_group_arn.clone().unwrap_or_default(), group)));
+        }
+        let tags = tags_of(cx, &found.keys().cloned().collect::<Vec<_>>()).await?;
+        let mut live = Vec::new();
+        for one in each(found.into_iter().collect(), |(arn, one)| one_live(cx, arn, one, &tags, &wanted)).await {
+            live.extend(one?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &TargetGroupState) -> Result<TargetGroupOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &TargetGroupState) -> Result<TargetGroupOutput, Error> {
+        let health = &want.health;
+        let call = cx.elbv2.create_target_group().name(&want.name).protocol(ProtocolEnum::Http);
+        let call = call.port(want.port.into()).vpc_id(&want.vpc).target_type(TargetTypeEnum::Ip);
+        let call = call.health_check_path(&health.path).matcher(matcher(health));
+        let call = call.health_check_interval_seconds(health.interval).health_check_timeout_seconds(health.timeout);
+        let call = call.healthy_threshold_count(health.healthy_after);
+        let call = call.unhealthy_threshold_count(health.unhealthy_after).set_tags(Some(tags(cx, name)));
+        let made = call.send().await?.target_groups.unwrap_or_default().pop();
+        let made = made.ok_or_else(|| Error::ours("CreateTargetGroup answered with no target group"))?;
+        set_delay(cx, made.target_group_arn().unwrap_or_default(), want).await?;
+        Ok(output(&made))
     }
 
-    async fn update(_: &Cx, _: &Live<TargetGroup>, _: &TargetGroupState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(
+        cx: &Cx,
+        live: &Live<TargetGroup>,
+        want: &TargetGroupState,
+        changed: &Changed,
+    ) -> Result<(), Error> {
+        if changed.has("health") {
+            let health = &want.health;
+            let call = cx.elbv2.modify_target_group().target_group_arn(&live.output.arn);
+            let call = call.health_check_path(&health.path).matcher(matcher(health));
+            let call = call.health_check_interval_seconds(health.interval).health_check_timeout_seconds(health.timeout);
+            let call = call.healthy_threshold_count(health.healthy_after);
+            call.unhealthy_threshold_count(health.unhealthy_after).send().await?;
+        }
+        if changed.has("deregistration_delay") {
+            set_delay(cx, &live.output.arn, want).await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<TargetGroup>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<TargetGroup>, _: LastWish) -> Result<(), Error> {
+        let call = cx.elbv2.delete_target_group().target_group_arn(&live.output.arn);
+        Error::unless_gone(call.send().await, GONE)?;
+        Ok(())
+    }
+}
+
+const DELAY: &str = "deregistration_delay.timeout_seconds";
+
+fn aws_name(scope: &Scope, name: &str, spec: &TargetGroupSpec) -> String {
+    scope.name(&format!("{name}-{}", spec.port), 32)
+}
+
+fn output(found: &Answer) -> TargetGroupOutput {
+    let arn = found.target_group_arn().unwrap_or_default().to_owned();
+    TargetGroupOutput { full_name: arn.rsplit(':').next().unwrap_or_default().to_owned(), arn }
+}
+
+fn matcher(health: &Health) -> Matcher {
+    Matcher::builder().http_code(&health.codes).build()
+}
+
+async fn set_delay(cx: &Cx, arn: &str, want: &TargetGroupState) -> Result<(), Error> {
+    let delay = TargetGroupAttribute::builder().key(DELAY).value(want.deregistration_delay.to_string()).build();
+    cx.elbv2.modify_target_group_attributes().target_group_arn(arn).attributes(delay).send().await?;
+    Ok(())
+}
+
+/// `None` if one of them is not there.
+async fn described(cx: &Cx, names: Vec<String>, arns: Vec<String>) -> Result<Option<Vec<Answer>>, Error> {
+    if names.is_empty() && arns.is_empty() {
+        return Ok(Some(Vec::new()));
+    }
+    let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
+    let call = cx.elbv2.describe_target_groups().set_names(some(names)).set_target_group_arns(some(arns));
+    Ok(Error::unless_gone(call.send().await, GONE)?.map(|answer| answer.target_groups.unwrap_or_default()))
+}
+
+async fn one_live(
+    cx: &Cx,
+    arn: String,
+    found: Answer,
+    tags: &HashMap<String, Vec<Tag>>,
+    wanted: &HashMap<String, &str>,
+) -> Result<Option<Live<TargetGroup>>, Error> {
+    let aws_name = found.target_group_name().unwrap_or_default();
+    let here = wanted.get(aws_name).copied();
+    let Some((mut name, owner)) = cx.whose(pairs(tags.get(&arn)), here) else {
+        return Ok(None);
+    };
+    // On another port than its service is now: it goes when the new one has its place.
+    if here.is_none() && wanted.values().any(|wanted| *wanted == name) {
+        aws_name.clone_into(&mut name);
+    }
+    let call = cx.elbv2.describe_target_group_attributes().target_group_arn(&arn);
+    let Some(answer) = Error::unless_gone(call.send().await, GONE)? else {
+        return Ok(None);
+    };
+    Ok(Some(Live {
+        name,
+        owner,
+        id: arn,
+        state: state(&found, answer.attributes()),
+        output: output(&found),
+        ready: Some(()),
+        status: Status::Ready,
+    }))
+}
+
+fn state(found: &Answer, attributes: &[TargetGroupAttribute]) -> TargetGroupState {
+    let delay = attributes.iter().find(|one| one.key() == Some(DELAY)).and_then(TargetGroupAttribute::value);
+    TargetGroupState {
+        name: found.target_group_name().unwrap_or_default().to_owned(),
+        vpc: found.vpc_id().unwrap_or_default().to_owned(),
+        port: found.port().and_then(|port| port.try_into().ok()).unwrap_or_default(),
+        protocol: found.protocol().map(|protocol| protocol.as_str().to_owned()).unwrap_or_default(),
+        target_type: found.target_type().map(|what| what.as_str().to_owned()).unwrap_or_default(),
+        health: Health {
+            path: found.health_check_path().unwrap_or_default().to_owned(),
+            codes: found.matcher().and_then(Matcher::http_code).unwrap_or_default().to_owned(),
+            interval: found.health_check_interval_seconds().unwrap_or_default(),
+            timeout: found.health_check_timeout_seconds().unwrap_or_default(),
+            healthy_after: found.healthy_threshold_count().unwrap_or_default(),
+            unhealthy_after: found.unhealthy_threshold_count().unwrap_or_default(),
+        },
+        deregistration_delay: delay.and_then(|delay| delay.parse().ok()).unwrap_or(300),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// botocore, elbv2 examples: DescribeTargetGroups and DescribeTargetGroupAttributes.
+    #[test]
+    fn a_recorded_answer_reads_as_its_defaults() {
+        let answer = Answer::builder()
+            .target_group_name("my-targets")
+            .target_group_arn(
+                "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067",
+            )
+            .health_check_path("/")
+            .health_check_interval_seconds(30)
+            .health_check_timeout_seconds(5)
+            .healthy_threshold_count(5)
+            .unhealthy_threshold_count(2)
+            .matcher(Matcher::builder().http_code("200").build())
+            .port(80)
+            .protocol(ProtocolEnum::Http)
+            .vpc_id("vpc-3ac0fb5f")
+            .build();
+        let attributes = [TargetGroupAttribute::builder().key(DELAY).value("300").build()];
+        let state = state(&answer, &attributes);
+        assert_eq!((state.port, state.health.healthy_after, state.deregistration_delay), (80, 5, 300));
+        assert_eq!(output(&answer).full_name, "targetgroup/my-targets/73e2d6bc24d8a067");
     }
 }

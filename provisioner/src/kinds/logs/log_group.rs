@@ -178,18 +178,18 @@ fn state(path: String, group: &Group) -> LogGroupState {
 mod tests {
     use super::*;
 
-    /// A group as AWS answered it: cloud-custodian, placebo `test_log_group_last_write`, logs.DescribeLogGroups_1. It was never
-    /// given a retention, so there is none in the answer.
+    /// A group as AWS answered it: cloud-custodian, placebo `test_log_group_last_write`, logs.DescribeLogGroups_1. Nobody
+    /// gave it a retention or a key, so there is none in the answer.
     #[test]
     fn a_group_without_retention_keeps_for_ever() {
         let answer = Group::builder()
-            .log_group_name("/aws/lambda/custodian-log-age")
-            .creation_time(1_490_304_000_000)
+            .log_group_name("/aws/lambda/C7N-c7nRun")
+            .creation_time(1_476_975_252_441)
             .metric_filter_count(0)
-            .arn("arn:aws:logs:us-east-1:644160558196:log-group:/aws/lambda/custodian-log-age:*")
-            .stored_bytes(0)
+            .arn("arn:aws:logs:us-west-2:644160558196:log-group:/aws/lambda/C7N-c7nRun:*")
+            .stored_bytes(1167)
             .build();
-        let state = state("/aws/lambda/custodian-log-age".into(), &answer);
+        let state = state("/aws/lambda/C7N-c7nRun".into(), &answer);
         assert_eq!((state.retention_days, state.kms_key), (0, None));
     }
 }

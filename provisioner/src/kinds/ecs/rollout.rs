@@ -1,0 +1,89 @@
+//! How far a deployment of a service has come, and whether it failed.
+
+use aws_sdk_ecs::types::{Deployment, DeploymentRolloutState, Service};
+
+use crate::kind::Status;
+
+/// `None` for a tombstone. `differs` are the fields in which the service is not as wanted.
+pub(super) fn status(service: &Service, differs: &[String]) -> Option<Status> {
+    match service.status().unwrap_or_default() {
+        "INACTIVE" => return None,
+        "DRAINING" => return Some(Status::Deleting),
+        _ => {}
+    }
+    let Some(primary) = primary(service) else {
+        return Some(Status::Busy("no deployment yet".to_owned()));
+    };
+    if primary.rollout_state() == Some(&DeploymentRolloutState::Failed) {
+        let reason = primary.rollout_state_reason().unwrap_or("the deployment failed");
+        return Some(Status::Failed(reason.to_owned()));
+    }
+    if !differs.is_empty() {
+        let revision = differs.iter().any(|field| field == "task_definition");
+        return Some(match gone_back(service, primary).filter(|_| revision) {
+            Some(event) => Status::Failed(event),
+            None => Status::Ready,
+        });
+    }
+    let (running, tasks) = (service.running_count(), service.desired_count());
+    let complete = primary.rollout_state() == Some(&DeploymentRolloutState::Completed);
+    Some(match complete && running == tasks && service.deployments().len() == 1 {
+        true => Status::Ready,
+        false => Status::Busy(format!("{} of {tasks} tasks run", primary.running_count())),
+    })
+}
+
+pub(super) fn primary(service: &Service) -> Option<&Deployment> {
+    service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
+}
+
+/// What the circuit breaker said when it made an earlier revision the primary one again: in the reason of that deployment
+/// while it lasts, and in an event from when it began, or from later when it is the old deployment itself.
+fn gone_back(service: &Service, primary: &Deployment) -> Option<String> {
+    if let Some(reason) = primary.rollout_state_reason().filter(|reason| reason.contains("rolling back")) {
+        return Some(reason.to_owned());
+    }
+    let began = primary.created_at().map_or(0, |at| at.secs());
+    let recent = service.events().iter().filter(|event| event.created_at().is_some_and(|at| at.secs() >= began - 60));
+    let messages: Vec<&str> = recent.filter_map(|event| event.message()).collect();
+    let failed = messages.iter().find(|message| message.contains("deployment failed"));
+    let back = messages.iter().find(|message| message.contains("rolling back"));
+    failed.or(back).map(|message| (*message).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_ecs::types::DeploymentRolloutState::{Completed, Failed, InProgress};
+    use aws_sdk_ecs::types::ServiceEvent;
+    use aws_smithy_types::DateTime;
+
+    fn service(state: DeploymentRolloutState, running: i32) -> Service {
+        let primary = Deployment::builder().status("PRIMARY").rollout_state(state).running_count(running);
+        let primary = primary.created_at(DateTime::from_secs(1000)).build();
+        Service::builder().status("ACTIVE").deployments(primary).desired_count(2).running_count(running).build()
+    }
+
+    #[test]
+    fn ready_is_complete_and_alone() {
+        let revision = ["task_definition".to_owned()];
+        assert_eq!(status(&service(Completed, 2), &[]), Some(Status::Ready));
+        assert_eq!(status(&service(InProgress, 1), &[]), Some(Status::Busy("1 of 2 tasks run".into())));
+        assert_eq!(status(&service(InProgress, 1), &revision), Some(Status::Ready), "it can be updated");
+        assert!(matches!(status(&service(Failed, 0), &["stalled".into()]), Some(Status::Failed(_))));
+        assert_eq!(status(&Service::builder().status("INACTIVE").build(), &[]), None);
+    }
+
+    #[test]
+    fn to_have_gone_back_is_a_failure() {
+        let message = "(service web) (deployment ecs-svc/2) deployment failed: tasks failed to start.";
+        let event = |at| ServiceEvent::builder().created_at(DateTime::from_secs(at)).message(message).build();
+        let revision = ["task_definition".to_owned()];
+        let mut seen = service(Completed, 2);
+        seen.events = Some(vec![event(1000)]);
+        assert_eq!(status(&seen, &revision), Some(Status::Failed(message.into())));
+        assert_eq!(status(&seen, &["grace".into()]), Some(Status::Ready));
+        seen.events = Some(vec![event(500)]);
+        assert_eq!(status(&seen, &revision), Some(Status::Ready), "that was another one, long ago");
+    }
+}
