@@ -29,6 +29,7 @@ pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
     match request.service.as_str() {
         "lambda" => function(&state.account, request, answer),
         "rds" if ministack => database(&state.account, request, answer),
+        "elasticache" => cache(&state.account, request, answer),
         "elbv2" if ministack => balancer(&state.account, request, answer),
         "ec2" if ministack => network(&state.account, request, answer),
         _ => {}
@@ -68,6 +69,52 @@ fn database(account: &Account, request: &Request, answer: &mut Answer) {
         };
         if element.at("DBName") == Some("mydb") && !named {
             element.remove("DBName");
+        }
+        // It exports no logs.
+        let exports: Vec<String> = match account.get(&request.home, "rds.instance", &id) {
+            Some(thing) => {
+                let given = thing.params.iter().filter(|(name, _)| name.starts_with("EnableCloudwatchLogsExports."));
+                given.filter_map(|(_, log)| log.as_str().map(str::to_owned)).collect()
+            }
+            None => request.list("EnableCloudwatchLogsExports"),
+        };
+        let list = element.child_or_new("EnabledCloudwatchLogsExports");
+        list.children = exports.iter().map(|log| Element::with_text("member", log)).collect();
+    });
+}
+
+/// ministack forgets the key of a cache; its list of members does not follow the number of replicas, and the members
+/// themselves do not follow what their group is changed to.
+fn cache(account: &Account, request: &Request, answer: &mut Answer) {
+    let Some(root) = answer.xml_body_mut() else { return };
+    root.walk_mut(&mut |element| {
+        let Some(id) = element.at("ReplicationGroupId").map(last_part) else { return };
+        let thing = account.get(&request.home, "elasticache.replication_group", &id);
+        let given = |name: &str| match (thing, request.action.as_str()) {
+            (Some(thing), _) => thing.text(name).map(str::to_owned),
+            (None, "CreateReplicationGroup") => request.text(name).map(str::to_owned),
+            (None, _) => None,
+        };
+        if element.child("CacheClusterStatus").is_some() {
+            if let Some(version) = given("EngineVersion") {
+                element.set("EngineVersion", &version);
+            }
+            if let Some(group) = given("SecurityGroupIds.SecurityGroupId.1") {
+                element.set("SecurityGroups/member/SecurityGroupId", &group);
+            }
+        } else if element.child("MemberClusters").is_some() {
+            if let Some(key) = given("KmsKeyId") {
+                element.set("KmsKeyId", &key);
+            }
+            let members: Vec<String> = element
+                .all("NodeGroupMember")
+                .iter()
+                .filter_map(|member| member.at("CacheClusterId").map(str::to_owned))
+                .collect();
+            if !members.is_empty() {
+                element.child_or_new("MemberClusters").children =
+                    members.iter().map(|member| Element::with_text("ClusterId", member)).collect();
+            }
         }
     });
 }

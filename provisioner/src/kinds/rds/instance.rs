@@ -295,9 +295,12 @@ impl Kind for Instance {
         if now.db_instance_status() == Some("deleting") {
             return Ok(());
         }
-        if let Some(replica) = now.read_replica_db_instance_identifiers().first() {
-            let message = format!("{id} still has the replica {replica}");
-            return Err(Error { code: "InvalidDBInstanceState".into(), ..Error::ours(message) });
+        for replica in now.read_replica_db_instance_identifiers() {
+            // The list lags behind: one that is gone may still be in it. One of another region is named by its ARN.
+            if replica.starts_with("arn:") || describe(cx, replica).await?.is_some() {
+                let message = format!("{id} still has the replica {replica}");
+                return Err(Error { code: "InvalidDBInstanceState".into(), ..Error::ours(message) });
+            }
         }
         let mut call = cx.rds.delete_db_instance().db_instance_identifier(id);
         call = match (live.state.source.is_some(), last) {

@@ -50,12 +50,8 @@ pub(super) fn status(instance: &DbInstance) -> Status {
     match word {
         "deleting" => return Status::Deleting,
         "available" | "storage-optimization" => {}
-        "stopped" | "storage-full" | "inaccessible-encryption-credentials" | "modify-failed" | "upgrade-failed" => {
-            return Status::Failed(format!("AWS says `{word}`"));
-        }
-        // A key that was out of reach for a moment: AWS tries again by itself.
-        "inaccessible-encryption-credentials-recoverable" => return Status::Busy(word.to_owned()),
-        _ if word.ends_with("failed") || word.starts_with("incompatible-") || word == "restore-error" => {
+        "stopped" | "storage-full" | "restore-error" => return Status::Failed(format!("AWS says `{word}`")),
+        _ if word.ends_with("failed") || word.starts_with("incompatible-") || word.starts_with("inaccessible-") => {
             return Status::Failed(format!("AWS says `{word}`"));
         }
         _ => return Status::Busy(word.to_owned()),
