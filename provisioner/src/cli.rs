@@ -7,6 +7,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::commands;
 use crate::printer::Printer;
+use crate::stack::Span;
 
 /// Infrastructure as code with a bundled runtime: from one YAML file to a running event-driven backend on AWS.
 #[derive(Parser)]
@@ -75,6 +76,18 @@ enum Command {
     Status { file: PathBuf },
     /// Print addresses and names that others need
     Outputs { file: PathBuf },
+    /// Show what the services say
+    Logs {
+        file: PathBuf,
+        /// Only of these services
+        services: Vec<String>,
+        /// Go on until interrupted
+        #[arg(long, short)]
+        follow: bool,
+        /// Begin so long ago, as in 30s, 10m, 2h or 1d
+        #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = seconds)]
+        since: u64,
+    },
     /// Print the JSON Schema of stack files, for editors
     Schema,
     /// Print the completions of a shell
@@ -126,6 +139,10 @@ pub async fn main() -> ExitCode {
         Command::Down { file, data } => commands::down::down(&file, &global, &data, printer).await,
         Command::Status { file } => commands::status::status(&file, &global, printer).await,
         Command::Outputs { file } => commands::outputs::outputs(&file, &global, printer).await,
+        Command::Logs { file, services, follow, since } => {
+            let which = commands::logs::Which { services, follow, since };
+            commands::logs::logs(&file, &global, &which, printer).await
+        }
         Command::Schema => commands::schema(printer),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());
@@ -133,6 +150,15 @@ pub async fn main() -> ExitCode {
         }
     };
     code(exit)
+}
+
+fn seconds(text: &str) -> Result<u64, String> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let known = matches!(unit, "s" | "m" | "h" | "d") && text.len() > unit.len() && text.len() < 8;
+    match known {
+        true => Ok(Span(text.to_owned()).seconds()),
+        false => Err("a number with a unit: 30s, 10m, 2h or 1d".to_owned()),
+    }
 }
 
 fn code(exit: Exit) -> ExitCode {

@@ -24,6 +24,12 @@ impl Clock {
         then.elapsed().as_secs_f64() * self.scale
     }
 
+    /// Whether a deadline is over. However fast simulated time runs, real calls take their time, so some of it is always
+    /// given.
+    pub fn is_over(&self, since: Instant, seconds: f64) -> bool {
+        since.elapsed() > self.seconds(seconds).max(LEAST_PATIENCE)
+    }
+
     pub fn scale(&self) -> f64 {
         self.scale
     }
@@ -32,6 +38,9 @@ impl Clock {
         pause(self.seconds(seconds)).await;
     }
 }
+
+/// The shortest deadline. At the scale of 1, and at any below 12, no deadline of ours is as short.
+const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sleeps for real time.
 #[allow(clippy::disallowed_methods, reason = "the one place")]

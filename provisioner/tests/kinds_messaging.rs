@@ -39,22 +39,23 @@ fn desired(shape: &Shape) -> Desired {
     if shape.fed {
         let endpoint = Endpoint::Queue(Ref::to("work"));
         let spec = SubscriptionSpec { topic: Ref::to("rings"), endpoint, raw: shape.raw };
-        desired.add::<Subscription>("queues.work", "bench-test-rings-to-bench-test-work", spec);
+        desired.add::<Subscription>("queues.work", "rings-to-work", spec);
     }
     desired
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_moto() {
-    everything(Bench::moto().await).await;
+    // Gap of moto 5.2.5: setting one attribute forgets the policy, so the repair covers both.
+    everything(Bench::moto().await, "update sqs.queue work: delay, policy").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_ministack() {
-    everything(Bench::ministack().await).await;
+    everything(Bench::ministack().await, "update sqs.queue work: delay").await;
 }
 
-async fn everything(bench: Bench) {
+async fn everything(bench: Bench, drifted: &str) {
     let built = bench.settle(&desired(&PLAIN)).await;
     assert_eq!(
         built.split('\n').collect::<Vec<_>>(),
@@ -62,11 +63,11 @@ async fn everything(bench: Bench) {
             "create sns.topic rings",
             "create sqs.queue dead",
             "create sqs.queue work",
-            "create sns.subscription bench-test-rings-to-bench-test-work",
+            "create sns.subscription rings-to-work",
         ]
     );
     change_each_field(&bench).await;
-    drift(&bench).await;
+    drift(&bench, drifted).await;
     foreign(&bench).await;
     bench.remove(&desired(&PLAIN)).await;
     bench.gateway.stop().await;
@@ -78,9 +79,9 @@ async fn change_each_field(bench: &Bench) {
     let changed = bench.settle(&desired(&Shape { visibility_timeout: 60, after: 7, ..PLAIN })).await;
     assert_eq!(changed, "update sqs.queue work: redrive.maxReceiveCount");
     let changed = bench.settle(&desired(&Shape { raw: true, ..PLAIN })).await;
-    assert!(changed.contains("update sns.subscription bench-test-rings-to-bench-test-work: raw"), "{changed}");
+    assert!(changed.contains("update sns.subscription rings-to-work: raw"), "{changed}");
     let orphaned = bench.settle(&desired(&Shape { fed: false, ..PLAIN })).await;
-    assert!(orphaned.contains("delete sns.subscription bench-test-rings-to-bench-test-work"), "{orphaned}");
+    assert!(orphaned.contains("delete sns.subscription rings-to-work"), "{orphaned}");
     assert!(orphaned.contains("update sqs.queue work: policy.Statement"), "{orphaned}");
     let replaced = bench.plan(&desired(&Shape { fifo: true, ..PLAIN })).await;
     assert!(
@@ -90,11 +91,11 @@ async fn change_each_field(bench: &Bench) {
     bench.settle(&desired(&PLAIN)).await;
 }
 
-async fn drift(bench: &Bench) {
+async fn drift(bench: &Bench, drifted: &str) {
     let url = format!("{}/123456789012/bench-test-work", bench.gateway.url());
     let set = bench.cx.sqs.set_queue_attributes().queue_url(&url);
     set.attributes(QueueAttributeName::DelaySeconds, "7").send().await.expect("set by hand");
-    assert_eq!(bench.settle(&desired(&PLAIN)).await, "update sqs.queue work: delay");
+    assert_eq!(bench.settle(&desired(&PLAIN)).await, drifted);
     bench.cx.sqs.delete_queue().queue_url(&url).send().await.expect("deleted by hand");
     let repaired = bench.settle(&desired(&PLAIN)).await;
     assert!(repaired.starts_with("create sqs.queue work"), "{repaired}");

@@ -139,7 +139,7 @@ impl Gateway {
         self.shared.state().refusals.clone()
     }
 
-    /// Empties the emulators, and forgets calls, rules, refusals and all that was observed.
+    /// Empties the emulators, also for others that share them, and forgets calls, rules, refusals and all that was observed.
     pub async fn reset(&self) -> Result<()> {
         self.shared.reset().await
     }

@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use crate::wait::{Clock, pause};
@@ -61,7 +62,12 @@ impl HttpConnector for LimitedConnector {
         let (service, action) = names(&request);
         HttpConnectorFuture::new(async move {
             buckets.take(&service, &action).await;
-            inner.call(request).await
+            match inner.call(request).await {
+                // The call may have been carried out although no answer came. Repeating a read is harmless; whether to
+                // repeat a write is for the engine to say, after it has looked. So the SDK shall not.
+                Err(error) if !error.is_user() && !is_read(&action) => Err(ConnectorError::other(error.into(), None)),
+                other => other,
+            }
         })
     }
 }
@@ -112,7 +118,7 @@ const fn bucket_of(name: &'static str, capacity: f64, per_second: f64) -> Bucket
 }
 
 fn bucket(service: &str, action: &str) -> Bucket {
-    let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck"].iter().any(|prefix| action.starts_with(prefix));
+    let reads = is_read(action);
     match (service, action) {
         ("ec2", "CreateNatGateway" | "DeleteNatGateway") => bucket_of("ec2 nat", 10.0, 1.0),
         ("ec2", "CreateVpcEndpoint" | "ModifyVpcEndpoint" | "DeleteVpcEndpoints") => {
@@ -146,6 +152,11 @@ fn bucket(service: &str, action: &str) -> Bucket {
         ("dynamodb", _) => bucket_of("dynamodb", 100.0, 50.0),
         _ => bucket_of("other", 20.0, 10.0),
     }
+}
+
+/// By the action's name; of REST services by the method.
+fn is_read(action: &str) -> bool {
+    ["Describe", "List", "Get", "GET", "HEAD", "BatchGet", "BatchCheck"].iter().any(|prefix| action.starts_with(prefix))
 }
 
 /// The signing name of the service and the action, read off the request.

@@ -233,7 +233,7 @@ async fn sweep(session: &Session, keep: &BTreeSet<Address>, printer: Printer) ->
             })
             .map(|live| format!("{} ({})", live.address, live.id))
             .collect();
-        if left.is_empty() || session.cx.clock.since(started) > 60.0 {
+        if left.is_empty() || session.cx.clock.is_over(started, 60.0) {
             return Ok(left);
         }
         session.cx.clock.sleep(3.0).await;

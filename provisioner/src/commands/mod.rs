@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod down;
+pub mod logs;
 pub mod outputs;
 pub mod plan;
 pub mod status;

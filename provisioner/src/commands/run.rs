@@ -59,6 +59,8 @@ pub(super) async fn take_carefully(session: &Session, unclean: bool, printer: Pr
     for _ in 0..if unclean { 4 } else { 0 } {
         session.cx.clock.sleep(1.0).await;
         let again = super::take(session, printer).await?;
+        // What could not be told apart before may have its right name now.
+        snapshot.live.retain(|_, old| !again.live.values().any(|new| new.id == old.id));
         snapshot.live.extend(again.live);
     }
     Ok(snapshot)

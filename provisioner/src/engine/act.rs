@@ -54,12 +54,12 @@ pub(super) async fn make(cx: &Cx, mut target: Target) -> Result<Did, Error> {
             None if taken => 120,
             None => return Err(stopping(cx, error)),
         };
-        if cx.clock.since(started) > f64::from(patience) {
+        if cx.clock.is_over(started, f64::from(patience)) {
             return Err(error);
         }
         cx.clock.sleep(back_off(attempt)).await;
         attempt += 1;
-        let looks = if facts.unnamed && target.live.is_none() && error.ambiguous { LOOKS } else { 1 };
+        let looks = if target.live.is_none() && (error.ambiguous || taken) { LOOKS } else { 1 };
         target.live = look(cx, &target, looks).await?.or(target.live);
     }
 }
@@ -87,7 +87,7 @@ pub(super) async fn remove(
             Err(error) => error,
         };
         match error.worth_retrying(kind.facts()) {
-            Some(seconds) if cx.clock.since(started) < f64::from(seconds) => {}
+            Some(seconds) if !cx.clock.is_over(started, f64::from(seconds)) => {}
             _ => return Err(stopping(cx, error)),
         }
         cx.clock.sleep(back_off(attempt)).await;

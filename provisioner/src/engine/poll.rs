@@ -136,13 +136,13 @@ impl Engine<'_, '_> {
         match (self.nodes[index].task, live) {
             (Task::Remove, None) => return self.done(index),
             (Task::Remove, Some(_)) => {}
-            (Task::Make, None) if elapsed > APPEARANCE_SECONDS => {
+            (Task::Make, None) if self.cx.clock.is_over(self.nodes[index].began, APPEARANCE_SECONDS) => {
                 let text = format!("{}: it was made, but the service does not show it", self.nodes[index].doing());
                 return self.fail_with(index, text);
             }
             (Task::Make, None) => {}
             (Task::Make, Some(live)) => {
-                if self.grown(index, live, elapsed) {
+                if self.grown(index, live) {
                     return;
                 }
             }
@@ -151,7 +151,8 @@ impl Engine<'_, '_> {
     }
 
     /// Whether this sight of it was the last that was needed.
-    fn grown(&mut self, index: usize, live: AnyLive, elapsed: f64) -> bool {
+    fn grown(&mut self, index: usize, live: AnyLive) -> bool {
+        let clock = self.cx.clock;
         let node = &mut self.nodes[index];
         node.live = Some(live.clone());
         match &live.status {
@@ -176,7 +177,7 @@ impl Engine<'_, '_> {
             return true;
         };
         let differs = !diff(node.kind.facts(), &live.state, &want).is_empty();
-        if differs && elapsed < PROPAGATION_SECONDS {
+        if differs && !clock.is_over(self.nodes[index].began, PROPAGATION_SECONDS) {
             return false;
         }
         self.publish(&live.address.clone(), published(&live));
@@ -188,7 +189,7 @@ impl Engine<'_, '_> {
 
     fn come_back(&mut self, index: usize, elapsed: f64) {
         let node = &mut self.nodes[index];
-        if elapsed > deadline(node) {
+        if self.cx.clock.is_over(node.began, deadline(node)) {
             let minutes = (elapsed / 60.0).round();
             let text = format!("{}: not done after {minutes} minutes. Run again to go on waiting", node.doing());
             return self.fail_with(index, text);

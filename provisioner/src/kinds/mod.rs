@@ -10,6 +10,7 @@ pub mod iam;
 pub mod kms;
 pub mod lambda;
 pub mod logs;
+mod named;
 pub mod opensearch;
 pub mod rds;
 pub mod secretsmanager;

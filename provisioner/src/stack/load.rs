@@ -1,5 +1,6 @@
 //! From text to [`Stack`]: parse, choose the environment, validate against the schema, then what no schema can say.
 
+use jsonschema::ValidationError;
 use jsonschema::error::ValidationErrorKind;
 use serde_json::Value;
 
@@ -32,12 +33,13 @@ pub fn environments(text: &str) -> Vec<String> {
 /// Loads one environment. Either a stack, or every problem that there is.
 pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
     let (root, mut problems) = yaml::parse(text);
-    let Some(root) = root.filter(|_| problems.is_empty()) else {
+    let Some(root) = root else {
         return Err(problems);
     };
     let (whole, positions) = root.to_value();
     validate(&whole, &positions, &mut problems);
     if !problems.is_empty() {
+        problems.sort();
         return Err(problems);
     }
     let (merged, profile) = in_environment(&root, env);
@@ -82,36 +84,48 @@ fn validate(value: &Value, positions: &Positions, problems: &mut Vec<Problem>) {
     let schema = schema();
     let validator = jsonschema::validator_for(&schema).expect("our own schema is valid: a test says so");
     for error in validator.iter_errors(value) {
-        let pointer = error.instance_path().to_string();
-        let at = positions.of(&pointer);
-        let path = spoken(&pointer);
-        problems.push(match error.kind() {
-            ValidationErrorKind::AdditionalProperties { unexpected } => {
-                for key in unexpected {
-                    let known = known_keys(&schema, error.schema_path().as_str());
-                    let problem = Problem::new(
-                        positions.key(&format!("{pointer}/{key}")),
-                        format!("`{key}` is not known{}", inside(&path)),
-                    );
-                    problems.push(match similar(key, known.iter().map(String::as_str)) {
-                        Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                        None if known.is_empty() => problem,
-                        None => problem.hint(format!("there are: {}", known.join(", "))),
-                    });
+        problems.extend(problems_of(&error, &schema, positions));
+    }
+}
+
+fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Positions) -> Vec<Problem> {
+    let pointer = error.instance_path().to_string();
+    let at = positions.of(&pointer);
+    let path = spoken(&pointer);
+    let value = error.instance();
+    match error.kind() {
+        // Something optional: what is wrong with it as what it should be.
+        ValidationErrorKind::AnyOf { context } if !value.is_null() && !context.is_empty() => {
+            context[0].iter().flat_map(|inner| problems_of(inner, schema, positions)).collect()
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let known = known_keys(schema, error.schema_path().as_str());
+            let problem = |key: &String| {
+                let at = positions.key(&format!("{pointer}/{key}"));
+                let problem = Problem::new(at, format!("`{key}` is not known{}", inside(&path)));
+                match similar(key, known.iter().map(String::as_str)) {
+                    Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                    None if known.is_empty() => problem,
+                    None => problem.hint(format!("there are: {}", known.join(", "))),
                 }
-                continue;
-            }
-            ValidationErrorKind::Required { property } => {
-                Problem::new(at, format!("{property} is missing{}", inside(&path)).replace('"', "`"))
-            }
-            ValidationErrorKind::Pattern { pattern } => {
-                Problem::new(at, format!("`{path}` is {}, which does not fit", error.instance())).hint(meaning(pattern))
-            }
-            _ if error.instance().is_null() => {
-                Problem::new(at, format!("`{path}` is empty")).hint("write `{}` for all defaults")
-            }
-            _ => Problem::new(at, format!("`{path}`: {error}")),
-        });
+            };
+            unexpected.iter().map(problem).collect()
+        }
+        ValidationErrorKind::Required { property } => {
+            let property = property.as_str().unwrap_or_default();
+            vec![Problem::new(at, format!("`{property}` is missing{}", inside(&path)))]
+        }
+        ValidationErrorKind::Pattern { pattern } => {
+            vec![Problem::new(at, format!("`{path}` is {value}, which does not fit")).hint(meaning(pattern))]
+        }
+        _ if value.is_null() => {
+            vec![Problem::new(at, format!("`{path}` is empty")).hint("write `{}` for all defaults")]
+        }
+        ValidationErrorKind::Type { .. } if value.is_number() => {
+            let hint = format!("a time has a unit, as in `{value}s`; a version or an account is in quotes");
+            vec![Problem::new(at, format!("`{path}`: {error}")).hint(hint)]
+        }
+        _ => vec![Problem::new(at, format!("`{path}`: {error}"))],
     }
 }
 

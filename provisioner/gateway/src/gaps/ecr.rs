@@ -1,7 +1,7 @@
-//! moto computes image digests of its own; ministack says that layers just uploaded are not there.
+//! moto computes image digests of its own; ministack says that layers just uploaded are not there; both mix up what exists.
 
 use super::served_by;
-use crate::answer::{Answer, Body};
+use crate::answer::{Answer, Body, fault};
 use crate::request::Request;
 use crate::server::Shared;
 use crate::upstream::Emulator;
@@ -25,20 +25,14 @@ pub(super) fn before(shared: &Shared, request: &mut Request) -> Option<Answer> {
 pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
     let repository = request.text("repositoryName").unwrap_or_default();
     let name = format!("{}/{repository}", request.home);
-    if served_by(shared, request) == Emulator::Moto {
-        if let (true, Some(manifest)) = (request.action == "PutImage", request.text("imageManifest")) {
-            let real = format!("sha256:{}", hex(&Sha256::digest(manifest.as_bytes())));
-            if let Some(theirs) = answer.json_text("/image/imageId/imageDigest") {
-                shared.state().repairs.digests.insert(real, theirs.to_owned());
+    match request.action.as_str() {
+        "PutImage" => put_image(shared, request, answer, &name),
+        "UploadLayerPart" if answer.ok() => {
+            // ministack always says 0.
+            if let (Some(last), Some(body)) = (request.params.get("partLastByte"), answer.json_body_mut()) {
+                body["lastByteReceived"] = last.clone();
             }
         }
-        let digests = shared.state().repairs.digests.clone();
-        if let Body::Json(body) = &mut answer.body {
-            rename(body, &|theirs| digests.iter().find(|(_, d)| *d == theirs).map(|(real, _)| real.clone()));
-        }
-        return;
-    }
-    match request.action.as_str() {
         "CompleteLayerUpload" if answer.ok() => {
             let layers = request.list("layerDigests").into_iter().map(|layer| (name.clone(), layer));
             shared.state().repairs.layers.extend(layers);
@@ -54,6 +48,28 @@ pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
             }
         }
         _ => {}
+    }
+    if served_by(shared, request) == Emulator::Moto {
+        let digests = shared.state().repairs.digests.clone();
+        if let Body::Json(body) = &mut answer.body {
+            rename(body, &|theirs| digests.iter().find(|(_, d)| *d == theirs).map(|(real, _)| real.clone()));
+        }
+    }
+}
+
+fn put_image(shared: &Shared, request: &Request, answer: &mut Answer, name: &str) {
+    let Some(manifest) = request.text("imageManifest") else { return };
+    let real = format!("sha256:{}", hex(&Sha256::digest(manifest.as_bytes())));
+    let tag = (name.to_owned(), request.text("imageTag").unwrap_or_default().to_owned());
+    let mut state = shared.state();
+    if let Some(theirs) = answer.json_text("/image/imageId/imageDigest") {
+        state.repairs.digests.insert(real.clone(), theirs.to_owned());
+        state.repairs.images.insert(tag, real);
+    } else if answer.code().is_some_and(|code| code.contains("AlreadyExistsException")) {
+        // The emulators mix these two up: the same image again, and another image under an immutable tag.
+        let same = state.repairs.images.get(&tag) == Some(&real);
+        let code = if same { "ImageAlreadyExistsException" } else { "ImageTagAlreadyExistsException" };
+        *answer = Answer::error(request, &fault(400, code, format!("{code}: {} in {}", tag.1, tag.0)));
     }
 }
 

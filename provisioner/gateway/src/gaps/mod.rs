@@ -5,7 +5,9 @@ mod echo;
 mod ecr;
 mod mirror;
 mod opensearch;
+mod probe;
 mod scaling;
+mod steps;
 mod table;
 
 use crate::answer::{Answer, fault};
@@ -14,8 +16,9 @@ use crate::route::route;
 use crate::server::Shared;
 use crate::upstream::Emulator;
 use anyhow::Result;
+pub use probe::{Gap, Step};
 use std::collections::{BTreeMap, BTreeSet};
-pub use table::{GAPS, Gap, Step};
+pub use table::GAPS;
 
 /// What the repairs remember.
 #[derive(Debug, Default)]
@@ -25,6 +28,8 @@ pub(crate) struct Repairs {
     /// Digests of images as they are, with moto's own.
     digests: BTreeMap<String, String>,
     layers: BTreeSet<(String, String)>,
+    /// What each tag of a repository holds.
+    images: BTreeMap<(String, String), String>,
     /// Tags of scalable targets, by ARN.
     tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Answers to creates with a client token, by (home, action, token).

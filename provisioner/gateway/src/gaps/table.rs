@@ -1,125 +1,11 @@
 //! The gaps by name, each with calls that show it.
 
+use super::probe::{Gap, form, json};
+use super::steps::{DATABASE, DOMAIN, IMAGE, NAT, NO_NAT, REPLICA, SERVICE, SUBNET, TARGETS, VPC};
 use crate::answer::Answer;
-use crate::request::Request;
-use crate::upstream::{Emulator, Upstreams};
-use anyhow::Result;
-
-/// One call of a probe. `{0:vpcId}` in the body stands for that element of the first call's answer, `{0:/a/b}` for a JSON field.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    /// The signing name.
-    pub service: &'static str,
-    /// `X-Amz-Target`, or `METHOD /path` for rest-json, or nothing for a form.
-    pub target: &'static str,
-    pub body: &'static str,
-}
-
-/// Something an emulator gets wrong.
-#[derive(Clone, Copy, Debug)]
-pub struct Gap {
-    pub emulator: Emulator,
-    pub name: &'static str,
-    pub why: &'static str,
-    pub steps: &'static [Step],
-    /// Whether the answers still show it.
-    pub still: fn(&[Answer]) -> bool,
-}
-
-const fn form(service: &'static str, body: &'static str) -> Step {
-    Step { service, target: "", body }
-}
-
-const fn json(service: &'static str, target: &'static str, body: &'static str) -> Step {
-    Step { service, target, body }
-}
+use crate::upstream::Emulator;
 
 use Emulator::{Ministack, Moto};
-
-const VPC: Step = form("ec2", "Action=CreateVpc&Version=2016-11-15&CidrBlock=10.0.0.0/16");
-const SUBNET: Step = form("ec2", "Action=CreateSubnet&Version=2016-11-15&VpcId={0:vpcId}&CidrBlock=10.0.0.0/24");
-const NAT: Step =
-    form("ec2", "Action=CreateNatGateway&Version=2016-11-15&SubnetId={1:subnetId}&ConnectivityType=private&ClientToken=token");
-const NO_NAT: Step = form("ec2", "Action=DescribeNatGateways&Version=2016-11-15&NatGatewayId.1=nat-0123456789abcdef0");
-const SERVICE: &[Step] = &[
-    json("ecs", "AmazonEC2ContainerServiceV20141113.CreateCluster", r#"{"clusterName":"gap"}"#),
-    json(
-        "ecs",
-        "AmazonEC2ContainerServiceV20141113.RegisterTaskDefinition",
-        r#"{"family":"gap","containerDefinitions":[{"name":"a","image":"a","memory":64}]}"#,
-    ),
-    json(
-        "ecs",
-        "AmazonEC2ContainerServiceV20141113.CreateService",
-        r#"{"cluster":"gap","serviceName":"gap","taskDefinition":"gap","desiredCount":1,"healthCheckGracePeriodSeconds":7}"#,
-    ),
-];
-const TARGETS: &[Step] = &[
-    VPC,
-    SUBNET,
-    form(
-        "elasticloadbalancing",
-        "Action=CreateTargetGroup&Version=2015-12-01&Name=gap&Protocol=HTTP&Port=80&VpcId={0:vpcId}&TargetType=ip",
-    ),
-    form("elasticloadbalancing", "Action=CreateLoadBalancer&Version=2015-12-01&Name=gap&Subnets.member.1={1:subnetId}"),
-    form(
-        "elasticloadbalancing",
-        "Action=CreateListener&Version=2015-12-01&Protocol=HTTP&Port=80&LoadBalancerArn={3:LoadBalancerArn}&DefaultActions.member.1.Type=forward&DefaultActions.member.1.TargetGroupArn={2:TargetGroupArn}",
-    ),
-    SERVICE[0],
-    json(
-        "ecs",
-        "AmazonEC2ContainerServiceV20141113.RegisterTaskDefinition",
-        r#"{"family":"gap","containerDefinitions":[{"name":"a","image":"a","memory":64,"portMappings":[{"containerPort":80}]}]}"#,
-    ),
-    json(
-        "ecs",
-        "AmazonEC2ContainerServiceV20141113.CreateService",
-        r#"{"cluster":"gap","serviceName":"gap","taskDefinition":"gap","desiredCount":1,"loadBalancers":[{"targetGroupArn":"{2:TargetGroupArn}","containerName":"a","containerPort":80}]}"#,
-    ),
-    form("elasticloadbalancing", "Action=DescribeTargetHealth&Version=2015-12-01&TargetGroupArn={2:TargetGroupArn}"),
-];
-const DATABASE: Step = form(
-    "rds",
-    "Action=CreateDBInstance&Version=2014-10-31&DBInstanceIdentifier=gap&Engine=mysql&DBInstanceClass=db.t4g.micro&AllocatedStorage=20&MasterUsername=u&MasterUserPassword=password&DeletionProtection=true&BackupRetentionPeriod=1",
-);
-const REPLICA: Step = form(
-    "rds",
-    "Action=CreateDBInstanceReadReplica&Version=2014-10-31&DBInstanceIdentifier=gap-replica&SourceDBInstanceIdentifier=gap",
-);
-const DOMAIN: &[Step] = &[
-    json(
-        "es",
-        "POST /2021-01-01/opensearch/domain",
-        r#"{"DomainName":"gap","ClusterConfig":{"InstanceType":"t3.small.search","InstanceCount":2}}"#,
-    ),
-    json("es", "POST /2021-01-01/opensearch/domain/gap/config", r#"{"ClusterConfig":{"InstanceCount":4},"DryRun":true}"#),
-    json("es", "GET /2021-01-01/opensearch/domain/gap", ""),
-];
-const IMAGE: &[Step] = &[
-    json("ecr", "AmazonEC2ContainerRegistry_V20150921.CreateRepository", r#"{"repositoryName":"gap"}"#),
-    json("ecr", "AmazonEC2ContainerRegistry_V20150921.InitiateLayerUpload", r#"{"repositoryName":"gap"}"#),
-    json(
-        "ecr",
-        "AmazonEC2ContainerRegistry_V20150921.UploadLayerPart",
-        r#"{"repositoryName":"gap","uploadId":"{1:/uploadId}","partFirstByte":0,"partLastByte":1,"layerPartBlob":"e30="}"#,
-    ),
-    json(
-        "ecr",
-        "AmazonEC2ContainerRegistry_V20150921.CompleteLayerUpload",
-        r#"{"repositoryName":"gap","uploadId":"{1:/uploadId}","layerDigests":["sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"]}"#,
-    ),
-    json(
-        "ecr",
-        "AmazonEC2ContainerRegistry_V20150921.BatchCheckLayerAvailability",
-        r#"{"repositoryName":"gap","layerDigests":["sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"]}"#,
-    ),
-    json(
-        "ecr",
-        "AmazonEC2ContainerRegistry_V20150921.PutImage",
-        r#"{"repositoryName":"gap","imageTag":"a","imageManifestMediaType":"application/vnd.oci.image.manifest.v1+json","imageManifest":"{\"schemaVersion\":2,\"mediaType\":\"application/vnd.oci.image.manifest.v1+json\",\"config\":{\"mediaType\":\"application/vnd.oci.image.config.v1+json\",\"digest\":\"sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a\",\"size\":2},\"layers\":[]}"}"#,
-    ),
-];
 
 fn xml_is(answer: Option<&Answer>, name: &str, text: &str) -> bool {
     answer.and_then(|answer| answer.xml_text(name)) == Some(text)
@@ -248,6 +134,13 @@ pub const GAPS: &[Gap] = &[
     },
     Gap {
         emulator: Ministack,
+        name: "last-byte-received",
+        why: "0, whatever was uploaded",
+        steps: IMAGE,
+        still: |answers| answers[2].json_body().is_some_and(|body| body["lastByteReceived"] == 0),
+    },
+    Gap {
+        emulator: Ministack,
         name: "layer-availability",
         why: "an uploaded layer is UNAVAILABLE",
         steps: IMAGE,
@@ -350,26 +243,86 @@ pub const GAPS: &[Gap] = &[
         ],
         still: |answers| answers.last().is_some_and(|answer| answer.ok() && answer.xml_text("allocationId").is_none()),
     },
+    Gap {
+        emulator: Ministack,
+        name: "image-exists-code",
+        why: "the same image under the same tag is called another",
+        steps: &[
+            IMAGE[0],
+            json(
+                "ecr",
+                "AmazonEC2ContainerRegistry_V20150921.PutImageTagMutability",
+                r#"{"repositoryName":"gap","imageTagMutability":"IMMUTABLE"}"#,
+            ),
+            IMAGE[5],
+            IMAGE[5],
+        ],
+        still: |answers| answers[3].code().as_deref() == Some("ImageTagAlreadyExistsException"),
+    },
+    Gap {
+        emulator: Moto,
+        name: "logging-config",
+        why: "a function forgets where it logs",
+        steps: &[
+            form(
+                "iam",
+                "Action=CreateRole&Version=2010-05-08&RoleName=gap&AssumeRolePolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D",
+            ),
+            json(
+                "lambda",
+                "POST /2015-03-31/functions",
+                r#"{"FunctionName":"gap","Role":"arn:aws:iam::123456789012:role/gap","Runtime":"provided.al2023","Handler":"bootstrap","Code":{"ZipFile":"UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="},"LoggingConfig":{"LogGroup":"/gap","LogFormat":"JSON"}}"#,
+            ),
+        ],
+        still: |answers| {
+            answers[1].json_body().is_some_and(|body| body["FunctionName"] == "gap" && body["LoggingConfig"].is_null())
+        },
+    },
+    Gap {
+        emulator: Ministack,
+        name: "endpoint-policy",
+        why: "endpoints forget their policy, groups and private names",
+        steps: &[
+            VPC,
+            form(
+                "ec2",
+                "Action=CreateVpcEndpoint&Version=2016-11-15&VpcId={0:vpcId}&ServiceName=com.amazonaws.eu-west-1.s3&VpcEndpointType=Gateway",
+            ),
+        ],
+        still: |answers| answers[1].xml_text("vpcEndpointId").is_some() && answers[1].xml_text("policyDocument").is_none(),
+    },
+    Gap {
+        emulator: Ministack,
+        name: "flow-log-group",
+        why: "flow logs forget their log group and role",
+        steps: &[
+            VPC,
+            form(
+                "ec2",
+                "Action=CreateFlowLogs&Version=2016-11-15&ResourceId.1={0:vpcId}&ResourceType=VPC&TrafficType=REJECT&LogGroupName=gap&DeliverLogsPermissionArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fgap",
+            ),
+            form("ec2", "Action=DescribeFlowLogs&Version=2016-11-15"),
+        ],
+        still: |answers| answers[2].xml_text("flowLogId").is_some() && answers[2].xml_text("logGroupName").is_none(),
+    },
+    Gap {
+        emulator: Ministack,
+        name: "cache-member-names",
+        why: "members are called id-0001-001 where AWS says id-001",
+        steps: &[form(
+            "elasticache",
+            "Action=CreateReplicationGroup&Version=2015-02-02&ReplicationGroupId=gap&ReplicationGroupDescription=d&Engine=valkey&CacheNodeType=cache.t4g.small&NumCacheClusters=2",
+        )],
+        still: |answers| answers[0].xml_text("ClusterId") == Some("gap-0001-001"),
+    },
+    Gap {
+        emulator: Ministack,
+        name: "foreign-subnets",
+        why: "caches refuse subnets that moto made: they get twins",
+        steps: &[form(
+            "elasticache",
+            "Action=CreateCacheSubnetGroup&Version=2015-02-02&CacheSubnetGroupName=gap&CacheSubnetGroupDescription=d&SubnetIds.SubnetIdentifier.1=subnet-0123456789abcdef0",
+        )],
+        still: |answers| answers[0].code().as_deref() == Some("InvalidSubnet"),
+    },
 ];
-
-impl Gap {
-    /// Whether the emulator still has the gap, and what it answered to each step.
-    pub async fn ask(&self, upstreams: &Upstreams) -> Result<(bool, Vec<String>)> {
-        let mut answers: Vec<Answer> = Vec::new();
-        for step in self.steps {
-            let mut body = step.body.to_owned();
-            for (n, answer) in answers.iter().enumerate() {
-                while let Some((start, rest)) = body.split_once(&format!("{{{n}:")) {
-                    let (field, end) = rest.split_once('}').unwrap_or((rest, ""));
-                    let text = if field.starts_with('/') { answer.json_text(field) } else { answer.xml_text(field) };
-                    body = format!("{start}{}{end}", text.unwrap_or("MISSING"));
-                }
-            }
-            let request = Request::probe(step.service, step.target, &body);
-            answers.push(upstreams.ask(self.emulator, &request).await?);
-        }
-        let told =
-            answers.iter().map(|answer| format!("{} {}", answer.status, String::from_utf8_lossy(&answer.bytes()))).collect();
-        Ok(((self.still)(&answers), told))
-    }
-}

@@ -4,7 +4,7 @@
 //! group. A role that IAM does not show everywhere yet is refused with "Unable to assume given IAM role"
 //! (hashicorp/terraform-provider-aws, `vpc_flow_log.go`). Creating and deleting succeed as calls, and list what they refused.
 
-use aws_sdk_ec2::types::{FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType};
+use aws_sdk_ec2::types::{FlowLog as Answer, FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType};
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, all_successful, name_of, one_of_each, or_gone, ours, tagged};
@@ -88,20 +88,13 @@ impl Kind for FlowLog {
             let Some(name) = name_of(cx, log.tags()) else {
                 continue;
             };
+            let state = state(&log);
             let id = log.flow_log_id.unwrap_or_default();
             live.push(Live {
                 name,
                 id: id.clone(),
                 owner: Owner::Ours,
-                state: FlowLogState {
-                    vpc_id: log.resource_id.unwrap_or_default(),
-                    role_arn: log.deliver_logs_permission_arn.unwrap_or_default(),
-                    log_group: log.log_group_name.unwrap_or_default(),
-                    traffic: log.traffic_type.map(|traffic| traffic.as_str().to_owned()).unwrap_or_default(),
-                    // Old flow logs do not say: they are of the time when there was one interval only.
-                    interval: log.max_aggregation_interval.unwrap_or(600),
-                    trouble: log.deliver_logs_error_message,
-                },
+                state,
                 output: FlowLogOutput { id },
                 ready: Some(()),
                 status: Status::Ready,
@@ -127,5 +120,40 @@ impl Kind for FlowLog {
     async fn delete(cx: &Cx, live: &Live<FlowLog>, _: LastWish) -> Result<(), Error> {
         let result = cx.ec2.delete_flow_logs().flow_log_ids(&live.id).send().await.map_err(Error::from);
         or_gone(result.and_then(|answer| all_successful(answer.unsuccessful())), &["InvalidFlowLogId.NotFound"])
+    }
+}
+
+fn state(log: &Answer) -> FlowLogState {
+    FlowLogState {
+        vpc_id: log.resource_id().unwrap_or_default().to_owned(),
+        role_arn: log.deliver_logs_permission_arn().unwrap_or_default().to_owned(),
+        log_group: log.log_group_name().unwrap_or_default().to_owned(),
+        traffic: log.traffic_type().map(|traffic| traffic.as_str().to_owned()).unwrap_or_default(),
+        // Old flow logs do not say: they are of the time when there was one interval only.
+        interval: log.max_aggregation_interval().unwrap_or(600),
+        trouble: log.deliver_logs_error_message().map(str::to_owned),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As recorded by cloud-custodian (tests/data/placebo/test_vpc_flow_logs/ec2.DescribeFlowLogs_2.json).
+    #[test]
+    fn a_recorded_answer_reads_as_it_is() {
+        let answer = Answer::builder().resource_id("vpc-d2d616b5").log_group_name("flow-logs");
+        let answer = answer.traffic_type(TrafficType::All).flow_log_status("ACTIVE").flow_log_id("fl-a41befcd");
+        let answer = answer.deliver_logs_permission_arn("arn:aws:iam::644160558196:role/CloudCustodianRole");
+        let answer = answer.deliver_logs_error_message("Access error").build();
+        let expected = FlowLogState {
+            vpc_id: "vpc-d2d616b5".into(),
+            role_arn: "arn:aws:iam::644160558196:role/CloudCustodianRole".into(),
+            log_group: "flow-logs".into(),
+            traffic: "ALL".into(),
+            interval: 600,
+            trouble: Some("Access error".into()),
+        };
+        assert_eq!(state(&answer), expected);
     }
 }

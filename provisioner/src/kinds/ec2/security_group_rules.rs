@@ -1,16 +1,18 @@
 //! `ec2.security_group_rules`: all rules of one security group.
 //!
-//! Has no tags: it belongs to its group. All rules are ours: one that was added by hand is revoked, and so is the rule that AWS
-//! gives a new group, "everything may go out". A rule is compared as text such as `tcp 443 sg-1`, without its description,
-//! which AWS does not need to revoke it. A group without a single rule counts as having none of these, so at least one has to
-//! be wanted. Up to 60 rules in and 60 out.
+//! Belongs to its group, whose tag `provision:rules` says that they have been set: without it nobody could tell "no rules yet"
+//! from "no rules, as wanted". All rules are ours: one that was added by hand is revoked, and so is the rule that AWS gives a
+//! new group, "everything may go out". A rule is compared as text such as `tcp 443 sg-1`, without its description, which AWS
+//! does not need to revoke it. Up to 60 rules in and 60 out.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup as Answer, UserIdGroupPair};
+use aws_sdk_ec2::types::{
+    IpPermission, IpRange, Ipv6Range, PrefixListId, SecurityGroup as Answer, Tag, UserIdGroupPair,
+};
 use serde::{Deserialize, Serialize};
 
-use super::{SecurityGroup, name_of, or_gone, security_group};
+use super::{SecurityGroup, one_of_each, or_gone, security_group};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
@@ -51,11 +53,12 @@ impl Kind for SecurityGroupRules {
     const FACTS: Facts = Facts {
         name: "ec2.security_group_rules",
         fields: &[Field::fixed("group_id"), Field::wanted("ingress"), Field::wanted("egress")],
-        read_after: &["ec2.security_group"],
         exists: &["InvalidPermission.Duplicate"],
         actions: &[
             "ec2:AuthorizeSecurityGroupEgress",
             "ec2:AuthorizeSecurityGroupIngress",
+            "ec2:CreateTags",
+            "ec2:DeleteTags",
             "ec2:DescribeSecurityGroups",
             "ec2:RevokeSecurityGroupEgress",
             "ec2:RevokeSecurityGroupIngress",
@@ -95,28 +98,30 @@ impl Kind for SecurityGroupRules {
         })
     }
 
-    async fn read(cx: &Cx, query: &Query<'_, SecurityGroupRules>) -> Result<Vec<Live<SecurityGroupRules>>, Error> {
-        let mut wanted: HashMap<String, &str> = HashMap::new();
-        for (name, spec) in &query.wanted {
-            if let Ok(group) = query.outputs.get(&spec.group) {
-                wanted.insert(group.id, name);
-            }
-        }
+    async fn read(cx: &Cx, _: &Query<'_, SecurityGroupRules>) -> Result<Vec<Live<SecurityGroupRules>>, Error> {
         let mut live = Vec::new();
         for group in security_group::groups(cx).await? {
-            let id = group.group_id().unwrap_or_default().to_owned();
-            let name = wanted.get(&id).map(|name| (*name).to_owned()).or_else(|| name_of(cx, group.tags()));
-            let state = state(&cx.scope.account, &group);
-            let (Some(name), false) = (name, state.ingress.is_empty() && state.egress.is_empty()) else {
+            let Some(mark) = group.tags().iter().find(|tag| tag.key() == Some(MARK)) else {
                 continue;
             };
-            live.push(Live { name, id, owner: Owner::Ours, state, output: (), ready: Some(()), status: Status::Ready });
+            live.push(Live {
+                name: mark.value().unwrap_or_default().to_owned(),
+                id: group.group_id().unwrap_or_default().to_owned(),
+                owner: Owner::Ours,
+                state: state(&cx.scope.account, &group),
+                output: (),
+                ready: Some(()),
+                status: Status::Ready,
+            });
         }
-        Ok(live)
+        Ok(one_of_each(live, |_| 0))
     }
 
-    async fn create(cx: &Cx, _: &str, want: &SecurityGroupRulesState) -> Result<(), Error> {
-        bring(cx, &want.group_id, &want.ingress, &want.egress).await
+    async fn create(cx: &Cx, name: &str, want: &SecurityGroupRulesState) -> Result<(), Error> {
+        bring(cx, &want.group_id, &want.ingress, &want.egress).await?;
+        let mark = Tag::builder().key(MARK).value(name).build();
+        cx.ec2.create_tags().resources(&want.group_id).tags(mark).send().await?;
+        Ok(())
     }
 
     async fn update(
@@ -130,9 +135,14 @@ impl Kind for SecurityGroupRules {
     }
 
     async fn delete(cx: &Cx, live: &Live<SecurityGroupRules>, _: LastWish) -> Result<(), Error> {
-        or_gone(bring(cx, &live.id, &BTreeSet::new(), &BTreeSet::new()).await, &["InvalidGroup.NotFound"])
+        let gone = &["InvalidGroup.NotFound", "InvalidGroupId.NotFound", "InvalidID"];
+        or_gone(bring(cx, &live.id, &BTreeSet::new(), &BTreeSet::new()).await, gone)?;
+        let mark = Tag::builder().key(MARK).build();
+        or_gone(cx.ec2.delete_tags().resources(&live.id).tags(mark).send().await, gone)
     }
 }
+
+const MARK: &str = "provision:rules";
 
 fn state(account: &str, group: &Answer) -> SecurityGroupRulesState {
     SecurityGroupRulesState {
@@ -226,4 +236,43 @@ fn permission(text: &str) -> IpPermission {
         None => permission.ip_ranges(IpRange::builder().cidr_ip(peer).build()),
     }
     .build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As recorded by cloud-custodian (tests/data/placebo/test_security_group_cidr_ingress/ec2.DescribeSecurityGroups_1.json),
+    /// and one permission with all that people add by hand.
+    #[test]
+    fn a_recorded_answer_reads_as_what_we_want() {
+        let recorded = IpPermission::builder().ip_protocol("tcp").from_port(443).to_port(443);
+        let recorded = recorded.ip_ranges(IpRange::builder().cidr_ip("10.42.1.0/24").build()).build();
+        let everything = IpPermission::builder().ip_protocol("-1");
+        let everything = everything.ip_ranges(IpRange::builder().cidr_ip("0.0.0.0/0").build()).build();
+        let pair = |account: &str, id: &str| UserIdGroupPair::builder().user_id(account).group_id(id).build();
+        let by_hand = IpPermission::builder().ip_protocol("udp").from_port(53).to_port(54);
+        let by_hand = by_hand.ipv6_ranges(Ipv6Range::builder().cidr_ipv6("::/0").description("oh").build());
+        let by_hand = by_hand.prefix_list_ids(PrefixListId::builder().prefix_list_id("pl-1").build());
+        let by_hand = by_hand.user_id_group_pairs(pair("644160558196", "sg-1")).user_id_group_pairs(pair("2", "sg-2"));
+        let permissions = [recorded, everything, by_hand.build()];
+        let texts = texts("644160558196", &permissions);
+        let expected = [
+            "all 0.0.0.0/0",
+            "tcp 443 10.42.1.0/24",
+            "udp 53..54 2/sg-2",
+            "udp 53..54 ::/0",
+            "udp 53..54 pl-1",
+            "udp 53..54 sg-1",
+        ];
+        assert_eq!(texts.iter().collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn every_text_has_a_way_back() {
+        for text in ["all 0.0.0.0/0", "tcp 443 sg-1", "udp 53..54 2/sg-2", "icmp 8..-1 ::/0", "50 pl-1"] {
+            let back = texts("644160558196", &[permission(text)]);
+            assert_eq!(back.into_iter().collect::<Vec<_>>(), [text]);
+        }
+    }
 }

@@ -1,15 +1,37 @@
-//! `elasticache.replication_group`: SKELETON.
+//! `elasticache.replication_group`: a Valkey or Redis primary with its replicas, cluster mode disabled.
+//!
+//! Found by id: one list of all groups, one of all member clusters (only they know version and security groups), then the
+//! tags of those with our prefix. Ids: 40 characters, lower case, a letter first, no `--` (ElastiCache API reference,
+//! CreateReplicationGroup). Members are called `<id>-001` and so on, and go with the group. AWS takes 5 to 9 minutes, in the
+//! tail 50 (logs of real runs); the endpoints are not known before.
+//!
+//! - A group takes one change at a time. `update` starts the first; the next one is refused until that is done
+//!   (`InvalidReplicationGroupState`), and the engine comes back with what is left.
+//! - Tags too are refused then, so a new AUTH token is announced in the tag `provision:version` before it is set, as
+//!   `<old> <new> <time>`; what was cut off in between is told from what was not by the token's date. The strategy is
+//!   ROTATE, under which the old token works on until the next: services restart with the new one in their own time.
+//! - Automatic failover needs a replica: it is switched off before the last replica goes and on after the first came.
 
+mod answer;
+
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_sdk_elasticache::types::{
+    AuthTokenUpdateStrategyType, CacheCluster, ReplicationGroup as Group, SourceType, Tag, TransitEncryptionMode,
+};
 use serde::{Deserialize, Serialize};
 
 use super::SubnetGroup;
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::Effect::{Downtime, Failover};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::SecurityGroup;
 use crate::kinds::kms::Key;
-use crate::kinds::secretsmanager::Secret;
-use crate::scope::Scope;
+use crate::kinds::named::candidates;
+use crate::kinds::secretsmanager::{self, Secret};
+use crate::scope::{Scope, VERSION_TAG};
 
 pub struct ReplicationGroup;
 
@@ -31,7 +53,28 @@ pub struct ReplicationGroupSpec {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct ReplicationGroupState {}
+pub struct ReplicationGroupState {
+    id: String,
+    engine: Option<String>,
+    version: Option<String>,
+    class: String,
+    nodes: i32,
+    failover: bool,
+    multi_az: bool,
+    subnet_group: Option<String>,
+    security_groups: BTreeSet<String>,
+    kms_key: String,
+    at_rest: bool,
+    /// `required`: nothing comes in without TLS.
+    transit: String,
+    snapshot_days: i32,
+    auto_minor: bool,
+    /// The secret with the AUTH token, and the version of it that was set last.
+    auth: Option<String>,
+    auth_version: Option<String>,
+    /// The version that is set already, but not yet in the tag.
+    auth_rotated: Option<String>,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReplicationGroupOutput {
@@ -45,12 +88,63 @@ pub struct ReplicationGroupReady {
     pub port: u16,
 }
 
+const PORT: i32 = 6379;
+const GONE: &[&str] = &["ReplicationGroupNotFoundFault", "ReplicationGroupNotFound"];
 impl Kind for ReplicationGroup {
     const FACTS: Facts = Facts {
         name: "elasticache.replication_group",
-        fields: &[],
-        read_after: &[],
-        actions: &["x:Y"],
+        fields: &[
+            Field::fixed("id"),
+            Field::wanted("engine").with(Failover),
+            Field::wanted("version").with(Failover),
+            Field::wanted("class").with(Failover),
+            Field::wanted("nodes"),
+            Field::wanted("failover"),
+            Field::wanted("multi_az"),
+            Field::fixed("subnet_group"),
+            Field::wanted("security_groups"),
+            Field::fixed("kms_key"),
+            Field::fixed("at_rest"),
+            Field::wanted("transit").with(Downtime),
+            Field::wanted("snapshot_days"),
+            Field::wanted("auto_minor"),
+            Field::theirs("auth"),
+            Field::write_only("auth_version"),
+            Field::theirs("auth_rotated"),
+        ],
+        seconds: Seconds { create: 480, update: 300, delete: 300 },
+        holds_data: true,
+        exists: &["ReplicationGroupAlreadyExists", "ReplicationGroupAlreadyExistsFault"],
+        retry: &[
+            // Busy with something else: it has to be available first.
+            Retry { code: "InvalidReplicationGroupState", text: "", seconds: 3600 },
+            Retry { code: "InvalidReplicationGroupStateFault", text: "", seconds: 3600 },
+            Retry { code: "InvalidCacheClusterState", text: "", seconds: 3600 },
+            Retry { code: "CacheClusterNotFound", text: "", seconds: 60 },
+            Retry { code: "CacheSubnetGroupNotFoundFault", text: "", seconds: 60 },
+            Retry { code: "InsufficientCacheClusterCapacity", text: "", seconds: 300 },
+        ],
+        actions: &[
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+            "elasticache:AddTagsToResource",
+            "elasticache:CreateReplicationGroup",
+            "elasticache:CreateSnapshot",
+            "elasticache:DecreaseReplicaCount",
+            "elasticache:DeleteReplicationGroup",
+            "elasticache:DescribeCacheClusters",
+            "elasticache:DescribeEvents",
+            "elasticache:DescribeReplicationGroups",
+            "elasticache:IncreaseReplicaCount",
+            "elasticache:ListTagsForResource",
+            "elasticache:ModifyReplicationGroup",
+            "iam:CreateServiceLinkedRole",
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "secretsmanager:GetSecretValue",
+        ],
         ..Facts::DEFAULT
     };
 
@@ -59,23 +153,244 @@ impl Kind for ReplicationGroup {
     type Output = ReplicationGroupOutput;
     type Ready = ReplicationGroupReady;
 
-    fn want(_: &Scope, _: &str, _: &ReplicationGroupSpec, _: &Outputs) -> Result<ReplicationGroupState, Missing> {
-        Ok(ReplicationGroupState {})
+    fn want(
+        scope: &Scope,
+        name: &str,
+        spec: &ReplicationGroupSpec,
+        outputs: &Outputs,
+    ) -> Result<ReplicationGroupState, Missing> {
+        let mut security_groups = BTreeSet::new();
+        for group in &spec.security_groups {
+            security_groups.insert(outputs.get(group)?.id);
+        }
+        let auth = outputs.get(&spec.auth)?;
+        Ok(ReplicationGroupState {
+            id: group_id(scope, name),
+            engine: Some(spec.engine.clone()),
+            version: Some(answer::major_and_minor(&spec.version)),
+            class: spec.class.clone(),
+            nodes: i32::from(spec.nodes),
+            failover: spec.nodes > 1,
+            multi_az: spec.nodes > 1,
+            subnet_group: Some(outputs.get(&spec.subnet_group)?.name),
+            security_groups,
+            kms_key: outputs.get(&spec.kms_key)?.arn,
+            at_rest: true,
+            transit: TransitEncryptionMode::Required.as_str().to_owned(),
+            snapshot_days: i32::from(spec.snapshot_days),
+            auto_minor: true,
+            auth: Some(auth.arn),
+            auth_version: Some(auth.version_id),
+            auth_rotated: None,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, ReplicationGroup>) -> Result<Vec<Live<ReplicationGroup>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, ReplicationGroup>) -> Result<Vec<Live<ReplicationGroup>>, Error> {
+        let (groups, members) = tokio::try_join!(all_groups(cx), all_members(cx))?;
+        let named = candidates(cx, query, groups, Group::replication_group_id, group_id);
+        let mut live = Vec::new();
+        for found in each(named, |(group, wanted)| one(cx, group, &members, wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &ReplicationGroupState) -> Result<ReplicationGroupOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &ReplicationGroupState) -> Result<ReplicationGroupOutput, Error> {
+        let mut tags = cx.scope.tags(name);
+        tags.extend(want.auth_version.clone().map(|version| (VERSION_TAG.to_owned(), version)));
+        let tags = tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        let call = cx
+            .elasticache
+            .create_replication_group()
+            .replication_group_id(&want.id)
+            .replication_group_description(format!("{name} of {}", cx.scope.prefix()))
+            .port(PORT)
+            .num_cache_clusters(want.nodes)
+            .cache_node_type(&want.class)
+            .automatic_failover_enabled(want.failover)
+            .multi_az_enabled(want.multi_az)
+            .kms_key_id(&want.kms_key)
+            .at_rest_encryption_enabled(want.at_rest)
+            .transit_encryption_enabled(true)
+            .transit_encryption_mode(TransitEncryptionMode::Required)
+            .auth_token(token(cx, want).await?)
+            .snapshot_retention_limit(want.snapshot_days)
+            .auto_minor_version_upgrade(want.auto_minor)
+            .set_engine(want.engine.clone())
+            .set_engine_version(want.version.clone())
+            .set_cache_subnet_group_name(want.subnet_group.clone())
+            .set_security_group_ids(Some(want.security_groups.iter().cloned().collect()))
+            .set_tags(Some(tags));
+        let arn = call.send().await?.replication_group.and_then(|group| group.arn);
+        let known = || cx.scope.arn("elasticache", &format!("replicationgroup:{}", want.id));
+        Ok(ReplicationGroupOutput { arn: arn.unwrap_or_else(known) })
     }
 
-    async fn update(_: &Cx, _: &Live<ReplicationGroup>, _: &ReplicationGroupState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(
+        cx: &Cx,
+        live: &Live<ReplicationGroup>,
+        want: &ReplicationGroupState,
+        changed: &Changed,
+    ) -> Result<(), Error> {
+        let change = || {
+            let call = cx.elasticache.modify_replication_group().replication_group_id(&want.id);
+            call.apply_immediately(true)
+        };
+        if changed.has("auth_version") {
+            rotate(cx, live, want).await?;
+        }
+        let settings = ["transit", "snapshot_days", "auto_minor", "security_groups"];
+        if changed.any(&settings) || (changed.any(&["failover", "multi_az"]) && !want.failover) {
+            let call = change()
+                .set_snapshot_retention_limit(changed.has("snapshot_days").then_some(want.snapshot_days))
+                .set_auto_minor_version_upgrade(changed.has("auto_minor").then_some(want.auto_minor))
+                .set_multi_az_enabled((changed.has("multi_az") && !want.multi_az).then_some(false))
+                .set_automatic_failover_enabled((changed.has("failover") && !want.failover).then_some(false));
+            let call = match changed.has("security_groups") {
+                true => call.set_security_group_ids(Some(want.security_groups.iter().cloned().collect())),
+                false => call,
+            };
+            // From no TLS at all it takes two steps; the second is found again as a difference.
+            let next = match live.state.transit.as_str() {
+                "" => TransitEncryptionMode::Preferred,
+                _ => TransitEncryptionMode::Required,
+            };
+            let call = match changed.has("transit") {
+                true => call.transit_encryption_enabled(true).transit_encryption_mode(next),
+                false => call,
+            };
+            call.send().await?;
+        }
+        if changed.has("nodes") {
+            count(cx, &want.id, live.state.nodes, want.nodes).await?;
+        }
+        if changed.any(&["failover", "multi_az"]) && want.failover {
+            change().automatic_failover_enabled(want.failover).multi_az_enabled(want.multi_az).send().await?;
+        }
+        if changed.has("class") {
+            change().cache_node_type(&want.class).send().await?;
+        }
+        if changed.any(&["engine", "version"]) {
+            let engine = want.engine.clone().filter(|_| changed.has("engine"));
+            change().set_engine(engine).set_engine_version(want.version.clone()).send().await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<ReplicationGroup>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<ReplicationGroup>, last: LastWish) -> Result<(), Error> {
+        let call = cx.elasticache.delete_replication_group().replication_group_id(&live.state.id);
+        let call = match last {
+            LastWish::Discard => call,
+            // Unique, so that a second cache of the same name can end in the same way.
+            LastWish::Snapshot => call.final_snapshot_identifier(format!("{}-final-{}", live.state.id, now())),
+        };
+        match call.retain_primary_cluster(false).send().await.map_err(Error::from) {
+            Err(error) if error.is(GONE) || error.says("deleting") => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
     }
+
+    async fn explain(cx: &Cx, live: &Live<ReplicationGroup>) -> Vec<String> {
+        let call = cx.elasticache.describe_events().source_type(SourceType::ReplicationGroup);
+        let day = 24 * 60;
+        let Ok(answer) = call.source_identifier(&live.state.id).duration(day).send().await else {
+            return Vec::new();
+        };
+        answer.events().iter().rev().take(10).filter_map(|event| event.message()).map(str::to_owned).collect()
+    }
+}
+
+fn group_id(scope: &Scope, name: &str) -> String {
+    scope.name(name, 40).to_lowercase()
+}
+
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or_default()
+}
+
+async fn token(cx: &Cx, want: &ReplicationGroupState) -> Result<String, Error> {
+    let (arn, version) = (want.auth.as_deref(), want.auth_version.as_deref());
+    secretsmanager::member(cx, arn.unwrap_or_default(), version.unwrap_or_default(), "token").await
+}
+
+async fn count(cx: &Cx, id: &str, old: i32, new: i32) -> Result<(), Error> {
+    // The primary does not count as a replica.
+    match new > old {
+        true => {
+            let call = cx.elasticache.increase_replica_count().replication_group_id(id).apply_immediately(true);
+            call.new_replica_count(new - 1).send().await?;
+        }
+        false => {
+            let call = cx.elasticache.decrease_replica_count().replication_group_id(id).apply_immediately(true);
+            call.new_replica_count(new - 1).send().await?;
+        }
+    }
+    Ok(())
+}
+
+async fn rotate(cx: &Cx, live: &Live<ReplicationGroup>, want: &ReplicationGroupState) -> Result<(), Error> {
+    let new = want.auth_version.clone().unwrap_or_default();
+    let tag = async |value: String| {
+        let tag = Tag::builder().key(VERSION_TAG).value(value).build();
+        cx.elasticache
+            .add_tags_to_resource()
+            .resource_name(&live.output.arn)
+            .tags(tag)
+            .send()
+            .await
+            .map_err(Error::from)
+    };
+    if live.state.auth_rotated.as_ref() != Some(&new) {
+        let old = live.state.auth_version.as_deref().unwrap_or("-");
+        tag(format!("{old} {new} {}", now())).await?;
+        let call = cx.elasticache.modify_replication_group().replication_group_id(&want.id).apply_immediately(true);
+        let call = call.auth_token(token(cx, want).await?);
+        call.auth_token_update_strategy(AuthTokenUpdateStrategyType::Rotate).send().await?;
+    }
+    tag(new).await?;
+    Ok(())
+}
+
+async fn all_groups(cx: &Cx) -> Result<Vec<Group>, Error> {
+    let mut groups = Vec::new();
+    let mut pages = cx.elasticache.describe_replication_groups().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        groups.extend(page?.replication_groups.unwrap_or_default());
+    }
+    Ok(groups)
+}
+
+async fn all_members(cx: &Cx) -> Result<Vec<CacheCluster>, Error> {
+    let mut members = Vec::new();
+    let mut pages = cx.elasticache.describe_cache_clusters().into_paginator().send();
+    while let Some(page) = pages.next().await {
+        members.extend(page?.cache_clusters.unwrap_or_default());
+    }
+    Ok(members)
+}
+
+async fn one(
+    cx: &Cx,
+    group: Group,
+    members: &[CacheCluster],
+    wanted: Option<String>,
+) -> Result<Option<Live<ReplicationGroup>>, Error> {
+    let arn = group.arn().unwrap_or_default().to_owned();
+    let tags = super::tags(cx, &arn).await?;
+    let Some((name, owner)) = cx.whose(super::pairs(&tags), wanted.as_deref()) else {
+        return Ok(None);
+    };
+    let version = super::pairs(&tags).find(|(key, _)| *key == VERSION_TAG).map(|(_, value)| value);
+    let member = members.iter().find(|member| member.replication_group_id() == group.replication_group_id());
+    Ok(Some(Live {
+        name,
+        owner,
+        state: answer::state(&cx.scope, &group, member, version),
+        output: ReplicationGroupOutput { arn: arn.clone() },
+        id: arn,
+        ready: answer::ready(&group),
+        status: answer::status(&group),
+    }))
 }

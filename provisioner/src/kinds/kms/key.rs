@@ -253,7 +253,7 @@ async fn one(
     wanted: Option<&str>,
 ) -> Result<Option<Live<Key>>, Error> {
     let id = key.key_id();
-    let policy = cx.kms.get_key_policy().key_id(id).send();
+    let policy = cx.kms.get_key_policy().key_id(id).policy_name("default").send();
     let rotation = cx.kms.get_key_rotation_status().key_id(id).send();
     let (tags, policy, rotation) = tokio::join!(tags(cx, id), policy, rotation);
     let Some((name, owner)) = cx.whose(tags?, wanted) else {
@@ -314,7 +314,7 @@ mod tests {
             .expect("complete");
         let want = Key::want(&scope, "key", &KeySpec {}, &crate::board::Board::default().outputs(Late::IsAwaited));
         let text = serde_json::to_string_pretty(&key_policy(&scope)).expect("json");
-        let text = text.replace(r#""111122223333""#, r#""arn:aws:iam::111122223333:root""#);
+        let text = text.replacen(r#""111122223333""#, r#""arn:aws:iam::111122223333:root""#, 1);
         let live = state(&key, Some("alias/a-b".into()), &text, true);
         assert_eq!(serde_json::to_value(live).ok(), serde_json::to_value(want.expect("pure")).ok());
         assert_eq!(status(&key), Status::Ready);

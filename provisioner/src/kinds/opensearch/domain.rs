@@ -1,10 +1,32 @@
-//! `opensearch.domain`: SKELETON.
+//! `opensearch.domain`: search and logs.
+//!
+//! Found by name: one list of all names, `DescribeDomains` for at most five at a time, then tags. Names: 3 to 28 characters,
+//! lower case, a letter first (OpenSearch API reference, CreateDomain). AWS takes 15 to 30 minutes to make one, as long to
+//! change its machines (it makes new ones beside the old), seconds for policies, and 15 to 30 minutes to delete it.
+//!
+//! - `CreateDomain` may change a domain that has the name already, so we look first.
+//! - Closed three times over: TLS only, an access policy that names who may search and nobody else, and fine-grained access
+//!   under one master role. Encrypted at rest with the stack's key, and between nodes.
+//! - Inside the VPC or public is decided once. Inside, a service-linked role of the account has to exist: it is made, and
+//!   never deleted. With more than one node there are as many zones as divide the nodes evenly, and a subnet for each.
+//! - AWS takes no final snapshot of a domain. What is in here is a copy: logs whose groups stay.
+//! - The master role is not among what AWS answers; it is in the access policy, with which it is set again.
 
+mod answer;
+
+use std::collections::BTreeSet;
+
+use aws_sdk_opensearch::types::{
+    AdvancedSecurityOptionsInput, ClusterConfig, DomainEndpointOptions, DomainStatus, EbsOptions,
+    EncryptionAtRestOptions, MasterUserOptions, NodeToNodeEncryptionOptions, SoftwareUpdateOptions, Tag,
+    TlsSecurityPolicy, VolumeType, VpcOptions, ZoneAwarenessConfig,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, each, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
 use crate::kinds::iam::Role;
 use crate::kinds::kms::Key;
@@ -36,7 +58,28 @@ pub struct Inside {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct DomainState {}
+pub struct DomainState {
+    name: String,
+    version: String,
+    class: String,
+    nodes: i32,
+    zones: i32,
+    storage: i32,
+    volume: String,
+    inside: bool,
+    subnets: BTreeSet<String>,
+    security_groups: BTreeSet<String>,
+    kms_key: String,
+    node_to_node: bool,
+    https: bool,
+    tls_policy: String,
+    fine_grained: bool,
+    /// Users with passwords, inside the domain. Nobody needs them.
+    internal_users: bool,
+    access: Value,
+    auto_update: bool,
+    master: Option<String>,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DomainOutput {
@@ -50,32 +93,321 @@ pub struct DomainReady {
     pub endpoint: String,
 }
 
+const AT_ONCE: usize = 5;
+const EXISTS: &str = "ResourceAlreadyExistsException";
+const GONE: &[&str] = &["ResourceNotFoundException"];
+
 impl Kind for Domain {
-    const FACTS: Facts =
-        Facts { name: "opensearch.domain", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "opensearch.domain",
+        fields: &[
+            Field::fixed("name"),
+            Field::wanted("version"),
+            Field::wanted("class"),
+            Field::wanted("nodes"),
+            Field::wanted("zones"),
+            Field::wanted("storage"),
+            Field::wanted("volume"),
+            Field::fixed("inside"),
+            Field::wanted("subnets"),
+            Field::wanted("security_groups"),
+            Field::fixed("kms_key"),
+            Field::fixed("node_to_node"),
+            Field::wanted("https"),
+            Field::wanted("tls_policy"),
+            Field::wanted("fine_grained"),
+            Field::wanted("internal_users"),
+            Field::wanted("access"),
+            Field::wanted("auto_update"),
+            Field::theirs("master"),
+        ],
+        seconds: Seconds { create: 1200, update: 900, delete: 600 },
+        holds_data: true,
+        exists: &[EXISTS],
+        retry: &[
+            Retry { code: "", text: "error setting policy", seconds: 120 },
+            Retry { code: "", text: "enable a service-linked role to give Amazon", seconds: 300 },
+            Retry { code: "", text: "Domain is still being deleted", seconds: 1800 },
+            Retry { code: "", text: "must be allowed to use the passed role", seconds: 120 },
+            Retry { code: "", text: "passed role has not propagated yet", seconds: 120 },
+            Retry { code: "", text: "Authentication error", seconds: 120 },
+            Retry { code: "", text: "must be authorised to describe", seconds: 120 },
+            Retry { code: "", text: "passed role must authorize", seconds: 120 },
+            // Nothing else can be changed until that is done.
+            Retry { code: "", text: "change/update is in progress", seconds: 7200 },
+        ],
+        actions: &[
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+            "es:AddTags",
+            "es:CreateDomain",
+            "es:DeleteDomain",
+            "es:DescribeDomain",
+            "es:DescribeDomainChangeProgress",
+            "es:DescribeDomains",
+            "es:ListDomainNames",
+            "es:ListTags",
+            "es:UpdateDomainConfig",
+            "es:UpgradeDomain",
+            "iam:CreateServiceLinkedRole",
+            "iam:PassRole",
+            "kms:CreateGrant",
+            "kms:DescribeKey",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = DomainSpec;
     type State = DomainState;
     type Output = DomainOutput;
     type Ready = DomainReady;
 
-    fn want(_: &Scope, _: &str, _: &DomainSpec, _: &Outputs) -> Result<DomainState, Missing> {
-        Ok(DomainState {})
+    fn want(scope: &Scope, name: &str, spec: &DomainSpec, outputs: &Outputs) -> Result<DomainState, Missing> {
+        let domain = domain_name(scope, name);
+        let (mut subnets, mut security_groups) = (Vec::new(), BTreeSet::new());
+        for subnet in spec.inside.iter().flat_map(|inside| &inside.subnets) {
+            subnets.push(outputs.get(subnet)?.id);
+        }
+        for group in spec.inside.iter().flat_map(|inside| &inside.security_groups) {
+            security_groups.insert(outputs.get(group)?.id);
+        }
+        let zones = zones(spec.nodes, spec.inside.as_ref().map_or(3, |inside| inside.subnets.len()));
+        subnets.truncate(zones);
+        let master = outputs.get(&spec.master)?.arn;
+        Ok(DomainState {
+            access: access_policy(&scope.arn("es", &format!("domain/{domain}")), &master, &spec.readers),
+            name: domain,
+            version: format!("OpenSearch_{}", spec.version),
+            class: spec.class.clone(),
+            nodes: i32::from(spec.nodes),
+            zones: i32::try_from(zones).unwrap_or(1),
+            storage: i32::try_from(spec.storage).unwrap_or(i32::MAX),
+            volume: VolumeType::Gp3.as_str().to_owned(),
+            inside: spec.inside.is_some(),
+            subnets: subnets.into_iter().collect(),
+            security_groups,
+            kms_key: outputs.get(&spec.kms_key)?.arn,
+            node_to_node: true,
+            https: true,
+            tls_policy: TlsSecurityPolicy::PolicyMinTls12Pfs202310.as_str().to_owned(),
+            fine_grained: true,
+            internal_users: false,
+            auto_update: true,
+            master: Some(master),
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Domain>) -> Result<Vec<Live<Domain>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Domain>) -> Result<Vec<Live<Domain>>, Error> {
+        // The list may not show yet what is wanted, nor any more what is being deleted.
+        let wanted: Vec<(String, &String)> =
+            query.wanted.iter().map(|(name, _)| (domain_name(&cx.scope, name), name)).collect();
+        let mut names: BTreeSet<String> = wanted.iter().map(|(domain, _)| domain.clone()).collect();
+        let prefix = format!("{}-", cx.scope.prefix());
+        let listed = cx.opensearch.list_domain_names().send().await?.domain_names.unwrap_or_default();
+        names.extend(listed.into_iter().filter_map(|one| one.domain_name).filter(|name| name.starts_with(&prefix)));
+        let names: Vec<String> = names.into_iter().collect();
+        let mut domains = Vec::new();
+        for some in names.chunks(AT_ONCE) {
+            let answer = cx.opensearch.describe_domains().set_domain_names(Some(some.to_vec())).send().await?;
+            domains.extend(answer.domain_status_list);
+        }
+        let named = domains.into_iter().map(|domain| {
+            let name = wanted.iter().find(|(name, _)| name == domain.domain_name()).map(|(_, name)| (*name).clone());
+            (domain, name)
+        });
+        let mut live = Vec::new();
+        for found in each(named.collect(), |(domain, wanted)| one(cx, domain, wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &DomainState) -> Result<DomainOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &DomainState) -> Result<DomainOutput, Error> {
+        match cx.opensearch.describe_domain().domain_name(&want.name).send().await.map_err(Error::from) {
+            Ok(_) => {
+                let message = format!("there is a domain {} already", want.name);
+                return Err(Error { code: EXISTS.into(), ..Error::ours(message) });
+            }
+            Err(error) if error.is(GONE) => {}
+            Err(error) => return Err(error),
+        }
+        if want.inside {
+            service_linked_role(cx).await?;
+        }
+        let mut call = cx
+            .opensearch
+            .create_domain()
+            .domain_name(&want.name)
+            .engine_version(&want.version)
+            .cluster_config(cluster(want))
+            .ebs_options(volumes(want))
+            .encryption_at_rest_options(
+                EncryptionAtRestOptions::builder().enabled(true).kms_key_id(&want.kms_key).build(),
+            )
+            .node_to_node_encryption_options(NodeToNodeEncryptionOptions::builder().enabled(want.node_to_node).build())
+            .domain_endpoint_options(endpoint(want))
+            .advanced_security_options(security(want))
+            .access_policies(want.access.to_string())
+            .software_update_options(updates(want));
+        if want.inside {
+            call = call.vpc_options(network(want));
+        }
+        for (key, value) in cx.scope.tags(name) {
+            call = call.tag_list(Tag::builder().key(key).value(value).build()?);
+        }
+        let arn = call.send().await?.domain_status.map(|made| made.arn).filter(|arn| !arn.is_empty());
+        let arn = arn.unwrap_or_else(|| cx.scope.arn("es", &format!("domain/{}", want.name)));
+        Ok(DomainOutput { arn, name: want.name.clone() })
     }
 
-    async fn update(_: &Cx, _: &Live<Domain>, _: &DomainState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<Domain>, want: &DomainState, changed: &Changed) -> Result<(), Error> {
+        let access = changed.any(&["access", "fine_grained", "internal_users"]);
+        let call = cx
+            .opensearch
+            .update_domain_config()
+            .domain_name(&live.output.name)
+            .set_cluster_config(changed.any(&["class", "nodes", "zones"]).then(|| cluster(want)))
+            .set_vpc_options(changed.any(&["subnets", "security_groups"]).then(|| network(want)))
+            .set_domain_endpoint_options(changed.any(&["https", "tls_policy"]).then(|| endpoint(want)))
+            .set_access_policies(access.then(|| want.access.to_string()))
+            .set_advanced_security_options(access.then(|| security(want)))
+            .set_ebs_options(changed.any(&["storage", "volume"]).then(|| volumes(want)))
+            .set_software_update_options(changed.has("auto_update").then(|| updates(want)));
+        if changed.0.iter().any(|field| field != "version") {
+            call.send().await?;
+        }
+        // A call of its own, refused until the rest is done: the engine comes back for it.
+        if changed.has("version") {
+            let call = cx.opensearch.upgrade_domain().domain_name(&live.output.name);
+            call.target_version(&want.version).send().await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Domain>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Domain>, _: LastWish) -> Result<(), Error> {
+        match cx.opensearch.delete_domain().domain_name(&live.output.name).send().await.map_err(Error::from) {
+            Err(error) if !error.is(GONE) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    async fn explain(cx: &Cx, live: &Live<Domain>) -> Vec<String> {
+        let call = cx.opensearch.describe_domain_change_progress().domain_name(&live.output.name);
+        let Some(progress) = call.send().await.ok().and_then(|answer| answer.change_progress_status) else {
+            return Vec::new();
+        };
+        let stages = progress.change_progress_stages().iter().map(|stage| {
+            let (name, status) = (stage.name().unwrap_or_default(), stage.status().unwrap_or_default());
+            format!("{name}: {status} {}", stage.description().unwrap_or_default())
+        });
+        stages.collect()
+    }
+}
+
+fn domain_name(scope: &Scope, name: &str) -> String {
+    scope.name(name, 28).to_lowercase()
+}
+
+/// As many zones as there are, if they divide the nodes evenly: AWS refuses three nodes over two zones.
+fn zones(nodes: u8, most: usize) -> usize {
+    let nodes = usize::from(nodes);
+    [3, 2].into_iter().find(|zones| *zones <= most && nodes >= *zones && nodes.is_multiple_of(*zones)).unwrap_or(1)
+}
+
+fn access_policy(arn: &str, master: &str, readers: &[String]) -> Value {
+    let mut who = vec![master.to_owned()];
+    who.extend_from_slice(readers);
+    policy::normal(&json!({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"AWS": who}, "Action": "es:ESHttp*", "Resource": format!("{arn}/*"),
+    }]}))
+}
+
+fn cluster(want: &DomainState) -> ClusterConfig {
+    let cluster = ClusterConfig::builder().instance_type(want.class.as_str().into()).instance_count(want.nodes);
+    let cluster = cluster.dedicated_master_enabled(false).zone_awareness_enabled(want.zones > 1);
+    match want.zones {
+        zones @ 2.. => {
+            let zones = ZoneAwarenessConfig::builder().availability_zone_count(zones).build();
+            cluster.zone_awareness_config(zones).build()
+        }
+        _ => cluster.build(),
+    }
+}
+
+fn volumes(want: &DomainState) -> EbsOptions {
+    let volume = EbsOptions::builder().ebs_enabled(true).volume_type(want.volume.as_str().into());
+    volume.volume_size(want.storage).build()
+}
+
+fn network(want: &DomainState) -> VpcOptions {
+    VpcOptions::builder()
+        .set_subnet_ids(Some(want.subnets.iter().cloned().collect()))
+        .set_security_group_ids(Some(want.security_groups.iter().cloned().collect()))
+        .build()
+}
+
+fn endpoint(want: &DomainState) -> DomainEndpointOptions {
+    let endpoint = DomainEndpointOptions::builder().enforce_https(want.https);
+    endpoint.tls_security_policy(want.tls_policy.as_str().into()).build()
+}
+
+fn security(want: &DomainState) -> AdvancedSecurityOptionsInput {
+    let master = MasterUserOptions::builder().set_master_user_arn(want.master.clone()).build();
+    AdvancedSecurityOptionsInput::builder()
+        .enabled(want.fine_grained)
+        .internal_user_database_enabled(want.internal_users)
+        .master_user_options(master)
+        .build()
+}
+
+fn updates(want: &DomainState) -> SoftwareUpdateOptions {
+    SoftwareUpdateOptions::builder().auto_software_update_enabled(want.auto_update).build()
+}
+
+/// Of the whole account. It is there already, or we may not make it and the domain's own refusal will say so.
+async fn service_linked_role(cx: &Cx) -> Result<(), Error> {
+    let call = cx.iam.create_service_linked_role().aws_service_name("opensearchservice.amazonaws.com");
+    match call.send().await.map_err(Error::from) {
+        Err(error) if error.is(&["InvalidInput", "InvalidInputException"]) || error.is_denied() => Ok(()),
+        Err(error) => Err(error),
+        Ok(_) => Ok(()),
+    }
+}
+
+async fn one(cx: &Cx, domain: DomainStatus, wanted: Option<String>) -> Result<Option<Live<Domain>>, Error> {
+    let tags = match cx.opensearch.list_tags().arn(domain.arn()).send().await.map_err(Error::from) {
+        Ok(answer) => answer.tag_list.unwrap_or_default(),
+        Err(error) if error.is(GONE) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some((name, owner)) = cx.whose(tags.iter().map(|tag| (tag.key(), tag.value())), wanted.as_deref()) else {
+        return Ok(None);
+    };
+    Ok(Some(Live {
+        name,
+        owner,
+        id: domain.arn().to_owned(),
+        state: answer::state(&cx.scope, &domain),
+        output: DomainOutput { arn: domain.arn().to_owned(), name: domain.domain_name().to_owned() },
+        ready: answer::ready(&domain),
+        status: answer::status(&domain),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_are_spread_evenly() {
+        assert_eq!([1, 2, 3, 4, 5, 6].map(|nodes| zones(nodes, 3)), [1, 2, 3, 2, 1, 3]);
+        assert_eq!([1, 2, 3, 4, 6].map(|nodes| zones(nodes, 2)), [1, 2, 1, 2, 2]);
+    }
+
+    #[test]
+    fn nobody_else_may_search() {
+        let policy = access_policy("arn:x", "arn:master", &["arn:reader".into()]);
+        assert_eq!(policy["Statement"][0]["Principal"]["AWS"], json!(["arn:master", "arn:reader"]));
     }
 }

@@ -1,15 +1,38 @@
-//! `rds.instance`: SKELETON.
+//! `rds.instance`: a MySQL database, or a read replica of one.
+//!
+//! Found by identifier: one paginated list of all instances, tags included. Identifiers: 63 characters, lower case, a letter
+//! first, no `--` (RDS API reference, CreateDBInstance). AWS takes 5 to 6 minutes for one alone, 10 to 14 with a standby, 5
+//! to 15 for a replica once its source is available, 3 to 5 to delete (logs of real runs, see `seconds`).
+//!
+//! - *Stable* is more than `available`: nothing pending, groups applied, a replica replicating. So does AWS's own CloudFormation
+//!   handler (aws-cloudformation-resource-providers-rds, DBInstancePredicates). The endpoint works earlier, in `backing-up`.
+//! - Every change is applied at once; otherwise it would wait for the maintenance window.
+//! - The password is ours, in a secret, because RDS manages none for an instance with a replica (RDS user guide,
+//!   "Limitations for Secrets Manager integration"). Which version was set last is in the tag `provision:version`.
+//! - A replica inherits storage, encryption, parameter group and backups; sent along, AWS refuses some and ignores others.
+//! - A primary with a replica is not deleted: AWS would turn the replica into a database of its own, billed and forgotten.
+//! - Performance Insights and enhanced monitoring stay off: the one does not exist on micro and small classes of MySQL, the
+//!   other costs CloudWatch logs and a role. CloudWatch has the metrics that alarms need.
 
+mod answer;
+mod request;
+
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_sdk_rds::types::{DbInstance, SourceType, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::{ParameterGroup, SubnetGroup};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::Effect::{Downtime, Restart};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::SecurityGroup;
 use crate::kinds::kms::Key;
+use crate::kinds::named::candidates;
 use crate::kinds::secretsmanager::Secret;
-use crate::scope::Scope;
+use crate::scope::{Scope, VERSION_TAG};
 
 pub struct Instance;
 
@@ -46,8 +69,38 @@ pub enum InstanceRole {
     },
 }
 
+/// Whatever is `None` in a wanted replica is its source's.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct InstanceState {}
+pub struct InstanceState {
+    identifier: String,
+    source: Option<String>,
+    class: String,
+    security_groups: BTreeSet<String>,
+    protected: bool,
+    public: bool,
+    iam_auth: bool,
+    copy_tags: bool,
+    auto_minor: bool,
+    logs: BTreeSet<String>,
+    ca: Option<String>,
+    major: Option<String>,
+    engine_version: Option<String>,
+    standby: Option<bool>,
+    backup_days: Option<i32>,
+    storage: Option<i32>,
+    max_storage: Option<i32>,
+    storage_type: Option<String>,
+    kms_key: Option<String>,
+    database: Option<String>,
+    username: Option<String>,
+    subnet_group: Option<String>,
+    parameter_group: Option<String>,
+    /// Parameters wait for a restart.
+    awaits_restart: bool,
+    /// The secret with the password, and the version of it that was set last.
+    master: Option<String>,
+    master_version: Option<String>,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct InstanceOutput {
@@ -61,32 +114,253 @@ pub struct InstanceReady {
     pub port: u16,
 }
 
+/// Valid until 2061.
+const CA: &str = "rds-ca-rsa2048-g1";
+/// Not `admin` or `root`, which attackers try first.
+const USERNAME: &str = "owner";
+const LOGS: [&str; 2] = ["error", "slowquery"];
+/// AWS lets storage grow by itself up to this many times what was asked for.
+const GROWTH: u32 = 4;
+
 impl Kind for Instance {
-    const FACTS: Facts =
-        Facts { name: "rds.instance", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "rds.instance",
+        fields: &[
+            Field::fixed("identifier"),
+            Field::fixed("source"),
+            Field::wanted("class").with(Downtime),
+            Field::wanted("security_groups"),
+            Field::wanted("protected"),
+            Field::wanted("public"),
+            Field::wanted("iam_auth"),
+            Field::wanted("copy_tags"),
+            Field::wanted("auto_minor"),
+            Field::wanted("logs"),
+            Field::wanted("ca").with(Restart),
+            Field::wanted("major").with(Downtime),
+            Field::theirs("engine_version"),
+            Field::wanted("standby"),
+            Field::wanted("backup_days"),
+            Field::chosen("storage"),
+            Field::wanted("max_storage"),
+            Field::wanted("storage_type"),
+            Field::fixed("kms_key"),
+            Field::fixed("database"),
+            Field::fixed("username"),
+            Field::fixed("subnet_group"),
+            Field::wanted("parameter_group").with(Restart),
+            Field::theirs("awaits_restart"),
+            Field::theirs("master"),
+            Field::write_only("master_version"),
+        ],
+        seconds: Seconds { create: 420, update: 120, delete: 240 },
+        holds_data: true,
+        exists: &["DBInstanceAlreadyExists"],
+        retry: &[
+            // Busy with something else: it has to be available first.
+            Retry { code: "InvalidDBInstanceState", text: "", seconds: 3600 },
+            Retry { code: "DBSubnetGroupNotFoundFault", text: "", seconds: 60 },
+            Retry { code: "DBParameterGroupNotFound", text: "", seconds: 60 },
+            Retry { code: "KMSKeyNotAccessibleFault", text: "", seconds: 60 },
+            Retry { code: "ResourceNotFoundException", text: "secrets manager", seconds: 60 },
+            Retry { code: "InsufficientDBInstanceCapacity", text: "", seconds: 300 },
+        ],
+        actions: &[
+            "ec2:DescribeAccountAttributes",
+            "ec2:DescribeAvailabilityZones",
+            "ec2:DescribeInternetGateways",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcAttribute",
+            "ec2:DescribeVpcs",
+            "iam:CreateServiceLinkedRole",
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "rds:AddTagsToResource",
+            "rds:CreateDBInstance",
+            "rds:CreateDBInstanceReadReplica",
+            "rds:CreateDBSnapshot",
+            "rds:DeleteDBInstance",
+            "rds:DescribeDBInstances",
+            "rds:DescribeEvents",
+            "rds:ModifyDBInstance",
+            "secretsmanager:GetSecretValue",
+        ],
+        protection: Some("protected"),
+        ..Facts::DEFAULT
+    };
 
     type Spec = InstanceSpec;
     type State = InstanceState;
     type Output = InstanceOutput;
     type Ready = InstanceReady;
 
-    fn want(_: &Scope, _: &str, _: &InstanceSpec, _: &Outputs) -> Result<InstanceState, Missing> {
-        Ok(InstanceState {})
+    fn want(scope: &Scope, name: &str, spec: &InstanceSpec, outputs: &Outputs) -> Result<InstanceState, Missing> {
+        let mut security_groups = BTreeSet::new();
+        for group in &spec.security_groups {
+            security_groups.insert(outputs.get(group)?.id);
+        }
+        let both = InstanceState {
+            identifier: identifier(scope, name),
+            class: spec.class.clone(),
+            security_groups,
+            protected: spec.protected,
+            public: false,
+            iam_auth: true,
+            copy_tags: true,
+            auto_minor: true,
+            logs: LOGS.map(str::to_owned).into(),
+            ca: Some(CA.to_owned()),
+            ..InstanceState::default()
+        };
+        match &spec.role {
+            InstanceRole::Replica { source } => {
+                // AWS copies a source that is available.
+                outputs.ready(source)?;
+                Ok(InstanceState { source: Some(identifier(scope, &source.name)), ..both })
+            }
+            InstanceRole::Primary {
+                version,
+                storage,
+                standby,
+                backup_days,
+                database,
+                subnet_group,
+                parameter_group,
+                kms_key,
+                master,
+            } => {
+                let master = outputs.get(master)?;
+                Ok(InstanceState {
+                    major: Some(answer::major(version)),
+                    standby: Some(*standby),
+                    backup_days: Some(i32::from(*backup_days)),
+                    storage: Some(gibibytes(*storage)),
+                    max_storage: Some(gibibytes(storage.saturating_mul(GROWTH))),
+                    storage_type: Some("gp3".to_owned()),
+                    kms_key: Some(outputs.get(kms_key)?.arn),
+                    database: Some(database.clone()),
+                    username: Some(USERNAME.to_owned()),
+                    subnet_group: Some(outputs.get(subnet_group)?.name),
+                    parameter_group: Some(outputs.get(parameter_group)?.name),
+                    master: Some(master.arn),
+                    master_version: Some(master.version_id),
+                    ..both
+                })
+            }
+        }
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Instance>) -> Result<Vec<Live<Instance>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Instance>) -> Result<Vec<Live<Instance>>, Error> {
+        let mut all = Vec::new();
+        let mut pages = cx.rds.describe_db_instances().into_paginator().send();
+        while let Some(page) = pages.next().await {
+            all.extend(page?.db_instances.unwrap_or_default());
+        }
+        let named = candidates(cx, query, all, DbInstance::db_instance_identifier, identifier);
+        let live = named.into_iter().filter_map(|(instance, wanted)| {
+            let (name, owner) = cx.whose(super::pairs(instance.tag_list()), wanted.as_deref())?;
+            let status = answer::status(&instance);
+            let arn = instance.db_instance_arn().unwrap_or_default().to_owned();
+            let state = answer::state(&cx.scope, &instance);
+            let output = InstanceOutput { arn: arn.clone(), identifier: state.identifier.clone() };
+            Some(Live { name, owner, id: arn, state, output, ready: answer::ready(&instance), status })
+        });
+        Ok(live.collect())
     }
 
-    async fn create(_: &Cx, _: &str, _: &InstanceState) -> Result<InstanceOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &InstanceState) -> Result<InstanceOutput, Error> {
+        let mut tags = cx.scope.tags(name);
+        tags.extend(want.master_version.clone().map(|version| (VERSION_TAG.to_owned(), version)));
+        let tags = tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        let made = match &want.source {
+            Some(source) => request::copy(cx, want, source, tags).await?,
+            None => request::make(cx, want, tags).await?,
+        };
+        let arn = made.and_then(|made| made.db_instance_arn);
+        let arn = arn.unwrap_or_else(|| cx.scope.arn("rds", &format!("db:{}", want.identifier)));
+        Ok(InstanceOutput { arn, identifier: want.identifier.clone() })
     }
 
-    async fn update(_: &Cx, _: &Live<Instance>, _: &InstanceState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, live: &Live<Instance>, want: &InstanceState, changed: &Changed) -> Result<(), Error> {
+        request::modify(cx, live, want, changed).await
     }
 
-    async fn delete(_: &Cx, _: &Live<Instance>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Instance>, last: LastWish) -> Result<(), Error> {
+        let id = &live.output.identifier;
+        let Some(now) = describe(cx, id).await? else {
+            return Ok(());
+        };
+        if now.db_instance_status() == Some("deleting") {
+            return Ok(());
+        }
+        if let Some(replica) = now.read_replica_db_instance_identifiers().first() {
+            let message = format!("{id} still has the replica {replica}");
+            return Err(Error { code: "InvalidDBInstanceState".into(), ..Error::ours(message) });
+        }
+        let mut call = cx.rds.delete_db_instance().db_instance_identifier(id);
+        call = match (live.state.source.is_some(), last) {
+            (true, _) => call.skip_final_snapshot(true),
+            (false, LastWish::Discard) => call.skip_final_snapshot(true).delete_automated_backups(true),
+            (false, LastWish::Snapshot) => {
+                let word = now.db_instance_status().unwrap_or_default();
+                if ["failed", "incompatible-network", "incompatible-restore"].contains(&word) {
+                    return Err(Error::ours(format!("{id} is `{word}`: AWS takes no final snapshot of it")));
+                }
+                call.skip_final_snapshot(false).final_db_snapshot_identifier(final_snapshot(id))
+            }
+        };
+        match call.send().await.map_err(Error::from) {
+            Err(error) if error.is(GONE) || error.says("already being deleted") => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn unprotect(cx: &Cx, live: &Live<Instance>) -> Result<(), Error> {
+        if !live.state.protected {
+            return Ok(());
+        }
+        let call = cx.rds.modify_db_instance().db_instance_identifier(&live.output.identifier);
+        match call.deletion_protection(false).apply_immediately(true).send().await.map_err(Error::from) {
+            Err(error) if error.is(GONE) || error.says("already being deleted") => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn explain(cx: &Cx, live: &Live<Instance>) -> Vec<String> {
+        let call = cx.rds.describe_events().source_type(SourceType::DbInstance);
+        let day = 24 * 60;
+        let Ok(answer) = call.source_identifier(&live.output.identifier).duration(day).send().await else {
+            return Vec::new();
+        };
+        let events = answer.events().iter().rev().take(10).filter_map(|event| event.message()).map(str::to_owned);
+        events.collect()
+    }
+}
+
+const GONE: &[&str] = &["DBInstanceNotFound", "DBInstanceNotFoundFault"];
+
+fn identifier(scope: &Scope, name: &str) -> String {
+    scope.name(name, 63).to_lowercase()
+}
+
+fn gibibytes(storage: u32) -> i32 {
+    i32::try_from(storage).unwrap_or(i32::MAX)
+}
+
+/// Unique, so that a second database of the same name can end in the same way.
+fn final_snapshot(id: &str) -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    format!("{id}-final-{seconds}")
+}
+
+async fn describe(cx: &Cx, id: &str) -> Result<Option<DbInstance>, Error> {
+    match cx.rds.describe_db_instances().db_instance_identifier(id).send().await.map_err(Error::from) {
+        Ok(answer) => Ok(answer.db_instances.unwrap_or_default().pop()),
+        Err(error) if error.is(GONE) => Ok(None),
+        Err(error) => Err(error),
     }
 }

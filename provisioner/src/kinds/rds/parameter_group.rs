@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds, Status};
+use crate::kinds::named::candidates;
 use crate::scope::Scope;
 
 pub struct ParameterGroup;
@@ -118,7 +119,7 @@ impl Kind for ParameterGroup {
         while let Some(page) = pages.next().await {
             groups.extend(page?.db_parameter_groups.unwrap_or_default());
         }
-        let named = super::candidates(cx, query, groups, DbParameterGroup::db_parameter_group_name, group_name);
+        let named = candidates(cx, query, groups, DbParameterGroup::db_parameter_group_name, group_name);
         let mut live = Vec::new();
         for found in each(named, |(group, wanted)| one(cx, group, wanted)).await {
             live.extend(found?);

@@ -13,6 +13,7 @@ use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::Subnet;
+use crate::kinds::named::candidates;
 use crate::scope::Scope;
 
 pub struct SubnetGroup;
@@ -77,7 +78,7 @@ impl Kind for SubnetGroup {
         while let Some(page) = pages.next().await {
             groups.extend(page?.db_subnet_groups.unwrap_or_default());
         }
-        let named = super::candidates(cx, query, groups, DbSubnetGroup::db_subnet_group_name, group_name);
+        let named = candidates(cx, query, groups, DbSubnetGroup::db_subnet_group_name, group_name);
         let mut live = Vec::new();
         for found in each(named, |(group, wanted)| one(cx, group, wanted)).await {
             live.extend(found?);

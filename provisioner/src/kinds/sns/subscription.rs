@@ -86,9 +86,8 @@ impl Kind for Subscription {
                 wanted.insert((want.topic_arn, want.endpoint), name);
             }
         }
-        let topics: Vec<String> = query.outputs.all::<Topic>().into_iter().map(|(_, topic)| topic.arn).collect();
         let mut live = Vec::new();
-        for found in each(topics, |topic| of_topic(cx, topic, &wanted)).await {
+        for found in each(query.outputs.all::<Topic>(), |(name, topic)| of_topic(cx, name, topic.arn, &wanted)).await {
             live.extend(found?);
         }
         Ok(live)
@@ -131,6 +130,7 @@ impl Kind for Subscription {
 
 async fn of_topic(
     cx: &Cx,
+    topic_name: String,
     topic: String,
     wanted: &HashMap<(String, String), &str>,
 ) -> Result<Vec<Live<Subscription>>, Error> {
@@ -147,9 +147,10 @@ async fn of_topic(
             let (arn, endpoint) = (found.subscription_arn().unwrap_or_default(), found.endpoint().unwrap_or_default());
             let name = match wanted.get(&(topic.clone(), endpoint.to_owned())) {
                 Some(name) => (*name).to_owned(),
-                // A queue of this stack that is not fed any more. Others are somebody else's, and stay.
+                // A queue of this stack that is not fed any more, or that does not show yet. Named as `expand` would, so
+                // that it is the same one when it does. Others are somebody else's, and stay.
                 None if endpoint.starts_with(&ours) => {
-                    format!("{}-to-{}", last(&topic), last(endpoint))
+                    format!("{topic_name}-to-{}", endpoint[ours.len()..].trim_end_matches(".fifo"))
                 }
                 None => continue,
             };
@@ -186,8 +187,4 @@ async fn is_raw(cx: &Cx, arn: &str) -> Result<bool, Error> {
         Err(error) if error.is(&["NotFound", "NotFoundException"]) => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-fn last(arn: &str) -> &str {
-    arn.rsplit(':').next().unwrap_or(arn)
 }

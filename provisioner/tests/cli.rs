@@ -1,0 +1,204 @@
+//! The binary: what it prints, where, and with which exit code.
+
+mod support;
+
+use std::path::Path;
+
+use gateway::{Base, Gateway, Options};
+use support::binary::{command, run, said, stack};
+
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+#[tokio::test]
+async fn every_mistake_at_once_with_its_place() {
+    let file = written(
+        "stack: Bell\nregion: eu-west-1\ntopics:\n  rings: {fifo: maybe}\nqueues:\n  answers:\n    form: [rings]\n    \
+         visibility_timeout: 30\n    max_receives: 0\nservices:\n  a: {role: hello, role: hello}\n",
+    );
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(output.stdout.is_empty());
+    insta::assert_snapshot!(stderr(&output, &file), @r#"
+    stack.yaml:1:8: `stack` is "Bell", which does not fit
+      hint: lower-case letters, digits and single dashes, starting with a letter
+    stack.yaml:4:17: `topics.rings.fifo`: "maybe" is not of type "boolean"
+    stack.yaml:7:5: `form` is not known in `queues.answers`
+      hint: did you mean `from`?
+    stack.yaml:8:25: `queues.answers.visibility_timeout`: 30 is not of type "string"
+      hint: a time has a unit, as in `30s`; a version or an account is in quotes
+    stack.yaml:9:19: `queues.answers.max_receives`: 0 is less than the minimum of 1
+    stack.yaml:11:20: `role` is here twice
+      hint: the first is in line 11
+    "#);
+}
+
+#[tokio::test]
+async fn references_are_checked_and_near_names_are_suggested() {
+    let file = written(
+        "stack: bell\nregion: eu-west-1\ntopics:\n  rings: {}\nqueues:\n  answers:\n    from: [ring]\nservices:\n  \
+         one:\n    role: helo\n    uses: [answer]\n    cpu: 256\n    memory: 4096\n    http: {methods: [get]}\n\
+         logs:\n  to: logs\n  ship: {two: ''}\n",
+    );
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(stderr(&output, &file), @r"
+    stack.yaml:7:12: `ring` is not a topic of this stack
+      hint: did you mean `rings`?
+    stack.yaml:10:11: the runtime has no role `helo`
+      hint: did you mean `hello`?
+    stack.yaml:11:12: `answer` is not in this stack
+      hint: did you mean `answers`?
+    stack.yaml:12:10: Fargate has no tasks with 256 CPU units and 4096 MiB
+      hint: 256: 512, 1024, 2048; 512: 1024 to 4096; 1024: 2048 to 8192; 2048: 4096 to 16384; 4096: 8192 to 30720
+    stack.yaml:14:22: `get` is no HTTP method
+      hint: did you mean `GET`?
+    stack.yaml:16:7: `logs` is not a search domain of this stack
+    stack.yaml:17:15: `two` is not a service of this stack
+    ");
+}
+
+#[tokio::test]
+async fn every_stack_of_the_repository_is_valid() {
+    for name in ["bell", "hello", "sendy"] {
+        let file = stack(name);
+        let output = run(NOWHERE, &["check", path(&file)]).await;
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+}
+
+#[tokio::test]
+async fn wrong_usage_is_64() {
+    let sendy = stack("sendy");
+    for arguments in [
+        vec!["frobnicate"],
+        vec!["plan"],
+        vec!["plan", path(&sendy)],
+        vec!["plan", path(&sendy), "--env", "staging"],
+        vec!["down", path(&sendy), "--env", "dev", "--keep-data", "--delete-data"],
+        vec!["logs", path(&sendy), "--since", "soon"],
+    ] {
+        let output = run(NOWHERE, &arguments).await;
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "talk goes to stderr");
+    }
+    assert_eq!(run(NOWHERE, &["--help"]).await.status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn without_a_login_there_is_one_error_and_what_to_do() {
+    let bell = stack("bell");
+    let mut command = command(NOWHERE, &["plan", path(&bell)]);
+    command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("HOME", "/nonexistent");
+    let output = command.output().await.expect("runs");
+    assert_eq!(output.status.code(), Some(1));
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(text.matches("error:").count(), 1, "{text}");
+    assert!(text.contains("hint: log in"), "{text}");
+}
+
+#[tokio::test]
+async fn the_schema_is_what_check_uses_and_completions_are_printed() {
+    let output = run(NOWHERE, &["schema"]).await;
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(schema["$defs"]["Queue"]["additionalProperties"], false);
+    let output = run(NOWHERE, &["completions", "bash"]).await;
+    assert!(String::from_utf8_lossy(&output.stdout).contains("_provision"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stack_from_plan_to_down() {
+    let options = Options { base: Base::Moto, scale: support::SCALE, ..Options::default() };
+    let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
+    let (url, bell) = (gateway.url(), stack("bell"));
+    let bell = path(&bell);
+
+    let plan = run(url, &["plan", bell, "--exit-code"]).await;
+    assert_eq!(plan.status.code(), Some(2), "{}", said(&plan));
+    insta::assert_snapshot!(String::from_utf8_lossy(&plan.stdout), @r"
+      + create  kms.key main (stack)
+      + create  sns.topic rings (topics.rings)
+      + create  sqs.queue answers-dead-letter (queues.answers)
+      + create  sqs.queue answers (queues.answers)
+      + create  sns.subscription rings-to-answers (queues.answers)
+    Plan: 5 to create.
+    ");
+
+    let unasked = run(url, &["up", bell]).await;
+    assert_eq!(unasked.status.code(), Some(64), "there is nobody to ask: {}", said(&unasked));
+
+    let up = run(url, &["up", bell, "--yes", "--json"]).await;
+    assert_eq!(up.status.code(), Some(0), "{}", said(&up));
+    let report: serde_json::Value = serde_json::from_slice(&up.stdout).expect("one object");
+    assert_eq!(report["outputs"]["topics.rings.arn"], "arn:aws:sns:eu-west-1:123456789012:bell-dev-rings");
+    assert!(report["complete_seconds"].is_number());
+
+    let plan = run(url, &["plan", bell, "--exit-code"]).await;
+    assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));
+    insta::assert_snapshot!(String::from_utf8_lossy(&plan.stdout), @r"
+    No changes: 5 resources are as the stack file says.
+    ");
+
+    let changed =
+        written(&std::fs::read_to_string(bell).expect("a file").replace("max_receives: 3", "max_receives: 9"));
+    let plan = run(url, &["plan", path(&changed), "--json"]).await;
+    let mut json: serde_json::Value = serde_json::from_slice(&plan.stdout).expect("JSON");
+    json["steps"].as_array_mut().expect("steps").retain(|step| step["do"] != "keep");
+    json["steps"][0]["id"] = "[url]".into();
+    insta::assert_json_snapshot!(json, @r#"
+    {
+      "account": "123456789012",
+      "changes": 1,
+      "env": "dev",
+      "region": "eu-west-1",
+      "stack": "bell",
+      "steps": [
+        {
+          "busy": null,
+          "changes": [
+            {
+              "effect": "in-place",
+              "from": 3,
+              "path": "redrive.maxReceiveCount",
+              "to": 9
+            }
+          ],
+          "do": "update",
+          "id": "[url]",
+          "kind": "sqs.queue",
+          "loses_data": false,
+          "name": "answers",
+          "section": "queues.answers"
+        }
+      ],
+      "version": 1
+    }
+    "#);
+
+    let guarded = written(
+        &std::fs::read_to_string(bell)
+            .expect("a file")
+            .replace("region: eu-west-1", "region: eu-west-1\naccount: \"999999999999\""),
+    );
+    let refused = run(url, &["up", path(&guarded), "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("only be deployed to account 999999999999"));
+
+    let down = run(url, &["down", bell, "--yes"]).await;
+    assert_eq!(down.status.code(), Some(0), "{}", said(&down));
+    gateway.stop().await;
+}
+
+fn written(text: &str) -> tempfile::TempPath {
+    use std::io::Write;
+    let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("written");
+    file.into_temp_path()
+}
+
+fn path(file: &Path) -> &str {
+    file.to_str().expect("a path in UTF-8")
+}
+
+fn stderr(output: &std::process::Output, file: &Path) -> String {
+    String::from_utf8_lossy(&output.stderr).replace(path(file), "stack.yaml")
+}
