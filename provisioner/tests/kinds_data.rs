@@ -192,7 +192,8 @@ async fn everything(bench: Bench) {
 
 /// A value is made once, and is nowhere but in the service.
 async fn secrets_stay_secret(bench: &Bench) {
-    let value = bench.cx.secrets.get_secret_value().secret_id("bench-test-db-master-value").send().await.expect("value");
+    let value =
+        bench.cx.secrets.get_secret_value().secret_id("bench-test-db-master-value").send().await.expect("value");
     let value: serde_json::Value = serde_json::from_str(value.secret_string().expect("text")).expect("json");
     let password = value["password"].as_str().expect("a password");
     assert_eq!((value["username"].as_str(), password.len()), (Some("owner"), 32));
@@ -239,11 +240,9 @@ async fn caches_and_search(bench: &Bench, shape: Shape) {
         "update elasticache.replication_group cache: class, nodes, failover, multi_az, snapshot_days"
     );
     let shape = Shape { cache_nodes: 3, cache_version: "8.1", ..shape };
-    assert_eq!(
-        changes(&shape).await,
-        "update elasticache.replication_group cache: version, nodes, failover, multi_az"
-    );
-    let shape = Shape { search_nodes: 2, search_storage: 20, readers: &["arn:aws:iam::123456789012:role/reader"], ..shape };
+    assert_eq!(changes(&shape).await, "update elasticache.replication_group cache: version, nodes, failover, multi_az");
+    let shape =
+        Shape { search_nodes: 2, search_storage: 20, readers: &["arn:aws:iam::123456789012:role/reader"], ..shape };
     let search = changes(&shape).await;
     assert_eq!(search, "update opensearch.domain logs: nodes, zones, storage, access.Statement");
     let shape = Shape { search_version: "2.19", ..shape };

@@ -1,0 +1,410 @@
+//! Logs, roles, load balancing, containers and functions against the emulators: build, plan again: empty; change each field;
+//! drift; foreign; failures; delete.
+
+mod support;
+
+use aws_sdk_elasticloadbalancingv2::types::LoadBalancerAttribute;
+use gateway::Base;
+use provision::artefacts::{Artefacts, Zip};
+use provision::desired::Desired;
+use provision::engine::Ending;
+use provision::image::{self, Architecture};
+use provision::kind::Ref;
+use provision::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
+use provision::kinds::ec2::{
+    InternetGateway, InternetGatewaySpec, RouteTable, RouteTableSpec, SecurityGroup, SecurityGroupSpec, Subnet,
+    SubnetSpec, Vpc, VpcSpec,
+};
+use provision::kinds::ecr::{self, Repository, RepositorySpec};
+use provision::kinds::ecs::{
+    Behind, Cluster, ClusterSpec, FromSecret, Image, Service, ServiceSpec, TaskDefinition, TaskDefinitionSpec, WayOut,
+};
+use provision::kinds::elbv2::{
+    Does, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec, TargetGroup, TargetGroupSpec,
+};
+use provision::kinds::iam::{Resource, Role, RoleSpec, Statement};
+use provision::kinds::kms::{Key, KeySpec};
+use provision::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
+use provision::kinds::logs::{LogGroup, LogGroupSpec};
+use provision::kinds::secretsmanager::{Secret, SecretSpec};
+use provision::kinds::sqs::{Queue, QueueSpec};
+use provision::kinds::variable::Variable;
+use provision::plan::Plan;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use support::Bench;
+
+/// What the tests vary.
+#[derive(Clone)]
+struct Shape {
+    retention_days: u32,
+    actions: Vec<String>,
+    managed: Vec<String>,
+    protected: bool,
+    health: &'static str,
+    port: u16,
+    redirects: bool,
+    paths: Vec<String>,
+    priority: u32,
+    color: &'static str,
+    tasks: u32,
+    scaled: bool,
+    max: u32,
+    cpu: u32,
+    memory: u32,
+    permitted: bool,
+    runtime: Vec<u8>,
+}
+
+fn plain() -> Shape {
+    Shape {
+        retention_days: 7,
+        actions: vec!["sqs:SendMessage".into()],
+        managed: Vec::new(),
+        protected: false,
+        health: "/healthz",
+        port: 8080,
+        redirects: false,
+        paths: vec!["/api/*".into()],
+        priority: 10,
+        color: "blue",
+        tasks: 2,
+        scaled: true,
+        max: 4,
+        cpu: 50,
+        memory: 256,
+        permitted: true,
+        runtime: b"runtime".to_vec(),
+    }
+}
+
+fn artefacts(runtime: &[u8]) -> Artefacts {
+    use base64::Engine as _;
+    let bytes = image::lambda_zip(runtime).expect("a zip");
+    let sha256 = base64::engine::general_purpose::STANDARD.encode(Sha256::digest(&bytes));
+    let image = image::build(runtime, Architecture::X86_64).expect("an image");
+    Artefacts { image: Some(image), zip: Some(Zip { bytes, sha256 }) }
+}
+
+fn desired(shape: &Shape) -> Desired {
+    let mut desired = Desired::default();
+    network(&mut desired);
+    let artefacts = artefacts(&shape.runtime);
+    let (image, zip) = (artefacts.image.expect("built"), artefacts.zip.expect("built"));
+    desired.add::<Key>("", "main", KeySpec {});
+    let secret = SecretSpec {
+        description: "A password".into(),
+        kms_key: Ref::to("main"),
+        username: Some("app".into()),
+        length: 24,
+    };
+    desired.add::<Secret>("", "database", secret);
+    let queue = QueueSpec {
+        fifo: false,
+        visibility_timeout: 30,
+        retention: 345_600,
+        delay: 0,
+        dead_letter: None,
+        from: Vec::new(),
+    };
+    desired.add::<Queue>("", "failed", queue);
+    let logs =
+        LogGroupSpec { path: "/bench-test/web".into(), retention_days: shape.retention_days, kms_key: Ref::to("main") };
+    desired.add::<LogGroup>("", "web", logs);
+    for (name, service) in [("web", "ecs-tasks.amazonaws.com"), ("forwarder", "lambda.amazonaws.com")] {
+        desired.add::<Role>("", name, role(shape, service));
+    }
+    balancing(&mut desired, shape);
+    desired.add::<Repository>("", "runtime", RepositorySpec { kms_key: Ref::to("main") });
+    let digest = image.manifest.digest.clone();
+    desired.add::<ecr::Image>("", "runtime", ecr::ImageSpec { repository: Ref::to("runtime"), digest });
+    containers(&mut desired, shape);
+    let function = FunctionSpec {
+        handler: "forwarder".into(),
+        role: Ref::to("forwarder"),
+        log_group: Ref::to("web"),
+        on_failure: Ref::to("failed"),
+        environment: vec![("COLOR".into(), Variable::Text(shape.color.into()))],
+        code_sha256: zip.sha256,
+        architecture: "x86_64".into(),
+        memory: shape.memory,
+        timeout: 60,
+        kms_key: Ref::to("main"),
+        inside: Some(Inside {
+            subnets: vec![Ref::to("a"), Ref::to("b")],
+            security_groups: vec![Ref::to("web")],
+            way_out: Vec::new(),
+        }),
+    };
+    desired.add::<Function>("", "forwarder", function);
+    if shape.permitted {
+        let permission = PermissionSpec {
+            function: Ref::to("forwarder"),
+            principal: "logs.amazonaws.com".into(),
+            log_group: Ref::to("web"),
+        };
+        desired.add::<Permission>("", "logs-web", permission);
+    }
+    desired
+}
+
+fn network(desired: &mut Desired) {
+    desired.add::<Vpc>("", "main", VpcSpec { cidr: "10.0.0.0/16".into() });
+    desired.add::<InternetGateway>("", "main", InternetGatewaySpec { vpc: Ref::to("main") });
+    for (zone, name) in ["a", "b"].into_iter().enumerate() {
+        desired.add::<Subnet>("", name, SubnetSpec { vpc: Ref::to("main"), cidr: format!("10.0.{zone}.0/24"), zone });
+    }
+    let routes = RouteTableSpec {
+        vpc: Ref::to("main"),
+        subnets: vec![Ref::to("a"), Ref::to("b")],
+        gateway: Some(Ref::to("main")),
+        nat: None,
+    };
+    desired.add::<RouteTable>("", "public", routes);
+    let group = SecurityGroupSpec { vpc: Ref::to("main"), description: "Everything of the bench".into() };
+    desired.add::<SecurityGroup>("", "web", group);
+}
+
+fn role(shape: &Shape, service: &str) -> RoleSpec {
+    let statement = |actions: &[&str], resources, condition| Statement {
+        actions: actions.iter().map(|action| (*action).to_owned()).collect(),
+        resources,
+        condition,
+    };
+    let actions: Vec<&str> = shape.actions.iter().map(String::as_str).collect();
+    let through = json!({"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"}});
+    RoleSpec {
+        service: service.into(),
+        statements: vec![
+            statement(&actions, vec![Resource::Queue(Ref::to("failed"))], Value::Null),
+            statement(&["secretsmanager:GetSecretValue"], vec![Resource::Secret(Ref::to("database"))], Value::Null),
+            statement(&["kms:Decrypt"], vec![Resource::Key(Ref::to("main"))], through),
+            statement(&["logs:PutLogEvents"], vec![Resource::LogStreams(Ref::to("web"))], Value::Null),
+        ],
+        managed: shape.managed.clone(),
+    }
+}
+
+fn balancing(desired: &mut Desired, shape: &Shape) {
+    let balancer = LoadBalancerSpec {
+        subnets: vec![Ref::to("a"), Ref::to("b")],
+        security_groups: vec![Ref::to("web")],
+        gateway: Ref::to("main"),
+        protected: shape.protected,
+    };
+    desired.add::<LoadBalancer>("", "web", balancer);
+    let group = TargetGroupSpec { vpc: Ref::to("main"), port: shape.port, health: shape.health.into() };
+    desired.add::<TargetGroup>("", "web", group);
+    let does = if shape.redirects { Does::ToHttps } else { Does::NotFound };
+    desired.add::<Listener>("", "web", ListenerSpec { load_balancer: Ref::to("web"), port: 80, does });
+    let rule = RuleSpec {
+        listener: Ref::to("web"),
+        priority: shape.priority,
+        paths: shape.paths.clone(),
+        methods: vec!["GET".into(), "HEAD".into()],
+        target: Ref::to("web"),
+    };
+    desired.add::<Rule>("", "web", rule);
+}
+
+fn containers(desired: &mut Desired, shape: &Shape) {
+    desired.add::<Cluster>("", "main", ClusterSpec {});
+    let task = TaskDefinitionSpec {
+        image: Image::Built(Ref::to("runtime")),
+        command: vec!["serve".into(), "hello".into()],
+        cpu: 256,
+        memory: 512,
+        port: shape.port,
+        architecture: "X86_64".into(),
+        environment: vec![("COLOR".into(), Variable::Text(shape.color.into()))],
+        secrets: vec![FromSecret { name: "PASSWORD".into(), secret: Ref::to("database"), key: "password".into() }],
+        execution_role: Ref::to("web"),
+        task_role: Ref::to("web"),
+        log_group: Ref::to("web"),
+        health_command: vec!["CMD".into(), "/runtime".into(), "health".into()],
+    };
+    desired.add::<TaskDefinition>("", "web", task);
+    let service = ServiceSpec {
+        cluster: Ref::to("main"),
+        task: Ref::to("web"),
+        subnets: vec![Ref::to("a"), Ref::to("b")],
+        security_groups: vec![Ref::to("web")],
+        tasks: shape.tasks,
+        scaled: shape.scaled,
+        behind: Some(Behind {
+            target_group: Ref::to("web"),
+            port: shape.port,
+            listener: Ref::to("web"),
+            rule: Some(Ref::to("web")),
+        }),
+        way_out: vec![WayOut::Routes(Ref::to("public"))],
+        architecture: "X86_64".into(),
+    };
+    desired.add::<Service>("", "web", service);
+    if shape.scaled {
+        let target = TargetSpec { service: Ref::to("web"), min: shape.tasks, max: shape.max };
+        desired.add::<Target>("", "web", target);
+        desired.add::<Policy>("", "web", PolicySpec { target: Ref::to("web"), cpu: shape.cpu });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_moto() {
+    everything(Base::Moto).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_ministack() {
+    everything(Base::Ministack).await;
+}
+
+async fn everything(base: Base) {
+    let mut bench = Bench::with(base, artefacts(b"runtime")).await;
+    let built = bench.settle(&desired(&plain())).await;
+    assert_eq!(built.lines().filter(|line| !line.starts_with("create ")).count(), 0, "{built}");
+    assert_eq!(built.lines().count(), 28, "{built}");
+    calls_of_a_plan(&bench).await;
+    changes(&bench).await;
+    another_runtime(&mut bench).await;
+    drift(&bench).await;
+    foreign(&bench).await;
+    failures(&bench).await;
+    bench.remove(&desired(&plain())).await;
+    assert_eq!(bench.gateway.refusals().iter().map(|refusal| format!("{refusal:?}")).collect::<Vec<_>>(), [""; 0]);
+    bench.gateway.stop().await;
+}
+
+/// As few as the API allows.
+async fn calls_of_a_plan(bench: &Bench) {
+    bench.gateway.clear_calls();
+    assert_eq!(bench.plan(&desired(&plain())).await, "");
+    let mut counts = std::collections::BTreeMap::new();
+    for call in bench.gateway.calls() {
+        *counts.entry(format!("{call:?}")).or_insert(0) += 1;
+    }
+    println!("{} calls", bench.gateway.calls().len());
+}
+
+async fn changes(bench: &Bench) {
+    let change = async |shape: Shape, expected: &str| {
+        assert_eq!(bench.settle(&desired(&shape)).await, expected);
+    };
+    change(Shape { retention_days: 14, ..plain() }, "update logs.log_group web: retention_days").await;
+    change(plain(), "update logs.log_group web: retention_days").await;
+    let more = vec!["sqs:SendMessage".into(), "sqs:GetQueueAttributes".into()];
+    let both = "update iam.role web: policy.Statement\nupdate iam.role forwarder: policy.Statement";
+    change(Shape { actions: more, ..plain() }, both).await;
+    change(plain(), both).await;
+    let managed = vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".to_owned()];
+    let both = "update iam.role web: managed\nupdate iam.role forwarder: managed";
+    change(Shape { managed, ..plain() }, both).await;
+    change(plain(), both).await;
+    change(Shape { protected: true, ..plain() }, "update elbv2.load_balancer web: protected").await;
+    change(plain(), "update elbv2.load_balancer web: protected").await;
+    change(Shape { health: "/alive", ..plain() }, "update elbv2.target_group web: health.path").await;
+    change(plain(), "update elbv2.target_group web: health.path").await;
+    change(Shape { redirects: true, ..plain() }, "update elbv2.listener web: does").await;
+    change(plain(), "update elbv2.listener web: does").await;
+    let paths = vec!["/api/*".into(), "/v2/*".into()];
+    change(Shape { paths, priority: 20, ..plain() }, "update elbv2.rule web: priority, paths").await;
+    change(plain(), "update elbv2.rule web: priority, paths").await;
+    let green = bench.settle(&desired(&Shape { color: "green", ..plain() })).await;
+    insta::assert_snapshot!(green, @r"
+    update ecs.task_definition web: environment.COLOR
+    update ecs.service web: task_definition
+    update lambda.function forwarder: environment.COLOR
+    ");
+    bench.settle(&desired(&plain())).await;
+    change(Shape { max: 6, ..plain() }, "update autoscaling.target web: max").await;
+    change(Shape { cpu: 70, max: 6, ..plain() }, "update autoscaling.policy web: aim").await;
+    bench.settle(&desired(&plain())).await;
+    change(Shape { memory: 512, ..plain() }, "update lambda.function forwarder: memory").await;
+    change(plain(), "update lambda.function forwarder: memory").await;
+    change(Shape { permitted: false, ..plain() }, "delete lambda.permission logs-web").await;
+    change(plain(), "create lambda.permission logs-web").await;
+    let unscaled = bench.settle(&desired(&Shape { scaled: false, tasks: 3, ..plain() })).await;
+    assert!(unscaled.starts_with("update ecs.service web: tasks\ndelete autoscaling."), "{unscaled}");
+    change(plain(), "create autoscaling.target web\ncreate autoscaling.policy web").await;
+    let moved = bench.settle(&desired(&Shape { port: 9090, ..plain() })).await;
+    insta::assert_snapshot!(moved, @"");
+    bench.settle(&desired(&plain())).await;
+}
+
+async fn another_runtime(bench: &mut Bench) {
+    let runtime = b"another runtime".to_vec();
+    bench.cx = support::context(bench.gateway.url(), "bench", artefacts(&runtime)).await;
+    let changed = bench.settle(&desired(&Shape { runtime, ..plain() })).await;
+    insta::assert_snapshot!(changed, @"");
+    bench.cx = support::context(bench.gateway.url(), "bench", artefacts(b"runtime")).await;
+    bench.settle(&desired(&plain())).await;
+}
+
+/// Changes by hand are seen and repaired.
+async fn drift(bench: &Bench) {
+    let cx = &bench.cx;
+    let repaired = async |expected: &str| assert_eq!(bench.settle(&desired(&plain())).await, expected);
+    let call = cx.logs.put_retention_policy().log_group_name("/bench-test/web").retention_in_days(1);
+    call.send().await.expect("by hand");
+    repaired("update logs.log_group web: retention_days").await;
+    cx.iam.delete_role_policy().role_name("bench-test-web").policy_name("provision").send().await.expect("by hand");
+    let plan = repaired_plan(bench).await;
+    assert!(plan.starts_with("update iam.role web: policy."), "{plan}");
+    let answer = cx.elbv2.describe_load_balancers().names("bench-test-web").send().await.expect("there");
+    let arn = answer.load_balancers()[0].load_balancer_arn().unwrap_or_default().to_owned();
+    let attribute = LoadBalancerAttribute::builder().key("idle_timeout.timeout_seconds").value("90").build();
+    let call = cx.elbv2.modify_load_balancer_attributes().load_balancer_arn(&arn).attributes(attribute);
+    call.send().await.expect("by hand");
+    repaired("update elbv2.load_balancer web: idle_timeout").await;
+    let call = cx.ecs.update_service().cluster("bench-test-main").service("bench-test-web");
+    call.enable_execute_command(true).send().await.expect("by hand");
+    repaired("update ecs.service web: execute_command").await;
+    let call = cx.ecr.put_image_tag_mutability().repository_name("bench-test-runtime");
+    call.image_tag_mutability("MUTABLE".into()).send().await.expect("by hand");
+    repaired("update ecr.repository runtime: tags_are_final").await;
+    let call = cx.lambda.update_function_configuration().function_name("bench-test-forwarder");
+    call.timeout(3).send().await.expect("by hand");
+    repaired("update lambda.function forwarder: timeout").await;
+    let call = cx.lambda.remove_permission().function_name("bench-test-forwarder").statement_id("bench-test-logs-web");
+    call.send().await.expect("by hand");
+    repaired("create lambda.permission logs-web").await;
+}
+
+async fn repaired_plan(bench: &Bench) -> String {
+    bench.settle(&desired(&plain())).await
+}
+
+/// Without our tag it is not ours.
+async fn foreign(bench: &Bench) {
+    let arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/bench-test/web";
+    let call = bench.cx.logs.untag_resource().resource_arn(arn).tag_keys("provision:stack");
+    call.send().await.expect("untagged");
+    let plan = bench.plan(&desired(&plain())).await;
+    assert!(plan.contains("refuse logs.log_group web"), "{plan}");
+    let call = bench.cx.logs.tag_resource().resource_arn(arn).tags("provision:stack", "bench/test");
+    call.send().await.expect("tagged");
+    bench.cx.iam.untag_role().role_name("bench-test-web").tag_keys("provision:stack").send().await.expect("untagged");
+    let plan = bench.plan(&desired(&plain())).await;
+    assert!(plan.contains("refuse iam.role web"), "{plan}");
+    let tag = aws_sdk_iam::types::Tag::builder().key("provision:stack").value("bench/test").build().expect("complete");
+    bench.cx.iam.tag_role().role_name("bench-test-web").tags(tag).send().await.expect("tagged");
+    assert_eq!(bench.plan(&desired(&plain())).await, "");
+}
+
+/// A deployment that does not come up is a failure, although the service goes back to what ran; the next run tries again.
+async fn failures(bench: &Bench) {
+    bench.gateway.fail("ecs.service", "*");
+    let shape = Shape { color: "red", ..plain() };
+    let desired = desired(&shape);
+    let snapshot = bench.take(&desired).await;
+    let report = bench.apply(&desired, &Plan::new(&bench.cx.scope, &desired, &snapshot), &snapshot).await;
+    let failed = report.outcomes.iter().find_map(|outcome| match &outcome.result {
+        Ending::Failed { error, evidence } => Some((outcome.address.to_string(), error.clone(), evidence.join("\n"))),
+        _ => None,
+    });
+    let (address, error, evidence) = failed.expect("a failure");
+    assert_eq!(address, "ecs.service web");
+    assert!(error.contains("roll") || error.contains("deployment failed"), "{error}");
+    assert!(evidence.contains("deployment failed: tasks failed to start"), "{evidence}");
+    bench.gateway.heal();
+    assert_eq!(bench.settle(&desired).await, "update ecs.service web: task_definition");
+}
