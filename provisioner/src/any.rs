@@ -131,13 +131,15 @@ fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
 }
 
 fn erase_live<K: Kind>(live: Live<K>) -> AnyLive {
+    // Where there is nothing to tell but that it is ready, the status tells.
+    let told = size_of::<K::Ready>() > 0 || live.status == Status::Ready;
     AnyLive {
         address: Address { kind: K::FACTS.name, name: live.name },
         id: live.id,
         owner: live.owner,
         state: erase(&live.state),
         output: erase(&live.output),
-        ready: live.ready.as_ref().map(erase),
+        ready: live.ready.as_ref().filter(|_| told).map(erase),
         status: live.status,
     }
 }

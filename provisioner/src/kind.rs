@@ -94,9 +94,9 @@ pub struct Facts {
     pub update_moves_output: bool,
     /// Requests are answered only when it is ready: it counts for *serving*.
     pub serves: bool,
-    /// Removed by hand or by AWS a while after `delete`: the poller waits for it to be gone.
-    pub lingers: bool,
-    /// It goes when what it refers to goes, and has no cost: never reported as left over.
+    /// It is a part of what it refers to, as rules are of a group: it goes when all others who use that have gone.
+    pub part: bool,
+    /// Error codes of a create whose name is taken. The engine looks whether it is ours.
     pub exists: &'static [&'static str],
     /// Refusals that end by themselves, and for how many seconds they are worth waiting for.
     pub retry: &'static [Retry],
@@ -116,7 +116,7 @@ impl Facts {
         unnamed: false,
         update_moves_output: false,
         serves: false,
-        lingers: false,
+        part: false,
         exists: &[],
         retry: &[],
         actions: &[],

@@ -171,6 +171,13 @@ fn connect(nodes: &mut [Node<'_>]) {
             }
         }
     }
+    // The rules of a firewall group stay until those behind it have gone: they still have work to finish.
+    for part in removals.values().filter(|index| nodes[**index].kind.facts().part) {
+        let whole = &nodes[*part].refers_to;
+        let uses = |node: &Node<'_>| node.refers_to.iter().any(|address| whole.contains(address));
+        let others = removals.values().filter(|index| !nodes[**index].kind.facts().part && uses(&nodes[**index]));
+        after[*part].extend(others);
+    }
     let orphan = |index: &usize| nodes[*index].wanted.is_none();
     for (first, second) in removals.values().flat_map(|a| removals.values().map(move |b| (a, b))) {
         let below = kinds::position(nodes[*first].address.kind) > kinds::position(nodes[*second].address.kind);

@@ -65,6 +65,15 @@ fn ec2(account: &mut Account, request: &Request, answer: &Answer) {
                 table.uses.insert(association, request.text("SubnetId").map(str::to_owned).into_iter().collect());
             }
         }
+        "ReplaceRouteTableAssociation" => {
+            let old = request.text("AssociationId").unwrap_or_default();
+            let tied = account.of_kind_mut(home, "ec2.route_table").find_map(|table| table.uses.remove(old));
+            if let (Some(tied), Some(table)) =
+                (tied, request.text("RouteTableId").and_then(|id| account.get_mut(home, "ec2.route_table", id)))
+            {
+                table.uses.insert(answer.xml_text("newAssociationId").unwrap_or_default().to_owned(), tied);
+            }
+        }
         "DisassociateRouteTable" => {
             let association = request.text("AssociationId").unwrap_or_default();
             for table in account.of_kind_mut(home, "ec2.route_table") {

@@ -5,7 +5,7 @@
 //! with it (no gateway attached, address taken) shows only later, as state `failed`: nothing can be done with such a one, so
 //! it is replaced by the next run. Nothing of it can be changed.
 
-use aws_sdk_ec2::types::{ConnectivityType, Filter, NatGateway as Answer, NatGatewayState as Phase, ResourceType};
+use aws_sdk_ec2::types::{ConnectivityType, NatGateway as Answer, NatGatewayState as Phase, ResourceType};
 use serde::{Deserialize, Serialize};
 
 use super::{ElasticIp, InternetGateway, Subnet, name_of, one_of_each, or_gone, ours, tagged};
@@ -66,10 +66,7 @@ impl Kind for NatGateway {
     }
 
     async fn read(cx: &Cx, _: &Query<'_, NatGateway>) -> Result<Vec<Live<NatGateway>>, Error> {
-        let there = Filter::builder()
-            .name("state")
-            .set_values(Some(["pending", "available", "failed", "deleting"].map(str::to_owned).to_vec()));
-        let call = cx.ec2.describe_nat_gateways().filter(ours(cx)).filter(there.build());
+        let call = cx.ec2.describe_nat_gateways().filter(ours(cx));
         let found = call.into_paginator().items().send().try_collect().await?;
         let live = found.into_iter().filter_map(|gateway| {
             let name = name_of(cx, gateway.tags())?;

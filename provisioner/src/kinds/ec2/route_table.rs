@@ -8,13 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{
-    ResourceType, Route, RouteOrigin, RouteTable as Answer, RouteTableAssociationStateCode as Tie,
+    Filter, ResourceType, Route, RouteOrigin, RouteTable as Answer, RouteTableAssociationStateCode as Tie,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{
-    InternetGateway, NatGateway, Subnet, Vpc, after_create, filter, name_of, one_of_each, or_gone, ours, tagged,
-};
+use super::{InternetGateway, NatGateway, Subnet, Vpc, after_create, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
@@ -52,6 +50,8 @@ impl Kind for RouteTable {
         retry: &[
             Retry { code: "InvalidGatewayID.NotFound", text: "", seconds: 60 },
             Retry { code: "InvalidNatGatewayID.NotFound", text: "", seconds: 60 },
+            // Another table let go of the subnet between our look and our call.
+            Retry { code: "InvalidAssociationID.NotFound", text: "", seconds: 60 },
         ],
         actions: &[
             "ec2:AssociateRouteTable",
@@ -114,9 +114,7 @@ impl Kind for RouteTable {
         let made = call.tag_specifications(tagged(cx, ResourceType::RouteTable, name)).send().await?;
         let id = made.route_table.and_then(|table| table.route_table_id).unwrap_or_default();
         route(cx, &id, &BTreeMap::new(), &want.routes).await.map_err(after_create)?;
-        for subnet in &want.subnets {
-            associate(cx, &id, subnet).await.map_err(after_create)?;
-        }
+        associate(cx, &id, want.subnets.iter()).await.map_err(after_create)?;
         Ok(RouteTableOutput { id })
     }
 
@@ -125,9 +123,7 @@ impl Kind for RouteTable {
             route(cx, &live.id, &live.state.routes, &want.routes).await?;
         }
         if changed.has("subnets") {
-            for subnet in want.subnets.difference(&live.state.subnets) {
-                associate(cx, &live.id, subnet).await?;
-            }
+            associate(cx, &live.id, want.subnets.difference(&live.state.subnets)).await?;
             disassociate(cx, &live.id, &want.subnets).await?;
         }
         Ok(())
@@ -224,17 +220,23 @@ async fn route(
     Ok(())
 }
 
-/// Ties a subnet to the table, and unties it from another one.
-async fn associate(cx: &Cx, table: &str, subnet: &str) -> Result<(), Error> {
-    let call = cx.ec2.associate_route_table().route_table_id(table).subnet_id(subnet);
-    match call.send().await.map_err(Error::from) {
-        Err(error) if error.is(&["Resource.AlreadyAssociated"]) => {}
-        result => return result.map(|_| ()),
+/// Ties subnets to the table. One that hangs on another table is moved, so that it is never without.
+async fn associate<'a>(cx: &Cx, table: &str, subnets: impl Iterator<Item = &'a String>) -> Result<(), Error> {
+    let subnets: Vec<String> = subnets.cloned().collect();
+    if subnets.is_empty() {
+        return Ok(());
     }
-    let call = cx.ec2.describe_route_tables().filters(filter("association.subnet-id", subnet));
-    for other in call.into_paginator().items().send().try_collect().await? {
-        for (_, tie) in ties(&other).filter(|(tied, _)| *tied == subnet && other.route_table_id() != Some(table)) {
-            cx.ec2.replace_route_table_association().association_id(tie).route_table_id(table).send().await?;
+    let by_subnet = Filter::builder().name("association.subnet-id").set_values(Some(subnets.clone())).build();
+    let call = cx.ec2.describe_route_tables().filters(by_subnet);
+    let others = call.into_paginator().items().send().try_collect().await?;
+    for subnet in subnets {
+        match others.iter().flat_map(ties).find(|(tied, _)| *tied == subnet) {
+            Some((_, tie)) => {
+                cx.ec2.replace_route_table_association().association_id(tie).route_table_id(table).send().await?;
+            }
+            None => {
+                cx.ec2.associate_route_table().route_table_id(table).subnet_id(subnet).send().await?;
+            }
         }
     }
     Ok(())

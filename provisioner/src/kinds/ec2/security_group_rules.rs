@@ -52,6 +52,7 @@ pub struct SecurityGroupRulesState {
 impl Kind for SecurityGroupRules {
     const FACTS: Facts = Facts {
         name: "ec2.security_group_rules",
+        part: true,
         fields: &[Field::fixed("group_id"), Field::wanted("ingress"), Field::wanted("egress")],
         exists: &["InvalidPermission.Duplicate"],
         actions: &[
