@@ -190,6 +190,5 @@ mod tests {
     fn the_tag_follows_from_the_content() {
         let digest = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a";
         assert_eq!(tag(digest), "44136fa355b3");
-        assert_eq!(tag("(known later)"), "(known later)");
     }
 }

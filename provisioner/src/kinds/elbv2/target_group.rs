@@ -1,10 +1,11 @@
 //! `elbv2.target_group`: the tasks of one service, as the load balancer sees them.
 //!
-//! Found by name; those that nothing asks for any more by the tag index, confirmed by Elastic Load Balancing itself. Names:
-//! 32 letters, digits and dashes (Elastic Load Balancing API reference, CreateTargetGroup). Port, protocol and network
-//! cannot be changed, and a group that a listener uses cannot be deleted, so the port is a part of the name: the new one can
-//! be made beside the old one. All calls end within a second. The health check asks for the process alone: one that included
-//! the database would kill healthy tasks in its failover.
+//! Found through the load balancer, one `DescribeTargetGroups` for all that it uses; else by name; those that neither shows by
+//! the tag index, confirmed by Elastic Load Balancing itself. Names: 32 letters, digits and dashes (Elastic Load Balancing API
+//! reference, CreateTargetGroup). Port, protocol and network cannot be changed, and a group that a listener uses cannot be
+//! deleted, so the port is a part of the name: the new one can be made beside the old one. All calls end within a second.
+//!
+//! The health check asks for the process alone: one that included the database would kill healthy tasks in its failover.
 
 use std::collections::HashMap;
 
@@ -13,7 +14,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{GONE, pairs, tags, tags_of};
+use super::{GONE, LoadBalancer, pairs, tags, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
@@ -74,6 +75,7 @@ impl Kind for TargetGroup {
             Field::wanted("deregistration_delay"),
         ],
         seconds: Seconds { create: 1, update: 1, delete: 1 },
+        read_after: &["elbv2.load_balancer"],
         exists: &["DuplicateTargetGroupName", "DuplicateTargetGroupNameException"],
         retry: &[
             Retry { code: "ResourceInUse", text: "", seconds: 120 },
@@ -122,24 +124,16 @@ impl Kind for TargetGroup {
         let wanted: HashMap<String, &str> =
             query.wanted.iter().map(|(name, spec)| (aws_name(&cx.scope, name, spec), name.as_str())).collect();
         let mut found: HashMap<String, Answer> = HashMap::new();
-        let mut add = |groups: Vec<Answer>| {
-            found.extend(groups.into_iter().map(|group| (group.target_group_arn.clone().unwrap_or_default(), group)));
-        };
-        // One that is missing makes AWS refuse a question for several; then each is asked for by itself.
-        let names: Vec<String> = wanted.keys().cloned().collect();
-        match described(cx, names.clone(), Vec::new()).await? {
-            Some(all) => add(all),
-            None => {
-                for one in each(names, |name| described(cx, vec![name], Vec::new())).await {
-                    add(one?.unwrap_or_default());
-                }
-            }
+        let parents = query.outputs.all::<LoadBalancer>().into_iter().map(|(_, parent)| By::LoadBalancer(parent.arn));
+        for groups in each(parents.collect(), |by| described(cx, by)).await {
+            found.extend(groups?);
         }
-        let hints = cx.tagged("elasticloadbalancing:targetgroup").await;
-        let unwanted: Vec<String> = hints.into_iter().filter(|arn| !found.contains_key(arn)).collect();
-        for one in each(unwanted, |arn| described(cx, Vec::new(), vec![arn])).await {
-            let groups = one?.unwrap_or_default();
-            found.extend(groups.into_iter().map(|group| (group.target_group_arn.clone().unwrap_or_default(), group)));
+        let seen: Vec<String> = found.values().filter_map(|group| group.target_group_name.clone()).collect();
+        let unseen = wanted.keys().filter(|name| !seen.contains(name)).cloned().map(By::Name);
+        let hints = cx.tagged("elasticloadbalancing:targetgroup").await.into_iter();
+        let unused = hints.filter(|arn| !found.contains_key(arn)).map(By::Arn);
+        for groups in each(unseen.chain(unused).collect(), |by| described(cx, by)).await {
+            found.extend(groups?);
         }
         let tags = tags_of(cx, &found.keys().cloned().collect::<Vec<_>>()).await?;
         let mut live = Vec::new();
@@ -211,14 +205,24 @@ async fn set_delay(cx: &Cx, arn: &str, want: &TargetGroupState) -> Result<(), Er
     Ok(())
 }
 
-/// `None` if one of them is not there.
-async fn described(cx: &Cx, names: Vec<String>, arns: Vec<String>) -> Result<Option<Vec<Answer>>, Error> {
-    if names.is_empty() && arns.is_empty() {
-        return Ok(Some(Vec::new()));
-    }
-    let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
-    let call = cx.elbv2.describe_target_groups().set_names(some(names)).set_target_group_arns(some(arns));
-    Ok(Error::unless_gone(call.send().await, GONE)?.map(|answer| answer.target_groups.unwrap_or_default()))
+/// What to ask for. Names and ARNs one by one: one that is missing makes AWS refuse a question for several.
+enum By {
+    LoadBalancer(String),
+    Name(String),
+    Arn(String),
+}
+
+/// By ARN.
+async fn described(cx: &Cx, by: By) -> Result<Vec<(String, Answer)>, Error> {
+    let call = cx.elbv2.describe_target_groups();
+    let call = match by {
+        By::LoadBalancer(arn) => call.load_balancer_arn(arn),
+        By::Name(name) => call.names(name),
+        By::Arn(arn) => call.target_group_arns(arn),
+    };
+    let found: Option<Vec<Answer>> =
+        Error::unless_gone(call.into_paginator().items().send().try_collect().await, GONE)?;
+    Ok(found.into_iter().flatten().filter_map(|group| Some((group.target_group_arn.clone()?, group))).collect())
 }
 
 async fn one_live(

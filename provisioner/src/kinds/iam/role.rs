@@ -296,8 +296,7 @@ mod tests {
         Scope { account: "644160558196".into(), region: "us-east-1".into(), stack: "bell".into(), env: "dev".into() }
     }
 
-    /// The document as GetRole answered it, url-encoded: cloud-custodian, placebo `test_iam_role_inline_policy`,
-    /// iam.ListRoles_1, with the service's name put in.
+    /// Url-encoded, as IAM answers it (IAM API reference, GetRole), without the account.
     #[test]
     fn a_recorded_trust_policy_reads_as_what_we_want() {
         let answer = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal\

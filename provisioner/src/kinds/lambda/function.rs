@@ -1,10 +1,27 @@
-//! `lambda.function`: SKELETON.
+//! `lambda.function`: the runtime as a function, from the package that we built.
+//!
+//! Found by name; one that nothing asks for any more by the tag index, confirmed by Lambda. Names: 64 letters, digits, `-` and
+//! `_` (Lambda API reference, CreateFunction). The create answers after a second; the function is active after seconds, inside a
+//! VPC after 1 to 4 minutes. Code and configuration are two calls, and Lambda takes the second only when the first has ended: it
+//! says "cannot be performed at this time", and we come back. The destination of events that failed for good is a third.
+//!
+//! Inside a VPC its network interfaces hold the subnets for 5 to 40 minutes after a deletion, so a function leaves its VPC
+//! first. Reserved concurrency is never set: new accounts have too little of it.
 
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use aws_sdk_ec2::types::Filter;
+use aws_sdk_lambda::types::{
+    Architecture, DestinationConfig, Environment, EnvironmentResponse, FunctionCode, FunctionConfiguration,
+    LastUpdateStatus, LogFormat, LoggingConfig, OnFailure, Runtime, State as Phase, TracingConfig,
+    TracingConfigResponse, TracingMode, VpcConfig,
+};
+use aws_smithy_types::Blob as Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet};
 use crate::kinds::iam::Role;
 use crate::kinds::kms::Key;
@@ -45,7 +62,35 @@ pub struct Inside {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct FunctionState {}
+pub struct FunctionState {
+    name: String,
+    runtime: String,
+    handler: String,
+    role: String,
+    code_sha256: String,
+    architecture: String,
+    memory: i32,
+    timeout: i32,
+    environment: BTreeMap<String, String>,
+    kms_key: String,
+    log_group: String,
+    log_format: String,
+    tracing: String,
+    subnets: BTreeSet<String>,
+    security_groups: BTreeSet<String>,
+    failures: Failures,
+    /// The last update did not take.
+    stalled: bool,
+}
+
+/// What happens to an event that fails.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Failures {
+    to: String,
+    retries: Option<i32>,
+    /// Seconds.
+    max_age: Option<i32>,
+}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FunctionOutput {
@@ -54,31 +99,360 @@ pub struct FunctionOutput {
 }
 
 impl Kind for Function {
-    const FACTS: Facts =
-        Facts { name: "lambda.function", fields: &[], read_after: &[], actions: &["x:Y"], ..Facts::DEFAULT };
+    const FACTS: Facts = Facts {
+        name: "lambda.function",
+        fields: &[
+            Field::fixed("name"),
+            Field::wanted("runtime"),
+            Field::wanted("handler"),
+            Field::wanted("role"),
+            Field::wanted("code_sha256").with(Effect::Restart),
+            Field::wanted("architecture").with(Effect::Restart),
+            Field::wanted("memory"),
+            Field::wanted("timeout"),
+            Field::wanted("environment"),
+            Field::wanted("kms_key"),
+            Field::wanted("log_group"),
+            Field::wanted("log_format"),
+            Field::wanted("tracing"),
+            Field::wanted("subnets"),
+            Field::wanted("security_groups"),
+            Field::wanted("failures"),
+            Field::wanted("stalled"),
+        ],
+        seconds: Seconds { create: 10, update: 5, delete: 5 },
+        exists: &[CONFLICT],
+        retry: &[
+            Retry { code: CONFLICT, text: NOT_NOW, seconds: 900 },
+            Retry {
+                code: "InvalidParameterValueException",
+                text: "execution role does not have permissions",
+                seconds: 120,
+            },
+            Retry { code: "InvalidParameterValueException", text: "KMS key is invalid", seconds: 120 },
+            Retry { code: "InvalidParameterValueException", text: "throttled by EC2", seconds: 300 },
+            Retry { code: "ResourceNotFoundException", text: "", seconds: 30 },
+        ],
+        actions: &[
+            "ec2:DeleteNetworkInterface",
+            "ec2:DescribeNetworkInterfaces",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+            "iam:PassRole",
+            "kms:CreateGrant",
+            "kms:Decrypt",
+            "kms:DescribeKey",
+            "kms:Encrypt",
+            "lambda:CreateFunction",
+            "lambda:DeleteFunction",
+            "lambda:GetFunction",
+            "lambda:GetFunctionConfiguration",
+            "lambda:GetFunctionEventInvokeConfig",
+            "lambda:ListTags",
+            "lambda:PutFunctionEventInvokeConfig",
+            "lambda:TagResource",
+            "lambda:UpdateFunctionCode",
+            "lambda:UpdateFunctionConfiguration",
+            "tag:GetResources",
+        ],
+        ..Facts::DEFAULT
+    };
 
     type Spec = FunctionSpec;
     type State = FunctionState;
     type Output = FunctionOutput;
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &FunctionSpec, _: &Outputs) -> Result<FunctionState, Missing> {
-        Ok(FunctionState {})
+    fn want(scope: &Scope, name: &str, spec: &FunctionSpec, outputs: &Outputs) -> Result<FunctionState, Missing> {
+        let mut environment = BTreeMap::new();
+        for (key, variable) in &spec.environment {
+            if let Some(value) = variable.value(outputs)? {
+                environment.insert(key.clone(), value);
+            }
+        }
+        let (mut subnets, mut security_groups) = (BTreeSet::new(), BTreeSet::new());
+        if let Some(inside) = &spec.inside {
+            for nat in &inside.way_out {
+                outputs.ready(nat)?;
+            }
+            for subnet in &inside.subnets {
+                subnets.insert(outputs.get(subnet)?.id);
+            }
+            for group in &inside.security_groups {
+                security_groups.insert(outputs.get(group)?.id);
+            }
+        }
+        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        Ok(FunctionState {
+            name: aws_name(scope, name),
+            runtime: Runtime::Providedal2023.as_str().to_owned(),
+            handler: spec.handler.clone(),
+            role: outputs.get(&spec.role)?.arn,
+            code_sha256: spec.code_sha256.clone(),
+            architecture: spec.architecture.clone(),
+            memory: number(spec.memory),
+            timeout: number(spec.timeout),
+            environment,
+            kms_key: outputs.get(&spec.kms_key)?.arn,
+            log_group: outputs.get(&spec.log_group)?.name,
+            log_format: LogFormat::Text.as_str().to_owned(),
+            // Active tracing would need rights that the role does not have.
+            tracing: TracingMode::PassThrough.as_str().to_owned(),
+            subnets,
+            security_groups,
+            failures: Failures { to: outputs.get(&spec.on_failure)?.arn, retries: Some(2), max_age: Some(6 * 60 * 60) },
+            stalled: false,
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Function>) -> Result<Vec<Live<Function>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Function>) -> Result<Vec<Live<Function>>, Error> {
+        let wanted: HashMap<String, &str> =
+            query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
+        let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
+        let hints = cx.tagged("lambda:function").await;
+        names.extend(hints.iter().filter_map(|arn| arn.split(':').nth(6)).map(str::to_owned));
+        let mut live = Vec::new();
+        for found in each(names.into_iter().collect(), |name| one(cx, name, &wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &FunctionState) -> Result<FunctionOutput, Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, name: &str, want: &FunctionState) -> Result<FunctionOutput, Error> {
+        let code = FunctionCode::builder().zip_file(code(cx, want)?).build();
+        let call = cx.lambda.create_function().function_name(&want.name).code(code);
+        let call = call.architectures(want.architecture.as_str().into()).runtime(want.runtime.as_str().into());
+        let call = call.handler(&want.handler).role(&want.role).memory_size(want.memory).timeout(want.timeout);
+        let call = call.environment(environment(want)).kms_key_arn(&want.kms_key).logging_config(logging(want));
+        let call = call.tracing_config(tracing(want)).vpc_config(inside(&want.subnets, &want.security_groups));
+        call.set_tags(Some(cx.scope.tags(name).into_iter().collect())).send().await?;
+        put_failures(cx, want).await?;
+        Ok(output(&cx.scope, &want.name))
     }
 
-    async fn update(_: &Cx, _: &Live<Function>, _: &FunctionState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(cx: &Cx, _: &Live<Function>, want: &FunctionState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("failures") {
+            put_failures(cx, want).await?;
+        }
+        if CONFIGURATION.iter().any(|field| changed.has(field)) {
+            let call = cx.lambda.update_function_configuration().function_name(&want.name);
+            let call = call.runtime(want.runtime.as_str().into()).handler(&want.handler).role(&want.role);
+            let call = call.memory_size(want.memory).timeout(want.timeout).environment(environment(want));
+            let call = call.kms_key_arn(&want.kms_key).logging_config(logging(want)).tracing_config(tracing(want));
+            call.vpc_config(inside(&want.subnets, &want.security_groups)).send().await?;
+        }
+        if changed.any(&["code_sha256", "architecture"]) {
+            let call = cx.lambda.update_function_code().function_name(&want.name).zip_file(code(cx, want)?);
+            call.architectures(want.architecture.as_str().into()).send().await?;
+        }
+        Ok(())
     }
 
-    async fn delete(_: &Cx, _: &Live<Function>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Function>, _: LastWish) -> Result<(), Error> {
+        let name = &live.output.name;
+        let now = cx.lambda.get_function_configuration().function_name(name).send().await;
+        let Some(now) = Error::unless_gone(now, GONE)? else {
+            return Ok(());
+        };
+        if now.vpc_config().is_some_and(|inside| !inside.subnet_ids().is_empty()) {
+            let call = cx.lambda.update_function_configuration().function_name(name);
+            call.vpc_config(inside(&BTreeSet::new(), &BTreeSet::new())).send().await?;
+            return Err(not_now());
+        }
+        if now.last_update_status() == Some(&LastUpdateStatus::InProgress) {
+            return Err(not_now());
+        }
+        Error::unless_gone(cx.lambda.delete_function().function_name(name).send().await, GONE)?;
+        if !live.state.subnets.is_empty() {
+            delete_interfaces(cx, name).await;
+        }
+        Ok(())
+    }
+}
+
+const GONE: &[&str] = &["ResourceNotFoundException"];
+const CONFLICT: &str = "ResourceConflictException";
+/// How Lambda says that a change is under way.
+const NOT_NOW: &str = "cannot be performed at this time";
+/// The fields that UpdateFunctionConfiguration sets.
+const CONFIGURATION: &[&str] = &[
+    "runtime",
+    "handler",
+    "role",
+    "memory",
+    "timeout",
+    "environment",
+    "kms_key",
+    "log_group",
+    "log_format",
+    "tracing",
+    "subnets",
+    "security_groups",
+    "stalled",
+];
+
+fn not_now() -> Error {
+    let message = format!("the deletion {NOT_NOW}: the function is leaving its VPC");
+    Error { code: CONFLICT.to_owned(), message, request_id: None, ambiguous: false }
+}
+
+fn aws_name(scope: &Scope, name: &str) -> String {
+    scope.name(name, 64)
+}
+
+fn output(scope: &Scope, name: &str) -> FunctionOutput {
+    FunctionOutput { arn: scope.arn("lambda", &format!("function:{name}")), name: name.to_owned() }
+}
+
+fn code(cx: &Cx, want: &FunctionState) -> Result<Bytes, Error> {
+    match &cx.artefacts.zip {
+        Some(zip) if zip.sha256 == want.code_sha256 => Ok(Bytes::new(zip.bytes.clone())),
+        Some(_) => Err(Error::ours("the runtime has changed since the plan. Run again")),
+        None => Err(Error::ours(
+            "there is no runtime to make a function of: build it with `runtime/build.sh x86_64` in the source checkout, \
+             or name one with PROVISION_RUNTIME",
+        )),
+    }
+}
+
+fn environment(want: &FunctionState) -> Environment {
+    Environment::builder().set_variables(Some(want.environment.clone().into_iter().collect())).build()
+}
+
+fn logging(want: &FunctionState) -> LoggingConfig {
+    LoggingConfig::builder().log_group(&want.log_group).log_format(want.log_format.as_str().into()).build()
+}
+
+fn tracing(want: &FunctionState) -> TracingConfig {
+    TracingConfig::builder().mode(want.tracing.as_str().into()).build()
+}
+
+/// Empty lists take it out.
+fn inside(subnets: &BTreeSet<String>, groups: &BTreeSet<String>) -> VpcConfig {
+    let list = |ids: &BTreeSet<String>| Some(ids.iter().cloned().collect());
+    VpcConfig::builder().set_subnet_ids(list(subnets)).set_security_group_ids(list(groups)).build()
+}
+
+async fn put_failures(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
+    let failures = &want.failures;
+    let to = OnFailure::builder().destination(&failures.to).build();
+    let call = cx.lambda.put_function_event_invoke_config().function_name(&want.name);
+    let call = call.destination_config(DestinationConfig::builder().on_failure(to).build());
+    let call = call.set_maximum_retry_attempts(failures.retries);
+    call.set_maximum_event_age_in_seconds(failures.max_age).send().await?;
+    Ok(())
+}
+
+/// Lambda takes away what it made in the VPC by itself, but late. What is not in use any more can go at once.
+async fn delete_interfaces(cx: &Cx, function: &str) {
+    let filter = |name: &str, value: String| Filter::builder().name(name).values(value).build();
+    let call = cx.ec2.describe_network_interfaces().filters(filter("status", "available".to_owned()));
+    let call = call.filters(filter("description", format!("AWS Lambda VPC ENI-{function}-*")));
+    let Ok(answer) = call.send().await else {
+        return;
+    };
+    let ids = answer.network_interfaces().iter().filter_map(|interface| interface.network_interface_id.clone());
+    each(ids.collect(), |id| cx.ec2.delete_network_interface().network_interface_id(id).send()).await;
+}
+
+async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Function>>, Error> {
+    let (found, failures) = tokio::join!(
+        cx.lambda.get_function().function_name(&function).send(),
+        cx.lambda.get_function_event_invoke_config().function_name(&function).send(),
+    );
+    let Some(found) = Error::unless_gone(found, GONE)? else {
+        return Ok(None);
+    };
+    let tags = found.tags.unwrap_or_default();
+    let Some((name, owner)) = cx.whose(tags.iter(), wanted.get(&function).copied()) else {
+        return Ok(None);
+    };
+    let Some(configuration) = found.configuration else {
+        return Ok(None);
+    };
+    let mut state = state(&configuration);
+    if let Some(failures) = Error::unless_gone(failures, GONE)? {
+        let to = failures.destination_config().and_then(DestinationConfig::on_failure);
+        state.failures = Failures {
+            to: to.and_then(OnFailure::destination).unwrap_or_default().to_owned(),
+            retries: failures.maximum_retry_attempts(),
+            max_age: failures.maximum_event_age_in_seconds(),
+        };
+    }
+    let output = output(&cx.scope, &function);
+    let (id, status) = (output.arn.clone(), status(&configuration));
+    Ok(Some(Live { name, owner, id, state, output, ready: Some(()), status }))
+}
+
+fn status(found: &FunctionConfiguration) -> Status {
+    let why = |reason: Option<&str>| reason.unwrap_or("AWS does not say why").to_owned();
+    match (found.state(), found.last_update_status()) {
+        (Some(Phase::Pending), _) => Status::Busy("pending".to_owned()),
+        (Some(Phase::Failed), _) => Status::Failed(why(found.state_reason())),
+        (_, Some(LastUpdateStatus::InProgress)) => Status::Busy("updating".to_owned()),
+        (_, Some(LastUpdateStatus::Failed)) => Status::Failed(why(found.last_update_status_reason())),
+        // Inactive: nobody has called it for weeks. It comes back with the first call.
+        _ => Status::Ready,
+    }
+}
+
+fn state(found: &FunctionConfiguration) -> FunctionState {
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let variables = found.environment().and_then(EnvironmentResponse::variables);
+    let (logging, inside) = (found.logging_config(), found.vpc_config());
+    FunctionState {
+        name: text(found.function_name()),
+        runtime: text(found.runtime().map(Runtime::as_str)),
+        handler: text(found.handler()),
+        role: text(found.role()),
+        code_sha256: text(found.code_sha256()),
+        architecture: text(found.architectures().first().or(Some(&Architecture::X8664)).map(Architecture::as_str)),
+        memory: found.memory_size().unwrap_or_default(),
+        timeout: found.timeout().unwrap_or_default(),
+        environment: variables.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        kms_key: text(found.kms_key_arn()),
+        log_group: text(logging.and_then(LoggingConfig::log_group)),
+        log_format: logging.and_then(LoggingConfig::log_format).unwrap_or(&LogFormat::Text).as_str().to_owned(),
+        tracing: found
+            .tracing_config()
+            .and_then(TracingConfigResponse::mode)
+            .unwrap_or(&TracingMode::PassThrough)
+            .as_str()
+            .to_owned(),
+        subnets: inside.into_iter().flat_map(|inside| inside.subnet_ids()).cloned().collect(),
+        security_groups: inside.into_iter().flat_map(|inside| inside.security_group_ids()).cloned().collect(),
+        failures: Failures::default(),
+        stalled: found.last_update_status() == Some(&LastUpdateStatus::Failed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// botocore, lambda examples: GetFunction.
+    #[test]
+    fn a_recorded_answer_reads_as_it_is() {
+        let answer = FunctionConfiguration::builder()
+            .code_sha256("YFgDgEKG3ugvF1+pX64gV6tu9qNuIYNUdgJm8nCxsm4=")
+            .function_name("my-function")
+            .handler("index.handler")
+            .kms_key_arn("arn:aws:kms:us-west-2:123456789012:key/b0844d6c-xmpl-4463-97a4-d49f50839966")
+            .last_update_status(LastUpdateStatus::Successful)
+            .memory_size(256)
+            .role("arn:aws:iam::123456789012:role/lambda-role")
+            .state(Phase::Active)
+            .timeout(15)
+            .tracing_config(TracingConfigResponse::builder().mode(TracingMode::Active).build())
+            .build();
+        let state = state(&answer);
+        assert_eq!((state.architecture.as_str(), state.tracing.as_str(), state.stalled), ("x86_64", "Active", false));
+        assert_eq!(status(&answer), Status::Ready);
+    }
+
+    #[test]
+    fn what_is_asked_for_too_early_is_asked_for_again() {
+        assert_eq!(not_now().worth_retrying(&Function::FACTS), Some(900));
     }
 }

@@ -1,11 +1,18 @@
-//! `lambda.permission`: SKELETON.
+//! `lambda.permission`: lets a log group call a function.
+//!
+//! A statement in the function's policy, found by its id, one `GetPolicy` per function; it is ours because the function is, and
+//! its id begins as all our names do. Ids: 100 letters, digits, `-` and `_` (Lambda API reference, AddPermission). Nothing of
+//! it can be changed. Calls end at once, but two at the same function disturb each other: Lambda says so, and we come back.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::Function;
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, each, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Kind, LastWish, Live, Query, Ref};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::logs::LogGroup;
 use crate::scope::Scope;
 
@@ -20,14 +27,36 @@ pub struct PermissionSpec {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct PermissionState {}
+pub struct PermissionState {
+    id: String,
+    function: String,
+    principal: String,
+    action: String,
+    source_arn: String,
+    source_account: String,
+}
 
 impl Kind for Permission {
     const FACTS: Facts = Facts {
         name: "lambda.permission",
-        fields: &[],
+        fields: &[
+            Field::fixed("id"),
+            Field::fixed("function"),
+            Field::fixed("principal"),
+            Field::fixed("action"),
+            Field::fixed("source_arn"),
+            Field::fixed("source_account"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["lambda.function", "logs.log_group"],
-        actions: &["x:Y"],
+        exists: &["ResourceConflictException"],
+        retry: &[
+            Retry { code: "", text: "concurrent update operation", seconds: 60 },
+            Retry { code: "ResourceConflictException", text: "cannot be performed at this time", seconds: 300 },
+            Retry { code: "PreconditionFailedException", text: "", seconds: 60 },
+            Retry { code: "ResourceNotFoundException", text: "", seconds: 30 },
+        ],
+        actions: &["lambda:AddPermission", "lambda:GetPolicy", "lambda:RemovePermission"],
         ..Facts::DEFAULT
     };
 
@@ -36,23 +65,113 @@ impl Kind for Permission {
     type Output = ();
     type Ready = ();
 
-    fn want(_: &Scope, _: &str, _: &PermissionSpec, _: &Outputs) -> Result<PermissionState, Missing> {
-        Ok(PermissionState {})
+    fn want(scope: &Scope, name: &str, spec: &PermissionSpec, outputs: &Outputs) -> Result<PermissionState, Missing> {
+        Ok(PermissionState {
+            id: statement_id(scope, name),
+            function: outputs.get(&spec.function)?.name,
+            principal: spec.principal.clone(),
+            action: ACTION.to_owned(),
+            source_arn: format!("{}:*", outputs.get(&spec.log_group)?.arn),
+            source_account: scope.account.clone(),
+        })
     }
 
-    async fn read(_: &Cx, _: &Query<'_, Permission>) -> Result<Vec<Live<Permission>>, Error> {
-        Ok(Vec::new())
+    async fn read(cx: &Cx, query: &Query<'_, Permission>) -> Result<Vec<Live<Permission>>, Error> {
+        let wanted: BTreeMap<String, &str> =
+            query.wanted.iter().map(|(name, _)| (statement_id(query.scope, name), name.as_str())).collect();
+        let prefix = format!("{}-", cx.scope.prefix());
+        let functions = query.outputs.all::<Function>().into_iter().map(|(_, function)| function.name).collect();
+        let mut live = Vec::new();
+        for found in each(functions, |function| statements(cx, function)).await {
+            for (function, statement) in found? {
+                let state = state(&function, &statement);
+                let name = match (wanted.get(&state.id), state.id.strip_prefix(&prefix)) {
+                    (Some(name), _) => (*name).to_owned(),
+                    (None, Some(rest)) => rest.to_owned(),
+                    // Somebody else's.
+                    (None, None) => continue,
+                };
+                live.push(Live {
+                    name,
+                    id: format!("{} of {function}", state.id),
+                    owner: Owner::Ours,
+                    state,
+                    output: (),
+                    ready: Some(()),
+                    status: Status::Ready,
+                });
+            }
+        }
+        Ok(live)
     }
 
-    async fn create(_: &Cx, _: &str, _: &PermissionState) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn create(cx: &Cx, _: &str, want: &PermissionState) -> Result<(), Error> {
+        let call = cx.lambda.add_permission().function_name(&want.function).statement_id(&want.id);
+        let call = call.action(&want.action).principal(&want.principal);
+        call.source_arn(&want.source_arn).source_account(&want.source_account).send().await?;
+        Ok(())
     }
 
-    async fn update(_: &Cx, _: &Live<Permission>, _: &PermissionState, _: &Changed) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn update(_: &Cx, live: &Live<Permission>, _: &PermissionState, _: &Changed) -> Result<(), Error> {
+        Err(Error::ours(format!("a permission never changes: {}", live.id)))
     }
 
-    async fn delete(_: &Cx, _: &Live<Permission>, _: LastWish) -> Result<(), Error> {
-        Err(Error::ours("SKELETON"))
+    async fn delete(cx: &Cx, live: &Live<Permission>, _: LastWish) -> Result<(), Error> {
+        let call = cx.lambda.remove_permission().function_name(&live.state.function).statement_id(&live.state.id);
+        Error::unless_gone(call.send().await, GONE)?;
+        Ok(())
+    }
+}
+
+const GONE: &[&str] = &["ResourceNotFoundException"];
+const ACTION: &str = "lambda:InvokeFunction";
+
+fn statement_id(scope: &Scope, name: &str) -> String {
+    scope.name(name, 100)
+}
+
+async fn statements(cx: &Cx, function: String) -> Result<Vec<(String, Value)>, Error> {
+    let call = cx.lambda.get_policy().function_name(&function);
+    // A function without permissions has no policy.
+    let answer = Error::unless_gone(call.send().await, GONE)?.and_then(|answer| answer.policy);
+    let policy = policy::parse(&answer.unwrap_or_default());
+    let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
+    Ok(statements.into_iter().map(|statement| (function.clone(), statement)).collect())
+}
+
+fn state(function: &str, statement: &Value) -> PermissionState {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let condition = |operators: &[&str], key: &str| {
+        let values = operators.iter().map(|operator| &statement["Condition"][operator][key][0]);
+        values.map(text).find(|value| !value.is_empty()).unwrap_or_default()
+    };
+    PermissionState {
+        id: text(&statement["Sid"]),
+        function: function.to_owned(),
+        principal: text(&statement["Principal"]["Service"][0]),
+        action: text(&statement["Action"][0]),
+        source_arn: condition(&["ArnLike", "ArnEquals", "StringEquals"], "AWS:SourceArn"),
+        source_account: condition(&["StringEquals"], "AWS:SourceAccount"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The policy as GetPolicy answers it: Lambda developer guide, "Granting function access to AWS services".
+    #[test]
+    fn a_recorded_statement_reads_as_what_we_want() {
+        let policy = policy::parse(
+            r#"{"Version":"2012-10-17","Id":"default","Statement":[{"Sid":"bell-dev-logs-web","Effect":"Allow",
+            "Principal":{"Service":"logs.amazonaws.com"},"Action":"lambda:InvokeFunction",
+            "Resource":"arn:aws:lambda:us-east-2:123456789012:function:my-function",
+            "Condition":{"StringEquals":{"AWS:SourceAccount":"123456789012"},
+            "ArnLike":{"AWS:SourceArn":"arn:aws:logs:us-east-2:123456789012:log-group:/bell-dev/web:*"}}}]}"#,
+        );
+        let state = state("my-function", &policy["Statement"][0]);
+        assert_eq!((state.id.as_str(), state.principal.as_str()), ("bell-dev-logs-web", "logs.amazonaws.com"));
+        assert_eq!(state.source_arn, "arn:aws:logs:us-east-2:123456789012:log-group:/bell-dev/web:*");
+        assert_eq!((state.source_account.as_str(), state.action.as_str()), ("123456789012", ACTION));
     }
 }
