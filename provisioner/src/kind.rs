@@ -87,6 +87,8 @@ pub struct Facts {
     pub read_after: &'static [&'static str],
     /// Deleting or replacing it loses data: only with a flag that names it.
     pub holds_data: bool,
+    /// It holds data and AWS takes no last snapshot of it: where one is asked for, it is kept.
+    pub no_last_snapshot: bool,
     /// Nothing (no unique name) stops a second create from making a second one: the SDK's retries are off for the
     /// create, and after a crash or a lost answer it is looked up by tag until the lag is over.
     pub unnamed: bool,
@@ -113,6 +115,7 @@ impl Facts {
         seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &[],
         holds_data: false,
+        no_last_snapshot: false,
         unnamed: false,
         update_moves_output: false,
         serves: false,

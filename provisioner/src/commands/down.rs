@@ -125,8 +125,19 @@ fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Prin
     if flags.keep_data {
         return Ok(discard(closure(session, snapshot, &all)));
     }
+    let snapshot_all = || {
+        let cannot = |address: &&Address| kinds::find(address.kind).is_some_and(|kind| kind.facts().no_last_snapshot);
+        let kept: BTreeSet<Address> = all.iter().filter(cannot).cloned().collect();
+        if !kept.is_empty() {
+            printer.talk(format!(
+                "kept, because AWS takes no last snapshot of it: {}",
+                list(&kept.iter().collect::<Vec<_>>())
+            ));
+        }
+        Fate { keep: closure(session, snapshot, &kept), last_wish: LastWish::Snapshot, lift_protection: true }
+    };
     if flags.snapshot_data {
-        return Ok(Fate { keep: BTreeSet::new(), last_wish: LastWish::Snapshot, lift_protection: true });
+        return Ok(snapshot_all());
     }
     if let Some(names) = &flags.delete_data {
         if names.iter().any(|name| name == "*") {
@@ -137,13 +148,13 @@ fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Prin
             printer.hint(format!("there are: {}", list(&holders)));
             return Err(Exit::Usage);
         }
-        let kept = all.into_iter().filter(|address| !names.iter().any(|name| is_called(address, name))).collect();
+        let kept = all.iter().filter(|address| !names.iter().any(|name| is_called(address, name))).cloned().collect();
         return Ok(discard(closure(session, snapshot, &kept)));
     }
     printer.talk(format!("These hold data: {}", list(&holders)));
     match printer.ask("[k]eep the data, take a last [s]napshot, or [d]elete it?").as_deref() {
         Some("k") => Ok(discard(closure(session, snapshot, &all))),
-        Some("s") => Ok(Fate { keep: BTreeSet::new(), last_wish: LastWish::Snapshot, lift_protection: true }),
+        Some("s") => Ok(snapshot_all()),
         Some("d") => Ok(discard(BTreeSet::new())),
         Some(_) => Err(Exit::Failed),
         None => {

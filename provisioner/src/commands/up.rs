@@ -51,8 +51,49 @@ async fn with_lease(session: &Session, global: &Global, unclean: bool, printer: 
     run::explain(&report, printer);
     tell(session, &report, global, printer);
     match run::exit(&report) {
-        Exit::Done => Ok(()),
+        Exit::Done => answers(session, &report, printer).await,
         exit => Err(exit),
+    }
+}
+
+/// One GET to the load balancer, where its name resolves. Any answer will do but an error of its own: a 404 is the
+/// service's business.
+async fn answers(session: &Session, report: &Report, printer: Printer) -> Result<(), Exit> {
+    let outputs = exported(&session.expanded, &report.board);
+    let Some(host) = outputs.get("services.address").and_then(|address| address.as_str()) else { return Ok(()) };
+    if tokio::net::lookup_host((host, 80)).await.is_err() {
+        printer.detail(format!("{host} does not resolve here, so no request was tried"));
+        return Ok(());
+    }
+    let mut last = String::new();
+    for attempt in 0..6 {
+        match get(host).await {
+            Ok(status) if status < 500 => return Ok(()),
+            Ok(status) => last = format!("HTTP {status}"),
+            Err(error) => last = error,
+        }
+        session.cx.clock.sleep(crate::wait::back_off(attempt)).await;
+    }
+    printer.error(format!("http://{host}/ does not answer, although everything is ready: {last}"));
+    printer.hint("`provision logs` shows what the services say");
+    Err(Exit::Failed)
+}
+
+/// The status of `GET /`.
+async fn get(host: &str) -> Result<u16, String> {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let exchange = async {
+        let mut stream = tokio::net::TcpStream::connect((host, 80)).await?;
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nUser-Agent: provision\r\n\r\n");
+        stream.write_all(request.as_bytes()).await?;
+        let mut start = [0u8; 12];
+        stream.read_exact(&mut start).await?;
+        Ok::<_, std::io::Error>(String::from_utf8_lossy(&start).into_owned())
+    };
+    match tokio::time::timeout(std::time::Duration::from_secs(10), exchange).await {
+        Ok(Ok(line)) => line.get(9..12).and_then(|status| status.parse().ok()).ok_or_else(|| "no HTTP".to_owned()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("no answer within 10 s".to_owned()),
     }
 }
 

@@ -31,8 +31,10 @@ fn one(making: &mut Making<'_>, name: &str, database: &Database) {
     let prod = making.prod();
     let version = database.version.clone().unwrap_or_else(|| "8.4".to_owned());
     secrets(making, &section, name);
+    // Another family is another group: the instance moves to it, then the old one goes.
+    let group = format!("{name}-mysql{}", version.replace('.', ""));
     let spec = ParameterGroupSpec { family: format!("mysql{version}"), parameters: parameters() };
-    making.add::<ParameterGroup>(&section, name, spec);
+    making.add::<ParameterGroup>(&section, &group, spec);
     let ingress = uses::of(making, name).into_iter().map(|service| network::from_group(service, PORT)).collect();
     network::group(making, &section, &firewall(name), "The database answers its services", ingress, Vec::new());
     let default = if prod { "db.t4g.medium" } else { "db.t4g.micro" };
@@ -50,7 +52,7 @@ fn one(making: &mut Making<'_>, name: &str, database: &Database) {
         backup_days: database.backup_days.unwrap_or(if prod { 7 } else { 1 }),
         database: schema(name),
         subnet_group: Ref::to(SUBNETS),
-        parameter_group: Ref::to(name),
+        parameter_group: Ref::to(group),
         kms_key: making.key(),
         master: Ref::to(master(name)),
     };

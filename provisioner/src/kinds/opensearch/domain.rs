@@ -123,6 +123,7 @@ impl Kind for Domain {
         ],
         seconds: Seconds { create: 1200, update: 900, delete: 600 },
         holds_data: true,
+        no_last_snapshot: true,
         exists: &[EXISTS],
         retry: &[
             Retry { code: "", text: "error setting policy", seconds: 120 },

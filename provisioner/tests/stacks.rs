@@ -1,0 +1,101 @@
+//! Every stack of the repository: what it becomes, so that a reviewer sees a change of `expand` in the diff.
+
+use provision::desired::Desired;
+use provision::expand::{Digests, expand};
+use provision::plan::{Action, Plan};
+use provision::scope::Scope;
+use provision::snapshot::Snapshot;
+use provision::stack;
+
+fn expanded(name: &str, env: &str) -> (Scope, Desired) {
+    let file = format!("{}/../stacks/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
+    let text = std::fs::read_to_string(file).expect("a stack");
+    let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let scope = Scope {
+        account: "123456789012".into(),
+        region: "eu-west-1".into(),
+        stack: loaded.stack.stack.0.clone(),
+        env: env.into(),
+    };
+    let desired = expand(&loaded, &scope, &Digests::default()).desired;
+    (scope, desired)
+}
+
+fn resources(name: &str, env: &str) -> String {
+    let (scope, desired) = expanded(name, env);
+    let plan = Plan::new(&scope, &desired, &Snapshot::default());
+    assert!(plan.steps.iter().all(|step| matches!(step.action, Action::Create { .. })));
+    plan.steps.iter().map(|step| format!("{} ({})", step.address, step.section)).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn hello() {
+    insta::assert_snapshot!(resources("hello", "dev"));
+}
+
+#[test]
+fn sendy_dev() {
+    insta::assert_snapshot!(resources("sendy", "dev"));
+}
+
+#[test]
+fn sendy_prod() {
+    insta::assert_snapshot!(resources("sendy", "prod"));
+}
+
+/// The environment variables of the services are a contract with the runtime.
+#[test]
+fn environment_of_sendys_services() {
+    let (_, desired) = expanded("sendy", "dev");
+    let mut lines = Vec::new();
+    for wanted in desired.resources.iter().filter(|wanted| wanted.address.kind == "ecs.task_definition") {
+        let names = |field: &str, name: fn(&serde_json::Value) -> String| {
+            wanted.spec[field]
+                .as_array()
+                .map(|all| all.iter().map(name).collect::<Vec<_>>().join(" "))
+                .unwrap_or_default()
+        };
+        let environment = names("environment", |pair| pair[0].as_str().unwrap_or_default().to_owned());
+        let secrets = names("secrets", |from| from["name"].as_str().unwrap_or_default().to_owned());
+        lines.push(format!("{}: {environment}; from secrets: {secrets}", wanted.address.name));
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
+/// Not one of several thousand shapes of a stack makes `expand` panic or refer to what is not there.
+#[test]
+fn expand_is_total() {
+    for seed in 0u32..512 {
+        let bit = |n: u32| seed >> n & 1 == 1;
+        let mut text = String::from("stack: s\nregion: eu-west-1\n");
+        let sections = [
+            (0, "databases:\n  d: {replica: true}\n"),
+            (1, "caches:\n  c: {}\n"),
+            (2, "topics:\n  t: {}\n"),
+            (3, "queues:\n  q: {}\n"),
+            (4, "search:\n  s: {}\n"),
+            (5, "alerts: {email: [a@b.example]}\n"),
+        ];
+        let mut uses = Vec::new();
+        for (n, section) in sections {
+            if bit(n) {
+                text.push_str(section);
+                uses.extend(["d", "c", "t", "q", "s"].get(n as usize));
+            }
+        }
+        if bit(6) {
+            let http = if bit(7) { "{}" } else { "{paths: [\"/a*\"], methods: [GET]}" };
+            text.push_str(&format!("services:\n  one: {{role: hello, uses: [{}], http: {http}}}\n", uses.join(", ")));
+            if bit(4) {
+                text.push_str("logs: {to: s, ship: {one: \"\"}}\n");
+            }
+        }
+        let env = if bit(8) { "prod" } else { "dev" };
+        text.push_str(&format!("environments: {{{env}: {{}}}}\n"));
+        let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{text}\n{problems:?}"));
+        let scope = Scope { account: "1".into(), region: "eu-west-1".into(), stack: "s".into(), env: env.into() };
+        let desired = expand(&loaded, &scope, &Digests::default()).desired;
+        let plan = Plan::new(&scope, &desired, &Snapshot::default());
+        assert_eq!(plan.steps.len(), desired.resources.len());
+    }
+}
