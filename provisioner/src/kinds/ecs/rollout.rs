@@ -1,7 +1,9 @@
 //! How far a deployment of a service has come, and whether it failed.
 
 use aws_sdk_ecs::types::{Deployment, DeploymentRolloutState, Service};
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
 
+use crate::aws::{Cx, Error};
 use crate::kind::Status;
 
 /// `None` for a tombstone. `differs` are the fields in which the service is not as wanted.
@@ -49,6 +51,19 @@ fn gone_back(service: &Service, primary: &Deployment) -> Option<String> {
     let failed = messages.iter().find(|message| message.contains("deployment failed"));
     let back = messages.iter().find(|message| message.contains("rolling back"));
     failed.or(back).map(|message| (*message).to_owned())
+}
+
+/// At least one target of each group answers. With none the load balancer answers 503.
+pub(super) async fn healthy(cx: &Cx, groups: impl Iterator<Item = &str>) -> Result<Status, Error> {
+    for group in groups {
+        let call = cx.elbv2.describe_target_health().target_group_arn(group);
+        let answer = Error::unless_gone(call.send().await, &["TargetGroupNotFound"])?;
+        let found = answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
+        if !found.iter().any(|target| target.target_health().and_then(|health| health.state()) == Some(&Healthy)) {
+            return Ok(Status::Busy("waiting for a healthy target".to_owned()));
+        }
+    }
+    Ok(Status::Ready)
 }
 
 #[cfg(test)]

@@ -15,8 +15,8 @@ use aws_sdk_ecs::types::{
     DeploymentRolloutState, LaunchType, LoadBalancer, NetworkConfiguration, PropagateTags, Service as Answer,
     ServiceField,
 };
-use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::{Cluster, TaskDefinition, evidence, pairs, rollout, tags};
 use crate::aws::{Cx, Error, each};
@@ -240,41 +240,26 @@ impl Kind for Service {
     }
 
     async fn update(cx: &Cx, live: &Live<Service>, want: &ServiceState, changed: &Changed) -> Result<(), Error> {
-        let mut call = cx.ecs.update_service().cluster(&want.cluster).service(&live.output.name);
-        if changed.has("task_definition") {
-            call = call.task_definition(&want.task_definition);
-        }
-        if changed.has("tasks") {
-            call = call.desired_count(count(want));
-        }
-        if changed.any(&["subnets", "security_groups", "public_ip"]) {
-            call = call.network_configuration(network(want)?);
-        }
-        if changed.has("targets") {
-            call = call.set_load_balancers(Some(load_balancers(want)));
-        }
-        if changed.any(&["grace", "targets"]) {
-            call = call.set_health_check_grace_period_seconds(want.grace);
-        }
-        if changed.has("rolling") {
-            call = call.deployment_configuration(rolling(want));
-        }
-        if changed.has("platform") {
-            call = call.platform_version(&want.platform);
-        }
-        if changed.has("managed_tags") {
-            call = call.enable_ecs_managed_tags(want.managed_tags);
-        }
-        if changed.has("propagate_tags") {
-            call = call.propagate_tags(want.propagate_tags.as_str().into());
-        }
-        if changed.has("execute_command") {
-            call = call.enable_execute_command(want.execute_command);
-        }
-        if changed.has("stalled") {
-            call = call.force_new_deployment(true);
-        }
-        call.send().await?;
+        let has = |field: &str| changed.has(field);
+        let network = match changed.any(&["subnets", "security_groups", "public_ip"]) {
+            true => Some(network(want)?),
+            false => None,
+        };
+        let call = cx.ecs.update_service().cluster(&want.cluster).service(&live.output.name);
+        // What is given starts new tasks, even if it is what was there.
+        call.set_task_definition(has("task_definition").then(|| want.task_definition.clone()))
+            .set_desired_count(has("tasks").then(|| count(want)))
+            .set_network_configuration(network)
+            .set_load_balancers(has("targets").then(|| load_balancers(want)))
+            .set_health_check_grace_period_seconds(want.grace.filter(|_| changed.any(&["grace", "targets"])))
+            .set_deployment_configuration(has("rolling").then(|| rolling(want)))
+            .set_platform_version(has("platform").then(|| want.platform.clone()))
+            .set_enable_ecs_managed_tags(has("managed_tags").then_some(want.managed_tags))
+            .set_propagate_tags(has("propagate_tags").then(|| want.propagate_tags.as_str().into()))
+            .set_enable_execute_command(has("execute_command").then_some(want.execute_command))
+            .force_new_deployment(has("stalled"))
+            .send()
+            .await?;
         Ok(())
     }
 
@@ -349,21 +334,24 @@ async fn of_cluster(cx: &Cx, cluster: String, query: &Query<'_, Service>) -> Res
     let names: Vec<String> = names.into_iter().collect();
     let batches = names.chunks(10).map(<[String]>::to_vec).collect();
     let mut live = Vec::new();
-    for found in each(batches, |batch| described(cx, &cluster, batch)).await {
-        for service in found? {
+    let describe = |batch| cx.ecs.describe_services().cluster(&cluster).set_services(Some(batch));
+    for answer in each(batches, |batch| describe(batch).include(ServiceField::Tags).send()).await {
+        let found = Error::unless_gone(answer, GONE);
+        for service in found?.and_then(|answer| answer.services).unwrap_or_default() {
             let this = service.service_name().and_then(|name| wanted.get(name));
             let Some((name, owner)) = cx.whose(pairs(service.tags()), this.map(|(name, _)| *name)) else {
                 continue;
             };
             let state = state(&cluster, &service);
             // What is not as we want it takes an update at any time: there is nothing to wait for before.
-            let differs = this.and_then(|(_, want)| want.as_ref()).map(|want| differences(&state, want));
-            let differs = differs.unwrap_or_default();
+            let want = this.and_then(|(_, want)| want.as_ref());
+            let differs = want.map(|want| differences(&state, want)).unwrap_or_default();
             let Some(mut status) = rollout::status(&service, &differs) else {
                 continue;
             };
             if status == Status::Ready && differs.is_empty() && service.desired_count() > 0 {
-                status = healthy(cx, &state).await?;
+                let groups = state.targets.iter().map(|targets| targets.group.as_str());
+                status = rollout::healthy(cx, groups).await?;
             }
             let output = output(&cx.scope, &cluster, &state.name);
             live.push(Live { name, owner, id: output.arn.clone(), state, output, ready: Some(()), status });
@@ -373,32 +361,7 @@ async fn of_cluster(cx: &Cx, cluster: String, query: &Query<'_, Service>) -> Res
 }
 
 fn differences(live: &ServiceState, want: &ServiceState) -> Vec<String> {
-    let (Ok(live), Ok(want)) = (serde_json::to_value(live), serde_json::to_value(want)) else {
-        return Vec::new();
-    };
-    diff(&Service::FACTS, &live, &want).iter().map(|change| change.field().to_owned()).collect()
-}
-
-async fn described(cx: &Cx, cluster: &str, names: Vec<String>) -> Result<Vec<Answer>, Error> {
-    let call = cx.ecs.describe_services().cluster(cluster).set_services(Some(names)).include(ServiceField::Tags);
-    let answer = Error::unless_gone(call.send().await, GONE)?;
-    Ok(answer.and_then(|answer| answer.services).unwrap_or_default())
-}
-
-/// At least one target answers. With none the load balancer answers 503.
-async fn healthy(cx: &Cx, state: &ServiceState) -> Result<Status, Error> {
-    for targets in &state.targets {
-        let call = cx.elbv2.describe_target_health().target_group_arn(&targets.group);
-        let answer = Error::unless_gone(call.send().await, &["TargetGroupNotFound"])?;
-        let found = answer.and_then(|answer| answer.target_health_descriptions).unwrap_or_default();
-        let is = |wanted: &TargetHealthStateEnum| {
-            found.iter().any(|target| target.target_health().and_then(|health| health.state()) == Some(wanted))
-        };
-        if !is(&TargetHealthStateEnum::Healthy) {
-            return Ok(Status::Busy("waiting for a healthy target".to_owned()));
-        }
-    }
-    Ok(Status::Ready)
+    diff(&Service::FACTS, &json!(live), &json!(want)).iter().map(|change| change.field().to_owned()).collect()
 }
 
 fn state(cluster: &str, service: &Answer) -> ServiceState {

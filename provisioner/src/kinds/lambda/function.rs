@@ -10,7 +10,6 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_ec2::types::Filter;
 use aws_sdk_lambda::types::{
     Architecture, DestinationConfig, Environment, EnvironmentResponse, FunctionCode, FunctionConfiguration,
     LastUpdateStatus, LogFormat, LoggingConfig, OnFailure, Runtime, State as Phase, TracingConfig,
@@ -19,6 +18,7 @@ use aws_sdk_lambda::types::{
 use aws_smithy_types::Blob as Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
@@ -250,31 +250,10 @@ impl Kind for Function {
     }
 
     async fn delete(cx: &Cx, live: &Live<Function>, _: LastWish) -> Result<(), Error> {
-        let name = &live.output.name;
-        let now = cx.lambda.get_function_configuration().function_name(name).send().await;
-        let Some(now) = Error::unless_gone(now, GONE)? else {
-            return Ok(());
-        };
-        if now.vpc_config().is_some_and(|inside| !inside.subnet_ids().is_empty()) {
-            let call = cx.lambda.update_function_configuration().function_name(name);
-            call.vpc_config(inside(&BTreeSet::new(), &BTreeSet::new())).send().await?;
-            return Err(not_now());
-        }
-        if now.last_update_status() == Some(&LastUpdateStatus::InProgress) {
-            return Err(not_now());
-        }
-        Error::unless_gone(cx.lambda.delete_function().function_name(name).send().await, GONE)?;
-        if !live.state.subnets.is_empty() {
-            delete_interfaces(cx, name).await;
-        }
-        Ok(())
+        leaving::delete(cx, &live.output.name, !live.state.subnets.is_empty()).await
     }
 }
 
-const GONE: &[&str] = &["ResourceNotFoundException"];
-const CONFLICT: &str = "ResourceConflictException";
-/// How Lambda says that a change is under way.
-const NOT_NOW: &str = "cannot be performed at this time";
 /// The fields that UpdateFunctionConfiguration sets.
 const CONFIGURATION: &[&str] = &[
     "runtime",
@@ -291,11 +270,6 @@ const CONFIGURATION: &[&str] = &[
     "security_groups",
     "stalled",
 ];
-
-fn not_now() -> Error {
-    let message = format!("the deletion {NOT_NOW}: the function is leaving its VPC");
-    Error { code: CONFLICT.to_owned(), message, request_id: None, ambiguous: false }
-}
 
 fn aws_name(scope: &Scope, name: &str) -> String {
     scope.name(name, 64)
@@ -342,18 +316,6 @@ async fn put_failures(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
     let call = call.set_maximum_retry_attempts(failures.retries);
     call.set_maximum_event_age_in_seconds(failures.max_age).send().await?;
     Ok(())
-}
-
-/// Lambda takes away what it made in the VPC by itself, but late. What is not in use any more can go at once.
-async fn delete_interfaces(cx: &Cx, function: &str) {
-    let filter = |name: &str, value: String| Filter::builder().name(name).values(value).build();
-    let call = cx.ec2.describe_network_interfaces().filters(filter("status", "available".to_owned()));
-    let call = call.filters(filter("description", format!("AWS Lambda VPC ENI-{function}-*")));
-    let Ok(answer) = call.send().await else {
-        return;
-    };
-    let ids = answer.network_interfaces().iter().filter_map(|interface| interface.network_interface_id.clone());
-    each(ids.collect(), |id| cx.ec2.delete_network_interface().network_interface_id(id).send()).await;
 }
 
 async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Function>>, Error> {
@@ -449,10 +411,5 @@ mod tests {
         let state = state(&answer);
         assert_eq!((state.architecture.as_str(), state.tracing.as_str(), state.stalled), ("x86_64", "Active", false));
         assert_eq!(status(&answer), Status::Ready);
-    }
-
-    #[test]
-    fn what_is_asked_for_too_early_is_asked_for_again() {
-        assert_eq!(not_now().worth_retrying(&Function::FACTS), Some(900));
     }
 }

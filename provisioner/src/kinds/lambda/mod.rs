@@ -1,6 +1,7 @@
 //! AWS Lambda.
 
 mod function;
+mod leaving;
 mod permission;
 
 pub use function::{Function, FunctionOutput, FunctionSpec, Inside};
