@@ -225,7 +225,7 @@ fn state(found: &Answer, lifecycle: Option<&str>) -> RepositoryState {
 mod tests {
     use super::*;
 
-    /// botocore, ecr examples: DescribeRepositories and GetLifecyclePolicy.
+    /// botocore, ecr examples: DescribeRepositories; with a lifecycle policy that somebody set by hand.
     #[test]
     fn a_recorded_answer_reads_as_it_is() {
         let answer = Answer::builder()

@@ -109,7 +109,6 @@ mod tests {
     use super::*;
     use aws_sdk_ecs::types::Container;
 
-    /// The words of the ECS developer guide, "Stopped tasks error codes".
     #[test]
     fn a_task_says_why_it_stopped() {
         let container = Container::builder().name("web").exit_code(1).reason("OutOfMemoryError").build();

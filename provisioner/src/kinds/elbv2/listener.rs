@@ -177,7 +177,7 @@ impl Kind for Listener {
     }
 }
 
-/// TLS 1.2 and 1.3 with forward secrecy (FSBP ELB.17, checkov CKV_AWS_103).
+/// TLS 1.2 and 1.3 with forward secrecy (checkov CKV_AWS_103).
 const TLS_POLICY: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
 fn certificates(want: &ListenerState) -> Option<Vec<Certificate>> {

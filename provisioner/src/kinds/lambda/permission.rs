@@ -159,7 +159,7 @@ fn state(function: &str, statement: &Value) -> PermissionState {
 mod tests {
     use super::*;
 
-    /// The policy as GetPolicy answers it: Lambda developer guide, "Granting function access to AWS services".
+    /// In the form of botocore's lambda example of GetPolicy, with the conditions that AddPermission makes of its parameters.
     #[test]
     fn a_recorded_statement_reads_as_what_we_want() {
         let policy = policy::parse(
