@@ -59,6 +59,7 @@ pub static KINDS: &[&dyn AnyKind] = &[
     &autoscaling::Policy,
     &lambda::Function,
     &lambda::Permission,
+    &logs::SubscriptionFilter,
 ];
 
 pub fn find(name: &str) -> Option<&'static dyn AnyKind> {

@@ -1,5 +1,7 @@
 //! Amazon CloudWatch Logs.
 
 mod log_group;
+mod subscription_filter;
 
 pub use log_group::{LogGroup, LogGroupOutput, LogGroupSpec};
+pub use subscription_filter::{SubscriptionFilter, SubscriptionFilterSpec};

@@ -1,0 +1,140 @@
+//! `logs.subscription_filter`: sends the events of a log group that match a pattern to a function.
+//!
+//! Takes no tags: it belongs to its log group, which may have two (CloudWatch Logs quotas). Found by the group's name and
+//! its own. CloudWatch Logs sends a test message when it is put, so the function's permission has to be there before
+//! ("Could not deliver test message to specified …"). Put is an upsert, so changing it is the same call.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::LogGroup;
+use crate::aws::{Cx, Error, each};
+use crate::board::{Missing, Outputs};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kinds::lambda::{Function, Permission};
+use crate::scope::Scope;
+
+pub struct SubscriptionFilter;
+
+#[derive(Serialize, Deserialize)]
+pub struct SubscriptionFilterSpec {
+    pub log_group: Ref<LogGroup>,
+    /// A CloudWatch Logs filter pattern; empty for all events.
+    pub pattern: String,
+    pub function: Ref<Function>,
+    pub permission: Ref<Permission>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SubscriptionFilterState {
+    log_group: String,
+    filter: String,
+    pattern: String,
+    destination: String,
+}
+
+impl Kind for SubscriptionFilter {
+    const FACTS: Facts = Facts {
+        name: "logs.subscription_filter",
+        fields: &[
+            Field::fixed("log_group"),
+            Field::fixed("filter"),
+            Field::wanted("pattern"),
+            Field::wanted("destination"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        read_after: &["logs.log_group", "lambda.function"],
+        retry: &[
+            Retry { code: "InvalidParameterException", text: "could not deliver test message", seconds: 300 },
+            Retry { code: "InvalidParameterException", text: "could not execute the lambda function", seconds: 300 },
+        ],
+        actions: &["logs:DeleteSubscriptionFilter", "logs:DescribeSubscriptionFilters", "logs:PutSubscriptionFilter"],
+        ..Facts::DEFAULT
+    };
+
+    type Spec = SubscriptionFilterSpec;
+    type State = SubscriptionFilterState;
+    type Output = ();
+    type Ready = ();
+
+    fn want(
+        scope: &Scope,
+        _: &str,
+        spec: &SubscriptionFilterSpec,
+        outputs: &Outputs,
+    ) -> Result<SubscriptionFilterState, Missing> {
+        outputs.get(&spec.permission)?;
+        Ok(SubscriptionFilterState {
+            log_group: outputs.get(&spec.log_group)?.name,
+            filter: filter_name(scope),
+            pattern: spec.pattern.clone(),
+            destination: outputs.get(&spec.function)?.arn,
+        })
+    }
+
+    async fn read(cx: &Cx, query: &Query<'_, SubscriptionFilter>) -> Result<Vec<Live<SubscriptionFilter>>, Error> {
+        let wanted: HashMap<&str, &str> =
+            query.wanted.iter().map(|(name, spec)| (spec.log_group.name.as_str(), name.as_str())).collect();
+        let mut live = Vec::new();
+        for found in each(query.outputs.all::<LogGroup>(), |(group, output)| of_group(cx, group, output.name)).await {
+            let Some((group, state)) = found? else { continue };
+            live.push(Live {
+                // One per group, so the group's name will do where nothing asks for it any more.
+                name: wanted.get(group.as_str()).map_or_else(|| group.clone(), |name| (*name).to_owned()),
+                id: format!("{} on {}", state.filter, state.log_group),
+                owner: Owner::Ours,
+                state,
+                output: (),
+                ready: Some(()),
+                status: Status::Ready,
+            });
+        }
+        Ok(live)
+    }
+
+    async fn create(cx: &Cx, _: &str, want: &SubscriptionFilterState) -> Result<(), Error> {
+        let call = cx.logs.put_subscription_filter().log_group_name(&want.log_group).filter_name(&want.filter);
+        call.filter_pattern(&want.pattern).destination_arn(&want.destination).send().await?;
+        Ok(())
+    }
+
+    async fn update(
+        cx: &Cx,
+        live: &Live<SubscriptionFilter>,
+        want: &SubscriptionFilterState,
+        _: &Changed,
+    ) -> Result<(), Error> {
+        SubscriptionFilter::create(cx, &live.name, want).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<SubscriptionFilter>, _: LastWish) -> Result<(), Error> {
+        let call = cx.logs.delete_subscription_filter().log_group_name(&live.state.log_group);
+        match call.filter_name(&live.state.filter).send().await.map_err(Error::from) {
+            Err(error) if !error.is(&["ResourceNotFoundException"]) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn filter_name(scope: &Scope) -> String {
+    scope.name("search", 512)
+}
+
+/// Our filter on a group, if it has one. A second one is somebody else's.
+async fn of_group(cx: &Cx, group: String, path: String) -> Result<Option<(String, SubscriptionFilterState)>, Error> {
+    let call = cx.logs.describe_subscription_filters().log_group_name(&path);
+    let answer = match call.filter_name_prefix(filter_name(&cx.scope)).send().await.map_err(Error::from) {
+        Ok(answer) => answer,
+        Err(error) if error.is(&["ResourceNotFoundException"]) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let ours = answer.subscription_filters().iter().find(|found| found.filter_name() == Some(&filter_name(&cx.scope)));
+    let state = ours.map(|found| SubscriptionFilterState {
+        log_group: path,
+        filter: found.filter_name().unwrap_or_default().to_owned(),
+        pattern: found.filter_pattern().unwrap_or_default().to_owned(),
+        destination: found.destination_arn().unwrap_or_default().to_owned(),
+    });
+    Ok(state.map(|state| (group, state)))
+}
