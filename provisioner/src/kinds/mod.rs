@@ -1,6 +1,7 @@
 //! The kinds of AWS resources. One thing, one file, one line in [`KINDS`].
 
 pub mod autoscaling;
+pub mod cloudwatch;
 pub mod ec2;
 pub mod ecr;
 pub mod ecs;
@@ -60,6 +61,7 @@ pub static KINDS: &[&dyn AnyKind] = &[
     &lambda::Function,
     &lambda::Permission,
     &logs::SubscriptionFilter,
+    &cloudwatch::Alarm,
 ];
 
 pub fn find(name: &str) -> Option<&'static dyn AnyKind> {

@@ -1,0 +1,259 @@
+//! `cloudwatch.alarm`: tells a topic when a metric is out of bounds.
+//!
+//! Found by name: one `DescribeAlarms` by prefix, then the tags of each. Names: 255 characters. Put is an upsert; tags are
+//! taken only when it is made (CloudWatch API reference, PutMetricAlarm). The topic has to be under a customer key: an alarm
+//! cannot publish under `alias/aws/sns`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic, Tag};
+use serde::{Deserialize, Serialize};
+
+use crate::aws::{Cx, Error, each};
+use crate::board::{Missing, Outputs};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Seconds, Status};
+use crate::kinds::elbv2::LoadBalancer;
+use crate::kinds::rds::Instance;
+use crate::kinds::sns::Topic;
+use crate::kinds::sqs::Queue;
+use crate::scope::Scope;
+
+pub struct Alarm;
+
+#[derive(Serialize, Deserialize)]
+pub struct AlarmSpec {
+    /// What it means and what to do, for whoever is woken by it.
+    pub description: String,
+    pub of: Measured,
+    pub metric: String,
+    /// `Average`, `Maximum`, `Sum`.
+    pub statistic: String,
+    /// Seconds.
+    pub period: i32,
+    pub periods: i32,
+    pub threshold: f64,
+    /// Above the threshold, or below it.
+    pub above: bool,
+    pub topic: Option<Ref<Topic>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measured {
+    Queue(Ref<Queue>),
+    LoadBalancer(Ref<LoadBalancer>),
+    Database(Ref<Instance>),
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct AlarmState {
+    name: String,
+    description: String,
+    namespace: String,
+    metric: String,
+    dimensions: BTreeMap<String, String>,
+    statistic: String,
+    period: i32,
+    periods: i32,
+    threshold: f64,
+    comparison: String,
+    missing_data: String,
+    actions: Vec<String>,
+    actions_enabled: bool,
+}
+
+impl Kind for Alarm {
+    const FACTS: Facts = Facts {
+        name: "cloudwatch.alarm",
+        fields: &[
+            Field::fixed("name"),
+            Field::wanted("description"),
+            Field::wanted("namespace"),
+            Field::wanted("metric"),
+            Field::wanted("dimensions"),
+            Field::wanted("statistic"),
+            Field::wanted("period"),
+            Field::wanted("periods"),
+            Field::wanted("threshold"),
+            Field::wanted("comparison"),
+            Field::wanted("missing_data"),
+            Field::wanted("actions"),
+            Field::wanted("actions_enabled"),
+        ],
+        seconds: Seconds { create: 1, update: 1, delete: 1 },
+        actions: &[
+            "cloudwatch:DeleteAlarms",
+            "cloudwatch:DescribeAlarms",
+            "cloudwatch:ListTagsForResource",
+            "cloudwatch:PutMetricAlarm",
+            "cloudwatch:TagResource",
+        ],
+        ..Facts::DEFAULT
+    };
+
+    type Spec = AlarmSpec;
+    type State = AlarmState;
+    type Output = ();
+    type Ready = ();
+
+    fn want(scope: &Scope, name: &str, spec: &AlarmSpec, outputs: &Outputs) -> Result<AlarmState, Missing> {
+        let (namespace, dimension, value) = match &spec.of {
+            Measured::Queue(queue) => ("AWS/SQS", "QueueName", last(&outputs.get(queue)?.arn)),
+            Measured::LoadBalancer(balancer) => {
+                ("AWS/ApplicationELB", "LoadBalancer", outputs.get(balancer)?.full_name)
+            }
+            Measured::Database(instance) => ("AWS/RDS", "DBInstanceIdentifier", outputs.get(instance)?.identifier),
+        };
+        let mut actions = Vec::new();
+        if let Some(topic) = &spec.topic {
+            actions.push(outputs.get(topic)?.arn);
+        }
+        let comparison = match spec.above {
+            true => ComparisonOperator::GreaterThanThreshold,
+            false => ComparisonOperator::LessThanThreshold,
+        };
+        Ok(AlarmState {
+            name: scope.name(name, 255),
+            description: spec.description.clone(),
+            namespace: namespace.to_owned(),
+            metric: spec.metric.clone(),
+            dimensions: BTreeMap::from([(dimension.to_owned(), value)]),
+            statistic: spec.statistic.clone(),
+            period: spec.period,
+            periods: spec.periods,
+            threshold: spec.threshold,
+            comparison: comparison.as_str().to_owned(),
+            // No message and no request is no failure.
+            missing_data: "notBreaching".to_owned(),
+            actions_enabled: true,
+            actions,
+        })
+    }
+
+    async fn read(cx: &Cx, query: &Query<'_, Alarm>) -> Result<Vec<Live<Alarm>>, Error> {
+        let wanted: HashMap<String, &str> =
+            query.wanted.iter().map(|(name, _)| (cx.scope.name(name, 255), name.as_str())).collect();
+        let prefix = format!("{}-", cx.scope.prefix());
+        let mut alarms = Vec::new();
+        let mut pages = cx.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            alarms.extend(page?.metric_alarms.unwrap_or_default());
+        }
+        let mut live = Vec::new();
+        for found in each(alarms, |alarm| one(cx, alarm, &wanted)).await {
+            live.extend(found?);
+        }
+        Ok(live)
+    }
+
+    async fn create(cx: &Cx, name: &str, want: &AlarmState) -> Result<(), Error> {
+        let tags = cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
+        put(cx, want, Some(tags.collect())).await
+    }
+
+    async fn update(cx: &Cx, _: &Live<Alarm>, want: &AlarmState, _: &Changed) -> Result<(), Error> {
+        put(cx, want, None).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Alarm>, _: LastWish) -> Result<(), Error> {
+        match cx.cloudwatch.delete_alarms().alarm_names(&live.state.name).send().await.map_err(Error::from) {
+            Err(error) if !error.is(&["ResourceNotFound", "ResourceNotFoundException"]) => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+async fn put(cx: &Cx, want: &AlarmState, tags: Option<Vec<Tag>>) -> Result<(), Error> {
+    let dimensions = want.dimensions.iter().map(|(name, value)| Dimension::builder().name(name).value(value).build());
+    cx.cloudwatch
+        .put_metric_alarm()
+        .alarm_name(&want.name)
+        .alarm_description(&want.description)
+        .namespace(&want.namespace)
+        .metric_name(&want.metric)
+        .set_dimensions(Some(dimensions.collect()))
+        .statistic(Statistic::from(want.statistic.as_str()))
+        .period(want.period)
+        .evaluation_periods(want.periods)
+        .threshold(want.threshold)
+        .comparison_operator(ComparisonOperator::from(want.comparison.as_str()))
+        .treat_missing_data(&want.missing_data)
+        .set_alarm_actions(Some(want.actions.clone()))
+        .actions_enabled(want.actions_enabled)
+        .set_tags(tags)
+        .send()
+        .await?;
+    Ok(())
+}
+
+async fn one(cx: &Cx, alarm: MetricAlarm, wanted: &HashMap<String, &str>) -> Result<Option<Live<Alarm>>, Error> {
+    let arn = alarm.alarm_arn().unwrap_or_default();
+    let tags = match cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send().await.map_err(Error::from) {
+        Ok(answer) => answer.tags.unwrap_or_default(),
+        Err(error) if error.is(&["ResourceNotFound", "ResourceNotFoundException"]) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let tags = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
+    let name = wanted.get(alarm.alarm_name().unwrap_or_default()).copied();
+    let Some((name, owner)) = cx.whose(tags, name) else { return Ok(None) };
+    Ok(Some(Live {
+        name,
+        owner,
+        id: arn.to_owned(),
+        state: state(&alarm),
+        output: (),
+        ready: Some(()),
+        status: Status::Ready,
+    }))
+}
+
+fn state(alarm: &MetricAlarm) -> AlarmState {
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    let mut actions = alarm.alarm_actions().to_vec();
+    actions.sort();
+    AlarmState {
+        name: text(alarm.alarm_name()),
+        description: text(alarm.alarm_description()),
+        namespace: text(alarm.namespace()),
+        metric: text(alarm.metric_name()),
+        dimensions: alarm.dimensions().iter().map(|one| (text(one.name()), text(one.value()))).collect(),
+        statistic: text(alarm.statistic().map(Statistic::as_str)),
+        period: alarm.period().unwrap_or_default(),
+        periods: alarm.evaluation_periods().unwrap_or_default(),
+        threshold: alarm.threshold().unwrap_or_default(),
+        comparison: text(alarm.comparison_operator().map(ComparisonOperator::as_str)),
+        missing_data: text(alarm.treat_missing_data()),
+        actions,
+        actions_enabled: alarm.actions_enabled().unwrap_or_default(),
+    }
+}
+
+fn last(arn: &str) -> String {
+    arn.rsplit(':').next().unwrap_or(arn).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As in botocore's `cloudwatch/2010-08-01` documentation of DescribeAlarms: an alarm on a queue, dimensions as a list.
+    #[test]
+    fn an_answer_reads_as_what_was_put() {
+        let alarm = MetricAlarm::builder()
+            .alarm_name("a-b-dead")
+            .namespace("AWS/SQS")
+            .metric_name("ApproximateNumberOfMessagesVisible")
+            .dimensions(Dimension::builder().name("QueueName").value("a-b-dead").build())
+            .statistic(Statistic::Maximum)
+            .period(60)
+            .evaluation_periods(1)
+            .threshold(0.0)
+            .comparison_operator(ComparisonOperator::GreaterThanThreshold)
+            .treat_missing_data("notBreaching")
+            .actions_enabled(true)
+            .build();
+        let state = state(&alarm);
+        assert_eq!(state.dimensions["QueueName"], "a-b-dead");
+        assert_eq!((state.comparison.as_str(), state.period), ("GreaterThanThreshold", 60));
+    }
+}

@@ -1,0 +1,5 @@
+//! Amazon CloudWatch.
+
+mod alarm;
+
+pub use alarm::{Alarm, AlarmSpec, Measured};
