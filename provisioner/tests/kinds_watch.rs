@@ -1,10 +1,10 @@
-//! Alarms against the emulators: build, plan again: empty; change each field; drift; foreign; delete.
+//! Alarms and dashboards against the emulators: build, plan again: empty; change each field; drift; foreign; delete.
 
 mod support;
 
 use provision::desired::Desired;
 use provision::kind::Ref;
-use provision::kinds::cloudwatch::{Alarm, AlarmSpec, Measured};
+use provision::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, Measured};
 use provision::kinds::sqs::{Queue, QueueSpec};
 use support::Bench;
 
@@ -28,6 +28,14 @@ fn alarms(threshold: f64) -> Desired {
     desired
 }
 
+fn dashboards(title: &str) -> Desired {
+    let mut desired = Desired::default();
+    let metrics = vec![["AWS/SQS", "NumberOfMessagesSent", "QueueName", "dead"].map(str::to_owned).to_vec()];
+    let graph = Graph { title: title.into(), metrics, statistic: "Sum".into() };
+    desired.add::<Dashboard>("alerts", "main", DashboardSpec { graphs: vec![graph] });
+    desired
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn alarms_on_ministack() {
     let bench = Bench::ministack().await;
@@ -38,5 +46,20 @@ async fn alarms_on_ministack() {
     bench.cx.cloudwatch.delete_alarms().alarm_names("bench-test-dead").send().await.expect("deleted by hand");
     assert_eq!(bench.settle(&alarms(3.0)).await, "create cloudwatch.alarm dead");
     bench.remove(&alarms(3.0)).await;
+    bench.gateway.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dashboards_on_ministack() {
+    let bench = Bench::ministack().await;
+    assert_eq!(bench.settle(&dashboards("Sent")).await, "create cloudwatch.dashboard main");
+    let changed = bench.settle(&dashboards("Sent, all")).await;
+    assert_eq!(changed, "update cloudwatch.dashboard main: body.widgets");
+    let put = bench.cx.cloudwatch.put_dashboard().dashboard_name("bench-test-main").dashboard_body(r#"{"widgets":[]}"#);
+    put.send().await.expect("changed by hand");
+    assert_eq!(bench.plan(&dashboards("Sent")).await, "refuse cloudwatch.dashboard main");
+    bench.cx.cloudwatch.delete_dashboards().dashboard_names("bench-test-main").send().await.expect("deleted by hand");
+    assert_eq!(bench.settle(&dashboards("Sent")).await, "create cloudwatch.dashboard main");
+    bench.remove(&dashboards("Sent")).await;
     bench.gateway.stop().await;
 }

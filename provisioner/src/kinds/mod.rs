@@ -62,6 +62,7 @@ pub static KINDS: &[&dyn AnyKind] = &[
     &lambda::Permission,
     &logs::SubscriptionFilter,
     &cloudwatch::Alarm,
+    &cloudwatch::Dashboard,
 ];
 
 pub fn find(name: &str) -> Option<&'static dyn AnyKind> {
