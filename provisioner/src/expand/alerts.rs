@@ -1,11 +1,15 @@
-//! `alerts:` -> a topic and the people who get what it says.
+//! `alerts:` -> a topic and the people who get what it says; alarms on what goes wrong first; a dashboard.
 
 use super::Making;
+use super::messaging::dead_letter_name;
+use super::service::WEB;
+use super::{database, logs};
 use crate::kind::Ref;
+use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, MAIN, Measured};
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 
 const SECTION: &str = "alerts";
-pub(super) const ALERTS: &str = "alerts";
+const ALERTS: &str = "alerts";
 
 pub(super) fn expand(making: &mut Making<'_>) {
     let Some(alerts) = &making.loaded.stack.alerts else { return };
@@ -15,4 +19,100 @@ pub(super) fn expand(making: &mut Making<'_>) {
         let spec = SubscriptionSpec { topic: Ref::to(ALERTS), endpoint, raw: false };
         making.add::<Subscription>(SECTION, format!("{ALERTS}-to-{address}"), spec);
     }
+    alarms(making);
+    dashboard(making);
+}
+
+/// One alarm for each thing that somebody has to look at.
+fn alarms(making: &mut Making<'_>) {
+    let stack = &making.loaded.stack;
+    let mut dead: Vec<String> = stack.queues.keys().map(|name| dead_letter_name(&name.0)).collect();
+    if stack.logs.is_some() {
+        dead.push(logs::FAILED.to_owned());
+    }
+    for queue in dead {
+        let description = "Messages failed for good: look at them, mend the cause, send them again".to_owned();
+        let of = Measured::Queue(Ref::to(&queue));
+        let alarm = alarm(description, of, "ApproximateNumberOfMessagesVisible", "Maximum", 0.0);
+        making.add::<Alarm>(SECTION, &queue, alarm);
+    }
+    if stack.services.values().any(|service| service.http.is_some()) {
+        let description = "Services answer with errors: see `provision logs`".to_owned();
+        let of = Measured::LoadBalancer(Ref::to(WEB));
+        let alarm = alarm(description, of, "HTTPCode_Target_5XX_Count", "Sum", 5.0);
+        making.add::<Alarm>(SECTION, "errors", alarm);
+    }
+    for (name, found) in &stack.databases {
+        let description = format!("The database {name} has less than 2 GiB left, although it grows by itself");
+        let of = Measured::Database(Ref::to(name.0.clone()));
+        let low = AlarmSpec { above: false, ..alarm(description, of, "FreeStorageSpace", "Minimum", 2_147_483_648.0) };
+        making.add::<Alarm>(SECTION, format!("{name}-storage"), low);
+        if found.replica {
+            let replica = database::replica(&name.0);
+            let description = format!("The replica of {name} is more than a minute behind");
+            let of = Measured::Database(Ref::to(&replica));
+            let alarm = alarm(description, of, "ReplicaLag", "Maximum", 60.0);
+            making.add::<Alarm>(SECTION, format!("{replica}-lag"), alarm);
+        }
+    }
+}
+
+fn alarm(description: String, of: Measured, metric: &str, statistic: &str, threshold: f64) -> AlarmSpec {
+    AlarmSpec {
+        description,
+        of,
+        metric: metric.to_owned(),
+        statistic: statistic.to_owned(),
+        period: 60,
+        periods: 5,
+        threshold,
+        above: true,
+        topic: Some(Ref::to(ALERTS)),
+    }
+}
+
+/// How it is, at one glance. Metrics are named by names that are known beforehand.
+fn dashboard(making: &mut Making<'_>) {
+    let stack = &making.loaded.stack;
+    let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let mut graphs = Vec::new();
+    let mut graph = |title: &str, statistic: &str, metrics: Vec<Vec<String>>| {
+        if !metrics.is_empty() {
+            graphs.push(Graph { title: title.to_owned(), statistic: statistic.to_owned(), metrics });
+        }
+    };
+    let cluster = making.scope.name("main", 255);
+    let service = |name: &str, metric| {
+        let service = making.scope.name(name, 255);
+        words(&["AWS/ECS", metric, "ClusterName", &cluster, "ServiceName", &service])
+    };
+    graph(
+        "CPU of services, %",
+        "Average",
+        stack.services.keys().map(|name| service(&name.0, "CPUUtilization")).collect(),
+    );
+    graph(
+        "Memory of services, %",
+        "Average",
+        stack.services.keys().map(|name| service(&name.0, "MemoryUtilization")).collect(),
+    );
+    let queue = |name: &str| {
+        words(&["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", &making.scope.name(name, 80)])
+    };
+    let queues = stack.queues.keys().flat_map(|name| [queue(&name.0), queue(&dead_letter_name(&name.0))]);
+    graph("Messages that wait", "Maximum", queues.collect());
+    let database =
+        |name: &str, metric| words(&["AWS/RDS", metric, "DBInstanceIdentifier", &making.scope.name(name, 63)]);
+    graph(
+        "CPU of databases, %",
+        "Average",
+        stack.databases.keys().map(|name| database(&name.0, "CPUUtilization")).collect(),
+    );
+    let replicas = stack.databases.iter().filter(|(_, found)| found.replica);
+    graph(
+        "Lag of replicas, s",
+        "Maximum",
+        replicas.map(|(name, _)| database(&database::replica(&name.0), "ReplicaLag")).collect(),
+    );
+    making.add::<Dashboard>(SECTION, MAIN, DashboardSpec { graphs });
 }

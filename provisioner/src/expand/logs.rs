@@ -7,7 +7,7 @@ use super::{Making, network, search};
 use crate::kind::Ref;
 use crate::kinds::iam::{Resource, Role, RoleSpec, Statement};
 use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
-use crate::kinds::logs::{LogGroup, LogGroupSpec};
+use crate::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};
 use crate::kinds::variable::Variable;
 
@@ -58,13 +58,21 @@ pub(super) fn expand(making: &mut Making<'_>) {
         inside,
     };
     making.add::<Function>(SECTION, FORWARDER, spec);
-    for service in logs.ship.keys() {
+    for (service, pattern) in &logs.ship {
         let spec = PermissionSpec {
             function: Ref::to(FORWARDER),
             principal: "logs.amazonaws.com".to_owned(),
             log_group: Ref::to(service.0.clone()),
         };
-        making.add::<Permission>(SECTION, format!("logs-{service}"), spec);
+        let permission = format!("logs-{service}");
+        making.add::<Permission>(SECTION, &permission, spec);
+        let spec = SubscriptionFilterSpec {
+            log_group: Ref::to(service.0.clone()),
+            pattern: pattern.clone(),
+            function: Ref::to(FORWARDER),
+            permission: Ref::to(permission),
+        };
+        making.add::<SubscriptionFilter>(SECTION, &service.0, spec);
     }
 }
 

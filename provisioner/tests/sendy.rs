@@ -1,0 +1,81 @@
+//! Sendy whole, on both bases: up, an empty second plan, drift, down; nothing refused for order, every request valid by
+//! AWS's own models.
+
+mod support;
+
+use std::process::Command;
+
+use gateway::{Base, Gateway, Options};
+use serde_json::Value;
+use support::binary::{run, said, stack};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_moto() {
+    whole(Base::Moto, "dev").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_ministack() {
+    whole(Base::Ministack, "dev").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prod_on_moto() {
+    whole(Base::Moto, "prod").await;
+}
+
+async fn whole(base: Base, env: &str) {
+    let record = tempfile::NamedTempFile::new().expect("a temporary file");
+    let options = Options { base, scale: support::SCALE, record: Some(record.path().to_owned()), ..Options::default() };
+    let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
+    let (url, sendy) = (gateway.url(), stack("sendy"));
+    let file = sendy.to_str().expect("a path in UTF-8");
+
+    let up = run(url, &["up", file, "--env", env, "--yes", "--json"]).await;
+    assert_eq!(up.status.code(), Some(0), "{}", said(&up));
+    let report: Value = serde_json::from_slice(&up.stdout).expect("one object");
+    let (serving, complete) = (report["serving_seconds"].as_f64(), report["complete_seconds"].as_f64());
+    assert!(serving.is_some() && serving <= complete, "{serving:?} {complete:?}");
+
+    let plan = run(url, &["plan", file, "--env", env, "--exit-code"]).await;
+    assert_eq!(plan.status.code(), Some(0), "a second plan is empty: {}", said(&plan));
+
+    let undecided = run(url, &["down", file, "--env", env, "--yes"]).await;
+    assert_eq!(undecided.status.code(), Some(64), "nobody said what becomes of the data: {}", said(&undecided));
+
+    let down = run(url, &["down", file, "--env", env, "--yes", "--delete-data"]).await;
+    assert_eq!(down.status.code(), Some(0), "{}", said(&down));
+    let status = run(url, &["status", file, "--env", env, "--json"]).await;
+    let status: Value = serde_json::from_slice(&status.stdout).expect("JSON");
+    let left: Vec<&Value> =
+        status["resources"].as_array().into_iter().flatten().filter(|one| one["status"] != "missing").collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(gateway.refusals().is_empty(), "{:?}", gateway.refusals());
+    no_secret_was_said(&[&up, &plan, &undecided, &down]);
+    valid(record.path());
+    gateway.stop().await;
+}
+
+/// Generated passwords are 32 or 64 alphanumeric characters; nothing that we print has such a run, but for digests.
+fn no_secret_was_said(outputs: &[&std::process::Output]) {
+    for output in outputs {
+        let text = said(output);
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+        let secret = words.into_iter().find(|word| {
+            matches!(word.len(), 32 | 64)
+                && word.chars().any(|c| c.is_ascii_uppercase() || c > 'f' && c.is_ascii_lowercase())
+        });
+        assert_eq!(secret, None, "{text}");
+    }
+}
+
+/// Every request, by the models that botocore ships, signatures included.
+fn valid(record: &std::path::Path) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = Command::new(root.join("../.emulators/venv/bin/python"))
+        .arg(root.join("gateway/validate.py"))
+        .arg(record)
+        .output()
+        .expect("python runs: run provisioner/gateway/install.sh first");
+    assert!(output.status.success(), "{}", said(&output));
+}
