@@ -3,8 +3,6 @@
 
 Emulators accept much that AWS refuses. This rebuilds the input of every recorded request from its wire form and checks it
 as the models say: names, required members, types, enums, lengths, ranges, patterns. It also computes every signature again.
-
-    validate.py [--skip-signatures] [--secret SECRET] FILE...
 """
 
 import argparse
@@ -15,277 +13,39 @@ import re
 import struct
 import sys
 import warnings
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from functools import cache
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote
+from urllib.parse import parse_qs, parse_qsl, unquote
 
 # The models that install.sh pins, whichever Python runs this: botocore is pure Python.
 VENV = Path(__file__).resolve().parents[2] / ".emulators/venv"
-sys.path[:0] = [str(packages) for packages in VENV.glob("lib/python*/site-packages")]
+sys.path[:0] = map(str, VENV.glob("lib/python*/site-packages"))
 
 from botocore.auth import S3SigV4Auth, SigV4Auth  # noqa: E402
 from botocore.awsrequest import AWSRequest  # noqa: E402
 from botocore.credentials import Credentials  # noqa: E402
-from botocore.loaders import Loader, UnknownServiceError  # noqa: E402
+from botocore.exceptions import UnknownServiceError  # noqa: E402
+from botocore.loaders import Loader  # noqa: E402
 from botocore.model import OperationNotFoundError, ServiceModel  # noqa: E402
 
-# Signing names that are not botocore's folder names: as `service_name` in src/request.rs.
-FOLDERS = {"elasticloadbalancing": "elbv2", "es": "opensearch", "monitoring": "cloudwatch", "tagging": "resourcegroupstaggingapi"}
-
-INTEGERS = {"integer": 2**31, "long": 2**63}
-
-
-class Wrong(Exception):
-    """The wire form cannot be what the model wants."""
-
-
-class Json:
-    """How values look in JSON. The other wire forms differ in some methods only."""
-
-    def names(self, name, shape):
-        """What a member may be called. Smithy's json 1.x ignores locationName, rest-json obeys it; where both occur in a
-        model, they are equal."""
-        return {shape.serialization.get("name", name)}
-
-    def members(self, shape, value):
-        if not isinstance(value, dict):
-            raise Wrong(f"{brief(value)} is no structure")
-        return value
-
-    def items(self, shape, value):
-        if not isinstance(value, list):
-            raise Wrong(f"{brief(value)} is no list")
-        return value
-
-    def entries(self, shape, value):
-        return list(self.members(shape, value).items())
-
-    def key(self, shape, value):
-        return value
-
-    def scalar(self, shape, value):
-        kind = shape.type_name
-        if kind in ("string", "character"):
-            fits = isinstance(value, str)
-        elif kind == "boolean":
-            fits = isinstance(value, bool)
-        elif kind in INTEGERS:
-            fits = isinstance(value, int) and not isinstance(value, bool) and -INTEGERS[kind] <= value < INTEGERS[kind]
-        elif kind in ("float", "double"):
-            fits = isinstance(value, (int, float)) and not isinstance(value, bool) or value in ("NaN", "Infinity", "-Infinity")
-        elif kind == "timestamp":
-            fits = self.timestamp(shape, value)
-        elif kind == "blob":
-            return self.blob(value)
-        else:
-            raise Wrong(f"unknown type {kind} in the model")
-        if not fits:
-            raise Wrong(f"{brief(value)} is no {kind}")
-        return value
-
-    default_time = "unixTimestamp"
-
-    def timestamp(self, shape, value):
-        form = shape.serialization.get("timestampFormat", self.default_time)
-        if form == "unixTimestamp":
-            return isinstance(value, (int, float)) and not isinstance(value, bool)
-        pattern = {
-            "iso8601": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z",
-            "rfc822": r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d(\.\d+)? GMT",
-        }[form]
-        return isinstance(value, str) and re.fullmatch(pattern, value) is not None
-
-    def blob(self, value):
-        try:
-            return base64.b64decode(value, validate=True)
-        except (TypeError, ValueError):
-            raise Wrong(f"{brief(value)} is no base64") from None
-
-
-class Cbor(Json):
-    def blob(self, value):
-        if not isinstance(value, bytes):
-            raise Wrong(f"{brief(value)} is no byte string")
-        return value
-
-    def timestamp(self, shape, value):
-        return isinstance(value, tuple) and value[0] == 1 and super().timestamp(shape, value[1])
-
-
-class Text(Json):
-    """Values as text: in paths, query strings and headers."""
-
-    default_time = "iso8601"
-
-    def items(self, shape, value):
-        return value if isinstance(value, list) else [part.strip() for part in value.split(",")]
-
-    def scalar(self, shape, value):
-        try:
-            if shape.type_name == "boolean":
-                value = {"true": True, "false": False}[value]
-            elif shape.type_name in INTEGERS:
-                value = int(value)
-            elif shape.type_name in ("float", "double"):
-                value = float(value)
-            elif shape.type_name == "timestamp" and shape.serialization.get("timestampFormat") == "unixTimestamp":
-                value = float(value)
-        except (KeyError, ValueError):
-            raise Wrong(f"{brief(value)} is no {shape.type_name}") from None
-        return super().scalar(shape, value)
-
-
-class Header(Text):
-    default_time = "rfc822"
-
-
-class Query(Text):
-    """A form: a tree of the dotted names, with the value of a node under the empty name."""
-
-    def names(self, name, shape):
-        own = shape.serialization.get("name", name)
-        if shape.type_name == "list" and shape.serialization.get("flattened"):
-            # botocore renames a flattened list after its items, Smithy does not.
-            return {own, shape.member.serialization.get("name", own)}
-        return {own}
-
-    def members(self, shape, value):
-        return self.below(value)
-
-    @staticmethod
-    def below(value):
-        if value.get(""):
-            raise Wrong(f"{brief(value[''])} where more names are wanted")
-        return {name: child for name, child in value.items() if name}
-
-    def inside(self, shape, value, wrapper):
-        """The numbered nodes of a list or map, in order."""
-        value = self.below(value)
-        if value and not shape.serialization.get("flattened"):
-            if set(value) != {wrapper}:
-                raise Wrong(f"has {sorted(value)} instead of {wrapper}")
-            value = self.below(value[wrapper])
-        try:
-            return [value[str(n)] for n in range(1, len(value) + 1)]
-        except KeyError:
-            raise Wrong(f"has {sorted(value)} instead of numbers from 1") from None
-
-    def items(self, shape, value):
-        return self.inside(shape, value, shape.member.serialization.get("name", "member"))
-
-    def entries(self, shape, value):
-        key = shape.key.serialization.get("name", "key")
-        content = shape.value.serialization.get("name", "value")
-        for entry in (entries := self.inside(shape, value, "entry")):
-            if set(entry) != {key, content}:
-                raise Wrong(f"has an entry of {sorted(entry)} instead of {key} and {content}")
-        return [(entry[key], entry[content]) for entry in entries]
-
-    def key(self, shape, value):
-        return value.get("")
-
-    def scalar(self, shape, value):
-        if set(value) != {""}:
-            raise Wrong(f"has {sorted(value)} instead of a value")
-        return super().scalar(shape, value[""])
-
-
-class Ec2(Query):
-    def names(self, name, shape):
-        serial = shape.serialization
-        own = serial.get("queryName") or serial.get("name", name)
-        return {own if "queryName" in serial else own[0].upper() + own[1:]}
-
-    def inside(self, shape, value, wrapper):
-        value = self.below(value)
-        # The only lists are flat ones, and there are no maps.
-        return super().inside(shape, {wrapper: value} if value and not shape.serialization.get("flattened") else value, wrapper)
-
-
-class Check:
-    """The problems of one request."""
-
-    def __init__(self):
-        self.problems = []
-
-    def report(self, path, what):
-        self.problems.append(f"{path}: {what}" if path else what)
-
-    def value(self, wire, shape, value, path):
-        try:
-            if getattr(shape, "is_document_type", False):
-                pass
-            elif shape.type_name == "structure":
-                self.structure(wire, shape, wire.members(shape, value), path)
-            elif shape.type_name == "list":
-                items = wire.items(shape, value)
-                self.bounds(shape, len(items), "items", path)
-                for n, item in enumerate(items):
-                    self.value(wire, shape.member, item, f"{path}[{n}]")
-            elif shape.type_name == "map":
-                entries = wire.entries(shape, value)
-                self.bounds(shape, len(entries), "entries", path)
-                for key, content in entries:
-                    self.value(wire, shape.key, key, f"{path} key")
-                    self.value(wire, shape.value, content, f"{path}[{wire.key(shape, key)!r}]")
-            else:
-                self.scalar(shape, wire.scalar(shape, value), path)
-        except Wrong as wrong:
-            self.report(path, str(wrong))
-
-    def structure(self, wire, shape, values, path):
-        wanted = {wire_name: name for name, member in shape.members.items() for wire_name in wire.names(name, member)}
-        for wire_name, value in values.items():
-            if wire_name in wanted:
-                name = wanted[wire_name]
-                self.value(wire, shape.members[name], value, f"{path}.{name}" if path else name)
-            else:
-                self.report(path, f"unknown member {wire_name}")
-        self.required(shape, {wanted.get(wire_name) for wire_name in values}, path)
-        if getattr(shape, "is_tagged_union", False) and len(values) != 1:
-            self.report(path, f"a union with {len(values)} members")
-
-    def required(self, shape, present, path):
-        for name in shape.required_members:
-            if name not in present:
-                self.report(path, f"missing member {name}")
-
-    def scalar(self, shape, value, path):
-        if isinstance(value, (str, bytes)):
-            self.bounds(shape, len(value), "characters" if isinstance(value, str) else "bytes", path)
-        elif shape.type_name in (*INTEGERS, "float", "double"):
-            self.bounds(shape, value, None, path)
-        if shape.type_name != "string":
-            return
-        if shape.enum and value not in shape.enum:
-            self.report(path, f"{brief(value)} is none of {', '.join(shape.enum)}")
-        pattern = compiled(shape.metadata.get("pattern"))
-        if pattern and not pattern.fullmatch(value):
-            self.report(path, f"{brief(value)} does not match {pattern.pattern}")
-
-    def bounds(self, shape, size, unit, path):
-        least, most = shape.metadata.get("min"), shape.metadata.get("max")
-        said = f"{size} {unit}" if unit else str(size)
-        if least is not None and size < least:
-            self.report(path, f"{said}, at least {least}")
-        if most is not None and size > most:
-            self.report(path, f"{said}, at most {most}")
-
-
-def brief(value):
-    text = repr(value)
-    return text if len(text) <= 100 else text[:97] + "..."
-
-
-@cache
-def compiled(pattern):
-    """The pattern, or None where it speaks a dialect that Python does not (\\p{L}, [[:alpha:]])."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            return re.compile(pattern) if pattern else None
-        except (re.error, Warning):
-            return None
+# Signing names that are not botocore's folder names, as in src/request.rs: recordings have the folder names already.
+FOLDERS = {
+    "elasticloadbalancing": "elbv2",
+    "es": "opensearch",
+    "monitoring": "cloudwatch",
+    "tagging": "resourcegroupstaggingapi",
+}
+# Of values, as they are after `from_json`, `from_form` or `from_text`.
+TYPES = {
+    **dict.fromkeys(("string", "character"), str),
+    **dict.fromkeys(("integer", "long"), int),
+    **dict.fromkeys(("float", "double"), (int, float)),
+    **dict.fromkeys(("structure", "map"), dict),
+    **{"boolean": bool, "timestamp": datetime, "blob": bytes, "list": list},
+}
+LARGEST = {"integer": 2**31 - 1, "long": 2**63 - 1}
 
 
 @cache
@@ -293,251 +53,337 @@ def model(service):
     return ServiceModel(Loader().load_service_model(FOLDERS.get(service, service), "service-2"), service)
 
 
-def cbor(data):
-    """The one value in the data. A tagged value becomes a pair."""
+def brief(value):
+    text = repr(value)
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+# From the wire: structures become dicts with the members' names in the model, which often are not those on the wire. A
+# name that is not in the model gets a `?` in front, since it may be some other member's name in the model. A value that is
+# not of its type stays as it is, for `check` to find.
+
+
+def from_json(shape, value):
+    """Also for CBOR, which leaves no blobs and timestamps to convert."""
+    kind = shape.type_name
+    if kind == "structure" and isinstance(value, dict) and not shape.is_document_type:
+        named = [(n, m) for n, m in shape.members.items() if not m.serialization.get("location")]
+        return rename(value, {m.serialization.get("name", n): (n, m) for n, m in named}, from_json)
+    if kind == "list" and isinstance(value, list):
+        return [from_json(shape.member, item) for item in value]
+    if kind == "map" and isinstance(value, dict):
+        return {key: from_json(shape.value, content) for key, content in value.items()}
+    if kind == "timestamp" and isinstance(value, (int, float)):
+        return datetime.fromtimestamp(value, timezone.utc)
+    return from_text(shape, value) if kind in ("timestamp", "blob") else value
+
+
+def from_text(shape, text, moment="iso8601"):
+    """Of a value in a form, a path, a query string or a header."""
+    try:
+        match shape.type_name:
+            case "integer" | "long":
+                return int(text)
+            case "float" | "double":
+                return float(text)
+            case "boolean":
+                return {"true": True, "false": False}[text]
+            case "blob":
+                return base64.b64decode(text, validate=True)
+            case "timestamp":
+                match shape.serialization.get("timestampFormat", moment):
+                    case "iso8601":
+                        return datetime.fromisoformat(text)
+                    case "rfc822":
+                        return parsedate_to_datetime(text)
+                    case _:
+                        return datetime.fromtimestamp(float(text), timezone.utc)
+    except (KeyError, TypeError, ValueError):
+        pass
+    return text
+
+
+def from_form(shape, node, ec2):
+    """Of a tree of dotted names. Lists and maps are numbered, below one more name where they are not flat."""
+    kind = shape.type_name
+    if kind == "structure" and isinstance(node, dict):
+        wanted = {wire: (n, m) for n, m in shape.members.items() for wire in form_names(n, m, ec2)}
+        return rename(node, wanted, lambda member, child: from_form(member, child, ec2))
+    if kind not in ("list", "map"):
+        return from_text(shape, node)
+    if node == "":
+        return TYPES[kind]()
+    try:
+        if not ec2 and not shape.serialization.get("flattened"):
+            wrapper = "entry" if kind == "map" else shape.member.serialization.get("name", "member")
+            (node,) = [child if name == wrapper else None for name, child in node.items()]
+        items = [node[str(n)] for n in range(1, len(node) + 1)]
+        if kind == "list":
+            return [from_form(shape.member, item, ec2) for item in items]
+        key, content = shape.key.serialization.get("name", "key"), shape.value.serialization.get("name", "value")
+        return {item[key]: from_form(shape.value, item[content], ec2) for item in items}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise ValueError(f"{brief(node)} is not how a form says a {kind} {shape.name}") from None
+
+
+def form_names(name, shape, ec2):
+    own = shape.serialization.get("name", name)
+    if ec2:
+        return {shape.serialization.get("queryName", own[0].upper() + own[1:])}
+    if shape.type_name == "list" and shape.serialization.get("flattened"):
+        # botocore renames a flat list after its items, Smithy does not.
+        return {own, shape.member.serialization.get("name", own)}
+    return {own}
+
+
+def rename(values, wanted, convert):
+    known = {wanted[wire][0]: convert(wanted[wire][1], value) for wire, value in values.items() if wire in wanted}
+    return known | {"?" + wire: value for wire, value in values.items() if wire not in wanted}
+
+
+def form_tree(text):
+    root = {}
+    for name, value in parse_qsl(text, keep_blank_values=True, strict_parsing=True):
+        *above, last = name.split(".")
+        node = root
+        for part in above:
+            node = node.setdefault(part, {})
+        if not isinstance(node, dict) or last in node:
+            raise ValueError(f"{name} contradicts what is before it")
+        node[last] = value
+    return root
+
+
+def from_cbor(data):
+    stop = object()
     at = 0
 
     def take(n):
         nonlocal at
         at += n
         if at > len(data):
-            raise Wrong("the CBOR body ends early")
+            raise ValueError("the CBOR body ends early")
         return data[at - n : at]
-
-    stop = object()
 
     def read():
         major, small = divmod(take(1)[0], 32)
-        if major == 7:
-            simple = {20: False, 21: True, 22: None, 23: None, 31: stop}
-            if small in simple:
-                return simple[small]
-            if small not in (25, 26, 27):
-                raise Wrong(f"CBOR has the simple value {small}")
+        if major == 7 and small in (25, 26, 27):
             return struct.unpack(">" + "efd"[small - 25], take(2 ** (small - 24)))[0]
-        if 28 <= small <= 30:
-            raise Wrong(f"CBOR has the length {small}")
-        n = small if small < 24 else None if small == 31 else int.from_bytes(take(2 ** (small - 24)), "big")
-        if major in (0, 1, 6) and n is None:
-            raise Wrong("CBOR has a number without end")
-        if major < 2:
-            return -1 - n if major else n
-        if major == 6:
-            return n, read()
-        if major in (2, 3) and n is not None:
-            return take(n).decode() if major == 3 else take(n)
-        if n is None:
+        if major == 7:
+            return {20: False, 21: True, 22: None, 23: None, 31: stop}[small]
+        if small == 31:
+            # Without a length: up to a stop, strings in pieces.
             parts = list(iter(read, stop))
-        else:
-            parts = [read() for _ in range(n * (2 if major == 5 else 1))]
-        if major in (2, 3):
-            return ("" if major == 3 else b"").join(parts)
-        return dict(zip(parts[::2], parts[1::2], strict=True)) if major == 5 else parts
+            return {2: b"".join, 3: "".join, 4: list, 5: pairs}[major](parts)
+        n = small if small < 24 else int.from_bytes(take({24: 1, 25: 2, 26: 4, 27: 8}[small]))
+        match major:
+            case 0 | 1:
+                return -1 - n if major else n
+            case 2 | 3:
+                return take(n).decode() if major == 3 else take(n)
+            case 4 | 5:
+                parts = [read() for _ in range(n * (major - 3))]
+                return pairs(parts) if major == 5 else parts
+        moment = read()
+        return datetime.fromtimestamp(moment, timezone.utc) if n == 1 else moment
+
+    def pairs(parts):
+        return dict(zip(parts[::2], parts[1::2], strict=True))
 
     value = read()
     if at != len(data):
-        raise Wrong("more than one value in the CBOR body")
+        raise ValueError("the CBOR body goes on after its end")
     return value
 
 
-def form_tree(check, text):
-    root = {}
-    seen = set()
-    for name, value in parse_qsl(text, keep_blank_values=True):
-        if name in seen:
-            check.report(name, "twice")
-        seen.add(name)
-        node = root
-        for part in name.split("."):
-            node = node.setdefault(part, {})
-        node[""] = value
-    return root
+@cache
+def compiled(pattern):
+    """None for a dialect that Python does not speak, such as \\p{L} or [[:alpha:]]."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return re.compile(pattern)
+        except (re.error, Warning):
+            return None
 
 
-def same(check, what, have, want):
-    if have != want:
-        check.report("", f"{what} {have!r} instead of {want!r}")
-
-
-def load_json(body):
-    return json.loads(body or b"{}")
-
-
-def check_input(check, service, name, line, headers, body):
-    """Finds the operation as AWS would, and checks its input in the protocol that the request speaks."""
-    meta = service.metadata
-    path, _, query = line["target"].partition("?")
-    kind = headers.get("content-type", "").split(";")[0]
-    if meta["protocol"].startswith("rest"):
-        return check_rest(check, service, name, line["method"], path, query, headers, body)
-    try:
-        operation = service.operation_model(name)
-    except OperationNotFoundError:
-        return check.report("", "no such operation")
-    shape = operation.input_shape
-    same(check, "method", line["method"], "POST")
-    if path.startswith("/service/"):
-        protocol, wire = "smithy-rpc-v2-cbor", Cbor()
-        same(check, "path", path, f"/service/{meta['targetPrefix']}/operation/{name}")
-        same(check, "smithy-protocol", headers.get("smithy-protocol"), "rpc-v2-cbor")
-        same(check, "content-type", kind, "application/cbor")
-        value = cbor(body) if body else {}
-    elif "x-amz-target" in headers:
-        protocol, wire = "json", Json()
-        same(check, "x-amz-target", headers["x-amz-target"], f"{meta['targetPrefix']}.{name}")
-        same(check, "content-type", kind, f"application/x-amz-json-{meta['jsonVersion']}")
-        value = load_json(body)
-    else:
-        protocol, wire = ("ec2", Ec2()) if meta["protocol"] == "ec2" else ("query", Query())
-        value = form_tree(check, body.decode())
-        same(check, "Action", value.pop("Action", {}).get(""), name)
-        same(check, "Version", value.pop("Version", {}).get(""), meta["apiVersion"])
-        same(check, "content-type", kind, "application/x-www-form-urlencoded")
-    if protocol not in meta.get("protocols", [meta["protocol"]]):
-        check.report("", f"the service does not speak {protocol}")
-    if shape:
-        check.value(wire, shape, value, "")
-    elif value:
-        check.report("", f"{brief(value)} for an operation without input")
-
-
-def check_rest(check, service, name, method, path, query, headers, body):
-    if service.metadata["protocol"] != "rest-json":
-        return check.report("", f"{service.metadata['protocol']} is not checked")
-    given = parse_qsl(query, keep_blank_values=True)
-    # The most literal path wins: /functions/{Name} also fits where there is more to say.
-    found = [(fits, operation) for operation in map(service.operation_model, service.operation_names)
-             if operation.http["method"] == method and (fits := template(operation.http["requestUri"]).fullmatch(path))]
-    if not found:
-        return check.report("", f"no operation at {method} {path}")
-    fits, operation = min(found, key=lambda each: len("".join(each[0].groups())))
-    # The gateway names only the operations that it has to tell apart.
-    if name != "Unknown":
-        same(check, "operation", name, operation.name)
-    fixed = parse_qsl(operation.http["requestUri"].partition("?")[2], keep_blank_values=True)
-    given = [pair for pair in given if pair not in fixed]
-    shape = operation.input_shape
-    if not shape:
-        return check.report("", "a body or query without input") if given or body else None
-    labels = dict(zip(re.findall(r"\{(\w+)\+?\}", operation.http["requestUri"]), map(unquote, fits.groups())))
-    payload = shape.serialization.get("payload")
-    present, inside = set(), {}
-    for member, target in shape.members.items():
-        where, wire_name = target.serialization.get("location"), target.serialization.get("name", member)
-        values = [value for key, value in given if key == wire_name]
-        if where == "uri" and wire_name in labels:
-            check.value(Text(), target, labels[wire_name], member)
-        elif where == "querystring" and target.type_name == "map":
-            check.value(Text(), target, dict(given), member)
-            given = []
-        elif where == "querystring" and values:
-            check.value(Text(), target, values if target.type_name == "list" else values[0], member)
-            if len(values) > 1 and target.type_name != "list":
-                check.report(member, "twice")
-            given = [pair for pair in given if pair[0] != wire_name]
-        elif where == "header" and wire_name.lower() in headers:
-            check.value(Header(), target, headers[wire_name.lower()], member)
-        elif where is None and member != payload:
-            inside[member] = target
-            continue
-        else:
-            continue
-        present.add(member)
-    for key, _ in given:
-        check.report("", f"unknown parameter {key}")
-    if payload:
-        target = shape.members[payload]
-        present |= {payload} if body else set()
-        if body and target.type_name == "structure":
-            check.value(Json(), target, load_json(body), payload)
-        elif body:
-            check.scalar(target, body if target.type_name == "blob" else body.decode(), payload)
-    elif value := load_json(body):
-        wanted = {wire_name: member for member, target in inside.items() for wire_name in Json().names(member, target)}
-        same(check, "content-type", headers.get("content-type", "").split(";")[0], "application/json")
-        for wire_name, content in Json().members(shape, value).items():
-            if wire_name in wanted:
-                present.add(wanted[wire_name])
-                check.value(Json(), inside[wanted[wire_name]], content, wanted[wire_name])
+def check(shape, value, path, report):
+    """What the model says against a value."""
+    kind, meta = shape.type_name, shape.metadata
+    if kind == "structure" and shape.is_document_type:
+        return
+    if not isinstance(value, TYPES[kind]) or isinstance(value, bool) != (kind == "boolean"):
+        return report(path, f"{brief(value)} is no {kind}")
+    if kind == "structure":
+        for name, content in value.items():
+            if name in shape.members:
+                check(shape.members[name], content, f"{path}.{name}".lstrip("."), report)
             else:
-                check.report("", f"unknown member {wire_name}")
-    check.required(shape, present, "")
+                report(path, f"unknown member {name[1:]}")
+        for name in set(shape.required_members) - set(value):
+            report(path, f"missing member {name}")
+        if shape.is_tagged_union and len(value) != 1:
+            report(path, f"a union with {len(value)} members")
+    elif kind == "list":
+        for n, item in enumerate(value):
+            check(shape.member, item, f"{path}[{n}]", report)
+    elif kind == "map":
+        for key, content in value.items():
+            check(shape.key, key, f"{path} key", report)
+            check(shape.value, content, f"{path}[{key!r}]", report)
+    elif kind == "string":
+        if shape.enum and value not in shape.enum:
+            report(path, f"{brief(value)} is none of {', '.join(shape.enum)}")
+        if "pattern" in meta and (pattern := compiled(meta["pattern"])) and not pattern.fullmatch(value):
+            report(path, f"{brief(value)} does not match {meta['pattern']}")
+    size = value if isinstance(value, (int, float)) else len(value) if hasattr(value, "__len__") else 0
+    unit = {"string": " characters", "blob": " bytes", "list": " items", "map": " entries"}.get(kind, "")
+    if size < meta.get("min", size):
+        report(path, f"{size}{unit}, at least {meta['min']}")
+    if size > meta.get("max", LARGEST.get(kind, size)):
+        report(path, f"{size}{unit}, at most {meta.get('max', LARGEST.get(kind))}")
+
+
+def check_input(service, line, headers, body, report):
+    """Reads the input in the protocol that the request speaks, which is one of the several of some services."""
+    meta, name = service.metadata, line["action"]
+    path, _, query = line["target"].partition("?")
+    content = headers.get("content-type", "").split(";")[0]
+    if meta["protocol"] == "rest-json":
+        return check_rest(service, line, path, query, headers, body, report)
+    try:
+        shape = service.operation_model(name).input_shape
+    except OperationNotFoundError:
+        return report("", "no such operation")
+    if path.startswith("/service/"):
+        protocol, value = "smithy-rpc-v2-cbor", from_cbor(body) if body else {}
+        where = path, f"/service/{meta['targetPrefix']}/operation/{name}"
+        same(report, "smithy-protocol", headers.get("smithy-protocol"), "rpc-v2-cbor")
+        same(report, "content-type", content, "application/cbor" if shape else "")
+    elif "x-amz-target" in headers:
+        protocol, value = "json", json.loads(body)
+        where = headers["x-amz-target"], f"{meta['targetPrefix']}.{name}"
+        same(report, "content-type", content, f"application/x-amz-json-{meta['jsonVersion']}")
+    else:
+        protocol, value = "ec2" if meta["protocol"] == "ec2" else "query", form_tree(body.decode())
+        where = (value.pop("Action", None), value.pop("Version", None)), (name, meta["apiVersion"])
+        same(report, "content-type", content, "application/x-www-form-urlencoded")
+    same(report, "operation", *where)
+    same(report, "method", line["method"], "POST")
+    if protocol not in meta.get("protocols", [meta["protocol"]]):
+        report("", f"the service does not speak {protocol}")
+    if shape:
+        form = protocol in ("ec2", "query")
+        check(shape, from_form(shape, value, protocol == "ec2") if form else from_json(shape, value), "", report)
+    elif value:
+        report("", f"{brief(value)} for an operation without input")
+
+
+def same(report, what, have, want):
+    if have != want:
+        report("", f"{what} {have!r} instead of {want!r}")
 
 
 @cache
 def template(uri):
-    """A path as the models write it, as a pattern. A last slash does not matter to AWS."""
+    """A path in the model as a pattern. AWS does not mind a last slash more or less."""
     parts = re.split(r"(\{\w+\+?\})", uri.partition("?")[0].rstrip("/"))
     text = "".join("(.+)" if p.endswith("+}") else "([^/]+)" if p.startswith("{") else re.escape(p) for p in parts)
     return re.compile(text + "/?")
 
 
-def check_signature(check, service, line, headers, body, secret):
-    match = re.fullmatch(
-        r"AWS4-HMAC-SHA256 Credential=([^/,]+)/(\d{8}/([^/]+)/([^/]+)/aws4_request), ?SignedHeaders=([^,]+), ?Signature=(\w+)",
-        headers.get("authorization", ""),
-    )
+def check_rest(service, line, path, query, headers, body, report):
+    operations = [o for o in map(service.operation_model, service.operation_names) if o.http["method"] == line["method"]]
+    found = [(fits, o) for o in operations if (fits := template(o.http["requestUri"]).fullmatch(path))]
+    if not found:
+        return report("", f"no operation at {line['method']} {path}")
+    # The most literal path wins.
+    fits, operation = min(found, key=lambda each: sum(map(len, each[0].groups())))
+    uri, shape = operation.http["requestUri"], operation.input_shape
+    # The gateway's own list has those operations that it needs.
+    same(report, "operation", line["action"], operation.name) if line["action"] != "Unknown" else None
+    labels = dict(zip(re.findall(r"\{(\w+)\+?\}", uri), map(unquote, fits.groups())))
+    fixed = parse_qsl(uri.partition("?")[2], keep_blank_values=True)
+    given = parse_qs(query, keep_blank_values=True)
+    given = {name: values for name, values in given.items() if (name, values[0]) not in fixed}
+    members = shape.members if shape else {}
+    payload = shape.serialization.get("payload") if shape else None
+    value = {}
+    if payload and body:
+        plain = TYPES[members[payload].type_name] in (str, bytes)
+        value[payload] = body if plain else from_json(members[payload], json.loads(body))
+    elif body and (content := json.loads(body)):
+        same(report, "content-type", headers.get("content-type"), "application/json")
+        value = from_json(shape, content) if shape else {"?body": content}
+    for name, member in members.items():
+        wire = member.serialization.get("name", name)
+        match member.serialization.get("location"):
+            case "uri" if wire in labels:
+                value[name] = from_text(member, labels[wire])
+            case "querystring" if texts := given.pop(wire, None):
+                many = member.type_name == "list"
+                value[name] = [from_text(member.member, text) for text in texts] if many else from_text(member, *texts)
+            case "header" if wire.lower() in headers:
+                value[name] = from_text(member, headers[wire.lower()], "rfc822")
+    value |= {"?" + name: text for name, text in given.items()}
+    check(shape, value, "", report) if shape else value and report("", f"{brief(value)} for an operation without input")
+
+
+def check_signature(service, line, headers, body, secret, report):
+    authorization = headers.get("authorization", "")
+    scheme = r"AWS4-HMAC-SHA256 Credential=([^/,]+)/(\d{8}/([^/]+)/([^/]+)/aws4_request), ?SignedHeaders=(\S+), ?Signature=(\w+)"
+    match = re.fullmatch(scheme, authorization)
     if not match:
-        return check.report("", f"Authorization {headers.get('authorization', '')[:60]!r} is no signature of version 4")
+        return report("", f"Authorization {brief(authorization)} is no signature of version 4")
     key, scope, region, name, signed, signature = match.groups()
-    same(check, "signed for", name, service.signing_name)
+    same(report, "signed for", name, service.signing_name)
     signed = signed.split(";")
-    hashed = headers.get("x-amz-content-sha256")
-    if hashed not in (None, "UNSIGNED-PAYLOAD"):
-        same(check, "x-amz-content-sha256", hashed, hashlib.sha256(body).hexdigest())
-    for must in ["host", *(h for h in headers if h.startswith("x-amz-") or h == "content-type")]:
+    for must in ("host", *(header for header in headers if header.startswith("x-amz-"))):
         if must not in signed:
-            check.report("", f"header {must} is not signed")
+            report("", f"header {must} is not signed")
+    digest = headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
+    if digest != "UNSIGNED-PAYLOAD":
+        same(report, "x-amz-content-sha256", digest, hashlib.sha256(body).hexdigest())
     request = AWSRequest(line["method"], f"http://{headers.get('host')}{line['target']}", data=body)
-    for name_, value in line["headers"]:
-        if name_.lower() in signed:
-            request.headers.add_header(name_, value)
-    auth = (S3SigV4Auth if name == "s3" else SigV4Auth)(Credentials(key, secret), name, region)
-    # Not `add_auth`, which would sign for now.
+    for header, value in line["headers"]:
+        if header.lower() in signed:
+            request.headers.add_header(header, value)
+    # The steps of `add_auth`, which would sign for now.
     request.context["timestamp"] = headers.get("x-amz-date", "")
-    same(check, "scope", scope, auth.credential_scope(request))
-    text = auth.string_to_sign(request, auth.canonical_request(request))
-    if auth.signature(text, request) != signature:
-        check.report("", f"the signature is wrong; signed: {', '.join(signed)}")
+    auth = (S3SigV4Auth if name == "s3" else SigV4Auth)(Credentials(key, secret), name, region)
+    same(report, "scope", scope, auth.credential_scope(request).partition("/")[2])
+    computed = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
+    same(report, "signature", signature, computed)
 
 
-def check_line(line, options):
-    check = Check()
+def check_line(line, options, report):
     headers = {name.lower(): value for name, value in line["headers"]}
-    body = base64.b64decode(line["body_b64"])
+    # The container registry has a protocol of its own.
+    if not line["service"] and line["target"].startswith("/v2/"):
+        return
     try:
-        service = model(line["service"])
+        service, body = model(line["service"]), base64.b64decode(line["body_b64"])
     except UnknownServiceError:
-        check.report("", "no such service")
-        return check.problems
+        return report("", "no such service")
     try:
-        check_input(check, service, line["action"], line, headers, body)
-    except (Wrong, ValueError) as wrong:
-        check.report("", f"cannot be read: {wrong}")
+        check_input(service, line, headers, body, report)
+    except (AttributeError, KeyError, TypeError, ValueError) as why:
+        report("", f"cannot be read: {why}")
     if not options.skip_signatures:
-        check_signature(check, service, line, headers, body, options.secret)
-    return check.problems
+        check_signature(service, line, headers, body, options.secret, report)
 
 
 def main():
     parser = argparse.ArgumentParser(description="Checks recorded requests against AWS's own API models.")
-    parser.add_argument("files", nargs="+", type=argparse.FileType(), metavar="FILE")
+    parser.add_argument("file", type=argparse.FileType(), help="what the gateway has written for --record")
     parser.add_argument("--skip-signatures", action="store_true")
-    parser.add_argument("--secret", default="test", help="the secret access key that has signed; default: test")
+    parser.add_argument("--secret", default="test", help="the secret access key of all requests (default: test)")
     options = parser.parse_args()
-    requests = problems = 0
-    for file in options.files:
-        for number, text in enumerate(file, 1):
-            line = json.loads(text)
-            requests += 1
-            # The container registry has a protocol of its own, and no signatures.
-            if not line["service"] and line["target"].startswith("/v2/"):
-                continue
-            for what in check_line(line, options):
-                problems += 1
-                where = f"{file.name}: " if len(options.files) > 1 else ""
-                print(f"{where}line {number}: {line['service']}.{line['action']}: {what}")
-    print(f"{requests} requests, {problems} problems")
+    requests, problems = 0, []
+    for requests, line in enumerate(map(json.loads, options.file), 1):
+        prefix = f"line {requests}: {line['service']}.{line['action']}"
+        check_line(line, options, lambda path, what: problems.append(": ".join(filter(None, (prefix, path, what)))))
+    print(*problems, f"{requests} requests, {len(problems)} problems", sep="\n")
     return 1 if problems else 0
 
 

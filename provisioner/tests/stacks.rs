@@ -66,7 +66,7 @@ fn environment_of_sendys_services() {
 #[test]
 fn expand_is_total() {
     for seed in 0u32..512 {
-        let bit = |n: u32| seed >> n & 1 == 1;
+        let bit = |n: usize| seed >> n & 1 == 1;
         let mut text = String::from("stack: s\nregion: eu-west-1\n");
         let sections = [
             (0, "databases:\n  d: {replica: true}\n"),
@@ -76,11 +76,11 @@ fn expand_is_total() {
             (4, "search:\n  s: {}\n"),
             (5, "alerts: {email: [a@b.example]}\n"),
         ];
-        let mut uses = Vec::new();
+        let mut uses: Vec<&str> = Vec::new();
         for (n, section) in sections {
             if bit(n) {
                 text.push_str(section);
-                uses.extend(["d", "c", "t", "q", "s"].get(n as usize));
+                uses.extend(["d", "c", "t", "q", "s"].get(n).copied());
             }
         }
         if bit(6) {

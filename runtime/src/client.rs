@@ -36,11 +36,8 @@ impl Client {
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(tcp);
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         let client = legacy::Client::builder(TokioExecutor::new())
             // Lambda freezes the process between two events: kept connections would be dead, and look alive.
             .pool_max_idle_per_host(0)
@@ -57,10 +54,6 @@ impl Client {
             .await
             .map_err(|error| anyhow::anyhow!(error))
             .context("reading the answer")?;
-        Ok(Answer {
-            status: parts.status,
-            headers: parts.headers,
-            body: body.to_bytes(),
-        })
+        Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
     }
 }

@@ -39,9 +39,7 @@ pub struct Forwarder {
 impl Environment {
     pub fn of_this_process() -> Self {
         let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
-        std::env::vars_os()
-            .map(|(name, value)| (lossy(name), lossy(value)))
-            .collect()
+        std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value))).collect()
     }
 
     /// The role that Lambda asks for, when this process was started by Lambda.
@@ -79,13 +77,7 @@ impl Environment {
     }
 
     /// The value itself is never quoted in a problem: whoever mixes two variables up would log a secret.
-    fn parsed<T: std::str::FromStr>(
-        &self,
-        name: &str,
-        default: T,
-        expected: &str,
-        problems: &mut Vec<String>,
-    ) -> T {
+    fn parsed<T: std::str::FromStr>(&self, name: &str, default: T, expected: &str, problems: &mut Vec<String>) -> T {
         match self.get(name).map(str::parse) {
             None => default,
             Some(Ok(value)) => value,
@@ -106,16 +98,8 @@ impl FromIterator<(String, String)> for Environment {
 impl Telemetry {
     fn read(environment: &Environment, service: &str, problems: &mut Vec<String>) -> Self {
         Telemetry {
-            service: environment
-                .get("SERVICE_NAME")
-                .unwrap_or(service)
-                .to_owned(),
-            level: environment.parsed(
-                "LOG_LEVEL",
-                Level::Info,
-                "one of debug, info, warn, error",
-                problems,
-            ),
+            service: environment.get("SERVICE_NAME").unwrap_or(service).to_owned(),
+            level: environment.parsed("LOG_LEVEL", Level::Info, "one of debug, info, warn, error", problems),
         }
     }
 }
@@ -141,8 +125,7 @@ impl Forwarder {
         let index_prefix = environment.required("INDEX_PREFIX", &mut problems);
         if !index_prefix.is_empty() && !is_index_prefix(&index_prefix) {
             problems.push(
-                "INDEX_PREFIX is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit"
-                    .to_owned(),
+                "INDEX_PREFIX is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit".to_owned(),
             );
         }
         let config = Forwarder {
@@ -171,18 +154,12 @@ fn all_or_problems<T>(config: T, problems: Vec<String>) -> anyhow::Result<T> {
 
 /// `https://` when no scheme is given, as OpenSearch's own `Endpoint` has none.
 fn search_uri(endpoint: &str, problems: &mut Vec<String>) -> Uri {
-    let with_scheme = if endpoint.contains("://") {
-        endpoint.to_owned()
-    } else {
-        format!("https://{endpoint}")
-    };
+    let with_scheme = if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") };
     let plain = |uri: &Uri| {
         matches!(uri.scheme_str(), Some("https" | "http"))
             && uri.path() == "/"
             && uri.query().is_none()
-            && uri
-                .authority()
-                .is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
     };
     match with_scheme.parse::<Uri>() {
         Ok(uri) if plain(&uri) => uri,
@@ -197,9 +174,7 @@ fn search_uri(endpoint: &str, problems: &mut Vec<String>) -> Uri {
 /// What OpenSearch allows in the name of an index, less what it merely tolerates.
 fn is_index_prefix(prefix: &str) -> bool {
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    prefix.len() <= 200
-        && prefix.starts_with(lower)
-        && prefix.chars().all(|c| lower(c) || "-_.".contains(c))
+    prefix.len() <= 200 && prefix.starts_with(lower) && prefix.chars().all(|c| lower(c) || "-_.".contains(c))
 }
 
 #[cfg(test)]
@@ -207,10 +182,7 @@ mod tests {
     use super::*;
 
     fn environment(variables: &[(&str, &str)]) -> Environment {
-        variables
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect()
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     #[test]
@@ -240,14 +212,8 @@ mod tests {
     #[test]
     fn the_search_endpoint_may_come_without_a_scheme() {
         for (given, expected) in [
-            (
-                "vpc-a.es.amazonaws.com",
-                Some("https://vpc-a.es.amazonaws.com/"),
-            ),
-            (
-                "https://vpc-a.es.amazonaws.com",
-                Some("https://vpc-a.es.amazonaws.com/"),
-            ),
+            ("vpc-a.es.amazonaws.com", Some("https://vpc-a.es.amazonaws.com/")),
+            ("https://vpc-a.es.amazonaws.com", Some("https://vpc-a.es.amazonaws.com/")),
             ("http://127.0.0.1:9200", Some("http://127.0.0.1:9200/")),
             ("https://user:secret@host", None),
             ("ftp://host", None),
@@ -274,9 +240,6 @@ mod tests {
             ("AWS_SESSION_TOKEN", "token-value"),
         ]));
         let shown = format!("{:?}", config.unwrap());
-        assert!(
-            !shown.contains("hunter2") && !shown.contains("token-value"),
-            "{shown}"
-        );
+        assert!(!shown.contains("hunter2") && !shown.contains("token-value"), "{shown}");
     }
 }

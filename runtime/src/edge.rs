@@ -75,12 +75,7 @@ struct Line<'a> {
 async fn limited(request: Request, next: Next) -> Result<Response, (StatusCode, &'static str)> {
     let (parts, body) = request.into_parts();
     let read = tokio::time::timeout(BODY_TIMEOUT, read(body)).await;
-    let body = read.map_err(|_| {
-        (
-            StatusCode::REQUEST_TIMEOUT,
-            "the body did not arrive in time",
-        )
-    })??;
+    let body = read.map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))??;
     let request = Request::from_parts(parts, Body::from(body));
     tokio::time::timeout(HANDLER_TIMEOUT, next.run(request))
         .await
@@ -88,10 +83,7 @@ async fn limited(request: Request, next: Next) -> Result<Response, (StatusCode, 
 }
 
 async fn read(body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
-    let too_large = (
-        StatusCode::PAYLOAD_TOO_LARGE,
-        "the body is larger than 1 MiB",
-    );
+    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB");
     // What says itself that it is too large is not waited for.
     if body.size_hint().lower() > LARGEST_BODY as u64 {
         return Err(too_large);
@@ -106,20 +98,13 @@ async fn read(body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
 /// The caller's id when it is one that can safely be logged and returned, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let plain = |id: &&str| {
-        (1..=128).contains(&id.len())
-            && id
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.:=+/".contains(&b))
+        (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:=+/".contains(&b))
     };
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     match given.filter(plain) {
         Some(id) => id.to_owned(),
         // Each `RandomState` differs; an id must be unique, not unguessable.
-        None => format!(
-            "{:016x}{:016x}",
-            RandomState::new().hash_one(0),
-            RandomState::new().hash_one(1)
-        ),
+        None => format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1)),
     }
 }
 

@@ -21,10 +21,7 @@ fn status(address: SocketAddr) -> anyhow::Result<u16> {
     let mut stream = TcpStream::connect_timeout(&address, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    write!(
-        stream,
-        "GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET /healthz HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n")?;
     // `HTTP/1.1 200` is 12 bytes.
     let mut head = [0; 12];
     stream.read_exact(&mut head)?;

@@ -22,10 +22,7 @@ pub struct Runtime {
 impl Runtime {
     pub fn new(environment: &Environment) -> anyhow::Result<Self> {
         let api = environment.lambda_runtime_api()?;
-        Ok(Runtime {
-            client: Client::new()?,
-            base: format!("http://{api}/2018-06-01/runtime"),
-        })
+        Ok(Runtime { client: Client::new()?, base: format!("http://{api}/2018-06-01/runtime") })
     }
 
     /// Until the Runtime API itself fails: then the process ends, and Lambda starts another.
@@ -36,15 +33,12 @@ impl Runtime {
             let handled = forwarder.handle(&invocation.event);
             let outcome = tokio::time::timeout(invocation.time_left(), handled)
                 .await
-                .unwrap_or_else(|_| {
-                    Err(anyhow::anyhow!("no answer in the time that Lambda gives"))
-                });
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in the time that Lambda gives")));
             match outcome {
                 Ok(tally) => {
                     telemetry::info("forwarded", &json!({ "request_id": id, "tally": tally }));
                     let body = serde_json::to_vec(&tally)?;
-                    self.post(&format!("invocation/{id}/response"), body)
-                        .await?;
+                    self.post(&format!("invocation/{id}/response"), body).await?;
                 }
                 Err(error) => {
                     let message = format!("{error:#}");
@@ -69,25 +63,19 @@ impl Runtime {
         let uri = format!("{}/invocation/next", self.base);
         // No time limit: the answer comes when there is an event, and the process may be frozen for hours before.
         let request = Request::get(uri).body(Full::default())?;
-        let answer = self
-            .client
-            .send(request)
-            .await
-            .context("asking for the next event")?;
+        let answer = self.client.send(request).await.context("asking for the next event")?;
         let status = answer.status;
         anyhow::ensure!(status.is_success(), "asking for the next event: {status}");
         let header = |name| text(&answer.headers, name);
         Ok(Invocation {
-            request_id: header("lambda-runtime-aws-request-id")
-                .context("the next event has no request id")?,
+            request_id: header("lambda-runtime-aws-request-id").context("the next event has no request id")?,
             deadline_ms: header("lambda-runtime-deadline-ms").and_then(|ms| ms.parse().ok()),
             event: answer.body,
         })
     }
 
     async fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<()> {
-        let mut request = Request::post(format!("{}/{path}", self.base))
-            .header("content-type", "application/json");
+        let mut request = Request::post(format!("{}/{path}", self.base)).header("content-type", "application/json");
         if path.ends_with("/error") {
             request = request.header("lambda-runtime-function-error-type", "Unhandled");
         }
@@ -120,9 +108,7 @@ impl Invocation {
             return WITHOUT_DEADLINE;
         };
         let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(deadline);
-        let left = deadline
-            .duration_since(SystemTime::now())
-            .unwrap_or_default();
+        let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
         left.saturating_sub(RESERVE)
     }
 }

@@ -32,9 +32,7 @@ fn main() -> ExitCode {
         (Some(Command::Health), _) => health::check(&environment),
         // Lambda starts `bootstrap` without arguments and names the role in `_HANDLER`.
         (None, Some(handler)) => invoke(&handler, &environment),
-        (None, None) => Err(anyhow::anyhow!(
-            "no role: run `runtime serve <role>`, or see `runtime --help`"
-        )),
+        (None, None) => Err(anyhow::anyhow!("no role: run `runtime serve <role>`, or see `runtime --help`")),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -55,9 +53,7 @@ fn serve(role: Role, environment: &Environment) -> anyhow::Result<()> {
 }
 
 fn invoke(handler: &str, environment: &Environment) -> anyhow::Result<()> {
-    let tokio = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio.block_on(async {
         let lambda = lambda::Runtime::new(environment)?;
         let forwarder = match handler {

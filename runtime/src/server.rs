@@ -31,13 +31,8 @@ pub async fn run(listen: SocketAddr, router: Router) -> anyhow::Result<()> {
     // Before listening: whoever sees the port open may signal at once.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let listener = TcpListener::bind(listen)
-        .await
-        .with_context(|| format!("listening on {listen}"))?;
-    telemetry::info(
-        "listening",
-        &json!({ "address": listener.local_addr()?.to_string() }),
-    );
+    let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
+    telemetry::info("listening", &json!({ "address": listener.local_addr()?.to_string() }));
 
     let router = router.layer(axum::middleware::from_fn(edge::edge));
     let free = Arc::new(Semaphore::new(CONNECTIONS));
@@ -54,13 +49,9 @@ pub async fn run(listen: SocketAddr, router: Router) -> anyhow::Result<()> {
 
     drop(listener);
     let open = || CONNECTIONS - free.available_permits();
-    telemetry::info(
-        "stopping",
-        &json!({ "signal": signal, "open_connections": open() }),
-    );
+    telemetry::info("stopping", &json!({ "signal": signal, "open_connections": open() }));
     let drained = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
-    let stopped =
-        |abandoned: usize| json!({ "signal": signal, "abandoned_connections": abandoned });
+    let stopped = |abandoned: usize| json!({ "signal": signal, "abandoned_connections": abandoned });
     match drained {
         Ok(()) => telemetry::info("stopped", &stopped(0)),
         // Whoever sends half a header and then nothing can bring this about: no reason to end as a failure.
@@ -69,10 +60,7 @@ pub async fn run(listen: SocketAddr, router: Router) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn accept(
-    listener: &TcpListener,
-    free: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
+async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
     loop {
         // The semaphore is never closed, so that the error cannot happen; going round is right all the same.
         let Ok(permit) = Arc::clone(free).acquire_owned().await else {
@@ -89,12 +77,7 @@ async fn accept(
     }
 }
 
-fn serve(
-    stream: TcpStream,
-    permit: OwnedSemaphorePermit,
-    router: Router,
-    graceful: &GracefulShutdown,
-) {
+fn serve(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, graceful: &GracefulShutdown) {
     // Small answers go out at once; failing to say so costs only latency.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()

@@ -78,9 +78,7 @@ fn write(level: Level, event: &str, fields: &impl Serialize) {
         return;
     }
     let line = Line {
-        timestamp: OffsetDateTime::now_utc()
-            .format(&Rfc3339)
-            .unwrap_or_default(),
+        timestamp: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
         level,
         event,
         service: settings.map_or("runtime", |settings| &settings.service),

@@ -33,43 +33,25 @@ fn lambda(events: &[Value], status: u16, body: &Value) -> Lambda {
         (status, String::new(), body.clone())
     });
     let (api, told) = runtime_api(events);
-    Lambda {
-        process: start(api, &format!("http://{search}")),
-        told,
-        searched,
-    }
+    Lambda { process: start(api, &format!("http://{search}")), told, searched }
 }
 
 fn runtime_api(events: &[Value]) -> (SocketAddr, Receiver<Received>) {
     let (sender, told) = channel();
-    let waiting = Arc::new(Mutex::new(
-        events
-            .iter()
-            .map(Value::to_string)
-            .enumerate()
-            .collect::<Vec<_>>()
-            .into_iter(),
-    ));
+    let waiting = Arc::new(Mutex::new(events.iter().map(Value::to_string).enumerate().collect::<Vec<_>>().into_iter()));
     let api = server(move |received| {
         if received.line.starts_with("POST") {
             let _ = sender.send(clone(received));
             return (202, String::new(), "{}".to_owned());
         }
-        assert_eq!(
-            received.line,
-            "GET /2018-06-01/runtime/invocation/next HTTP/1.1"
-        );
+        assert_eq!(received.line, "GET /2018-06-01/runtime/invocation/next HTTP/1.1");
         let next = waiting.lock().unwrap().next();
         let Some((number, event)) = next else {
             // No more events: the real one waits too.
             thread::sleep(2 * DEADLINE);
             return (500, String::new(), String::new());
         };
-        (
-            200,
-            format!("lambda-runtime-aws-request-id: r{number}\r\n"),
-            event,
-        )
+        (200, format!("lambda-runtime-aws-request-id: r{number}\r\n"), event)
     });
     (api, told)
 }
@@ -92,11 +74,7 @@ fn start(api: SocketAddr, search: &str) -> Process {
 }
 
 fn clone(received: &Received) -> Received {
-    Received {
-        line: received.line.clone(),
-        head: received.head.clone(),
-        body: received.body.clone(),
-    }
+    Received { line: received.line.clone(), head: received.head.clone(), body: received.body.clone() }
 }
 
 fn subscription(message: &Value) -> Value {
@@ -106,7 +84,8 @@ fn subscription(message: &Value) -> Value {
 }
 
 fn data(events: &[(&str, &str)]) -> Value {
-    let event = |(id, message): &(&str, &str)| json!({ "id": id, "timestamp": 1_654_560_000_000_i64, "message": message });
+    let event =
+        |(id, message): &(&str, &str)| json!({ "id": id, "timestamp": 1_654_560_000_000_i64, "message": message });
     subscription(&json!({
         "messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "/sendy/reservation",
         "logStream": "s", "subscriptionFilters": ["f"], "logEvents": events.iter().map(event).collect::<Vec<_>>()
@@ -125,10 +104,7 @@ fn items(statuses: &[u16]) -> Value {
 
 fn told(lambda: &mut Lambda) -> (String, Value) {
     let told = lambda.told.recv_timeout(DEADLINE).unwrap();
-    let path = told
-        .line
-        .trim_start_matches("POST /2018-06-01/runtime/")
-        .trim_end_matches(" HTTP/1.1");
+    let path = told.line.trim_start_matches("POST /2018-06-01/runtime/").trim_end_matches(" HTTP/1.1");
     (path.to_owned(), serde_json::from_slice(&told.body).unwrap())
 }
 
@@ -140,15 +116,9 @@ fn events_become_documents() {
     let mut lambda = lambda(&events, 200, &items(&[201, 409]));
 
     let nothing = json!({ "stored": 0, "already_stored": 0, "refused": {} });
-    assert_eq!(
-        told(&mut lambda),
-        ("invocation/r0/response".to_owned(), nothing)
-    );
+    assert_eq!(told(&mut lambda), ("invocation/r0/response".to_owned(), nothing));
     let tally = json!({ "stored": 1, "already_stored": 1, "refused": {} });
-    assert_eq!(
-        told(&mut lambda),
-        ("invocation/r1/response".to_owned(), tally)
-    );
+    assert_eq!(told(&mut lambda), ("invocation/r1/response".to_owned(), tally));
 
     let bulk = lambda.searched.recv_timeout(DEADLINE).unwrap();
     assert_eq!(bulk.line, "POST /_bulk HTTP/1.1");
@@ -156,99 +126,57 @@ fn events_become_documents() {
     assert_eq!(bulk.header("x-amz-security-token"), Some("session"));
     assert_eq!(bulk.header("x-amz-content-sha256").map(str::len), Some(64));
     let authorization = bulk.header("authorization").unwrap();
-    assert!(
-        authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"),
-        "{authorization}"
-    );
-    assert!(
-        authorization.contains("/ap-northeast-2/es/aws4_request, SignedHeaders="),
-        "{authorization}"
-    );
+    assert!(authorization.starts_with("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"), "{authorization}");
+    assert!(authorization.contains("/ap-northeast-2/es/aws4_request, SignedHeaders="), "{authorization}");
     assert!(authorization.contains("host;"), "{authorization}");
 
     let text = std::str::from_utf8(&bulk.body).unwrap();
     assert!(text.ends_with('\n'));
-    let lines: Vec<Value> = text
-        .lines()
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let common = json!({ "@timestamp": "2022-06-07T00:00:00Z", "log_group": "/sendy/reservation", "log_stream": "s" });
     let with = |fields: Value| {
         let mut all = common.clone();
-        all.as_object_mut()
-            .unwrap()
-            .extend(fields.as_object().unwrap().clone());
+        all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
         all
     };
     assert_eq!(
         lines,
         [
             json!({ "create": { "_index": "reservations-2022.06.07", "_id": "1" } }),
-            with(
-                json!({ "id": "1", "message": message, "event": "reservation.created", "departure": "서울" })
-            ),
+            with(json!({ "id": "1", "message": message, "event": "reservation.created", "departure": "서울" })),
             json!({ "create": { "_index": "reservations-2022.06.07", "_id": "2" } }),
             with(json!({ "id": "2", "message": "plain" })),
         ]
     );
-    assert!(
-        lambda.searched.try_recv().is_err(),
-        "the control message went to the search domain"
-    );
+    assert!(lambda.searched.try_recv().is_err(), "the control message went to the search domain");
 }
 
 #[test]
 fn what_is_not_stored_is_an_error_with_reasons_and_without_contents() {
-    let event = [data(&[
-        ("1", SECRET),
-        ("2", SECRET),
-        ("3", SECRET),
-        ("4", SECRET),
-    ])];
+    let event = [data(&[("1", SECRET), ("2", SECRET), ("3", SECRET), ("4", SECRET)])];
     let mut refusing = lambda(&event, 200, &items(&[201, 429, 400, 429]));
     let expected = "3 of 4 events were not stored: 1 × 400 some_exception, 2 × 429 some_exception";
     let (path, error) = told(&mut refusing);
-    assert_eq!(
-        (path.as_str(), &error["errorMessage"]),
-        ("invocation/r0/error", &json!(expected))
-    );
+    assert_eq!((path.as_str(), &error["errorMessage"]), ("invocation/r0/error", &json!(expected)));
     assert_eq!(refusing.process.line("failed")["message"], expected);
-    assert!(
-        refusing
-            .process
-            .seen
-            .iter()
-            .all(|line| !line.contains(SECRET))
-    );
+    assert!(refusing.process.seen.iter().all(|line| !line.contains(SECRET)));
 
     let mut busy = lambda(&event, 429, &json!({}));
-    let expected =
-        "4 of 4 events were not stored: 4 × the search domain answered 429 Too Many Requests";
+    let expected = "4 of 4 events were not stored: 4 × the search domain answered 429 Too Many Requests";
     assert_eq!(told(&mut busy).1["errorMessage"], expected);
 
     let reason = json!({ "Message": "User: arn:aws:sts::1:assumed-role/x is not authorized" });
     let mut forbidden = lambda(&event, 403, &reason);
     let message = told(&mut forbidden).1["errorMessage"].to_string();
-    assert!(
-        message.contains("403 Forbidden") && message.contains("is not authorized"),
-        "{message}"
-    );
+    assert!(message.contains("403 Forbidden") && message.contains("is not authorized"), "{message}");
 
     let mut short = lambda(&event, 200, &items(&[201]));
-    assert!(
-        told(&mut short).1["errorMessage"]
-            .to_string()
-            .contains("answered for 1 of 4 events")
-    );
+    assert!(told(&mut short).1["errorMessage"].to_string().contains("answered for 1 of 4 events"));
 }
 
 #[test]
 fn a_bad_event_is_an_error_and_the_next_one_is_handled() {
-    let events = [
-        json!({ "hunter2": 1 }),
-        json!({ "awslogs": { "data": "hunter2" } }),
-        data(&[("1", "x")]),
-    ];
+    let events = [json!({ "hunter2": 1 }), json!({ "awslogs": { "data": "hunter2" } }), data(&[("1", "x")])];
     let mut lambda = lambda(&events, 200, &items(&[201]));
     for path in ["invocation/r0/error", "invocation/r1/error"] {
         let (told, error) = told(&mut lambda);
@@ -260,18 +188,12 @@ fn a_bad_event_is_an_error_and_the_next_one_is_handled() {
 
 #[test]
 fn an_unreachable_domain_is_an_error() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let (api, told) = runtime_api(&[data(&[("1", "x")])]);
     let _process = start(api, &format!("http://{closed}"));
     let told = told.recv_timeout(DEADLINE).unwrap();
     let error = String::from_utf8(told.body).unwrap();
-    assert!(
-        told.line.contains("/error") && error.contains("sending to the search domain"),
-        "{error}"
-    );
+    assert!(told.line.contains("/error") && error.contains("sending to the search domain"), "{error}");
 }
 
 #[test]
@@ -281,9 +203,6 @@ fn mistakes_at_the_start_are_told_to_lambda() {
     let told = told.recv_timeout(DEADLINE).unwrap();
     assert_eq!(told.line, "POST /2018-06-01/runtime/init/error HTTP/1.1");
     let error: Value = serde_json::from_slice(&told.body).unwrap();
-    assert_eq!(
-        error["errorMessage"],
-        "configuration: SEARCH_ENDPOINT is not a host, or http(s)://host[:port]"
-    );
+    assert_eq!(error["errorMessage"], "configuration: SEARCH_ENDPOINT is not a host, or http(s)://host[:port]");
     assert_eq!(process.exit().code(), Some(1));
 }

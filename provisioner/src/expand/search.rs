@@ -28,7 +28,7 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
         let zones = usize::from(nodes).min(network::zones(making));
         Inside { subnets: network::subnets("data", zones), security_groups: vec![Ref::to(firewall(name))] }
     });
-    let default = if prod { "m7g.medium.search" } else { "t3.small.search" };
+    let default = if prod { "m6g.large.search" } else { "t3.small.search" };
     logs::role(making, name, &section);
     let spec = DomainSpec {
         version: search.version.clone().unwrap_or_else(|| "2.19".to_owned()),

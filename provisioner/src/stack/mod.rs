@@ -222,7 +222,7 @@ pub struct Search {
     /// The version. Default: `"2.19"`.
     #[schemars(regex(pattern = r"^[1-9]\.[0-9]{1,2}$"))]
     pub version: Option<String>,
-    /// The instance type. Default: `t3.small.search` in dev, `m7g.medium.search` in prod.
+    /// The instance type. Default: `t3.small.search` in dev, `m6g.large.search` in prod.
     #[schemars(regex(pattern = r"^[a-z0-9]+\.[a-z0-9]+\.search$"))]
     pub class: Option<String>,
     /// How many nodes; with two zones an even number, with three a multiple of three. Default: 1 in dev, 3 in prod.

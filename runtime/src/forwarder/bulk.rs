@@ -97,18 +97,13 @@ mod tests {
 
     #[test]
     fn fields_of_a_json_message_stand_beside_ours_and_never_replace_them() {
-        let message = r#"{"event":"reservation.created","id":"theirs","@timestamp":"x","_id":"x","a..b":1,"":2,"n":{"k":1}}"#;
+        let message =
+            r#"{"event":"reservation.created","id":"theirs","@timestamp":"x","_id":"x","a..b":1,"":2,"n":{"k":1}}"#;
         let body = &bodies("logs", &events(&[("37", 1_700_000_000_123, message)])).0[0];
         let text = std::str::from_utf8(&body.bytes).unwrap();
-        let lines: Vec<Value> = text
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert!(text.ends_with('\n'));
-        assert_eq!(
-            lines[0],
-            json!({ "create": { "_index": "logs-2023.11.14", "_id": "37" } })
-        );
+        assert_eq!(lines[0], json!({ "create": { "_index": "logs-2023.11.14", "_id": "37" } }));
         assert_eq!(
             lines[1],
             json!({
@@ -120,10 +115,7 @@ mod tests {
 
     #[test]
     fn each_event_goes_to_the_index_of_its_own_day() {
-        let of_two_days = events(&[
-            ("a", 1_704_067_199_999, "x"),
-            ("b", 1_704_067_200_000, "[1]"),
-        ]);
+        let of_two_days = events(&[("a", 1_704_067_199_999, "x"), ("b", 1_704_067_200_000, "[1]")]);
         let body = &bodies("logs", &of_two_days).0[0];
         let text = std::str::from_utf8(&body.bytes).unwrap();
         assert!(text.contains("logs-2023.12.31") && text.contains("logs-2024.01.01"));

@@ -30,18 +30,13 @@ pub struct LogEvent {
 /// Nothing for a control message, which only probes whether the subscription can be reached.
 pub fn decode(event: &[u8]) -> anyhow::Result<Option<Events>> {
     let Subscription { awslogs } = json(event).context("not an event of a log subscription")?;
-    let zipped = BASE64_STANDARD
-        .decode(awslogs.data)
-        .map_err(|_| anyhow::anyhow!("the log data is not base64"))?;
+    let zipped = BASE64_STANDARD.decode(awslogs.data).map_err(|_| anyhow::anyhow!("the log data is not base64"))?;
     let mut plain = Vec::new();
     MultiGzDecoder::new(zipped.as_slice())
         .take(LARGEST + 1)
         .read_to_end(&mut plain)
         .context("the log data is not gzip")?;
-    anyhow::ensure!(
-        plain.len() as u64 <= LARGEST,
-        "the log data unpacks to more than {LARGEST} bytes"
-    );
+    anyhow::ensure!(plain.len() as u64 <= LARGEST, "the log data unpacks to more than {LARGEST} bytes");
     let Kind { message_type } = json(&plain).context("the log data")?;
     match message_type {
         MessageType::Control => Ok(None),
@@ -98,9 +93,7 @@ mod tests {
         let mut gzip = GzEncoder::new(Vec::new(), Compression::default());
         gzip.write_all(plain).unwrap();
         let data = BASE64_STANDARD.encode(gzip.finish().unwrap());
-        json!({ "awslogs": { "data": data } })
-            .to_string()
-            .into_bytes()
+        json!({ "awslogs": { "data": data } }).to_string().into_bytes()
     }
 
     #[test]
@@ -110,23 +103,14 @@ mod tests {
             "subscriptionFilters": ["f"],
             "logEvents": [{ "id": "37", "timestamp": 1_700_000_000_000_i64, "message": "m", "extractedFields": {} }]
         });
-        let events = decode(&subscription(message.to_string().as_bytes()))
-            .unwrap()
-            .unwrap();
-        assert_eq!(
-            (events.log_group.as_str(), events.log_stream.as_str()),
-            ("/sendy/lookup", "a/b")
-        );
+        let events = decode(&subscription(message.to_string().as_bytes())).unwrap().unwrap();
+        assert_eq!((events.log_group.as_str(), events.log_stream.as_str()), ("/sendy/lookup", "a/b"));
         assert_eq!(events.log_events[0].id, "37");
     }
 
     #[test]
     fn a_control_message_gives_nothing() {
-        assert!(
-            decode(&subscription(br#"{"messageType":"CONTROL_MESSAGE"}"#))
-                .unwrap()
-                .is_none()
-        );
+        assert!(decode(&subscription(br#"{"messageType":"CONTROL_MESSAGE"}"#)).unwrap().is_none());
     }
 
     #[test]
@@ -134,30 +118,12 @@ mod tests {
         let secret = br#"{"messageType":"DATA_MESSAGE","logGroup":["hunter2"]}"#;
         let bomb = vec![b' '; LARGEST as usize + 2];
         let wrong: [(&[u8], &str); 6] = [
-            (
-                b"",
-                "not an event of a log subscription: not the expected JSON at line 1 column 0",
-            ),
-            (
-                b"{\"hunter2\":1}",
-                "not an event of a log subscription: not the expected JSON at line 1 column 13",
-            ),
-            (
-                br#"{"awslogs":{"data":"hunter2!"}}"#,
-                "the log data is not base64",
-            ),
-            (
-                br#"{"awslogs":{"data":"aHVudGVyMg=="}}"#,
-                "the log data is not gzip: unexpected end of file",
-            ),
-            (
-                &subscription(secret),
-                "the log data: not the expected JSON at line 1 column 41",
-            ),
-            (
-                &subscription(&bomb),
-                "the log data unpacks to more than 33554432 bytes",
-            ),
+            (b"", "not an event of a log subscription: not the expected JSON at line 1 column 0"),
+            (b"{\"hunter2\":1}", "not an event of a log subscription: not the expected JSON at line 1 column 13"),
+            (br#"{"awslogs":{"data":"hunter2!"}}"#, "the log data is not base64"),
+            (br#"{"awslogs":{"data":"aHVudGVyMg=="}}"#, "the log data is not gzip: unexpected end of file"),
+            (&subscription(secret), "the log data: not the expected JSON at line 1 column 41"),
+            (&subscription(&bomb), "the log data unpacks to more than 33554432 bytes"),
         ];
         for (event, message) in wrong {
             assert_eq!(format!("{:#}", decode(event).unwrap_err()), message);

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use anyhow::Context;
-use aws_sigv4::http_request::{
-    PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign,
-};
+use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -45,33 +43,19 @@ impl Tally {
         }
         let refused: usize = self.refused.values().sum();
         let all = self.stored + self.already_stored + refused;
-        let reasons: Vec<_> = self
-            .refused
-            .iter()
-            .map(|(reason, events)| format!("{events} × {reason}"))
-            .collect();
+        let reasons: Vec<_> = self.refused.iter().map(|(reason, events)| format!("{events} × {reason}")).collect();
         let first = reasons[..reasons.len().min(FIRST_REASONS)].join(", ");
         anyhow::bail!("{refused} of {all} events were not stored: {first}")
     }
 }
 
-pub async fn send(
-    client: &Client,
-    config: &config::Forwarder,
-    body: Body,
-) -> anyhow::Result<Tally> {
+pub async fn send(client: &Client, config: &config::Forwarder, body: Body) -> anyhow::Result<Tally> {
     let request = signed(config, body.bytes).context("signing")?;
-    let answer = client
-        .send(request)
-        .await
-        .context("sending to the search domain")?;
+    let answer = client.send(request).await.context("sending to the search domain")?;
     let status = answer.status;
     if status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED {
         // Written by AWS about our role, before any document is looked at.
-        let said: String = String::from_utf8_lossy(&answer.body)
-            .chars()
-            .take(300)
-            .collect();
+        let said: String = String::from_utf8_lossy(&answer.body).chars().take(300).collect();
         anyhow::bail!("the search domain answered {status}: {said}");
     }
     anyhow::ensure!(status.is_success(), "the search domain answered {status}");
@@ -105,13 +89,10 @@ struct ItemError {
 
 /// The answer is 200 even when every item failed.
 fn judge(answer: &[u8], sent: usize) -> anyhow::Result<Tally> {
-    let answer: BulkAnswer = serde_json::from_slice(answer)
-        .map_err(|_| anyhow::anyhow!("the search domain's answer is not of `_bulk`"))?;
+    let answer: BulkAnswer =
+        serde_json::from_slice(answer).map_err(|_| anyhow::anyhow!("the search domain's answer is not of `_bulk`"))?;
     let answered = answer.items.len();
-    anyhow::ensure!(
-        answered == sent,
-        "the search domain answered for {answered} of {sent} events"
-    );
+    anyhow::ensure!(answered == sent, "the search domain answered for {answered} of {sent} events");
     let mut tally = Tally::default();
     for Item { create } in answer.items {
         match create.status {
@@ -143,18 +124,11 @@ fn signed(config: &config::Forwarder, body: Vec<u8>) -> anyhow::Result<Request<F
         .settings(settings)
         .build()?
         .into();
-    let signable = SignableRequest::new(
-        "POST",
-        &uri,
-        [content_type].into_iter(),
-        SignableBody::Bytes(&body),
-    )?;
+    let signable = SignableRequest::new("POST", &uri, [content_type].into_iter(), SignableBody::Bytes(&body))?;
     let (instructions, _) = sign(signable, &parameters)?.into_parts();
 
     let (name, value) = content_type;
-    let mut request = Request::post(&uri)
-        .header(name, value)
-        .body(Full::from(body))?;
+    let mut request = Request::post(&uri).header(name, value).body(Full::from(body))?;
     instructions.apply_to_request_http1x(&mut request);
     Ok(request)
 }

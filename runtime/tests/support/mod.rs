@@ -31,17 +31,8 @@ impl Process {
             .unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let (sender, lines) = channel();
-        thread::spawn(move || {
-            stdout
-                .lines()
-                .map_while(Result::ok)
-                .try_for_each(|line| sender.send(line))
-        });
-        Process {
-            child,
-            lines,
-            seen: Vec::new(),
-        }
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Process { child, lines, seen: Vec::new() }
     }
 
     /// The next line of this event; every line on the way is JSON.
@@ -62,13 +53,7 @@ impl Process {
 
     pub fn terminate(&self) {
         let pid = self.child.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args(["-TERM", &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
     pub fn exit(&mut self) -> ExitStatus {
@@ -131,9 +116,7 @@ impl Received {
 }
 
 /// Answers each request with what `answer` gives: a status, header lines, a body.
-pub fn server(
-    answer: impl Fn(&Received) -> (u16, String, String) + Clone + Send + 'static,
-) -> SocketAddr {
+pub fn server(answer: impl Fn(&Received) -> (u16, String, String) + Clone + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
@@ -163,14 +146,8 @@ fn receive(stream: &TcpStream) -> Option<Received> {
     reader.read_line(&mut line).ok()?;
     let mut head = String::new();
     while reader.read_line(&mut head).ok()? > 2 {}
-    let mut received = Received {
-        line: line.trim().to_owned(),
-        head,
-        body: Vec::new(),
-    };
-    let length = received
-        .header("content-length")
-        .map_or(0, |length| length.parse().unwrap());
+    let mut received = Received { line: line.trim().to_owned(), head, body: Vec::new() };
+    let length = received.header("content-length").map_or(0, |length| length.parse().unwrap());
     received.body.resize(length, 0);
     reader.read_exact(&mut received.body).ok()?;
     Some(received)

@@ -20,6 +20,15 @@ pub(super) fn before_rds(request: &mut Request) {
     }
 }
 
+/// ministack takes the tags of flow logs only under a name for them that AWS does not have.
+pub(super) fn before_flow_logs(request: &mut Request) {
+    if request.action == "CreateFlowLogs"
+        && let Ok(body) = std::str::from_utf8(&request.body)
+    {
+        request.body = Bytes::from(body.replace("ResourceType=vpc-flow-log", "ResourceType=flow-log"));
+    }
+}
+
 pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
     if !answer.ok() {
         return;

@@ -57,6 +57,10 @@ pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Opt
             echo::before_rds(request);
             Ok(None)
         }
+        "ec2" if served_by(shared, request) == Emulator::Ministack => {
+            echo::before_flow_logs(request);
+            Ok(None)
+        }
         _ => Ok(None),
     }
 }

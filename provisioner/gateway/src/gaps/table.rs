@@ -307,6 +307,20 @@ pub const GAPS: &[Gap] = &[
     },
     Gap {
         emulator: Ministack,
+        name: "flow-log-tags",
+        why: "flow logs lose the tags of their own type, vpc-flow-log",
+        steps: &[
+            VPC,
+            form(
+                "ec2",
+                "Action=CreateFlowLogs&Version=2016-11-15&ResourceId.1={0:vpcId}&ResourceType=VPC&TrafficType=REJECT&LogGroupName=gap&DeliverLogsPermissionArn=arn%3Aaws%3Aiam%3A%3A123456789012%3Arole%2Fgap&TagSpecification.1.ResourceType=vpc-flow-log&TagSpecification.1.Tag.1.Key=k&TagSpecification.1.Tag.1.Value=v",
+            ),
+            form("ec2", "Action=DescribeFlowLogs&Version=2016-11-15"),
+        ],
+        still: |answers| answers[2].xml_text("flowLogId").is_some() && answers[2].xml_text("key").is_none(),
+    },
+    Gap {
+        emulator: Ministack,
         name: "cache-member-names",
         why: "members are called id-0001-001 where AWS says id-001",
         steps: &[form(
