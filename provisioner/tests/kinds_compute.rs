@@ -238,7 +238,6 @@ fn containers(desired: &mut Desired, shape: &Shape) {
             rule: Some(Ref::to("web")),
         }),
         way_out: vec![WayOut::Routes(Ref::to("public"))],
-        architecture: "X86_64".into(),
     };
     desired.add::<Service>("", "web", service);
     if shape.scaled {

@@ -6,8 +6,9 @@
 mod act;
 mod nodes;
 mod poll;
+mod report;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt;
@@ -17,93 +18,18 @@ use futures_util::stream::FuturesUnordered;
 use crate::any::AnyLive;
 use crate::aws::{Cx, Error};
 use crate::board::{Board, Late, Published};
-use crate::desired::Desired;
 use crate::diff::diff;
-use crate::kind::{Address, LastWish, Status};
-use crate::plan::{Action, Plan};
-use crate::snapshot::Snapshot;
+use crate::kind::{Address, Status};
+use crate::plan::Action;
 use crate::wait;
+
+pub use report::{Ending, News, Outcome, Progress, Report, Work};
 
 use act::{Did, Target};
 use nodes::{Node, Phase, Task};
 
 /// How many calls that change something are under way at once. The rate limits of each API come on top.
 const CONCURRENT: usize = 32;
-
-/// What to carry out, and how.
-pub struct Work<'a> {
-    pub desired: &'a Desired,
-    pub plan: &'a Plan,
-    pub snapshot: &'a Snapshot,
-    /// The run before this one was cut off, so it may have made things that do not show yet.
-    pub unclean: bool,
-    /// For `down`: what becomes of data.
-    pub last_wish: LastWish,
-    /// Protection that may be lifted.
-    pub unprotect: BTreeSet<Address>,
-}
-
-/// News for people, as it happens.
-#[derive(Clone, Debug)]
-pub struct Progress {
-    pub address: Address,
-    pub news: News,
-    pub after: Duration,
-    /// Nodes that are done, and all of them.
-    pub done: (usize, usize),
-}
-
-#[derive(Clone, Debug)]
-pub enum News {
-    Creating,
-    Updating,
-    Deleting,
-    Waiting(String),
-    Created,
-    Updated,
-    Deleted,
-    Failed(String),
-    Serving,
-}
-
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    pub address: Address,
-    pub result: Ending,
-    pub seconds: f64,
-}
-
-#[derive(Clone, Debug, PartialEq)]
-pub enum Ending {
-    Unchanged,
-    Created,
-    Updated,
-    Deleted,
-    Failed { error: String, evidence: Vec<String> },
-    Skipped { after: Address },
-    Stopped,
-}
-
-pub struct Report {
-    pub outcomes: Vec<Outcome>,
-    pub board: Board,
-    pub seconds: f64,
-    /// When all that answers requests was ready, if there is any such thing and it came to that.
-    pub serving_seconds: Option<f64>,
-    pub stopped: Option<&'static str>,
-}
-
-impl Report {
-    pub fn failed(&self) -> bool {
-        self.stopped.is_some() || self.outcomes.iter().any(|outcome| !outcome.result.is_good())
-    }
-}
-
-impl Ending {
-    pub fn is_good(&self) -> bool {
-        matches!(self, Ending::Unchanged | Ending::Created | Ending::Updated | Ending::Deleted)
-    }
-}
 
 /// Carries out the plan. Returns when everything is done, failed or skipped, or when it was told to stop and the calls in
 /// flight have ended.
@@ -461,7 +387,7 @@ impl Engine<'_, '_> {
             let result = node.ending.unwrap_or(Ending::Stopped);
             // The removal that was one half of a replacement is told by the other half.
             let half = node.half_of_replacement && result == Ending::Deleted;
-            (!half).then(|| Outcome { address: node.address, result, seconds: node.took.as_secs_f64() })
+            (!half).then_some(Outcome { address: node.address, result, seconds: node.took.as_secs_f64() })
         });
         Report {
             outcomes: outcomes.collect(),
@@ -475,9 +401,4 @@ impl Engine<'_, '_> {
 
 fn published(live: &AnyLive) -> Published {
     Published { output: live.output.clone(), ready: live.ready.clone() }
-}
-
-/// Outcomes by resource, for the commands.
-pub fn by_address(report: &Report) -> BTreeMap<&Address, &Outcome> {
-    report.outcomes.iter().map(|outcome| (&outcome.address, outcome)).collect()
 }

@@ -61,10 +61,10 @@ pub(super) struct Node<'a> {
 impl Node<'_> {
     /// For error messages: `creating sqs.queue work`.
     pub(super) fn doing(&self) -> String {
-        let verb = match (self.task, &self.live) {
-            (Task::Remove, _) => "deleting",
-            (Task::Make, None) => "creating",
-            (Task::Make, Some(_)) => "updating",
+        let verb = match (self.task, &self.live, &self.did) {
+            (Task::Remove, ..) => "deleting",
+            (Task::Make, None, _) | (Task::Make, _, Some(Ending::Created)) => "creating",
+            (Task::Make, Some(_), _) => "updating",
         };
         format!("{verb} {}", self.address)
     }

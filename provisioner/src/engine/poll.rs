@@ -20,6 +20,13 @@ pub(super) struct Seen {
     live: Result<Vec<AnyLive>, Error>,
 }
 
+/// What to ask about one kind.
+struct Batch {
+    kind: &'static dyn AnyKind,
+    asked: Vec<Address>,
+    wanted: Vec<(String, Value)>,
+}
+
 /// A changed attribute may take this long to be seen everywhere (a queue's: up to 60 s). After that we believe that AWS
 /// keeps what it shows.
 const PROPAGATION_SECONDS: f64 = 70.0;
@@ -84,27 +91,23 @@ impl Engine<'_, '_> {
     }
 
     fn poll(&mut self, service: &'static str) {
-        let mut batches: Vec<(&'static dyn AnyKind, Vec<Address>, Vec<(String, Value)>)> = Vec::new();
-        for node in
-            self.nodes.iter().filter(|node| node.phase == Phase::Settling && node.kind.facts().service() == service)
-        {
+        let mut batches: Vec<Batch> = Vec::new();
+        let pending = |node: &&Node<'_>| node.phase == Phase::Settling && node.kind.facts().service() == service;
+        for node in self.nodes.iter().filter(pending) {
             let name = node.kind.facts().name;
-            let batch = match batches.iter_mut().find(|(kind, ..)| kind.facts().name == name) {
-                Some(batch) => batch,
-                None => {
-                    batches.push((node.kind, Vec::new(), Vec::new()));
-                    batches.last_mut().expect("just pushed")
-                }
-            };
-            batch.1.push(node.address.clone());
+            let index = batches.iter().position(|batch| batch.kind.facts().name == name).unwrap_or_else(|| {
+                batches.push(Batch { kind: node.kind, asked: Vec::new(), wanted: Vec::new() });
+                batches.len() - 1
+            });
+            batches[index].asked.push(node.address.clone());
             if let Some(wanted) = node.wanted {
-                batch.2.push((node.address.name.clone(), wanted.spec.clone()));
+                batches[index].wanted.push((node.address.name.clone(), wanted.spec.clone()));
             }
         }
         let (cx, board) = (self.cx, self.board.clone());
         self.in_flight.push(Box::pin(async move {
             let mut seen = Vec::new();
-            for (kind, asked, wanted) in batches {
+            for Batch { kind, asked, wanted } in batches {
                 let live = kind.read(cx, &wanted, &board.outputs(Late::MayBeAbsent)).await;
                 seen.push(Seen { kind: kind.facts().name, asked, live });
             }

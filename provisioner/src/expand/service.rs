@@ -185,7 +185,6 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
         scaled: max > min,
         behind,
         way_out,
-        architecture: ARCHITECTURE.to_owned(),
     };
     making.add::<ecs::Service>(section, name, spec);
     if max > min {

@@ -5,10 +5,12 @@ mod evidence;
 mod rollout;
 mod service;
 mod task_definition;
+mod wiring;
 
 pub use cluster::{Cluster, ClusterOutput, ClusterSpec};
-pub use service::{Behind, Service, ServiceOutput, ServiceSpec, WayOut};
+pub use service::{Service, ServiceOutput, ServiceSpec};
 pub use task_definition::{FromSecret, Image, TaskDefinition, TaskDefinitionOutput, TaskDefinitionSpec};
+pub use wiring::{Behind, WayOut};
 
 use aws_sdk_ecs::types::Tag;
 

@@ -18,13 +18,12 @@ use aws_sdk_ecs::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Cluster, TaskDefinition, evidence, pairs, rollout, tags};
+use super::{Behind, Cluster, TaskDefinition, WayOut, evidence, pairs, rollout, tags};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
 use crate::diff::diff;
 use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
-use crate::kinds::ec2::{NatGateway, RouteTable, SecurityGroup, Subnet};
-use crate::kinds::elbv2::{Listener, Rule, TargetGroup};
+use crate::kinds::ec2::{SecurityGroup, Subnet};
 use crate::scope::Scope;
 
 pub struct Service;
@@ -42,23 +41,6 @@ pub struct ServiceSpec {
     pub behind: Option<Behind>,
     /// The way out has to be there before a task starts: without it ECS backs off for up to 15 minutes.
     pub way_out: Vec<WayOut>,
-    pub architecture: String,
-}
-
-/// Behind a load balancer. The target group has to be in use by a listener or a rule before the service is created.
-#[derive(Serialize, Deserialize)]
-pub struct Behind {
-    pub target_group: Ref<TargetGroup>,
-    pub port: u16,
-    pub listener: Ref<Listener>,
-    pub rule: Option<Ref<Rule>>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WayOut {
-    Nat(Ref<NatGateway>),
-    Routes(Ref<RouteTable>),
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -1,0 +1,85 @@
+//! What goes into a run, what is told during it, and what comes out.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::board::Board;
+use crate::desired::Desired;
+use crate::kind::{Address, LastWish};
+use crate::plan::Plan;
+use crate::snapshot::Snapshot;
+
+/// What to carry out, and how.
+pub struct Work<'a> {
+    pub desired: &'a Desired,
+    pub plan: &'a Plan,
+    pub snapshot: &'a Snapshot,
+    /// The run before this one was cut off, so it may have made things that do not show yet.
+    pub unclean: bool,
+    /// For `down`: what becomes of data.
+    pub last_wish: LastWish,
+    /// Protection that may be lifted.
+    pub unprotect: BTreeSet<Address>,
+}
+
+/// News for people, as it happens.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    pub address: Address,
+    pub news: News,
+    pub after: Duration,
+    /// Nodes that are done, and all of them.
+    pub done: (usize, usize),
+}
+
+#[derive(Clone, Debug)]
+pub enum News {
+    Creating,
+    Updating,
+    Deleting,
+    Waiting(String),
+    Created,
+    Updated,
+    Deleted,
+    Failed(String),
+    Serving,
+}
+
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    pub address: Address,
+    pub result: Ending,
+    pub seconds: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    Unchanged,
+    Created,
+    Updated,
+    Deleted,
+    Failed { error: String, evidence: Vec<String> },
+    Skipped { after: Address },
+    Stopped,
+}
+
+pub struct Report {
+    pub outcomes: Vec<Outcome>,
+    pub board: Board,
+    pub seconds: f64,
+    /// When all that answers requests was ready, if there is any such thing and it came to that.
+    pub serving_seconds: Option<f64>,
+    pub stopped: Option<&'static str>,
+}
+
+impl Report {
+    pub fn failed(&self) -> bool {
+        self.stopped.is_some() || self.outcomes.iter().any(|outcome| !outcome.result.is_good())
+    }
+}
+
+impl Ending {
+    pub fn is_good(&self) -> bool {
+        matches!(self, Ending::Unchanged | Ending::Created | Ending::Updated | Ending::Deleted)
+    }
+}

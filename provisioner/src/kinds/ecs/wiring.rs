@@ -1,0 +1,23 @@
+//! What an ECS service hangs on: the load balancer before it, and its way out.
+
+use serde::{Deserialize, Serialize};
+
+use crate::kind::Ref;
+use crate::kinds::ec2::{NatGateway, RouteTable};
+use crate::kinds::elbv2::{Listener, Rule, TargetGroup};
+
+/// Behind a load balancer. The target group has to be in use by a listener or a rule before the service is created.
+#[derive(Serialize, Deserialize)]
+pub struct Behind {
+    pub target_group: Ref<TargetGroup>,
+    pub port: u16,
+    pub listener: Ref<Listener>,
+    pub rule: Option<Ref<Rule>>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WayOut {
+    Nat(Ref<NatGateway>),
+    Routes(Ref<RouteTable>),
+}
