@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Checks what the gateway has recorded (`--record FILE`) against AWS's own API models, as botocore ships them.
 
-Emulators accept much that AWS refuses. This rebuilds the input of every recorded request from its wire form and checks it
-as the models say: names, required members, types, enums, lengths, ranges, patterns. It also computes every signature again.
+Rebuilds the input of every recorded request from its wire form and checks it as the models say: names, required
+members, types, enums, lengths, ranges, patterns. Computes every signature again. Knows no rest-xml.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import sys
 import warnings
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from urllib.parse import parse_qs, parse_qsl, unquote
 
@@ -23,29 +23,29 @@ from urllib.parse import parse_qs, parse_qsl, unquote
 VENV = Path(__file__).resolve().parents[2] / ".emulators/venv"
 sys.path[:0] = map(str, VENV.glob("lib/python*/site-packages"))
 
-from botocore.auth import S3SigV4Auth, SigV4Auth  # noqa: E402
+from botocore.auth import SigV4Auth  # noqa: E402
 from botocore.awsrequest import AWSRequest  # noqa: E402
 from botocore.credentials import Credentials  # noqa: E402
 from botocore.exceptions import UnknownServiceError  # noqa: E402
 from botocore.loaders import Loader  # noqa: E402
-from botocore.model import OperationNotFoundError, ServiceModel  # noqa: E402
+from botocore.model import OperationNotFoundError, ServiceModel, StructureShape  # noqa: E402
 
 # Signing names that are not botocore's folder names, as in src/request.rs: recordings have the folder names already.
-FOLDERS = {
-    "elasticloadbalancing": "elbv2",
-    "es": "opensearch",
-    "monitoring": "cloudwatch",
-    "tagging": "resourcegroupstaggingapi",
-}
+FOLDERS = {"elasticloadbalancing": "elbv2", "es": "opensearch", "monitoring": "cloudwatch"}
+FOLDERS["tagging"] = "resourcegroupstaggingapi"
 # Of values, as they are after `from_json`, `from_form` or `from_text`.
 TYPES = {
-    **dict.fromkeys(("string", "character"), str),
-    **dict.fromkeys(("integer", "long"), int),
-    **dict.fromkeys(("float", "double"), (int, float)),
-    **dict.fromkeys(("structure", "map"), dict),
-    **{"boolean": bool, "timestamp": datetime, "blob": bytes, "list": list},
+    **{"string": str, "character": str, "integer": int, "long": int, "float": (int, float), "double": (int, float)},
+    **{"boolean": bool, "timestamp": datetime, "blob": bytes, "list": list, "map": dict, "structure": dict},
+}
+# Of text, to the types above.
+READ = {
+    **{"integer": int, "long": int, "float": float, "double": float, "blob": partial(base64.b64decode, validate=True)},
+    **{"boolean": {"true": True, "false": False}.__getitem__, "iso8601": datetime.fromisoformat},
+    **{"rfc822": parsedate_to_datetime, "unixTimestamp": lambda s: datetime.fromtimestamp(float(s), timezone.utc)},
 }
 LARGEST = {"integer": 2**31 - 1, "long": 2**63 - 1}
+NO_INPUT = StructureShape("NoInput", {"type": "structure", "members": {}})
 
 
 @cache
@@ -59,10 +59,8 @@ def brief(value):
 
 
 # From the wire: structures become dicts with the members' names in the model, which often are not those on the wire. A
-# name that is not in the model gets a `?` in front, since it may be some other member's name in the model. A value that is
-# not of its type stays as it is, for `check` to find.
-
-
+# name that is not known on the wire gets a `?` in front, since in the model it may be a member's. A value of another
+# type stays as it is, for `check` to find.
 def from_json(shape, value):
     """Also for CBOR, which leaves no blobs and timestamps to convert."""
     kind = shape.type_name
@@ -73,34 +71,17 @@ def from_json(shape, value):
         return [from_json(shape.member, item) for item in value]
     if kind == "map" and isinstance(value, dict):
         return {key: from_json(shape.value, content) for key, content in value.items()}
-    if kind == "timestamp" and isinstance(value, (int, float)):
-        return datetime.fromtimestamp(value, timezone.utc)
-    return from_text(shape, value) if kind in ("timestamp", "blob") else value
+    raw = kind in ("timestamp", "blob") and not isinstance(value, (bytes, datetime))
+    return from_text(shape, value, "unixTimestamp") if raw else value
 
 
 def from_text(shape, text, moment="iso8601"):
-    """Of a value in a form, a path, a query string or a header."""
+    """Of a value in a form, a path, a query string or a header. Strings are read already."""
+    kind = shape.type_name
     try:
-        match shape.type_name:
-            case "integer" | "long":
-                return int(text)
-            case "float" | "double":
-                return float(text)
-            case "boolean":
-                return {"true": True, "false": False}[text]
-            case "blob":
-                return base64.b64decode(text, validate=True)
-            case "timestamp":
-                match shape.serialization.get("timestampFormat", moment):
-                    case "iso8601":
-                        return datetime.fromisoformat(text)
-                    case "rfc822":
-                        return parsedate_to_datetime(text)
-                    case _:
-                        return datetime.fromtimestamp(float(text), timezone.utc)
+        return READ[shape.serialization.get("timestampFormat", moment) if kind == "timestamp" else kind](text)
     except (KeyError, TypeError, ValueError):
-        pass
-    return text
+        return text
 
 
 def from_form(shape, node, ec2):
@@ -108,7 +89,7 @@ def from_form(shape, node, ec2):
     kind = shape.type_name
     if kind == "structure" and isinstance(node, dict):
         wanted = {wire: (n, m) for n, m in shape.members.items() for wire in form_names(n, m, ec2)}
-        return rename(node, wanted, lambda member, child: from_form(member, child, ec2))
+        return rename(node, wanted, partial(from_form, ec2=ec2))
     if kind not in ("list", "map"):
         return from_text(shape, node)
     if node == "":
@@ -130,10 +111,9 @@ def form_names(name, shape, ec2):
     own = shape.serialization.get("name", name)
     if ec2:
         return {shape.serialization.get("queryName", own[0].upper() + own[1:])}
-    if shape.type_name == "list" and shape.serialization.get("flattened"):
-        # botocore renames a flat list after its items, Smithy does not.
-        return {own, shape.member.serialization.get("name", own)}
-    return {own}
+    # botocore renames a flat list after its items, Smithy does not.
+    flat = shape.type_name == "list" and shape.serialization.get("flattened")
+    return {own, shape.member.serialization.get("name", own)} if flat else {own}
 
 
 def rename(values, wanted, convert):
@@ -144,8 +124,7 @@ def rename(values, wanted, convert):
 def form_tree(text):
     root = {}
     for name, value in parse_qsl(text, keep_blank_values=True, strict_parsing=True):
-        *above, last = name.split(".")
-        node = root
+        (*above, last), node = name.split("."), root
         for part in above:
             node = node.setdefault(part, {})
         if not isinstance(node, dict) or last in node:
@@ -155,8 +134,7 @@ def form_tree(text):
 
 
 def from_cbor(data):
-    stop = object()
-    at = 0
+    at, stop = 0, object()
 
     def take(n):
         nonlocal at
@@ -175,17 +153,15 @@ def from_cbor(data):
             # Without a length: up to a stop, strings in pieces.
             parts = list(iter(read, stop))
             return {2: b"".join, 3: "".join, 4: list, 5: pairs}[major](parts)
-        n = small if small < 24 else int.from_bytes(take({24: 1, 25: 2, 26: 4, 27: 8}[small]))
-        match major:
-            case 0 | 1:
-                return -1 - n if major else n
-            case 2 | 3:
-                return take(n).decode() if major == 3 else take(n)
-            case 4 | 5:
-                parts = [read() for _ in range(n * (major - 3))]
-                return pairs(parts) if major == 5 else parts
-        moment = read()
-        return datetime.fromtimestamp(moment, timezone.utc) if n == 1 else moment
+        n = small if small < 24 else int.from_bytes(take(2 ** (small - 24)), "big")
+        if major < 2:
+            return -1 - n if major else n
+        if major < 4:
+            return take(n).decode() if major == 3 else take(n)
+        if major < 6:
+            parts = [read() for _ in range(n * (major - 3))]
+            return pairs(parts) if major == 5 else parts
+        return READ["unixTimestamp"](read()) if n == 1 else read()
 
     def pairs(parts):
         return dict(zip(parts[::2], parts[1::2], strict=True))
@@ -237,29 +213,25 @@ def check(shape, value, path, report):
         if "pattern" in meta and (pattern := compiled(meta["pattern"])) and not pattern.fullmatch(value):
             report(path, f"{brief(value)} does not match {meta['pattern']}")
     size = value if isinstance(value, (int, float)) else len(value) if hasattr(value, "__len__") else 0
-    unit = {"string": " characters", "blob": " bytes", "list": " items", "map": " entries"}.get(kind, "")
-    if size < meta.get("min", size):
-        report(path, f"{size}{unit}, at least {meta['min']}")
-    if size > meta.get("max", LARGEST.get(kind, size)):
-        report(path, f"{size}{unit}, at most {meta.get('max', LARGEST.get(kind))}")
+    least, most = meta.get("min", size), meta.get("max", LARGEST.get(kind, size))
+    if not least <= size <= most:
+        unit = {"string": " characters", "blob": " bytes", "list": " items", "map": " entries"}.get(kind, "")
+        report(path, f"{size}{unit}, at {f'least {least}' if size < least else f'most {most}'}")
 
 
 def check_input(service, line, headers, body, report):
     """Reads the input in the protocol that the request speaks, which is one of the several of some services."""
     meta, name = service.metadata, line["action"]
     path, _, query = line["target"].partition("?")
-    content = headers.get("content-type", "").split(";")[0]
+    content = headers.get("content-type", "").partition(";")[0]
     if meta["protocol"] == "rest-json":
         return check_rest(service, line, path, query, headers, body, report)
-    try:
-        shape = service.operation_model(name).input_shape
-    except OperationNotFoundError:
-        return report("", "no such operation")
+    shape = service.operation_model(name).input_shape or NO_INPUT
     if path.startswith("/service/"):
         protocol, value = "smithy-rpc-v2-cbor", from_cbor(body) if body else {}
         where = path, f"/service/{meta['targetPrefix']}/operation/{name}"
         same(report, "smithy-protocol", headers.get("smithy-protocol"), "rpc-v2-cbor")
-        same(report, "content-type", content, "application/cbor" if shape else "")
+        same(report, "content-type", content, "application/cbor" if body else "")
     elif "x-amz-target" in headers:
         protocol, value = "json", json.loads(body)
         where = headers["x-amz-target"], f"{meta['targetPrefix']}.{name}"
@@ -272,11 +244,8 @@ def check_input(service, line, headers, body, report):
     same(report, "method", line["method"], "POST")
     if protocol not in meta.get("protocols", [meta["protocol"]]):
         report("", f"the service does not speak {protocol}")
-    if shape:
-        form = protocol in ("ec2", "query")
-        check(shape, from_form(shape, value, protocol == "ec2") if form else from_json(shape, value), "", report)
-    elif value:
-        report("", f"{brief(value)} for an operation without input")
+    ec2 = protocol == "ec2"
+    check(shape, from_form(shape, value, ec2) if ec2 or protocol == "query" else from_json(shape, value), "", report)
 
 
 def same(report, what, have, want):
@@ -284,38 +253,35 @@ def same(report, what, have, want):
         report("", f"{what} {have!r} instead of {want!r}")
 
 
-@cache
-def template(uri):
-    """A path in the model as a pattern. AWS does not mind a last slash more or less."""
-    parts = re.split(r"(\{\w+\+?\})", uri.partition("?")[0].rstrip("/"))
+def template(http):
+    """Method and path in the model as a pattern. AWS does not mind a last slash more or less."""
+    parts = re.split(r"(\{\w+\+?\})", http["requestUri"].partition("?")[0].rstrip("/"))
     text = "".join("(.+)" if p.endswith("+}") else "([^/]+)" if p.startswith("{") else re.escape(p) for p in parts)
-    return re.compile(text + "/?")
+    return re.compile(f"{http['method']} {text}/?")
 
 
 def check_rest(service, line, path, query, headers, body, report):
-    operations = [o for o in map(service.operation_model, service.operation_names) if o.http["method"] == line["method"]]
-    found = [(fits, o) for o in operations if (fits := template(o.http["requestUri"]).fullmatch(path))]
+    given, found = parse_qs(query, keep_blank_values=True), []
+    for operation in map(service.operation_model, service.operation_names):
+        fixed = parse_qs(operation.http["requestUri"].partition("?")[2], keep_blank_values=True)
+        fits = template(operation.http).fullmatch(f"{line['method']} {path}")
+        if fits and fixed.items() <= given.items():
+            found.append((operation, fixed, fits))
     if not found:
         return report("", f"no operation at {line['method']} {path}")
-    # The most literal path wins.
-    fits, operation = min(found, key=lambda each: sum(map(len, each[0].groups())))
-    uri, shape = operation.http["requestUri"], operation.input_shape
-    # The gateway's own list has those operations that it needs.
-    same(report, "operation", line["action"], operation.name) if line["action"] != "Unknown" else None
+    # The most literal one is meant.
+    operation, fixed, fits = min(found, key=lambda each: (-len(each[1]), sum(map(len, each[2].groups()))))
+    same(report, "operation", line["action"], operation.name)
+    uri, shape = operation.http["requestUri"], operation.input_shape or NO_INPUT
     labels = dict(zip(re.findall(r"\{(\w+)\+?\}", uri), map(unquote, fits.groups())))
-    fixed = parse_qsl(uri.partition("?")[2], keep_blank_values=True)
-    given = parse_qs(query, keep_blank_values=True)
-    given = {name: values for name, values in given.items() if (name, values[0]) not in fixed}
-    members = shape.members if shape else {}
-    payload = shape.serialization.get("payload") if shape else None
-    value = {}
+    value, payload = {}, shape.serialization.get("payload")
     if payload and body:
-        plain = TYPES[members[payload].type_name] in (str, bytes)
-        value[payload] = body if plain else from_json(members[payload], json.loads(body))
+        member = shape.members[payload]
+        value[payload] = from_json(member, json.loads(body)) if member.type_name == "structure" else body
     elif body and (content := json.loads(body)):
         same(report, "content-type", headers.get("content-type"), "application/json")
-        value = from_json(shape, content) if shape else {"?body": content}
-    for name, member in members.items():
+        value = from_json(shape, content)
+    for name, member in shape.members.items():
         wire = member.serialization.get("name", name)
         match member.serialization.get("location"):
             case "uri" if wire in labels:
@@ -325,24 +291,21 @@ def check_rest(service, line, path, query, headers, body, report):
                 value[name] = [from_text(member.member, text) for text in texts] if many else from_text(member, *texts)
             case "header" if wire.lower() in headers:
                 value[name] = from_text(member, headers[wire.lower()], "rfc822")
-    value |= {"?" + name: text for name, text in given.items()}
-    check(shape, value, "", report) if shape else value and report("", f"{brief(value)} for an operation without input")
+    check(shape, value | {"?" + name: texts for name, texts in given.items() if name not in fixed}, "", report)
 
 
 def check_signature(service, line, headers, body, secret, report):
-    authorization = headers.get("authorization", "")
-    scheme = r"AWS4-HMAC-SHA256 Credential=([^/,]+)/(\d{8}/([^/]+)/([^/]+)/aws4_request), ?SignedHeaders=(\S+), ?Signature=(\w+)"
-    match = re.fullmatch(scheme, authorization)
+    scheme = r"AWS4-HMAC-SHA256 Credential=([^/,]+)/\d{8}/([^/]+)/([^/]+)/aws4_request, ?SignedHeaders=(\S+), ?"
+    match = re.fullmatch(scheme + r"Signature=(\w+)", headers.get("authorization", ""))
     if not match:
-        return report("", f"Authorization {brief(authorization)} is no signature of version 4")
-    key, scope, region, name, signed, signature = match.groups()
+        return report("", "no signature of version 4")
+    key, region, name, signed, signature = match.groups()
     same(report, "signed for", name, service.signing_name)
     signed = signed.split(";")
     for must in ("host", *(header for header in headers if header.startswith("x-amz-"))):
         if must not in signed:
             report("", f"header {must} is not signed")
-    digest = headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")
-    if digest != "UNSIGNED-PAYLOAD":
+    if (digest := headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD")) != "UNSIGNED-PAYLOAD":
         same(report, "x-amz-content-sha256", digest, hashlib.sha256(body).hexdigest())
     request = AWSRequest(line["method"], f"http://{headers.get('host')}{line['target']}", data=body)
     for header, value in line["headers"]:
@@ -350,23 +313,18 @@ def check_signature(service, line, headers, body, secret, report):
             request.headers.add_header(header, value)
     # The steps of `add_auth`, which would sign for now.
     request.context["timestamp"] = headers.get("x-amz-date", "")
-    auth = (S3SigV4Auth if name == "s3" else SigV4Auth)(Credentials(key, secret), name, region)
-    same(report, "scope", scope, auth.credential_scope(request))
+    auth = SigV4Auth(Credentials(key, secret), name, region)
     computed = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
     same(report, "signature", signature, computed)
 
 
 def check_line(line, options, report):
     headers = {name.lower(): value for name, value in line["headers"]}
-    # The container registry has a protocol of its own.
-    if not line["service"] and line["target"].startswith("/v2/"):
-        return
     try:
         service, body = model(line["service"]), base64.b64decode(line["body_b64"])
-    except UnknownServiceError:
-        return report("", "no such service")
-    try:
         check_input(service, line, headers, body, report)
+    except (UnknownServiceError, OperationNotFoundError):
+        return report("", "is in no model")
     except (AttributeError, KeyError, TypeError, ValueError) as why:
         report("", f"cannot be read: {why}")
     if not options.skip_signatures:
@@ -375,16 +333,16 @@ def check_line(line, options, report):
 
 def main():
     parser = argparse.ArgumentParser(description="Checks recorded requests against AWS's own API models.")
-    parser.add_argument("file", type=argparse.FileType(), help="what the gateway has written for --record")
+    parser.add_argument("file", type=argparse.FileType(encoding="utf-8"), help="what --record has written")
     parser.add_argument("--skip-signatures", action="store_true")
     parser.add_argument("--secret", default="test", help="the secret access key of all requests (default: test)")
     options = parser.parse_args()
     requests, problems = 0, []
     for requests, line in enumerate(map(json.loads, options.file), 1):
-        prefix = f"line {requests}: {line['service']}.{line['action']}"
-        check_line(line, options, lambda path, what: problems.append(": ".join(filter(None, (prefix, path, what)))))
+        said = [f"line {requests}: {line['service']}.{line['action']}"]
+        check_line(line, options, lambda path, what: problems.append(": ".join(said + [path] * bool(path) + [what])))
     print(*problems, f"{requests} requests, {len(problems)} problems", sep="\n")
-    return 1 if problems else 0
+    return bool(problems)
 
 
 if __name__ == "__main__":

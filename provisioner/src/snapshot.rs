@@ -38,6 +38,7 @@ pub async fn take(cx: &Cx, desired: &Desired) -> Result<Snapshot, Vec<(String, E
     for resource in &desired.resources {
         wanted.entry(resource.address.kind).or_default().push((resource.address.name.clone(), resource.spec.clone()));
     }
+    cx.forget_tag_index().await;
     let mut snapshot = Snapshot::default();
     let mut waiting: Vec<&'static dyn AnyKind> = KINDS.to_vec();
     let mut done: BTreeSet<&str> = BTreeSet::new();

@@ -164,8 +164,10 @@ impl Kind for Queue {
     }
 
     async fn update(cx: &Cx, live: &Live<Queue>, want: &QueueState, _: &Changed) -> Result<(), Error> {
-        let call = cx.sqs.set_queue_attributes().queue_url(&live.output.url).set_attributes(Some(attributes(want)));
-        call.send().await?;
+        let mut attributes = attributes(want);
+        // To take a dead-letter queue away one sets an empty policy; absent means keep.
+        attributes.entry(Attribute::RedrivePolicy).or_default();
+        cx.sqs.set_queue_attributes().queue_url(&live.output.url).set_attributes(Some(attributes)).send().await?;
         Ok(())
     }
 
