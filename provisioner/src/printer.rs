@@ -56,10 +56,6 @@ impl Printer {
         }
     }
 
-    pub fn is_terminal(&self) -> bool {
-        self.terminal
-    }
-
     /// Asks, if there is somebody to ask.
     pub fn ask(&self, question: &str) -> Option<String> {
         if !stdin().is_terminal() || !self.terminal {

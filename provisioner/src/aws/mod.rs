@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_resourcegroupstagging::types::TagFilter;
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
@@ -36,8 +35,6 @@ pub struct Cx {
     pub scope: Scope,
     pub clock: Clock,
     pub stop: Arc<Stop>,
-    pub http: SharedHttpClient,
-    pub config: SdkConfig,
     /// The runtime, as image and as Lambda package, when the stack uses it.
     pub artefacts: Arc<Artefacts>,
     pub autoscaling: aws_sdk_applicationautoscaling::Client,
@@ -104,42 +101,38 @@ pub async fn caller(config: &SdkConfig) -> Result<Caller, Error> {
 }
 
 impl Cx {
-    pub fn new(scope: Scope, clock: Clock, config: SdkConfig, artefacts: Artefacts) -> Cx {
+    pub fn new(scope: Scope, clock: Clock, config: &SdkConfig, artefacts: Artefacts) -> Cx {
         let once = config.to_builder().retry_config(RetryConfig::disabled()).build();
         Cx {
             scope,
             clock,
             stop: Arc::default(),
-            http: config.http_client().unwrap_or_else(|| limits::http_client(clock)),
             artefacts: Arc::new(artefacts),
-            autoscaling: aws_sdk_applicationautoscaling::Client::new(&config),
-            cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
-            dynamodb: aws_sdk_dynamodb::Client::new(&config),
-            ec2: aws_sdk_ec2::Client::new(&config),
+            autoscaling: aws_sdk_applicationautoscaling::Client::new(config),
+            cloudwatch: aws_sdk_cloudwatch::Client::new(config),
+            dynamodb: aws_sdk_dynamodb::Client::new(config),
+            ec2: aws_sdk_ec2::Client::new(config),
             ec2_once: aws_sdk_ec2::Client::new(&once),
-            ecr: aws_sdk_ecr::Client::new(&config),
-            ecs: aws_sdk_ecs::Client::new(&config),
+            ecr: aws_sdk_ecr::Client::new(config),
+            ecs: aws_sdk_ecs::Client::new(config),
             ecs_once: aws_sdk_ecs::Client::new(&once),
-            elasticache: aws_sdk_elasticache::Client::new(&config),
-            elbv2: aws_sdk_elasticloadbalancingv2::Client::new(&config),
-            iam: aws_sdk_iam::Client::new(&config),
-            kms: aws_sdk_kms::Client::new(&config),
+            elasticache: aws_sdk_elasticache::Client::new(config),
+            elbv2: aws_sdk_elasticloadbalancingv2::Client::new(config),
+            iam: aws_sdk_iam::Client::new(config),
+            kms: aws_sdk_kms::Client::new(config),
             kms_once: aws_sdk_kms::Client::new(&once),
-            lambda: aws_sdk_lambda::Client::new(&config),
-            logs: aws_sdk_cloudwatchlogs::Client::new(&config),
-            opensearch: aws_sdk_opensearch::Client::new(&config),
-            rds: aws_sdk_rds::Client::new(&config),
-            secrets: aws_sdk_secretsmanager::Client::new(&config),
-            sns: aws_sdk_sns::Client::new(&config),
-            sqs: aws_sdk_sqs::Client::new(&config),
-            tagging: aws_sdk_resourcegroupstagging::Client::new(&config),
+            lambda: aws_sdk_lambda::Client::new(config),
+            logs: aws_sdk_cloudwatchlogs::Client::new(config),
+            opensearch: aws_sdk_opensearch::Client::new(config),
+            rds: aws_sdk_rds::Client::new(config),
+            secrets: aws_sdk_secretsmanager::Client::new(config),
+            sns: aws_sdk_sns::Client::new(config),
+            sqs: aws_sdk_sqs::Client::new(config),
+            tagging: aws_sdk_resourcegroupstagging::Client::new(config),
             tag_index: tokio::sync::Mutex::default(),
-            config,
         }
     }
-}
 
-impl Cx {
     /// Whose a resource is, by its tags: `(its name in the stack, ours or not)`. `None`: not ours and not wanted, so it
     /// does not concern us.
     pub fn whose<'a, K, V>(
@@ -245,10 +238,6 @@ impl Stop {
             stop if stop.login.load(Ordering::SeqCst) => Some("the credentials have expired"),
             _ => None,
         }
-    }
-
-    pub fn is_interrupted(&self) -> bool {
-        self.interrupted.load(Ordering::SeqCst)
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Resu
         zip: artefacts.zip.as_ref().map(|zip| zip.sha256.clone()).unwrap_or_default(),
     };
     let expanded = expand(&loaded, &scope, &digests);
-    Ok(Session { cx: Cx::new(scope, clock, config, artefacts), expanded, principal: caller.arn })
+    Ok(Session { cx: Cx::new(scope, clock, &config, artefacts), expanded, principal: caller.arn })
 }
 
 /// The runtime as image and as Lambda package, if the stack runs it.

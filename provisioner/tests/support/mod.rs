@@ -96,7 +96,7 @@ pub async fn context(url: &str, stack: &str, artefacts: Artefacts) -> Cx {
         .await;
     let scope =
         Scope { account: "123456789012".into(), region: "eu-west-1".into(), stack: stack.into(), env: "test".into() };
-    Cx::new(scope, clock, config, artefacts)
+    Cx::new(scope, clock, &config, artefacts)
 }
 
 /// `update sqs.queue work: delay`, a line per change.
