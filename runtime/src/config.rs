@@ -30,10 +30,19 @@ pub struct Forwarder {
     /// Scheme and authority only, for example `https://vpc-logs-….es.amazonaws.com`.
     pub search: Uri,
     pub index_prefix: String,
+    /// CloudWatch Logs, where a backfill reads: of the region, unless `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS` or
+    /// `AWS_ENDPOINT_URL` says otherwise.
+    pub logs: Uri,
+    pub aws: Aws,
+    pub telemetry: Telemetry,
+}
+
+/// What Lambda gives each function.
+#[derive(Debug)]
+pub struct Aws {
     pub region: String,
     /// `Debug` of this type hides the secret parts.
     pub credentials: Credentials,
-    pub telemetry: Telemetry,
 }
 
 impl Environment {
@@ -128,20 +137,30 @@ impl Forwarder {
                 "INDEX_PREFIX is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit".to_owned(),
             );
         }
+        let aws = Aws::read(environment, &mut problems);
         let config = Forwarder {
-            search: search_uri(&endpoint, &mut problems),
+            search: uri("SEARCH_ENDPOINT", &endpoint, &mut problems),
             index_prefix,
-            region: environment.required("AWS_REGION", &mut problems),
+            logs: logs_uri(environment, &aws.region, &mut problems),
+            aws,
+            telemetry: Telemetry::read(environment, "forwarder", &mut problems),
+        };
+        all_or_problems(config, problems)
+    }
+}
+
+impl Aws {
+    fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+        Aws {
+            region: environment.required("AWS_REGION", problems),
             credentials: Credentials::new(
-                environment.required("AWS_ACCESS_KEY_ID", &mut problems),
-                environment.required("AWS_SECRET_ACCESS_KEY", &mut problems),
+                environment.required("AWS_ACCESS_KEY_ID", problems),
+                environment.required("AWS_SECRET_ACCESS_KEY", problems),
                 environment.get("AWS_SESSION_TOKEN").map(str::to_owned),
                 None,
                 "environment",
             ),
-            telemetry: Telemetry::read(environment, "forwarder", &mut problems),
-        };
-        all_or_problems(config, problems)
+        }
     }
 }
 
@@ -152,8 +171,18 @@ fn all_or_problems<T>(config: T, problems: Vec<String>) -> anyhow::Result<T> {
     anyhow::bail!("configuration: {}", problems.join("; "))
 }
 
+fn logs_uri(environment: &Environment, region: &str, problems: &mut Vec<String>) -> Uri {
+    for name in ["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL"] {
+        if let Some(endpoint) = environment.get(name) {
+            return uri(name, endpoint, problems);
+        }
+    }
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    if region.is_empty() { Uri::default() } else { uri("AWS_REGION", &format!("logs.{region}.{suffix}"), problems) }
+}
+
 /// `https://` when no scheme is given, as OpenSearch's own `Endpoint` has none.
-fn search_uri(endpoint: &str, problems: &mut Vec<String>) -> Uri {
+fn uri(name: &str, endpoint: &str, problems: &mut Vec<String>) -> Uri {
     let with_scheme = if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") };
     let plain = |uri: &Uri| {
         matches!(uri.scheme_str(), Some("https" | "http"))
@@ -165,7 +194,7 @@ fn search_uri(endpoint: &str, problems: &mut Vec<String>) -> Uri {
         Ok(uri) if plain(&uri) => uri,
         _ if endpoint.is_empty() => Uri::default(),
         _ => {
-            problems.push("SEARCH_ENDPOINT is not a host, or http(s)://host[:port]".to_owned());
+            problems.push(format!("{name} is not a host, or http(s)://host[:port]"));
             Uri::default()
         }
     }
@@ -221,7 +250,7 @@ mod tests {
             ("not a host", None),
         ] {
             let mut problems = Vec::new();
-            let uri = search_uri(given, &mut problems);
+            let uri = uri("SEARCH_ENDPOINT", given, &mut problems);
             assert_eq!(problems.is_empty(), expected.is_some(), "{given}");
             if let Some(expected) = expected {
                 assert_eq!(uri.to_string(), expected);

@@ -3,13 +3,14 @@
 //! A document is created under the id of its event, in the index of the event's day. Forwarding the same event again
 //! therefore changes nothing, and a batch that failed in part can simply be sent again as a whole.
 
+mod backfill;
 mod bulk;
 mod payload;
 mod search;
 
 use serde_json::json;
 
-pub use self::payload::{Events, LogEvent};
+use self::payload::{Events, Work};
 pub use self::search::Tally;
 use crate::client::Client;
 use crate::{config, telemetry};
@@ -25,19 +26,20 @@ impl Forwarder {
         Ok(Forwarder { config, client })
     }
 
-    /// One event of a CloudWatch Logs subscription, as Lambda hands it over.
+    /// One invocation, as Lambda hands it over. An error when any of the events is not stored, after every one of them was
+    /// tried.
     pub async fn handle(&self, event: &[u8]) -> anyhow::Result<Tally> {
         match payload::decode(event)? {
-            Some(events) => self.store(&events).await,
-            None => {
+            Work::Store(events) => self.store(&events).await.ensure_stored(),
+            Work::Backfill(backfill) => backfill::run(self, &backfill).await?.ensure_stored(),
+            Work::Probe => {
                 telemetry::debug("probe", &json!({}));
                 Ok(Tally::default())
             }
         }
     }
 
-    /// An error when any of the events is not stored, after every one of them was tried.
-    pub async fn store(&self, events: &Events) -> anyhow::Result<Tally> {
+    async fn store(&self, events: &Events) -> Tally {
         let mut tally = Tally::default();
         let (bodies, undated) = bulk::bodies(&self.config.index_prefix, events);
         if undated > 0 {
@@ -50,6 +52,6 @@ impl Forwarder {
                 Err(error) => tally.refuse(items, format!("{error:#}")),
             }
         }
-        tally.ensure_stored()
+        tally
     }
 }

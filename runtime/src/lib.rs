@@ -14,6 +14,7 @@ pub mod telemetry;
 pub mod edge;
 pub mod hello;
 pub mod server;
+mod signed;
 
 pub mod health;
 

@@ -57,10 +57,15 @@ fn runtime_api(events: &[Value]) -> (SocketAddr, Receiver<Received>) {
 }
 
 fn start(api: SocketAddr, search: &str) -> Process {
+    start_with(api, search, "http://127.0.0.1:1")
+}
+
+fn start_with(api: SocketAddr, search: &str, logs: &str) -> Process {
     let api = api.to_string();
     Process::start(
         &[],
         &[
+            ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", logs),
             ("AWS_LAMBDA_RUNTIME_API", &api),
             ("_HANDLER", "forwarder"),
             ("SEARCH_ENDPOINT", search),
@@ -205,4 +210,52 @@ fn mistakes_at_the_start_are_told_to_lambda() {
     let error: Value = serde_json::from_slice(&told.body).unwrap();
     assert_eq!(error["errorMessage"], "configuration: SEARCH_ENDPOINT is not a host, or http(s)://host[:port]");
     assert_eq!(process.exit().code(), Some(1));
+}
+
+/// CloudWatch Logs with two pages, the first of which is throttled once; events of two streams come mixed.
+#[test]
+fn a_group_is_backfilled_from_its_creation_by_pages() {
+    let (sender, asked) = channel();
+    let throttle = Arc::new(Mutex::new(true));
+    let logs = server(move |received| {
+        if std::mem::take(&mut *throttle.lock().unwrap()) {
+            return (400, String::new(), json!({ "__type": "ThrottlingException" }).to_string());
+        }
+        let _ = sender.send(clone(received));
+        let event = |id: &str, stream: &str| {
+            json!({ "eventId": id, "logStreamName": stream, "timestamp": 1_654_560_000_000_i64, "message": id,
+                    "ingestionTime": 1 })
+        };
+        let request: Value = serde_json::from_slice(&received.body).unwrap();
+        let page = match request["nextToken"].as_str() {
+            None => json!({ "events": [event("1", "a"), event("2", "b"), event("3", "a")], "nextToken": "t" }),
+            Some(_) => json!({ "events": [event("4", "b")], "searchedLogStreams": [] }),
+        };
+        (200, String::new(), page.to_string())
+    });
+    let (sender, searched) = channel();
+    let search = server(move |received| {
+        let _ = sender.send(clone(received));
+        let documents = received.body.iter().filter(|byte| **byte == b'\n').count() / 2;
+        (200, String::new(), items(&vec![201; documents]).to_string())
+    });
+    let (api, told) = runtime_api(&[json!({ "backfill": { "log_group": "/sendy/lookup", "pattern": "ERROR" } })]);
+    let _process = start_with(api, &format!("http://{search}"), &format!("http://{logs}"));
+
+    let told = told.recv_timeout(DEADLINE).unwrap();
+    assert_eq!(told.line, "POST /2018-06-01/runtime/invocation/r0/response HTTP/1.1");
+    let tally: Value = serde_json::from_slice(&told.body).unwrap();
+    assert_eq!(tally, json!({ "stored": 4, "already_stored": 0, "refused": {} }));
+
+    let first = asked.recv_timeout(DEADLINE).unwrap();
+    assert_eq!(first.header("x-amz-target"), Some("Logs_20140328.FilterLogEvents"));
+    assert!(first.header("authorization").unwrap().contains("/ap-northeast-2/logs/aws4_request"));
+    let request: Value = serde_json::from_slice(&first.body).unwrap();
+    assert_eq!((&request["logGroupName"], &request["filterPattern"]), (&json!("/sendy/lookup"), &json!("ERROR")));
+    assert_eq!(request.get("startTime"), None);
+    let bulks: Vec<String> =
+        searched.try_iter().map(|bulk| String::from_utf8(bulk.body).unwrap().lines().nth(1).unwrap().into()).collect();
+    let streams: Vec<Value> =
+        bulks.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["log_stream"].clone()).collect();
+    assert_eq!(streams, ["a", "b", "b"]);
 }

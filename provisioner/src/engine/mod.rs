@@ -264,6 +264,7 @@ impl Engine<'_, '_> {
         let node = &mut self.nodes[index];
         node.phase = Phase::Settling;
         node.began = Instant::now();
+        node.looks = 0;
         node.due = Instant::now() + poll::first(self.cx.clock, node);
     }
 

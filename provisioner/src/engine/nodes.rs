@@ -53,6 +53,8 @@ pub(super) struct Node<'a> {
     pub(super) removed_before: bool,
     pub(super) half_of_replacement: bool,
     pub(super) began: Instant,
+    /// How often the poller saw it, or did not.
+    pub(super) looks: u32,
     pub(super) first_began: Option<Instant>,
     pub(super) took: Duration,
     pub(super) due: Instant,
@@ -142,6 +144,7 @@ fn node<'a>(step: &Step, task: Task, wanted: Option<&'a Wanted>, live: Option<An
         half_of_replacement: task == Task::Remove && replaced,
         live,
         began: now,
+        looks: 0,
         first_began: None,
         took: Duration::ZERO,
         due: now,

@@ -32,6 +32,8 @@ struct Batch {
 const PROPAGATION_SECONDS: f64 = 70.0;
 /// A new resource may be unseen for this long.
 const APPEARANCE_SECONDS: f64 = 120.0;
+/// Neither is over before so many looks: where calls are slow, time alone proves nothing.
+const LEAST_LOOKS: u32 = 8;
 
 /// The pause before the first look.
 pub(super) fn first(clock: Clock, node: &Node<'_>) -> Duration {
@@ -136,10 +138,11 @@ impl Engine<'_, '_> {
 
     fn look_at(&mut self, index: usize, live: Option<AnyLive>) {
         let elapsed = self.cx.clock.since(self.nodes[index].began);
+        self.nodes[index].looks += 1;
         match (self.nodes[index].task, live) {
             (Task::Remove, None) => return self.done(index),
             (Task::Remove, Some(_)) => {}
-            (Task::Make, None) if self.cx.clock.is_over(self.nodes[index].began, APPEARANCE_SECONDS) => {
+            (Task::Make, None) if self.looked_enough(index, APPEARANCE_SECONDS) => {
                 let text = format!("{}: it was made, but the service does not show it", self.nodes[index].doing());
                 return self.fail_with(index, text);
             }
@@ -155,7 +158,6 @@ impl Engine<'_, '_> {
 
     /// Whether this sight of it was the last that was needed.
     fn grown(&mut self, index: usize, live: AnyLive) -> bool {
-        let clock = self.cx.clock;
         let node = &mut self.nodes[index];
         node.live = Some(live.clone());
         match &live.status {
@@ -180,7 +182,7 @@ impl Engine<'_, '_> {
             return true;
         };
         let differs = !diff(node.kind.facts(), &live.state, &want).is_empty();
-        if differs && !clock.is_over(self.nodes[index].began, PROPAGATION_SECONDS) {
+        if differs && !self.looked_enough(index, PROPAGATION_SECONDS) {
             return false;
         }
         self.publish(&live.address.clone(), published(&live));
@@ -188,6 +190,11 @@ impl Engine<'_, '_> {
             self.done(index);
         }
         true
+    }
+
+    fn looked_enough(&self, index: usize, seconds: f64) -> bool {
+        let node = &self.nodes[index];
+        node.looks >= LEAST_LOOKS && self.cx.clock.is_over(node.began, seconds)
     }
 
     fn come_back(&mut self, index: usize, elapsed: f64) {

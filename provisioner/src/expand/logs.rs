@@ -53,7 +53,8 @@ pub(super) fn expand(making: &mut Making<'_>) {
         code_sha256: making.digests.zip.clone(),
         architecture: "x86_64".to_owned(),
         memory: 256,
-        timeout: 60,
+        // The most that Lambda gives: a backfill takes its time.
+        timeout: 900,
         kms_key: making.key(),
         inside,
     };
@@ -71,6 +72,7 @@ pub(super) fn expand(making: &mut Making<'_>) {
             pattern: pattern.clone(),
             function: Ref::to(FORWARDER),
             permission: Ref::to(permission),
+            search: Ref::to(&to),
         };
         making.add::<SubscriptionFilter>(SECTION, &service.0, spec);
     }
@@ -88,7 +90,13 @@ pub(super) fn role(making: &mut Making<'_>, name: &str, section: &str) {
     let domain = making.scope.arn("es", &format!("domain/{}/*", making.scope.name(name, 28)));
     let write = words(&["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]);
     let mut statements = vec![statement(write, vec![Resource::Arn(domain)])];
-    if making.loaded.stack.logs.as_ref().is_some_and(|logs| logs.to.0 == name) {
+    if let Some(logs) = making.loaded.stack.logs.as_ref().filter(|logs| logs.to.0 == name) {
+        let shipped = logs
+            .ship
+            .keys()
+            .map(|service| making.scope.arn("logs", &format!("log-group:{}:*", making.log_path(&service.0))));
+        let shipped = shipped.map(Resource::Arn).collect();
+        statements.push(statement(words(&["logs:FilterLogEvents"]), shipped));
         let log = words(&["logs:CreateLogStream", "logs:PutLogEvents"]);
         statements.push(statement(log, vec![Resource::LogStreams(Ref::to(FORWARDER))]));
         statements.push(statement(words(&["sqs:SendMessage"]), vec![Resource::Queue(Ref::to(FAILED))]));

@@ -1,19 +1,15 @@
 //! One `_bulk` request to OpenSearch Service: signed, sent, and its answer judged item by item.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use anyhow::Context;
-use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest, SigningSettings, sign};
-use aws_sigv4::sign::v4;
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::{Request, StatusCode};
+use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::bulk::Body;
 use crate::client::Client;
-use crate::config;
+use crate::{config, signed};
 
 /// What became of a number of events.
 #[derive(Debug, Default, PartialEq, Serialize)]
@@ -50,8 +46,13 @@ impl Tally {
 }
 
 pub async fn send(client: &Client, config: &config::Forwarder, body: Body) -> anyhow::Result<Tally> {
-    let request = signed(config, body.bytes).context("signing")?;
-    let answer = client.send(request).await.context("sending to the search domain")?;
+    let headers = [("content-type", "application/x-ndjson")];
+    let request = signed::post(&config.aws, "es", &config.search, "/_bulk", &headers, body.bytes)?;
+    let answer = tokio::time::timeout(TIMEOUT, client.send(request))
+        .await
+        .context("no answer in 55 s")
+        .flatten()
+        .context("sending to the search domain")?;
     let status = answer.status;
     if status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED {
         // Written by AWS about our role, before any document is looked at.
@@ -63,6 +64,7 @@ pub async fn send(client: &Client, config: &config::Forwarder, body: Body) -> an
 }
 
 const FIRST_REASONS: usize = 3;
+const TIMEOUT: Duration = Duration::from_secs(55);
 
 #[derive(Deserialize)]
 struct BulkAnswer {
@@ -106,31 +108,6 @@ fn judge(answer: &[u8], sent: usize) -> anyhow::Result<Tally> {
         }
     }
     Ok(tally)
-}
-
-fn signed(config: &config::Forwarder, body: Vec<u8>) -> anyhow::Result<Request<Full<Bytes>>> {
-    let base = config.search.to_string();
-    let uri = format!("{}/_bulk", base.trim_end_matches('/'));
-    let content_type = ("content-type", "application/x-ndjson");
-
-    let identity = config.credentials.clone().into();
-    let mut settings = SigningSettings::default();
-    settings.payload_checksum_kind = PayloadChecksumKind::XAmzSha256;
-    let parameters = v4::SigningParams::builder()
-        .identity(&identity)
-        .region(&config.region)
-        .name("es")
-        .time(SystemTime::now())
-        .settings(settings)
-        .build()?
-        .into();
-    let signable = SignableRequest::new("POST", &uri, [content_type].into_iter(), SignableBody::Bytes(&body))?;
-    let (instructions, _) = sign(signable, &parameters)?.into_parts();
-
-    let (name, value) = content_type;
-    let mut request = Request::post(&uri).header(name, value).body(Full::from(body))?;
-    instructions.apply_to_request_http1x(&mut request);
-    Ok(request)
 }
 
 #[cfg(test)]

@@ -38,6 +38,8 @@ pub struct LogGroupState {
 pub struct LogGroupOutput {
     pub arn: String,
     pub name: String,
+    /// The search domain that has what came before the subscription: see `logs.subscription_filter`.
+    pub backfilled: String,
 }
 
 impl Kind for LogGroup {
@@ -123,10 +125,13 @@ impl Kind for LogGroup {
     }
 }
 
+/// The tag of a group whose past is in a search domain, with that domain's endpoint.
+pub const BACKFILLED: &str = "provision:backfilled";
 const GONE: &[&str] = &["ResourceNotFoundException"];
 
 fn output(scope: &Scope, path: &str) -> LogGroupOutput {
-    LogGroupOutput { arn: scope.arn("logs", &format!("log-group:{path}")), name: path.to_owned() }
+    let arn = scope.arn("logs", &format!("log-group:{path}"));
+    LogGroupOutput { arn, name: path.to_owned(), backfilled: String::new() }
 }
 
 async fn keep_for(cx: &Cx, want: &LogGroupState) -> Result<(), Error> {
@@ -146,12 +151,13 @@ async fn one(
     group: Group,
     wanted: &HashMap<&str, &str>,
 ) -> Result<Option<Live<LogGroup>>, Error> {
-    let output = output(&cx.scope, &path);
+    let mut output = output(&cx.scope, &path);
     let call = cx.logs.list_tags_for_resource().resource_arn(&output.arn);
     let Some(answer) = Error::unless_gone(call.send().await, GONE)? else {
         return Ok(None);
     };
     let tags = answer.tags.unwrap_or_default();
+    output.backfilled = tags.get(BACKFILLED).cloned().unwrap_or_default();
     let Some((name, owner)) = cx.whose(tags.iter(), wanted.get(path.as_str()).copied()) else {
         return Ok(None);
     };

@@ -3,16 +3,25 @@
 //! Takes no tags: it belongs to its log group, which may have two (CloudWatch Logs quotas). Found by the group's name and
 //! its own. CloudWatch Logs sends a test message when it is put, so the function's permission has to be there before
 //! ("Could not deliver test message to specified …"). Put is an upsert, so changing it is the same call.
+//!
+//! A subscription sends what comes after it. For what was there before, the function is then asked, once for each search
+//! domain, to read the group from its creation; a tag on the group remembers the domain. Killed before the tag, the next run
+//! asks again, which stores nothing twice: an event's id is the id of its document.
 
 use std::collections::HashMap;
 
+use aws_sdk_lambda::types::InvocationType;
+use aws_smithy_types::Blob;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
-use super::LogGroup;
+use super::log_group::BACKFILLED;
+use super::{LogGroup, LogGroupOutput};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::lambda::{Function, Permission};
+use crate::kinds::opensearch::Domain;
 use crate::scope::Scope;
 
 pub struct SubscriptionFilter;
@@ -24,6 +33,7 @@ pub struct SubscriptionFilterSpec {
     pub pattern: String,
     pub function: Ref<Function>,
     pub permission: Ref<Permission>,
+    pub search: Ref<Domain>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -32,6 +42,8 @@ pub struct SubscriptionFilterState {
     filter: String,
     pattern: String,
     destination: String,
+    /// The endpoint of the search domain that has the group's past.
+    backfilled: String,
 }
 
 impl Kind for SubscriptionFilter {
@@ -42,14 +54,23 @@ impl Kind for SubscriptionFilter {
             Field::fixed("filter"),
             Field::wanted("pattern"),
             Field::wanted("destination"),
+            Field::wanted("backfilled"),
         ],
         seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["logs.log_group", "lambda.function"],
         retry: &[
             Retry { code: "InvalidParameterException", text: "could not deliver test message", seconds: 300 },
             Retry { code: "InvalidParameterException", text: "could not execute the lambda function", seconds: 300 },
+            // Lambda, about a function that is not active yet.
+            Retry { code: "ResourceConflictException", text: "", seconds: 300 },
         ],
-        actions: &["logs:DeleteSubscriptionFilter", "logs:DescribeSubscriptionFilters", "logs:PutSubscriptionFilter"],
+        actions: &[
+            "lambda:InvokeFunction",
+            "logs:DeleteSubscriptionFilter",
+            "logs:DescribeSubscriptionFilters",
+            "logs:PutSubscriptionFilter",
+            "logs:TagResource",
+        ],
         ..Facts::DEFAULT
     };
 
@@ -65,11 +86,13 @@ impl Kind for SubscriptionFilter {
         outputs: &Outputs,
     ) -> Result<SubscriptionFilterState, Missing> {
         outputs.get(&spec.permission)?;
+        outputs.ready(&spec.function)?;
         Ok(SubscriptionFilterState {
             log_group: outputs.get(&spec.log_group)?.name,
             filter: filter_name(scope),
             pattern: spec.pattern.clone(),
             destination: outputs.get(&spec.function)?.arn,
+            backfilled: outputs.ready(&spec.search)?.endpoint,
         })
     }
 
@@ -77,7 +100,7 @@ impl Kind for SubscriptionFilter {
         let wanted: HashMap<&str, &str> =
             query.wanted.iter().map(|(name, spec)| (spec.log_group.name.as_str(), name.as_str())).collect();
         let mut live = Vec::new();
-        for found in each(query.outputs.all::<LogGroup>(), |(group, output)| of_group(cx, group, output.name)).await {
+        for found in each(query.outputs.all::<LogGroup>(), |(group, output)| of_group(cx, group, output)).await {
             let Some((group, state)) = found? else { continue };
             live.push(Live {
                 // One per group, so the group's name will do where nothing asks for it any more.
@@ -94,18 +117,23 @@ impl Kind for SubscriptionFilter {
     }
 
     async fn create(cx: &Cx, _: &str, want: &SubscriptionFilterState) -> Result<(), Error> {
-        let call = cx.logs.put_subscription_filter().log_group_name(&want.log_group).filter_name(&want.filter);
-        call.filter_pattern(&want.pattern).destination_arn(&want.destination).send().await?;
-        Ok(())
+        put(cx, want).await?;
+        backfill(cx, want).await
     }
 
     async fn update(
         cx: &Cx,
-        live: &Live<SubscriptionFilter>,
+        _: &Live<SubscriptionFilter>,
         want: &SubscriptionFilterState,
-        _: &Changed,
+        changed: &Changed,
     ) -> Result<(), Error> {
-        SubscriptionFilter::create(cx, &live.name, want).await
+        if changed.any(&["pattern", "destination"]) {
+            put(cx, want).await?;
+        }
+        if changed.any(&["pattern", "backfilled"]) {
+            backfill(cx, want).await?;
+        }
+        Ok(())
     }
 
     async fn delete(cx: &Cx, live: &Live<SubscriptionFilter>, _: LastWish) -> Result<(), Error> {
@@ -121,8 +149,28 @@ fn filter_name(scope: &Scope) -> String {
     scope.name("search", 512)
 }
 
+async fn put(cx: &Cx, want: &SubscriptionFilterState) -> Result<(), Error> {
+    let call = cx.logs.put_subscription_filter().log_group_name(&want.log_group).filter_name(&want.filter);
+    call.filter_pattern(&want.pattern).destination_arn(&want.destination).send().await?;
+    Ok(())
+}
+
+/// Lambda keeps the request until it is done, or gives it to the function's queue of failures.
+async fn backfill(cx: &Cx, want: &SubscriptionFilterState) -> Result<(), Error> {
+    let request = json!({ "backfill": { "log_group": want.log_group, "pattern": want.pattern } });
+    let call = cx.lambda.invoke().function_name(&want.destination).invocation_type(InvocationType::Event);
+    call.payload(Blob::new(request.to_string())).send().await?;
+    let group = cx.scope.arn("logs", &format!("log-group:{}", want.log_group));
+    cx.logs.tag_resource().resource_arn(group).tags(BACKFILLED, &want.backfilled).send().await?;
+    Ok(())
+}
+
 /// Our filter on a group, if it has one. A second one is somebody else's.
-async fn of_group(cx: &Cx, group: String, path: String) -> Result<Option<(String, SubscriptionFilterState)>, Error> {
+async fn of_group(
+    cx: &Cx,
+    group: String,
+    LogGroupOutput { name: path, backfilled, .. }: LogGroupOutput,
+) -> Result<Option<(String, SubscriptionFilterState)>, Error> {
     let call = cx.logs.describe_subscription_filters().log_group_name(&path);
     let answer = match call.filter_name_prefix(filter_name(&cx.scope)).send().await.map_err(Error::from) {
         Ok(answer) => answer,
@@ -135,6 +183,7 @@ async fn of_group(cx: &Cx, group: String, path: String) -> Result<Option<(String
         filter: found.filter_name().unwrap_or_default().to_owned(),
         pattern: found.filter_pattern().unwrap_or_default().to_owned(),
         destination: found.destination_arn().unwrap_or_default().to_owned(),
+        backfilled,
     });
     Ok(state.map(|state| (group, state)))
 }
