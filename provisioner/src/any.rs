@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Address, Changed, Facts, Kind, LastWish, Live, Owner, Query, Status};
 use crate::scope::Scope;
@@ -38,6 +38,7 @@ pub trait AnyKind: Send + Sync {
         cx: &'a Cx,
         wanted: &'a [(String, Value)],
         outputs: &'a Outputs<'a>,
+        look: &'a Look,
     ) -> BoxFuture<'a, Result<Vec<AnyLive>, Error>>;
     fn create<'a>(&'a self, cx: &'a Cx, name: &'a str, want: &'a Value) -> BoxFuture<'a, Result<Value, Error>>;
     fn update<'a>(
@@ -78,13 +79,14 @@ impl<K: Kind> AnyKind for K {
         cx: &'a Cx,
         wanted: &'a [(String, Value)],
         outputs: &'a Outputs<'a>,
+        look: &'a Look,
     ) -> BoxFuture<'a, Result<Vec<AnyLive>, Error>> {
         Box::pin(async move {
             let mut specs = Vec::new();
             for (name, spec) in wanted {
                 specs.push((name.clone(), typed::<K::Spec>(spec)?));
             }
-            let query = Query { scope: &cx.scope, wanted: specs, outputs };
+            let query = Query { scope: &cx.scope, wanted: specs, outputs, look };
             Ok(K::read(cx, &query).await?.into_iter().map(erase_live).collect())
         })
     }

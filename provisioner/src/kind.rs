@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
 use crate::scope::Scope;
 
@@ -238,6 +238,7 @@ pub struct Query<'a, K: Kind> {
     pub wanted: Vec<(String, K::Spec)>,
     /// Outputs of what is live, of the kinds in `read_after`.
     pub outputs: &'a Outputs<'a>,
+    pub look: &'a Look,
 }
 
 /// A resource as it is.

@@ -7,7 +7,7 @@ use futures_util::stream::FuturesUnordered;
 use serde_json::Value;
 
 use crate::any::{AnyKind, AnyLive};
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, Look, Proof};
 use crate::board::{Board, Late, Published};
 use crate::desired::Desired;
 use crate::kind::{Address, Owner};
@@ -33,12 +33,12 @@ impl Snapshot {
 }
 
 /// Reads everything. Fails with every kind that could not be read.
-pub async fn take(cx: &Cx, desired: &Desired) -> Result<Snapshot, Vec<(String, Error)>> {
+pub async fn take(cx: &Cx, desired: &Desired, proof: Proof) -> Result<Snapshot, Vec<(String, Error)>> {
     let mut wanted: BTreeMap<&str, Vec<(String, Value)>> = BTreeMap::new();
     for resource in &desired.resources {
         wanted.entry(resource.address.kind).or_default().push((resource.address.name.clone(), resource.spec.clone()));
     }
-    cx.forget_tag_index().await;
+    let look = &Look::new(proof);
     let mut snapshot = Snapshot::default();
     let mut waiting: Vec<&'static dyn AnyKind> = KINDS.to_vec();
     let mut done: BTreeSet<&str> = BTreeSet::new();
@@ -51,7 +51,7 @@ pub async fn take(cx: &Cx, desired: &Desired) -> Result<Snapshot, Vec<(String, E
         for kind in now {
             let (board, specs) = (snapshot.board(), wanted.remove(kind.facts().name).unwrap_or_default());
             reading.push(async move {
-                let result = kind.read(cx, &specs, &board.outputs(Late::MayBeAbsent)).await;
+                let result = kind.read(cx, &specs, &board.outputs(Late::MayBeAbsent), look).await;
                 (kind, specs.is_empty(), result)
             });
         }

@@ -37,8 +37,11 @@ async fn whole(base: Base, env: &str) {
     let (serving, complete) = (report["serving_seconds"].as_f64(), report["complete_seconds"].as_f64());
     assert!(serving.is_some() && serving <= complete, "{serving:?} {complete:?}");
 
+    gateway.clear_calls();
     let plan = run(url, &["plan", file, "--env", env, "--exit-code"]).await;
     assert_eq!(plan.status.code(), Some(0), "a second plan is empty: {}", said(&plan));
+    let calls = gateway.calls().len();
+    assert!(env == "prod" || calls <= 80, "a plan in which nothing changes takes {calls} calls");
 
     let undecided = run(url, &["down", file, "--env", env, "--yes"]).await;
     assert_eq!(undecided.status.code(), Some(64), "nobody said what becomes of the data: {}", said(&undecided));

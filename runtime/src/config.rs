@@ -30,6 +30,8 @@ pub struct Forwarder {
     /// Scheme and authority only, for example `https://vpc-logs-….es.amazonaws.com`.
     pub search: Uri,
     pub index_prefix: String,
+    /// The log groups that are shipped, each with the pattern of its subscription: `SHIPPED` is a JSON object of them.
+    pub shipped: BTreeMap<String, String>,
     /// CloudWatch Logs, where a backfill reads: of the region, unless `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS` or
     /// `AWS_ENDPOINT_URL` says otherwise.
     pub logs: Uri,
@@ -141,6 +143,7 @@ impl Forwarder {
         let config = Forwarder {
             search: uri("SEARCH_ENDPOINT", &endpoint, &mut problems),
             index_prefix,
+            shipped: shipped(environment, &mut problems),
             logs: logs_uri(environment, &aws.region, &mut problems),
             aws,
             telemetry: Telemetry::read(environment, "forwarder", &mut problems),
@@ -169,6 +172,14 @@ fn all_or_problems<T>(config: T, problems: Vec<String>) -> anyhow::Result<T> {
         return Ok(config);
     }
     anyhow::bail!("configuration: {}", problems.join("; "))
+}
+
+fn shipped(environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<String, String> {
+    let Some(text) = environment.get("SHIPPED") else { return BTreeMap::new() };
+    serde_json::from_str(text).unwrap_or_else(|_| {
+        problems.push("SHIPPED is not a JSON object of log groups and patterns".to_owned());
+        BTreeMap::new()
+    })
 }
 
 fn logs_uri(environment: &Environment, region: &str, problems: &mut Vec<String>) -> Uri {

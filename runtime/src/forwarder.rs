@@ -8,9 +8,12 @@ mod bulk;
 mod payload;
 mod search;
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use serde_json::json;
 
-use self::payload::{Events, Work};
+use self::payload::Events;
 pub use self::search::Tally;
 use crate::client::Client;
 use crate::{config, telemetry};
@@ -18,25 +21,46 @@ use crate::{config, telemetry};
 pub struct Forwarder {
     config: config::Forwarder,
     client: Client,
+    /// Everything from before the subscriptions is in the search domain.
+    caught_up: AtomicBool,
 }
 
 impl Forwarder {
     pub fn new(config: config::Forwarder) -> anyhow::Result<Self> {
         let client = Client::new()?;
-        Ok(Forwarder { config, client })
+        let caught_up = AtomicBool::new(config.shipped.is_empty());
+        Ok(Forwarder { config, client, caught_up })
     }
 
-    /// One invocation, as Lambda hands it over. An error when any of the events is not stored, after every one of them was
-    /// tried.
-    pub async fn handle(&self, event: &[u8]) -> anyhow::Result<Tally> {
-        match payload::decode(event)? {
-            Work::Store(events) => self.store(&events).await.ensure_stored(),
-            Work::Backfill(backfill) => backfill::run(self, &backfill).await?.ensure_stored(),
-            Work::Probe => {
-                telemetry::debug("probe", &json!({}));
-                Ok(Tally::default())
-            }
+    /// One event of a CloudWatch Logs subscription, as Lambda hands it over, with the time that it gives. An error when any
+    /// of the log events is not stored, after every one of them was tried.
+    ///
+    /// CloudWatch Logs probes a subscription when it is put: that is when the past of the log group is fetched. Should the
+    /// probe fail or be lost, the next event does it.
+    pub async fn handle(&self, event: &[u8], left: Duration) -> anyhow::Result<Tally> {
+        let Some(events) = payload::decode(event)? else {
+            telemetry::debug("probe", &json!({}));
+            return self.catch_up().await;
+        };
+        let tally = self.store(&events).await.ensure_stored()?;
+        // These events are stored. What else is missing must not make Lambda send them again.
+        let backfill = tokio::time::timeout(left.saturating_sub(RESERVE), self.catch_up()).await;
+        if let Ok(Err(error)) = backfill {
+            telemetry::error("not_backfilled", &json!({ "message": format!("{error:#}") }));
         }
+        Ok(tally)
+    }
+
+    async fn catch_up(&self) -> anyhow::Result<Tally> {
+        let mut tally = Tally::default();
+        if self.caught_up.load(Ordering::Relaxed) {
+            return Ok(tally);
+        }
+        for (log_group, pattern) in &self.config.shipped {
+            tally.add(backfill::run(self, log_group, pattern).await?);
+        }
+        self.caught_up.store(true, Ordering::Relaxed);
+        Ok(tally)
     }
 
     async fn store(&self, events: &Events) -> Tally {
@@ -55,3 +79,6 @@ impl Forwarder {
         tally
     }
 }
+
+/// Of the time that Lambda gives, to answer.
+const RESERVE: Duration = Duration::from_secs(5);

@@ -30,8 +30,9 @@ impl Runtime {
         loop {
             let invocation = self.next().await?;
             let id = &invocation.request_id;
-            let handled = forwarder.handle(&invocation.event);
-            let outcome = tokio::time::timeout(invocation.time_left(), handled)
+            let left = invocation.time_left();
+            let handled = forwarder.handle(&invocation.event, left);
+            let outcome = tokio::time::timeout(left, handled)
                 .await
                 .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in the time that Lambda gives")));
             match outcome {

@@ -8,14 +8,15 @@ use aws_sigv4::http_request::{PayloadChecksumKind, SignableBody, SignableRequest
 use aws_sigv4::sign::v4;
 use http_body_util::Full;
 use hyper::body::Bytes;
-use hyper::{Request, Uri};
+use hyper::{Method, Request, Uri};
 
 use crate::config::Aws;
 
 /// `base` is scheme and authority; the headers are signed, and so is the body.
-pub fn post(
+pub fn request(
     aws: &Aws,
     service: &str,
+    method: Method,
     base: &Uri,
     path: &str,
     headers: &[(&str, &str)],
@@ -34,10 +35,10 @@ pub fn post(
         .settings(settings)
         .build()?
         .into();
-    let signable = SignableRequest::new("POST", &uri, headers.iter().copied(), SignableBody::Bytes(&body))?;
+    let signable = SignableRequest::new(method.as_str(), &uri, headers.iter().copied(), SignableBody::Bytes(&body))?;
     let (instructions, _) = sign(signable, &parameters).context("signing")?.into_parts();
 
-    let mut request = Request::post(&uri);
+    let mut request = Request::builder().method(method).uri(&uri);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

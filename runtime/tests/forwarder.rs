@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
@@ -57,25 +58,23 @@ fn runtime_api(events: &[Value]) -> (SocketAddr, Receiver<Received>) {
 }
 
 fn start(api: SocketAddr, search: &str) -> Process {
-    start_with(api, search, "http://127.0.0.1:1")
+    start_with(api, search, &[])
 }
 
-fn start_with(api: SocketAddr, search: &str, logs: &str) -> Process {
+fn start_with(api: SocketAddr, search: &str, more: &[(&str, &str)]) -> Process {
     let api = api.to_string();
-    Process::start(
-        &[],
-        &[
-            ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", logs),
-            ("AWS_LAMBDA_RUNTIME_API", &api),
-            ("_HANDLER", "forwarder"),
-            ("SEARCH_ENDPOINT", search),
-            ("INDEX_PREFIX", "reservations"),
-            ("AWS_REGION", "ap-northeast-2"),
-            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
-            ("AWS_SECRET_ACCESS_KEY", SECRET),
-            ("AWS_SESSION_TOKEN", "session"),
-        ],
-    )
+    let mut variables = vec![
+        ("AWS_LAMBDA_RUNTIME_API", api.as_str()),
+        ("_HANDLER", "forwarder"),
+        ("SEARCH_ENDPOINT", search),
+        ("INDEX_PREFIX", "reservations"),
+        ("AWS_REGION", "ap-northeast-2"),
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+        ("AWS_SECRET_ACCESS_KEY", SECRET),
+        ("AWS_SESSION_TOKEN", "session"),
+    ];
+    variables.extend(more);
+    Process::start(&[], &variables)
 }
 
 fn clone(received: &Received) -> Received {
@@ -212,50 +211,117 @@ fn mistakes_at_the_start_are_told_to_lambda() {
     assert_eq!(process.exit().code(), Some(1));
 }
 
+/// By path.
+type Documents = Arc<Mutex<BTreeMap<String, String>>>;
+
+/// A search domain that keeps documents outside of `_bulk`, as the real one does, and takes every bulk.
+fn search() -> (SocketAddr, Receiver<Received>, Documents) {
+    let (sender, searched) = channel();
+    let documents = Documents::default();
+    let kept = documents.clone();
+    let address = server(move |received| {
+        let mut words = received.line.split(' ');
+        let (method, path) = (words.next().unwrap(), words.next().unwrap());
+        let mut kept = kept.lock().unwrap();
+        match (method, kept.get(path)) {
+            ("POST", _) => {
+                let _ = sender.send(clone(received));
+                let lines = received.body.iter().filter(|byte| **byte == b'\n').count();
+                (200, String::new(), items(&vec![201; lines / 2]).to_string())
+            }
+            ("PUT", _) => {
+                kept.insert(path.to_owned(), String::from_utf8(received.body.clone()).unwrap());
+                (201, String::new(), "{}".to_owned())
+            }
+            (_, Some(source)) => (200, String::new(), format!(r#"{{"found":true,"_source":{source}}}"#)),
+            (_, None) => (404, String::new(), r#"{"found":false}"#.to_owned()),
+        }
+    });
+    (address, searched, documents)
+}
+
 /// CloudWatch Logs with two pages, the first of which is throttled once; events of two streams come mixed.
-#[test]
-fn a_group_is_backfilled_from_its_creation_by_pages() {
+fn cloudwatch_logs() -> (SocketAddr, Receiver<Received>) {
     let (sender, asked) = channel();
     let throttle = Arc::new(Mutex::new(true));
-    let logs = server(move |received| {
+    let address = server(move |received| {
         if std::mem::take(&mut *throttle.lock().unwrap()) {
             return (400, String::new(), json!({ "__type": "ThrottlingException" }).to_string());
         }
         let _ = sender.send(clone(received));
-        let event = |id: &str, stream: &str| {
-            json!({ "eventId": id, "logStreamName": stream, "timestamp": 1_654_560_000_000_i64, "message": id,
-                    "ingestionTime": 1 })
+        let event = |id: i64, stream: &str| {
+            json!({ "eventId": id.to_string(), "logStreamName": stream, "timestamp": 1_654_560_000_000 + id,
+                    "message": "m", "ingestionTime": 1 })
         };
         let request: Value = serde_json::from_slice(&received.body).unwrap();
         let page = match request["nextToken"].as_str() {
-            None => json!({ "events": [event("1", "a"), event("2", "b"), event("3", "a")], "nextToken": "t" }),
-            Some(_) => json!({ "events": [event("4", "b")], "searchedLogStreams": [] }),
+            None => json!({ "events": [event(1, "a"), event(2, "b"), event(3, "a")], "nextToken": "t" }),
+            Some(_) => json!({ "events": [event(4, "b")], "searchedLogStreams": [] }),
         };
         (200, String::new(), page.to_string())
     });
-    let (sender, searched) = channel();
-    let search = server(move |received| {
-        let _ = sender.send(clone(received));
-        let documents = received.body.iter().filter(|byte| **byte == b'\n').count() / 2;
-        (200, String::new(), items(&vec![201; documents]).to_string())
-    });
-    let (api, told) = runtime_api(&[json!({ "backfill": { "log_group": "/sendy/lookup", "pattern": "ERROR" } })]);
-    let _process = start_with(api, &format!("http://{search}"), &format!("http://{logs}"));
+    (address, asked)
+}
 
-    let told = told.recv_timeout(DEADLINE).unwrap();
-    assert_eq!(told.line, "POST /2018-06-01/runtime/invocation/r0/response HTTP/1.1");
-    let tally: Value = serde_json::from_slice(&told.body).unwrap();
-    assert_eq!(tally, json!({ "stored": 4, "already_stored": 0, "refused": {} }));
+#[test]
+fn the_probe_of_a_subscription_fetches_the_past_of_its_group_once() {
+    let ((logs, asked), (search, searched, documents)) = (cloudwatch_logs(), search());
+    let (search, logs) = (format!("http://{search}"), format!("http://{logs}"));
+    let probe = || subscription(&json!({ "messageType": "CONTROL_MESSAGE", "logEvents": [] }));
+    let more = [("SHIPPED", r#"{"/sendy/lookup":"ERROR"}"#), ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", logs.as_str())];
 
-    let first = asked.recv_timeout(DEADLINE).unwrap();
-    assert_eq!(first.header("x-amz-target"), Some("Logs_20140328.FilterLogEvents"));
-    assert!(first.header("authorization").unwrap().contains("/ap-northeast-2/logs/aws4_request"));
-    let request: Value = serde_json::from_slice(&first.body).unwrap();
+    let (api, told) = runtime_api(&[probe(), probe()]);
+    let first = start_with(api, &search, &more);
+    let stored = |told: &Receiver<Received>| {
+        let told = told.recv_timeout(DEADLINE).unwrap();
+        assert!(told.line.ends_with("/response HTTP/1.1"), "{}", String::from_utf8_lossy(&told.body));
+        serde_json::from_slice::<Value>(&told.body).unwrap()["stored"].clone()
+    };
+    assert_eq!((stored(&told), stored(&told)), (json!(4), json!(0)));
+    drop(first);
+
+    let request = asked.recv_timeout(DEADLINE).unwrap();
+    assert_eq!(request.header("x-amz-target"), Some("Logs_20140328.FilterLogEvents"));
+    assert!(request.header("authorization").unwrap().contains("/ap-northeast-2/logs/aws4_request"));
+    let request: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!((&request["logGroupName"], &request["filterPattern"]), (&json!("/sendy/lookup"), &json!("ERROR")));
-    assert_eq!(request.get("startTime"), None);
-    let bulks: Vec<String> =
-        searched.try_iter().map(|bulk| String::from_utf8(bulk.body).unwrap().lines().nth(1).unwrap().into()).collect();
-    let streams: Vec<Value> =
-        bulks.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["log_stream"].clone()).collect();
+    assert_eq!(request.get("startTime"), None, "from its creation");
+    let streams: Vec<Value> = searched.try_iter().map(|bulk| document(&bulk)["log_stream"].clone()).collect();
     assert_eq!(streams, ["a", "b", "b"]);
+
+    // Another process finds that it is done.
+    let (api, told) = runtime_api(&[probe()]);
+    let _second = start_with(api, &search, &more);
+    assert_eq!(stored(&told), 0);
+
+    // One that was ended half-way is gone on with from there.
+    for document in documents.lock().unwrap().values_mut() {
+        assert_eq!(
+            serde_json::from_str::<Value>(document).unwrap(),
+            json!({ "log_group": "/sendy/lookup", "up_to": 1_654_560_000_004_i64, "done": true })
+        );
+        *document = json!({ "up_to": 1_654_560_000_003_i64, "done": false }).to_string();
+    }
+    asked.try_iter().for_each(drop);
+    let (api, told) = runtime_api(&[data(&[("9", "x")])]);
+    let _third = start_with(api, &search, &more);
+    assert_eq!(stored(&told), 1, "the answer is about the event itself");
+    let request: Value = serde_json::from_slice(&asked.recv_timeout(DEADLINE).unwrap().body).unwrap();
+    assert_eq!(request["startTime"], 1_654_560_000_003_i64);
+}
+
+/// The past may be missing, but what was stored is not sent again.
+#[test]
+fn a_failed_backfill_does_not_fail_an_event_that_is_stored() {
+    let (search, _searched, _documents) = search();
+    let (api, told) = runtime_api(&[data(&[("1", "x")]), subscription(&json!({ "messageType": "CONTROL_MESSAGE" }))]);
+    let more = [("SHIPPED", r#"{"/sendy/lookup":""}"#), ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://127.0.0.1:1")];
+    let mut process = start_with(api, &format!("http://{search}"), &more);
+    assert!(told.recv_timeout(DEADLINE).unwrap().line.ends_with("r0/response HTTP/1.1"));
+    assert!(process.line("not_backfilled")["message"].to_string().contains("reading /sendy/lookup"));
+    assert!(told.recv_timeout(DEADLINE).unwrap().line.ends_with("r1/error HTTP/1.1"), "a probe is tried again");
+}
+
+fn document(bulk: &Received) -> Value {
+    serde_json::from_str(std::str::from_utf8(&bulk.body).unwrap().lines().nth(1).unwrap()).unwrap()
 }

@@ -130,8 +130,10 @@ impl Request {
         self.service == service && actions.contains(&self.action.as_str())
     }
 
+    /// Whether it changes something that lasts. The parts of an upload do not: when it is cut off nobody ever sees them, so
+    /// a kill there is the same as one before the upload.
     pub fn write(&self) -> bool {
-        !READS.iter().any(|read| self.action.starts_with(read))
+        !self.is("ecr", &["InitiateLayerUpload", "UploadLayerPart"]) && !READS.iter().any(|read| self.action.starts_with(read))
     }
 
     pub fn lease(&self) -> bool {

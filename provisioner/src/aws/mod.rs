@@ -2,18 +2,19 @@
 
 mod error;
 mod limits;
+mod look;
 pub mod policy;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
-use aws_sdk_resourcegroupstagging::types::TagFilter;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
 pub use error::Error;
+pub use look::{Look, Proof, Tags};
 
 use futures_util::StreamExt;
 
@@ -59,7 +60,6 @@ pub struct Cx {
     pub sns: aws_sdk_sns::Client,
     pub sqs: aws_sdk_sqs::Client,
     tagging: aws_sdk_resourcegroupstagging::Client,
-    tag_index: tokio::sync::Mutex<Option<(Instant, Vec<String>)>>,
 }
 
 /// Who we are, as AWS says.
@@ -129,7 +129,6 @@ impl Cx {
             sns: aws_sdk_sns::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
             tagging: aws_sdk_resourcegroupstagging::Client::new(config),
-            tag_index: tokio::sync::Mutex::default(),
         }
     }
 
@@ -159,48 +158,7 @@ impl Cx {
             (false, None) => None,
         }
     }
-
-    /// ARNs that the tag index has for this stack, of a service or of one of its types (`lambda:function`). It lags and
-    /// lists deleted things, so it is a hint: each one has to be confirmed by its own service. Where it may not be asked,
-    /// there is no hint. One call serves all kinds that ask within a second.
-    pub async fn tagged(&self, of: &str) -> Vec<String> {
-        let mut index = self.tag_index.lock().await;
-        let arns = match &*index {
-            Some((at, arns)) if at.elapsed() < TAG_INDEX_LASTS => arns.clone(),
-            _ => {
-                let arns = self.read_tag_index().await;
-                *index = Some((Instant::now(), arns.clone()));
-                arns
-            }
-        };
-        drop(index);
-        let (service, kind) = of.split_once(':').unwrap_or((of, ""));
-        let wanted = |arn: &String| {
-            let mut parts = arn.splitn(6, ':');
-            parts.nth(2) == Some(service) && parts.nth(2).is_some_and(|resource| resource.starts_with(kind))
-        };
-        arns.into_iter().filter(wanted).collect()
-    }
-
-    /// The next one who asks the tag index gets a fresh answer.
-    pub async fn forget_tag_index(&self) {
-        *self.tag_index.lock().await = None;
-    }
-
-    async fn read_tag_index(&self) -> Vec<String> {
-        let filter = TagFilter::builder().key(STACK_TAG).values(self.scope.tag()).build();
-        let mut pages = self.tagging.get_resources().tag_filters(filter).into_paginator().send();
-        let mut arns = Vec::new();
-        while let Some(Ok(page)) = pages.next().await {
-            let found = page.resource_tag_mapping_list().iter().filter_map(|found| found.resource_arn());
-            arns.extend(found.map(str::to_owned));
-        }
-        arns
-    }
 }
-
-/// So long an answer of the tag index serves. It lags by more than that anyway.
-const TAG_INDEX_LASTS: Duration = Duration::from_secs(1);
 
 /// Calls for each item, 16 at once, the answers in the order of the items.
 pub async fn each<T, R, F>(items: Vec<T>, call: impl Fn(T) -> F) -> Vec<R>

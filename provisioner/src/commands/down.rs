@@ -7,6 +7,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::{Session, open, render, run};
+use crate::aws::Proof;
 use crate::cli::{DataFlags, Exit, Global};
 use crate::engine::{self, Work};
 use crate::kind::{Address, LastWish, Owner, Status};
@@ -235,7 +236,7 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -
 async fn sweep(session: &Session, keep: &BTreeSet<Address>, printer: Printer) -> Result<Vec<String>, Exit> {
     let started = Instant::now();
     loop {
-        let snapshot = super::take(session, printer).await?;
+        let snapshot = super::take(session, Proof::Service, printer).await?;
         let left: Vec<String> = snapshot
             .live
             .values()

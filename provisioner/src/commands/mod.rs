@@ -14,7 +14,7 @@ mod run;
 use std::path::Path;
 
 use crate::artefacts::{self, Artefacts};
-use crate::aws::{self, Access, Cx, Error};
+use crate::aws::{self, Access, Cx, Error, Proof};
 use crate::cli::{Exit, Global};
 use crate::expand::{self, Digests, Expanded, expand};
 use crate::printer::Printer;
@@ -91,8 +91,8 @@ fn build_artefacts(loaded: &Loaded, printer: Printer) -> Result<Artefacts, Exit>
     })
 }
 
-pub(crate) async fn take(session: &Session, printer: Printer) -> Result<Snapshot, Exit> {
-    match snapshot::take(&session.cx, &session.expanded.desired).await {
+pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> Result<Snapshot, Exit> {
+    match snapshot::take(&session.cx, &session.expanded.desired, proof).await {
         Ok(snapshot) => {
             if !snapshot.unread.is_empty() {
                 printer

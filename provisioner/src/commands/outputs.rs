@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use crate::aws::Proof;
 use crate::board::Board;
 use crate::cli::{Exit, Global};
 use crate::commands::{open, take};
@@ -16,7 +17,7 @@ pub(crate) async fn outputs(file: &Path, global: &Global, printer: Printer) -> E
         Ok(session) => session,
         Err(exit) => return exit,
     };
-    let snapshot = match take(&session, printer).await {
+    let snapshot = match take(&session, Proof::Index, printer).await {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };

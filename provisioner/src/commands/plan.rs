@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::render;
+use crate::aws::Proof;
 use crate::cli::{Exit, Global};
 use crate::commands::{open, take};
 use crate::plan::Plan;
@@ -18,7 +19,7 @@ pub(crate) async fn plan(file: &Path, global: &Global, exit_code: bool, printer:
 
 async fn differences(file: &Path, global: &Global, printer: Printer) -> Result<bool, Exit> {
     let session = open(file, global, printer).await?;
-    let snapshot = take(&session, printer).await?;
+    let snapshot = take(&session, Proof::Index, printer).await?;
     let plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
     match global.json {
         true => printer.data(render::json(&session.cx.scope, &plan)),

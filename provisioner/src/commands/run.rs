@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::Session;
-use crate::aws::Stop;
+use crate::aws::{Proof, Stop};
 use crate::cli::Exit;
 use crate::engine::{Ending, News, Progress, Report};
 use crate::kind::Address;
@@ -55,10 +55,10 @@ pub(super) async fn release(lease: Lease, clean: bool, printer: Printer) {
 /// What is live. After a run that was cut off new things may not show at once, so it is looked at again and again, and
 /// whatever was seen once counts.
 pub(super) async fn take_carefully(session: &Session, unclean: bool, printer: Printer) -> Result<Snapshot, Exit> {
-    let mut snapshot = super::take(session, printer).await?;
+    let mut snapshot = super::take(session, Proof::Service, printer).await?;
     for _ in 0..if unclean { 4 } else { 0 } {
         session.cx.clock.sleep(1.0).await;
-        let again = super::take(session, printer).await?;
+        let again = super::take(session, Proof::Service, printer).await?;
         // What could not be told apart before may have its right name now.
         snapshot.live.retain(|_, old| !again.live.values().any(|new| new.id == old.id));
         snapshot.live.extend(again.live);

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use crate::aws::Proof;
 use crate::cli::{Exit, Global};
 use crate::commands::{open, take};
 use crate::kind::{Owner, Status};
@@ -14,7 +15,7 @@ pub(crate) async fn status(file: &Path, global: &Global, printer: Printer) -> Ex
         Ok(session) => session,
         Err(exit) => return exit,
     };
-    let snapshot = match take(&session, printer).await {
+    let snapshot = match take(&session, Proof::Service, printer).await {
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::Value;
 
 use crate::any::{AnyKind, AnyLive};
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, Look, Proof};
 use crate::board::{Board, Late};
 use crate::diff::diff;
 use crate::kind::{Changed, Effect, Facts, LastWish, Owner, Status};
@@ -146,7 +146,8 @@ async fn look(cx: &Cx, target: &Target, looks: u32) -> Result<Option<AnyLive>, E
         if count > 0 {
             cx.clock.sleep(1.0).await;
         }
-        let mut seen = match target.kind.read(cx, &wanted, &target.board.outputs(Late::MayBeAbsent)).await {
+        let (outputs, closely) = (target.board.outputs(Late::MayBeAbsent), Look::new(Proof::Service));
+        let mut seen = match target.kind.read(cx, &wanted, &outputs, &closely).await {
             Ok(seen) => seen,
             Err(error) if error.worth_retrying(target.kind.facts()).is_some() => continue,
             Err(error) => return Err(error),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::nodes::{Node, Phase, Task};
 use super::{Ending, Engine, Event, News, published};
 use crate::any::{AnyKind, AnyLive};
-use crate::aws::Error;
+use crate::aws::{Error, Look, Proof};
 use crate::board::Late;
 use crate::diff::diff;
 use crate::kind::{Address, Status};
@@ -32,7 +32,7 @@ struct Batch {
 const PROPAGATION_SECONDS: f64 = 70.0;
 /// A new resource may be unseen for this long.
 const APPEARANCE_SECONDS: f64 = 120.0;
-/// Neither is over before so many looks: where calls are slow, time alone proves nothing.
+/// No wait is over before so many looks: where calls are slow, time alone proves nothing.
 const LEAST_LOOKS: u32 = 8;
 
 /// The pause before the first look.
@@ -108,9 +108,9 @@ impl Engine<'_, '_> {
         }
         let (cx, board) = (self.cx, self.board.clone());
         self.in_flight.push(Box::pin(async move {
-            let mut seen = Vec::new();
+            let (mut seen, look) = (Vec::new(), Look::new(Proof::Service));
             for Batch { kind, asked, wanted } in batches {
-                let live = kind.read(cx, &wanted, &board.outputs(Late::MayBeAbsent)).await;
+                let live = kind.read(cx, &wanted, &board.outputs(Late::MayBeAbsent), &look).await;
                 seen.push(Seen { kind: kind.facts().name, asked, live });
             }
             Event::Polled(service, seen)
@@ -198,12 +198,13 @@ impl Engine<'_, '_> {
     }
 
     fn come_back(&mut self, index: usize, elapsed: f64) {
-        let node = &mut self.nodes[index];
-        if self.cx.clock.is_over(node.began, deadline(node)) {
+        let node = &self.nodes[index];
+        if self.looked_enough(index, deadline(node)) {
             let minutes = (elapsed / 60.0).round();
             let text = format!("{}: not done after {minutes} minutes. Run again to go on waiting", node.doing());
             return self.fail_with(index, text);
         }
+        let node = &mut self.nodes[index];
         node.due = Instant::now() + pause(self.cx.clock, elapsed, typical(node));
         if let Some(Status::Busy(word)) = node.live.as_ref().map(|live| &live.status) {
             let word = word.clone();

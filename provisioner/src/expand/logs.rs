@@ -1,6 +1,8 @@
 //! `logs:` -> the log forwarder: a Lambda function that CloudWatch Logs calls and that writes to a search domain. What it
 //! cannot deliver goes to a queue.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{Making, network, search};
@@ -41,6 +43,8 @@ pub(super) fn expand(making: &mut Making<'_>) {
             way_out: network::all_nats(making),
         }
     });
+    let shipped: BTreeMap<String, &String> =
+        logs.ship.iter().map(|(service, pattern)| (making.log_path(&service.0), pattern)).collect();
     let spec = FunctionSpec {
         handler: FORWARDER.to_owned(),
         role: Ref::to(master(&to)),
@@ -49,6 +53,7 @@ pub(super) fn expand(making: &mut Making<'_>) {
         environment: vec![
             ("INDEX_PREFIX".to_owned(), Variable::Text(making.loaded.stack.stack.0.clone())),
             ("SEARCH_ENDPOINT".to_owned(), Variable::SearchEndpoint(Ref::to(&to))),
+            ("SHIPPED".to_owned(), Variable::Text(json!(shipped).to_string())),
         ],
         code_sha256: making.digests.zip.clone(),
         architecture: "x86_64".to_owned(),
@@ -72,7 +77,6 @@ pub(super) fn expand(making: &mut Making<'_>) {
             pattern: pattern.clone(),
             function: Ref::to(FORWARDER),
             permission: Ref::to(permission),
-            search: Ref::to(&to),
         };
         making.add::<SubscriptionFilter>(SECTION, &service.0, spec);
     }

@@ -131,7 +131,11 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     let secrets = given.secrets.iter().map(|from| from.secret.clone()).collect();
     let spec = role(execution_statements(making, name, secrets));
     making.add::<Role>(&section, &execution, spec);
-    making.add::<Role>(&section, &task, role(given.statements));
+    // A container that calls nothing of AWS has no role, and so no credentials to lose.
+    let task_role = (!given.statements.is_empty()).then(|| Ref::to(&task));
+    if task_role.is_some() {
+        making.add::<Role>(&section, &task, role(given.statements));
+    }
     let mut environment = given.environment;
     environment.push(("PORT".to_owned(), Variable::Text(port(service).to_string())));
     environment.push(("SERVICE_NAME".to_owned(), Variable::Text(name.to_owned())));
@@ -157,7 +161,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
         environment,
         secrets: given.secrets,
         execution_role: Ref::to(execution),
-        task_role: Ref::to(task),
+        task_role,
         log_group: Ref::to(name),
         health_command,
     };

@@ -9,7 +9,7 @@ use aws_config::Region;
 use aws_credential_types::Credentials;
 use gateway::{Base, Gateway, Options};
 use provision::artefacts::Artefacts;
-use provision::aws::{self, Cx};
+use provision::aws::{self, Cx, Proof};
 use provision::desired::Desired;
 use provision::engine::{self, Ending, Report, Work};
 use provision::kind::LastWish;
@@ -45,12 +45,22 @@ impl Bench {
     }
 
     pub async fn take(&self, desired: &Desired) -> Snapshot {
-        snapshot::take(&self.cx, desired).await.unwrap_or_else(|errors| panic!("{errors:?}"))
+        self.look(desired, Proof::Service).await
     }
 
-    /// The plan, a line per change.
+    pub async fn look(&self, desired: &Desired, proof: Proof) -> Snapshot {
+        snapshot::take(&self.cx, desired, proof).await.unwrap_or_else(|errors| panic!("{errors:?}"))
+    }
+
+    /// The plan, a line per change: the same whether the tag index proves what is ours, or each service. Only what others
+    /// made may look like ours to an index that does not have its type.
     pub async fn plan(&self, desired: &Desired) -> String {
-        lines(&Plan::new(&self.cx.scope, desired, &self.take(desired).await))
+        let plan = |snapshot: &Snapshot| lines(&Plan::new(&self.cx.scope, desired, snapshot));
+        let close = plan(&self.take(desired).await);
+        let quick = plan(&self.look(desired, Proof::Index).await);
+        let foreign = quick.contains("refuse") || close.contains("refuse");
+        assert!(quick == close || foreign, "by the tag index:\n{quick}\nby the services:\n{close}");
+        close
     }
 
     /// Takes, plans, applies, takes again, and the second plan has to be empty. The first plan is returned.

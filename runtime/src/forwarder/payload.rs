@@ -1,6 +1,5 @@
-//! What CloudWatch Logs sends to a subscription: `{"awslogs": {"data": base64(gzip(json))}}`
-//! (<https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html>), and what `provision` sends when it
-//! has put one: `{"backfill": {"log_group": …, "pattern": …}}`.
+//! What CloudWatch Logs sends to a subscription: `{"awslogs": {"data": base64(gzip(json))}}`.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html>
 
 use std::io::Read;
 
@@ -28,29 +27,9 @@ pub struct LogEvent {
     pub message: String,
 }
 
-/// What an invocation asks for.
-#[derive(Debug)]
-pub enum Work {
-    /// A control message only asks whether the subscription can be reached.
-    Probe,
-    Store(Events),
-    Backfill(Backfill),
-}
-
-/// Everything that a log group had before its subscription.
-#[derive(Debug, Deserialize)]
-pub struct Backfill {
-    pub log_group: String,
-    /// As the subscription has it.
-    #[serde(default)]
-    pub pattern: String,
-}
-
-pub fn decode(event: &[u8]) -> anyhow::Result<Work> {
-    let awslogs = match json(event).context("not an event of a log subscription")? {
-        Event::Subscription(awslogs) => awslogs,
-        Event::Backfill(backfill) => return Ok(Work::Backfill(backfill)),
-    };
+/// Nothing for a control message, which only probes whether the subscription can be reached.
+pub fn decode(event: &[u8]) -> anyhow::Result<Option<Events>> {
+    let Subscription { awslogs } = json(event).context("not an event of a log subscription")?;
     let zipped = BASE64_STANDARD.decode(awslogs.data).map_err(|_| anyhow::anyhow!("the log data is not base64"))?;
     let mut plain = Vec::new();
     MultiGzDecoder::new(zipped.as_slice())
@@ -60,8 +39,8 @@ pub fn decode(event: &[u8]) -> anyhow::Result<Work> {
     anyhow::ensure!(plain.len() as u64 <= LARGEST, "the log data unpacks to more than {LARGEST} bytes");
     let Kind { message_type } = json(&plain).context("the log data")?;
     match message_type {
-        MessageType::Control => Ok(Work::Probe),
-        MessageType::Data => Ok(Work::Store(json(&plain).context("the log data")?)),
+        MessageType::Control => Ok(None),
+        MessageType::Data => Ok(Some(json(&plain).context("the log data")?)),
     }
 }
 
@@ -69,11 +48,8 @@ pub fn decode(event: &[u8]) -> anyhow::Result<Work> {
 const LARGEST: u64 = 32 * 1024 * 1024;
 
 #[derive(Deserialize)]
-enum Event {
-    #[serde(rename = "awslogs")]
-    Subscription(AwsLogs),
-    #[serde(rename = "backfill")]
-    Backfill(Backfill),
+struct Subscription {
+    awslogs: AwsLogs,
 }
 
 #[derive(Deserialize)]
@@ -127,15 +103,14 @@ mod tests {
             "subscriptionFilters": ["f"],
             "logEvents": [{ "id": "37", "timestamp": 1_700_000_000_000_i64, "message": "m", "extractedFields": {} }]
         });
-        let Work::Store(events) = decode(&subscription(message.to_string().as_bytes())).unwrap() else { panic!() };
+        let events = decode(&subscription(message.to_string().as_bytes())).unwrap().unwrap();
         assert_eq!((events.log_group.as_str(), events.log_stream.as_str()), ("/sendy/lookup", "a/b"));
         assert_eq!(events.log_events[0].id, "37");
     }
 
     #[test]
     fn a_control_message_gives_nothing() {
-        let probe = decode(&subscription(br#"{"messageType":"CONTROL_MESSAGE"}"#)).unwrap();
-        assert!(matches!(probe, Work::Probe), "{probe:?}");
+        assert!(decode(&subscription(br#"{"messageType":"CONTROL_MESSAGE"}"#)).unwrap().is_none());
     }
 
     #[test]

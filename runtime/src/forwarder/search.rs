@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
-use hyper::StatusCode;
+use hyper::{Method, StatusCode};
 use serde::{Deserialize, Serialize};
 
 use super::bulk::Body;
-use crate::client::Client;
+use crate::client::{Answer, Client};
 use crate::{config, signed};
 
 /// What became of a number of events.
@@ -46,8 +46,23 @@ impl Tally {
 }
 
 pub async fn send(client: &Client, config: &config::Forwarder, body: Body) -> anyhow::Result<Tally> {
-    let headers = [("content-type", "application/x-ndjson")];
-    let request = signed::post(&config.aws, "es", &config.search, "/_bulk", &headers, body.bytes)?;
+    let answer = request(client, config, Method::POST, "/_bulk", "application/x-ndjson", body.bytes).await?;
+    let status = answer.status;
+    anyhow::ensure!(status.is_success(), "the search domain answered {status}");
+    judge(&answer.body, body.items)
+}
+
+/// Any request but for what it may not do, which is an error.
+pub async fn request(
+    client: &Client,
+    config: &config::Forwarder,
+    method: Method,
+    path: &str,
+    content_type: &str,
+    body: Vec<u8>,
+) -> anyhow::Result<Answer> {
+    let headers = [("content-type", content_type)];
+    let request = signed::request(&config.aws, "es", method, &config.search, path, &headers, body)?;
     let answer = tokio::time::timeout(TIMEOUT, client.send(request))
         .await
         .context("no answer in 55 s")
@@ -59,8 +74,7 @@ pub async fn send(client: &Client, config: &config::Forwarder, body: Body) -> an
         let said: String = String::from_utf8_lossy(&answer.body).chars().take(300).collect();
         anyhow::bail!("the search domain answered {status}: {said}");
     }
-    anyhow::ensure!(status.is_success(), "the search domain answered {status}");
-    judge(&answer.body, body.items)
+    Ok(answer)
 }
 
 const FIRST_REASONS: usize = 3;

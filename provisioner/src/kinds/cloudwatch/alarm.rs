@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error, each};
+use crate::aws::{Cx, Error, Look, Tags, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Seconds, Status};
 use crate::kinds::elbv2::LoadBalancer;
@@ -140,7 +140,7 @@ impl Kind for Alarm {
             alarms.extend(page?.metric_alarms.unwrap_or_default());
         }
         let mut live = Vec::new();
-        for found in each(alarms, |alarm| one(cx, alarm, &wanted)).await {
+        for found in each(alarms, |alarm| one(cx, alarm, &wanted, query.look)).await {
             live.extend(found?);
         }
         Ok(live)
@@ -186,16 +186,24 @@ async fn put(cx: &Cx, want: &AlarmState, tags: Option<Vec<Tag>>) -> Result<(), E
     Ok(())
 }
 
-async fn one(cx: &Cx, alarm: MetricAlarm, wanted: &HashMap<String, &str>) -> Result<Option<Live<Alarm>>, Error> {
+/// One that has gone meanwhile has none.
+async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
+    let gone = &["ResourceNotFound", "ResourceNotFoundException"];
+    let answer = Error::unless_gone(cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send().await, gone)?;
+    let tags = answer.and_then(|answer| answer.tags).unwrap_or_default();
+    Ok(tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value?))).collect())
+}
+
+async fn one(
+    cx: &Cx,
+    alarm: MetricAlarm,
+    wanted: &HashMap<String, &str>,
+    look: &Look,
+) -> Result<Option<Live<Alarm>>, Error> {
     let arn = alarm.alarm_arn().unwrap_or_default();
-    let tags = match cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send().await.map_err(Error::from) {
-        Ok(answer) => answer.tags.unwrap_or_default(),
-        Err(error) if error.is(&["ResourceNotFound", "ResourceNotFoundException"]) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let tags = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
-    let name = wanted.get(alarm.alarm_name().unwrap_or_default()).copied();
-    let Some((name, owner)) = cx.whose(tags, name) else { return Ok(None) };
+    let wanted = wanted.get(alarm.alarm_name().unwrap_or_default()).copied();
+    let tags = look.tags(cx, arn, wanted, tags(cx, arn)).await?;
+    let Some((name, owner)) = cx.whose(&tags, wanted) else { return Ok(None) };
     Ok(Some(Live {
         name,
         owner,

@@ -9,7 +9,7 @@ use aws_sdk_ec2::types::Tag;
 use serde::{Deserialize, Serialize};
 
 use super::security_group_rules::{bring, texts};
-use super::{Vpc, filter, name_of, one_of_each, or_gone, ours, security_group, tags};
+use super::{Vpc, name_of, one_of_each, or_gone, security_group, tags};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
@@ -62,10 +62,10 @@ impl Kind for DefaultSecurityGroup {
         })
     }
 
-    async fn read(cx: &Cx, _: &Query<'_, DefaultSecurityGroup>) -> Result<Vec<Live<DefaultSecurityGroup>>, Error> {
-        let call = cx.ec2.describe_security_groups().filters(ours(cx)).filters(filter("group-name", "default"));
+    async fn read(cx: &Cx, query: &Query<'_, DefaultSecurityGroup>) -> Result<Vec<Live<DefaultSecurityGroup>>, Error> {
+        let groups = query.look.security_groups(cx).await?;
         let mut live = Vec::new();
-        for group in call.into_paginator().items().send().try_collect().await? {
+        for group in groups.iter().filter(|group| group.group_name() == Some("default")) {
             let Some(name) = name_of(cx, group.tags()) else {
                 continue;
             };
@@ -76,7 +76,7 @@ impl Kind for DefaultSecurityGroup {
                 state: DefaultSecurityGroupState {
                     ingress: texts(&cx.scope.account, group.ip_permissions()),
                     egress: texts(&cx.scope.account, group.ip_permissions_egress()),
-                    vpc_id: group.vpc_id.unwrap_or_default(),
+                    vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
                 },
                 output: (),
                 ready: Some(()),

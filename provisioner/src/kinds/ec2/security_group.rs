@@ -8,8 +8,8 @@
 use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup as Answer};
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, ours, tagged};
-use crate::aws::{Cx, Error};
+use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, tagged};
+use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
 use crate::scope::Scope;
@@ -72,9 +72,9 @@ impl Kind for SecurityGroup {
 
     async fn read(cx: &Cx, query: &Query<'_, SecurityGroup>) -> Result<Vec<Live<SecurityGroup>>, Error> {
         let mut live: Vec<Live<SecurityGroup>> = Vec::new();
-        for group in groups(cx).await? {
+        for group in groups(cx, query.look).await? {
             if let Some(name) = name_of(cx, group.tags()) {
-                live.push(as_live(name, Owner::Ours, group));
+                live.push(as_live(name, Owner::Ours, group.clone()));
             }
         }
         // Somebody else may have taken the name of one that is missing.
@@ -131,11 +131,9 @@ fn group_name(scope: &Scope, name: &str) -> String {
 }
 
 /// The groups that this stack made; the default group, which it only empties, is not one of them.
-pub(super) async fn groups(cx: &Cx) -> Result<Vec<Answer>, Error> {
-    let call = cx.ec2.describe_security_groups().filters(ours(cx));
-    let mut found = call.into_paginator().items().send().try_collect().await?;
-    found.retain(|group| group.group_name() != Some("default"));
-    Ok(found)
+pub(super) async fn groups<'a>(cx: &Cx, look: &'a Look) -> Result<impl Iterator<Item = &'a Answer>, Error> {
+    let found = look.security_groups(cx).await?;
+    Ok(found.iter().filter(|group| group.group_name() != Some("default")))
 }
 
 /// The default group of a network.

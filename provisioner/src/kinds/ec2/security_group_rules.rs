@@ -99,9 +99,9 @@ impl Kind for SecurityGroupRules {
         })
     }
 
-    async fn read(cx: &Cx, _: &Query<'_, SecurityGroupRules>) -> Result<Vec<Live<SecurityGroupRules>>, Error> {
+    async fn read(cx: &Cx, query: &Query<'_, SecurityGroupRules>) -> Result<Vec<Live<SecurityGroupRules>>, Error> {
         let mut live = Vec::new();
-        for group in security_group::groups(cx).await? {
+        for group in security_group::groups(cx, query.look).await? {
             let Some(mark) = group.tags().iter().find(|tag| tag.key() == Some(MARK)) else {
                 continue;
             };
@@ -109,7 +109,7 @@ impl Kind for SecurityGroupRules {
                 name: mark.value().unwrap_or_default().to_owned(),
                 id: group.group_id().unwrap_or_default().to_owned(),
                 owner: Owner::Ours,
-                state: state(&cx.scope.account, &group),
+                state: state(&cx.scope.account, group),
                 output: (),
                 ready: Some(()),
                 status: Status::Ready,

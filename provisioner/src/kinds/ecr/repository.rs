@@ -12,7 +12,7 @@ use aws_sdk_ecr::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, each};
+use crate::aws::{Cx, Error, Look, Tags, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::Key;
@@ -94,12 +94,12 @@ impl Kind for Repository {
         let wanted: HashMap<String, &str> =
             query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
         let mut names: Vec<String> = wanted.keys().cloned().collect();
-        let hints = cx.tagged("ecr:repository").await;
+        let hints = query.look.tagged(cx, "ecr:repository").await;
         names.extend(hints.iter().filter_map(|arn| arn.split_once(":repository/")).map(|(_, name)| name.to_owned()));
         names.sort();
         names.dedup();
         let mut live = Vec::new();
-        for found in each(names, |name| one(cx, name, &wanted)).await {
+        for found in each(names, |name| one(cx, name, &wanted, query.look)).await {
             live.extend(found?);
         }
         Ok(live)
@@ -179,22 +179,33 @@ async fn put_lifecycle(cx: &Cx, want: &RepositoryState) -> Result<(), Error> {
     Ok(())
 }
 
-async fn one(cx: &Cx, name: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Repository>>, Error> {
+/// One that has gone meanwhile has none.
+async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
+    let answer = Error::unless_gone(cx.ecr.list_tags_for_resource().resource_arn(arn).send().await, GONE)?;
+    let tags = answer.and_then(|answer| answer.tags).unwrap_or_default();
+    Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
+}
+
+async fn one(
+    cx: &Cx,
+    name: String,
+    wanted: &HashMap<String, &str>,
+    look: &Look,
+) -> Result<Option<Live<Repository>>, Error> {
     let arn = cx.scope.arn("ecr", &format!("repository/{name}"));
+    let wanted = wanted.get(&name).copied();
     let (found, tags, lifecycle) = tokio::join!(
         cx.ecr.describe_repositories().repository_names(&name).send(),
-        cx.ecr.list_tags_for_resource().resource_arn(arn).send(),
+        look.tags(cx, &arn, wanted, tags(cx, &arn)),
         cx.ecr.get_lifecycle_policy().repository_name(&name).send(),
     );
     let found = Error::unless_gone(found, GONE)?.and_then(|answer| answer.repositories?.pop());
-    let tags = Error::unless_gone(tags, GONE)?.and_then(|answer| answer.tags).unwrap_or_default();
     let without = &["LifecyclePolicyNotFoundException", "RepositoryNotFoundException"];
     let lifecycle = Error::unless_gone(lifecycle, without)?.and_then(|answer| answer.lifecycle_policy_text);
     let Some(found) = found else {
         return Ok(None);
     };
-    let pairs = tags.iter().map(|tag| (tag.key(), tag.value()));
-    let Some((ours, owner)) = cx.whose(pairs, wanted.get(&name).copied()) else {
+    let Some((ours, owner)) = cx.whose(&tags?, wanted) else {
         return Ok(None);
     };
     let output = output(cx, &name, found.repository_uri.clone());

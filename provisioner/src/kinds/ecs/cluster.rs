@@ -70,7 +70,7 @@ impl Kind for Cluster {
         let wanted: HashMap<String, &str> =
             query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
         let mut names: Vec<String> = wanted.keys().cloned().collect();
-        let hints = cx.tagged("ecs:cluster").await;
+        let hints = query.look.tagged(cx, "ecs:cluster").await;
         names.extend(hints.iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned));
         names.sort();
         names.dedup();

@@ -40,7 +40,8 @@ pub struct TaskDefinitionSpec {
     pub environment: Vec<(String, Variable)>,
     pub secrets: Vec<FromSecret>,
     pub execution_role: Ref<Role>,
-    pub task_role: Ref<Role>,
+    /// What the containers may do; nothing without one.
+    pub task_role: Option<Ref<Role>>,
     pub log_group: Ref<LogGroup>,
     /// The command of the container's health check; empty for an image of the user's own.
     pub health_command: Vec<String>,
@@ -74,7 +75,7 @@ pub struct TaskDefinitionState {
     /// Where the values are, with the version: never a value.
     secrets: BTreeMap<String, String>,
     execution_role: String,
-    task_role: String,
+    task_role: Option<String>,
     log: BTreeMap<String, String>,
     health: Health,
     /// `None`: as the image says.
@@ -191,7 +192,10 @@ impl Kind for TaskDefinition {
             environment,
             secrets,
             execution_role: outputs.get(&spec.execution_role)?.arn,
-            task_role: outputs.get(&spec.task_role)?.arn,
+            task_role: match &spec.task_role {
+                Some(role) => Some(outputs.get(role)?.arn),
+                None => None,
+            },
             log: log.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             health,
             user,
@@ -205,10 +209,9 @@ impl Kind for TaskDefinition {
         let wanted: HashMap<String, &str> =
             query.wanted.iter().map(|(name, _)| (family(&cx.scope, name), name.as_str())).collect();
         let mut families: BTreeSet<String> = wanted.keys().cloned().collect();
-        let list = cx.ecs.list_task_definition_families().family_prefix(format!("{}-", cx.scope.prefix()));
-        let mut pages = list.status(TaskDefinitionFamilyStatus::Active).into_paginator().items().send();
-        while let Some(family) = pages.next().await {
-            families.insert(family?);
+        match query.look.all(cx, "ecs:task-definition").await {
+            Some(arns) => families.extend(arns.iter().filter_map(|arn| family_of(arn))),
+            None => families.extend(listed(cx).await?),
         }
         let mut live = Vec::new();
         for found in each(families.into_iter().collect(), |family| one(cx, family, &wanted)).await {
@@ -265,7 +268,7 @@ async fn register(cx: &Cx, name: &str, want: &TaskDefinitionState) -> Result<Tas
     let call = cx.ecs_once.register_task_definition().family(&want.family).network_mode(NetworkMode::Awsvpc);
     let call = call.requires_compatibilities(Compatibility::Fargate).cpu(&want.cpu).memory(&want.memory);
     let call = call.runtime_platform(platform.cpu_architecture(want.architecture.as_str().into()).build());
-    let call = call.execution_role_arn(&want.execution_role).task_role_arn(&want.task_role);
+    let call = call.execution_role_arn(&want.execution_role).set_task_role_arn(want.task_role.clone());
     let made = call.container_definitions(container(name, want)?).set_tags(Some(tags(cx, name))).send().await?;
     let arn = made.task_definition.and_then(|made| made.task_definition_arn).unwrap_or_default();
     Ok(TaskDefinitionOutput { arn })
@@ -308,6 +311,19 @@ async fn active(cx: &Cx, family: &str) -> Result<Vec<String>, Error> {
     Ok(arns)
 }
 
+/// The families with our prefix that are active.
+async fn listed(cx: &Cx) -> Result<Vec<String>, Error> {
+    let list = cx.ecs.list_task_definition_families().family_prefix(format!("{}-", cx.scope.prefix()));
+    let pages = list.status(TaskDefinitionFamilyStatus::Active).into_paginator().items().send();
+    Ok(pages.try_collect().await?)
+}
+
+/// `a` of `arn:aws:ecs:…:task-definition/a:7`.
+fn family_of(arn: &str) -> Option<String> {
+    let (_, revision) = arn.rsplit_once('/')?;
+    revision.split_once(':').map(|(family, _)| family.to_owned())
+}
+
 async fn one(cx: &Cx, family: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<TaskDefinition>>, Error> {
     let call = cx.ecs.describe_task_definition().task_definition(&family).include(TaskDefinitionField::Tags);
     let answer = match call.send().await.map_err(Error::from) {
@@ -342,7 +358,7 @@ fn state(found: &Answer) -> TaskDefinitionState {
         cpu: text(found.cpu()),
         memory: text(found.memory()),
         execution_role: text(found.execution_role_arn()),
-        task_role: text(found.task_role_arn()),
+        task_role: found.task_role_arn().filter(|arn| !arn.is_empty()).map(str::to_owned),
         architecture: found
             .runtime_platform()
             .and_then(RuntimePlatform::cpu_architecture)

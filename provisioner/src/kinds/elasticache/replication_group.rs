@@ -378,11 +378,12 @@ async fn one(
     wanted: Option<String>,
 ) -> Result<Option<Live<ReplicationGroup>>, Error> {
     let arn = group.arn().unwrap_or_default().to_owned();
+    // Always its own answer: the version of the token is in a tag, and the tag index lags.
     let tags = super::tags(cx, &arn).await?;
-    let Some((name, owner)) = cx.whose(super::pairs(&tags), wanted.as_deref()) else {
+    let Some((name, owner)) = cx.whose(&tags, wanted.as_deref()) else {
         return Ok(None);
     };
-    let version = super::pairs(&tags).find(|(key, _)| *key == VERSION_TAG).map(|(_, value)| value);
+    let version = tags.get(VERSION_TAG).map(String::as_str);
     let member = members.iter().find(|member| member.replication_group_id() == group.replication_group_id());
     Ok(Some(Live {
         name,

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use aws_sdk_elasticache::types::{CacheSubnetGroup, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error, each};
+use crate::aws::{Cx, Error, Look, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::Subnet;
@@ -79,7 +79,7 @@ impl Kind for SubnetGroup {
         }
         let named = candidates(cx, query, groups, CacheSubnetGroup::cache_subnet_group_name, group_name);
         let mut live = Vec::new();
-        for found in each(named, |(group, wanted)| one(cx, group, wanted)).await {
+        for found in each(named, |(group, wanted)| one(cx, group, wanted, query.look)).await {
             live.extend(found?);
         }
         Ok(live)
@@ -114,10 +114,15 @@ fn group_name(scope: &Scope, name: &str) -> String {
     scope.name(name, 255).to_lowercase()
 }
 
-async fn one(cx: &Cx, group: CacheSubnetGroup, wanted: Option<String>) -> Result<Option<Live<SubnetGroup>>, Error> {
+async fn one(
+    cx: &Cx,
+    group: CacheSubnetGroup,
+    wanted: Option<String>,
+    look: &Look,
+) -> Result<Option<Live<SubnetGroup>>, Error> {
     let arn = group.arn().unwrap_or_default();
-    let tags = super::tags(cx, arn).await?;
-    let Some((name, owner)) = cx.whose(super::pairs(&tags), wanted.as_deref()) else {
+    let tags = look.tags(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await?;
+    let Some((name, owner)) = cx.whose(&tags, wanted.as_deref()) else {
         return Ok(None);
     };
     let state = state(&group);

@@ -12,7 +12,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{GONE, LoadBalancer, TargetGroup, pairs, tags, tags_of};
+use super::{GONE, LoadBalancer, TargetGroup, tags, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
@@ -139,13 +139,16 @@ impl Kind for Listener {
         for listeners in each(parents, |parent| listed(cx, parent)).await {
             found.extend(listeners?);
         }
-        let arns: Vec<String> = found.iter().filter_map(|listener| listener.listener_arn.clone()).collect();
-        let tags = tags_of(cx, &arns).await?;
+        let name_of = |listener: &Answer| {
+            let place = (listener.load_balancer_arn().unwrap_or_default().to_owned(), listener.port().unwrap_or(0));
+            wanted.get(&place).copied()
+        };
+        let arns = found.iter().filter_map(|listener| Some((listener.listener_arn()?, name_of(listener))));
+        let tags = tags_of(cx, query.look, arns).await?;
         let mut live = Vec::new();
         for listener in found {
             let arn = listener.listener_arn().unwrap_or_default().to_owned();
-            let place = (listener.load_balancer_arn().unwrap_or_default().to_owned(), listener.port().unwrap_or(0));
-            let Some((name, owner)) = cx.whose(pairs(tags.get(&arn)), wanted.get(&place).copied()) else {
+            let Some((name, owner)) = cx.whose(tags.get(&arn).into_iter().flatten(), name_of(&listener)) else {
                 continue;
             };
             let state = state(&listener);

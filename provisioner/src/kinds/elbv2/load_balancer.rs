@@ -10,12 +10,12 @@ use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_elasticloadbalancingv2::types::{
     LoadBalancer as Answer, LoadBalancerAttribute, LoadBalancerSchemeEnum, LoadBalancerState as Phase,
-    LoadBalancerStateEnum, LoadBalancerTypeEnum, Tag,
+    LoadBalancerStateEnum, LoadBalancerTypeEnum,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{GONE, pairs, tags, tags_of};
-use crate::aws::{Cx, Error, each};
+use super::{GONE, tags, tags_of};
+use crate::aws::{Cx, Error, Tags, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{InternetGateway, SecurityGroup, Subnet};
@@ -138,12 +138,14 @@ impl Kind for LoadBalancer {
         for answer in each(wanted.keys().cloned().collect(), |name| described(cx, Some(name), None)).await {
             found.extend(answer?.map(|one| (one.load_balancer_arn.clone().unwrap_or_default(), one)));
         }
-        let hints = cx.tagged("elasticloadbalancing:loadbalancer").await;
+        let hints = query.look.tagged(cx, "elasticloadbalancing:loadbalancer").await;
         let unwanted = hints.into_iter().filter(|arn| arn.contains(":loadbalancer/app/") && !found.contains_key(arn));
         for answer in each(unwanted.collect(), |arn| described(cx, None, Some(arn))).await {
             found.extend(answer?.map(|one| (one.load_balancer_arn.clone().unwrap_or_default(), one)));
         }
-        let tags = tags_of(cx, &found.keys().cloned().collect::<Vec<_>>()).await?;
+        let named = |one: &Answer| one.load_balancer_name().and_then(|name| wanted.get(name)).copied();
+        let arns = found.iter().map(|(arn, one)| (arn.as_str(), named(one)));
+        let tags = tags_of(cx, query.look, arns).await?;
         let mut live = Vec::new();
         for one in each(found.into_iter().collect(), |(arn, one)| one_live(cx, arn, one, &tags, &wanted)).await {
             live.extend(one?);
@@ -242,11 +244,11 @@ async fn one_live(
     cx: &Cx,
     arn: String,
     found: Answer,
-    tags: &HashMap<String, Vec<Tag>>,
+    tags: &HashMap<String, Tags>,
     wanted: &HashMap<String, &str>,
 ) -> Result<Option<Live<LoadBalancer>>, Error> {
     let wanted = found.load_balancer_name().and_then(|name| wanted.get(name)).copied();
-    let Some((name, owner)) = cx.whose(pairs(tags.get(&arn)), wanted) else {
+    let Some((name, owner)) = cx.whose(tags.get(&arn).into_iter().flatten(), wanted) else {
         return Ok(None);
     };
     let call = cx.elbv2.describe_load_balancer_attributes().load_balancer_arn(&arn);

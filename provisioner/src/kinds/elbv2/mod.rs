@@ -14,7 +14,7 @@ use std::collections::HashMap;
 
 use aws_sdk_elasticloadbalancingv2::types::Tag;
 
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, Look, Tags};
 
 /// What Elastic Load Balancing says of things that are not there.
 const GONE: &[&str] = &[
@@ -35,10 +35,23 @@ fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
     cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// The tags of each. One that has gone meanwhile makes AWS refuse the whole batch; then each is asked for by itself.
-async fn tags_of(cx: &Cx, arns: &[String]) -> Result<HashMap<String, Vec<Tag>>, Error> {
-    let mut tags = HashMap::new();
-    for batch in arns.chunks(TAGGED_AT_ONCE) {
+/// The tags of each, by its ARN; some are wanted, under these names. One that has gone meanwhile makes AWS refuse the whole
+/// batch; then each is asked for by itself.
+async fn tags_of<'a>(
+    cx: &Cx,
+    look: &Look,
+    arns: impl Iterator<Item = (&'a str, Option<&'a str>)>,
+) -> Result<HashMap<String, Tags>, Error> {
+    let (mut tags, mut unknown) = (HashMap::new(), Vec::new());
+    for (arn, wanted) in arns {
+        match look.known(cx, arn, wanted).await {
+            Some(known) => {
+                tags.insert(arn.to_owned(), known);
+            }
+            None => unknown.push(arn.to_owned()),
+        }
+    }
+    for batch in unknown.chunks(TAGGED_AT_ONCE) {
         if tags_of_some(cx, batch, &mut tags).await? {
             continue;
         }
@@ -50,17 +63,15 @@ async fn tags_of(cx: &Cx, arns: &[String]) -> Result<HashMap<String, Vec<Tag>>, 
 }
 
 /// Whether all of them exist.
-async fn tags_of_some(cx: &Cx, arns: &[String], tags: &mut HashMap<String, Vec<Tag>>) -> Result<bool, Error> {
+async fn tags_of_some(cx: &Cx, arns: &[String], tags: &mut HashMap<String, Tags>) -> Result<bool, Error> {
     let call = cx.elbv2.describe_tags().set_resource_arns(Some(arns.to_vec()));
     let Some(answer) = Error::unless_gone(call.send().await, GONE)? else {
         return Ok(false);
     };
     for found in answer.tag_descriptions.unwrap_or_default() {
-        tags.insert(found.resource_arn.unwrap_or_default(), found.tags.unwrap_or_default());
+        let its = found.tags.unwrap_or_default().into_iter();
+        let its = its.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect();
+        tags.insert(found.resource_arn.unwrap_or_default(), its);
     }
     Ok(true)
-}
-
-fn pairs(tags: Option<&Vec<Tag>>) -> impl Iterator<Item = (&str, &str)> {
-    tags.into_iter().flatten().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()))
 }

@@ -12,7 +12,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use serde::{Deserialize, Serialize};
 
 use super::listener::{forward, target_of};
-use super::{GONE, Listener, TargetGroup, pairs, tags, tags_of};
+use super::{GONE, Listener, TargetGroup, tags, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
@@ -101,17 +101,22 @@ impl Kind for Rule {
         for rules in each(parents, |parent| listed(cx, parent)).await {
             found.extend(rules?);
         }
-        let arns: Vec<String> = found.iter().filter_map(|(_, rule)| rule.rule_arn.clone()).collect();
-        let tags = tags_of(cx, &arns).await?;
+        let found: Vec<(String, RuleState, Option<String>)> = found
+            .into_iter()
+            .map(|(listener, rule)| {
+                let state = state(listener, &rule);
+                let by_priority = at_its_place(query, &state);
+                (rule.rule_arn.unwrap_or_default(), state, by_priority)
+            })
+            .collect();
+        let arns = found.iter().map(|(arn, _, by_priority)| (arn.as_str(), by_priority.as_deref()));
+        let tags = tags_of(cx, query.look, arns).await?;
         let mut live: Vec<Live<Rule>> = Vec::new();
-        for (listener, rule) in found {
-            let arn = rule.rule_arn().unwrap_or_default().to_owned();
-            let state = state(listener, &rule);
-            let named = |key: &str| pairs(tags.get(&arn)).find(|(name, _)| *name == key).map(|(_, value)| value);
-            let ours = named(STACK_TAG) == Some(&cx.scope.tag());
-            let by_priority = || at_its_place(query, &state);
-            let wanted = if ours { named(NAME_TAG).map(str::to_owned) } else { by_priority() };
-            let Some((name, owner)) = cx.whose(pairs(tags.get(&arn)), wanted.as_deref()) else {
+        for (arn, state, by_priority) in found {
+            let tags = tags.get(&arn).cloned().unwrap_or_default();
+            let ours = tags.get(STACK_TAG) == Some(&cx.scope.tag());
+            let wanted = if ours { tags.get(NAME_TAG).cloned() } else { by_priority };
+            let Some((name, owner)) = cx.whose(&tags, wanted.as_deref()) else {
                 continue;
             };
             let output = RuleOutput { arn: arn.clone() };

@@ -10,12 +10,12 @@
 use std::collections::HashMap;
 
 use aws_sdk_elasticloadbalancingv2::types::{
-    Matcher, ProtocolEnum, Tag, TargetGroup as Answer, TargetGroupAttribute, TargetTypeEnum,
+    Matcher, ProtocolEnum, TargetGroup as Answer, TargetGroupAttribute, TargetTypeEnum,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{GONE, LoadBalancer, pairs, tags, tags_of};
-use crate::aws::{Cx, Error, each};
+use super::{GONE, LoadBalancer, tags, tags_of};
+use crate::aws::{Cx, Error, Tags, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::Vpc;
@@ -129,13 +129,21 @@ impl Kind for TargetGroup {
             found.extend(groups?);
         }
         let seen: Vec<String> = found.values().filter_map(|group| group.target_group_name.clone()).collect();
-        let unseen = wanted.keys().filter(|name| !seen.contains(name)).cloned().map(By::Name);
-        let hints = cx.tagged("elasticloadbalancing:targetgroup").await.into_iter();
+        let mut unseen: Vec<String> = wanted.keys().filter(|name| !seen.contains(name)).cloned().collect();
+        let together = if unseen.is_empty() { Vec::new() } else { described(cx, By::Names(unseen.clone())).await? };
+        if !together.is_empty() {
+            found.extend(together);
+            unseen.clear();
+        }
+        let unseen = unseen.into_iter().map(|name| By::Names(vec![name]));
+        let hints = query.look.tagged(cx, "elasticloadbalancing:targetgroup").await.into_iter();
         let unused = hints.filter(|arn| !found.contains_key(arn)).map(By::Arn);
         for groups in each(unseen.chain(unused).collect(), |by| described(cx, by)).await {
             found.extend(groups?);
         }
-        let tags = tags_of(cx, &found.keys().cloned().collect::<Vec<_>>()).await?;
+        let named = |one: &Answer| one.target_group_name().and_then(|name| wanted.get(name)).copied();
+        let arns = found.iter().map(|(arn, one)| (arn.as_str(), named(one)));
+        let tags = tags_of(cx, query.look, arns).await?;
         let mut live = Vec::new();
         for one in each(found.into_iter().collect(), |(arn, one)| one_live(cx, arn, one, &tags, &wanted)).await {
             live.extend(one?);
@@ -205,10 +213,10 @@ async fn set_delay(cx: &Cx, arn: &str, want: &TargetGroupState) -> Result<(), Er
     Ok(())
 }
 
-/// What to ask for. Names and ARNs one by one: one that is missing makes AWS refuse a question for several.
+/// What to ask for. One name or ARN that is missing makes AWS refuse a question for several.
 enum By {
     LoadBalancer(String),
-    Name(String),
+    Names(Vec<String>),
     Arn(String),
 }
 
@@ -217,7 +225,7 @@ async fn described(cx: &Cx, by: By) -> Result<Vec<(String, Answer)>, Error> {
     let call = cx.elbv2.describe_target_groups();
     let call = match by {
         By::LoadBalancer(arn) => call.load_balancer_arn(arn),
-        By::Name(name) => call.names(name),
+        By::Names(names) => call.set_names(Some(names)),
         By::Arn(arn) => call.target_group_arns(arn),
     };
     let found: Option<Vec<Answer>> =
@@ -229,12 +237,12 @@ async fn one_live(
     cx: &Cx,
     arn: String,
     found: Answer,
-    tags: &HashMap<String, Vec<Tag>>,
+    tags: &HashMap<String, Tags>,
     wanted: &HashMap<String, &str>,
 ) -> Result<Option<Live<TargetGroup>>, Error> {
     let aws_name = found.target_group_name().unwrap_or_default();
     let here = wanted.get(aws_name).copied();
-    let Some((mut name, owner)) = cx.whose(pairs(tags.get(&arn)), here) else {
+    let Some((mut name, owner)) = cx.whose(tags.get(&arn).into_iter().flatten(), here) else {
         return Ok(None);
     };
     // On another port than its service is now: it goes when the new one has its place.

@@ -7,11 +7,11 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use aws_sdk_iam::types::Tag;
+use aws_sdk_iam::types::{Role as Answer, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, each, policy};
+use crate::aws::{Cx, Error, Proof, Tags, each, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::Key;
@@ -139,13 +139,17 @@ impl Kind for Role {
     async fn read(cx: &Cx, query: &Query<'_, Role>) -> Result<Vec<Live<Role>>, Error> {
         let wanted: HashMap<String, &str> =
             query.wanted.iter().map(|(name, _)| (role_name(&cx.scope, name), name.as_str())).collect();
+        let listed = cx.iam.list_roles().path_prefix(path(&cx.scope)).into_paginator().items().send();
+        let mut listed: HashMap<String, Answer> =
+            listed.try_collect().await?.into_iter().map(|role| (role.role_name.clone(), role)).collect();
         let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
-        let mut pages = cx.iam.list_roles().path_prefix(path(&cx.scope)).into_paginator().items().send();
-        while let Some(role) = pages.next().await {
-            names.insert(role?.role_name);
-        }
+        names.extend(listed.keys().cloned());
+        // The list has no tags. Its path is proof enough where nothing is changed.
+        let proven = |role: &String| query.look.proof == Proof::Index && wanted.contains_key(role);
+        let roles: Vec<_> =
+            names.into_iter().map(|role| (listed.remove(&role).filter(|_| proven(&role)), role)).collect();
         let mut live = Vec::new();
-        for found in each(names.into_iter().collect(), |role| one(cx, role, &wanted)).await {
+        for found in each(roles, |(listed, role)| one(cx, role, listed, &wanted)).await {
             live.extend(found?);
         }
         Ok(live)
@@ -263,16 +267,38 @@ async fn detach(cx: &Cx, role: &str, arn: &str) -> Result<(), Error> {
     Ok(())
 }
 
-async fn one(cx: &Cx, role: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Role>>, Error> {
-    let found = cx.iam.get_role().role_name(&role).send();
+/// The role and its tags; of one that was listed, those that its path proves.
+async fn with_tags(
+    cx: &Cx,
+    role: &str,
+    listed: Option<Answer>,
+    wanted: Option<&str>,
+) -> Result<Option<(Answer, Tags)>, Error> {
+    if let (Some(found), Some(name)) = (listed, wanted) {
+        return Ok(Some((found, cx.scope.tags(name).into_iter().collect())));
+    }
+    let answer = Error::unless_gone(cx.iam.get_role().role_name(role).send().await, GONE)?;
+    Ok(answer.and_then(|answer| answer.role).map(|found| {
+        let tags = found.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
+        (found, tags)
+    }))
+}
+
+async fn one(
+    cx: &Cx,
+    role: String,
+    listed: Option<Answer>,
+    wanted: &HashMap<String, &str>,
+) -> Result<Option<Live<Role>>, Error> {
+    let wanted = wanted.get(&role).copied();
+    let found = with_tags(cx, &role, listed, wanted);
     let inline = cx.iam.get_role_policy().role_name(&role).policy_name(INLINE).send();
     let attached = cx.iam.list_attached_role_policies().role_name(&role).send();
     let (found, inline, attached) = tokio::join!(found, inline, attached);
-    let Some(found) = Error::unless_gone(found, GONE)?.and_then(|answer| answer.role) else {
+    let Some((found, tags)) = found? else {
         return Ok(None);
     };
-    let tags = found.tags().iter().map(|tag| (tag.key(), tag.value()));
-    let Some((name, owner)) = cx.whose(tags, wanted.get(&role).copied()) else {
+    let Some((name, owner)) = cx.whose(&tags, wanted) else {
         return Ok(None);
     };
     let inline = Error::unless_gone(inline, GONE)?.map(|answer| answer.policy_document);

@@ -13,7 +13,7 @@ use aws_sdk_kms::types::{KeyMetadata, KeyState as Phase, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, each, policy};
+use crate::aws::{Cx, Error, Look, Proof, Tags, each, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Retry, Seconds, Status};
 use crate::scope::Scope;
@@ -87,13 +87,13 @@ impl Kind for Key {
         let wanted = query.wanted.first().map(|(name, _)| name.as_str());
         let alias = alias(&cx.scope);
         let known = match describe(cx, &alias).await? {
-            Some(key) if is_alive(&key) => one(cx, key, Some(alias), wanted).await?,
+            Some(key) if is_alive(&key) => one(cx, key, Some(alias), wanted, query.look).await?,
             _ => None,
         };
         let found = match known {
             Some(key) => Some(key),
-            None => match tagged(cx).await? {
-                Some(key) => one(cx, key, None, wanted).await?,
+            None => match tagged(cx, query.look).await? {
+                Some(key) => one(cx, key, None, wanted, query.look).await?,
                 None => None,
             },
         };
@@ -214,13 +214,13 @@ fn is_alive(key: &KeyMetadata) -> bool {
     !matches!(key.key_state(), Some(Phase::PendingDeletion | Phase::PendingReplicaDeletion))
 }
 
-/// The oldest key with this stack's tag, if any. Reads the tags of every key of the account that we may see.
-async fn tagged(cx: &Cx) -> Result<Option<KeyMetadata>, Error> {
-    let mut ids = Vec::new();
-    let mut pages = cx.kms.list_keys().into_paginator().send();
-    while let Some(page) = pages.next().await {
-        ids.extend(page?.keys.unwrap_or_default().into_iter().filter_map(|key| key.key_id));
-    }
+/// The oldest key with this stack's tag, if any. Before anything is done, that takes the tags of every key of the account
+/// that we may see.
+async fn tagged(cx: &Cx, look: &Look) -> Result<Option<KeyMetadata>, Error> {
+    let ids = match look.proof {
+        Proof::Index => look.tagged(cx, "kms:key").await,
+        Proof::Service => all(cx).await?,
+    };
     let mut ours = Vec::new();
     for found in each(ids, async |id| ours_by_tag(cx, &id).await.map(|ours| ours.then_some(id))).await {
         ours.extend(found?);
@@ -233,15 +233,20 @@ async fn tagged(cx: &Cx) -> Result<Option<KeyMetadata>, Error> {
     Ok(alive.into_iter().next())
 }
 
+async fn all(cx: &Cx) -> Result<Vec<String>, Error> {
+    let keys = cx.kms.list_keys().into_paginator().items().send().try_collect().await?;
+    Ok(keys.into_iter().filter_map(|key| key.key_id).collect())
+}
+
 async fn ours_by_tag(cx: &Cx, id: &str) -> Result<bool, Error> {
-    Ok(cx.whose(tags(cx, id).await?, None).is_some())
+    Ok(cx.whose(&tags(cx, id).await?, None).is_some())
 }
 
 /// A key whose policy keeps us out is not ours.
-async fn tags(cx: &Cx, id: &str) -> Result<Vec<(String, String)>, Error> {
+async fn tags(cx: &Cx, id: &str) -> Result<Tags, Error> {
     match cx.kms.list_resource_tags().key_id(id).send().await.map_err(Error::from) {
         Ok(answer) => Ok(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect()),
-        Err(error) if error.is(GONE) || error.is_denied() => Ok(Vec::new()),
+        Err(error) if error.is(GONE) || error.is_denied() => Ok(Tags::new()),
         Err(error) => Err(error),
     }
 }
@@ -251,12 +256,14 @@ async fn one(
     key: KeyMetadata,
     alias: Option<String>,
     wanted: Option<&str>,
+    look: &Look,
 ) -> Result<Option<Live<Key>>, Error> {
     let id = key.key_id();
+    let arn = key.arn().unwrap_or(id);
     let policy = cx.kms.get_key_policy().key_id(id).policy_name("default").send();
     let rotation = cx.kms.get_key_rotation_status().key_id(id).send();
-    let (tags, policy, rotation) = tokio::join!(tags(cx, id), policy, rotation);
-    let Some((name, owner)) = cx.whose(tags?, wanted) else {
+    let (tags, policy, rotation) = tokio::join!(look.tags(cx, arn, wanted, tags(cx, id)), policy, rotation);
+    let Some((name, owner)) = cx.whose(&tags?, wanted) else {
         return Ok(None);
     };
     let (policy, rotation) = match (policy.map_err(Error::from), rotation.map_err(Error::from)) {
@@ -268,7 +275,7 @@ async fn one(
     Ok(Some(Live {
         name,
         owner,
-        id: key.arn().unwrap_or(id).to_owned(),
+        id: arn.to_owned(),
         state: state(&key, alias, &policy, rotation),
         output: output(&key),
         ready: Some(()),

@@ -210,7 +210,7 @@ impl Kind for Function {
         let wanted: HashMap<String, &str> =
             query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
         let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
-        let hints = cx.tagged("lambda:function").await;
+        let hints = query.look.tagged(cx, "lambda:function").await;
         names.extend(hints.iter().filter_map(|arn| arn.split(':').nth(6)).map(str::to_owned));
         let mut live = Vec::new();
         for found in each(names.into_iter().collect(), |name| one(cx, name, &wanted)).await {

@@ -5,4 +5,4 @@ mod leaving;
 mod permission;
 
 pub use function::{Function, FunctionOutput, FunctionSpec, Inside};
-pub use permission::{Permission, PermissionSpec};
+pub use permission::{Permission, PermissionOutput, PermissionSpec};

@@ -36,6 +36,12 @@ pub struct PermissionState {
     source_account: String,
 }
 
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct PermissionOutput {
+    /// Who may call: `<ARN of a log group>:*`.
+    pub source_arn: String,
+}
+
 impl Kind for Permission {
     const FACTS: Facts = Facts {
         name: "lambda.permission",
@@ -62,7 +68,7 @@ impl Kind for Permission {
 
     type Spec = PermissionSpec;
     type State = PermissionState;
-    type Output = ();
+    type Output = PermissionOutput;
     type Ready = ();
 
     fn want(scope: &Scope, name: &str, spec: &PermissionSpec, outputs: &Outputs) -> Result<PermissionState, Missing> {
@@ -95,8 +101,8 @@ impl Kind for Permission {
                     name,
                     id: format!("{} of {function}", state.id),
                     owner: Owner::Ours,
+                    output: PermissionOutput { source_arn: state.source_arn.clone() },
                     state,
-                    output: (),
                     ready: Some(()),
                     status: Status::Ready,
                 });
@@ -105,11 +111,11 @@ impl Kind for Permission {
         Ok(live)
     }
 
-    async fn create(cx: &Cx, _: &str, want: &PermissionState) -> Result<(), Error> {
+    async fn create(cx: &Cx, _: &str, want: &PermissionState) -> Result<PermissionOutput, Error> {
         let call = cx.lambda.add_permission().function_name(&want.function).statement_id(&want.id);
         let call = call.action(&want.action).principal(&want.principal);
         call.source_arn(&want.source_arn).source_account(&want.source_account).send().await?;
-        Ok(())
+        Ok(PermissionOutput { source_arn: want.source_arn.clone() })
     }
 
     async fn update(_: &Cx, live: &Live<Permission>, _: &PermissionState, _: &Changed) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_cloudwatchlogs::types::LogGroup as Group;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error, each};
+use crate::aws::{Cx, Error, Look, Tags, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::Key;
@@ -38,8 +38,6 @@ pub struct LogGroupState {
 pub struct LogGroupOutput {
     pub arn: String,
     pub name: String,
-    /// The search domain that has what came before the subscription: see `logs.subscription_filter`.
-    pub backfilled: String,
 }
 
 impl Kind for LogGroup {
@@ -94,7 +92,8 @@ impl Kind for LogGroup {
             groups.extend(found?.into_iter().filter_map(|group| Some((group.log_group_name.clone()?, group))));
         }
         let mut live = Vec::new();
-        for found in each(groups.into_iter().collect(), |(path, group)| one(cx, path, group, &wanted)).await {
+        for found in each(groups.into_iter().collect(), |(path, group)| one(cx, path, group, &wanted, query.look)).await
+        {
             live.extend(found?);
         }
         Ok(live)
@@ -125,13 +124,10 @@ impl Kind for LogGroup {
     }
 }
 
-/// The tag of a group whose past is in a search domain, with that domain's endpoint.
-pub const BACKFILLED: &str = "provision:backfilled";
 const GONE: &[&str] = &["ResourceNotFoundException"];
 
 fn output(scope: &Scope, path: &str) -> LogGroupOutput {
-    let arn = scope.arn("logs", &format!("log-group:{path}"));
-    LogGroupOutput { arn, name: path.to_owned(), backfilled: String::new() }
+    LogGroupOutput { arn: scope.arn("logs", &format!("log-group:{path}")), name: path.to_owned() }
 }
 
 async fn keep_for(cx: &Cx, want: &LogGroupState) -> Result<(), Error> {
@@ -145,20 +141,22 @@ async fn listed(cx: &Cx, prefix: String) -> Result<Vec<Group>, Error> {
     Ok(pages.try_collect().await?)
 }
 
+/// The tags of a group. One that has gone meanwhile has none.
+async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
+    let answer = Error::unless_gone(cx.logs.list_tags_for_resource().resource_arn(arn).send().await, GONE)?;
+    Ok(answer.and_then(|answer| answer.tags).unwrap_or_default())
+}
+
 async fn one(
     cx: &Cx,
     path: String,
     group: Group,
     wanted: &HashMap<&str, &str>,
+    look: &Look,
 ) -> Result<Option<Live<LogGroup>>, Error> {
-    let mut output = output(&cx.scope, &path);
-    let call = cx.logs.list_tags_for_resource().resource_arn(&output.arn);
-    let Some(answer) = Error::unless_gone(call.send().await, GONE)? else {
-        return Ok(None);
-    };
-    let tags = answer.tags.unwrap_or_default();
-    output.backfilled = tags.get(BACKFILLED).cloned().unwrap_or_default();
-    let Some((name, owner)) = cx.whose(tags.iter(), wanted.get(path.as_str()).copied()) else {
+    let (output, wanted) = (output(&cx.scope, &path), wanted.get(path.as_str()).copied());
+    let tags = look.tags(cx, &output.arn, wanted, tags(cx, &output.arn)).await?;
+    let Some((name, owner)) = cx.whose(&tags, wanted) else {
         return Ok(None);
     };
     Ok(Some(Live {

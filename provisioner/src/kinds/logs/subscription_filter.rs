@@ -2,26 +2,18 @@
 //!
 //! Takes no tags: it belongs to its log group, which may have two (CloudWatch Logs quotas). Found by the group's name and
 //! its own. CloudWatch Logs sends a test message when it is put, so the function's permission has to be there before
-//! ("Could not deliver test message to specified …"). Put is an upsert, so changing it is the same call.
-//!
-//! A subscription sends what comes after it. For what was there before, the function is then asked, once for each search
-//! domain, to read the group from its creation; a tag on the group remembers the domain. Killed before the tag, the next run
-//! asks again, which stores nothing twice: an event's id is the id of its document.
+//! ("Could not deliver test message to specified …"). Put is an upsert, so changing it is the same call. A subscription sends
+//! what comes after it; the test message is what makes the forwarder fetch what was there before.
 
 use std::collections::HashMap;
 
-use aws_sdk_lambda::types::InvocationType;
-use aws_smithy_types::Blob;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::log_group::BACKFILLED;
-use super::{LogGroup, LogGroupOutput};
-use crate::aws::{Cx, Error, each};
+use super::LogGroup;
+use crate::aws::{Cx, Error, Proof, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::lambda::{Function, Permission};
-use crate::kinds::opensearch::Domain;
 use crate::scope::Scope;
 
 pub struct SubscriptionFilter;
@@ -33,7 +25,6 @@ pub struct SubscriptionFilterSpec {
     pub pattern: String,
     pub function: Ref<Function>,
     pub permission: Ref<Permission>,
-    pub search: Ref<Domain>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -42,8 +33,6 @@ pub struct SubscriptionFilterState {
     filter: String,
     pattern: String,
     destination: String,
-    /// The endpoint of the search domain that has the group's past.
-    backfilled: String,
 }
 
 impl Kind for SubscriptionFilter {
@@ -54,23 +43,14 @@ impl Kind for SubscriptionFilter {
             Field::fixed("filter"),
             Field::wanted("pattern"),
             Field::wanted("destination"),
-            Field::wanted("backfilled"),
         ],
         seconds: Seconds { create: 1, update: 1, delete: 1 },
-        read_after: &["logs.log_group", "lambda.function"],
+        read_after: &["logs.log_group", "lambda.function", "lambda.permission"],
         retry: &[
             Retry { code: "InvalidParameterException", text: "could not deliver test message", seconds: 300 },
             Retry { code: "InvalidParameterException", text: "could not execute the lambda function", seconds: 300 },
-            // Lambda, about a function that is not active yet.
-            Retry { code: "ResourceConflictException", text: "", seconds: 300 },
         ],
-        actions: &[
-            "lambda:InvokeFunction",
-            "logs:DeleteSubscriptionFilter",
-            "logs:DescribeSubscriptionFilters",
-            "logs:PutSubscriptionFilter",
-            "logs:TagResource",
-        ],
+        actions: &["logs:DeleteSubscriptionFilter", "logs:DescribeSubscriptionFilters", "logs:PutSubscriptionFilter"],
         ..Facts::DEFAULT
     };
 
@@ -86,13 +66,13 @@ impl Kind for SubscriptionFilter {
         outputs: &Outputs,
     ) -> Result<SubscriptionFilterState, Missing> {
         outputs.get(&spec.permission)?;
+        // The test message is refused by a function that is not active yet.
         outputs.ready(&spec.function)?;
         Ok(SubscriptionFilterState {
             log_group: outputs.get(&spec.log_group)?.name,
             filter: filter_name(scope),
             pattern: spec.pattern.clone(),
             destination: outputs.get(&spec.function)?.arn,
-            backfilled: outputs.ready(&spec.search)?.endpoint,
         })
     }
 
@@ -100,7 +80,7 @@ impl Kind for SubscriptionFilter {
         let wanted: HashMap<&str, &str> =
             query.wanted.iter().map(|(name, spec)| (spec.log_group.name.as_str(), name.as_str())).collect();
         let mut live = Vec::new();
-        for found in each(query.outputs.all::<LogGroup>(), |(group, output)| of_group(cx, group, output)).await {
+        for found in each(candidates(query), |(group, path)| of_group(cx, group, path)).await {
             let Some((group, state)) = found? else { continue };
             live.push(Live {
                 // One per group, so the group's name will do where nothing asks for it any more.
@@ -117,23 +97,18 @@ impl Kind for SubscriptionFilter {
     }
 
     async fn create(cx: &Cx, _: &str, want: &SubscriptionFilterState) -> Result<(), Error> {
-        put(cx, want).await?;
-        backfill(cx, want).await
+        let call = cx.logs.put_subscription_filter().log_group_name(&want.log_group).filter_name(&want.filter);
+        call.filter_pattern(&want.pattern).destination_arn(&want.destination).send().await?;
+        Ok(())
     }
 
     async fn update(
         cx: &Cx,
-        _: &Live<SubscriptionFilter>,
+        live: &Live<SubscriptionFilter>,
         want: &SubscriptionFilterState,
-        changed: &Changed,
+        _: &Changed,
     ) -> Result<(), Error> {
-        if changed.any(&["pattern", "destination"]) {
-            put(cx, want).await?;
-        }
-        if changed.any(&["pattern", "backfilled"]) {
-            backfill(cx, want).await?;
-        }
-        Ok(())
+        SubscriptionFilter::create(cx, &live.name, want).await
     }
 
     async fn delete(cx: &Cx, live: &Live<SubscriptionFilter>, _: LastWish) -> Result<(), Error> {
@@ -145,32 +120,25 @@ impl Kind for SubscriptionFilter {
     }
 }
 
+/// The groups that may have one, by name. None outlives its permission, so a plan can leave out groups without.
+fn candidates(query: &Query<'_, SubscriptionFilter>) -> Vec<(String, String)> {
+    let permitted: Vec<_> =
+        query.outputs.all::<Permission>().into_iter().map(|(_, output)| output.source_arn).collect();
+    let may_have = |group: &str, arn: &str| {
+        query.look.proof == Proof::Service
+            || permitted.iter().any(|source| source.strip_suffix(":*") == Some(arn))
+            || query.wanted.iter().any(|(_, spec)| spec.log_group.name == group)
+    };
+    let groups = query.outputs.all::<LogGroup>().into_iter();
+    groups.filter(|(group, output)| may_have(group, &output.arn)).map(|(group, output)| (group, output.name)).collect()
+}
+
 fn filter_name(scope: &Scope) -> String {
     scope.name("search", 512)
 }
 
-async fn put(cx: &Cx, want: &SubscriptionFilterState) -> Result<(), Error> {
-    let call = cx.logs.put_subscription_filter().log_group_name(&want.log_group).filter_name(&want.filter);
-    call.filter_pattern(&want.pattern).destination_arn(&want.destination).send().await?;
-    Ok(())
-}
-
-/// Lambda keeps the request until it is done, or gives it to the function's queue of failures.
-async fn backfill(cx: &Cx, want: &SubscriptionFilterState) -> Result<(), Error> {
-    let request = json!({ "backfill": { "log_group": want.log_group, "pattern": want.pattern } });
-    let call = cx.lambda.invoke().function_name(&want.destination).invocation_type(InvocationType::Event);
-    call.payload(Blob::new(request.to_string())).send().await?;
-    let group = cx.scope.arn("logs", &format!("log-group:{}", want.log_group));
-    cx.logs.tag_resource().resource_arn(group).tags(BACKFILLED, &want.backfilled).send().await?;
-    Ok(())
-}
-
 /// Our filter on a group, if it has one. A second one is somebody else's.
-async fn of_group(
-    cx: &Cx,
-    group: String,
-    LogGroupOutput { name: path, backfilled, .. }: LogGroupOutput,
-) -> Result<Option<(String, SubscriptionFilterState)>, Error> {
+async fn of_group(cx: &Cx, group: String, path: String) -> Result<Option<(String, SubscriptionFilterState)>, Error> {
     let call = cx.logs.describe_subscription_filters().log_group_name(&path);
     let answer = match call.filter_name_prefix(filter_name(&cx.scope)).send().await.map_err(Error::from) {
         Ok(answer) => answer,
@@ -183,7 +151,6 @@ async fn of_group(
         filter: found.filter_name().unwrap_or_default().to_owned(),
         pattern: found.filter_pattern().unwrap_or_default().to_owned(),
         destination: found.destination_arn().unwrap_or_default().to_owned(),
-        backfilled,
     });
     Ok(state.map(|state| (group, state)))
 }

@@ -24,7 +24,7 @@ use aws_sdk_opensearch::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, each, policy};
+use crate::aws::{Cx, Error, Look, Tags, each, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
@@ -218,7 +218,7 @@ impl Kind for Domain {
             (domain, name)
         });
         let mut live = Vec::new();
-        for found in each(named.collect(), |(domain, wanted)| one(cx, domain, wanted)).await {
+        for found in each(named.collect(), |(domain, wanted)| one(cx, domain, wanted, query.look)).await {
             live.extend(found?);
         }
         Ok(live)
@@ -376,13 +376,21 @@ async fn service_linked_role(cx: &Cx) -> Result<(), Error> {
     }
 }
 
-async fn one(cx: &Cx, domain: DomainStatus, wanted: Option<String>) -> Result<Option<Live<Domain>>, Error> {
-    let tags = match cx.opensearch.list_tags().arn(domain.arn()).send().await.map_err(Error::from) {
-        Ok(answer) => answer.tag_list.unwrap_or_default(),
-        Err(error) if error.is(GONE) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let Some((name, owner)) = cx.whose(tags.iter().map(|tag| (tag.key(), tag.value())), wanted.as_deref()) else {
+/// One that has gone meanwhile has none.
+async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
+    let answer = Error::unless_gone(cx.opensearch.list_tags().arn(arn).send().await, GONE)?;
+    let tags = answer.and_then(|answer| answer.tag_list).unwrap_or_default();
+    Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
+}
+
+async fn one(
+    cx: &Cx,
+    domain: DomainStatus,
+    wanted: Option<String>,
+    look: &Look,
+) -> Result<Option<Live<Domain>>, Error> {
+    let tags = look.tags(cx, domain.arn(), wanted.as_deref(), tags(cx, domain.arn())).await?;
+    let Some((name, owner)) = cx.whose(&tags, wanted.as_deref()) else {
         return Ok(None);
     };
     Ok(Some(Live {

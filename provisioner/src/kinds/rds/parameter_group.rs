@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use aws_sdk_rds::types::{ApplyMethod, DbParameterGroup, Parameter, Tag};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error, each};
+use crate::aws::{Cx, Error, Look, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds, Status};
 use crate::kinds::named::candidates;
@@ -121,7 +121,7 @@ impl Kind for ParameterGroup {
         }
         let named = candidates(cx, query, groups, DbParameterGroup::db_parameter_group_name, group_name);
         let mut live = Vec::new();
-        for found in each(named, |(group, wanted)| one(cx, group, wanted)).await {
+        for found in each(named, |(group, wanted)| one(cx, group, wanted, query.look)).await {
             live.extend(found?);
         }
         Ok(live)
@@ -186,11 +186,16 @@ fn parameters(all: &BTreeMap<String, String>, which: impl Fn(&String) -> bool) -
     chosen.map(parameter).collect()
 }
 
-async fn one(cx: &Cx, group: DbParameterGroup, wanted: Option<String>) -> Result<Option<Live<ParameterGroup>>, Error> {
+async fn one(
+    cx: &Cx,
+    group: DbParameterGroup,
+    wanted: Option<String>,
+    look: &Look,
+) -> Result<Option<Live<ParameterGroup>>, Error> {
     let arn = group.db_parameter_group_arn().unwrap_or_default();
     let name = group.db_parameter_group_name().unwrap_or_default();
-    let tags = super::tags(cx, arn).await?;
-    let Some((owned, owner)) = cx.whose(super::pairs(&tags), wanted.as_deref()) else {
+    let tags = look.tags(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await?;
+    let Some((owned, owner)) = cx.whose(&tags, wanted.as_deref()) else {
         return Ok(None);
     };
     let mut set = Vec::new();

@@ -113,17 +113,16 @@ impl Kind for Secret {
         // What is wanted is asked for by name, what is listed by ARN.
         let mut ids: Vec<(String, Option<String>)> =
             query.wanted.iter().map(|(name, _)| (secret_name(&cx.scope, name), Some(name.clone()))).collect();
-        let prefix = Filter::builder().key(FilterNameStringType::Name).values(format!("{}-", cx.scope.prefix()));
-        let mut pages = cx.secrets.list_secrets().filters(prefix.build()).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            for entry in page?.secret_list.unwrap_or_default() {
-                let is_wanted = ids.iter().any(|(name, _)| entry.name() == Some(name));
-                let tags = entry.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-                if !is_wanted && cx.whose(tags, None).is_some() {
-                    ids.extend(entry.arn.map(|arn| (arn, None)));
-                }
-            }
-        }
+        let arns = match query.look.all(cx, "secretsmanager:secret").await {
+            Some(arns) => arns,
+            None => listed(cx).await?,
+        };
+        // An ARN ends in six characters that AWS drew.
+        let is_wanted = |arn: &str| {
+            let name = arn.rsplit(':').next().and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| name);
+            query.wanted.iter().any(|(wanted, _)| name == Some(&secret_name(&cx.scope, wanted)))
+        };
+        ids.extend(arns.into_iter().filter(|arn| !is_wanted(arn)).map(|arn| (arn, None)));
         let mut live = Vec::new();
         for found in each(ids, |(id, wanted)| one(cx, id, wanted)).await {
             live.extend(found?);
@@ -237,6 +236,20 @@ async fn restore(cx: &Cx, name: &str, want: &SecretState) -> Result<Option<Secre
     cx.secrets.tag_resource().secret_id(&arn).set_tags(Some(tags(cx, name))).send().await?;
     let put = cx.secrets.put_secret_value().secret_id(&arn).secret_string(value(want)?).send().await?;
     Ok(Some(SecretOutput { arn, version_id: put.version_id.unwrap_or_default() }))
+}
+
+/// The ARNs of all that have our tag.
+async fn listed(cx: &Cx) -> Result<Vec<String>, Error> {
+    let prefix = Filter::builder().key(FilterNameStringType::Name).values(format!("{}-", cx.scope.prefix()));
+    let pages = cx.secrets.list_secrets().filters(prefix.build()).into_paginator().send();
+    let mut arns = Vec::new();
+    for entry in pages.try_collect().await?.into_iter().flat_map(|page| page.secret_list.unwrap_or_default()) {
+        let tags = entry.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
+        if cx.whose(tags, None).is_some() {
+            arns.extend(entry.arn);
+        }
+    }
+    Ok(arns)
 }
 
 async fn describe_anew(cx: &Cx, arn: &str, want: &SecretState) -> Result<(), Error> {

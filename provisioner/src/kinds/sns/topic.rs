@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use aws_sdk_sns::types::Tag;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error, each};
+use crate::aws::{Cx, Error, Look, Tags, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::Key;
@@ -78,10 +78,15 @@ impl Kind for Topic {
             .collect();
         let mut arns: Vec<String> = wanted.keys().cloned().collect();
         arns.extend(
-            cx.tagged("sns").await.into_iter().filter(|arn| !wanted.contains_key(arn) && arn.split(':').count() == 6),
+            query
+                .look
+                .tagged(cx, "sns")
+                .await
+                .into_iter()
+                .filter(|arn| !wanted.contains_key(arn) && arn.split(':').count() == 6),
         );
         let mut live = Vec::new();
-        for found in each(arns, |arn| one(cx, arn, &wanted)).await {
+        for found in each(arns, |arn| one(cx, arn, &wanted, query.look)).await {
             live.extend(found?);
         }
         Ok(live)
@@ -128,22 +133,16 @@ fn topic_name(scope: &Scope, name: &str, fifo: bool) -> String {
     }
 }
 
-async fn one(cx: &Cx, arn: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Topic>>, Error> {
+async fn one(cx: &Cx, arn: String, wanted: &HashMap<String, &str>, look: &Look) -> Result<Option<Live<Topic>>, Error> {
+    let wanted = wanted.get(&arn).copied();
     let attributes = cx.sns.get_topic_attributes().topic_arn(&arn).send();
-    let tags = cx.sns.list_tags_for_resource().resource_arn(&arn).send();
-    let (attributes, tags) = tokio::join!(attributes, tags);
+    let (attributes, tags) = tokio::join!(attributes, look.tags(cx, &arn, wanted, tags(cx, &arn)));
     let attributes = match attributes.map_err(Error::from) {
         Ok(answer) => answer.attributes.unwrap_or_default(),
         Err(error) if error.is(GONE) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let tags = match tags.map_err(Error::from) {
-        Ok(answer) => answer.tags.unwrap_or_default(),
-        Err(error) if error.is(GONE) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let tags = tags.iter().map(|tag| (tag.key(), tag.value()));
-    let Some((name, owner)) = cx.whose(tags, wanted.get(&arn).copied()) else {
+    let Some((name, owner)) = cx.whose(&tags?, wanted) else {
         return Ok(None);
     };
     let flag = |name: &str| attributes.get(name).is_some_and(|value| value == "true");
@@ -160,6 +159,13 @@ async fn one(cx: &Cx, arn: String, wanted: &HashMap<String, &str>) -> Result<Opt
         ready: Some(()),
         status: Status::Ready,
     }))
+}
+
+/// One that has gone meanwhile has none.
+async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
+    let answer = Error::unless_gone(cx.sns.list_tags_for_resource().resource_arn(arn).send().await, GONE)?;
+    let tags = answer.and_then(|answer| answer.tags).unwrap_or_default();
+    Ok(tags.into_iter().map(|tag| (tag.key, tag.value)).collect())
 }
 
 const GONE: &[&str] = &["NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException"];

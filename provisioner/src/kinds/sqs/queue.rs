@@ -11,7 +11,7 @@ use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, each, policy};
+use crate::aws::{Cx, Error, Look, Tags, each, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::sns::Topic;
@@ -144,7 +144,7 @@ impl Kind for Queue {
         let wanted: HashMap<String, &str> =
             query.wanted.iter().map(|(name, spec)| (queue_name(&cx.scope, name, spec.fifo), name.as_str())).collect();
         let mut live = Vec::new();
-        for found in each(urls, |url| one(cx, url, &wanted)).await {
+        for found in each(urls, |url| one(cx, url, &wanted, query.look)).await {
             live.extend(found?);
         }
         Ok(live)
@@ -227,22 +227,23 @@ async fn url_of(cx: &Cx, queue: String) -> Result<Option<String>, Error> {
     }
 }
 
-async fn one(cx: &Cx, url: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Queue>>, Error> {
+/// One that has gone meanwhile has none.
+async fn tags(cx: &Cx, url: &str) -> Result<Tags, Error> {
+    let answer = Error::unless_gone(cx.sqs.list_queue_tags().queue_url(url).send().await, GONE)?;
+    Ok(answer.and_then(|answer| answer.tags).unwrap_or_default())
+}
+
+async fn one(cx: &Cx, url: String, wanted: &HashMap<String, &str>, look: &Look) -> Result<Option<Live<Queue>>, Error> {
     let queue = url.rsplit('/').next().unwrap_or_default().to_owned();
+    let (arn, wanted) = (cx.scope.arn("sqs", &queue), wanted.get(&queue).copied());
     let attributes = cx.sqs.get_queue_attributes().queue_url(&url).attribute_names(Attribute::All).send();
-    let tags = cx.sqs.list_queue_tags().queue_url(&url).send();
-    let (attributes, tags) = tokio::join!(attributes, tags);
+    let (attributes, tags) = tokio::join!(attributes, look.tags(cx, &arn, wanted, tags(cx, &url)));
     let attributes = match attributes.map_err(Error::from) {
         Ok(answer) => answer.attributes.unwrap_or_default(),
         Err(error) if error.is(GONE) => return Ok(None),
         Err(error) => return Err(error),
     };
-    let tags = match tags.map_err(Error::from) {
-        Ok(answer) => answer.tags.unwrap_or_default(),
-        Err(error) if error.is(GONE) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let Some((name, owner)) = cx.whose(tags.iter(), wanted.get(&queue).copied()) else {
+    let Some((name, owner)) = cx.whose(&tags?, wanted) else {
         return Ok(None);
     };
     Ok(Some(Live {
@@ -250,7 +251,7 @@ async fn one(cx: &Cx, url: String, wanted: &HashMap<String, &str>) -> Result<Opt
         owner,
         id: url.clone(),
         state: state(&queue, &attributes),
-        output: QueueOutput { arn: cx.scope.arn("sqs", &queue), url },
+        output: QueueOutput { arn, url },
         ready: Some(()),
         status: Status::Ready,
     }))

@@ -1,0 +1,135 @@
+//! One look at the account: what several kinds need is asked for once.
+
+use std::collections::HashMap;
+use std::future::Future;
+
+use aws_sdk_ec2::types::SecurityGroup;
+use aws_sdk_resourcegroupstagging::types::TagFilter;
+use tokio::sync::OnceCell;
+
+use super::{Cx, Error};
+use crate::scope::STACK_TAG;
+
+pub type Tags = HashMap<String, String>;
+
+/// How sure a read has to be of whose a resource is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The tag index will do: for a plan that only shows. It lags, and whatever it does not know is asked for.
+    Index,
+    /// Each service itself: before anything is changed or deleted.
+    Service,
+}
+
+pub struct Look {
+    pub proof: Proof,
+    index: OnceCell<HashMap<String, Tags>>,
+    security_groups: OnceCell<Vec<SecurityGroup>>,
+}
+
+impl Look {
+    pub fn new(proof: Proof) -> Look {
+        Look { proof, index: OnceCell::new(), security_groups: OnceCell::new() }
+    }
+
+    /// The tags of a resource, by its ARN, for [`Cx::whose`]. The index saves the question where it has the answer. A type
+    /// of which it shows nothing at all is one that it does not have: then a name that is wanted is taken for ours, which
+    /// costs nothing, since nothing is changed before the service itself was asked.
+    pub async fn tags<F>(&self, cx: &Cx, arn: &str, wanted: Option<&str>, ask: F) -> Result<Tags, Error>
+    where
+        F: Future<Output = Result<Tags, Error>>,
+    {
+        match self.known(cx, arn, wanted).await {
+            Some(tags) => Ok(tags),
+            None => ask.await,
+        }
+    }
+
+    /// The tags that need no question.
+    pub async fn known(&self, cx: &Cx, arn: &str, wanted: Option<&str>) -> Option<Tags> {
+        if self.proof == Proof::Service {
+            return None;
+        }
+        let index = self.index(cx).await;
+        let has_type = || index.keys().any(|other| sort(other) == sort(arn));
+        match (index.get(arn), wanted) {
+            (Some(tags), _) => Some(tags.clone()),
+            (None, Some(name)) if !has_type() => Some(cx.scope.tags(name).into_iter().collect()),
+            (None, _) => None,
+        }
+    }
+
+    /// The ARNs that the tag index has of a type, if it has that type and may be trusted: nothing else has to be listed.
+    pub async fn all(&self, cx: &Cx, of: &str) -> Option<Vec<String>> {
+        if self.proof == Proof::Service {
+            return None;
+        }
+        Some(self.tagged(cx, of).await).filter(|arns| !arns.is_empty())
+    }
+
+    /// ARNs that the tag index has for this stack, of a service or of one of its types (`lambda:function`). It lags and
+    /// lists deleted things, so it is a hint: each one has to be confirmed by its own service. Where it may not be asked,
+    /// there is no hint.
+    pub async fn tagged(&self, cx: &Cx, of: &str) -> Vec<String> {
+        let (service, kind) = of.split_once(':').unwrap_or((of, ""));
+        let wanted = |arn: &&String| {
+            let (its_service, resource) = parts(arn);
+            its_service == service && resource.starts_with(kind)
+        };
+        self.index(cx).await.keys().filter(wanted).cloned().collect()
+    }
+
+    /// The security groups with this stack's tag, which are two kinds: groups and their rules.
+    pub async fn security_groups(&self, cx: &Cx) -> Result<&[SecurityGroup], Error> {
+        let ask = || async {
+            let call = cx.ec2.describe_security_groups().filters(crate::kinds::ec2::ours(cx));
+            call.into_paginator().items().send().try_collect().await.map_err(Error::from)
+        };
+        Ok(self.security_groups.get_or_try_init(ask).await?)
+    }
+
+    async fn index(&self, cx: &Cx) -> &HashMap<String, Tags> {
+        self.index.get_or_init(|| read_index(cx)).await
+    }
+}
+
+async fn read_index(cx: &Cx) -> HashMap<String, Tags> {
+    let filter = TagFilter::builder().key(STACK_TAG).values(cx.scope.tag()).build();
+    let mut pages = cx.tagging.get_resources().tag_filters(filter).resources_per_page(100).into_paginator().send();
+    let mut index = HashMap::new();
+    while let Some(Ok(page)) = pages.next().await {
+        for found in page.resource_tag_mapping_list.unwrap_or_default() {
+            let tags = found.tags.unwrap_or_default().into_iter().map(|tag| (tag.key, tag.value));
+            index.extend(found.resource_arn.map(|arn| (arn, tags.collect())));
+        }
+    }
+    index
+}
+
+/// `("logs", "log-group")` of `arn:aws:logs:…:log-group:/a`. Topics and queues have no type in front of their name.
+fn sort(arn: &str) -> (&str, &str) {
+    let (service, resource) = parts(arn);
+    (service, resource.split_once([':', '/']).map_or("", |(kind, _)| kind))
+}
+
+fn parts(arn: &str) -> (&str, &str) {
+    let mut parts = arn.splitn(6, ':').skip(2);
+    let service = parts.next().unwrap_or_default();
+    (service, parts.nth(2).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_type_of_an_arn() {
+        let of = |arn| sort(arn);
+        assert_eq!(of("arn:aws:logs:eu-west-1:1:log-group:/a/b"), ("logs", "log-group"));
+        assert_eq!(
+            of("arn:aws:elasticloadbalancing:eu-west-1:1:targetgroup/a/b"),
+            ("elasticloadbalancing", "targetgroup")
+        );
+        assert_eq!(of("arn:aws:sqs:eu-west-1:1:a"), ("sqs", ""));
+    }
+}
