@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts the AWS emulators that the tests use into <repo>/.emulators. Does nothing, quietly, when they are there.
 #   .emulators/venv       moto, and boto3 for probes
+#   .emulators/linter     parliament, an independent linter of IAM policies
 #   .emulators/ministack  ministack, apart because it pins an older botocore
 set -eu
 
@@ -27,5 +28,6 @@ install() {
 }
 
 install venv 'moto[server]==5.2.5' boto3==1.44.5 botocore==1.44.5
+install linter parliament==1.6.4 'setuptools<81'
 # cbor2 is not among ministack's dependencies, and the Rust SDK speaks nothing but CBOR to CloudWatch.
 install ministack ministack==1.5.33 cbor2

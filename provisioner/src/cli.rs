@@ -88,6 +88,8 @@ enum Command {
         #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = seconds)]
         since: u64,
     },
+    /// Print the IAM policy that `provision` needs for the stack, and a boundary for the roles that it makes, offline
+    Policy { file: PathBuf },
     /// Print the JSON Schema of stack files, for editors
     Schema,
     /// Print the completions of a shell
@@ -143,6 +145,7 @@ pub async fn main() -> ExitCode {
             let which = commands::logs::Which { services, follow, since };
             commands::logs::logs(&file, &global, &which, printer).await
         }
+        Command::Policy { file } => commands::policy::policy(&file, &global, printer),
         Command::Schema => commands::schema(printer),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());

@@ -18,6 +18,15 @@ use crate::scope::hex;
 use crate::wait::Clock;
 
 pub const TABLE: &str = "provision-leases";
+/// The IAM actions of this file.
+pub const ACTIONS: &[&str] = &[
+    "dynamodb:CreateTable",
+    "dynamodb:DeleteItem",
+    "dynamodb:DescribeTable",
+    "dynamodb:GetItem",
+    "dynamodb:PutItem",
+    "dynamodb:UpdateItem",
+];
 /// At high time scales (above 20, which only tests have) the lease keeps 3 real seconds, since real calls take their time.
 const RENEW_SECONDS: f64 = 10.0;
 const EXPIRE_SECONDS: f64 = 60.0;

@@ -35,6 +35,7 @@ pub mod kind;
 pub mod kinds;
 pub mod lease;
 pub mod plan;
+pub mod policy;
 pub mod printer;
 pub mod scope;
 pub mod snapshot;

@@ -3,6 +3,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::process::Command;
 
 use gateway::{Base, Gateway, Options};
@@ -37,6 +38,7 @@ async fn whole(base: Base, env: &str) {
     let (serving, complete) = (report["serving_seconds"].as_f64(), report["complete_seconds"].as_f64());
     assert!(serving.is_some() && serving <= complete, "{serving:?} {complete:?}");
 
+    let mut called = called(&gateway);
     gateway.clear_calls();
     let plan = run(url, &["plan", file, "--env", env, "--exit-code"]).await;
     assert_eq!(plan.status.code(), Some(0), "a second plan is empty: {}", said(&plan));
@@ -54,9 +56,37 @@ async fn whole(base: Base, env: &str) {
         status["resources"].as_array().into_iter().flatten().filter(|one| one["status"] != "missing").collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(gateway.refusals().is_empty(), "{:?}", gateway.refusals());
+    called.extend(self::called(&gateway));
+    may_all_be_called(&run(url, &["policy", file, "--env", env]).await, &called);
     no_secret_was_said(&[&up, &plan, &undecided, &down]);
     valid(record.path());
     gateway.stop().await;
+}
+
+/// As IAM names actions.
+fn called(gateway: &Gateway) -> BTreeSet<String> {
+    let iam = |service: &str| match service {
+        "elbv2" => "elasticloadbalancing".to_owned(),
+        "opensearch" => "es".to_owned(),
+        "resourcegroupstaggingapi" => "tag".to_owned(),
+        other => other.to_owned(),
+    };
+    gateway.calls().iter().map(|call| format!("{}:{}", iam(&call.service), call.action)).collect()
+}
+
+/// The policy that provision prints for itself has every action that was called.
+fn may_all_be_called(policy: &std::process::Output, called: &BTreeSet<String>) {
+    let printed: Value = serde_json::from_slice(&policy.stdout).unwrap_or_else(|_| panic!("{}", said(policy)));
+    let statements =
+        printed["policies"].as_array().expect("documents").iter().flat_map(|one| one["Statement"].as_array());
+    let allowed: BTreeSet<&str> =
+        statements.flatten().flat_map(|one| one["Action"].as_array()).flatten().filter_map(Value::as_str).collect();
+    let denied: Vec<_> = called.iter().filter(|action| !allowed.contains(action.as_str())).collect();
+    assert!(
+        denied.is_empty() && called.len() > 100,
+        "{} were called, and not in the policy are {denied:?}",
+        called.len()
+    );
 }
 
 /// Generated passwords are 32 or 64 alphanumeric characters; nothing that we print has such a run, but for digests.

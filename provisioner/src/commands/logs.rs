@@ -30,6 +30,9 @@ struct Event {
     message: String,
 }
 
+/// The IAM actions of this file.
+pub(crate) const ACTIONS: &[&str] = &["logs:FilterLogEvents"];
+
 /// CloudWatch Logs shows an event a few seconds late, so while following each look goes this far back.
 const OVERLAP_MILLISECONDS: i64 = 30_000;
 const LOOK_EVERY_SECONDS: f64 = 2.0;

@@ -5,6 +5,7 @@ pub mod down;
 pub mod logs;
 pub mod outputs;
 pub mod plan;
+pub mod policy;
 pub mod status;
 pub mod up;
 

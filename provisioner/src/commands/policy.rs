@@ -1,0 +1,48 @@
+//! `provision policy`: the IAM policy that `provision` needs for a stack, offline.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{choose_env, read};
+use crate::cli::{Exit, Global};
+use crate::expand::{Digests, expand};
+use crate::policy;
+use crate::printer::Printer;
+use crate::scope::Scope;
+use crate::stack;
+
+pub(crate) fn policy(file: &Path, global: &Global, printer: Printer) -> Exit {
+    match policies(file, global, printer) {
+        Ok(policies) => {
+            printer.data(serde_json::to_string_pretty(&policies).unwrap_or_default());
+            Exit::Done
+        }
+        Err(exit) => exit,
+    }
+}
+
+fn policies(file: &Path, global: &Global, printer: Printer) -> Result<serde_json::Value, Exit> {
+    let text = read(file, printer)?;
+    let env = choose_env(file, &text, global, printer)?;
+    let loaded = stack::load(&text, &env).map_err(|problems| {
+        printer.problems(&file.display().to_string(), &problems);
+        Exit::Failed
+    })?;
+    let Some(region) = global.region.clone().or_else(|| loaded.stack.region.clone()) else {
+        printer.error("no region is known");
+        printer.hint("set `region:` in the stack file, or give --region");
+        return Err(Exit::Usage);
+    };
+    if loaded.stack.account.is_none() {
+        printer.talk("the stack file names no `account:`, so the policy is for any");
+    }
+    let account = loaded.stack.account.clone().unwrap_or_else(|| "*".to_owned());
+    let scope = Scope { account, region, stack: loaded.stack.stack.0.clone(), env };
+    let expanded = expand(&loaded, &scope, &Digests::default());
+    let policy::Policies { policies, permissions_boundary, dependent } = policy::policies(&scope, &expanded.desired);
+    Ok(json!({
+        "version": 1, "stack": scope.stack, "env": scope.env,
+        "policies": policies, "permissions_boundary": permissions_boundary, "dependent": dependent,
+    }))
+}
