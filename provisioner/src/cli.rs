@@ -65,7 +65,13 @@ enum Command {
         exit_code: bool,
     },
     /// Create and change whatever is needed
-    Up { file: PathBuf },
+    Up {
+        file: PathBuf,
+        /// Take over what another made under the name of a resource of this stack, as in `sqs.queue work`. It gets the stack's
+        /// tags first, then it is changed as the plan shows
+        #[arg(long, value_name = "KIND NAME")]
+        adopt: Vec<String>,
+    },
     /// Remove the stack, and prove that nothing is left
     Down {
         file: PathBuf,
@@ -137,7 +143,7 @@ pub async fn main() -> ExitCode {
     let exit = match command {
         Command::Check { file } => commands::check::check(&file, &global, printer),
         Command::Plan { file, exit_code } => commands::plan::plan(&file, &global, exit_code, printer).await,
-        Command::Up { file } => commands::up::up(&file, &global, printer).await,
+        Command::Up { file, adopt } => commands::up::up(&file, &global, &adopt, printer).await,
         Command::Down { file, data } => commands::down::down(&file, &global, &data, printer).await,
         Command::Status { file } => commands::status::status(&file, &global, printer).await,
         Command::Outputs { file } => commands::outputs::outputs(&file, &global, printer).await,

@@ -68,6 +68,11 @@ pub trait Kind: Send + Sync + Sized + 'static {
         async { Ok(()) }
     }
 
+    /// Gives something that another made our tags, because the user said so. Nothing else of it changes.
+    fn adopt(cx: &Cx, live: &Live<Self>) -> impl Future<Output = Result<(), Error>> + Send {
+        cx.adopt(&live.id, &live.name)
+    }
+
     /// Evidence for people when this failed: events, stopped reasons, the last log lines. Best effort.
     fn explain(_: &Cx, _: &Live<Self>) -> impl Future<Output = Vec<String>> + Send {
         async { Vec::new() }

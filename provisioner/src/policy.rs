@@ -95,7 +95,7 @@ const fn dependent(action: &'static str, because: &'static str, source: &'static
 }
 
 /// What needs no kind: who we are, the tag index.
-const OURS: &[&str] = &["sts:GetCallerIdentity", "tag:GetResources"];
+const OURS: &[&str] = &["sts:GetCallerIdentity", "tag:GetResources", "tag:TagResources"];
 
 fn needed(desired: &Desired) -> BTreeSet<&'static str> {
     let used: BTreeSet<&str> = desired.resources.iter().map(|wanted| wanted.address.kind).collect();
@@ -163,6 +163,7 @@ const ON_EVERYTHING: &[&str] = &[
     "sqs:ListQueues",
     "sts:GetCallerIdentity",
     "tag:GetResources",
+    "tag:TagResources",
 ];
 
 /// What a statement is about, and the order of statements.

@@ -132,6 +132,24 @@ impl Cx {
         }
     }
 
+    /// Puts our tags on a resource that another made: the tagging API does it for all services but a few.
+    /// <https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html>
+    pub async fn adopt(&self, arn: &str, name: &str) -> Result<(), Error> {
+        if !arn.starts_with("arn:") {
+            return Err(Error::ours(format!("`{arn}` takes no tags, so it cannot be adopted")));
+        }
+        let tags = self.scope.tags(name).into_iter().collect();
+        let answer = self.tagging.tag_resources().resource_arn_list(arn).set_tags(Some(tags)).send().await?;
+        match answer.failed_resources_map().and_then(|failed| failed.values().next()) {
+            None => Ok(()),
+            Some(failure) => {
+                let code = failure.error_code().map_or("Failed", |code| code.as_str()).to_owned();
+                let message = failure.error_message().unwrap_or("AWS does not say why").to_owned();
+                Err(Error { code, message, request_id: None, ambiguous: false })
+            }
+        }
+    }
+
     /// Whose a resource is, by its tags: `(its name in the stack, ours or not)`. `None`: not ours and not wanted, so it
     /// does not concern us.
     pub fn whose<'a, K, V>(

@@ -7,14 +7,16 @@ use serde_json::json;
 
 use super::outputs::exported;
 use super::{Session, open, render, run};
+use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
 use crate::engine::{self, Report, Work};
 use crate::kind::LastWish;
+use crate::kinds;
 use crate::plan::{Action, Plan};
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
 
-pub(crate) async fn up(file: &Path, global: &Global, printer: Printer) -> Exit {
+pub(crate) async fn up(file: &Path, global: &Global, adopt: &[String], printer: Printer) -> Exit {
     let session = match open(file, global, printer).await {
         Ok(session) => session,
         Err(exit) => return exit,
@@ -25,15 +27,26 @@ pub(crate) async fn up(file: &Path, global: &Global, printer: Printer) -> Exit {
         Ok(lease) => lease,
         Err(exit) => return exit,
     };
-    let result = with_lease(&session, global, lease.unclean, printer).await;
+    let result = with_lease(&session, global, adopt, lease.unclean, printer).await;
     let clean = matches!(result, Ok(()) | Err(Exit::Usage));
     run::release(lease, clean, printer).await;
     result.err().unwrap_or(Exit::Done)
 }
 
-async fn with_lease(session: &Session, global: &Global, unclean: bool, printer: Printer) -> Result<(), Exit> {
-    let snapshot = run::take_carefully(session, unclean, printer).await?;
-    let plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
+async fn with_lease(
+    session: &Session,
+    global: &Global,
+    names: &[String],
+    unclean: bool,
+    printer: Printer,
+) -> Result<(), Exit> {
+    let mut snapshot = run::take_carefully(session, unclean, printer).await?;
+    let mut plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
+    if !names.is_empty() {
+        adopt(session, global, names, (&plan, &snapshot), printer).await?;
+        snapshot = run::take_carefully(session, false, printer).await?;
+        plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
+    }
     refuse(&plan, printer)?;
     printer.talk(render::text(&plan, printer));
     if !plan.is_empty() && !global.yes {
@@ -54,6 +67,49 @@ async fn with_lease(session: &Session, global: &Global, unclean: bool, printer: 
         Exit::Done => answers(session, &report, printer).await,
         exit => Err(exit),
     }
+}
+
+/// Puts our tags on what is named; nothing else of it changes yet.
+async fn adopt(
+    session: &Session,
+    global: &Global,
+    names: &[String],
+    (plan, snapshot): (&Plan, &Snapshot),
+    printer: Printer,
+) -> Result<(), Exit> {
+    let foreign: Vec<&AnyLive> = plan
+        .steps
+        .iter()
+        .filter(|step| step.action == Action::Refuse)
+        .filter_map(|step| snapshot.live.get(&step.address))
+        .collect();
+    let mut chosen = Vec::new();
+    for name in names {
+        let Some(live) = foreign.iter().find(|live| live.address.to_string() == *name) else {
+            printer.error(format!("nothing of another is in the place of `{name}`"));
+            let there: Vec<String> = foreign.iter().map(|live| format!("`{}`", live.address)).collect();
+            match there.is_empty() {
+                true => printer.hint("nothing has to be adopted: leave --adopt out"),
+                false => printer.hint(format!("there are: {}", there.join(", "))),
+            }
+            return Err(Exit::Usage);
+        };
+        printer.talk(format!("adopting {}: {}", live.address, live.id));
+        chosen.push(*live);
+    }
+    if !global.yes && !printer.ask("Take these over? `down` will delete them. [y/N]").is_some_and(|said| said == "y") {
+        printer.error("not adopted");
+        printer.hint("give --yes to go ahead without a question");
+        return Err(Exit::Usage);
+    }
+    for live in chosen {
+        let kind = kinds::find(live.address.kind).expect("what is live is of a kind");
+        if let Err(error) = kind.adopt(&session.cx, live).await {
+            printer.error(format!("adopting {}: {error}", live.address));
+            return Err(Exit::Failed);
+        }
+    }
+    Ok(())
 }
 
 /// One GET to the load balancer, where its name resolves. Any answer will do but an error of its own: a 404 is the
@@ -119,7 +175,10 @@ fn refuse(plan: &Plan, printer: Printer) -> Result<(), Exit> {
                 step.address,
                 step.id.as_deref().unwrap_or_default()
             ));
-            printer.hint("rename the resource in the stack file, or delete the other one");
+            printer.hint(format!(
+                "rename the resource in the stack file, delete the other one, or take it over: --adopt '{}'",
+                step.address
+            ));
             refused = true;
         }
         if step.loses_data {

@@ -199,6 +199,16 @@ impl Kind for Role {
         Error::unless_gone(cx.iam.delete_role().role_name(role).send().await, GONE)?;
         Ok(())
     }
+
+    /// The tagging API has no roles.
+    async fn adopt(cx: &Cx, live: &Live<Role>) -> Result<(), Error> {
+        let mut call = cx.iam.tag_role().role_name(&live.state.name);
+        for (key, value) in cx.scope.tags(&live.name) {
+            call = call.tags(Tag::builder().key(key).value(value).build()?);
+        }
+        call.send().await?;
+        Ok(())
+    }
 }
 
 const GONE: &[&str] = &["NoSuchEntity", "NoSuchEntityException"];

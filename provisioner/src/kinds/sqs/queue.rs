@@ -177,6 +177,16 @@ impl Kind for Queue {
             _ => Ok(()),
         }
     }
+
+    async fn adopt(cx: &Cx, live: &Live<Queue>) -> Result<(), Error> {
+        cx.sqs
+            .tag_queue()
+            .queue_url(&live.output.url)
+            .set_tags(Some(cx.scope.tags(&live.name).into_iter().collect()))
+            .send()
+            .await?;
+        Ok(())
+    }
 }
 
 const GONE: &[&str] = &["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];

@@ -1,0 +1,46 @@
+//! What another made under our names is refused, and taken over only when it is named.
+
+mod support;
+
+use gateway::{Base, Gateway, Options};
+use provision::artefacts::Artefacts;
+use support::binary::{run, said, stack};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_what_is_named_is_taken_over() {
+    let options = Options { base: Base::Ministack, scale: support::SCALE, ..Options::default() };
+    let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
+    let cx = support::context(gateway.url(), "another", Artefacts::default()).await;
+    let (url, bell) = (gateway.url(), stack("bell"));
+    let file = bell.to_str().expect("UTF-8");
+    cx.sns.create_topic().name("bell-dev-rings").send().await.expect("made by another");
+    cx.sqs.create_queue().queue_name("bell-dev-answers").send().await.expect("made by another");
+
+    // New things are unseen for a while.
+    for _ in 0..20 {
+        let plan = run(url, &["plan", file]).await;
+        if String::from_utf8_lossy(&plan.stdout).contains("2 refused") {
+            break;
+        }
+    }
+    let refused = run(url, &["up", file, "--yes"]).await;
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    let said_so = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said_so.contains("--adopt 'sqs.queue answers'") && said_so.contains("--adopt 'sns.topic rings'"),
+        "{said_so}"
+    );
+
+    let mistyped = run(url, &["up", file, "--yes", "--adopt", "sqs.queue answer"]).await;
+    assert_eq!(mistyped.status.code(), Some(64), "{}", said(&mistyped));
+    let half = run(url, &["up", file, "--yes", "--adopt", "sqs.queue answers"]).await;
+    assert_eq!(half.status.code(), Some(1), "the topic is still another's: {}", said(&half));
+
+    let both = run(url, &["up", file, "--yes", "--adopt", "sns.topic rings"]).await;
+    assert_eq!(both.status.code(), Some(0), "{}", said(&both));
+    let plan = run(url, &["plan", file, "--exit-code"]).await;
+    assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));
+    let down = run(url, &["down", file, "--yes"]).await;
+    assert_eq!(down.status.code(), Some(0), "{}", said(&down));
+    gateway.stop().await;
+}
