@@ -96,6 +96,16 @@ enum Command {
     },
     /// Print the IAM policy that `provision` needs for the stack, and a boundary for the roles that it makes, offline
     Policy { file: PathBuf },
+    /// Draw what uses what, offline
+    Graph {
+        file: PathBuf,
+        /// The language of the drawing
+        #[arg(long, value_enum, default_value_t = commands::graph::Format::Mermaid)]
+        format: commands::graph::Format,
+        /// What a node is
+        #[arg(long, value_enum, default_value_t = commands::graph::By::Section)]
+        by: commands::graph::By,
+    },
     /// Print the JSON Schema of stack files, for editors
     Schema,
     /// Print the completions of a shell
@@ -152,6 +162,7 @@ pub async fn main() -> ExitCode {
             commands::logs::logs(&file, &global, &which, printer).await
         }
         Command::Policy { file } => commands::policy::policy(&file, &global, printer),
+        Command::Graph { file, format, by } => commands::graph::graph(&file, &global, format, by, printer),
         Command::Schema => commands::schema(printer),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());

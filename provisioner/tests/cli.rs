@@ -105,6 +105,41 @@ async fn the_schema_is_what_check_uses_and_completions_are_printed() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("_provision"));
 }
 
+/// Without credentials, and with nobody at the other end.
+#[tokio::test]
+async fn a_graph_is_drawn_offline() {
+    let sendy = stack("sendy");
+    let drawn = async |arguments: &[&str]| {
+        let mut command = command(NOWHERE, &[&["graph", path(&sendy), "--env", "dev"], arguments].concat());
+        command.env_remove("AWS_ACCESS_KEY_ID").env_remove("AWS_SECRET_ACCESS_KEY").env("HOME", "/nonexistent");
+        let output = command.output().await.expect("runs");
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        assert!(output.stderr.is_empty(), "{}", said(&output));
+        String::from_utf8(output.stdout).expect("text")
+    };
+    insta::assert_snapshot!("sendy_dev_by_section", drawn(&[]).await);
+    insta::assert_snapshot!("sendy_dev_by_resource", drawn(&["--by", "resource"]).await);
+    let dot = drawn(&["--by", "resource", "--format", "dot"]).await;
+    assert_eq!(dot, drawn(&["--by", "resource", "--format", "dot"]).await, "the same each time");
+    let mermaid = drawn(&["--by", "resource"]).await;
+    assert_eq!(dot.matches(" -> ").count(), mermaid.matches(" --> ").count());
+    assert_eq!(dot.matches("subgraph \"cluster_").count(), mermaid.matches("subgraph ").count());
+    assert_eq!(dot.matches('{').count(), dot.matches('}').count());
+    assert_eq!(dot.matches('"').count() % 2, 0);
+    assert!(dot.contains("\n  \"ecs.service lookup\" -> \"ecs.task_definition lookup\";\n"), "{dot}");
+
+    for arguments in [vec!["--format", "png"], vec!["--by", "zone"], vec!["--json"]] {
+        let output = run(NOWHERE, &[&["graph", path(&sendy), "--env", "dev"], arguments.as_slice()].concat()).await;
+        assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "talk goes to stderr");
+    }
+    assert_eq!(run(NOWHERE, &["graph", path(&sendy)]).await.status.code(), Some(64), "which environment?");
+    let broken = written("stack: Bell\n");
+    let output = run(NOWHERE, &["graph", path(&broken)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output, &broken).starts_with("stack.yaml:1:8: "), "{}", said(&output));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stack_from_plan_to_down() {
     let options = Options { base: Base::Moto, scale: support::SCALE, ..Options::default() };

@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod down;
+pub mod graph;
 pub mod logs;
 pub mod outputs;
 pub mod plan;
@@ -38,12 +39,7 @@ pub(crate) fn schema(printer: Printer) -> Exit {
 
 /// Loads the file, logs in, and works out the resources. What goes wrong is printed.
 pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
-    let text = read(file, printer)?;
-    let env = choose_env(file, &text, global, printer)?;
-    let loaded = stack::load(&text, &env).map_err(|problems| {
-        printer.problems(&file.display().to_string(), &problems);
-        Exit::Failed
-    })?;
+    let loaded = load(file, global, printer)?;
     let access = Access {
         profile: global.profile.clone(),
         region: global.region.clone(),
@@ -73,7 +69,7 @@ pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Resu
         printer.hint("choose another --profile, or change `account:` in the stack file");
         return Err(Exit::Failed);
     }
-    let scope = Scope { account: caller.account, region, stack: loaded.stack.stack.0.clone(), env };
+    let scope = Scope { account: caller.account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone() };
     let artefacts = build_artefacts(&loaded, printer)?;
     let digests = Digests {
         image: artefacts.image.as_ref().map(|image| image.manifest.digest.clone()).unwrap_or_default(),
@@ -81,6 +77,16 @@ pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Resu
     };
     let expanded = expand(&loaded, &scope, &digests);
     Ok(Session { cx: Cx::new(scope, clock, &config, artefacts), expanded, principal: caller.arn })
+}
+
+/// The stack file for one environment, without a network.
+pub(crate) fn load(file: &Path, global: &Global, printer: Printer) -> Result<Loaded, Exit> {
+    let text = read(file, printer)?;
+    let env = choose_env(file, &text, global, printer)?;
+    stack::load(&text, &env).map_err(|problems| {
+        printer.problems(&file.display().to_string(), &problems);
+        Exit::Failed
+    })
 }
 
 /// The runtime as image and as Lambda package, if the stack runs it.

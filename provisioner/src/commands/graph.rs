@@ -1,0 +1,232 @@
+//! `provision graph`: what uses what, as a drawing for Mermaid or Graphviz, without a network.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use crate::cli::{Exit, Global};
+use crate::commands::load;
+use crate::desired::{Desired, Wanted};
+use crate::expand::{Digests, expand};
+use crate::printer::Printer;
+use crate::scope::Scope;
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Format {
+    /// For Markdown, as GitHub draws it
+    Mermaid,
+    /// For Graphviz
+    Dot,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum By {
+    /// One node per section of the stack file
+    Section,
+    /// One node per resource, in the frame of its section
+    Resource,
+}
+
+/// Offline nobody says whose account it is, or where. No node and no edge depends on it.
+const ACCOUNT: &str = "000000000000";
+const REGION: &str = "us-east-1";
+
+/// Mermaid draws no more edges than this unless the page that shows it allows them; the text cannot.
+const MERMAID_EDGES: usize = 500;
+
+pub(crate) fn graph(file: &Path, global: &Global, format: Format, by: By, printer: Printer) -> Exit {
+    if global.json {
+        printer.error("a graph is not printed as JSON");
+        printer.hint("choose --format mermaid or --format dot");
+        return Exit::Usage;
+    }
+    let loaded = match load(file, global, printer) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let stack = &loaded.stack;
+    let scope = Scope {
+        account: stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned()),
+        region: global.region.clone().or_else(|| stack.region.clone()).unwrap_or_else(|| REGION.to_owned()),
+        stack: stack.stack.0.clone(),
+        env: loaded.env.clone(),
+    };
+    let desired = expand(&loaded, &scope, &Digests::default()).desired;
+    let graph = match by {
+        By::Section => by_section(&desired),
+        By::Resource => by_resource(&desired),
+    };
+    match format {
+        Format::Mermaid => printer.data(mermaid(&graph)),
+        Format::Dot => printer.data(dot(&scope.prefix(), &graph)),
+    }
+    if matches!(format, Format::Mermaid) && graph.edges.len() > MERMAID_EDGES {
+        printer
+            .talk(format!("{} edges: Mermaid draws {MERMAID_EDGES}, unless its maxEdges is raised", graph.edges.len()));
+        printer.hint("--format dot has no such limit");
+    }
+    Exit::Done
+}
+
+/// Nodes are known by their labels, which are unique. Edges go from the user to what it uses.
+struct Graph {
+    frames: Vec<Frame>,
+    edges: BTreeSet<(String, String)>,
+}
+
+struct Frame {
+    /// `None`: its nodes stand by themselves.
+    title: Option<String>,
+    nodes: Vec<String>,
+}
+
+fn by_section(desired: &Desired) -> Graph {
+    let section: BTreeMap<_, _> = desired.resources.iter().map(|wanted| (&wanted.address, &wanted.section)).collect();
+    let edges = desired.edges();
+    let mut between = BTreeSet::new();
+    // A firewall's rules name who may come in. That is no use of them: it would point back at every user.
+    for wanted in desired.resources.iter().filter(|wanted| !wanted.kind.facts().part) {
+        for target in &edges[&wanted.address] {
+            if *section[target] != wanted.section {
+                between.insert((wanted.section.clone(), section[target].clone()));
+            }
+        }
+    }
+    Graph { frames: vec![Frame { title: None, nodes: sections(desired) }], edges: between }
+}
+
+fn by_resource(desired: &Desired) -> Graph {
+    let frame = |section: String| {
+        let inside = |wanted: &&Wanted| wanted.section == section;
+        let nodes = desired.resources.iter().filter(inside).map(|wanted| wanted.address.to_string()).collect();
+        Frame { nodes, title: Some(section) }
+    };
+    let mut edges = BTreeSet::new();
+    for (user, targets) in desired.edges() {
+        edges.extend(targets.into_iter().map(|target| (user.to_string(), target.to_string())));
+    }
+    Graph { frames: sections(desired).into_iter().map(frame).collect(), edges }
+}
+
+/// In the order in which the stack expands.
+fn sections(desired: &Desired) -> Vec<String> {
+    let mut sections: Vec<String> = Vec::new();
+    for wanted in &desired.resources {
+        if !sections.contains(&wanted.section) {
+            sections.push(wanted.section.clone());
+        }
+    }
+    sections
+}
+
+/// Nodes are numbered: as an id Mermaid takes neither dots nor its own words, such as `end`.
+fn mermaid(graph: &Graph) -> String {
+    let mut lines = vec!["flowchart LR".to_owned()];
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for (place, frame) in graph.frames.iter().enumerate() {
+        let indent = if frame.title.is_some() { "    " } else { "  " };
+        lines.extend(frame.title.iter().map(|title| format!("  subgraph s{place}[\"{}\"]", in_mermaid(title))));
+        for node in &frame.nodes {
+            let number = numbers.len();
+            numbers.insert(node, number);
+            lines.push(format!("{indent}n{number}[\"{}\"]", in_mermaid(node)));
+        }
+        lines.extend(frame.title.iter().map(|_| "  end".to_owned()));
+    }
+    let mut edges: Vec<(usize, usize)> =
+        graph.edges.iter().map(|(user, used)| (numbers[user.as_str()], numbers[used.as_str()])).collect();
+    edges.sort_unstable();
+    lines.extend(edges.into_iter().map(|(user, used)| format!("  n{user} --> n{used}")));
+    lines.join("\n")
+}
+
+/// Inside of quotes any character may be given by its number. Whatever could mean something to Mermaid, Markdown or HTML is.
+fn in_mermaid(text: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || " ._-/@".contains(c);
+    text.chars().map(|c| if plain(c) { c.to_string() } else { format!("#{};", u32::from(c)) }).collect()
+}
+
+fn dot(name: &str, graph: &Graph) -> String {
+    let mut lines =
+        vec![format!("digraph {} {{", in_dot(name)), "  rankdir=LR;".to_owned(), "  node [shape=box];".to_owned()];
+    for frame in &graph.frames {
+        let indent = if frame.title.is_some() { "    " } else { "  " };
+        if let Some(title) = &frame.title {
+            // Graphviz frames what begins with this word.
+            lines.push(format!("  subgraph {} {{", in_dot(&format!("cluster_{title}"))));
+            lines.push(format!("    label={};", in_dot(title)));
+        }
+        lines.extend(frame.nodes.iter().map(|node| format!("{indent}{};", in_dot(node))));
+        lines.extend(frame.title.iter().map(|_| "  }".to_owned()));
+    }
+    for (user, used) in &graph.edges {
+        lines.push(format!("  {} -> {};", in_dot(user), in_dot(used)));
+    }
+    lines.push("}".to_owned());
+    lines.join("\n")
+}
+
+fn in_dot(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Ref;
+    use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
+
+    fn alerts() -> Desired {
+        let mut desired = Desired::default();
+        // Out of order, and with characters that mean something to both.
+        let topic = TopicSpec { fifo: false, kms_key: None };
+        let endpoint = Endpoint::Email("a@b.example".into());
+        let spec = SubscriptionSpec { topic: Ref::to("alerts"), endpoint, raw: false };
+        desired.add::<Subscription>("alerts", r#"to "a\b#<i>`@b.example"#, spec);
+        desired.add::<Topic>("topics.end", "end", TopicSpec { fifo: false, kms_key: None });
+        desired.add::<Topic>("alerts", "alerts", topic);
+        desired
+    }
+
+    #[test]
+    fn names_are_quoted_and_resources_framed() {
+        let graph = by_resource(&alerts());
+        insta::assert_snapshot!(mermaid(&graph), @r##"
+        flowchart LR
+          subgraph s0["alerts"]
+            n0["sns.subscription to #34;a#92;b#35;#60;i#62;#96;@b.example"]
+            n1["sns.topic alerts"]
+          end
+          subgraph s1["topics.end"]
+            n2["sns.topic end"]
+          end
+          n0 --> n1
+        "##);
+        insta::assert_snapshot!(dot("a\"b", &graph), @r##"
+        digraph "a\"b" {
+          rankdir=LR;
+          node [shape=box];
+          subgraph "cluster_alerts" {
+            label="alerts";
+            "sns.subscription to \"a\\b#<i>`@b.example";
+            "sns.topic alerts";
+          }
+          subgraph "cluster_topics.end" {
+            label="topics.end";
+            "sns.topic end";
+          }
+          "sns.subscription to \"a\\b#<i>`@b.example" -> "sns.topic alerts";
+        }
+        "##);
+    }
+
+    #[test]
+    fn sections_without_edges_to_themselves() {
+        insta::assert_snapshot!(mermaid(&by_section(&alerts())), @r#"
+        flowchart LR
+          n0["alerts"]
+          n1["topics.end"]
+        "#);
+    }
+}
