@@ -81,7 +81,12 @@ enum Command {
     /// Show what is live
     Status { file: PathBuf },
     /// Print addresses and names that others need
-    Outputs { file: PathBuf },
+    Outputs {
+        file: PathBuf,
+        /// How they are written. Default: text
+        #[arg(long, value_enum)]
+        format: Option<commands::outputs::Format>,
+    },
     /// Show what the services say
     Logs {
         file: PathBuf,
@@ -156,7 +161,7 @@ pub async fn main() -> ExitCode {
         Command::Up { file, adopt } => commands::up::up(&file, &global, &adopt, printer).await,
         Command::Down { file, data } => commands::down::down(&file, &global, &data, printer).await,
         Command::Status { file } => commands::status::status(&file, &global, printer).await,
-        Command::Outputs { file } => commands::outputs::outputs(&file, &global, printer).await,
+        Command::Outputs { file, format } => commands::outputs::outputs(&file, &global, format, printer).await,
         Command::Logs { file, services, follow, since } => {
             let which = commands::logs::Which { services, follow, since };
             commands::logs::logs(&file, &global, &which, printer).await

@@ -76,6 +76,8 @@ async fn wrong_usage_is_64() {
         vec!["plan", path(&sendy), "--env", "staging"],
         vec!["down", path(&sendy), "--env", "dev", "--keep-data", "--delete-data"],
         vec!["logs", path(&sendy), "--since", "soon"],
+        vec!["outputs", path(&sendy), "--env", "dev", "--format", "yaml"],
+        vec!["outputs", path(&sendy), "--env", "dev", "--format", "env", "--json"],
     ] {
         let output = run(NOWHERE, &arguments).await;
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", said(&output));
@@ -172,6 +174,21 @@ async fn a_stack_from_plan_to_down() {
     insta::assert_snapshot!(String::from_utf8_lossy(&plan.stdout), @r"
     No changes: 5 resources are as the stack file says.
     ");
+
+    let outputs = async |arguments: &[&str]| {
+        let output = run(url, &[&["outputs", bell], arguments].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        String::from_utf8(output.stdout).expect("text").replace(url, "[url]")
+    };
+    insta::assert_snapshot!(outputs(&["--format", "env"]).await, @r"
+    QUEUES_ANSWERS_DEAD_LETTER_URL=[url]/123456789012/bell-dev-answers-dead-letter
+    QUEUES_ANSWERS_URL=[url]/123456789012/bell-dev-answers
+    TOPICS_RINGS_ARN=arn:aws:sns:eu-west-1:123456789012:bell-dev-rings
+    ");
+    let text = outputs(&["--format", "text"]).await;
+    assert!(text.contains("topics.rings.arn = arn:aws:sns:eu-west-1:123456789012:bell-dev-rings\n"), "{text}");
+    assert_eq!(text, outputs(&[]).await);
+    assert_eq!(outputs(&["--json"]).await, outputs(&["--format", "json"]).await);
 
     let changed =
         written(&std::fs::read_to_string(bell).expect("a file").replace("max_receives: 3", "max_receives: 9"));
