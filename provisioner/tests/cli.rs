@@ -4,7 +4,9 @@ mod support;
 
 use std::path::Path;
 
-use gateway::{Base, Gateway, Options};
+use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
+use gateway::{Base, Effect, Gateway, Nth, Options, Rule};
+use provision::artefacts::Artefacts;
 use support::binary::{command, run, said, stack};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -237,6 +239,136 @@ async fn a_stack_from_plan_to_down() {
 
     let down = run(url, &["down", bell, "--yes"]).await;
     assert_eq!(down.status.code(), Some(0), "{}", said(&down));
+    gateway.stop().await;
+}
+
+/// One of each section of which there is more to know.
+const OF_EACH: &str = "stack: of\nregion: eu-west-1\ndatabases: {rings: {replica: true}}\ncaches: {seen: {}}\n\
+    queues: {answers: {}}\nsearch: {found: {}}\nservices: {shop: {image: \"nginx:1\", http: {}}}\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn status_tells_what_people_want_to_know() {
+    let options = Options { base: Base::Moto, scale: support::SCALE, ..Options::default() };
+    let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
+    let (url, file) = (gateway.url(), written(OF_EACH));
+    let status = async |arguments: &[&str]| {
+        let output = run(url, &[&["status", path(&file)], arguments].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        output
+    };
+    let document = async || -> serde_json::Value {
+        serde_json::from_slice(&status(&["--json"]).await.stdout).expect("one document")
+    };
+    assert_eq!(document().await["health"], serde_json::json!({}), "nothing is there yet");
+
+    let up = run(url, &["up", path(&file), "--yes"]).await;
+    assert_eq!(up.status.code(), Some(0), "{}", said(&up));
+    let before = document().await;
+    assert_eq!(before["health"]["databases.rings"]["rings-replica"]["replica"]["lag_seconds"], serde_json::Value::Null);
+    let replica = before["resources"].as_array().expect("a list").iter().find(|one| one["name"] == "rings-replica");
+    assert_eq!(replica.expect("it is there")["status"], "ready");
+
+    let cx = support::context(url, "of", Artefacts::default()).await;
+    let queue = cx.sqs.get_queue_url().queue_name("of-dev-answers").send().await.expect("it is there");
+    let message = cx.sqs.send_message().set_queue_url(queue.queue_url).message_body("late");
+    message.send().await.expect("it is sent");
+    let dimension = Dimension::builder().name("DBInstanceIdentifier").value("of-dev-rings-replica").build();
+    let lag = MetricDatum::builder().metric_name("ReplicaLag").dimensions(dimension).value(7.0).build();
+    cx.cloudwatch.put_metric_data().namespace("AWS/RDS").metric_data(lag).send().await.expect("it is measured");
+    insta::assert_json_snapshot!(document().await["health"], @r#"
+    {
+      "caches.seen": {
+        "seen": {
+          "engine": "valkey",
+          "nodes": 1,
+          "version": "8.0"
+        }
+      },
+      "databases.rings": {
+        "rings": {
+          "class": "db.t4g.micro",
+          "version": "8.4"
+        },
+        "rings-replica": {
+          "class": "db.t4g.micro",
+          "replica": {
+            "lag_seconds": 7.0
+          },
+          "version": "8.4"
+        }
+      },
+      "queues.answers": {
+        "answers": {
+          "in_flight": 0,
+          "visible": 1
+        },
+        "answers-dead-letter": {
+          "in_flight": 0,
+          "visible": 0
+        }
+      },
+      "search.found": {
+        "found": {
+          "state": "active",
+          "version": "2.19"
+        }
+      },
+      "services.shop": {
+        "shop": {
+          "desired": 1,
+          "revision": 1,
+          "running": 1,
+          "targets": {
+            "all": 1,
+            "healthy": 1
+          }
+        }
+      }
+    }
+    "#);
+    let text = String::from_utf8(status(&[]).await.stdout).expect("text");
+    let (_, below) = text.split_once("\n\n").expect("a blank line");
+    insta::assert_snapshot!(below, @r"
+    queues.answers   sqs.queue answers-dead-letter            messages: 0 visible, 0 in flight
+    queues.answers   sqs.queue answers                        messages: 1 visible, 0 in flight
+    databases.rings  rds.instance rings                       MySQL 8.4, class db.t4g.micro
+    databases.rings  rds.instance rings-replica               MySQL 8.4, class db.t4g.micro, 7 s behind
+    caches.seen      elasticache.replication_group seen       engine: valkey 8.0, nodes: 1
+    search.found     opensearch.domain found                  OpenSearch 2.19, active
+    services.shop    ecs.service shop                         tasks: 1 of 1 run, revision 1, targets: 1 of 1 healthy
+    ");
+
+    // What only looks closer may fail, and nothing else does. The first call of these actions is the one that finds the
+    // resource.
+    let denied = |service: &str, action: &str, from: u64| Rule {
+        service: Some(service.into()),
+        action: Some(action.into()),
+        nth: Some(Nth::Range { from, to: 100 }),
+        effect: Effect::Denied,
+        ..Rule::default()
+    };
+    let attributes =
+        Rule { params: Some("ApproximateNumberOfMessages".into()), ..denied("sqs", "GetQueueAttributes", 1) };
+    let rules = vec![
+        denied("cloudwatch", "GetMetricData", 1),
+        denied("ecs", "DescribeServices", 2),
+        denied("elbv2", "DescribeTargetHealth", 2),
+        attributes,
+    ];
+    gateway.rules(rules).expect("they are good");
+    let output = status(&["-v"]).await;
+    let text = String::from_utf8(output.stdout.clone()).expect("text");
+    let (_, below) = text.split_once("\n\n").expect("a blank line");
+    insta::assert_snapshot!(below, @r"
+    queues.answers   sqs.queue answers-dead-letter            messages: unknown visible, unknown in flight
+    queues.answers   sqs.queue answers                        messages: unknown visible, unknown in flight
+    databases.rings  rds.instance rings                       MySQL 8.4, class db.t4g.micro
+    databases.rings  rds.instance rings-replica               MySQL 8.4, class db.t4g.micro, lag unknown
+    caches.seen      elasticache.replication_group seen       engine: valkey 8.0, nodes: 1
+    search.found     opensearch.domain found                  OpenSearch 2.19, active
+    services.shop    ecs.service shop                         tasks: unknown of unknown run, revision 1, targets: unknown of unknown healthy
+    ");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("rds.instance rings-replica: "), "{}", said(&output));
     gateway.stop().await;
 }
 

@@ -45,6 +45,13 @@ async fn whole(base: Base, env: &str) {
     let calls = gateway.calls().len();
     assert!(env == "prod" || calls <= 80, "a plan in which nothing changes takes {calls} calls");
 
+    let live = run(url, &["status", file, "--env", env, "--json"]).await;
+    assert_eq!(live.status.code(), Some(0), "{}", said(&live));
+    let health = serde_json::from_slice::<Value>(&live.stdout).expect("JSON")["health"].to_string();
+    // Emulators measure nothing.
+    assert_eq!(health.matches("null").count(), health.matches("\"lag_seconds\":null").count(), "{health}");
+    assert_eq!(health.matches("\"running\":").count(), 3, "{health}");
+
     let undecided = run(url, &["down", file, "--env", env, "--yes"]).await;
     assert_eq!(undecided.status.code(), Some(64), "nobody said what becomes of the data: {}", said(&undecided));
 
@@ -58,7 +65,7 @@ async fn whole(base: Base, env: &str) {
     assert!(gateway.refusals().is_empty(), "{:?}", gateway.refusals());
     called.extend(self::called(&gateway));
     may_all_be_called(&run(url, &["policy", file, "--env", env]).await, &called);
-    no_secret_was_said(&[&up, &plan, &undecided, &down]);
+    no_secret_was_said(&[&up, &plan, &live, &undecided, &down]);
     valid(record.path());
     gateway.stop().await;
 }

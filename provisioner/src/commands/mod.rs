@@ -3,6 +3,7 @@
 pub mod check;
 pub mod down;
 pub mod graph;
+pub mod health;
 pub mod logs;
 pub mod outputs;
 pub mod plan;

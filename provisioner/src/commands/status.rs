@@ -1,4 +1,4 @@
-//! `provision status`: what is live, section by section.
+//! `provision status`: what is live, section by section, and below it what people want to know of it.
 
 use std::path::Path;
 
@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::aws::Proof;
 use crate::cli::{Exit, Global};
-use crate::commands::{open, take};
+use crate::commands::{health, open, take};
 use crate::kind::{Owner, Status};
 use crate::printer::Printer;
 
@@ -20,6 +20,7 @@ pub(crate) async fn status(file: &Path, global: &Global, printer: Printer) -> Ex
         Err(exit) => return exit,
     };
     let desired = &session.expanded.desired;
+    let healths = health::take(&session.cx, desired, &snapshot, printer).await;
     let mut rows = Vec::new();
     for wanted in &desired.resources {
         let (word, id) = match snapshot.live.get(&wanted.address) {
@@ -41,13 +42,24 @@ pub(crate) async fn status(file: &Path, global: &Global, printer: Printer) -> Ex
             .iter()
             .map(|(section, address, word, id)| json!({"section": section, "kind": address.kind, "name": address.name, "status": word, "id": id}))
             .collect();
-        printer.data(serde_json::to_string_pretty(&json!({"version": 1, "resources": list})).unwrap_or_default());
+        let mut by_section = json!({});
+        for (wanted, health) in healths {
+            by_section[&wanted.section][&wanted.address.name] = json!(health);
+        }
+        let document = json!({"version": 1, "resources": list, "health": by_section});
+        printer.data(serde_json::to_string_pretty(&document).unwrap_or_default());
         return Exit::Done;
     }
     let width = rows.iter().map(|(section, ..)| section.len()).max().unwrap_or(0);
     let name_width = rows.iter().map(|(_, address, ..)| address.to_string().len()).max().unwrap_or(0);
     for (section, address, word, id) in rows {
         printer.data(format!("{section:width$}  {:name_width$}  {word:10}  {id}", address.to_string()));
+    }
+    if !healths.is_empty() {
+        printer.data("");
+    }
+    for (wanted, health) in healths {
+        printer.data(format!("{:width$}  {:name_width$}  {health}", wanted.section, wanted.address.to_string()));
     }
     Exit::Done
 }
