@@ -2,7 +2,11 @@
 
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, setrlimit};
+
 #[tokio::main]
 async fn main() -> ExitCode {
+    // Passwords pass through this memory: a crash must not leave them in a core file. Where that is refused, so are they.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     provision::cli::main().await
 }

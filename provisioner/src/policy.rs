@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::commands::logs;
+use crate::commands::{health, logs};
 use crate::desired::Desired;
 use crate::kinds::KINDS;
 use crate::lease;
@@ -99,7 +99,8 @@ const OURS: &[&str] = &["sts:GetCallerIdentity", "tag:GetResources", "tag:TagRes
 
 fn needed(desired: &Desired) -> BTreeSet<&'static str> {
     let used: BTreeSet<&str> = desired.resources.iter().map(|wanted| wanted.address.kind).collect();
-    let mut needed: BTreeSet<&'static str> = OURS.iter().chain(lease::ACTIONS).copied().collect();
+    let mut needed: BTreeSet<&'static str> =
+        OURS.iter().chain(lease::ACTIONS).chain(health::ACTIONS).copied().collect();
     for kind in KINDS {
         let facts = kind.facts();
         let all = used.contains(facts.name);
@@ -122,6 +123,7 @@ fn looks(action: &str) -> bool {
 const ON_EVERYTHING: &[&str] = &[
     "application-autoscaling:DescribeScalableTargets",
     "application-autoscaling:DescribeScalingPolicies",
+    "cloudwatch:GetMetricData",
     "ec2:DescribeAccountAttributes",
     "ec2:DescribeAddresses",
     "ec2:DescribeAvailabilityZones",

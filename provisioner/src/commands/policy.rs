@@ -4,13 +4,12 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{choose_env, read};
+use super::load;
 use crate::cli::{Exit, Global};
 use crate::expand::{Digests, expand};
 use crate::policy;
 use crate::printer::Printer;
 use crate::scope::Scope;
-use crate::stack;
 
 pub(crate) fn policy(file: &Path, global: &Global, printer: Printer) -> Exit {
     match policies(file, global, printer) {
@@ -23,12 +22,7 @@ pub(crate) fn policy(file: &Path, global: &Global, printer: Printer) -> Exit {
 }
 
 fn policies(file: &Path, global: &Global, printer: Printer) -> Result<serde_json::Value, Exit> {
-    let text = read(file, printer)?;
-    let env = choose_env(file, &text, global, printer)?;
-    let loaded = stack::load(&text, &env).map_err(|problems| {
-        printer.problems(&file.display().to_string(), &problems);
-        Exit::Failed
-    })?;
+    let loaded = load(file, global, printer)?;
     let Some(region) = global.region.clone().or_else(|| loaded.stack.region.clone()) else {
         printer.error("no region is known");
         printer.hint("set `region:` in the stack file, or give --region");
@@ -38,7 +32,7 @@ fn policies(file: &Path, global: &Global, printer: Printer) -> Result<serde_json
         printer.talk("the stack file names no `account:`, so the policy is for any");
     }
     let account = loaded.stack.account.clone().unwrap_or_else(|| "*".to_owned());
-    let scope = Scope { account, region, stack: loaded.stack.stack.0.clone(), env };
+    let scope = Scope { account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone() };
     let expanded = expand(&loaded, &scope, &Digests::default());
     let policy::Policies { policies, permissions_boundary, dependent } = policy::policies(&scope, &expanded.desired);
     Ok(json!({

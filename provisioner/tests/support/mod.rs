@@ -97,15 +97,19 @@ impl Bench {
 }
 
 pub async fn context(url: &str, stack: &str, artefacts: Artefacts) -> Cx {
+    context_in(url, "eu-west-1", stack, artefacts).await
+}
+
+pub async fn context_in(url: &str, region: &'static str, stack: &str, artefacts: Artefacts) -> Cx {
     let clock = Clock::new(SCALE);
     let config = aws::settings(clock)
-        .region(Region::new("eu-west-1"))
+        .region(Region::new(region))
         .endpoint_url(url)
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .load()
         .await;
     let scope =
-        Scope { account: "123456789012".into(), region: "eu-west-1".into(), stack: stack.into(), env: "test".into() };
+        Scope { account: "123456789012".into(), region: region.into(), stack: stack.into(), env: "test".into() };
     Cx::new(scope, clock, &config, artefacts)
 }
 
