@@ -174,6 +174,10 @@ pub async fn main() -> ExitCode {
             Exit::Done
         }
     };
+    if let Some(why) = printer.lost() {
+        printer.error(format!("writing the output: {why}"));
+        return code(Exit::Failed);
+    }
     code(exit)
 }
 

@@ -1,9 +1,13 @@
 //! The only place that prints. Data goes to stdout, talk to stderr; both are readable without colour.
 
 use std::fmt::Display;
-use std::io::{IsTerminal, Write, stderr, stdin, stdout};
+use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
+use std::sync::OnceLock;
 
 use crate::yaml::Problem;
+
+/// Of the whole process, as its standard output is.
+static LOST: OnceLock<String> = OnceLock::new();
 
 #[derive(Clone, Copy, Debug)]
 pub struct Printer {
@@ -22,8 +26,18 @@ impl Printer {
 
     /// Data, for people and programs.
     pub fn data(&self, text: impl Display) {
-        // A reader that has gone away, as `head` does, is no failure of ours.
-        let _ = writeln!(stdout(), "{text}");
+        match writeln!(stdout(), "{text}") {
+            // A reader that has gone away, as `head` does, is no failure of ours.
+            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+                let _ = LOST.set(error.to_string());
+            }
+            _ => {}
+        }
+    }
+
+    /// Why some of the data is missing: a full disk, for instance. Whoever reads it must not take it for the whole.
+    pub fn lost(&self) -> Option<&'static str> {
+        LOST.get().map(String::as_str)
     }
 
     /// Talk.

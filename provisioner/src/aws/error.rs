@@ -54,6 +54,14 @@ impl Error {
         ])
     }
 
+    /// AWS takes a request within five minutes of its own time.
+    pub fn is_skewed(&self) -> bool {
+        let about_time = ["signature expired", "not yet current", "time too skewed", "too large"];
+        self.is(&["RequestTimeTooSkewed", "RequestInTheFuture"])
+            || self.is(&["InvalidSignatureException", "SignatureDoesNotMatch"])
+                && about_time.iter().any(|text| self.says(text))
+    }
+
     pub fn is_denied(&self) -> bool {
         self.is(&[
             "AccessDenied",

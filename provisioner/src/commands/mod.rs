@@ -167,6 +167,7 @@ fn time_scale(printer: Printer) -> Result<f64, Exit> {
 pub(crate) fn login_hint(error: &Error) -> &'static str {
     match error {
         error if error.is_login() => "log in (`aws sso login`, or fresh keys), then run the same command again",
+        error if error.is_skewed() => "this machine's clock is more than five minutes off: set it, then run again",
         error if error.is_denied() => "these credentials lack a permission",
         _ => "is the network there, and does the region exist?",
     }

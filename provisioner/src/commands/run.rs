@@ -41,6 +41,7 @@ pub(super) async fn lease(session: &Session, printer: Printer) -> Result<Lease, 
         }
         Err(Refused::Failed(error)) => {
             printer.error(format!("taking the lease in the DynamoDB table `{}`: {error}", lease::TABLE));
+            printer.hint(super::login_hint(&error));
             Err(Exit::Failed)
         }
     }

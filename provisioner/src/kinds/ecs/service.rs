@@ -247,8 +247,11 @@ impl Kind for Service {
 
     async fn delete(cx: &Cx, live: &Live<Service>, _: LastWish) -> Result<(), Error> {
         let (cluster, service) = (&live.state.cluster, &live.output.name);
-        let call = cx.ecs.update_service().cluster(cluster).service(service).desired_count(0);
-        Error::unless_gone(call.send().await, GONE)?;
+        // What a run before this one did is not done again: it would never get further if each is cut off at its first write.
+        if live.state.tasks != Some(0) {
+            let call = cx.ecs.update_service().cluster(cluster).service(service).desired_count(0);
+            Error::unless_gone(call.send().await, GONE)?;
+        }
         let call = cx.ecs.delete_service().cluster(cluster).service(service).force(true);
         Error::unless_gone(call.send().await, GONE)?;
         Ok(())
