@@ -1,0 +1,45 @@
+//! Many resources: everything within AWS's rate limits, not one call throttled, and as many calls for each as for few.
+//!
+//! `PROVISION_MANY=1000` takes a thousand queues instead of sixty: some minutes.
+
+mod support;
+
+use std::io::Write;
+
+use gateway::{Base, Effect, Gateway, Options, Rule};
+use support::binary::{command, said};
+
+/// Of SQS, as `aws::limits` has it, with a little room for what a network bunches together.
+const BURST: f64 = 210.0;
+const PER_SECOND: f64 = 105.0;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_call_is_throttled() {
+    let queues: usize = std::env::var("PROVISION_MANY").ok().and_then(|many| many.parse().ok()).unwrap_or(60);
+    let mut file = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file");
+    writeln!(file, "stack: many\nregion: eu-west-1\nqueues:").expect("written");
+    for number in 0..queues {
+        writeln!(file, "  q{number:04}: {{}}").expect("written");
+    }
+    // In real time: limits are per second.
+    let options = Options { base: Base::Moto, scale: 1.0, mutate: false, ..Options::default() };
+    let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
+    let limit = Effect::Bucket { rate: PER_SECOND, burst: BURST };
+    gateway.rules(vec![Rule { service: Some("sqs".into()), effect: limit, ..Rule::default() }]).expect("a rule");
+
+    for words in [["up", "--yes"], ["plan", "--exit-code"]] {
+        let file = file.path().to_str().expect("UTF-8");
+        let mut command = command(gateway.url(), &[words[0], file, words[1]]);
+        let run = command.env("PROVISION_TIME_SCALE", "1").output();
+        let output = tokio::time::timeout(std::time::Duration::from_secs(1800), run).await.expect("ends in time");
+        let output = output.expect("the binary runs");
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    }
+    let calls = gateway.calls();
+    let throttled = calls.iter().filter(|call| call.outcome.to_lowercase().contains("throttl")).count();
+    assert_eq!(throttled, 0, "of {} calls", calls.len());
+    // Each has a dead-letter queue beside it.
+    let each = calls.iter().filter(|call| call.service == "sqs").count() / (2 * queues);
+    assert!(each <= 16, "{each} calls for each queue");
+    gateway.stop().await;
+}
