@@ -1,9 +1,14 @@
 //! YAML as a tree that remembers where everything stood, so that every mistake can be located.
 
-use std::collections::BTreeMap;
+mod positions;
+mod text;
 
-use saphyr_parser::{Event, Parser, ScalarStyle, Span};
-use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+
+use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
+use serde_json::Value;
+
+pub use positions::{Positions, below};
 
 /// A mistake in a stack file. Lines and columns count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -21,7 +26,7 @@ pub struct Position {
 
 impl Problem {
     pub fn new(at: Position, what: impl Into<String>) -> Problem {
-        Problem { at, what: what.into(), hint: None }
+        Problem { at, what: text::printable(&what.into()), hint: None }
     }
 
     pub fn hint(self, hint: impl Into<String>) -> Problem {
@@ -45,9 +50,12 @@ pub enum Data {
 
 /// A document deeper than this is refused: no stack needs it, and a bomb does.
 const DEPTH: usize = 40;
-/// Aliases may blow a document up to this many nodes.
+/// Aliases may blow a document up to this many nodes, and to this many times the bytes of the largest file.
 const NODES: usize = 200_000;
+const BLOWN: usize = 4;
 const BYTES: usize = 1 << 20;
+/// Every value below a key is named by it in messages, so a key has a limit, which no name in AWS reaches.
+const KEY: usize = 256;
 
 /// The tree of the only document, with every problem that was found on the way.
 pub fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
@@ -61,19 +69,16 @@ pub fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
             )],
         );
     }
-    if let Some(line) = text.lines().position(|line| line.contains('\0')) {
-        return (
-            None,
-            vec![Problem::new(Position { line: line + 1, column: 1 }, "a NUL character: this is no text file")],
-        );
-    }
-    let mut builder =
-        Builder { stack: Vec::new(), root: None, anchors: BTreeMap::new(), nodes: 0, problems: Vec::new() };
+    let end = match text::end(text) {
+        Ok(end) => end,
+        Err(problem) => return (None, vec![problem]),
+    };
+    let mut builder = Builder { end, ..Builder::default() };
     for event in Parser::new_from_str(text) {
         let more = match event {
             Ok((event, span)) => builder.take(event, span),
             Err(error) => {
-                let at = Position { line: error.marker().line(), column: error.marker().col() + 1 };
+                let at = builder.place(error.marker());
                 builder.problems.push(scan_problem(text, at, error.info()));
                 false
             }
@@ -98,23 +103,25 @@ impl Node {
 
     /// Plain data, and where each part of it stood, by JSON pointer.
     pub fn to_value(&self) -> (Value, Positions) {
-        let mut positions = Positions::default();
-        let value = value_of(self, String::new(), &mut positions);
-        (value, positions)
+        positions::split(self, self.at)
     }
 }
 
 /// `over` laid upon `base`: maps are merged key by key, anything else replaces.
-pub fn merge(base: &Node, over: &Node) -> Node {
-    let (Data::Map(old), Data::Map(new)) = (&base.data, &over.data) else {
-        return over.clone();
+pub fn merge(base: Node, over: &Node) -> Node {
+    let (mut entries, new) = match (base.data, &over.data) {
+        (Data::Map(entries), Data::Map(new)) => (entries, new),
+        _ => return over.clone(),
     };
-    let mut entries = old.clone();
+    let places: HashMap<String, usize> =
+        entries.iter().enumerate().map(|(place, (key, ..))| (key.clone(), place)).collect();
     for (key, at, node) in new {
-        match entries.iter_mut().find(|(name, ..)| name == key) {
-            Some((_, place, below)) => {
-                *below = merge(below, node);
-                *place = *at;
+        match places.get(key) {
+            Some(place) => {
+                let (_, stood, below) = &mut entries[*place];
+                let old = std::mem::replace(below, Node { at: *at, data: Data::Scalar(Value::Null) });
+                *below = merge(old, node);
+                *stood = *at;
             }
             None => entries.push((key.clone(), *at, node.clone())),
         }
@@ -122,64 +129,14 @@ pub fn merge(base: &Node, over: &Node) -> Node {
     Node { at: base.at, data: Data::Map(entries) }
 }
 
-/// Where the values of a tree stood, and the keys that hold them.
-#[derive(Clone, Debug, Default)]
-pub struct Positions {
-    values: BTreeMap<String, Position>,
-    keys: BTreeMap<String, Position>,
-}
-
-impl Positions {
-    /// The value at a JSON pointer, or the nearest thing around it that is in the file.
-    pub fn of(&self, pointer: &str) -> Position {
-        nearest(&self.values, pointer)
-    }
-
-    /// The key that leads to a JSON pointer.
-    pub fn key(&self, pointer: &str) -> Position {
-        self.keys.get(pointer).copied().unwrap_or_else(|| self.of(pointer))
-    }
-}
-
-fn nearest(positions: &BTreeMap<String, Position>, pointer: &str) -> Position {
-    let mut pointer = pointer;
-    loop {
-        if let Some(at) = positions.get(pointer) {
-            return *at;
-        }
-        match pointer.rfind('/') {
-            Some(cut) => pointer = &pointer[..cut],
-            None => return Position { line: 1, column: 1 },
-        }
-    }
-}
-
-fn value_of(node: &Node, pointer: String, positions: &mut Positions) -> Value {
-    positions.values.insert(pointer.clone(), node.at);
-    match &node.data {
-        Data::Scalar(value) => value.clone(),
-        Data::List(items) => items
-            .iter()
-            .enumerate()
-            .map(|(index, item)| value_of(item, format!("{pointer}/{index}"), positions))
-            .collect(),
-        Data::Map(entries) => {
-            let mut map = Map::new();
-            for (key, at, inner) in entries {
-                let below = format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"));
-                positions.keys.insert(below.clone(), *at);
-                map.insert(key.clone(), value_of(inner, below, positions));
-            }
-            Value::Object(map)
-        }
-    }
-}
-
+#[derive(Default)]
 struct Builder {
+    end: Position,
     stack: Vec<Open>,
     root: Option<Node>,
     anchors: BTreeMap<usize, Node>,
     nodes: usize,
+    bytes: usize,
     problems: Vec<Problem>,
 }
 
@@ -191,13 +148,53 @@ struct Open {
 
 enum Kind {
     List(Vec<Node>),
-    Map(Vec<(String, Position, Node)>, Option<(String, Position)>),
+    Map(Map),
+}
+
+/// A map that is not closed yet: the key that waits for its value, and where each key stood first.
+#[derive(Default)]
+struct Map {
+    entries: Vec<(String, Position, Node)>,
+    key: Option<(String, Position)>,
+    seen: HashMap<String, Position>,
+}
+
+impl Map {
+    fn take_key(&mut self, node: Node) -> Result<(), Problem> {
+        let Data::Scalar(value) = &node.data else {
+            return Err(Problem::new(node.at, "a key that is a list or a map"));
+        };
+        let key = key_text(value);
+        if key.len() > KEY {
+            return Err(Problem::new(
+                node.at,
+                format!("a key of {} bytes, more than the {KEY} that are allowed", key.len()),
+            ));
+        }
+        self.key = Some((key, node.at));
+        Ok(())
+    }
+
+    fn take_value(&mut self, key: String, at: Position, node: Node) -> Option<Problem> {
+        if let Some(first) = self.seen.get(&key) {
+            let hint = format!("the first is in line {}", first.line);
+            return Some(Problem::new(at, format!("`{key}` is here twice")).hint(hint));
+        }
+        self.seen.insert(key.clone(), at);
+        self.entries.push((key, at, node));
+        None
+    }
 }
 
 impl Builder {
+    /// The end of the file is for the parser the start of a line that is not there.
+    fn place(&self, marker: &Marker) -> Position {
+        Position { line: marker.line(), column: marker.col() + 1 }.min(self.end)
+    }
+
     /// Takes one event; says whether to go on.
     fn take(&mut self, event: Event<'_>, span: Span) -> bool {
-        let at = Position { line: span.start.line(), column: span.start.col() + 1 };
+        let at = self.place(&span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
                 let plain = style == ScalarStyle::Plain && tag.is_none();
@@ -207,21 +204,20 @@ impl Builder {
                 )
             }
             Event::SequenceStart(anchor, _) => self.open(Open { at, anchor, what: Kind::List(Vec::new()) }),
-            Event::MappingStart(anchor, _) => self.open(Open { at, anchor, what: Kind::Map(Vec::new(), None) }),
+            Event::MappingStart(anchor, _) => self.open(Open { at, anchor, what: Kind::Map(Map::default()) }),
             Event::SequenceEnd | Event::MappingEnd => match self.stack.pop() {
                 Some(Open { at, anchor, what: Kind::List(items) }) => {
                     self.close(anchor, Node { at, data: Data::List(items) })
                 }
-                Some(Open { at, anchor, what: Kind::Map(entries, _) }) => {
-                    self.close(anchor, Node { at, data: Data::Map(entries) })
+                Some(Open { at, anchor, what: Kind::Map(map) }) => {
+                    self.close(anchor, Node { at, data: Data::Map(map.entries) })
                 }
                 None => true,
             },
             Event::Alias(anchor) => match self.anchors.get(&anchor).cloned() {
                 Some(mut node) => {
                     node.at = at;
-                    self.nodes += size(&node);
-                    self.within_budget(at) && self.close(0, node)
+                    self.spend(&node, at) && self.close(0, node)
                 }
                 None => {
                     self.problems
@@ -246,11 +242,23 @@ impl Builder {
         true
     }
 
+    /// Takes a copy of a node from the budget; says whether there was enough.
+    fn spend(&mut self, node: &Node, at: Position) -> bool {
+        let (nodes, bytes) = size(node);
+        self.nodes += nodes;
+        self.bytes += bytes;
+        self.within_budget(at)
+    }
+
     fn within_budget(&mut self, at: Position) -> bool {
-        if self.nodes <= NODES {
-            return true;
-        }
-        self.problems.push(Problem::new(at, format!("with its aliases the file has more than {NODES} values")));
+        let what = match (self.nodes, self.bytes) {
+            (nodes, _) if nodes > NODES => format!("with its aliases the file has more than {NODES} values"),
+            (_, bytes) if bytes > BLOWN * BYTES => {
+                format!("with its aliases the file has more than {} bytes", BLOWN * BYTES)
+            }
+            _ => return true,
+        };
+        self.problems.push(Problem::new(at, what));
         false
     }
 
@@ -260,37 +268,39 @@ impl Builder {
             return false;
         }
         if anchor > 0 {
+            if !self.spend(&node, node.at) {
+                return false;
+            }
             self.anchors.insert(anchor, node.clone());
         }
         match self.stack.last_mut().map(|open| &mut open.what) {
             None => self.root = Some(node),
             Some(Kind::List(items)) => items.push(node),
-            Some(Kind::Map(entries, key)) => match key.take() {
-                None => match &node.data {
-                    Data::Scalar(value) => *key = Some((key_text(value), node.at)),
-                    _ => {
-                        self.problems.push(Problem::new(node.at, "a key that is a list or a map"));
-                        return false;
+            Some(Kind::Map(map)) => {
+                let taken = match map.key.take() {
+                    None => map.take_key(node),
+                    Some((key, at)) => {
+                        self.problems.extend(map.take_value(key, at, node));
+                        Ok(())
                     }
-                },
-                Some((name, at)) => match entries.iter().find(|(other, ..)| *other == name) {
-                    Some((_, first, _)) => self.problems.push(
-                        Problem::new(at, format!("`{name}` is here twice"))
-                            .hint(format!("the first is in line {}", first.line)),
-                    ),
-                    None => entries.push((name, at, node)),
-                },
-            },
+                };
+                if let Err(problem) = taken {
+                    self.problems.push(problem);
+                    return false;
+                }
+            }
         }
         true
     }
 }
 
-fn size(node: &Node) -> usize {
+/// The nodes of a tree and the bytes of its texts.
+fn size(node: &Node) -> (usize, usize) {
+    let sum = |(nodes, bytes): (usize, usize), more: (usize, usize)| (nodes + more.0, bytes + more.1);
     match &node.data {
-        Data::Scalar(_) => 1,
-        Data::List(items) => 1 + items.iter().map(size).sum::<usize>(),
-        Data::Map(entries) => 1 + entries.iter().map(|(_, _, node)| size(node)).sum::<usize>(),
+        Data::Scalar(value) => (1, value.as_str().map_or(0, str::len)),
+        Data::List(items) => items.iter().map(size).fold((1, 0), sum),
+        Data::Map(entries) => entries.iter().map(|(key, _, node)| sum((0, key.len()), size(node))).fold((1, 0), sum),
     }
 }
 

@@ -1,16 +1,16 @@
 //! What no schema can say: references, limits that depend on each other, and what AWS refuses as far as it can be known
 //! offline (the sources are in the comments of the kinds).
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::load::similar;
 use super::{Loaded, Name, Nat, Profile, Span, Stack};
 use crate::scope::PREFIX_LIMIT;
-use crate::yaml::{Positions, Problem};
+use crate::yaml::{Positions, Problem, below};
 
 pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<Problem>) {
     let stack = &loaded.stack;
-    let mut say = |pointer: String, what: String, hint: Option<String>| {
-        problems.push(Problem { at: positions.of(&pointer), what, hint });
-    };
+    let mut say = Say { positions, problems };
     names(loaded, &mut say);
     reserved(stack, &mut say);
     queues(stack, &mut say);
@@ -18,13 +18,38 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<P
     logs(stack, &mut say);
     search(loaded, &mut say);
     if let Some(alerts) = &stack.alerts {
-        for (index, address) in alerts.email.iter().enumerate().filter(|(_, address)| !address.contains('@')) {
-            say(format!("/alerts/email/{index}"), format!("`{address}` is no e-mail address"), None);
+        let mut seen = BTreeSet::new();
+        for (index, address) in alerts.email.iter().enumerate() {
+            let place = format!("/alerts/email/{index}");
+            if !address.contains('@') {
+                say.problem(place, format!("`{address}` is no e-mail address"), None);
+            } else if !seen.insert(address) {
+                say.problem(place, format!("`{address}` is here twice"), None);
+            }
         }
     }
 }
 
-type Say<'a> = dyn FnMut(String, String, Option<String>) + 'a;
+/// Whoever has made this many mistakes needs no more guesses at what was meant: each takes a look at every name.
+const GUESSES: usize = 200;
+
+struct Say<'a> {
+    positions: &'a Positions,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Say<'_> {
+    fn problem(&mut self, pointer: String, what: String, hint: Option<String>) {
+        self.problems.push(Problem { hint, ..Problem::new(self.positions.of(&pointer), what) });
+    }
+
+    fn meant<'a>(&self, word: &Name, known: impl Iterator<Item = &'a Name>) -> Option<String> {
+        if self.problems.len() > GUESSES {
+            return None;
+        }
+        similar(&word.0, known.map(|name| name.0.as_str())).map(|near| format!("did you mean `{near}`?"))
+    }
+}
 
 fn names(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
@@ -34,26 +59,40 @@ fn names(loaded: &Loaded, say: &mut Say<'_>) {
             "`{}-{}` has {length} characters, more than the {PREFIX_LIMIT} that leave room in AWS's shortest names",
             stack.stack, loaded.env
         );
-        say("/stack".into(), what, Some("take a shorter name for the stack or the environment".into()));
+        say.problem("/stack".into(), what, Some("take a shorter name for the stack or the environment".into()));
     }
     // `uses:` names a thing without saying of which section, so a name is used once.
-    let mut seen: Vec<(&Name, &str)> = Vec::new();
+    let mut seen: BTreeMap<&Name, &str> = BTreeMap::new();
     for (section, name) in used(stack) {
-        match seen.iter().find(|(other, _)| *other == name) {
-            Some((_, first)) => say(
+        match seen.get(name) {
+            Some(first) => say.problem(
                 format!("/{section}/{name}"),
                 format!("`{name}` is also the name of one of the {first}"),
                 Some("`uses` needs different names".into()),
             ),
-            None => seen.push((name, section)),
+            None => {
+                seen.insert(name, section);
+            }
         }
     }
+    // A key of the schema's maps has a pattern, but no length.
+    let all = used(stack).into_iter().chain(stack.services.keys().map(|name| ("services", name)));
+    for (section, name) in all.filter(|(_, name)| name.0.len() > LONGEST) {
+        let what = format!("`{name}` has {} characters, more than the {LONGEST} of a name", name.0.len());
+        say.problem(format!("/{section}/{name}"), what, None);
+    }
 }
+
+const LONGEST: usize = 40;
 
 /// Names that the stack's own parts have.
 fn reserved(stack: &Stack, say: &mut Say<'_>) {
     let mut taken = |section: &str, name: &Name| {
-        say(format!("/{section}/{name}"), format!("`{name}` is the name of a part that provision makes itself"), None);
+        say.problem(
+            format!("/{section}/{name}"),
+            format!("`{name}` is the name of a part that provision makes itself"),
+            None,
+        );
     };
     for name in stack.services.keys() {
         let prefixed = ["database-", "cache-", "search-"].iter().any(|prefix| name.0.starts_with(prefix));
@@ -84,16 +123,19 @@ fn used(stack: &Stack) -> Vec<(&'static str, &Name)> {
 }
 
 fn queues(stack: &Stack, say: &mut Say<'_>) {
+    let mut subscribed: BTreeMap<String, (&Name, &Name)> = BTreeMap::new();
     for (name, queue) in &stack.queues {
         let path = format!("/queues/{name}");
         for (index, topic) in queue.from.iter().enumerate() {
             let place = format!("{path}/from/{index}");
             match stack.topics.get(topic) {
-                None => {
-                    say(place, format!("`{topic}` is not a topic of this stack"), meant(topic, stack.topics.keys()))
-                }
+                None => say.problem(
+                    place,
+                    format!("`{topic}` is not a topic of this stack"),
+                    say.meant(topic, stack.topics.keys()),
+                ),
                 Some(found) if queue.fifo && !found.fifo => {
-                    say(
+                    say.problem(
                         place,
                         format!(
                             "`{name}` is a FIFO queue, and the topic `{topic}` is not FIFO: SNS does not deliver to it"
@@ -101,12 +143,27 @@ fn queues(stack: &Stack, say: &mut Say<'_>) {
                         Some("set `fifo: true` on both".into()),
                     );
                 }
-                Some(_) => {}
+                Some(_) => match subscribed.insert(format!("{topic}-to-{name}"), (topic, name)) {
+                    Some(other) if other == (topic, name) => {
+                        say.problem(place, format!("`{topic}` is here twice"), None)
+                    }
+                    // `a` to `b-to-c` and `a-to-b` to `c`.
+                    Some((other, fed)) => say.problem(
+                        place,
+                        format!("from `{topic}` to `{name}` would have the same name as from `{other}` to `{fed}`"),
+                        Some("take another name for one of them".into()),
+                    ),
+                    None => {}
+                },
             }
         }
         let mut within = |key: &str, span: &Option<Span>, from: u64, to: u64, words: &str| {
             if let Some(span) = span.as_ref().filter(|span| !(from..=to).contains(&span.seconds())) {
-                say(format!("{path}/{key}"), format!("`queues.{name}.{key}` is {}, outside of {words}", span.0), None);
+                say.problem(
+                    format!("{path}/{key}"),
+                    format!("`queues.{name}.{key}` is {}, outside of {words}", span.0),
+                    None,
+                );
             }
         };
         within("visibility_timeout", &queue.visibility_timeout, 0, 43_200, "0s to 12h");
@@ -129,27 +186,27 @@ fn fargate(cpu: u32, memory: u32) -> bool {
 
 fn services(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
-    let known: Vec<&Name> = used(stack).into_iter().map(|(_, name)| name).collect();
+    let known: BTreeSet<&Name> = used(stack).into_iter().map(|(_, name)| name).collect();
+    let mut owners: BTreeMap<&Name, &Name> = BTreeMap::new();
     for (name, service) in &stack.services {
         let path = format!("/services/{name}");
         for (index, thing) in service.uses.iter().enumerate().filter(|(_, thing)| !known.contains(thing)) {
-            say(
+            say.problem(
                 format!("{path}/uses/{index}"),
                 format!("`{thing}` is not in this stack"),
-                meant(thing, known.iter().copied()),
+                say.meant(thing, known.iter().copied()),
             );
         }
         for (index, thing) in service.owns.iter().enumerate() {
             let place = format!("{path}/owns/{index}");
             if !stack.databases.contains_key(thing) {
-                say(place, format!("`{thing}` is not a database of this stack"), meant(thing, stack.databases.keys()));
-            } else if let Some((other, _)) = stack
-                .services
-                .iter()
-                .take_while(|(other, _)| *other != name)
-                .find(|(_, other)| other.owns.contains(thing))
-            {
-                say(
+                say.problem(
+                    place,
+                    format!("`{thing}` is not a database of this stack"),
+                    say.meant(thing, stack.databases.keys()),
+                );
+            } else if let Some(other) = owners.insert(thing, name).filter(|other| *other != name) {
+                say.problem(
                     place,
                     format!("`{thing}` is owned by `{other}` already"),
                     Some("one service migrates a schema".into()),
@@ -157,17 +214,17 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
             }
         }
         match (&service.role, &service.image) {
-            (None, None) => say(
+            (None, None) => say.problem(
                 path.clone(),
                 format!("`{name}` has neither a `role` nor an `image`"),
                 Some("`role: hello` runs the bundled runtime".into()),
             ),
             (Some(_), Some(_)) => {
-                say(format!("{path}/image"), format!("`{name}` has both a `role` and an `image`"), None)
+                say.problem(format!("{path}/image"), format!("`{name}` has both a `role` and an `image`"), None)
             }
             (Some(role), None) if !crate::ROLES.contains(&role.as_str()) => {
                 let hint = similar(role, crate::ROLES.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                say(
+                say.problem(
                     format!("{path}/role"),
                     format!("the runtime has no role `{role}`"),
                     hint.or_else(|| Some(format!("there are: {}", crate::ROLES.join(", ")))),
@@ -178,11 +235,17 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
         let (cpu, memory) = (service.cpu.unwrap_or(256), service.memory.unwrap_or(512));
         if !fargate(cpu, memory) {
             let place = if service.cpu.is_some() { "cpu" } else { "memory" };
-            say(format!("{path}/{place}"), format!("Fargate has no tasks with {cpu} CPU units and {memory} MiB"), Some("256: 512, 1024, 2048; 512: 1024 to 4096; 1024: 2048 to 8192; 2048: 4096 to 16384; 4096: 8192 to 30720".into()));
+            say.problem(format!("{path}/{place}"), format!("Fargate has no tasks with {cpu} CPU units and {memory} MiB"), Some("256: 512, 1024, 2048; 512: 1024 to 4096; 1024: 2048 to 8192; 2048: 4096 to 16384; 4096: 8192 to 30720".into()));
         }
-        let (min, max) = (service.scale.min.unwrap_or(1), service.scale.max);
+        for key in service.env.keys() {
+            if let Some(what) = no_variable(key) {
+                say.problem(below(&format!("{path}/env"), key), what, None);
+            }
+        }
+        let least = if loaded.profile == Profile::Prod { 2 } else { 1 };
+        let (min, max) = (service.scale.min.unwrap_or(least), service.scale.max);
         if max.is_some_and(|max| max < min) {
-            say(
+            say.problem(
                 format!("{path}/scale/max"),
                 format!("the most tasks of `{name}` are fewer than the least, {min}"),
                 None,
@@ -193,13 +256,13 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
                 if !METHODS.contains(&method.as_str()) {
                     let hint = similar(&method.to_uppercase(), METHODS.iter().copied())
                         .map(|near| format!("did you mean `{near}`?"));
-                    say(format!("{path}/http/methods/{index}"), format!("`{method}` is no HTTP method"), hint);
+                    say.problem(format!("{path}/http/methods/{index}"), format!("`{method}` is no HTTP method"), hint);
                 }
             }
             for (index, pattern) in
                 http.paths.iter().enumerate().filter(|(_, path)| !path.starts_with('/') || path.len() > 128)
             {
-                say(
+                say.problem(
                     format!("{path}/http/paths/{index}"),
                     format!("`{pattern}` is no path pattern"),
                     Some("it starts with `/` and has at most 128 characters".into()),
@@ -207,7 +270,7 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
             }
             let heads = usize::from(http.methods.iter().any(|method| method == "GET"));
             if http.paths.len() + http.methods.len() + heads > 5 {
-                say(
+                say.problem(
                     format!("{path}/http"),
                     format!(
                         "`{name}` has more than the 5 paths and methods that a listener rule takes (GET counts twice, for HEAD)"
@@ -218,7 +281,7 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
         }
     }
     if loaded.stack.network.nat == Some(Nat::None) && !stack.services.is_empty() {
-        say(
+        say.problem(
             "/network/nat".into(),
             "services without a NAT gateway cannot fetch their image or their secrets".into(),
             Some("`one` or `per-zone`".into()),
@@ -231,12 +294,21 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
         }
     }
     if let [first, second, ..] = whole[..] {
-        say(
+        say.problem(
             format!("/services/{second}/http"),
             format!("both `{first}` and `{second}` take every request"),
             Some("say `paths` or `methods`".into()),
         );
     }
+}
+
+/// What is wrong with the name of an environment variable.
+fn no_variable(name: &str) -> Option<String> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Some(format!("`{name}` is no name of an environment variable"));
+    }
+    let taken = ["PORT", "SERVICE_NAME"].contains(&name);
+    taken.then(|| format!("`{name}` is a variable that provision sets itself"))
 }
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -246,22 +318,30 @@ const RETENTIONS: &[u32] =
 
 fn logs(stack: &Stack, say: &mut Say<'_>) {
     let Some(logs) = &stack.logs else { return };
+    if logs.ship.is_empty() {
+        // The forwarder's role would have a statement without a resource, which IAM refuses.
+        say.problem(
+            "/logs/ship".into(),
+            "no service's logs are shipped".into(),
+            Some("name one, or leave out `logs`".into()),
+        );
+    }
     for name in logs.ship.keys().filter(|name| !stack.services.contains_key(name)) {
-        say(
+        say.problem(
             format!("/logs/ship/{name}"),
             format!("`{name}` is not a service of this stack"),
-            meant(name, stack.services.keys()),
+            say.meant(name, stack.services.keys()),
         );
     }
     if !stack.search.contains_key(&logs.to) {
-        say(
+        say.problem(
             "/logs/to".into(),
             format!("`{}` is not a search domain of this stack", logs.to),
-            meant(&logs.to, stack.search.keys()),
+            say.meant(&logs.to, stack.search.keys()),
         );
     }
     if let Some(days) = logs.keep_days.filter(|days| !RETENTIONS.contains(days)) {
-        say(
+        say.problem(
             "/logs/keep_days".into(),
             format!("CloudWatch Logs cannot keep logs for {days} days"),
             Some(format!("it can for {RETENTIONS:?}")),
@@ -275,15 +355,11 @@ fn search(loaded: &Loaded, say: &mut Say<'_>) {
             u32::from(loaded.stack.network.zones.unwrap_or(if loaded.profile == Profile::Prod { 3 } else { 2 }));
         let nodes = u32::from(domain.nodes.unwrap_or(if loaded.profile == Profile::Prod { 3 } else { 1 }));
         if nodes > 1 && nodes % zones.min(nodes) != 0 {
-            say(
+            say.problem(
                 format!("/search/{name}/nodes"),
                 format!("{nodes} nodes cannot be spread evenly over {zones} zones"),
                 Some(format!("a multiple of {zones}")),
             );
         }
     }
-}
-
-fn meant<'a>(word: &Name, known: impl Iterator<Item = &'a Name>) -> Option<String> {
-    similar(&word.0, known.map(|name| name.0.as_str())).map(|near| format!("did you mean `{near}`?"))
 }

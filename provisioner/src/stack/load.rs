@@ -1,7 +1,9 @@
 //! From text to [`Stack`]: parse, choose the environment, validate against the schema, then what no schema can say.
 
-use jsonschema::ValidationError;
+use std::sync::LazyLock;
+
 use jsonschema::error::ValidationErrorKind;
+use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
 use super::{Profile, Stack, check};
@@ -15,16 +17,24 @@ pub struct Loaded {
     pub profile: Profile,
 }
 
+/// Each environment is a load of the whole file, so a file with thousands of them would take hours to check.
+const ENVIRONMENTS: usize = 50;
+
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(Stack).to_value());
+/// Compiled once: that takes longer than to validate a small stack.
+static VALIDATOR: LazyLock<Validator> =
+    LazyLock::new(|| jsonschema::validator_for(&SCHEMA).expect("our own schema is valid: a test says so"));
+
 /// The JSON Schema of stack files.
 pub fn schema() -> Value {
-    schemars::schema_for!(Stack).to_value()
+    SCHEMA.clone()
 }
 
-/// The environments that a stack file names. Without any there is one, `dev`.
+/// The environments that a stack file names, as far as they are allowed. Without any there is one, `dev`.
 pub fn environments(text: &str) -> Vec<String> {
     match yaml::parse(text).0.as_ref().and_then(|root| root.get("environments")) {
         Some(Node { data: Data::Map(entries), .. }) if !entries.is_empty() => {
-            entries.iter().map(|(name, ..)| name.clone()).collect()
+            entries.iter().take(ENVIRONMENTS).map(|(name, ..)| name.clone()).collect()
         }
         _ => vec!["dev".to_owned()],
     }
@@ -38,14 +48,21 @@ pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
     };
     let (whole, positions) = root.to_value();
     validate(&whole, &positions, &mut problems);
+    if whole["environments"].as_object().is_some_and(|all| all.len() > ENVIRONMENTS) {
+        let what = format!("there are more than {ENVIRONMENTS} environments");
+        problems.push(Problem::new(positions.key("/environments"), what));
+    }
     if !problems.is_empty() {
         problems.sort();
         return Err(problems);
     }
-    let (merged, profile) = in_environment(&root, env);
-    let (value, positions) = merged.to_value();
+    drop((whole, positions));
+    let (merged, profile) = in_environment(root, env);
+    let (mut value, positions) = merged.to_value();
+    drop(merged);
     validate(&value, &positions, &mut problems);
     if problems.is_empty() {
+        whole_numbers(&mut value);
         match serde_json::from_value::<Stack>(value) {
             Ok(stack) => {
                 let loaded = Loaded { stack, env: env.to_owned(), profile };
@@ -63,17 +80,16 @@ pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
 }
 
 /// The stack with what the environment changes laid over it.
-fn in_environment(root: &Node, env: &str) -> (Node, Profile) {
+fn in_environment(root: Node, env: &str) -> (Node, Profile) {
     let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
-    let Some(over) = root.get("environments").and_then(|all| all.get(env)) else {
-        return (root.clone(), default);
+    let Some(mut over) = root.get("environments").and_then(|all| all.get(env)).cloned() else {
+        return (root, default);
     };
     let profile = match over.get("profile").map(|node| &node.data) {
         Some(Data::Scalar(Value::String(profile))) if profile == "prod" => Profile::Prod,
+        Some(Data::Scalar(Value::Null)) | None => default,
         Some(_) => Profile::Dev,
-        None => default,
     };
-    let mut over = over.clone();
     if let Data::Map(entries) = &mut over.data {
         entries.retain(|(key, ..)| key != "profile");
     }
@@ -81,10 +97,25 @@ fn in_environment(root: &Node, env: &str) -> (Node, Profile) {
 }
 
 fn validate(value: &Value, positions: &Positions, problems: &mut Vec<Problem>) {
-    let schema = schema();
-    let validator = jsonschema::validator_for(&schema).expect("our own schema is valid: a test says so");
-    for error in validator.iter_errors(value) {
-        problems.extend(problems_of(&error, &schema, positions));
+    for error in VALIDATOR.iter_errors(value) {
+        problems.extend(problems_of(&error, &SCHEMA, positions));
+    }
+}
+
+/// To a JSON Schema `256.0` is an integer, to serde it is not.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Object(map) => map.values_mut().for_each(whole_numbers),
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Number(number) => {
+            if let Some(float) = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0) {
+                // Beyond these numbers a float has no last digit; every limit of the schema is far below.
+                if float.abs() < 9e15 {
+                    *value = Value::from(float as i64);
+                }
+            }
+        }
+        _ => {}
     }
 }
 
@@ -101,11 +132,11 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let known = known_keys(schema, error.schema_path().as_str());
             let problem = |key: &String| {
-                let at = positions.key(&format!("{pointer}/{key}"));
+                let at = positions.key(&yaml::below(&pointer, key));
                 let problem = Problem::new(at, format!("`{key}` is not known{}", inside(&path)));
                 match similar(key, known.iter().map(String::as_str)) {
                     Some(near) => problem.hint(format!("did you mean `{near}`?")),
-                    None if known.is_empty() => problem,
+                    None if known.is_empty() => problem.hint(NAME),
                     None => problem.hint(format!("there are: {}", known.join(", "))),
                 }
             };
@@ -129,12 +160,12 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
     }
 }
 
+const NAME: &str = "lower-case letters, digits and single dashes, starting with a letter";
+
 /// What a pattern asks for, in words.
 fn meaning(pattern: &str) -> String {
     match pattern {
-        p if p.starts_with("^[a-z]([a-z0-9]") => {
-            "lower-case letters, digits and single dashes, starting with a letter".into()
-        }
+        p if p.starts_with("^[a-z]([a-z0-9]") => NAME.into(),
         p if p.contains("(s|m|h|d)") => "a number with a unit: `30s`, `5m`, `12h` or `4d`".into(),
         p if p.contains("{12}$") && p.starts_with("^[0-9]") => "12 digits, in quotes".into(),
         p if p.contains("8\\.(0|4)") => "`\"8.4\"` or `\"8.0\"`, in quotes".into(),
@@ -173,9 +204,12 @@ fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
 
 /// The most similar of some names, if one is similar at all.
 pub(super) fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let allowed = |other: &str| 1 + other.len() / 4;
     known
+        // The distance is at least the difference in length, and far cheaper to have.
+        .filter(|other| word.len().abs_diff(other.len()) <= allowed(other))
         .map(|other| (distance(word, other), other))
-        .filter(|(far, other)| *far <= 1 + other.len() / 4)
+        .filter(|(far, other)| *far <= allowed(other))
         .min()
         .map(|(_, other)| other)
 }

@@ -245,8 +245,10 @@ pub struct Service {
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<u16>,
     /// CPU units: 256 is a quarter of a vCPU. Default: 256.
+    #[schemars(range(max = 16384))]
     pub cpu: Option<u32>,
     /// MiB. Default: 512.
+    #[schemars(range(max = 122880))]
     pub memory: Option<u32>,
     /// Databases, caches, topics, queues and search domains that it uses: gives the environment variables, the firewall rule and the
     /// IAM permission together.
@@ -301,6 +303,7 @@ pub struct Logs {
     /// The search domain.
     pub to: Name,
     /// Days that CloudWatch Logs keeps them. Default: 7 in dev, 365 in prod.
+    #[schemars(range(max = 3653))]
     pub keep_days: Option<u32>,
 }
 
