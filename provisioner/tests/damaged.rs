@@ -5,9 +5,9 @@ mod damage;
 use std::collections::BTreeSet;
 use std::process::Command;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use damage::{Dice, damage};
+use damage::{Dice, damage, noise};
 use provision::expand::{Digests, expand};
 use provision::plan::{Action, Plan};
 use provision::scope::Scope;
@@ -157,10 +157,38 @@ fn no_text_at_all() {
     }
 }
 
+/// `PROVISION_FUZZ_SECONDS=300 cargo test --test damaged fuzz -- --nocapture`. What fails prints its seed and the file.
+#[test]
+#[allow(clippy::print_stderr, reason = "says how far it came")]
+fn fuzz() {
+    let Some(seconds) = std::env::var("PROVISION_FUZZ_SECONDS").ok().and_then(|text| text.parse().ok()) else {
+        return;
+    };
+    let (started, limit) = (Instant::now(), Duration::from_secs(seconds));
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let first =
+        std::env::var("PROVISION_FUZZ_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(now.as_secs() << 20);
+    let (mut seed, mut refused) = (first, 0);
+    while started.elapsed() < limit {
+        refused += u64::from(judge(&format!("PROVISION_FUZZ_SEED={seed}"), &at_random(seed)));
+        seed += 1;
+    }
+    eprintln!("{} files from seed {first} on, {refused} of them refused", seed - first);
+}
+
 fn by_seed(seed: u64) -> String {
     let mut dice = Dice(seed);
     let whole = STACKS[dice.below(STACKS.len())];
     damage(whole, &mut dice, 3)
+}
+
+fn at_random(seed: u64) -> String {
+    let mut dice = Dice(seed);
+    let whole = STACKS[dice.below(STACKS.len())];
+    // Few wounds are accepted more often, many go where nobody has thought of.
+    let most = [1, 2, 8][dice.below(3)];
+    let text = damage(whole, &mut dice, most);
+    if dice.below(4) == 0 { noise(&text, &mut dice, 12) } else { text }
 }
 
 /// Loads every environment, in a thread that may panic or hang. Says whether one was refused.

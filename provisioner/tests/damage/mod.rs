@@ -32,6 +32,22 @@ pub fn damage(whole: &str, dice: &mut Dice, most: usize) -> String {
     text
 }
 
+/// Noise at the level of bytes. What is no text then is mended as an editor would.
+pub fn noise(text: &str, dice: &mut Dice, most: usize) -> String {
+    let mut bytes = text.as_bytes().to_vec();
+    for _ in 0..=dice.below(most) {
+        let at = dice.below(bytes.len() + 1);
+        let byte = b"{}[]:-#&*!|>'\"%@`,? \n\t\r~<=\0\x1b\x7f\xc3\xf0\xff09aZ"[dice.below(36)];
+        match dice.below(4) {
+            0 if at < bytes.len() => bytes[at] = byte,
+            1 if at < bytes.len() => bytes[at] ^= 1 << dice.below(8),
+            2 if at < bytes.len() => drop(bytes.drain(at..(at + 1 + dice.below(9)).min(bytes.len()))),
+            _ => bytes.insert(at, byte),
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 const VALUES: &[&str] = &[
     "no",
     "on",
