@@ -1,6 +1,6 @@
 //! The resources that a stack expands into, and the order among them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::Value;
 
@@ -12,6 +12,7 @@ use crate::kinds;
 #[derive(Default)]
 pub struct Desired {
     pub resources: Vec<Wanted>,
+    places: HashMap<Address, usize>,
 }
 
 pub struct Wanted {
@@ -26,8 +27,10 @@ pub struct Wanted {
 impl Desired {
     pub fn add<K: Kind>(&mut self, section: &str, name: impl Into<String>, spec: K::Spec) {
         let kind = kinds::find(K::FACTS.name).expect("every kind is in the registry: a test says so");
+        let address = Address { kind: K::FACTS.name, name: name.into() };
+        self.places.entry(address.clone()).or_insert(self.resources.len());
         self.resources.push(Wanted {
-            address: Address { kind: K::FACTS.name, name: name.into() },
+            address,
             kind,
             spec: serde_json::to_value(spec).expect("specs are plain data"),
             section: section.to_owned(),
@@ -35,7 +38,12 @@ impl Desired {
     }
 
     pub fn get(&self, address: &Address) -> Option<&Wanted> {
-        self.resources.iter().find(|wanted| wanted.address == *address)
+        self.place(address).map(|place| &self.resources[place])
+    }
+
+    /// Its place in `resources`.
+    pub fn place(&self, address: &Address) -> Option<usize> {
+        self.places.get(address).copied()
     }
 
     /// What each resource refers to. A reference to something that is not there is a bug of `expand`.

@@ -71,7 +71,7 @@ impl Plan {
             let live = snapshot.live.get(&wanted.address).filter(|live| live.status != Status::Deleting);
             steps.push(step(scope, wanted, live, &mut board));
         }
-        steps.sort_by_key(|step| desired.resources.iter().position(|wanted| wanted.address == step.address));
+        steps.sort_by_cached_key(|step| desired.place(&step.address));
         steps.extend(removals(desired, snapshot));
         Plan { steps }
     }

@@ -10,6 +10,8 @@ mod search;
 mod service;
 mod uses;
 
+use std::collections::BTreeMap;
+
 use crate::desired::Desired;
 use crate::kind::{Address, Kind, Ref};
 use crate::kinds::kms::{Key, KeySpec};
@@ -39,8 +41,9 @@ pub struct Digests {
 }
 
 pub fn expand(loaded: &Loaded, scope: &Scope, digests: &Digests) -> Expanded {
-    let mut making = Making { loaded, scope, digests, desired: Desired::default(), exports: Vec::new() };
     let stack = &loaded.stack;
+    let users = uses::users(stack);
+    let mut making = Making { loaded, scope, digests, users, desired: Desired::default(), exports: Vec::new() };
     if !(stack.topics.is_empty()
         && stack.databases.is_empty()
         && stack.caches.is_empty()
@@ -75,6 +78,8 @@ struct Making<'a> {
     loaded: &'a Loaded,
     scope: &'a Scope,
     digests: &'a Digests,
+    /// What is used, and by which services.
+    users: BTreeMap<String, Vec<String>>,
     desired: Desired,
     exports: Vec<Export>,
 }

@@ -1,5 +1,7 @@
 //! `services:` -> ECS services on Fargate behind one load balancer.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::{Making, network, uses};
@@ -95,19 +97,20 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
 /// The more a rule says, the earlier it is asked. A priority depends on its own service alone, as far as it can, so that a
 /// new service does not move the others.
 fn priorities(behind: &[(&Name, &Service, &Http)]) -> Vec<(String, u32)> {
-    let mut taken: Vec<(String, u32)> = Vec::new();
+    let mut taken = BTreeSet::new();
+    let mut all = Vec::new();
     for (name, _, http) in behind.iter().filter(|(_, _, http)| !takes_everything(http)) {
         let longest = http.paths.iter().map(String::len).max().unwrap_or(0).min(128);
         let band = (128 - longest) * 2 + usize::from(http.methods.is_empty());
         let hash = sha2::Digest::finalize(sha2::Digest::chain_update(<sha2::Sha256 as sha2::Digest>::new(), &name.0));
         let within = u32::from_str_radix(&hex(&hash[..2]), 16).unwrap_or(0) % 16;
         let mut priority = u32::try_from(band).unwrap_or(0) * 160 + within * 10 + 10;
-        while taken.iter().any(|(_, other)| *other == priority) {
+        while !taken.insert(priority) {
             priority += 1;
         }
-        taken.push((name.0.clone(), priority));
+        all.push((name.0.clone(), priority));
     }
-    taken
+    all
 }
 
 fn takes_everything(http: &Http) -> bool {

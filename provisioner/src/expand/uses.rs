@@ -1,5 +1,7 @@
 //! `uses:` — one fact, three artefacts: the environment variable, the firewall rule and the IAM statement.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Value, json};
 
 use super::{Making, cache, database, network, search};
@@ -8,7 +10,7 @@ use crate::kinds::ec2::Rule;
 use crate::kinds::ecs::FromSecret;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::variable::Variable;
-use crate::stack::{Name, Service};
+use crate::stack::{Name, Service, Stack};
 
 /// What a service gets by what it uses.
 #[derive(Default)]
@@ -21,8 +23,19 @@ pub(super) struct Given {
 
 /// The services that use something, by the names of their firewall groups.
 pub(super) fn of(making: &Making<'_>, thing: &str) -> Vec<String> {
-    let uses = |service: &Service| service.uses.iter().chain(&service.owns).any(|name| name.0 == thing);
-    making.loaded.stack.services.iter().filter(|(_, service)| uses(service)).map(|(name, _)| name.0.clone()).collect()
+    making.users.get(thing).cloned().unwrap_or_default()
+}
+
+/// For everything that services use, the services that do.
+pub(super) fn users(stack: &Stack) -> BTreeMap<String, Vec<String>> {
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, service) in &stack.services {
+        let things: BTreeSet<&Name> = service.uses.iter().chain(&service.owns).collect();
+        for thing in things {
+            users.entry(thing.0.clone()).or_default().push(name.0.clone());
+        }
+    }
+    users
 }
 
 pub(super) fn given(making: &Making<'_>, service: &Service) -> Given {
