@@ -97,7 +97,7 @@ async fn adopt(
         printer.talk(format!("adopting {}: {}", live.address, live.id));
         chosen.push(*live);
     }
-    if !global.yes && !printer.ask("Take these over? `down` will delete them. [y/N]").is_some_and(|said| said == "y") {
+    if !global.yes && printer.ask("Take these over? `down` will delete them. [y/N]").is_none_or(|said| said != "y") {
         printer.error("not adopted");
         printer.hint("give --yes to go ahead without a question");
         return Err(Exit::Usage);
