@@ -65,7 +65,7 @@ fn measure(phase: usize, size: usize) -> String {
         if phase > 0 {
             let started = Instant::now();
             let (scope, desired) = expanded(&loaded);
-            resources = desired.resources.len();
+            resources = desired.resources().len();
             let plan = Plan::new(&scope, &desired, &live);
             spent = started.elapsed();
             assert_eq!(plan.changes().count(), if phase == 2 { 0 } else { resources });

@@ -11,7 +11,7 @@ use crate::kinds;
 /// The resources of a stack: one typed spec each, references between them.
 #[derive(Default)]
 pub struct Desired {
-    pub resources: Vec<Wanted>,
+    resources: Vec<Wanted>,
     places: HashMap<Address, usize>,
 }
 
@@ -35,6 +35,11 @@ impl Desired {
             spec: serde_json::to_value(spec).expect("specs are plain data"),
             section: section.to_owned(),
         });
+    }
+
+    /// In the order of the stack file.
+    pub fn resources(&self) -> &[Wanted] {
+        &self.resources
     }
 
     pub fn get(&self, address: &Address) -> Option<&Wanted> {

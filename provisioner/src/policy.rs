@@ -98,7 +98,7 @@ const fn dependent(action: &'static str, because: &'static str, source: &'static
 const OURS: &[&str] = &["sts:GetCallerIdentity", "tag:GetResources", "tag:TagResources"];
 
 fn needed(desired: &Desired) -> BTreeSet<&'static str> {
-    let used: BTreeSet<&str> = desired.resources.iter().map(|wanted| wanted.address.kind).collect();
+    let used: BTreeSet<&str> = desired.resources().iter().map(|wanted| wanted.address.kind).collect();
     let mut needed: BTreeSet<&'static str> =
         OURS.iter().chain(lease::ACTIONS).chain(health::ACTIONS).copied().collect();
     for kind in KINDS {
@@ -298,7 +298,7 @@ fn document(statements: &[Value]) -> Value {
 /// The actions of all roles of the stack, on what is the stack's.
 fn boundary(scope: &Scope, desired: &Desired) -> Option<Value> {
     let mut actions: BTreeMap<(bool, &str), BTreeSet<&str>> = BTreeMap::new();
-    for role in desired.resources.iter().filter(|wanted| wanted.address.kind == "iam.role") {
+    for role in desired.resources().iter().filter(|wanted| wanted.address.kind == "iam.role") {
         for statement in role.spec["statements"].as_array().into_iter().flatten() {
             let everywhere =
                 statement["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["arn"] == "*"));

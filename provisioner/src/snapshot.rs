@@ -35,7 +35,7 @@ impl Snapshot {
 /// Reads everything. Fails with every kind that could not be read.
 pub async fn take(cx: &Cx, desired: &Desired, proof: Proof) -> Result<Snapshot, Vec<(String, Error)>> {
     let mut wanted: BTreeMap<&str, Vec<(String, Value)>> = BTreeMap::new();
-    for resource in &desired.resources {
+    for resource in desired.resources() {
         wanted.entry(resource.address.kind).or_default().push((resource.address.name.clone(), resource.spec.clone()));
     }
     let look = &Look::new(proof);

@@ -245,10 +245,10 @@ fn plan(loaded: &Loaded) {
     };
     let desired = expand(loaded, &scope, &Digests::default()).desired;
     let mut seen = BTreeSet::new();
-    for wanted in &desired.resources {
+    for wanted in desired.resources() {
         assert!(seen.insert(&wanted.address), "two of {}", wanted.address);
     }
     let plan = Plan::new(&scope, &desired, &Snapshot::default());
-    assert_eq!(plan.steps.len(), desired.resources.len());
+    assert_eq!(plan.steps.len(), desired.resources().len());
     assert!(plan.steps.iter().all(|step| matches!(step.action, Action::Create { .. })));
 }

@@ -66,7 +66,7 @@ proptest! {
             }
             prop_assert!(seen.insert(wanted.address.clone()), "{} twice", wanted.address);
         }
-        prop_assert_eq!(seen.len(), desired.resources.len());
+        prop_assert_eq!(seen.len(), desired.resources().len());
     }
 }
 

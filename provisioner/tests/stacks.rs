@@ -48,7 +48,7 @@ fn sendy_prod() {
 fn environment_of_sendys_services() {
     let (_, desired) = expanded("sendy", "dev");
     let mut lines = Vec::new();
-    for wanted in desired.resources.iter().filter(|wanted| wanted.address.kind == "ecs.task_definition") {
+    for wanted in desired.resources().iter().filter(|wanted| wanted.address.kind == "ecs.task_definition") {
         let names = |field: &str, name: fn(&serde_json::Value) -> String| {
             wanted.spec[field]
                 .as_array()
@@ -96,6 +96,6 @@ fn expand_is_total() {
         let scope = Scope { account: "1".into(), region: "eu-west-1".into(), stack: "s".into(), env: env.into() };
         let desired = expand(&loaded, &scope, &Digests::default()).desired;
         let plan = Plan::new(&scope, &desired, &Snapshot::default());
-        assert_eq!(plan.steps.len(), desired.resources.len());
+        assert_eq!(plan.steps.len(), desired.resources().len());
     }
 }

@@ -82,11 +82,11 @@ struct Frame {
 }
 
 fn by_section(desired: &Desired) -> Graph {
-    let section: BTreeMap<_, _> = desired.resources.iter().map(|wanted| (&wanted.address, &wanted.section)).collect();
+    let section: BTreeMap<_, _> = desired.resources().iter().map(|wanted| (&wanted.address, &wanted.section)).collect();
     let edges = desired.edges();
     let mut between = BTreeSet::new();
     // A firewall's rules name who may come in. That is no use of them: it would point back at every user.
-    for wanted in desired.resources.iter().filter(|wanted| !wanted.kind.facts().part) {
+    for wanted in desired.resources().iter().filter(|wanted| !wanted.kind.facts().part) {
         for target in &edges[&wanted.address] {
             if *section[target] != wanted.section {
                 between.insert((wanted.section.clone(), section[target].clone()));
@@ -99,7 +99,7 @@ fn by_section(desired: &Desired) -> Graph {
 fn by_resource(desired: &Desired) -> Graph {
     let frame = |section: String| {
         let inside = |wanted: &&Wanted| wanted.section == section;
-        let nodes = desired.resources.iter().filter(inside).map(|wanted| wanted.address.to_string()).collect();
+        let nodes = desired.resources().iter().filter(inside).map(|wanted| wanted.address.to_string()).collect();
         Frame { nodes, title: Some(section) }
     };
     let mut edges = BTreeSet::new();
@@ -112,7 +112,7 @@ fn by_resource(desired: &Desired) -> Graph {
 /// In the order in which the stack expands.
 fn sections(desired: &Desired) -> Vec<String> {
     let mut sections: Vec<String> = Vec::new();
-    for wanted in &desired.resources {
+    for wanted in desired.resources() {
         if !sections.contains(&wanted.section) {
             sections.push(wanted.section.clone());
         }

@@ -78,7 +78,7 @@ pub(crate) async fn take<'a>(
     snapshot: &Snapshot,
     printer: Printer,
 ) -> Vec<(&'a Wanted, Health)> {
-    let live = desired.resources.iter().filter_map(|wanted| Some((wanted, snapshot.live.get(&wanted.address)?)));
+    let live = desired.resources().iter().filter_map(|wanted| Some((wanted, snapshot.live.get(&wanted.address)?)));
     let ours = live.filter(|(_, live)| live.owner == Owner::Ours).collect();
     let found = each(ours, |(wanted, live)| async move { Some((wanted, of(cx, live, printer).await?)) }).await;
     found.into_iter().flatten().collect()

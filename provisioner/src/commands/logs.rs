@@ -45,7 +45,7 @@ pub(crate) async fn logs(file: &Path, global: &Global, which: &Which, printer: P
     let known: Vec<(String, String)> = session
         .expanded
         .desired
-        .resources
+        .resources()
         .iter()
         .filter(|wanted| wanted.address.kind == LogGroup::FACTS.name)
         .map(|wanted| (wanted.address.name.clone(), wanted.spec["path"].as_str().unwrap_or_default().to_owned()))

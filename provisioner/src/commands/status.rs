@@ -22,7 +22,7 @@ pub(crate) async fn status(file: &Path, global: &Global, printer: Printer) -> Ex
     let desired = &session.expanded.desired;
     let healths = health::take(&session.cx, desired, &snapshot, printer).await;
     let mut rows = Vec::new();
-    for wanted in &desired.resources {
+    for wanted in desired.resources() {
         let (word, id) = match snapshot.live.get(&wanted.address) {
             None => ("missing".to_owned(), String::new()),
             Some(live) => (word(&live.owner, &live.status), live.id.clone()),
