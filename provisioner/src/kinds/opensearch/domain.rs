@@ -13,13 +13,12 @@
 //! - The master role is not among what AWS answers; it is in the access policy, with which it is set again.
 
 mod answer;
+mod request;
 
 use std::collections::BTreeSet;
 
 use aws_sdk_opensearch::types::{
-    AdvancedSecurityOptionsInput, ClusterConfig, DomainEndpointOptions, DomainStatus, EbsOptions,
-    EncryptionAtRestOptions, MasterUserOptions, NodeToNodeEncryptionOptions, SoftwareUpdateOptions, Tag,
-    TlsSecurityPolicy, VolumeType, VpcOptions, ZoneAwarenessConfig,
+    DomainStatus, EncryptionAtRestOptions, NodeToNodeEncryptionOptions, Tag, TlsSecurityPolicy, VolumeType,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -241,18 +240,18 @@ impl Kind for Domain {
             .create_domain()
             .domain_name(&want.name)
             .engine_version(&want.version)
-            .cluster_config(cluster(want))
-            .ebs_options(volumes(want))
+            .cluster_config(request::cluster(want))
+            .ebs_options(request::volumes(want))
             .encryption_at_rest_options(
                 EncryptionAtRestOptions::builder().enabled(true).kms_key_id(&want.kms_key).build(),
             )
             .node_to_node_encryption_options(NodeToNodeEncryptionOptions::builder().enabled(want.node_to_node).build())
-            .domain_endpoint_options(endpoint(want))
-            .advanced_security_options(security(want))
+            .domain_endpoint_options(request::endpoint(want))
+            .advanced_security_options(request::security(want))
             .access_policies(want.access.to_string())
-            .software_update_options(updates(want));
+            .software_update_options(request::updates(want));
         if want.inside {
-            call = call.vpc_options(network(want));
+            call = call.vpc_options(request::network(want));
         }
         for (key, value) in cx.scope.tags(name) {
             call = call.tag_list(Tag::builder().key(key).value(value).build()?);
@@ -268,13 +267,13 @@ impl Kind for Domain {
             .opensearch
             .update_domain_config()
             .domain_name(&live.output.name)
-            .set_cluster_config(changed.any(&["class", "nodes", "zones"]).then(|| cluster(want)))
-            .set_vpc_options(changed.any(&["subnets", "security_groups"]).then(|| network(want)))
-            .set_domain_endpoint_options(changed.any(&["https", "tls_policy"]).then(|| endpoint(want)))
+            .set_cluster_config(changed.any(&["class", "nodes", "zones"]).then(|| request::cluster(want)))
+            .set_vpc_options(changed.any(&["subnets", "security_groups"]).then(|| request::network(want)))
+            .set_domain_endpoint_options(changed.any(&["https", "tls_policy"]).then(|| request::endpoint(want)))
             .set_access_policies(access.then(|| want.access.to_string()))
-            .set_advanced_security_options(access.then(|| security(want)))
-            .set_ebs_options(changed.any(&["storage", "volume"]).then(|| volumes(want)))
-            .set_software_update_options(changed.has("auto_update").then(|| updates(want)));
+            .set_advanced_security_options(access.then(|| request::security(want)))
+            .set_ebs_options(changed.any(&["storage", "volume"]).then(|| request::volumes(want)))
+            .set_software_update_options(changed.has("auto_update").then(|| request::updates(want)));
         if changed.0.iter().any(|field| field != "version") {
             call.send().await?;
         }
@@ -322,48 +321,6 @@ fn access_policy(arn: &str, master: &str, readers: &[String]) -> Value {
     policy::normal(&json!({"Version": "2012-10-17", "Statement": [{
         "Effect": "Allow", "Principal": {"AWS": who}, "Action": "es:ESHttp*", "Resource": format!("{arn}/*"),
     }]}))
-}
-
-fn cluster(want: &DomainState) -> ClusterConfig {
-    let cluster = ClusterConfig::builder().instance_type(want.class.as_str().into()).instance_count(want.nodes);
-    let cluster = cluster.dedicated_master_enabled(false).zone_awareness_enabled(want.zones > 1);
-    match want.zones {
-        zones @ 2.. => {
-            let zones = ZoneAwarenessConfig::builder().availability_zone_count(zones).build();
-            cluster.zone_awareness_config(zones).build()
-        }
-        _ => cluster.build(),
-    }
-}
-
-fn volumes(want: &DomainState) -> EbsOptions {
-    let volume = EbsOptions::builder().ebs_enabled(true).volume_type(want.volume.as_str().into());
-    volume.volume_size(want.storage).build()
-}
-
-fn network(want: &DomainState) -> VpcOptions {
-    VpcOptions::builder()
-        .set_subnet_ids(Some(want.subnets.iter().cloned().collect()))
-        .set_security_group_ids(Some(want.security_groups.iter().cloned().collect()))
-        .build()
-}
-
-fn endpoint(want: &DomainState) -> DomainEndpointOptions {
-    let endpoint = DomainEndpointOptions::builder().enforce_https(want.https);
-    endpoint.tls_security_policy(want.tls_policy.as_str().into()).build()
-}
-
-fn security(want: &DomainState) -> AdvancedSecurityOptionsInput {
-    let master = MasterUserOptions::builder().set_master_user_arn(want.master.clone()).build();
-    AdvancedSecurityOptionsInput::builder()
-        .enabled(want.fine_grained)
-        .internal_user_database_enabled(want.internal_users)
-        .master_user_options(master)
-        .build()
-}
-
-fn updates(want: &DomainState) -> SoftwareUpdateOptions {
-    SoftwareUpdateOptions::builder().auto_software_update_enabled(want.auto_update).build()
 }
 
 /// Of the whole account. It is there already, or we may not make it and the domain's own refusal will say so.
