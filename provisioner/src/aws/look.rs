@@ -80,12 +80,11 @@ impl Look {
     }
 
     /// The security groups with this stack's tag, which are two kinds: groups and their rules.
-    pub async fn security_groups(&self, cx: &Cx) -> Result<&[SecurityGroup], Error> {
-        let ask = || async {
-            let call = cx.ec2.describe_security_groups().filters(crate::kinds::ec2::ours(cx));
-            call.into_paginator().items().send().try_collect().await.map_err(Error::from)
-        };
-        Ok(self.security_groups.get_or_try_init(ask).await?)
+    pub async fn security_groups<F>(&self, ask: F) -> Result<&[SecurityGroup], Error>
+    where
+        F: Future<Output = Result<Vec<SecurityGroup>, Error>>,
+    {
+        Ok(self.security_groups.get_or_try_init(|| ask).await?)
     }
 
     async fn index(&self, cx: &Cx) -> &HashMap<String, Tags> {

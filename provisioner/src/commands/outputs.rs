@@ -104,7 +104,8 @@ fn quoted(text: &str) -> String {
     }
 }
 
-fn text(value: &Value) -> String {
+/// Text as it is, without quotes.
+pub(super) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 

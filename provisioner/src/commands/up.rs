@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::outputs::exported;
+use super::outputs::{exported, text};
 use super::{Session, open, render, run};
 use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
@@ -217,6 +217,6 @@ fn tell(session: &Session, report: &Report, global: &Global, printer: Printer) {
     let serving = report.serving_seconds.map_or_else(String::new, |seconds| format!("serving after {seconds:.1} s, "));
     printer.talk(format!("{}: {serving}complete after {:.1} s", printer.green("done"), report.seconds));
     for (name, value) in &outputs {
-        printer.data(format!("{name} = {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned)));
+        printer.data(format!("{name} = {}", text(value)));
     }
 }

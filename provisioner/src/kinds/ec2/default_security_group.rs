@@ -63,7 +63,7 @@ impl Kind for DefaultSecurityGroup {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, DefaultSecurityGroup>) -> Result<Vec<Live<DefaultSecurityGroup>>, Error> {
-        let groups = query.look.security_groups(cx).await?;
+        let groups = security_group::all_groups(cx, query.look).await?;
         let mut live = Vec::new();
         for group in groups.iter().filter(|group| group.group_name() == Some("default")) {
             let Some(name) = name_of(cx, group.tags()) else {

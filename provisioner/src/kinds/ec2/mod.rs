@@ -41,7 +41,7 @@ fn filter(name: &str, value: impl Into<String>) -> Filter {
 }
 
 /// What this stack owns.
-pub fn ours(cx: &Cx) -> Filter {
+fn ours(cx: &Cx) -> Filter {
     filter(&format!("tag:{STACK_TAG}"), cx.scope.tag())
 }
 

@@ -8,7 +8,7 @@
 use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup as Answer};
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, tagged};
+use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
@@ -132,8 +132,14 @@ fn group_name(scope: &Scope, name: &str) -> String {
 
 /// The groups that this stack made; the default group, which it only empties, is not one of them.
 pub(super) async fn groups<'a>(cx: &Cx, look: &'a Look) -> Result<impl Iterator<Item = &'a Answer>, Error> {
-    let found = look.security_groups(cx).await?;
+    let found = all_groups(cx, look).await?;
     Ok(found.iter().filter(|group| group.group_name() != Some("default")))
+}
+
+/// Every group with our tag, asked for once in a look.
+pub(super) async fn all_groups<'a>(cx: &Cx, look: &'a Look) -> Result<&'a [Answer], Error> {
+    let ask = cx.ec2.describe_security_groups().filters(ours(cx)).into_paginator().items().send().try_collect();
+    look.security_groups(async { Ok(ask.await?) }).await
 }
 
 /// The default group of a network.
