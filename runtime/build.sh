@@ -35,11 +35,11 @@ fi
 # The target is named even where it is the host's: only then do the flags leave build scripts and macros alone,
 # which cannot be static.
 RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" \
-    cargo build --package runtime --bin runtime --release --target "$target" >&2
+    cargo build --package runtime --bin runtime --locked --profile runtime --target "$target" >&2
 
 directory=${CARGO_TARGET_DIR:-target}
 case $directory in
 /*) ;;
 *) directory=$PWD/$directory ;;
 esac
-echo "$directory/$target/release/runtime"
+echo "$directory/$target/runtime/runtime"

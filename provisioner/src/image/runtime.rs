@@ -31,7 +31,7 @@ fn candidates(
     targets.extend(from.ancestors().map(|directory| directory.join("target")));
     let machine = machine(architecture);
     let built = targets.iter().flat_map(|target| {
-        ["musl", "gnu"].map(|libc| target.join(format!("{machine}-unknown-linux-{libc}/release/runtime")))
+        ["musl", "gnu"].map(|libc| target.join(format!("{machine}-unknown-linux-{libc}/runtime/runtime")))
     });
     let beside = executable.map(|executable| executable.with_file_name("runtime"));
     beside.into_iter().chain(built).collect()
@@ -139,9 +139,9 @@ mod tests {
         let error = find(Architecture::Arm64).unwrap_err().to_string();
         assert!(error.ends_with("runtime: not built for aarch64"), "{error}");
 
-        let built = write("target/x86_64-unknown-linux-gnu/release/runtime", &executable(62, 1));
+        let built = write("target/x86_64-unknown-linux-gnu/runtime/runtime", &executable(62, 1));
         assert_eq!(find(Architecture::X86_64).unwrap(), built);
-        let musl = write("target/x86_64-unknown-linux-musl/release/runtime", &executable(62, 1));
+        let musl = write("target/x86_64-unknown-linux-musl/runtime/runtime", &executable(62, 1));
         assert_eq!(find(Architecture::X86_64).unwrap(), musl);
         std::fs::write(&beside, executable(62, 1)).unwrap();
         assert_eq!(find(Architecture::X86_64).unwrap(), beside);
