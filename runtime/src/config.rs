@@ -1,10 +1,14 @@
 //! Everything that is read from the environment: once, at the start, one struct per role.
 
+pub mod stores;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use aws_credential_types::Credentials;
-use hyper::Uri;
+use hyper::{StatusCode, Uri};
+
+use self::stores::{Cache, Database, Queue, Topic};
 
 use crate::telemetry::Level;
 
@@ -22,6 +26,39 @@ pub struct Telemetry {
 #[derive(Debug)]
 pub struct Serve {
     pub listen: SocketAddr,
+    pub telemetry: Telemetry,
+}
+
+#[derive(Debug)]
+pub struct Reservation {
+    pub serve: Serve,
+    pub database: Database,
+    pub cache: Cache,
+    pub topic: Topic,
+    /// Of a request that is wrong: `INVALID_INPUT_STATUS`, 400, or 404 as the system before us answered.
+    pub invalid_input: StatusCode,
+}
+
+#[derive(Debug)]
+pub struct Lookup {
+    pub serve: Serve,
+    pub database: Database,
+    pub cache: Cache,
+}
+
+#[derive(Debug)]
+pub struct Notification {
+    pub serve: Serve,
+    pub database: Database,
+    pub queue: Queue,
+    /// `WEBHOOKS`: a JSON object of drivers and the URLs that each notification is posted to.
+    pub webhooks: BTreeMap<String, Uri>,
+}
+
+/// `runtime migrate`.
+#[derive(Debug)]
+pub struct Migrate {
+    pub database: Database,
     pub telemetry: Telemetry,
 }
 
@@ -118,13 +155,76 @@ impl Telemetry {
 impl Serve {
     pub fn read(environment: &Environment) -> anyhow::Result<Self> {
         let mut problems = Vec::new();
+        let config = Serve::of(environment, "hello", &mut problems);
+        all_or_problems(config, problems)
+    }
+
+    fn of(environment: &Environment, service: &str, problems: &mut Vec<String>) -> Self {
         let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let host = environment.parsed("HOST", everywhere, "an IP address", &mut problems);
-        let port = environment.parsed("PORT", DEFAULT_PORT, "a port number", &mut problems);
-        let config = Serve {
-            listen: SocketAddr::new(host, port),
-            telemetry: Telemetry::read(environment, "hello", &mut problems),
+        let host = environment.parsed("HOST", everywhere, "an IP address", problems);
+        let port = environment.parsed("PORT", DEFAULT_PORT, "a port number", problems);
+        Serve { listen: SocketAddr::new(host, port), telemetry: Telemetry::read(environment, service, problems) }
+    }
+}
+
+impl Reservation {
+    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
+        let mut problems = Vec::new();
+        let status = environment.get("INVALID_INPUT_STATUS").unwrap_or("400");
+        let invalid_input = match status {
+            "400" => StatusCode::BAD_REQUEST,
+            "404" => StatusCode::NOT_FOUND,
+            _ => {
+                problems.push("INVALID_INPUT_STATUS is not 400 or 404".to_owned());
+                StatusCode::BAD_REQUEST
+            }
         };
+        let config = Reservation {
+            serve: Serve::of(environment, "reservation", &mut problems),
+            database: Database::read(environment, &mut problems),
+            cache: Cache::read(environment, &mut problems),
+            topic: Topic::read(environment, &mut problems),
+            invalid_input,
+        };
+        all_or_problems(config, problems)
+    }
+}
+
+impl Lookup {
+    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
+        let mut problems = Vec::new();
+        let config = Lookup {
+            serve: Serve::of(environment, "lookup", &mut problems),
+            database: Database::read(environment, &mut problems),
+            cache: Cache::read(environment, &mut problems),
+        };
+        all_or_problems(config, problems)
+    }
+}
+
+impl Notification {
+    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
+        let mut problems = Vec::new();
+        let config = Notification {
+            serve: Serve::of(environment, "notification", &mut problems),
+            database: Database::read(environment, &mut problems),
+            queue: Queue::read(environment, &mut problems),
+            webhooks: webhooks(environment, &mut problems),
+        };
+        all_or_problems(config, problems)
+    }
+}
+
+impl Migrate {
+    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
+        let mut problems = Vec::new();
+        let config = Migrate {
+            database: Database::read(environment, &mut problems),
+            telemetry: Telemetry::read(environment, "migrate", &mut problems),
+        };
+        if config.database.owner.is_none() {
+            problems.push("DATABASE_OWNER_USER and DATABASE_OWNER_PASSWORD are not set".to_owned());
+        }
         all_or_problems(config, problems)
     }
 }
@@ -180,6 +280,25 @@ fn shipped(environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<St
         problems.push("SHIPPED is not a JSON object of log groups and patterns".to_owned());
         BTreeMap::new()
     })
+}
+
+fn webhooks(environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<String, Uri> {
+    let Some(text) = environment.get("WEBHOOKS") else { return BTreeMap::new() };
+    let Ok(urls) = serde_json::from_str::<BTreeMap<String, String>>(text) else {
+        problems.push("WEBHOOKS is not a JSON object of drivers and URLs".to_owned());
+        return BTreeMap::new();
+    };
+    let mut webhooks = BTreeMap::new();
+    for (driver, url) in urls {
+        match url.parse::<Uri>() {
+            Ok(uri) if matches!(uri.scheme_str(), Some("https" | "http")) && driver.len() <= 100 => {
+                webhooks.insert(driver, uri);
+            }
+            // The URL is not quoted: people put tokens into them.
+            _ => problems.push(format!("WEBHOOKS: `{driver}` is longer than 100 bytes or has no http(s) URL")),
+        }
+    }
+    webhooks
 }
 
 fn logs_uri(environment: &Environment, region: &str, problems: &mut Vec<String>) -> Uri {

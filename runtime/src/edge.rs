@@ -1,6 +1,6 @@
 //! What every request passes on its way in and out, whatever the role: its id, its limits, its line in the log.
 
-use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Json;
@@ -15,7 +15,8 @@ use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::telemetry;
+use crate::trace::{self, Trace};
+use crate::{metrics, telemetry};
 
 pub const LARGEST_BODY: usize = 1024 * 1024;
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -24,9 +25,19 @@ pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(15);
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-pub async fn edge(request: Request, next: Next) -> Response {
+/// Who asks, for what a handler logs and passes on.
+#[derive(Clone)]
+pub struct Caller {
+    pub request_id: Arc<str>,
+    pub trace: Trace,
+}
+
+pub async fn edge(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let id = request_id(request.headers());
+    let id: Arc<str> = request_id(request.headers()).into();
+    let header = request.headers().get(trace::HEADER).and_then(|header| header.to_str().ok());
+    let trace = header.and_then(Trace::follow).unwrap_or_else(Trace::begin);
+    request.extensions_mut().insert(Caller { request_id: Arc::clone(&id), trace });
     let method = request.method().to_string();
     // The path without the query, which is where people put tokens.
     let path = request.uri().path().to_owned();
@@ -39,14 +50,18 @@ pub async fn edge(request: Request, next: Next) -> Response {
         response.headers_mut().insert(REQUEST_ID, value);
     }
 
+    let latency = started.elapsed();
+    let failed = response.status().is_server_error();
+    metrics::request(latency, failed);
     let line = Line {
         request_id: &id,
+        trace_id: trace.id(),
         method: &method,
         path: &path,
         status: response.status().as_u16(),
-        latency_ms: (started.elapsed().as_secs_f64() * 1e6).round() / 1e3,
+        latency_ms: (latency.as_secs_f64() * 1e6).round() / 1e3,
     };
-    if response.status().is_server_error() {
+    if failed {
         telemetry::error("request", &line);
     } else {
         telemetry::info("request", &line);
@@ -65,6 +80,7 @@ pub fn refuse(status: StatusCode, message: &str) -> Response {
 #[derive(Serialize)]
 struct Line<'a> {
     request_id: &'a str,
+    trace_id: String,
     method: &'a str,
     path: &'a str,
     status: u16,
@@ -72,11 +88,13 @@ struct Line<'a> {
 }
 
 /// The whole body is read before the handler runs, so that size and time are bounded here, for every handler.
-async fn limited(request: Request, next: Next) -> Result<Response, (StatusCode, &'static str)> {
-    let (parts, body) = request.into_parts();
-    let read = tokio::time::timeout(BODY_TIMEOUT, read(body)).await;
-    let body = read.map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))??;
-    let request = Request::from_parts(parts, Body::from(body));
+async fn limited(mut request: Request, next: Next) -> Result<Response, (StatusCode, &'static str)> {
+    if !request.body().is_end_stream() {
+        let (parts, body) = request.into_parts();
+        let read = tokio::time::timeout(BODY_TIMEOUT, read(body)).await;
+        let body = read.map_err(|_| (StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"))??;
+        request = Request::from_parts(parts, Body::from(body));
+    }
     tokio::time::timeout(HANDLER_TIMEOUT, next.run(request))
         .await
         .map_err(|_| (StatusCode::SERVICE_UNAVAILABLE, "no answer in time"))
@@ -103,8 +121,8 @@ fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     match given.filter(plain) {
         Some(id) => id.to_owned(),
-        // Each `RandomState` differs; an id must be unique, not unguessable.
-        None => format!("{:016x}{:016x}", RandomState::new().hash_one(0), RandomState::new().hash_one(1)),
+        // An id must be unique, not unguessable.
+        None => format!("{:032x}", fastrand::u128(..)),
     }
 }
 

@@ -7,11 +7,7 @@ use hyper::Uri;
 use serde_json::{Value, json};
 
 pub fn router(service: &str) -> Router {
-    Router::new().route("/healthz", get(healthy)).fallback_service(get(hello).with_state(service.to_owned()))
-}
-
-async fn healthy() -> Json<Value> {
-    Json(json!({ "status": "ok" }))
+    Router::new().fallback_service(get(hello).with_state(service.to_owned()))
 }
 
 async fn hello(State(service): State<String>, uri: Uri) -> Json<Value> {

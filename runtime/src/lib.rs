@@ -9,12 +9,27 @@
 //! - Nothing is read from the file system but what the C library needs to resolve a name: the roots of TLS are linked in.
 
 pub mod config;
+pub mod metrics;
 pub mod telemetry;
+pub mod trace;
 
+pub mod answer;
+pub mod background;
 pub mod edge;
 pub mod hello;
+pub mod ready;
 pub mod server;
 mod signed;
+
+pub mod aws;
+pub mod cache;
+pub mod database;
+pub mod schema;
+
+pub mod freshness;
+pub mod lookup;
+pub mod notification;
+pub mod reservation;
 
 pub mod health;
 

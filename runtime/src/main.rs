@@ -1,8 +1,9 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
-use runtime::config::{Environment, Forwarder, Serve};
-use runtime::{forwarder, health, hello, lambda, server, telemetry};
+use runtime::background::Background;
+use runtime::config::{self, Environment, Forwarder, Serve};
+use runtime::{forwarder, health, hello, lambda, lookup, notification, reservation, schema, server, telemetry};
 use serde_json::json;
 
 /// The service code that runs on a stack made by `provision`: one binary, many roles.
@@ -16,19 +17,31 @@ struct Arguments {
 enum Command {
     /// Answer HTTP requests in one role, until SIGTERM
     Serve { role: Role },
+    /// Bring the schema of the database up to date, as its owner, and end
+    Migrate,
     /// Ask the server in this container whether it is healthy; the exit code says so
     Health,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Role {
+    /// Answers every path, to prove that a stack serves
     Hello,
+    /// Writes reservations, and relays what follows from them
+    Reservation,
+    /// Reads reservations, through the cache
+    Lookup,
+    /// Takes events from the queue and serves them to drivers
+    Notification,
 }
 
 fn main() -> ExitCode {
+    // Of the libraries that speak TLS here, two ask for the process's provider instead of taking one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let environment = Environment::of_this_process();
     let outcome = match (Arguments::parse().command, environment.lambda_handler()) {
         (Some(Command::Serve { role }), _) => serve(role, &environment),
+        (Some(Command::Migrate), _) => migrate(&environment),
         (Some(Command::Health), _) => health::check(&environment),
         // Lambda starts `bootstrap` without arguments and names the role in `_HANDLER`.
         (None, Some(handler)) => invoke(&handler, &environment),
@@ -44,12 +57,40 @@ fn main() -> ExitCode {
 }
 
 fn serve(role: Role, environment: &Environment) -> anyhow::Result<()> {
-    let config = Serve::read(environment)?;
+    let tokio = tokio::runtime::Runtime::new()?;
+    tokio.block_on(async {
+        let background = Background::new();
+        let (listen, router) = match role {
+            Role::Hello => {
+                let config = Serve::read(environment)?;
+                telemetry::init(&config.telemetry);
+                (config.listen, hello::router(&config.telemetry.service))
+            }
+            Role::Reservation => {
+                let config = config::Reservation::read(environment)?;
+                telemetry::init(&config.serve.telemetry);
+                (config.serve.listen, reservation::start(config, &background).await?)
+            }
+            Role::Lookup => {
+                let config = config::Lookup::read(environment)?;
+                telemetry::init(&config.serve.telemetry);
+                (config.serve.listen, lookup::start(config, &background).await?)
+            }
+            Role::Notification => {
+                let config = config::Notification::read(environment)?;
+                telemetry::init(&config.serve.telemetry);
+                (config.serve.listen, notification::start(config, &background).await?)
+            }
+        };
+        server::run(listen, router, background).await
+    })
+}
+
+fn migrate(environment: &Environment) -> anyhow::Result<()> {
+    let config = config::Migrate::read(environment)?;
     telemetry::init(&config.telemetry);
-    let router = match role {
-        Role::Hello => hello::router(&config.telemetry.service),
-    };
-    tokio::runtime::Runtime::new()?.block_on(server::run(config.listen, router))
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio.block_on(schema::migrate(&config.database))
 }
 
 fn invoke(handler: &str, environment: &Environment) -> anyhow::Result<()> {

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use hyper::StatusCode;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -15,7 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{edge, telemetry};
+use crate::background::Background;
+use crate::{edge, metrics, telemetry};
 
 /// More wait in the kernel's queue: a task must not run out of file descriptors.
 pub const CONNECTIONS: usize = 1000;
@@ -23,18 +28,22 @@ pub const CONNECTIONS: usize = 1000;
 /// for 60 s, and answers 502 when the server closes one first; hence more than that.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 pub const LARGEST_HEADER: usize = 64 * 1024;
-/// ECS kills 30 s after SIGTERM.
-pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(25);
+/// ECS kills 30 s after SIGTERM; the loops need some of it after the requests.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Serves until SIGTERM or SIGINT, and then until the requests in flight are answered or [`DRAIN_TIMEOUT`] is over.
-pub async fn run(listen: SocketAddr, router: Router) -> anyhow::Result<()> {
+/// Serves until SIGTERM or SIGINT, and then until the requests in flight are answered or [`DRAIN_TIMEOUT`] is over. Then
+/// the loops finish what they have in hand.
+pub async fn run(listen: SocketAddr, router: Router, background: Background) -> anyhow::Result<()> {
     // Before listening: whoever sees the port open may signal at once.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     telemetry::info("listening", &json!({ "address": listener.local_addr()?.to_string() }));
 
-    let router = router.layer(axum::middleware::from_fn(edge::edge));
+    background.spawn("metrics", metrics::tell);
+    let router = router
+        .route("/healthz", get(healthy).with_state(background.clone()))
+        .layer(axum::middleware::from_fn(edge::edge));
     let free = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let signal = loop {
@@ -48,6 +57,7 @@ pub async fn run(listen: SocketAddr, router: Router) -> anyhow::Result<()> {
     };
 
     drop(listener);
+    background.announce_stop();
     let open = || CONNECTIONS - free.available_permits();
     telemetry::info("stopping", &json!({ "signal": signal, "open_connections": open() }));
     let drained = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
@@ -57,7 +67,17 @@ pub async fn run(listen: SocketAddr, router: Router) -> anyhow::Result<()> {
         // Whoever sends half a header and then nothing can bring this about: no reason to end as a failure.
         Err(_) => telemetry::warn("stopped", &stopped(open())),
     }
+    background.stop().await;
     Ok(())
+}
+
+/// The process and its loops, and nothing that it depends on: restarting a task heals no database.
+async fn healthy(State(background): State<Background>) -> Response {
+    let ill = background.ill();
+    if ill.is_empty() {
+        return Json(json!({ "status": "ok" })).into_response();
+    }
+    (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "ill", "loops": ill }))).into_response()
 }
 
 async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {

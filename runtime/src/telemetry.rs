@@ -46,6 +46,11 @@ pub fn error(event: &str, fields: &impl Serialize) {
     write(Level::Error, event, fields);
 }
 
+/// A line of metrics, whatever the level.
+pub fn metrics(values: &impl Serialize) {
+    line(Level::Info, "metrics", values);
+}
+
 impl FromStr for Level {
     type Err = ();
 
@@ -73,10 +78,14 @@ struct Line<'a, F> {
 }
 
 fn write(level: Level, event: &str, fields: &impl Serialize) {
-    let settings = SETTINGS.get();
-    if settings.is_some_and(|settings| level < settings.level) {
+    if SETTINGS.get().is_some_and(|settings| level < settings.level) {
         return;
     }
+    line(level, event, fields);
+}
+
+fn line(level: Level, event: &str, fields: &impl Serialize) {
+    let settings = SETTINGS.get();
     let line = Line {
         timestamp: OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default(),
         level,

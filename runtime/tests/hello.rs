@@ -51,12 +51,13 @@ fn each_request_is_one_line_of_json_under_its_id() {
     let mut line = process.line("request");
     let latency = line["latency_ms"].take();
     assert!(latency.as_f64().is_some_and(|ms| (0.0..5000.0).contains(&ms)), "{latency}");
+    assert_eq!(line["trace_id"].take().as_str().map(str::len), Some(32));
     let timestamp = line["timestamp"].take();
     assert!(timestamp.as_str().is_some_and(|time| time.ends_with('Z')), "{timestamp}");
     assert_eq!(
         line,
         json!({
-            "timestamp": null, "level": "info", "event": "request", "service": "hello", "request_id": "abc-1",
+            "timestamp": null, "level": "info", "event": "request", "service": "hello", "request_id": "abc-1", "trace_id": null,
             "method": "GET", "path": "/a", "status": 200, "latency_ms": null
         })
     );

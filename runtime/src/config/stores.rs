@@ -1,0 +1,179 @@
+//! Where the stores of a service are, and what opens them: the names are those that `uses:` in a stack gives.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Environment;
+
+/// Never shown: not by `Debug`, not in an error.
+#[derive(Clone, PartialEq)]
+pub struct Secret(pub String);
+
+/// A MySQL-compatible database: `DATABASE_HOST`, `_PORT` (3306), `_NAME`, `_USER`, `_PASSWORD`, and of a replica
+/// `DATABASE_REPLICA_HOST`, `_REPLICA_PORT` (as the primary's).
+#[derive(Clone, Debug)]
+pub struct Database {
+    pub primary: Address,
+    pub replica: Option<Address>,
+    pub name: String,
+    pub user: Login,
+    /// `DATABASE_OWNER_USER` and `_PASSWORD`: only the service that owns the schema has them.
+    pub owner: Option<Login>,
+    pub tls: Tls,
+    /// `DATABASE_CONNECTIONS` (10): at most so many at a time, to the primary and to the replica each.
+    pub connections: usize,
+    /// `DATABASE_REPLICA_MAX_LAG_MS` (5,000): a replica further behind is not read while there is a primary.
+    pub max_lag: Duration,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Address {
+    pub host: String,
+    pub port: u16,
+}
+
+#[derive(Clone, Debug)]
+pub struct Login {
+    pub user: String,
+    pub password: Secret,
+}
+
+/// `DATABASE_TLS` and `CACHE_TLS`: `verify` (the default: encrypted, certificate and name are checked) or `off`.
+/// `DATABASE_CA` and `CACHE_CA`: a PEM file of the authorities to trust instead of the well-known ones.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tls {
+    Verify { ca: Option<PathBuf> },
+    Off,
+}
+
+/// Redis or Valkey: `CACHE_HOST`, `CACHE_PORT` (6379), `CACHE_TOKEN`.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    pub address: Address,
+    pub token: Option<Secret>,
+    pub tls: Tls,
+    /// `CACHE_TTL_SECONDS` (600).
+    pub ttl: Duration,
+}
+
+/// `TOPIC_ARN`; its region is where the calls go.
+#[derive(Clone, Debug)]
+pub struct Topic {
+    pub arn: String,
+    pub region: String,
+}
+
+/// `QUEUE_URL`.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub url: String,
+    pub region: String,
+}
+
+impl Database {
+    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+        let port = environment.parsed("DATABASE_PORT", 3306, "a port number", problems);
+        let replica_port = environment.parsed("DATABASE_REPLICA_PORT", port, "a port number", problems);
+        let replica =
+            environment.get("DATABASE_REPLICA_HOST").map(|host| Address { host: host.to_owned(), port: replica_port });
+        let owner = match (environment.get("DATABASE_OWNER_USER"), environment.get("DATABASE_OWNER_PASSWORD")) {
+            (Some(user), Some(password)) => {
+                Some(Login { user: user.to_owned(), password: Secret(password.to_owned()) })
+            }
+            (None, None) => None,
+            _ => {
+                problems
+                    .push("DATABASE_OWNER_USER and DATABASE_OWNER_PASSWORD are set together or not at all".to_owned());
+                None
+            }
+        };
+        let connections = environment.parsed("DATABASE_CONNECTIONS", 10, "a number", problems);
+        if connections == 0 {
+            problems.push("DATABASE_CONNECTIONS is 0".to_owned());
+        }
+        let lag = environment.parsed("DATABASE_REPLICA_MAX_LAG_MS", 5000, "a number of milliseconds", problems);
+        Database {
+            primary: Address { host: environment.required("DATABASE_HOST", problems), port },
+            replica,
+            name: environment.required("DATABASE_NAME", problems),
+            user: Login {
+                user: environment.required("DATABASE_USER", problems),
+                password: Secret(environment.required("DATABASE_PASSWORD", problems)),
+            },
+            owner,
+            tls: Tls::read(environment, "DATABASE", problems),
+            connections,
+            max_lag: Duration::from_millis(lag),
+        }
+    }
+}
+
+impl Cache {
+    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+        let ttl = environment.parsed("CACHE_TTL_SECONDS", 600, "a number of seconds", problems);
+        if ttl == 0 {
+            problems.push("CACHE_TTL_SECONDS is 0".to_owned());
+        }
+        Cache {
+            address: Address {
+                host: environment.required("CACHE_HOST", problems),
+                port: environment.parsed("CACHE_PORT", 6379, "a port number", problems),
+            },
+            token: environment.get("CACHE_TOKEN").map(|token| Secret(token.to_owned())),
+            tls: Tls::read(environment, "CACHE", problems),
+            ttl: Duration::from_secs(ttl),
+        }
+    }
+}
+
+impl Topic {
+    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+        let arn = environment.required("TOPIC_ARN", problems);
+        let region = arn.split(':').nth(3).unwrap_or_default().to_owned();
+        if !arn.is_empty() && (!arn.starts_with("arn:") || region.is_empty()) {
+            problems.push("TOPIC_ARN is not the ARN of a topic".to_owned());
+        }
+        Topic { arn, region }
+    }
+}
+
+impl Queue {
+    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+        let url = environment.required("QUEUE_URL", problems);
+        if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
+            problems.push("QUEUE_URL is not the URL of a queue".to_owned());
+        }
+        // `https://sqs.REGION.amazonaws.com/…`; at another endpoint the environment has to say it.
+        let of_url = url.split("//sqs.").nth(1).and_then(|rest| rest.split('.').next());
+        let region = of_url.or(environment.get("AWS_REGION")).map(str::to_owned);
+        let region = region.unwrap_or_else(|| environment.required("AWS_REGION", problems));
+        Queue { url, region }
+    }
+}
+
+impl Tls {
+    fn read(environment: &Environment, prefix: &str, problems: &mut Vec<String>) -> Self {
+        let ca = environment.get(&format!("{prefix}_CA")).map(PathBuf::from);
+        match environment.get(&format!("{prefix}_TLS")) {
+            None | Some("verify") => Tls::Verify { ca },
+            Some("off") => Tls::Off,
+            Some(_) => {
+                problems.push(format!("{prefix}_TLS is not `verify` or `off`"));
+                Tls::Off
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}

@@ -1,0 +1,147 @@
+//! MySQL and MariaDB: a pool to the primary and one to the replica. The same statements run on both engines; a test keeps
+//! it so.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, SslOpts};
+
+use crate::config::stores::{self, Address, Login, Tls};
+
+pub struct Database {
+    pub primary: Server,
+    pub replica: Option<Server>,
+}
+
+/// One of the two, with what is known of it.
+pub struct Server {
+    options: Opts,
+    pool: Pool,
+    /// Whether the last attempt to reach it succeeded: who has another choice need not wait for a dead one.
+    up: AtomicBool,
+}
+
+/// For a connection, or for one that becomes free. A request is better told than kept waiting.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For the statements of one request together.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+
+impl Database {
+    pub fn new(config: &stores::Database) -> anyhow::Result<Self> {
+        let server = |address: &Address| -> anyhow::Result<Server> {
+            let options = Opts::from(options(config, address, &config.user)?);
+            Ok(Server { pool: Pool::new(options.clone()), options, up: AtomicBool::new(true) })
+        };
+        Ok(Database { primary: server(&config.primary)?, replica: config.replica.as_ref().map(server).transpose()? })
+    }
+}
+
+impl Server {
+    pub async fn connection(&self) -> anyhow::Result<Conn> {
+        let connection = tokio::time::timeout(CONNECT_TIMEOUT, self.pool.get_conn()).await;
+        // Waiting for a free connection is no sign of a dead server; being refused one is.
+        match connection {
+            Ok(Ok(connection)) => {
+                self.up.store(true, Ordering::Relaxed);
+                Ok(connection)
+            }
+            Ok(Err(error)) => {
+                self.up.store(false, Ordering::Relaxed);
+                Err(error.into())
+            }
+            Err(_) => {
+                self.up.store(false, Ordering::Relaxed);
+                anyhow::bail!("no connection to the database within {} s", CONNECT_TIMEOUT.as_secs())
+            }
+        }
+    }
+
+    /// For a session that holds a lock, and so is not one of the pool.
+    pub fn own_session(&self) -> Opts {
+        self.options.clone()
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+}
+
+/// A connection of its own, as the owner of the schema.
+pub async fn as_owner(config: &stores::Database, owner: &Login) -> anyhow::Result<Conn> {
+    single(config, owner)
+        .await
+        .with_context(|| format!("connecting to the database at {} as its owner", config.primary))
+}
+
+/// A connection of its own, as the services' user.
+pub async fn as_user(config: &stores::Database) -> anyhow::Result<Conn> {
+    single(config, &config.user).await.with_context(|| format!("connecting to the database at {}", config.primary))
+}
+
+/// Of a lock that the whole server knows: it has to say which schema it is about, in 64 characters.
+pub fn lock_name(schema: &str, purpose: &str) -> String {
+    let schema: String = schema.chars().take(40).collect();
+    format!("{schema}.{purpose}")
+}
+
+/// What the statement ran into, by the number that MySQL and MariaDB give it.
+pub fn code(error: &mysql_async::Error) -> Option<u16> {
+    match error {
+        mysql_async::Error::Server(error) => Some(error.code),
+        _ => None,
+    }
+}
+
+pub const DUPLICATE: u16 = 1062;
+pub const DEADLOCK: u16 = 1213;
+pub const LOCK_WAIT: u16 = 1205;
+
+async fn single(config: &stores::Database, login: &Login) -> anyhow::Result<Conn> {
+    let connecting = Conn::new(options(config, &config.primary, login)?);
+    Ok(tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.context("no answer in time")??)
+}
+
+/// What every session begins with.
+fn options(config: &stores::Database, address: &Address, login: &Login) -> anyhow::Result<OptsBuilder> {
+    let constraints = PoolConstraints::new(0, config.connections).context("the number of connections is 0")?;
+    let pool = PoolOpts::default()
+        .with_constraints(constraints)
+        // Nothing that we do leaves anything behind in a session, and a reset is a round trip more for each request.
+        .with_reset_connection(false)
+        .with_inactive_connection_ttl(Duration::from_secs(600))
+        // A primary that was replaced behind its name must be left some day even where nothing breaks.
+        .with_abs_conn_ttl(Some(Duration::from_secs(1800)))
+        .with_abs_conn_ttl_jitter(Some(Duration::from_secs(300)));
+    Ok(OptsBuilder::default()
+        .ip_or_hostname(&address.host)
+        .tcp_port(address.port)
+        .user(Some(&login.user))
+        .pass(Some(&login.password.0))
+        .db_name(Some(&config.name))
+        .prefer_socket(false)
+        .tcp_keepalive(Some(Duration::from_secs(20)))
+        .tcp_nodelay(true)
+        .client_found_rows(true)
+        .setup(vec!["SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 3"])
+        .pool_opts(pool)
+        .ssl_opts(tls(&config.tls)?))
+}
+
+/// With a file of authorities those and no others; else the ones of RDS, which are in nobody's list.
+fn tls(tls: &Tls) -> anyhow::Result<Option<SslOpts>> {
+    let roots = match tls {
+        Tls::Off => return Ok(None),
+        Tls::Verify { ca: None } => RDS_ROOTS.to_vec(),
+        Tls::Verify { ca: Some(path) } => pem(path)?,
+    };
+    let options = SslOpts::default().with_disable_built_in_roots(true).with_root_certs(vec![roots.into()]);
+    Ok(Some(options))
+}
+
+fn pem(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("DATABASE_CA: reading {}", path.display()))
+}
+
+const RDS_ROOTS: &[u8] = include_bytes!("../../templates/rds-global-bundle.pem");

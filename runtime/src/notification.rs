@@ -1,0 +1,104 @@
+//! The role `notification`: takes events from the queue, each once, and serves the drivers a feed of them, by asking, as a
+//! stream, or by webhook.
+
+mod consumer;
+mod feed;
+mod message;
+mod stream;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::response::Response;
+use axum::routing::get;
+use axum::{Extension, Router};
+use hyper::header::ACCEPT;
+use hyper::{HeaderMap, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::{Semaphore, watch};
+
+use crate::background::Background;
+use crate::client::Client;
+use crate::database::Database;
+use crate::edge::Caller;
+use crate::ready::{self, Ready};
+use crate::{answer, config, edge, telemetry};
+
+/// What the handlers and the loops share.
+pub struct Service {
+    database: Arc<Database>,
+    /// The last id of the feed, as far as this process has seen it.
+    last: watch::Sender<u64>,
+    stopping: watch::Receiver<bool>,
+    streams: Arc<Semaphore>,
+}
+
+/// The rest of the connections is for those who ask.
+pub const STREAMS: usize = 800;
+
+pub async fn start(config: config::Notification, background: &Background) -> anyhow::Result<Router> {
+    let database = Arc::new(Database::new(&config.database)?);
+    let service = Arc::new(Service {
+        database: Arc::clone(&database),
+        last: watch::Sender::new(0),
+        stopping: background.stopping(),
+        streams: Arc::new(Semaphore::new(STREAMS)),
+    });
+    let ready = Ready::default();
+    background.spawn("schema", |this| ready::schema(config.database.clone(), database, ready.clone(), this));
+    background.spawn("feed", |this| feed::follow(Arc::clone(&service), ready.clone(), this));
+    for _ in 0..consumer::RECEIVERS {
+        let consumer = consumer::Consumer::new(Arc::clone(&service), &config.queue).await;
+        background.spawn("consumer", |this| consumer::run(consumer, ready.clone(), this));
+    }
+    for (driver, uri) in config.webhooks {
+        let webhook = webhook::Webhook::new(&service, &config.database.name, driver, uri, Client::new()?);
+        background.spawn("webhook", |this| webhook::run(webhook, ready.clone(), this));
+    }
+    Ok(Router::new()
+        .route("/", get(answer::hello_world))
+        .route("/notifications", get(list))
+        .route("/notifications/stream", get(streamed))
+        .with_state(service)
+        .merge(ready.router())
+        .fallback(answer::nothing_here))
+}
+
+#[derive(Deserialize)]
+struct Range {
+    #[serde(default)]
+    after: u64,
+    limit: Option<u32>,
+}
+
+async fn list(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    Query(range): Query<Range>,
+    headers: HeaderMap,
+) -> Response {
+    let accepted = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    if accepted.contains("text/event-stream") {
+        return stream::open(service, stream::cursor(&headers, range.after));
+    }
+    match feed::read(&service.database, range.after, range.limit.unwrap_or(feed::MOST)).await {
+        Ok(items) => {
+            let items: Vec<String> = items.into_iter().map(|item| item.json).collect();
+            answer::ready_made(StatusCode::OK, format!("[{}]", items.join(",")))
+        }
+        Err(error) => {
+            let trace_id = caller.trace.id();
+            telemetry::error(
+                "read.failed",
+                &json!({ "request_id": *caller.request_id, "trace_id": trace_id, "message": format!("{error:#}") }),
+            );
+            edge::refuse(StatusCode::SERVICE_UNAVAILABLE, "the feed cannot be read at the moment")
+        }
+    }
+}
+
+async fn streamed(State(service): State<Arc<Service>>, Query(range): Query<Range>, headers: HeaderMap) -> Response {
+    stream::open(service, stream::cursor(&headers, range.after))
+}
