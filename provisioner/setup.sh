@@ -10,6 +10,11 @@ command -v cc >/dev/null || missing+=(gcc libc6-dev)
 command -v cmake >/dev/null || missing+=(cmake)
 command -v make >/dev/null || missing+=(make)
 command -v python3 >/dev/null || missing+=(python3)
+# The engines that the runtime's tests run on: programs only, no service is started. MariaDB is not on everybody's PATH.
+PATH=$PATH:/usr/sbin:/usr/local/sbin
+command -v mariadbd >/dev/null || missing+=(mariadb-server-core)
+command -v mariadb-install-db >/dev/null || missing+=(mariadb-server-core)
+command -v redis-check-rdb >/dev/null || missing+=(redis-tools)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

@@ -1,6 +1,9 @@
 //! The binary as a child process, and the smallest HTTP server that can play AWS. Every wait has a deadline.
 #![allow(dead_code, reason = "each test uses a part")]
 
+pub mod engines;
+pub mod sendy;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};

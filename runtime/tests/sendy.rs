@@ -1,0 +1,312 @@
+//! The scenarios of Sendy, on a MariaDB primary and replica, Redis, and an emulator that delivers from SNS to SQS.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Write};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use support::engines::{SCHEMA, TOKEN};
+use support::sendy::{Sendy, eventually, reservation, send};
+use support::{connect, until};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reservation_is_stored_cached_and_told() {
+    let sendy = Sendy::new().await;
+    let [mut write, read, notify] = sendy.services();
+
+    // S0-1
+    let created = write.post(&reservation());
+    assert_eq!(created.status, 201, "{created:?}");
+    let row = r#"{"id":1,"departure":"서울","destination":"부산","date":"2022-06-07","user_name":"peachdo"}"#;
+    assert_eq!(created.body, row);
+    assert_eq!(sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.reservations")).await, 1);
+    let line = write.process.line("reservation.created");
+    assert_eq!((&line["departure"], &line["reservation_id"]), (&json!("서울"), &json!(1)));
+
+    // S0-2
+    let items = notify.notifications(1);
+    assert_eq!(items.len(), 1);
+    assert_eq!((&items[0]["id"], &items[0]["reservationId"]), (&json!(1), &json!(1)));
+    assert_eq!(items[0]["action"], "Reservations: OK");
+    assert!(items[0]["dtm"].as_u64().is_some_and(|dtm| dtm > 1_700_000_000_000), "{items:?}");
+    eventually("the queue to be empty", async || sendy.depth(&sendy.queue).await == 0).await;
+    assert_eq!(notify.get("/notifications?after=1").body, "[]");
+
+    // S0-3
+    for expected in ["miss", "hit", "hit"] {
+        let got = read.get("/reservations/1");
+        assert_eq!((got.status, got.body.as_str(), got.header("x-cache")), (200, row, Some(expected)));
+    }
+    let ttl = redis(&sendy, &["TTL", "reservation:1"]);
+    assert!(ttl.trim().parse::<i32>().is_ok_and(|ttl| (1..=600).contains(&ttl)), "{ttl}");
+
+    // S0-4, and what is no id.
+    let missing = read.get("/reservations/999");
+    assert_eq!((missing.status, missing.body.as_str()), (404, r#"{"message":"Not found Reservation with id 999."}"#));
+    assert_eq!(read.get("/reservations/abc").body, r#"{"message":"Not found Reservation with id abc."}"#);
+
+    // S0-5
+    for wrong in [json!({}), json!(null), json!({ "departure": "서울" }), with("date", json!("2022-02-30"))] {
+        let refused = write.post(&wrong);
+        assert_eq!((refused.status, refused.body.as_str()), (400, r#"{"message":"Invalid input"}"#));
+    }
+    assert_eq!(write.send("POST", "/reservations", &[], "").status, 400);
+    assert_eq!(sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.reservations")).await, 1);
+    assert_eq!(notify.notifications(1).len(), 1);
+
+    // Lists and searches are cached too, until a write.
+    assert_eq!(read.get("/reservations").body, format!("[{row}]"));
+    eventually("a list from the cache", async || read.get("/reservations").header("x-cache") == Some("hit")).await;
+    let searched = read.get("/reservations?search=%EB%B6%80%EC%82%B0");
+    assert_eq!(searched.body, format!(r#"{{"jobs":[{row}],"message":"cache miss"}}"#));
+    let again = read.get("/reservations?search=%EB%B6%80%EC%82%B0");
+    assert_eq!(again.body, format!(r#"{{"jobs":[{row}],"message":"data retrieved from the cache"}}"#));
+    assert_eq!(read.get("/reservations?search=%25").body, r#"{"jobs":[],"message":"cache miss"}"#);
+    assert_eq!(write.post(&with("departure", json!("대구"))).status, 201);
+    let both: Value = read.get("/reservations").json();
+    assert_eq!(both.as_array().map(Vec::len), Some(2), "{both}");
+    assert_eq!(read.get("/reservations?search=%EB%8C%80%EA%B5%AC").json()["jobs"][0]["id"], 2);
+    assert_eq!(read.get("/reservations?after=1&limit=5").json()[0]["id"], 2);
+
+    for service in [&write, &read, &notify] {
+        assert_eq!(service.get("/healthz").body, r#"{"status":"ok"}"#);
+        assert_eq!(service.get("/").body, r#"{"message":"Hello World!"}"#);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_is_seen_at_once_and_told_in_order() {
+    let sendy = Sendy::new().await;
+    let [write, read, notify] = sendy.services();
+    assert_eq!(write.post(&reservation()).status, 201);
+    for (at, destination) in ["대전", "광주", "제주"].into_iter().enumerate() {
+        notify.notifications(at + 1);
+        read.get("/reservations/1");
+        read.get("/reservations");
+        let changed = write.send("PUT", "/reservations/1", &[], &with("destination", json!(destination)).to_string());
+        assert_eq!((changed.status, &changed.json()["destination"]), (200, &json!(destination)));
+        assert_eq!(read.get("/reservations/1").json()["destination"], destination);
+        assert_eq!(read.get("/reservations").json()[0]["destination"], destination);
+    }
+    let items = notify.notifications(4);
+    let versions: Vec<_> = items.iter().map(|item| item["version"].as_u64().unwrap()).collect();
+    assert_eq!(versions, [1, 2, 3, 4]);
+
+    let deleted = write.send("DELETE", "/reservations/1", &[], "");
+    assert_eq!(
+        (deleted.status, deleted.body.as_str()),
+        (200, r#"{"message":"Reservation has been deleted successfully!"}"#)
+    );
+    assert_eq!(read.get("/reservations/1").status, 404);
+    assert_eq!(read.get("/reservations").body, "[]");
+    for (method, path) in [("DELETE", "/reservations/1"), ("DELETE", "/reservations/x"), ("PUT", "/reservations/1")] {
+        assert_eq!(write.send(method, path, &[], &reservation().to_string()).status, 404, "{method} {path}");
+    }
+    assert_eq!(notify.notifications(5)[4]["action"], "Reservations: Deleted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_key_reserves_once() {
+    let sendy = Sendy::new().await;
+    let [write, ..] = sendy.services();
+    let body = reservation().to_string();
+    let (key, address) = ([("idempotency-key", "order-1")], write.address);
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let sent: Vec<_> =
+            (0..8).map(|_| scope.spawn(|| send(address, "POST", "/reservations", &key, &body))).collect();
+        sent.into_iter().map(|answer| answer.join().unwrap()).collect()
+    });
+    assert!(answers.iter().all(|answer| answer.status == 201 && answer.body == answers[0].body), "{answers:?}");
+    assert_eq!(answers.iter().filter(|answer| answer.header("idempotency-replayed").is_none()).count(), 1);
+    assert_eq!(sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.reservations")).await, 1);
+    let other = write.send("POST", "/reservations", &key, &with("date", json!("2022-06-08")).to_string());
+    assert_eq!(other.status, 422);
+    assert_eq!(write.send("POST", "/reservations", &[("idempotency-key", "a b")], &body).status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_follows_from_a_write_waits_for_what_is_away() {
+    let mut sendy = Sendy::new().await;
+    let [mut write, read, notify] = sendy.services();
+    assert_eq!(write.post(&reservation()).status, 201);
+    assert_eq!(read.get("/reservations/1").header("x-cache"), Some("miss"));
+    notify.notifications(1);
+
+    // S0-7: the topic cannot be reached. moto forgets what it has when it is killed, so it stands still.
+    sendy.aws.pause(true);
+    assert_eq!(write.post(&with("user_name", json!("later"))).status, 201);
+    write.process.line("relay.failed");
+    sendy.aws.pause(false);
+    assert_eq!(notify.notifications(2)[1]["reservationId"], 2);
+
+    // The cache is away: reads and writes go on, and what it had is not believed afterwards.
+    sendy.cache.kill();
+    assert_eq!(write.send("PUT", "/reservations/1", &[], &with("destination", json!("제주")).to_string()).status, 200);
+    let bypassed = read.get("/reservations/1");
+    assert_eq!((bypassed.json()["destination"].as_str(), bypassed.header("x-cache")), (Some("제주"), Some("bypass")));
+    sendy.cache.start();
+    let back = Instant::now();
+    until("the cache to be used again", || {
+        (read.get("/reservations/1").header("x-cache") == Some("hit")).then_some(())
+    });
+    assert!(back.elapsed() < Duration::from_secs(5));
+    assert_eq!(read.get("/reservations/1").json()["destination"], "제주");
+    eventually("the outbox to be empty", async || {
+        sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.outbox")).await == 0
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_that_lags_is_not_believed() {
+    let sendy = Sendy::new().await;
+    let [write, read, _] = sendy.services();
+    assert_eq!(write.post(&reservation()).status, 201);
+    until("the row from the replica", || (read.get("/reservations/1").status == 200).then_some(()));
+    sendy.replica.run("STOP SLAVE SQL_THREAD").await;
+    // Not there yet, and not there as it is now.
+    assert_eq!(write.post(&with("user_name", json!("new"))).status, 201);
+    assert_eq!(read.get("/reservations/2").status, 200);
+    for destination in ["대전", "광주"] {
+        let body = with("destination", json!(destination)).to_string();
+        assert_eq!(write.send("PUT", "/reservations/1", &[], &body).status, 200);
+        for _ in 0..3 {
+            assert_eq!(read.get("/reservations/1").json()["destination"], destination);
+            assert_eq!(read.get("/reservations").json()[0]["destination"], destination);
+        }
+    }
+    // The cache forgets everything, fences too: the old row on the replica must not get into it.
+    redis(&sendy, &["FLUSHALL"]);
+    redis(&sendy, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    for _ in 0..5 {
+        assert_eq!(read.get("/reservations/1").json()["destination"], "광주");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reads_outlive_the_primary_and_writes_come_back_with_it() {
+    let mut sendy = Sendy::new().await;
+    let [write, read, notify] = sendy.services();
+    for name in ["a", "b"] {
+        assert_eq!(write.post(&with("user_name", json!(name))).status, 201);
+    }
+    notify.notifications(2);
+    assert_eq!(read.get("/reservations/1").status, 200);
+    let caught_up = format!("SELECT COUNT(*) FROM {SCHEMA}.notifications");
+    eventually("the replica", async || sendy.replica.number(&caught_up).await == 2).await;
+
+    sendy.primary.engine.kill();
+    // S0-11
+    let refused = write.post(&reservation());
+    let said = r#"{"message":"Some errors occured while creating the Reservation."}"#;
+    assert_eq!((refused.status, refused.body.as_str()), (503, said));
+    for path in ["/reservations/1", "/reservations/2", "/reservations", "/reservations?search=a"] {
+        assert_eq!(read.get(path).status, 200, "{path}");
+    }
+    let items: Value = notify.get("/notifications?after=0").json();
+    assert_eq!(items.as_array().map(Vec::len), Some(2), "the feed is read from the replica");
+    for service in [&write, &read, &notify] {
+        assert_eq!((service.get("/healthz").status, service.get("/readyz").status), (200, 200));
+    }
+
+    sendy.primary.engine.start();
+    until("writes again", || (write.post(&reservation()).status == 201).then_some(()));
+    assert_eq!(notify.notifications(3).len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_are_taken_once_and_poison_ends_in_the_dead_letter_queue() {
+    let sendy = Sendy::new().await;
+    let [_write, _read, mut notify] = sendy.services();
+    let send = async |body: String| {
+        sendy.sqs.send_message().queue_url(&sendy.queue).message_body(body).send().await.unwrap();
+    };
+    // S0-8: twice, in the wrong order, raw and wrapped, and one from before us.
+    let event =
+        |version: u32| json!({ "reservationId": 7, "version": version, "action": "Reservations: OK", "dtm": 5 });
+    let wrapped = json!({ "Type": "Notification", "Message": event(2).to_string() });
+    send(wrapped.to_string()).await;
+    assert_eq!(notify.notifications(1)[0]["version"], 2);
+    for body in [event(2), event(1), wrapped, event(2)] {
+        send(body.to_string()).await;
+    }
+    send(r#"{"reservationId":8,"dtm":1654560000000,"action":"Reservations: OK"}"#.to_owned()).await;
+    let items = notify.notifications(2);
+    assert_eq!((items.len(), &items[1]["reservationId"]), (2, &json!(8)), "{items:?}");
+
+    send("not an event: hunter2".to_owned()).await;
+    let line = notify.process.line("message.poison");
+    assert_eq!(line["level"], "error");
+    eventually("the poison to be in the dead-letter queue", async || sendy.depth(&sendy.dead).await == 1).await;
+    assert_eq!(notify.notifications(2).len(), 2);
+    assert!(notify.process.seen.iter().all(|line| !line.contains("hunter2")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn drivers_get_the_feed_as_a_stream_and_by_webhook() {
+    let sendy = Sendy::new().await;
+    let taken = std::sync::Arc::new(std::sync::Mutex::new(Vec::<Value>::new()));
+    let driver = {
+        let taken = std::sync::Arc::clone(&taken);
+        let asked = std::sync::atomic::AtomicUsize::new(0);
+        let asked = std::sync::Arc::new(asked);
+        support::server(move |request| {
+            // Every second attempt fails.
+            if asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(2) {
+                return (500, String::new(), String::new());
+            }
+            taken.lock().unwrap().push(serde_json::from_slice(&request.body).unwrap());
+            (204, String::new(), String::new())
+        })
+    };
+    let write = sendy.start("reservation", &[]);
+    write.until_ready();
+    let webhooks = json!({ "driver-1": format!("http://{driver}/hook") }).to_string();
+    let mut notify = sendy.start("notification", &[("WEBHOOKS", &webhooks)]);
+    notify.until_ready();
+    assert_eq!(write.post(&reservation()).status, 201);
+    notify.notifications(1);
+
+    let mut stream = connect(notify.address);
+    stream.write_all(b"GET /notifications/stream?after=0 HTTP/1.1\r\nhost: x\r\n\r\n").unwrap();
+    let mut events = BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+    let first = events.find(|line| line.starts_with("data: ")).unwrap();
+    assert_eq!(serde_json::from_str::<Value>(&first[6..]).unwrap()["reservationId"], 1);
+    for _ in 0..2 {
+        assert_eq!(write.post(&reservation()).status, 201);
+    }
+    assert!(events.any(|line| line == "id: 3"));
+
+    let mut resumed = connect(notify.address);
+    let request = "GET /notifications HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nlast-event-id: 2\r\n\r\n";
+    resumed.write_all(request.as_bytes()).unwrap();
+    let mut rest = BufReader::new(resumed).lines().map_while(Result::ok);
+    assert_eq!(rest.find(|line| line.starts_with("id: ")).unwrap(), "id: 3");
+
+    let ids = || taken.lock().unwrap().iter().map(|item| item["id"].as_u64().unwrap()).collect::<Vec<_>>();
+    eventually("the webhook to be told", async || ids().len() >= 3).await;
+    assert_eq!(ids(), [1, 2, 3]);
+
+    // A stop ends the streams, and nothing waits for them.
+    notify.process.terminate();
+    assert_eq!(notify.process.line("stopped")["abandoned_connections"], 0);
+    assert!(events.all(|line| !line.starts_with("id: ")));
+    assert_eq!(notify.process.exit().code(), Some(0));
+}
+
+fn with(name: &str, value: Value) -> Value {
+    let mut body = reservation();
+    body[name] = value;
+    body
+}
+
+fn redis(sendy: &Sendy, command: &[&str]) -> String {
+    let port = sendy.cache.port.to_string();
+    let output = std::process::Command::new("redis-cli")
+        .args(["--no-auth-warning", "-a", TOKEN, "-p", &port])
+        .args(command)
+        .output()
+        .unwrap();
+    String::from_utf8(output.stdout).unwrap()
+}
