@@ -22,6 +22,7 @@ pub struct Sendy {
 }
 
 pub struct Service {
+    pub role: String,
     pub process: Process,
     pub address: SocketAddr,
 }
@@ -108,7 +109,7 @@ impl Sendy {
         variables.extend(more);
         let mut process = Process::start(&["serve", role], &variables);
         let address = process.line("listening")["address"].as_str().unwrap().parse().unwrap();
-        Service { process, address }
+        Service { role: role.to_owned(), process, address }
     }
 
     /// All three, ready.
