@@ -62,6 +62,19 @@ pub struct Migrate {
     pub telemetry: Telemetry,
 }
 
+/// `runtime probe`. What is not set is a hop that is passed over.
+#[derive(Debug)]
+pub struct Probe {
+    /// `PROBE_URL`: the public entry, as a browser would have it.
+    pub entry: Uri,
+    pub database: Option<Database>,
+    /// `SEARCH_ENDPOINT`, and `PROBE_INDEX` (`*`) in it.
+    pub search: Option<Uri>,
+    pub index: String,
+    pub region: String,
+    pub telemetry: Telemetry,
+}
+
 #[derive(Debug)]
 pub struct Forwarder {
     /// Scheme and authority only, for example `https://vpc-logs-….es.amazonaws.com`.
@@ -264,6 +277,24 @@ impl Aws {
                 "environment",
             ),
         }
+    }
+}
+
+impl Probe {
+    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
+        let mut problems = Vec::new();
+        let entry = environment.required("PROBE_URL", &mut problems);
+        let database = environment.get("DATABASE_HOST").map(|_| Database::read(environment, &mut problems));
+        let search = environment.get("SEARCH_ENDPOINT");
+        let config = Probe {
+            entry: uri("PROBE_URL", &entry, &mut problems),
+            database,
+            search: search.map(|search| uri("SEARCH_ENDPOINT", search, &mut problems)),
+            index: environment.get("PROBE_INDEX").unwrap_or("*").to_owned(),
+            region: environment.get("AWS_REGION").unwrap_or("us-east-1").to_owned(),
+            telemetry: Telemetry::read(environment, "probe", &mut problems),
+        };
+        all_or_problems(config, problems)
     }
 }
 

@@ -32,6 +32,7 @@ pub mod notification;
 pub mod reservation;
 
 pub mod health;
+pub mod probe;
 
 pub mod client;
 pub mod forwarder;

@@ -3,7 +3,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use runtime::background::Background;
 use runtime::config::{self, Environment, Forwarder, Serve};
-use runtime::{forwarder, health, hello, lambda, lookup, notification, reservation, schema, server, telemetry};
+use runtime::{forwarder, health, hello, lambda, lookup, notification, probe, reservation, schema, server, telemetry};
 use serde_json::json;
 
 /// The service code that runs on a stack made by `provision`: one binary, many roles.
@@ -19,6 +19,8 @@ enum Command {
     Serve { role: Role },
     /// Bring the schema of the database up to date, as its owner, and end
     Migrate,
+    /// Make one reservation and follow it on its whole way; the exit code says whether each hop worked
+    Probe,
     /// Ask the server in this container whether it is healthy; the exit code says so
     Health,
 }
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
     let outcome = match (Arguments::parse().command, environment.lambda_handler()) {
         (Some(Command::Serve { role }), _) => serve(role, &environment),
         (Some(Command::Migrate), _) => migrate(&environment),
+        (Some(Command::Probe), _) => probe(&environment),
         (Some(Command::Health), _) => health::check(&environment),
         // Lambda starts `bootstrap` without arguments and names the role in `_HANDLER`.
         (None, Some(handler)) => invoke(&handler, &environment),
@@ -91,6 +94,13 @@ fn migrate(environment: &Environment) -> anyhow::Result<()> {
     telemetry::init(&config.telemetry);
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio.block_on(schema::migrate(&config.database))
+}
+
+fn probe(environment: &Environment) -> anyhow::Result<()> {
+    let config = config::Probe::read(environment)?;
+    telemetry::init(&config.telemetry);
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio.block_on(probe::run(config))
 }
 
 fn invoke(handler: &str, environment: &Environment) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use support::engines::{SCHEMA, TOKEN};
-use support::sendy::{Sendy, eventually, reservation, send};
+use support::sendy::{Sendy, balancer, eventually, reservation, send};
 use support::{connect, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -293,6 +293,38 @@ async fn drivers_get_the_feed_as_a_stream_and_by_webhook() {
     assert_eq!(notify.process.line("stopped")["abandoned_connections"], 0);
     assert!(events.all(|line| !line.starts_with("id: ")));
     assert_eq!(notify.process.exit().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_probe_walks_the_whole_way() {
+    let sendy = Sendy::new().await;
+    let services = sendy.services();
+    let search = support::server(|request| {
+        let found = u64::from(request.line.starts_with("POST /reservations-*/_search"));
+        (200, String::new(), json!({ "hits": { "total": { "value": found } } }).to_string())
+    });
+    let search = format!("http://{search}");
+    let searched = [("SEARCH_ENDPOINT", search.as_str()), ("PROBE_INDEX", "reservations-*")];
+    let mut probe = sendy.probe(balancer(&services), &searched);
+    for hop in ["reserve", "primary", "replica", "notification", "lookup miss", "lookup hit", "log", "delete"] {
+        let line = probe.line("probe.hop");
+        assert_eq!((&line["hop"], &line["status"]), (&json!(hop), &json!("ok")), "{line}");
+        assert!(line["milliseconds"].as_f64().is_some());
+    }
+    probe.line("probe.passed");
+    assert_eq!(probe.exit().code(), Some(0));
+    assert_eq!(services[1].get("/reservations").body, "[]");
+
+    // Without the notification service the walk ends there, and leaves nothing behind.
+    let mut probe = sendy.probe(balancer(&services[..2]), &[]);
+    let failed =
+        until("the hop that fails", || Some(probe.line("probe.hop")).filter(|line| line["status"] == "failed"));
+    assert_eq!(
+        (&failed["hop"], &failed["message"]),
+        (&json!("notification"), &json!("GET /notifications answered 404 Not Found"))
+    );
+    assert_eq!(probe.exit().code(), Some(1));
+    assert_eq!(services[1].get("/reservations").body, "[]");
 }
 
 fn with(name: &str, value: Value) -> Value {

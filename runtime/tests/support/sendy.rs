@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::engines::{self, APP, Engine, Maria, OWNER, SCHEMA, TOKEN};
 use super::{Process, exchange, until};
+use crate::support;
 
 pub struct Sendy {
     pub primary: Maria,
@@ -121,6 +122,26 @@ impl Sendy {
         services
     }
 
+    /// What a role gets to reach the stores, as a task of the service would.
+    pub fn probe(&self, entry: SocketAddr, more: &[(&str, &str)]) -> Process {
+        let (primary, replica) = (self.primary.engine.port.to_string(), self.replica.engine.port.to_string());
+        let entry = format!("http://{entry}");
+        let mut variables = vec![
+            ("PROBE_URL", entry.as_str()),
+            ("DATABASE_HOST", "127.0.0.1"),
+            ("DATABASE_PORT", &primary),
+            ("DATABASE_REPLICA_HOST", "127.0.0.1"),
+            ("DATABASE_REPLICA_PORT", &replica),
+            ("DATABASE_NAME", SCHEMA),
+            ("DATABASE_USER", APP.0),
+            ("DATABASE_PASSWORD", APP.1),
+            ("DATABASE_TLS", "off"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+        ];
+        variables.extend(more);
+        Process::start(&["probe"], &variables)
+    }
+
     pub async fn depth(&self, queue: &str) -> u64 {
         let names = [
             QueueAttributeName::ApproximateNumberOfMessages,
@@ -157,6 +178,30 @@ impl Service {
             (items.len() >= count).then_some(items)
         })
     }
+}
+
+/// As the stack's load balancer routes: by path and method.
+pub fn balancer(services: &[Service]) -> SocketAddr {
+    let address = |role: &str| services.iter().find(|service| service.role == role).map(|service| service.address);
+    let (write, read, notify) = (address("reservation"), address("lookup"), address("notification"));
+    support::server(move |request| {
+        let (method, path) = request.line.split_once(' ').unwrap();
+        let path = path.split(' ').next().unwrap();
+        let target = match (method, path) {
+            ("POST" | "PUT" | "DELETE", path) if path.starts_with("/reservations") => write,
+            ("GET" | "HEAD", path) if path.starts_with("/reservations") => read,
+            ("GET", path) if path.starts_with("/notifications") => notify,
+            _ => None,
+        };
+        let Some(target) = target else { return (404, String::new(), String::new()) };
+        let kept: Vec<(&str, &str)> = ["idempotency-key", "traceparent", "x-request-id"]
+            .into_iter()
+            .filter_map(|name| Some((name, request.header(name)?)))
+            .collect();
+        let answer = send(target, method, path, &kept, &String::from_utf8_lossy(&request.body));
+        let mark = answer.header("x-cache").map(|mark| format!("x-cache: {mark}\r\n"));
+        (answer.status, mark.unwrap_or_default(), answer.body)
+    })
 }
 
 pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
