@@ -37,11 +37,9 @@ pub mod lease;
 pub mod plan;
 pub mod policy;
 pub mod printer;
+pub mod roles;
 pub mod scope;
 pub mod snapshot;
 pub mod stack;
 pub mod wait;
 pub mod yaml;
-
-/// What the bundled runtime can be, as `role:` says.
-pub const ROLES: &[&str] = &["hello"];

@@ -46,7 +46,7 @@ async fn bench() {
     primary
         .run(&format!(
             "INSERT INTO {SCHEMA}.reservations (departure, destination, date, user_name) \
-             SELECT '서울', '부산', '2022-06-07', CONCAT('user ', seq) FROM seq_1_to_{ROWS}"
+             SELECT '서울', '부산', '2022-06-07', CONCAT('user ', seq) FROM {SCHEMA}.seq_1_to_{ROWS}"
         ))
         .await;
     let caught_up = format!("SELECT COUNT(*) FROM {SCHEMA}.reservations");

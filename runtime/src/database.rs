@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
+use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, SslOpts};
 
 use crate::config::stores::{self, Address, Login, Tls};
@@ -78,6 +79,37 @@ pub async fn as_owner(config: &stores::Database, owner: &Login) -> anyhow::Resul
 /// A connection of its own, as the services' user.
 pub async fn as_user(config: &stores::Database) -> anyhow::Result<Conn> {
     single(config, &config.user).await.with_context(|| format!("connecting to the database at {}", config.primary))
+}
+
+/// Statements that happen all or not at all, in one round trip. Gives the id that each inserted, if it did.
+pub async fn together(connection: &mut Conn, statements: &[String]) -> anyhow::Result<Vec<Option<u64>>> {
+    // Whatever leaves the session in the middle, an error or a caller that went away: it is rolled back before anybody
+    // else gets it.
+    connection.reset_connection(true);
+    let text = format!("START TRANSACTION;\n{};\nCOMMIT", statements.join(";\n"));
+    let mut result = connection.query_iter(text).await?;
+    let mut inserted = Vec::new();
+    while !result.is_empty() {
+        inserted.push(result.last_insert_id());
+        result.for_each(drop).await?;
+    }
+    // An error of a later statement waits here, the commit's too.
+    result.drop_result().await?;
+    // The first answer is the transaction's, the last, the commit's, was not looked at.
+    ensure!(inserted.len() == statements.len() + 1, "the database answered {} statements", inserted.len());
+    connection.reset_connection(false);
+    inserted.remove(0);
+    Ok(inserted)
+}
+
+/// Text as a literal. In hexadecimal nothing in it can mean anything.
+pub fn literal(text: &str) -> String {
+    format!("_utf8mb4 x'{}'", hex(text.as_bytes()))
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |digit: u8| char::from(b"0123456789abcdef"[usize::from(digit & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
 }
 
 /// Of a lock that the whole server knows: it has to say which schema it is about, in 64 characters.

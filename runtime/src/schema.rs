@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::config::stores::{self, Tls};
-use crate::database::{self, Server};
+use crate::database::{self, Server, hex};
 use crate::telemetry;
 
 pub struct Migration {
@@ -136,10 +136,6 @@ fn statements(sql: &str) -> Vec<String> {
 
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "''"))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -126,6 +126,22 @@ async fn the_same_key_reserves_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reservation_without_its_effects_is_none() {
+    let sendy = Sendy::new().await;
+    let [write, ..] = sendy.services();
+    let rows = format!("SELECT COUNT(*) FROM {SCHEMA}.reservations");
+    sendy.primary.run(&format!("RENAME TABLE {SCHEMA}.outbox TO {SCHEMA}.away")).await;
+    for _ in 0..20 {
+        assert_eq!(write.post(&reservation()).status, 503);
+    }
+    assert_eq!(sendy.primary.number(&rows).await, 0);
+    sendy.primary.run(&format!("RENAME TABLE {SCHEMA}.away TO {SCHEMA}.outbox")).await;
+    // Nothing of what was begun before comes with it.
+    assert_eq!(write.post(&reservation()).status, 201);
+    assert_eq!(sendy.primary.number(&rows).await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_follows_from_a_write_waits_for_what_is_away() {
     let mut sendy = Sendy::new().await;
     let [mut write, read, notify] = sendy.services();

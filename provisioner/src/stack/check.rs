@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::similar;
 use super::{Loaded, Name, Nat, Profile, Span, Stack};
+use crate::roles;
 use crate::scope::PREFIX_LIMIT;
 use crate::yaml::{Positions, Problem, below};
 
@@ -222,15 +223,20 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
             (Some(_), Some(_)) => {
                 say.problem(format!("{path}/image"), format!("`{name}` has both a `role` and an `image`"), None)
             }
-            (Some(role), None) if !crate::ROLES.contains(&role.as_str()) => {
-                let hint = similar(role, crate::ROLES.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-                say.problem(
-                    format!("{path}/role"),
-                    format!("the runtime has no role `{role}`"),
-                    hint.or_else(|| Some(format!("there are: {}", crate::ROLES.join(", ")))),
-                );
-            }
-            _ => {}
+            (Some(role), None) => match roles::find(role) {
+                Some(role) => {
+                    for lack in role.lacks(stack, service) {
+                        say.problem(format!("{path}/role"), lack, None);
+                    }
+                }
+                None => {
+                    let hint = similar(role, roles::names()).map(|near| format!("did you mean `{near}`?"));
+                    let all = || format!("there are: {}", roles::names().collect::<Vec<_>>().join(", "));
+                    let problem = format!("the runtime has no role `{role}`");
+                    say.problem(format!("{path}/role"), problem, hint.or_else(|| Some(all())));
+                }
+            },
+            (None, Some(_)) => {}
         }
         let (cpu, memory) = (service.cpu.unwrap_or(256), service.memory.unwrap_or(512));
         if !fargate(cpu, memory) {

@@ -2,11 +2,10 @@
 
 use std::time::SystemTime;
 
-use mysql_async::Transaction;
-use mysql_async::prelude::Queryable;
 use serde::Serialize;
 
-use super::Reservation;
+use super::Fields;
+use crate::database::literal;
 use crate::trace::Trace;
 
 /// What happened to a reservation.
@@ -17,18 +16,17 @@ pub enum Change {
     Deleted,
 }
 
-/// The message that subscribers of the topic get.
+/// The message that subscribers of the topic get, but for the id of the reservation, which stands in front.
 #[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
 struct Event<'a> {
     event: &'static str,
-    reservation_id: i32,
     /// Of the row, after the change. Whoever knows a later one ignores this event.
     version: u32,
     action: &'static str,
     /// Milliseconds since 1970.
     dtm: u64,
-    reservation: Option<&'a Reservation>,
+    /// What the reservation says now; nothing of one that was deleted.
+    reservation: Option<&'a Fields>,
     traceparent: &'a str,
 }
 
@@ -50,30 +48,48 @@ impl Change {
     }
 }
 
-/// Gives the id of the invalidation, for whoever does it right after the commit.
-pub async fn append(
-    transaction: &mut Transaction<'_>,
+/// The statement that appends both effects of a change. `id` is SQL: a number, or what the statement before inserted. The
+/// row that it inserts first is the invalidation.
+pub fn append(
     change: Change,
-    id: i32,
+    id: &str,
     version: u32,
-    reservation: Option<&Reservation>,
+    fields: Option<&Fields>,
     trace: &Trace,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<String> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let traceparent = trace.to_string();
     let event = serde_json::to_string(&Event {
         event: change.event(),
-        reservation_id: id,
         version,
         action: change.action(),
         dtm: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-        reservation,
+        reservation: fields,
         traceparent: &traceparent,
     })?;
-    transaction.exec_drop(INSERT, (id, version, &traceparent, id, version, event, &traceparent)).await?;
-    // Of several rows it is the first one's.
-    Ok(transaction.last_insert_id().unwrap_or_default())
+    let rest = literal(&event[1..]);
+    Ok(format!(
+        "INSERT INTO outbox (effect, reservation_id, version, event, traceparent) VALUES \
+         ('invalidate', {id}, {version}, NULL, '{traceparent}'), \
+         ('publish', {id}, {version}, CONCAT('{{\"reservationId\":', {id}, ',', {rest}), '{traceparent}')"
+    ))
 }
 
-const INSERT: &str = "INSERT INTO outbox (effect, reservation_id, version, event, traceparent)
-VALUES ('invalidate', ?, ?, NULL, ?), ('publish', ?, ?, ?, ?)";
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_client_sends_is_sql() {
+        let fields = Fields {
+            departure: "'); DROP TABLE reservations; --".to_owned(),
+            destination: "\\' OR 1=1 #".to_owned(),
+            date: "2022-06-07".to_owned(),
+            user_name: "\0\u{1f600}\"".to_owned(),
+        };
+        let sql = append(Change::Created, "LAST_INSERT_ID()", 1, Some(&fields), &Trace::begin()).unwrap();
+        assert!(!sql.contains("DROP") && !sql.contains('\\') && !sql.contains('#'), "{sql}");
+        // The quotes are ours: two effects, two traces, the beginning of the event, the comma, the rest.
+        assert_eq!(sql.matches('\'').count(), 14, "{sql}");
+    }
+}

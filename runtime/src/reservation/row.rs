@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::{Date, Month};
 
 /// What a client sends. Only [`Fields::parse`] makes one, so that it is always valid.
-#[derive(Debug, Deserialize, PartialEq)]
+#[derive(Debug, Deserialize, PartialEq, Serialize)]
 pub struct Fields {
     pub departure: String,
     pub destination: String,

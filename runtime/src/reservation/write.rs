@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::outbox::{self, Change};
 use super::{Fields, Reservation, Service};
-use crate::database::{self, STATEMENT_TIMEOUT};
+use crate::database::{self, STATEMENT_TIMEOUT, hex, literal};
 use crate::edge::Caller;
 use crate::{metrics, telemetry};
 
@@ -66,8 +66,6 @@ pub async fn remove(service: &Service, id: i32, caller: &Caller) -> anyhow::Resu
     }
 }
 
-const INSERT: &str = "INSERT INTO reservations (departure, destination, date, user_name) VALUES (?, ?, ?, ?)";
-const INSERT_KEY: &str = "INSERT INTO idempotency_keys (name, request, reservation_id) VALUES (?, ?, ?)";
 const SELECT_KEY: &str = "SELECT request, reservation_id FROM idempotency_keys WHERE name = ?";
 const UPDATE: &str = "UPDATE reservations
 SET departure = ?, destination = ?, date = ?, user_name = ?, version = version + 1 WHERE id = ?";
@@ -95,16 +93,28 @@ async fn insert(
     key: Option<(&str, &[u8])>,
     caller: &Caller,
 ) -> anyhow::Result<Committed> {
-    let mut connection = service.database.primary.connection().await?;
-    let mut transaction = connection.start_transaction(TxOpts::default()).await?;
-    let values = (&fields.departure, &fields.destination, &fields.date, &fields.user_name);
-    transaction.exec_drop(INSERT, values).await?;
-    let id = transaction.last_insert_id().and_then(|id| i32::try_from(id).ok()).context("no id for the row")?;
+    let [departure, destination, date, user_name] =
+        [&fields.departure, &fields.destination, &fields.date, &fields.user_name].map(|field| literal(field));
+    let mut statements = vec![
+        format!(
+            "INSERT INTO reservations (departure, destination, date, user_name) \
+             VALUES ({departure}, {destination}, {date}, {user_name})"
+        ),
+        outbox::append(Change::Created, "LAST_INSERT_ID()", 1, Some(fields), &caller.trace)?,
+    ];
     if let Some((key, request)) = key {
-        transaction.exec_drop(INSERT_KEY, (key, request, id)).await?;
+        let (key, request) = (literal(key), hex(request));
+        // After the row, whose id it has; before the outbox, which inserts one too.
+        statements.insert(
+            1,
+            format!("INSERT INTO idempotency_keys (name, request, reservation_id) VALUES ({key}, x'{request}', LAST_INSERT_ID())"),
+        );
     }
-    let reservation = fields.row(id);
-    commit(transaction, Change::Created, reservation, 1, caller).await
+    let mut connection = service.database.primary.connection().await?;
+    let inserted = database::together(&mut connection, &statements).await?;
+    let id = |at: Option<&Option<u64>>| at.copied().flatten().context("no id for the row");
+    let reservation = fields.row(i32::try_from(id(inserted.first())?)?);
+    Ok(Committed { reservation, version: 1, invalidation: id(inserted.last())? })
 }
 
 async fn update(service: &Service, id: i32, fields: &Fields, caller: &Caller) -> anyhow::Result<Option<Committed>> {
@@ -114,7 +124,8 @@ async fn update(service: &Service, id: i32, fields: &Fields, caller: &Caller) ->
     transaction.exec_drop(UPDATE, values).await?;
     let version: Option<u32> = transaction.exec_first(VERSION, (id,)).await?;
     let Some(version) = version else { return Ok(None) };
-    commit(transaction, Change::Changed, fields.row(id), version, caller).await.map(Some)
+    let effects = outbox::append(Change::Changed, &id.to_string(), version, Some(fields), &caller.trace)?;
+    commit(transaction, effects, fields.row(id), version).await.map(Some)
 }
 
 async fn delete(service: &Service, id: i32, caller: &Caller) -> anyhow::Result<Option<Committed>> {
@@ -123,20 +134,21 @@ async fn delete(service: &Service, id: i32, caller: &Caller) -> anyhow::Result<O
     let found: Option<(u32, i32, String, String, String, String)> = transaction.exec_first(DELETED, (id,)).await?;
     let Some((version, id, departure, destination, date, user_name)) = found else { return Ok(None) };
     transaction.exec_drop(DELETE, (id,)).await?;
+    let version = version + 1;
     let reservation = Reservation { id, departure, destination, date, user_name };
-    commit(transaction, Change::Deleted, reservation, version + 1, caller).await.map(Some)
+    let effects = outbox::append(Change::Deleted, &id.to_string(), version, None, &caller.trace)?;
+    commit(transaction, effects, reservation, version).await.map(Some)
 }
 
 async fn commit(
     mut transaction: Transaction<'_>,
-    change: Change,
+    effects: String,
     reservation: Reservation,
     version: u32,
-    caller: &Caller,
 ) -> anyhow::Result<Committed> {
-    let shown = (change != Change::Deleted).then_some(&reservation);
-    let id = reservation.id;
-    let invalidation = outbox::append(&mut transaction, change, id, version, shown, &caller.trace).await?;
+    transaction.query_drop(effects).await?;
+    // Of several rows it is the first one's.
+    let invalidation = transaction.last_insert_id().unwrap_or_default();
     transaction.commit().await?;
     Ok(Committed { reservation, version, invalidation })
 }
