@@ -2,6 +2,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use runtime::config::{Environment, Forwarder, Serve};
+use runtime::forwarder::follow;
 use runtime::{forwarder, health, hello, lambda, server, telemetry};
 use serde_json::json;
 
@@ -16,6 +17,8 @@ struct Arguments {
 enum Command {
     /// Answer HTTP requests in one role, until SIGTERM
     Serve { role: Role },
+    /// Ship log lines, of files or of a log group, to a search engine, until SIGTERM
+    Forward(follow::Arguments),
     /// Ask the server in this container whether it is healthy; the exit code says so
     Health,
 }
@@ -29,6 +32,7 @@ fn main() -> ExitCode {
     let environment = Environment::of_this_process();
     let outcome = match (Arguments::parse().command, environment.lambda_handler()) {
         (Some(Command::Serve { role }), _) => serve(role, &environment),
+        (Some(Command::Forward(arguments)), _) => forward(arguments, &environment),
         (Some(Command::Health), _) => health::check(&environment),
         // Lambda starts `bootstrap` without arguments and names the role in `_HANDLER`.
         (None, Some(handler)) => invoke(&handler, &environment),
@@ -50,6 +54,13 @@ fn serve(role: Role, environment: &Environment) -> anyhow::Result<()> {
         Role::Hello => hello::router(&config.telemetry.service),
     };
     tokio::runtime::Runtime::new()?.block_on(server::run(config.listen, router))
+}
+
+fn forward(arguments: follow::Arguments, environment: &Environment) -> anyhow::Result<()> {
+    let config = Forwarder::read(environment)?;
+    telemetry::init(&config.telemetry);
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio.block_on(follow::run(&forwarder::Forwarder::new(config)?, arguments))
 }
 
 fn invoke(handler: &str, environment: &Environment) -> anyhow::Result<()> {

@@ -140,7 +140,7 @@ pub fn server(answer: impl Fn(&Received) -> (u16, String, String) + Clone + Send
     address
 }
 
-fn receive(stream: &TcpStream) -> Option<Received> {
+pub fn receive(stream: &TcpStream) -> Option<Received> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;

@@ -1,0 +1,319 @@
+//! Files of lines that grow, are rotated and truncated. A line's id is made of its file and its place there, so that
+//! reading it again changes nothing; what was read is kept in a file, which is written before lines are given out.
+//!
+//! A file is the same file under another name. It is another file when its first line is not what it was, or when it is
+//! shorter than what was read of it: then it was truncated, and if what was there before stands in a copy beside it, the
+//! rest is read from the copy.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::payload::LogEvent;
+use crate::telemetry;
+
+pub struct Tail {
+    paths: Vec<PathBuf>,
+    state: PathBuf,
+    /// By what a file is called by the file system, whatever its name.
+    files: BTreeMap<String, Followed>,
+    /// They can be read to their end after they were removed.
+    open: BTreeMap<String, File>,
+    /// What was given out last and is not done with.
+    given: Option<(String, u64)>,
+}
+
+/// Lines of one file, in their order.
+pub struct Lines {
+    pub path: String,
+    pub events: Vec<LogEvent>,
+}
+
+impl Tail {
+    pub fn open(paths: Vec<PathBuf>, state: PathBuf) -> anyhow::Result<Self> {
+        let files = match fs::read(&state) {
+            Ok(text) => serde_json::from_slice(&text).with_context(|| format!("{} is not ours", state.display()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(error).with_context(|| format!("reading {}", state.display())),
+        };
+        Ok(Tail { paths, state, files, open: BTreeMap::new(), given: None })
+    }
+
+    /// The next lines, if there are any now. The same again until they are [`done`](Tail::done).
+    pub fn next(&mut self) -> anyhow::Result<Option<Lines>> {
+        self.given = None;
+        self.look()?;
+        let now = milliseconds(SystemTime::now());
+        // Those that were rotated away hold the older lines.
+        let (current, rotated): (Vec<_>, Vec<_>) = self.files.keys().cloned().partition(|key| self.files[key].current);
+        for key in rotated.into_iter().chain(current) {
+            let (Some(file), Some(followed)) = (self.open.get(&key), self.files.get_mut(&key)) else { continue };
+            let chunk = followed.read(file).with_context(|| format!("reading {}", followed.path.display()))?;
+            if chunk.is_empty() {
+                continue;
+            }
+            let end = followed.position + chunk.len() as u64;
+            let at = followed.reading.map_or(now, |reading| reading.at);
+            followed.reading = Some(Reading { end, at });
+            let lines = Lines { path: followed.path.display().to_string(), events: followed.events(&chunk, at) };
+            self.given = Some((key, end));
+            self.save()?;
+            return Ok(Some(lines));
+        }
+        Ok(None)
+    }
+
+    /// The lines that were given out last need not be given out again. That is kept with the next ones.
+    pub fn done(&mut self) {
+        let Some((key, end)) = self.given.take() else { return };
+        if let Some(followed) = self.files.get_mut(&key) {
+            followed.position = end;
+            followed.reading = None;
+        }
+    }
+
+    /// Which files there are now.
+    fn look(&mut self) -> anyhow::Result<()> {
+        let before = self.files.clone();
+        self.files.values_mut().for_each(|followed| followed.current = false);
+        for path in self.paths.clone() {
+            self.look_at(&path).with_context(|| format!("reading {}", path.display()))?;
+        }
+        for (key, followed) in &self.files {
+            // After a start: what has another name by now.
+            if !self.open.contains_key(key) {
+                let found = beside(&followed.path).into_iter().find(|(other, _)| other == key);
+                self.open.extend(found.and_then(|(key, path)| Some((key, File::open(path).ok()?))));
+            }
+        }
+        let open = &mut self.open;
+        self.files.retain(|key, followed| match open.get(key) {
+            Some(file) => followed.current || !followed.ended(file),
+            None => {
+                telemetry::warn("log_file_gone", &json!({ "path": followed.path, "read": followed.position }));
+                false
+            }
+        });
+        open.retain(|key, _| self.files.contains_key(key));
+        if self.files != before {
+            self.save()?;
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, path: &Path) -> io::Result<()> {
+        let file = match File::open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let (key, first) = (key(&file.metadata()?), first_line(&file)?);
+        let mut generation = 0;
+        if let Some(known) = self.files.get(&key).cloned() {
+            generation = known.generation;
+            if known.first.is_some() && (known.first != first || known.position > file.metadata()?.len()) {
+                generation += 1;
+                self.files.remove(&key);
+                self.follow_copy(known, path);
+            }
+        }
+        let followed = self.files.entry(key.clone()).or_insert_with(|| Followed {
+            path: path.to_owned(),
+            generation,
+            first: None,
+            id: String::new(),
+            position: 0,
+            reading: None,
+            current: true,
+        });
+        followed.current = true;
+        if let (None, Some(first)) = (&followed.first, first) {
+            followed.id = hash(format!("{key} {generation} {first}").as_bytes());
+            followed.first = Some(first);
+        }
+        self.open.entry(key).or_insert(file);
+        Ok(())
+    }
+
+    /// The rest of a file that was truncated, where it was copied before.
+    fn follow_copy(&mut self, truncated: Followed, path: &Path) {
+        for (key, path) in beside(path) {
+            let Ok(file) = File::open(path) else { continue };
+            let longer = file.metadata().is_ok_and(|metadata| metadata.len() > truncated.position);
+            if longer && !self.files.contains_key(&key) && first_line(&file).ok() == Some(truncated.first.clone()) {
+                self.files.insert(key.clone(), Followed { current: false, ..truncated });
+                self.open.insert(key, file);
+                return;
+            }
+        }
+    }
+
+    /// Whole or not at all, whatever happens meanwhile.
+    fn save(&self) -> anyhow::Result<()> {
+        let new = self.state.with_extension("new");
+        let write = || {
+            let mut file = File::create(&new)?;
+            file.write_all(&serde_json::to_vec(&self.files)?)?;
+            file.sync_data()?;
+            fs::rename(&new, &self.state)
+        };
+        write().with_context(|| format!("writing {}", self.state.display()))
+    }
+}
+
+/// Longer lines come in pieces.
+const LONGEST: usize = 1024 * 1024;
+/// Enough to tell files from each other: our lines begin with their time.
+const FIRST: usize = 1024;
+/// A file that was rotated away gets no more of a line begun after so long without a change, and nothing after that.
+const LINE_ENDS: Duration = Duration::from_secs(5);
+const FILE_ENDS: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+struct Followed {
+    path: PathBuf,
+    /// How often it was truncated.
+    generation: u32,
+    /// Of its first line, once that is there.
+    first: Option<String>,
+    /// What the ids of its lines begin with.
+    id: String,
+    position: u64,
+    /// Lines that were given out: if they are given out again, then the same ones with the same time.
+    reading: Option<Reading>,
+    /// It has its name still.
+    #[serde(skip)]
+    current: bool,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
+struct Reading {
+    end: u64,
+    /// Milliseconds since 1970: of lines that do not say themselves when they were written.
+    at: i64,
+}
+
+impl Followed {
+    /// Whole lines.
+    fn read(&self, file: &File) -> io::Result<Vec<u8>> {
+        let given = self.reading.map(|reading| (reading.end - self.position) as usize);
+        let mut bytes = vec![0; given.unwrap_or(LONGEST)];
+        let length = fill(file, &mut bytes, self.position)?;
+        bytes.truncate(length);
+        let complete = match bytes.iter().rposition(|byte| *byte == b'\n') {
+            _ if given == Some(length) => length,
+            Some(newline) => newline + 1,
+            None if length == LONGEST => whole_characters(&bytes),
+            None if !self.current && quiet(file, LINE_ENDS) => length,
+            None => 0,
+        };
+        bytes.truncate(complete);
+        Ok(bytes)
+    }
+
+    fn events(&self, chunk: &[u8], at: i64) -> Vec<LogEvent> {
+        let mut events = Vec::new();
+        let mut offset = self.position;
+        for line in chunk.split_inclusive(|byte| *byte == b'\n') {
+            let text = String::from_utf8_lossy(line);
+            let text = text.trim_end_matches(['\n', '\r']);
+            if !text.trim().is_empty() {
+                let timestamp = written_at(text).unwrap_or(at);
+                events.push(LogEvent { id: format!("{}-{offset}", self.id), timestamp, message: text.to_owned() });
+            }
+            offset += line.len() as u64;
+        }
+        events
+    }
+
+    fn ended(&self, file: &File) -> bool {
+        file.metadata().is_ok_and(|metadata| metadata.len() <= self.position) && quiet(file, FILE_ENDS)
+    }
+}
+
+/// What the line itself says.
+fn written_at(line: &str) -> Option<i64> {
+    #[derive(Deserialize)]
+    struct Line {
+        timestamp: String,
+    }
+    let Line { timestamp } = serde_json::from_str(line).ok()?;
+    let time = OffsetDateTime::parse(&timestamp, &Rfc3339).ok()?;
+    i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
+}
+
+/// Before the start of a character that is not whole.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let last = bytes.iter().rposition(|byte| byte & 0xC0 != 0x80).unwrap_or_default();
+    match std::str::from_utf8(&bytes[last..]) {
+        Err(_) if last > 0 => last,
+        _ => bytes.len(),
+    }
+}
+
+fn quiet(file: &File, time: Duration) -> bool {
+    let modified = file.metadata().and_then(|metadata| metadata.modified());
+    modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|since| since > time))
+}
+
+fn fill(file: &File, bytes: &mut [u8], position: u64) -> io::Result<usize> {
+    let mut length = 0;
+    while length < bytes.len() {
+        match file.read_at(&mut bytes[length..], position + length as u64)? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    Ok(length)
+}
+
+/// Nothing before there is one: it must not change any more.
+fn first_line(file: &File) -> io::Result<Option<String>> {
+    let mut bytes = [0; FIRST];
+    let length = fill(file, &mut bytes, 0)?;
+    let newline = bytes[..length].iter().position(|byte| *byte == b'\n');
+    let complete = newline.or((length == FIRST).then_some(length));
+    Ok(complete.map(|end| hash(&bytes[..end])))
+}
+
+/// What the file system calls a file. It uses the numbers of removed ones again, hence the time of its creation.
+fn key(metadata: &Metadata) -> String {
+    let created = metadata.created().map_or(0, milliseconds);
+    format!("{:x}-{:x}-{created:x}", metadata.dev(), metadata.ino())
+}
+
+/// The files whose names begin like that of this one.
+fn beside(path: &Path) -> Vec<(String, PathBuf)> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        match entry.metadata() {
+            Ok(metadata) if metadata.is_file() && entry.file_name().to_string_lossy().starts_with(&stem) => {
+                files.push((key(&metadata), entry.path()));
+            }
+            _ => {}
+        }
+    }
+    files
+}
+
+fn milliseconds(time: SystemTime) -> i64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn hash(bytes: &[u8]) -> String {
+    let hash = Sha256::digest(bytes);
+    hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+}
