@@ -93,11 +93,16 @@ impl Forwarder {
 
     async fn store(&self, events: &Events, time: Time) -> anyhow::Result<Tally> {
         if !self.installed.load(Ordering::Relaxed) {
-            install::install(self, time.to_store).await?;
-            self.installed.store(true, Ordering::Relaxed);
+            let installed = install::install(self, time.to_store).await?;
+            self.installed.store(installed, Ordering::Relaxed);
         }
         let (mut tally, refused) = deliver::deliver(self, events, time.to_store).await;
-        tally.add(failed::set_aside(self, events, refused, time.to_set_aside).await);
+        if tally.unsent.is_empty() {
+            tally.add(failed::set_aside(self, events, refused, time.to_set_aside).await);
+        } else {
+            // All events will come again, these too: the queue is to get them once.
+            refused.into_iter().for_each(|refused| tally.leave(1, refused.reason));
+        }
         Ok(tally)
     }
 }

@@ -333,6 +333,58 @@ fn a_failed_backfill_does_not_fail_an_event_that_is_stored() {
     assert!(told.recv_timeout(DEADLINE).unwrap().line.ends_with("r1/error HTTP/1.1"), "a probe is tried again");
 }
 
+/// A policy is changed only under the numbers of the one that is there, and only if it keeps indexes for another time.
+#[test]
+fn the_retention_is_put_and_changed_but_not_again() {
+    for (present, changed) in [(Some("30d"), false), (Some("7d"), true), (None, false)] {
+        let (sender, asked) = channel();
+        let search = server(move |received| {
+            let mut words = received.line.split(' ');
+            let (method, path) = (words.next().unwrap(), words.next().unwrap());
+            if method == "POST" {
+                return (200, String::new(), items(&[201]).to_string());
+            }
+            let _ = sender.send(format!("{method} {path}"));
+            let age = json!({ "conditions": { "min_index_age": present } });
+            let policy = json!({ "_id": "reservations", "_version": 1, "_seq_no": 7, "_primary_term": 1,
+                "policy": { "states": [{ "name": "kept", "transitions": [age] }] } });
+            match (method, path) {
+                ("PUT", "/_plugins/_ism/policies/reservations") if present.is_some() => {
+                    (409, String::new(), "{}".to_owned())
+                }
+                _ => (200, String::new(), policy.to_string()),
+            }
+        });
+        let (api, told) = runtime_api(&[data(&[("1", "x")]), data(&[("2", "x")])]);
+        let _process = start(api, &format!("http://{search}"));
+        for path in ["r0/response", "r1/response"] {
+            let told = told.recv_timeout(DEADLINE).unwrap();
+            assert!(told.line.contains(path), "{}", told.line);
+        }
+        let policy = "/_plugins/_ism/policies/reservations";
+        let mut expected = vec!["PUT /_index_template/reservations".to_owned(), format!("PUT {policy}")];
+        if present.is_some() {
+            expected.push(format!("GET {policy}"));
+        }
+        if changed {
+            expected.push(format!("PUT {policy}?if_primary_term=1&if_seq_no=7"));
+        }
+        assert_eq!(asked.try_iter().collect::<Vec<_>>(), expected, "{present:?}");
+    }
+}
+
+/// Each log group may have indexes of its own: then one holds nothing of another.
+#[test]
+fn a_log_group_may_have_an_index_of_its_own() {
+    let (search, searched, _documents) = search();
+    let (api, told) = runtime_api(&[data(&[("1", "x")])]);
+    let more = [("INDEXES", r#"{"/sendy/reservation":"of-reservation"}"#)];
+    let _process = start_with(api, &format!("http://{search}"), &more);
+    told.recv_timeout(DEADLINE).unwrap();
+    let bulk = searched.recv_timeout(DEADLINE).unwrap();
+    assert!(String::from_utf8(bulk.body).unwrap().contains(r#""_index":"of-reservation-2022.06.07""#));
+}
+
 fn document(bulk: &Received) -> Value {
     serde_json::from_str(std::str::from_utf8(&bulk.body).unwrap().lines().nth(1).unwrap()).unwrap()
 }

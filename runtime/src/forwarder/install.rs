@@ -11,33 +11,35 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Forwarder, search};
+use crate::client::Answer;
 use crate::telemetry;
 
-/// An error when the time is over. What the search domain will not have is told in the log: a document in an index with
-/// guessed fields is better than no document.
-pub async fn install(forwarder: &Forwarder, until: Instant) -> anyhow::Result<()> {
+/// Whether that need not be done again. An error when the time is over. What the search domain will not have is told in the
+/// log: a document in an index with guessed fields is better than no document.
+pub async fn install(forwarder: &Forwarder, until: Instant) -> anyhow::Result<bool> {
+    let mut done = true;
     for prefix in forwarder.config.index_prefixes() {
-        template(forwarder, prefix, until).await.context("installing the index template")?;
-        retention(forwarder, prefix, until).await.context("installing the retention")?;
+        done &= template(forwarder, prefix, until).await.context("installing the index template")?;
+        done &= retention(forwarder, prefix, until).await.context("installing the retention")?;
     }
-    Ok(())
+    Ok(done)
 }
 
 const TEMPLATE: &str = include_str!("../../../templates/search/index-template.json");
 const RETENTION: &str = include_str!("../../../templates/search/retention.json");
 
-async fn template(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyhow::Result<()> {
+async fn template(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyhow::Result<bool> {
     let body = TEMPLATE.replace("<prefix>", prefix);
     let path = format!("/_index_template/{prefix}");
     let answer = search::insist(forwarder, Method::PUT, &path, &body.into(), until).await?;
     if !answer.status.is_success() {
         telemetry::error("no_index_template", &json!({ "prefix": prefix, "message": search::said(&answer) }));
     }
-    Ok(())
+    Ok(!denied(&answer))
 }
 
 /// Indexes that are there keep the policy that they were made under.
-async fn retention(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyhow::Result<()> {
+async fn retention(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyhow::Result<bool> {
     let days = forwarder.config.retention_days.to_string();
     let body: Bytes = RETENTION.replace("<prefix>", prefix).replace("<days>", &days).into();
     let path = format!("/_plugins/_ism/policies/{prefix}");
@@ -45,7 +47,7 @@ async fn retention(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyho
     if answer.status == StatusCode::CONFLICT {
         let present = search::insist(forwarder, Method::GET, &path, &Bytes::new(), until).await?;
         match serde_json::from_slice::<Present>(&present.body) {
-            Ok(present) if present.keeps() == wanted(&body) => return Ok(()),
+            Ok(present) if present.keeps() == wanted(&body) => return Ok(true),
             Ok(Present { _seq_no, _primary_term, .. }) => {
                 let path = format!("{path}?if_primary_term={_primary_term}&if_seq_no={_seq_no}");
                 answer = search::insist(forwarder, Method::PUT, &path, &body, until).await?;
@@ -57,7 +59,12 @@ async fn retention(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyho
     if !answer.status.is_success() && answer.status != StatusCode::CONFLICT {
         telemetry::warn("no_retention", &json!({ "prefix": prefix, "message": search::said(&answer) }));
     }
-    Ok(())
+    Ok(!denied(&answer))
+}
+
+/// That may be because our role is new, and passes.
+fn denied(answer: &Answer) -> bool {
+    matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 #[derive(Deserialize)]
