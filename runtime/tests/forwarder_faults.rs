@@ -121,12 +121,11 @@ impl World {
                 3 if received.line.contains("_bulk") => Reply::Whole(200, r#"{"items":[]}"#.to_owned()),
                 3 | 4 => Reply::Cut(String::new(), 0),
                 // Everything took place, and nobody hears of it.
-                _ => match self.answer(received) {
-                    (_, answer) => {
-                        let length = self.below(answer.len() as u64 + 1) as usize;
-                        Reply::Cut(answer, length)
-                    }
-                },
+                _ => {
+                    let (_, answer) = self.answer(received);
+                    let length = self.below(answer.len() as u64 + 1) as usize;
+                    Reply::Cut(answer, length)
+                }
             };
         }
         let (status, answer) = self.answer(received);

@@ -29,7 +29,7 @@ fn a_reservation_is_found_by_its_departure() {
 
     let first = json!({ "event": "reservation.created", "id": 1, "departure": "서울", "destination": "부산",
         "date": "2022-06-07", "user_name": "peachdo", "timestamp": "2022-06-07T00:00:00.123456789Z" });
-    let second = json!({ "event": "reservation.created", "id": 2, "departure": "대전", "destination": "서울",
+    let second = json!({ "event": "reservation.created", "id": 2, "departure": "대전", "destination": "서울역",
         "date": "2022-06-08", "user_name": "홍길동", "detail": { "seats": 2 } });
     let payload = payload(&[("a", &first), ("b", &second)]);
     assert_eq!(lambda.invoke(&payload), tally(2, 0, 0));
@@ -40,6 +40,7 @@ fn a_reservation_is_found_by_its_departure() {
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!((&found[0]["id"], &found[0]["@id"]), (&json!(1), &json!("a")));
     assert_eq!(found[0]["@message"], first.to_string());
+    assert_eq!(node.search("destination:서울").len(), 1, "also as a part of a word");
     assert_eq!(node.search("서울").len(), 2, "in any field");
     assert_eq!(node.search("user_name:홍길동 AND date:2022-06-08").len(), 1);
 

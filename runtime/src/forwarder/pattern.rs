@@ -3,7 +3,7 @@
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html>
 //!
 //! Left out, and refused: regular expressions and the patterns in brackets for columns. Stricter than AWS in one place: terms
-//! with `?` stand alone, as AWS ignores them beside others.
+//! with `?` stand alone, as a mixture does not mean to AWS what it looks like.
 
 mod parse;
 
@@ -315,7 +315,7 @@ mod tests {
         /// What is equal by the parser's reading is what was written.
         #[test]
         fn a_quoted_value_is_itself(value in "[^*]{0,20}") {
-            let pattern = format!("{{ $.a = {} }}", serde_json::json!(value).to_string());
+            let pattern = format!("{{ $.a = {} }}", serde_json::json!(value));
             let message = serde_json::json!({ "a": value }).to_string();
             if !value.chars().any(char::is_control) {
                 prop_assert!(matches(&pattern, &message));

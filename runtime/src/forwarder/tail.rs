@@ -60,6 +60,12 @@ impl Tail {
         let (current, rotated): (Vec<_>, Vec<_>) = self.files.keys().cloned().partition(|key| self.files[key].current);
         for key in rotated.into_iter().chain(current) {
             let (Some(file), Some(followed)) = (self.open.get(&key), self.files.get_mut(&key)) else { continue };
+            match followed.current {
+                // Its first line may have come since we looked, but nothing is given out before there are ids for it.
+                true if followed.first.is_none() => continue,
+                false if followed.first.is_none() => followed.identify(&key, String::new()),
+                _ => {}
+            }
             let chunk = followed.read(file).with_context(|| format!("reading {}", followed.path.display()))?;
             if chunk.is_empty() {
                 continue;
@@ -142,8 +148,7 @@ impl Tail {
         });
         followed.current = true;
         if let (None, Some(first)) = (&followed.first, first) {
-            followed.id = hash(format!("{key} {generation} {first}").as_bytes());
-            followed.first = Some(first);
+            followed.identify(&key, first);
         }
         self.open.entry(key).or_insert(file);
         Ok(())
@@ -210,8 +215,16 @@ struct Reading {
 }
 
 impl Followed {
+    fn identify(&mut self, key: &str, first: String) {
+        self.id = hash(format!("{key} {} {first}", self.generation).as_bytes());
+        self.first = Some(first);
+    }
+
     /// Whole lines.
     fn read(&self, file: &File) -> io::Result<Vec<u8>> {
+        if file.metadata()?.len() <= self.position {
+            return Ok(Vec::new());
+        }
         let given = self.reading.map(|reading| (reading.end - self.position) as usize);
         let mut bytes = vec![0; given.unwrap_or(LONGEST)];
         let length = fill(file, &mut bytes, self.position)?;
@@ -435,6 +448,25 @@ mod tests {
         fs::remove_file(folder.path("app.log")).unwrap();
         folder.append("a\n");
         assert_eq!(all(&mut tail), ["b", "a"]);
+    }
+
+    #[test]
+    fn half_a_line_in_a_file_that_was_rotated_away_comes_when_it_is_quiet() {
+        let folder = Folder::new();
+        let mut tail = folder.tail();
+        folder.append("half");
+        assert!(all(&mut tail).is_empty());
+        let rotated = folder.path("app.log.1");
+        fs::rename(folder.path("app.log"), &rotated).unwrap();
+        folder.append("half\n");
+        assert_eq!(all(&mut tail), ["half"]);
+        let long_ago = SystemTime::now() - 2 * LINE_ENDS;
+        File::options().write(true).open(&rotated).unwrap().set_modified(long_ago).unwrap();
+        let rest = tail.next().unwrap().unwrap();
+        tail.done();
+        assert_eq!((rest.events.len(), rest.events[0].message.as_str()), (1, "half"));
+        assert!(rest.events[0].id.ends_with("-0") && rest.events[0].id.len() > 20);
+        assert!(all(&mut tail).is_empty());
     }
 
     #[derive(Clone, Debug)]

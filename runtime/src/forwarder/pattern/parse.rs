@@ -65,7 +65,8 @@ fn terms(reader: &mut Reader<'_>) -> Result<Kind, Mistake> {
             return Err(reader.mistake("expected a term"));
         }
         list.push(term);
-        if !any.is_empty() && !(all.is_empty() && none.is_empty()) {
+        let others = !all.is_empty() || !none.is_empty();
+        if others && !any.is_empty() {
             return Err(Mistake { column, what: "a term without `?` beside one with it".to_owned() });
         }
         reader.spaces();
