@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing needs and is not there: a C compiler (for the TLS library), Python's venv and the
-# emulators. Debian and Ubuntu; elsewhere it says what is missing. Quiet when there is nothing to do.
+# emulators, Java and Maven and with them a real OpenSearch. Debian and Ubuntu; elsewhere it says what is missing. Quiet when there is nothing to do.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -16,6 +16,8 @@ command -v mariadbd >/dev/null || missing+=(mariadb-server-core)
 command -v mariadb-install-db >/dev/null || missing+=(mariadb-server-core)
 command -v redis-check-rdb >/dev/null || missing+=(redis-tools)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+command -v mvn >/dev/null || missing+=(maven)
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
     echo "please install: ${missing[*]}" >&2
@@ -28,3 +30,4 @@ if [ ${#missing[@]} -gt 0 ]; then
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 fi
 "$here/gateway/install.sh"
+"$here/../runtime/tests/opensearch.sh" install

@@ -2,8 +2,10 @@
 
 pub mod stores;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::once;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use hyper::{StatusCode, Uri};
@@ -79,7 +81,16 @@ pub struct Probe {
 pub struct Forwarder {
     /// Scheme and authority only, for example `https://vpc-logs-….es.amazonaws.com`.
     pub search: Uri,
+    /// Of the indexes, one for each day: `<prefix>-YYYY.MM.DD`.
     pub index_prefix: String,
+    /// The log groups that have indexes of their own, with the prefix: `INDEXES` is a JSON object of them.
+    pub indexes: BTreeMap<String, String>,
+    /// Days that the search domain keeps an index.
+    pub retention_days: u32,
+    /// The queue for events that the search domain will never take.
+    pub failed: Option<FailedQueue>,
+    /// Before something is tried again for the first time; it doubles from there.
+    pub first_pause: Duration,
     /// The log groups that are shipped, each with the pattern of its subscription: `SHIPPED` is a JSON object of them.
     pub shipped: BTreeMap<String, String>,
     /// CloudWatch Logs, where a backfill reads: of the region, unless `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS` or
@@ -87,6 +98,13 @@ pub struct Forwarder {
     pub logs: Uri,
     pub aws: Aws,
     pub telemetry: Telemetry,
+}
+
+#[derive(Debug)]
+pub struct FailedQueue {
+    pub url: String,
+    /// Of the queue's own host, unless `AWS_ENDPOINT_URL_SQS` or `AWS_ENDPOINT_URL` says otherwise.
+    pub sqs: Uri,
 }
 
 /// What Lambda gives each function.
@@ -247,21 +265,39 @@ impl Forwarder {
         let mut problems = Vec::new();
         let endpoint = environment.required("SEARCH_ENDPOINT", &mut problems);
         let index_prefix = environment.required("INDEX_PREFIX", &mut problems);
-        if !index_prefix.is_empty() && !is_index_prefix(&index_prefix) {
-            problems.push(
-                "INDEX_PREFIX is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit".to_owned(),
-            );
+        let indexes = groups("INDEXES", environment, &mut problems);
+        for (name, prefix) in once(("INDEX_PREFIX", &index_prefix)).chain(indexes.values().map(|own| ("INDEXES", own)))
+        {
+            if !prefix.is_empty() && !is_index_prefix(prefix) {
+                problems.push(format!(
+                    "{name} is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit"
+                ));
+            }
         }
         let aws = Aws::read(environment, &mut problems);
         let config = Forwarder {
             search: uri("SEARCH_ENDPOINT", &endpoint, &mut problems),
             index_prefix,
-            shipped: shipped(environment, &mut problems),
+            indexes,
+            retention_days: environment.parsed("RETENTION_DAYS", 30, "a number of days", &mut problems),
+            failed: failed_queue(environment, &mut problems),
+            first_pause: Duration::from_millis(100),
+            shipped: groups("SHIPPED", environment, &mut problems),
             logs: logs_uri(environment, &aws.region, &mut problems),
             aws,
             telemetry: Telemetry::read(environment, "forwarder", &mut problems),
         };
         all_or_problems(config, problems)
+    }
+}
+
+impl Forwarder {
+    pub fn index_prefix(&self, log_group: &str) -> &str {
+        self.indexes.get(log_group).unwrap_or(&self.index_prefix)
+    }
+
+    pub fn index_prefixes(&self) -> BTreeSet<&str> {
+        self.indexes.values().chain(once(&self.index_prefix)).map(String::as_str).collect()
     }
 }
 
@@ -305,10 +341,11 @@ fn all_or_problems<T>(config: T, problems: Vec<String>) -> anyhow::Result<T> {
     anyhow::bail!("configuration: {}", problems.join("; "))
 }
 
-fn shipped(environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<String, String> {
-    let Some(text) = environment.get("SHIPPED") else { return BTreeMap::new() };
+/// A JSON object of log groups, each with a text.
+fn groups(name: &str, environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<String, String> {
+    let Some(text) = environment.get(name) else { return BTreeMap::new() };
     serde_json::from_str(text).unwrap_or_else(|_| {
-        problems.push("SHIPPED is not a JSON object of log groups and patterns".to_owned());
+        problems.push(format!("{name} is not a JSON object of log groups and texts"));
         BTreeMap::new()
     })
 }
@@ -332,14 +369,30 @@ fn webhooks(environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<S
     webhooks
 }
 
+fn failed_queue(environment: &Environment, problems: &mut Vec<String>) -> Option<FailedQueue> {
+    let url = environment.get("FAILED_QUEUE_URL")?.to_owned();
+    let sqs = endpoint(environment, "AWS_ENDPOINT_URL_SQS", problems).unwrap_or_else(|| {
+        let host =
+            url.parse::<Uri>().ok().and_then(|url| Some(format!("{}://{}", url.scheme_str()?, url.authority()?)));
+        // Something that is no host, so that the problem is told.
+        uri("FAILED_QUEUE_URL", &host.unwrap_or_else(|| "/".to_owned()), problems)
+    });
+    Some(FailedQueue { url, sqs })
+}
+
 fn logs_uri(environment: &Environment, region: &str, problems: &mut Vec<String>) -> Uri {
-    for name in ["AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "AWS_ENDPOINT_URL"] {
-        if let Some(endpoint) = environment.get(name) {
-            return uri(name, endpoint, problems);
-        }
+    if let Some(uri) = endpoint(environment, "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", problems) {
+        return uri;
     }
     let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
     if region.is_empty() { Uri::default() } else { uri("AWS_REGION", &format!("logs.{region}.{suffix}"), problems) }
+}
+
+/// Where a service of AWS is, when it is said: for all services, or for this one.
+fn endpoint(environment: &Environment, of_service: &str, problems: &mut Vec<String>) -> Option<Uri> {
+    let of = |name| Some((name, environment.get(name)?));
+    let (name, endpoint) = of(of_service).or_else(|| of("AWS_ENDPOINT_URL"))?;
+    Some(uri(name, endpoint, problems))
 }
 
 /// `https://` when no scheme is given, as OpenSearch's own `Endpoint` has none.
@@ -390,13 +443,37 @@ mod tests {
             "configuration: HOST is not an IP address; PORT is not a port number; \
              LOG_LEVEL is not one of debug, info, warn, error"
         );
-        let error = Forwarder::read(&environment(&[("INDEX_PREFIX", "Logs")])).unwrap_err();
+        let wrong = [
+            ("INDEX_PREFIX", "Logs"),
+            ("INDEXES", r#"{"/a":"hunter2/"}"#),
+            ("SHIPPED", "hunter2"),
+            ("RETENTION_DAYS", "hunter2"),
+            ("FAILED_QUEUE_URL", "hunter2"),
+        ];
+        let error = Forwarder::read(&environment(&wrong)).unwrap_err();
         assert_eq!(
             error.to_string(),
             "configuration: SEARCH_ENDPOINT is not set; \
              INDEX_PREFIX is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit; \
-             AWS_REGION is not set; AWS_ACCESS_KEY_ID is not set; AWS_SECRET_ACCESS_KEY is not set"
+             INDEXES is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit; \
+             AWS_REGION is not set; AWS_ACCESS_KEY_ID is not set; AWS_SECRET_ACCESS_KEY is not set; \
+             RETENTION_DAYS is not a number of days; FAILED_QUEUE_URL is not a host, or http(s)://host[:port]; \
+             SHIPPED is not a JSON object of log groups and texts"
         );
+    }
+
+    #[test]
+    fn the_queue_is_where_its_url_is_unless_an_endpoint_is_named() {
+        let url = ("FAILED_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/failed");
+        let mut problems = Vec::new();
+        for (more, expected) in [
+            (("X", ""), "https://sqs.eu-west-1.amazonaws.com/"),
+            (("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"), "http://127.0.0.1:4566/"),
+        ] {
+            let queue = failed_queue(&environment(&[url, more]), &mut problems).unwrap();
+            assert_eq!((queue.sqs.to_string().as_str(), queue.url.as_str()), (expected, url.1));
+        }
+        assert!(problems.is_empty());
     }
 
     #[test]

@@ -3,6 +3,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use runtime::background::Background;
 use runtime::config::{self, Environment, Forwarder, Serve};
+use runtime::forwarder::follow;
 use runtime::{forwarder, health, hello, lambda, lookup, notification, probe, reservation, schema, server, telemetry};
 use serde_json::json;
 
@@ -21,6 +22,8 @@ enum Command {
     Migrate,
     /// Make one reservation and follow it on its whole way; the exit code says whether each hop worked
     Probe,
+    /// Ship log lines, of files or of a log group, to a search engine, until SIGTERM
+    Forward(follow::Arguments),
     /// Ask the server in this container whether it is healthy; the exit code says so
     Health,
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         (Some(Command::Serve { role }), _) => serve(role, &environment),
         (Some(Command::Migrate), _) => migrate(&environment),
         (Some(Command::Probe), _) => probe(&environment),
+        (Some(Command::Forward(arguments)), _) => forward(arguments, &environment),
         (Some(Command::Health), _) => health::check(&environment),
         // Lambda starts `bootstrap` without arguments and names the role in `_HANDLER`.
         (None, Some(handler)) => invoke(&handler, &environment),
@@ -101,6 +105,13 @@ fn probe(environment: &Environment) -> anyhow::Result<()> {
     telemetry::init(&config.telemetry);
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio.block_on(probe::run(config))
+}
+
+fn forward(arguments: follow::Arguments, environment: &Environment) -> anyhow::Result<()> {
+    let config = Forwarder::read(environment)?;
+    telemetry::init(&config.telemetry);
+    let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    tokio.block_on(follow::run(&forwarder::Forwarder::new(config)?, arguments))
 }
 
 fn invoke(handler: &str, environment: &Environment) -> anyhow::Result<()> {

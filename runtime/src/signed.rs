@@ -20,8 +20,9 @@ pub fn request(
     base: &Uri,
     path: &str,
     headers: &[(&str, &str)],
-    body: Vec<u8>,
+    body: impl Into<Bytes>,
 ) -> anyhow::Result<Request<Full<Bytes>>> {
+    let body = body.into();
     let base = base.to_string();
     let uri = format!("{}{path}", base.trim_end_matches('/'));
     let identity = aws.credentials.clone().into();

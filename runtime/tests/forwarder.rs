@@ -8,6 +8,7 @@ use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -30,12 +31,18 @@ fn lambda(events: &[Value], status: u16, body: &Value) -> Lambda {
     let (sender, searched) = channel();
     let body = body.to_string();
     let search = server(move |received| {
+        if received.line.starts_with("PUT") {
+            return (200, String::new(), "{}".to_owned());
+        }
         let _ = sender.send(clone(received));
         (status, String::new(), body.clone())
     });
     let (api, told) = runtime_api(events);
     Lambda { process: start(api, &format!("http://{search}")), told, searched }
 }
+
+/// What Lambda gives for one event: tests that see it run out wait for all of it.
+const TIMEOUT: Duration = Duration::from_secs(4);
 
 fn runtime_api(events: &[Value]) -> (SocketAddr, Receiver<Received>) {
     let (sender, told) = channel();
@@ -52,7 +59,9 @@ fn runtime_api(events: &[Value]) -> (SocketAddr, Receiver<Received>) {
             thread::sleep(2 * DEADLINE);
             return (500, String::new(), String::new());
         };
-        (200, format!("lambda-runtime-aws-request-id: r{number}\r\n"), event)
+        let deadline = (SystemTime::now() + TIMEOUT).duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+        let id = format!("lambda-runtime-aws-request-id: r{number}\r\n");
+        (200, format!("{id}lambda-runtime-deadline-ms: {deadline}\r\n"), event)
     });
     (api, told)
 }
@@ -119,9 +128,9 @@ fn events_become_documents() {
     let events = [probe, data(&[("1", message), ("2", "plain")])];
     let mut lambda = lambda(&events, 200, &items(&[201, 409]));
 
-    let nothing = json!({ "stored": 0, "already_stored": 0, "refused": {} });
-    assert_eq!(told(&mut lambda), ("invocation/r0/response".to_owned(), nothing));
-    let tally = json!({ "stored": 1, "already_stored": 1, "refused": {} });
+    let tally = |stored, already_stored| json!({ "stored": stored, "already_stored": already_stored, "set_aside": 0, "refused": {}, "unsent": {} });
+    assert_eq!(told(&mut lambda), ("invocation/r0/response".to_owned(), tally(0, 0)));
+    let tally = tally(1, 1);
     assert_eq!(told(&mut lambda), ("invocation/r1/response".to_owned(), tally));
 
     let bulk = lambda.searched.recv_timeout(DEADLINE).unwrap();
@@ -137,7 +146,8 @@ fn events_become_documents() {
     let text = std::str::from_utf8(&bulk.body).unwrap();
     assert!(text.ends_with('\n'));
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let common = json!({ "@timestamp": "2022-06-07T00:00:00Z", "log_group": "/sendy/reservation", "log_stream": "s" });
+    let common =
+        json!({ "@timestamp": "2022-06-07T00:00:00Z", "@log_group": "/sendy/reservation", "@log_stream": "s" });
     let with = |fields: Value| {
         let mut all = common.clone();
         all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
@@ -147,9 +157,9 @@ fn events_become_documents() {
         lines,
         [
             json!({ "create": { "_index": "reservations-2022.06.07", "_id": "1" } }),
-            with(json!({ "id": "1", "message": message, "event": "reservation.created", "departure": "서울" })),
+            with(json!({ "@id": "1", "@message": message, "event": "reservation.created", "departure": "서울" })),
             json!({ "create": { "_index": "reservations-2022.06.07", "_id": "2" } }),
-            with(json!({ "id": "2", "message": "plain" })),
+            with(json!({ "@id": "2", "@message": "plain" })),
         ]
     );
     assert!(lambda.searched.try_recv().is_err(), "the control message went to the search domain");
@@ -158,8 +168,8 @@ fn events_become_documents() {
 #[test]
 fn what_is_not_stored_is_an_error_with_reasons_and_without_contents() {
     let event = [data(&[("1", SECRET), ("2", SECRET), ("3", SECRET), ("4", SECRET)])];
-    let mut refusing = lambda(&event, 200, &items(&[201, 429, 400, 429]));
-    let expected = "3 of 4 events were not stored: 1 × 400 some_exception, 2 × 429 some_exception";
+    let mut refusing = lambda(&event, 200, &items(&[201, 404, 400, 404]));
+    let expected = "3 of 4 events were not stored: 1 × 400 some_exception, 2 × 404 some_exception";
     let (path, error) = told(&mut refusing);
     assert_eq!((path.as_str(), &error["errorMessage"]), ("invocation/r0/error", &json!(expected)));
     assert_eq!(refusing.process.line("failed")["message"], expected);
@@ -229,6 +239,7 @@ fn search() -> (SocketAddr, Receiver<Received>, Documents) {
                 let lines = received.body.iter().filter(|byte| **byte == b'\n').count();
                 (200, String::new(), items(&vec![201; lines / 2]).to_string())
             }
+            ("PUT", _) if !path.starts_with("/provision-backfill/") => (200, String::new(), "{}".to_owned()),
             ("PUT", _) => {
                 kept.insert(path.to_owned(), String::from_utf8(received.body.clone()).unwrap());
                 (201, String::new(), "{}".to_owned())
@@ -286,7 +297,7 @@ fn the_probe_of_a_subscription_fetches_the_past_of_its_group_once() {
     let request: Value = serde_json::from_slice(&request.body).unwrap();
     assert_eq!((&request["logGroupName"], &request["filterPattern"]), (&json!("/sendy/lookup"), &json!("ERROR")));
     assert_eq!(request.get("startTime"), None, "from its creation");
-    let streams: Vec<Value> = searched.try_iter().map(|bulk| document(&bulk)["log_stream"].clone()).collect();
+    let streams: Vec<Value> = searched.try_iter().map(|bulk| document(&bulk)["@log_stream"].clone()).collect();
     assert_eq!(streams, ["a", "b", "b"]);
 
     // Another process finds that it is done.
@@ -320,6 +331,58 @@ fn a_failed_backfill_does_not_fail_an_event_that_is_stored() {
     assert!(told.recv_timeout(DEADLINE).unwrap().line.ends_with("r0/response HTTP/1.1"));
     assert!(process.line("not_backfilled")["message"].to_string().contains("reading /sendy/lookup"));
     assert!(told.recv_timeout(DEADLINE).unwrap().line.ends_with("r1/error HTTP/1.1"), "a probe is tried again");
+}
+
+/// A policy is changed only under the numbers of the one that is there, and only if it keeps indexes for another time.
+#[test]
+fn the_retention_is_put_and_changed_but_not_again() {
+    for (present, changed) in [(Some("30d"), false), (Some("7d"), true), (None, false)] {
+        let (sender, asked) = channel();
+        let search = server(move |received| {
+            let mut words = received.line.split(' ');
+            let (method, path) = (words.next().unwrap(), words.next().unwrap());
+            if method == "POST" {
+                return (200, String::new(), items(&[201]).to_string());
+            }
+            let _ = sender.send(format!("{method} {path}"));
+            let age = json!({ "conditions": { "min_index_age": present } });
+            let policy = json!({ "_id": "reservations", "_version": 1, "_seq_no": 7, "_primary_term": 1,
+                "policy": { "states": [{ "name": "kept", "transitions": [age] }] } });
+            match (method, path) {
+                ("PUT", "/_plugins/_ism/policies/reservations") if present.is_some() => {
+                    (409, String::new(), "{}".to_owned())
+                }
+                _ => (200, String::new(), policy.to_string()),
+            }
+        });
+        let (api, told) = runtime_api(&[data(&[("1", "x")]), data(&[("2", "x")])]);
+        let _process = start(api, &format!("http://{search}"));
+        for path in ["r0/response", "r1/response"] {
+            let told = told.recv_timeout(DEADLINE).unwrap();
+            assert!(told.line.contains(path), "{}", told.line);
+        }
+        let policy = "/_plugins/_ism/policies/reservations";
+        let mut expected = vec!["PUT /_index_template/reservations".to_owned(), format!("PUT {policy}")];
+        if present.is_some() {
+            expected.push(format!("GET {policy}"));
+        }
+        if changed {
+            expected.push(format!("PUT {policy}?if_primary_term=1&if_seq_no=7"));
+        }
+        assert_eq!(asked.try_iter().collect::<Vec<_>>(), expected, "{present:?}");
+    }
+}
+
+/// Each log group may have indexes of its own: then one holds nothing of another.
+#[test]
+fn a_log_group_may_have_an_index_of_its_own() {
+    let (search, searched, _documents) = search();
+    let (api, told) = runtime_api(&[data(&[("1", "x")])]);
+    let more = [("INDEXES", r#"{"/sendy/reservation":"of-reservation"}"#)];
+    let _process = start_with(api, &format!("http://{search}"), &more);
+    told.recv_timeout(DEADLINE).unwrap();
+    let bulk = searched.recv_timeout(DEADLINE).unwrap();
+    assert!(String::from_utf8(bulk.body).unwrap().contains(r#""_index":"of-reservation-2022.06.07""#));
 }
 
 fn document(bulk: &Received) -> Value {

@@ -1,83 +1,175 @@
 //! Log events as bodies of OpenSearch's `_bulk`: two lines of JSON for each event.
 //! <https://docs.opensearch.org/latest/api-reference/document-apis/bulk/>
 
-use serde_json::{Map, Value, json};
+use std::ops::Range;
+
+use hyper::body::Bytes;
+use serde::Serialize;
+use serde_json::{Map, Value};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::failed::Refused;
 use super::payload::{Events, LogEvent};
 
 /// OpenSearch Service takes 10 MiB on its small instances, and works best with 3 to 5.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
+/// A document larger than that has no body to go in.
+pub const LARGEST_DOCUMENT: usize = 9 * 1024 * 1024;
 
 #[derive(Debug, Default)]
-pub struct Body {
-    pub bytes: Vec<u8>,
-    pub items: usize,
+pub struct Batch {
+    pub body: Bytes,
+    pub items: Vec<Item>,
 }
 
-/// Bodies of at most [`LARGEST_BODY`], in the order of the events; a larger event has one for itself. And the number of
-/// events that are in none, as their time has no day to name an index after.
-pub fn bodies(index_prefix: &str, events: &Events) -> (Vec<Body>, usize) {
-    let mut bodies = Vec::new();
-    let mut undated = 0;
-    let mut body = Body::default();
-    for event in &events.log_events {
-        let Some(lines) = lines(index_prefix, events, event) else {
-            undated += 1;
+#[derive(Clone, Debug, PartialEq)]
+pub struct Item {
+    /// Its place among the events.
+    pub event: usize,
+    lines: Range<usize>,
+}
+
+/// Bodies of at most [`LARGEST_BODY`], in the order of the events; a larger event has one for itself. And the events that
+/// are in none.
+pub fn batches(index_prefix: &str, events: &Events) -> (Vec<Batch>, Vec<Refused>) {
+    let mut batches = Vec::new();
+    let mut refused = Vec::new();
+    let mut body = Vec::with_capacity(LARGEST_BODY.min(events.log_events.len() * 1024));
+    let mut items = Vec::new();
+    for (place, event) in events.log_events.iter().enumerate() {
+        let start = body.len();
+        if let Err(reason) = write(&mut body, index_prefix, events, event) {
+            body.truncate(start);
+            refused.push(Refused { event: place, reason: reason.to_owned() });
             continue;
-        };
-        if body.items > 0 && body.bytes.len() + lines.len() > LARGEST_BODY {
-            bodies.push(std::mem::take(&mut body));
         }
-        body.bytes.extend(lines.into_bytes());
-        body.items += 1;
+        if start > 0 && body.len() > LARGEST_BODY {
+            let last = body.split_off(start);
+            batches.push(Batch { body: std::mem::replace(&mut body, last).into(), items: std::mem::take(&mut items) });
+        }
+        let start = if items.is_empty() { 0 } else { start };
+        items.push(Item { event: place, lines: start..body.len() });
     }
-    if body.items > 0 {
-        bodies.push(body);
+    if !items.is_empty() {
+        batches.push(Batch { body: body.into(), items });
     }
-    (bodies, undated)
+    (batches, refused)
 }
 
-/// `create`, not `index`: an event that is there already is then refused with 409, and not written again.
-fn lines(index_prefix: &str, events: &Events, event: &LogEvent) -> Option<String> {
+impl Batch {
+    /// Some of its items, as a batch of their own.
+    pub fn only(&self, items: &[Item]) -> Batch {
+        if items.len() == self.items.len() {
+            return Batch { body: self.body.clone(), items: items.to_vec() };
+        }
+        let mut body = Vec::with_capacity(items.iter().map(|item| item.lines.len()).sum());
+        let mut kept = Vec::with_capacity(items.len());
+        for item in items {
+            let start = body.len();
+            body.extend_from_slice(&self.body[item.lines.clone()]);
+            kept.push(Item { event: item.event, lines: start..body.len() });
+        }
+        Batch { body: body.into(), items: kept }
+    }
+}
+
+#[derive(Serialize)]
+struct Action<'a> {
+    /// `create`, not `index`: an event that is there already is then refused with 409, and not written again.
+    create: Target<'a>,
+}
+
+#[derive(Serialize)]
+struct Target<'a> {
+    _index: &'a str,
+    _id: &'a str,
+}
+
+/// Ours stand beside the fields of the message under names that begin with `@`, which are AWS's own for the same.
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "@timestamp")]
+    timestamp: &'a str,
+    #[serde(rename = "@id")]
+    id: &'a str,
+    #[serde(rename = "@log_group")]
+    log_group: &'a str,
+    #[serde(rename = "@log_stream")]
+    log_stream: &'a str,
+    #[serde(rename = "@message")]
+    message: &'a str,
+    #[serde(flatten)]
+    fields: Map<String, Value>,
+}
+
+/// Both lines, or why there cannot be any.
+fn write(body: &mut Vec<u8>, index_prefix: &str, events: &Events, event: &LogEvent) -> Result<(), &'static str> {
+    let no_day = "the timestamp is out of range";
     let nanoseconds = i128::from(event.timestamp) * 1_000_000;
-    let time = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).ok()?;
+    let time = OffsetDateTime::from_unix_timestamp_nanos(nanoseconds).map_err(|_| no_day)?;
     let (year @ 1970..=9999, month, day) = time.to_calendar_date() else {
-        return None;
+        return Err(no_day);
     };
-    let index = format!("{index_prefix}-{year}.{:02}.{day:02}", u8::from(month));
-    let action = json!({ "create": { "_index": index, "_id": event.id } });
-    let document = Value::Object(document(events, event, &time.format(&Rfc3339).ok()?));
-    Some(format!("{action}\n{document}\n"))
-}
-
-fn document(events: &Events, event: &LogEvent, timestamp: &str) -> Map<String, Value> {
-    let mut document = match serde_json::from_str(&event.message) {
-        Ok(Value::Object(fields)) => fields,
-        _ => Map::new(),
-    };
-    // One bad name would have OpenSearch refuse the whole event; its text still has everything.
-    document.retain(|name, _| can_be_a_field(name));
-    for (name, value) in [
-        ("@timestamp", timestamp),
-        ("message", &event.message),
-        ("log_group", &events.log_group),
-        ("log_stream", &events.log_stream),
-        ("id", &event.id),
-    ] {
-        document.insert(name.to_owned(), Value::from(value));
+    // More than OpenSearch takes would fail the whole request.
+    if event.id.is_empty() || event.id.len() > 512 {
+        return Err("the id is empty or longer than 512 bytes");
     }
-    document
+    let index = format!("{index_prefix}-{year}.{:02}.{day:02}", u8::from(month));
+    let action = Action { create: Target { _index: &index, _id: &event.id } };
+    let document = Document {
+        timestamp: &time.format(&Rfc3339).map_err(|_| no_day)?,
+        id: &event.id,
+        log_group: &events.log_group,
+        log_stream: &events.log_stream,
+        message: &event.message,
+        fields: fields(&event.message),
+    };
+    let start = body.len();
+    let unwritable = |_| "it cannot be written as JSON";
+    serde_json::to_writer(&mut *body, &action).map_err(unwritable)?;
+    body.push(b'\n');
+    serde_json::to_writer(&mut *body, &document).map_err(unwritable)?;
+    body.push(b'\n');
+    match body.len() - start {
+        ..=LARGEST_DOCUMENT => Ok(()),
+        _ => Err("it is too large to be indexed"),
+    }
 }
 
-/// Names with `_` in front belong to OpenSearch (`_id`, `_source`), and dots separate objects.
-fn can_be_a_field(name: &str) -> bool {
-    !name.starts_with('_') && name.split('.').all(|part| !part.trim().is_empty())
+/// Those of a message that is a JSON object.
+fn fields(message: &str) -> Map<String, Value> {
+    // A cheap look first: most of what is not JSON is not parsed either.
+    if !message.trim_start().starts_with('{') {
+        return Map::new();
+    }
+    let Ok(mut fields) = serde_json::from_str(message) else {
+        return Map::new();
+    };
+    clean(&mut fields);
+    fields.retain(|name, _| !name.starts_with('@') && !name.starts_with('_'));
+    fields
+}
+
+/// One bad name would have OpenSearch refuse the whole event; its text still has everything.
+fn clean(fields: &mut Map<String, Value>) {
+    fields.retain(|name, _| name.split('.').all(|part| !part.trim().is_empty()));
+    fields.values_mut().for_each(clean_value);
+}
+
+fn clean_value(value: &mut Value) {
+    match value {
+        Value::Object(fields) => clean(fields),
+        Value::Array(values) => values.iter_mut().for_each(clean_value),
+        _ => {}
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
     use super::*;
 
     fn events(messages: &[(&str, i64, &str)]) -> Events {
@@ -95,20 +187,25 @@ mod tests {
         }
     }
 
+    fn lines(batch: &Batch) -> Vec<Value> {
+        let text = std::str::from_utf8(&batch.body).unwrap();
+        assert!(text.ends_with('\n'));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     #[test]
     fn fields_of_a_json_message_stand_beside_ours_and_never_replace_them() {
-        let message =
-            r#"{"event":"reservation.created","id":"theirs","@timestamp":"x","_id":"x","a..b":1,"":2,"n":{"k":1}}"#;
-        let body = &bodies("logs", &events(&[("37", 1_700_000_000_123, message)])).0[0];
-        let text = std::str::from_utf8(&body.bytes).unwrap();
-        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert!(text.ends_with('\n'));
+        let message = r#"{"event":"reservation.created","id":1,"@timestamp":"x","_id":"x","a..b":1,"":2,
+            "n":{"k":1,"":[{" ":1}]},"l":[{"":1}]}"#;
+        let batch = &batches("logs", &events(&[("37", 1_700_000_000_123, message)])).0[0];
+        let lines = lines(batch);
         assert_eq!(lines[0], json!({ "create": { "_index": "logs-2023.11.14", "_id": "37" } }));
         assert_eq!(
             lines[1],
             json!({
-                "@timestamp": "2023-11-14T22:13:20.123Z", "message": message, "log_group": "/sendy/reservation",
-                "log_stream": "task/1", "id": "37", "event": "reservation.created", "n": { "k": 1 }
+                "@timestamp": "2023-11-14T22:13:20.123Z", "@message": message, "@log_group": "/sendy/reservation",
+                "@log_stream": "task/1", "@id": "37",
+                "event": "reservation.created", "id": 1, "n": { "k": 1 }, "l": [{}]
             })
         );
     }
@@ -116,26 +213,73 @@ mod tests {
     #[test]
     fn each_event_goes_to_the_index_of_its_own_day() {
         let of_two_days = events(&[("a", 1_704_067_199_999, "x"), ("b", 1_704_067_200_000, "[1]")]);
-        let body = &bodies("logs", &of_two_days).0[0];
-        let text = std::str::from_utf8(&body.bytes).unwrap();
-        assert!(text.contains("logs-2023.12.31") && text.contains("logs-2024.01.01"));
-        assert_eq!(body.items, 2);
+        let lines = lines(&batches("logs", &of_two_days).0[0]);
+        let indexes = [&lines[0], &lines[2]].map(|line| &line["create"]["_index"]);
+        assert_eq!(indexes, ["logs-2023.12.31", "logs-2024.01.01"]);
     }
 
     #[test]
     fn bodies_are_split_before_they_are_too_large() {
         let message = "x".repeat(LARGEST_BODY / 4);
         let many: Vec<_> = (0..9).map(|_| ("a", 0, message.as_str())).collect();
-        let (bodies, _) = bodies("logs", &events(&many));
-        let items: Vec<_> = bodies.iter().map(|body| body.items).collect();
+        let (batches, _) = batches("logs", &events(&many));
+        let items: Vec<_> = batches.iter().map(|batch| batch.items.len()).collect();
         assert_eq!(items, [3, 3, 3]);
-        assert!(bodies.iter().all(|body| body.bytes.len() <= LARGEST_BODY));
+        assert!(batches.iter().all(|batch| batch.body.len() <= LARGEST_BODY && lines(batch).len() == 6));
     }
 
     #[test]
-    fn an_event_without_a_day_does_not_hold_the_others_up() {
-        let times = [i64::MIN, -1, 0, 253_402_300_800_000, i64::MAX];
-        let (bodies, undated) = bodies("logs", &events(&times.map(|time| ("a", time, "x"))));
-        assert_eq!((bodies.len(), bodies[0].items, undated), (1, 1, 4));
+    fn what_cannot_be_a_document_does_not_hold_the_others_up() {
+        let large = "x".repeat(LARGEST_DOCUMENT);
+        let mut all: Vec<_> = [i64::MIN, -1, 0, 253_402_300_800_000, i64::MAX].map(|time| ("a", time, "x")).into();
+        all.extend([("", 0, "x"), ("a", 0, large.as_str()), ("b", 0, "x")]);
+        let (batches, refused) = batches("logs", &events(&all));
+        assert_eq!(batches.iter().map(|batch| lines(batch).len()).sum::<usize>(), 4);
+        let refused: Vec<_> = refused.iter().map(|refused| (refused.event, refused.reason.as_str())).collect();
+        let no_day = "the timestamp is out of range";
+        assert_eq!(
+            refused,
+            [
+                (0, no_day),
+                (1, no_day),
+                (3, no_day),
+                (4, no_day),
+                (5, "the id is empty or longer than 512 bytes"),
+                (6, "it is too large to be indexed")
+            ]
+        );
+    }
+
+    proptest! {
+        /// Whatever is in a message, `_bulk` finds as many lines as we count, and ours are as we have them.
+        #[test]
+        fn no_message_breaks_the_frame(messages in prop::collection::vec(message(), 1..20), picked: u32) {
+            let all: Vec<_> = messages.iter().map(|message| ("id", 0, message.as_str())).collect();
+            let (batches, refused) = batches("logs", &events(&all));
+            assert!(refused.is_empty());
+            for batch in &batches {
+                let some: Vec<_> = batch.items.iter().filter(|item| picked >> item.event & 1 == 1).cloned().collect();
+                for batch in [batch, &batch.only(&some)] {
+                    if batch.items.is_empty() {
+                        continue;
+                    }
+                    let lines = lines(batch);
+                    assert_eq!(lines.len(), 2 * batch.items.len());
+                    for (document, item) in lines.chunks(2).map(|pair| &pair[1]).zip(&batch.items) {
+                        assert_eq!(document["@message"], messages[item.event]);
+                        assert_eq!(document["@id"], "id");
+                    }
+                }
+            }
+        }
+    }
+
+    fn message() -> impl Strategy<Value = String> {
+        prop_oneof![
+            any::<String>(),
+            "[{}\\[\\]\",:a-c0-9@_.\\\\\n ]{0,60}",
+            prop::collection::btree_map("[a-c@_. ]{0,3}", any::<String>(), 0..5)
+                .prop_map(|map| serde_json::to_string_pretty(&map).unwrap()),
+        ]
     }
 }

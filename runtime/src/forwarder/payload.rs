@@ -85,6 +85,7 @@ mod tests {
 
     use flate2::Compression;
     use flate2::write::GzEncoder;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -127,6 +128,25 @@ mod tests {
         ];
         for (event, message) in wrong {
             assert_eq!(format!("{:#}", decode(event).unwrap_err()), message);
+        }
+    }
+
+    proptest! {
+        /// Damage of any kind, at each of the three layers.
+        #[test]
+        fn nothing_panics(any: Vec<u8>, place: prop::sample::Index, byte: u8, text: String) {
+            let plain = json!({ "messageType": "DATA_MESSAGE", "logGroup": text, "logStream": text,
+                "logEvents": [{ "id": text, "timestamp": 1, "message": text }] });
+            let good = subscription(plain.to_string().as_bytes());
+            assert_eq!(decode(&good).unwrap().unwrap().log_events[0].message, text);
+            let mut damaged = good.clone();
+            damaged[place.index(good.len())] = byte;
+            let _ = decode(&damaged);
+            let _ = decode(&good[..place.index(good.len())]);
+            let _ = decode(&any);
+            let _ = decode(&subscription(&any));
+            let zipped = json!({ "awslogs": { "data": BASE64_STANDARD.encode(&any) } });
+            let _ = decode(zipped.to_string().as_bytes());
         }
     }
 }

@@ -1,84 +1,115 @@
-//! One `_bulk` request to OpenSearch Service: signed, sent, and its answer judged item by item.
+//! Requests to OpenSearch Service: signed, sent, and the answer to a `_bulk` judged item by item.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Context;
+use hyper::body::Bytes;
 use hyper::{Method, StatusCode};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use tokio::time::Instant;
 
-use super::bulk::Body;
-use crate::client::{Answer, Client};
-use crate::{config, signed};
+use super::Forwarder;
+use super::bulk::Batch;
+use super::pause::Pause;
+use crate::client::Answer;
+use crate::signed;
 
-/// What became of a number of events.
-#[derive(Debug, Default, PartialEq, Serialize)]
-pub struct Tally {
-    pub stored: usize,
-    pub already_stored: usize,
-    /// How many events were refused, by reason. A reason never has the text of an event in it.
-    pub refused: BTreeMap<String, usize>,
+/// Of a whole `_bulk` request.
+pub enum Answered {
+    /// One for each event, in their order.
+    Items(Vec<Verdict>),
+    /// Nothing is known of any event. Sending them again is safe.
+    Again(String),
+    /// Refused for what is in it: a part of it may pass.
+    Refused(String),
+    /// Refused for who sends it, or where to, which is no fault of an event and does not pass soon.
+    Denied(String),
 }
 
-impl Tally {
-    pub fn add(&mut self, other: Tally) {
-        self.stored += other.stored;
-        self.already_stored += other.already_stored;
-        for (reason, events) in other.refused {
-            self.refuse(events, reason);
-        }
-    }
+/// Of one event. A reason never has the text of an event in it.
+#[derive(Debug, PartialEq)]
+pub enum Verdict {
+    Stored,
+    AlreadyStored,
+    Again(String),
+    Refused(String),
+}
 
-    pub fn refuse(&mut self, events: usize, reason: String) {
-        *self.refused.entry(reason).or_default() += events;
-    }
-
-    pub fn ensure_stored(self) -> anyhow::Result<Self> {
-        if self.refused.is_empty() {
-            return Ok(self);
-        }
-        let refused: usize = self.refused.values().sum();
-        let all = self.stored + self.already_stored + refused;
-        let reasons: Vec<_> = self.refused.iter().map(|(reason, events)| format!("{events} × {reason}")).collect();
-        let first = reasons[..reasons.len().min(FIRST_REASONS)].join(", ");
-        anyhow::bail!("{refused} of {all} events were not stored: {first}")
+pub async fn bulk(forwarder: &Forwarder, batch: &Batch, until: Instant) -> Answered {
+    let body = batch.body.clone();
+    let answer = match request(forwarder, Method::POST, "/_bulk", "application/x-ndjson", body, until).await {
+        Ok(answer) => answer,
+        Err(error) => return Answered::Again(format!("{error:#}")),
+    };
+    match answer.status {
+        status if status.is_success() => match judge(&answer.body, batch.items.len()) {
+            Ok(verdicts) => Answered::Items(verdicts),
+            Err(error) => Answered::Again(format!("{error:#}")),
+        },
+        status if passes(status) => Answered::Again(said(&answer)),
+        StatusCode::BAD_REQUEST | StatusCode::PAYLOAD_TOO_LARGE => Answered::Refused(said(&answer)),
+        _ => Answered::Denied(said(&answer)),
     }
 }
 
-pub async fn send(client: &Client, config: &config::Forwarder, body: Body) -> anyhow::Result<Tally> {
-    let answer = request(client, config, Method::POST, "/_bulk", "application/x-ndjson", body.bytes).await?;
-    let status = answer.status;
-    anyhow::ensure!(status.is_success(), "the search domain answered {status}");
-    judge(&answer.body, body.items)
-}
-
-/// Any request but for what it may not do, which is an error.
+/// One request, whatever the status of its answer.
 pub async fn request(
-    client: &Client,
-    config: &config::Forwarder,
+    forwarder: &Forwarder,
     method: Method,
     path: &str,
     content_type: &str,
-    body: Vec<u8>,
+    body: impl Into<Bytes>,
+    until: Instant,
 ) -> anyhow::Result<Answer> {
+    let config = &forwarder.config;
     let headers = [("content-type", content_type)];
     let request = signed::request(&config.aws, "es", method, &config.search, path, &headers, body)?;
-    let answer = tokio::time::timeout(TIMEOUT, client.send(request))
+    tokio::time::timeout_at(until.min(Instant::now() + TIMEOUT), forwarder.client.send(request))
         .await
-        .context("no answer in 55 s")
+        .context("no answer in time")
         .flatten()
-        .context("sending to the search domain")?;
-    let status = answer.status;
-    if status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED {
-        // Written by AWS about our role, before any document is looked at.
-        let said: String = String::from_utf8_lossy(&answer.body).chars().take(300).collect();
-        anyhow::bail!("the search domain answered {status}: {said}");
-    }
-    Ok(answer)
+        .context("sending to the search domain")
 }
 
-const FIRST_REASONS: usize = 3;
+/// The same request until its answer is one that stays, or the time is over, which is an error.
+pub async fn insist(
+    forwarder: &Forwarder,
+    method: Method,
+    path: &str,
+    body: &Bytes,
+    until: Instant,
+) -> anyhow::Result<Answer> {
+    let mut pause = Pause::new(forwarder.config.first_pause);
+    loop {
+        let answer = request(forwarder, method.clone(), path, "application/json", body.clone(), until).await;
+        let reason = match answer {
+            Ok(answer) if !passes(answer.status) => return Ok(answer),
+            Ok(answer) => anyhow::anyhow!(said(&answer)),
+            Err(error) => error,
+        };
+        if !pause.wait(until).await {
+            return Err(reason);
+        }
+    }
+}
+
+/// For the log. A body is quoted only when it is AWS's, about our role, before any document is looked at.
+pub fn said(answer: &Answer) -> String {
+    let status = answer.status;
+    let mut said = format!("the search domain answered {status}");
+    if status == StatusCode::FORBIDDEN || status == StatusCode::UNAUTHORIZED {
+        said.push_str(": ");
+        said.extend(String::from_utf8_lossy(&answer.body).chars().take(300));
+    }
+    said
+}
+
 const TIMEOUT: Duration = Duration::from_secs(55);
+
+/// It may go better later.
+fn passes(status: StatusCode) -> bool {
+    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT
+}
 
 #[derive(Deserialize)]
 struct BulkAnswer {
@@ -104,45 +135,51 @@ struct ItemError {
 }
 
 /// The answer is 200 even when every item failed.
-fn judge(answer: &[u8], sent: usize) -> anyhow::Result<Tally> {
+fn judge(answer: &[u8], sent: usize) -> anyhow::Result<Vec<Verdict>> {
     let answer: BulkAnswer =
         serde_json::from_slice(answer).map_err(|_| anyhow::anyhow!("the search domain's answer is not of `_bulk`"))?;
     let answered = answer.items.len();
     anyhow::ensure!(answered == sent, "the search domain answered for {answered} of {sent} events");
-    let mut tally = Tally::default();
-    for Item { create } in answer.items {
-        match create.status {
-            200..=299 => tally.stored += 1,
-            409 => tally.already_stored += 1,
-            status => {
-                let kind = create.error.map(|error| error.kind).unwrap_or_default();
-                let kind: String = kind.chars().take(100).collect();
-                tally.refuse(1, format!("{status} {kind}").trim_end().to_owned());
-            }
-        }
-    }
-    Ok(tally)
+    let verdict = |Item { create }| match create.status {
+        200..=299 => Verdict::Stored,
+        409 => Verdict::AlreadyStored,
+        429 | 500.. => Verdict::Again(reason(create)),
+        _ => Verdict::Refused(reason(create)),
+    };
+    Ok(answer.items.into_iter().map(verdict).collect())
+}
+
+fn reason(outcome: ItemOutcome) -> String {
+    let kind = outcome.error.map(|error| error.kind).unwrap_or_default();
+    let kind: String = kind.chars().take(100).collect();
+    format!("{} {kind}", outcome.status).trim_end().to_owned()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
 
     #[test]
-    fn conflicts_are_success_and_reasons_quote_nothing() {
+    fn each_item_has_its_verdict_and_reasons_quote_nothing() {
         let refused = json!({ "create": { "status": 400, "error": {
             "type": "mapper_parsing_exception", "reason": "Preview of field's value: 'hunter2'" } } });
         let answer = json!({ "errors": true, "items": [
             { "create": { "status": 201 } }, { "create": { "status": 409, "error": { "type": "x" } } },
-            refused, refused, { "create": { "status": 429 } }
+            refused, { "create": { "status": 429 } }, { "create": { "status": 503, "error": { "type": "y" } } }
         ]});
-        let tally = judge(answer.to_string().as_bytes(), 5).unwrap();
-        assert_eq!((tally.stored, tally.already_stored), (1, 1));
+        let verdicts = judge(answer.to_string().as_bytes(), 5).unwrap();
         assert_eq!(
-            tally.ensure_stored().unwrap_err().to_string(),
-            "3 of 5 events were not stored: 2 × 400 mapper_parsing_exception, 1 × 429"
+            verdicts,
+            [
+                Verdict::Stored,
+                Verdict::AlreadyStored,
+                Verdict::Refused("400 mapper_parsing_exception".to_owned()),
+                Verdict::Again("429".to_owned()),
+                Verdict::Again("503 y".to_owned()),
+            ]
         );
     }
 
@@ -150,5 +187,14 @@ mod tests {
     fn an_answer_for_other_events_than_were_sent_is_no_success() {
         assert!(judge(br#"{"items":[]}"#, 1).is_err());
         assert!(judge(br#"{"hunter2":1}"#, 1).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn no_answer_panics(answer: Vec<u8>, status: i64, kind: String) {
+            let _ = judge(&answer, 1);
+            let item = json!({ "items": [{ "create": { "status": status, "error": { "type": kind } } }] });
+            let _ = judge(item.to_string().as_bytes(), 1);
+        }
     }
 }

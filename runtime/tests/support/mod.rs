@@ -148,12 +148,16 @@ pub fn server(answer: impl Fn(&Received) -> (u16, String, String) + Clone + Send
     address
 }
 
-fn receive(stream: &TcpStream) -> Option<Received> {
+pub fn receive(stream: &TcpStream) -> Option<Received> {
     let mut reader = BufReader::new(stream);
     let mut line = String::new();
     reader.read_line(&mut line).ok()?;
     let mut head = String::new();
     while reader.read_line(&mut head).ok()? > 2 {}
+    // Whoever was killed in the middle of a request sent none.
+    if !head.ends_with("\r\n\r\n") {
+        return None;
+    }
     let mut received = Received { line: line.trim().to_owned(), head, body: Vec::new() };
     let length = received.header("content-length").map_or(0, |length| length.parse().unwrap());
     received.body.resize(length, 0);

@@ -1,0 +1,86 @@
+//! Events into the search domain: what may pass later is sent again, alone, until the time is over.
+
+use std::collections::VecDeque;
+
+use tokio::time::Instant;
+
+use super::bulk::{self, Batch, Item};
+use super::failed::Refused;
+use super::pause::Pause;
+use super::payload::Events;
+use super::search::{self, Answered, Verdict};
+use super::{Forwarder, Tally};
+
+/// What became of the events, and those that the search domain will never take.
+pub async fn deliver(forwarder: &Forwarder, events: &Events, until: Instant) -> (Tally, Vec<Refused>) {
+    let (batches, refused) = bulk::batches(forwarder.config.index_prefix(&events.log_group), events);
+    let mut delivery = Delivery { tally: Tally::default(), refused, again: Vec::new() };
+    let mut pause = Pause::new(forwarder.config.first_pause);
+    let mut round = VecDeque::from(batches);
+    // In rounds, so that every event is tried once before any is tried twice.
+    loop {
+        let before = delivery.settled();
+        while let Some(batch) = round.pop_front() {
+            match search::bulk(forwarder, &batch, until).await {
+                Answered::Items(verdicts) => delivery.settle(&batch, verdicts),
+                Answered::Again(reason) => delivery.again.push((batch, reason)),
+                // Only one of them may be to blame: each half by itself, down to a single event.
+                Answered::Refused(reason) => match batch.items.split_at(batch.items.len() / 2) {
+                    ([], all) => delivery.refuse(all, &reason),
+                    (first, second) => round.extend([batch.only(first), batch.only(second)]),
+                },
+                Answered::Denied(reason) => delivery.tally.leave(batch.items.len(), reason),
+            }
+        }
+        if delivery.again.is_empty() {
+            break;
+        }
+        if delivery.settled() > before {
+            pause.reset();
+        }
+        if !pause.wait(until).await {
+            for (batch, reason) in std::mem::take(&mut delivery.again) {
+                delivery.tally.leave(batch.items.len(), reason);
+            }
+            break;
+        }
+        round.extend(delivery.again.drain(..).map(|(batch, _)| batch));
+    }
+    (delivery.tally, delivery.refused)
+}
+
+struct Delivery {
+    tally: Tally,
+    refused: Vec<Refused>,
+    /// What may pass later, and why it did not.
+    again: Vec<(Batch, String)>,
+}
+
+impl Delivery {
+    fn settled(&self) -> usize {
+        self.tally.stored + self.tally.already_stored + self.refused.len()
+    }
+
+    fn settle(&mut self, batch: &Batch, verdicts: Vec<Verdict>) {
+        let mut again = Vec::new();
+        let mut first_reason = None;
+        for (item, verdict) in batch.items.iter().zip(verdicts) {
+            match verdict {
+                Verdict::Stored => self.tally.stored += 1,
+                Verdict::AlreadyStored => self.tally.already_stored += 1,
+                Verdict::Refused(reason) => self.refused.push(Refused { event: item.event, reason }),
+                Verdict::Again(reason) => {
+                    again.push(item.clone());
+                    first_reason.get_or_insert(reason);
+                }
+            }
+        }
+        if let Some(reason) = first_reason {
+            self.again.push((batch.only(&again), reason));
+        }
+    }
+
+    fn refuse(&mut self, items: &[Item], reason: &str) {
+        self.refused.extend(items.iter().map(|item| Refused { event: item.event, reason: reason.to_owned() }));
+    }
+}

@@ -1,0 +1,307 @@
+//! The text of a filter pattern, read from left to right.
+
+use std::fmt;
+
+use super::{Condition, Kind, Operand, Selector, Step, Test};
+
+/// What is wrong with a pattern, and where.
+#[derive(Debug)]
+pub struct Mistake {
+    /// From 1, in characters.
+    column: usize,
+    what: String,
+}
+
+pub fn parse(text: &str) -> Result<Kind, Mistake> {
+    let mut reader = Reader { rest: text, column: 1, depth: 0 };
+    if text.chars().count() > LONGEST {
+        return Err(Mistake { column: LONGEST + 1, what: format!("longer than {LONGEST} characters") });
+    }
+    reader.spaces();
+    match reader.peek() {
+        Some('{') => json(&mut reader).map(Kind::Json),
+        Some('[') => Err(reader.mistake("patterns for columns are not supported")),
+        _ => terms(&mut reader),
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "column {}: {}", self.column, self.what)
+    }
+}
+
+impl std::error::Error for Mistake {}
+
+/// AWS's own limit.
+const LONGEST: usize = 1024;
+const DEEPEST: usize = 32;
+const REGEX: &str = "regular expressions are not supported";
+
+struct Reader<'a> {
+    rest: &'a str,
+    column: usize,
+    depth: usize,
+}
+
+fn terms(reader: &mut Reader<'_>) -> Result<Kind, Mistake> {
+    let (mut all, mut none, mut any) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some(first) = reader.peek() {
+        let list = match first {
+            '?' => &mut any,
+            '-' => &mut none,
+            '%' => return Err(reader.mistake(REGEX)),
+            _ => &mut all,
+        };
+        let column = reader.column;
+        if first == '?' || first == '-' {
+            reader.next();
+        }
+        let term = match reader.peek() {
+            Some('"') => quoted(reader)?,
+            _ => reader.take_while(|c| !c.is_whitespace() && c != '"'),
+        };
+        if term.is_empty() {
+            return Err(reader.mistake("expected a term"));
+        }
+        list.push(term);
+        let others = !all.is_empty() || !none.is_empty();
+        if others && !any.is_empty() {
+            return Err(Mistake { column, what: "a term without `?` beside one with it".to_owned() });
+        }
+        reader.spaces();
+    }
+    Ok(Kind::Terms { all, none, any })
+}
+
+fn json(reader: &mut Reader<'_>) -> Result<Condition, Mistake> {
+    reader.expect("{")?;
+    let condition = any(reader)?;
+    if !reader.eat("}") {
+        return Err(reader.mistake("expected `&&`, `||` or `}`"));
+    }
+    match reader.peek() {
+        None => Ok(condition),
+        Some(_) => Err(reader.mistake("expected the end")),
+    }
+}
+
+fn any(reader: &mut Reader<'_>) -> Result<Condition, Mistake> {
+    let mut conditions = vec![all(reader)?];
+    while reader.eat("||") {
+        conditions.push(all(reader)?);
+    }
+    Ok(Condition::Any(conditions))
+}
+
+fn all(reader: &mut Reader<'_>) -> Result<Condition, Mistake> {
+    let mut conditions = vec![one(reader)?];
+    while reader.eat("&&") {
+        conditions.push(one(reader)?);
+    }
+    Ok(Condition::All(conditions))
+}
+
+fn one(reader: &mut Reader<'_>) -> Result<Condition, Mistake> {
+    reader.spaces();
+    if reader.depth == DEEPEST && reader.peek() == Some('(') {
+        return Err(reader.mistake(&format!("more than {DEEPEST} parentheses inside each other")));
+    }
+    if reader.eat("(") {
+        reader.depth += 1;
+        let condition = any(reader)?;
+        reader.expect(")")?;
+        reader.depth -= 1;
+        return Ok(condition);
+    }
+    let selector = selector(reader)?;
+    Ok(Condition::Is(selector, test(reader)?))
+}
+
+fn selector(reader: &mut Reader<'_>) -> Result<Selector, Mistake> {
+    if reader.peek() != Some('$') {
+        return Err(reader.mistake("expected a selector, like `$.event`"));
+    }
+    reader.next();
+    let mut steps = Vec::new();
+    loop {
+        match reader.peek() {
+            Some('[') => steps.push(bracket(reader)?),
+            Some('.') => {
+                reader.next();
+                match reader.peek() {
+                    Some('[') => steps.push(bracket(reader)?),
+                    Some('*') => {
+                        reader.next();
+                        steps.push(Step::Each);
+                    }
+                    _ => match reader.take_while(|c| !c.is_whitespace() && !"=!<>&|(){}[].*\"'$".contains(c)) {
+                        name if name.is_empty() => return Err(reader.mistake("expected the name of a field")),
+                        name => steps.push(Step::Field(name)),
+                    },
+                }
+            }
+            _ => return Ok(steps),
+        }
+    }
+}
+
+fn bracket(reader: &mut Reader<'_>) -> Result<Step, Mistake> {
+    reader.next();
+    let step = match reader.peek() {
+        Some('*') => {
+            reader.next();
+            Step::Each
+        }
+        Some('"' | '\'') => Step::Field(quoted(reader)?),
+        _ => {
+            let mistake = reader.mistake("expected a place, `*` or a name in quotes");
+            Step::Place(reader.take_while(|c| c.is_ascii_digit()).parse().map_err(|_| mistake)?)
+        }
+    };
+    match reader.peek() {
+        Some(']') => {
+            reader.next();
+            Ok(step)
+        }
+        _ => Err(reader.mistake("expected `]`")),
+    }
+}
+
+fn test(reader: &mut Reader<'_>) -> Result<Test, Mistake> {
+    if reader.eat("IS") {
+        return state(reader);
+    }
+    if reader.eat("EXISTS") {
+        return Ok(Test::Exists);
+    }
+    if reader.eat("NOT") {
+        reader.expect("EXISTS")?;
+        return Ok(Test::NotExists);
+    }
+    // Longer ones first, as `<` begins `<=`.
+    for operator in ["!=", "<=", ">=", "=", "<", ">"] {
+        if reader.eat(operator) {
+            return comparison(reader, operator);
+        }
+    }
+    Err(reader.mistake("expected an operator"))
+}
+
+fn state(reader: &mut Reader<'_>) -> Result<Test, Mistake> {
+    for (word, test) in [("NULL", Test::Null), ("TRUE", Test::Boolean(true)), ("FALSE", Test::Boolean(false))] {
+        if reader.eat(word) {
+            return Ok(test);
+        }
+    }
+    Err(reader.mistake("expected `NULL`, `TRUE` or `FALSE`"))
+}
+
+fn comparison(reader: &mut Reader<'_>, operator: &str) -> Result<Test, Mistake> {
+    match operator {
+        "=" => operand(reader).map(Test::Equal),
+        "!=" => operand(reader).map(Test::NotEqual),
+        "<" => number(reader).map(Test::Less),
+        "<=" => number(reader).map(Test::LessOrEqual),
+        ">" => number(reader).map(Test::Greater),
+        _ => number(reader).map(Test::GreaterOrEqual),
+    }
+}
+
+fn number(reader: &mut Reader<'_>) -> Result<f64, Mistake> {
+    let mistake = reader.mistake("expected a number");
+    match operand(reader)? {
+        Operand::Number(number) => Ok(number),
+        Operand::Text { .. } => Err(mistake),
+    }
+}
+
+fn operand(reader: &mut Reader<'_>) -> Result<Operand, Mistake> {
+    match reader.peek() {
+        Some('%') => return Err(reader.mistake(REGEX)),
+        Some('"') => return Ok(Operand::Text { parts: parts(&quoted(reader)?), quoted: true }),
+        _ => {}
+    }
+    let word = reader.take_while(|c| !c.is_whitespace() && !"=!<>&|(){}\"".contains(c));
+    let digits = word.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+    let operand = match word.parse::<f64>() {
+        _ if word.is_empty() => return Err(reader.mistake("expected a value")),
+        Ok(number) if digits && number.is_finite() => Operand::Number(number),
+        _ => Operand::Text { parts: parts(&word), quoted: false },
+    };
+    reader.spaces();
+    Ok(operand)
+}
+
+fn parts(text: &str) -> Vec<String> {
+    text.split('*').map(str::to_owned).collect()
+}
+
+/// With `\` before a quote or another `\`. Spaces after it are skipped.
+fn quoted(reader: &mut Reader<'_>) -> Result<String, Mistake> {
+    let quote = reader.next();
+    let mut text = String::new();
+    loop {
+        match reader.next() {
+            Some(c) if Some(c) == quote => break,
+            Some('\\') => match reader.peek() {
+                Some(c) if Some(c) == quote || c == '\\' => text.extend(reader.next()),
+                _ => text.push('\\'),
+            },
+            Some(c) => text.push(c),
+            None => return Err(reader.mistake(&format!("expected `{}`", quote.unwrap_or('"')))),
+        }
+    }
+    reader.spaces();
+    Ok(text)
+}
+
+impl Reader<'_> {
+    fn peek(&self) -> Option<char> {
+        self.rest.chars().next()
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let mut chars = self.rest.chars();
+        let next = chars.next()?;
+        self.rest = chars.as_str();
+        self.column += 1;
+        Some(next)
+    }
+
+    fn spaces(&mut self) {
+        self.take_while(char::is_whitespace);
+    }
+
+    fn take_while(&mut self, wanted: impl Fn(char) -> bool) -> String {
+        let end = self.rest.find(|c| !wanted(c)).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at(end);
+        let taken = taken.to_owned();
+        self.column += taken.chars().count();
+        self.rest = rest;
+        taken
+    }
+
+    /// A symbol or word, with the spaces around it.
+    fn eat(&mut self, symbol: &str) -> bool {
+        self.spaces();
+        let Some(rest) = self.rest.strip_prefix(symbol) else {
+            return false;
+        };
+        self.rest = rest;
+        self.column += symbol.len();
+        self.spaces();
+        true
+    }
+
+    fn expect(&mut self, symbol: &str) -> Result<(), Mistake> {
+        match self.eat(symbol) {
+            true => Ok(()),
+            false => Err(self.mistake(&format!("expected `{symbol}`"))),
+        }
+    }
+
+    fn mistake(&self, what: &str) -> Mistake {
+        Mistake { column: self.column, what: what.to_owned() }
+    }
+}

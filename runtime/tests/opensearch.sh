@@ -1,0 +1,37 @@
+#!/bin/sh
+# A real OpenSearch, one node on loopback. Needs a Java 17 runtime and Maven.
+#   opensearch.sh install            fetches it into <repo>/.emulators/opensearch; does nothing when it is there
+#   opensearch.sh run PORT FOLDER    becomes it, with its data in FOLDER; PORT is between 9201 and 9299
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+home="$here/../../.emulators/opensearch"
+
+install() {
+    if [ -f "$home/pom.xml" ] && cmp -s "$here/opensearch/pom.xml" "$home/pom.xml"; then
+        return
+    fi
+    rm -rf "$home"
+    mkdir -p "$home/lib"
+    mvn --quiet --batch-mode --file "$here/opensearch/pom.xml" dependency:copy-dependencies \
+        "-DoutputDirectory=$(cd "$home/lib" && pwd)" >&2
+    # Last: this says that the rest is there.
+    cp "$here/opensearch/pom.xml" "$home/pom.xml"
+}
+
+case "${1:-}" in
+install)
+    install
+    ;;
+run)
+    install
+    mkdir -p "$3"
+    # The runner takes the port after the one that it is given. Replaces this shell: who started it can end it.
+    exec java -Xms256m -Xmx512m -XX:+UseSerialGC -cp "$home/lib/*" org.codelibs.opensearch.runner.OpenSearchRunner \
+        -basePath "$3" -numOfNode 1 -baseHttpPort $(($2 - 1)) -clusterName provision
+    ;;
+*)
+    sed -n '2,4s/^# \{0,1\}//p' "$0" >&2
+    exit 2
+    ;;
+esac
