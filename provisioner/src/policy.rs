@@ -297,15 +297,14 @@ fn document(statements: &[Value]) -> Value {
 
 /// The actions of all roles of the stack, on what is the stack's.
 fn boundary(scope: &Scope, desired: &Desired) -> Option<Value> {
+    let roles = desired.resources().iter().filter(|wanted| wanted.address.kind == "iam.role");
+    let allowed: Vec<Value> = roles.map(|role| role.spec.get("statements")).collect();
     let mut actions: BTreeMap<(bool, &str), BTreeSet<&str>> = BTreeMap::new();
-    for role in desired.resources().iter().filter(|wanted| wanted.address.kind == "iam.role") {
-        for statement in role.spec["statements"].as_array().into_iter().flatten() {
-            let everywhere =
-                statement["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["arn"] == "*"));
-            for action in statement["actions"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                let service = action.split(':').next().unwrap_or_default();
-                actions.entry((everywhere, if everywhere { "" } else { service })).or_default().insert(action);
-            }
+    for statement in allowed.iter().filter_map(Value::as_array).flatten() {
+        let everywhere = statement["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["arn"] == "*"));
+        for action in statement["actions"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let service = action.split(':').next().unwrap_or_default();
+            actions.entry((everywhere, if everywhere { "" } else { service })).or_default().insert(action);
         }
     }
     let statements = actions.into_iter().map(|((everywhere, service), actions)| {
