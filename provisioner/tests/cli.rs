@@ -170,6 +170,8 @@ async fn a_stack_from_plan_to_down() {
     let report: serde_json::Value = serde_json::from_slice(&up.stdout).expect("one object");
     assert_eq!(report["outputs"]["topics.rings.arn"], "arn:aws:sns:eu-west-1:123456789012:bell-dev-rings");
     assert!(report["complete_seconds"].is_number());
+    // The tag index is read for the first look at the account, and for no poll.
+    assert_eq!(gateway.calls().iter().filter(|call| call.action == "GetResources").count(), 3, "of plan, up and up");
 
     let plan = run(url, &["plan", bell, "--exit-code"]).await;
     assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));

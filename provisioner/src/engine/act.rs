@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::any::{AnyKind, AnyLive};
-use crate::aws::{Cx, Error, Look, Proof};
+use crate::aws::{Cx, Error, Look};
 use crate::board::{Board, Late};
 use crate::diff::diff;
 use crate::json::Json;
@@ -145,7 +145,7 @@ async fn look(cx: &Cx, target: &Target, looks: u32) -> Result<Option<AnyLive>, E
         if count > 0 {
             cx.clock.sleep(1.0).await;
         }
-        let (outputs, closely) = (target.board.outputs(Late::MayBeAbsent), Look::new(Proof::Service));
+        let (outputs, closely) = (target.board.outputs(Late::MayBeAbsent), Look::closely(Vec::new()));
         let mut seen = match target.kind.read(cx, &wanted, &outputs, &closely).await {
             Ok(seen) => seen,
             Err(error) if error.worth_retrying(target.kind.facts()).is_some() => continue,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::nodes::{Node, Phase, Task};
 use super::{Ending, Engine, Event, News, published};
 use crate::any::{AnyKind, AnyLive};
-use crate::aws::{Error, Look, Proof};
+use crate::aws::{Error, Look};
 use crate::board::{Board, Late};
 use crate::diff::diff;
 use crate::json::Json;
@@ -105,10 +105,13 @@ impl Engine<'_, '_> {
                 batches[index].wanted.push((node.address.name.clone(), wanted.spec.clone()));
             }
         }
+        // What goes may not have the name that is wanted, or is not wanted at all.
+        let goes = self.nodes.iter().filter(pending).filter(|node| node.task == Task::Remove);
+        let look = Look::closely(goes.filter_map(|node| node.live.as_ref()).map(|live| live.id.clone()).collect());
         let boards: Vec<Board> = batches.iter().map(|batch| self.board.for_reads(batch.kind.facts())).collect();
         let cx = self.cx;
         self.in_flight.push(Box::pin(async move {
-            let (mut seen, look) = (Vec::new(), Look::new(Proof::Service));
+            let mut seen = Vec::new();
             for (Batch { kind, asked, wanted }, board) in batches.into_iter().zip(boards) {
                 let live = kind.read(cx, &wanted, &board.outputs(Late::MayBeAbsent), &look).await;
                 seen.push(Seen { kind: kind.facts().name, asked, live });
