@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Making, network, search};
 use crate::kind::Ref;
-use crate::kinds::iam::{Resource, Role, RoleSpec, Statement};
+use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
 use crate::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};
@@ -123,6 +123,5 @@ pub(super) fn role(making: &mut Making<'_>, name: &str, section: &str) {
             statements.push(statement(words(&interfaces), vec![Resource::Arn("*".to_owned())]));
         }
     }
-    let service = "lambda.amazonaws.com".to_owned();
-    making.add::<Role>(section, master(name), RoleSpec { service, statements, managed: Vec::new() });
+    making.role(section, &master(name), "lambda.amazonaws.com", statements);
 }

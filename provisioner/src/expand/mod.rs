@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 
 use crate::desired::Desired;
 use crate::kind::{Address, Kind, Ref};
+use crate::kinds::iam::{Role, RoleSpec, Statement};
 use crate::kinds::kms::{Key, KeySpec};
 use crate::scope::Scope;
 use crate::stack::{Loaded, Profile};
@@ -111,3 +112,14 @@ impl Making<'_> {
         days.unwrap_or(if self.prod() { 365 } else { 7 })
     }
 }
+    /// A role that a service of AWS assumes, within the boundary that the stack file names.
+    fn role(&mut self, section: &str, name: &str, service: &str, statements: Vec<Statement>) {
+        let permissions_boundary = self.loaded.stack.permissions_boundary.as_deref().map(|boundary| match boundary {
+            "none" => String::new(),
+            arn if arn.starts_with("arn:") => arn.to_owned(),
+            name => self.scope.global_arn("iam", &format!("policy/{name}")),
+        });
+        let service = service.to_owned();
+        self.add::<Role>(section, name, RoleSpec { service, statements, managed: Vec::new(), permissions_boundary });
+    }
+

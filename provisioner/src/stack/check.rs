@@ -13,6 +13,7 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<P
     let mut say = Say { positions, problems };
     names(loaded, &mut say);
     reserved(stack, &mut say);
+    boundary(stack, &mut say);
     queues(stack, &mut say);
     services(loaded, &mut say);
     logs(stack, &mut say);
@@ -86,6 +87,20 @@ fn names(loaded: &Loaded, say: &mut Say<'_>) {
 const LONGEST: usize = 40;
 
 /// Names that the stack's own parts have.
+/// A role takes only boundaries of its own account, and AWS's.
+fn boundary(stack: &Stack, say: &mut Say<'_>) {
+    let owner = stack.permissions_boundary.as_deref().and_then(|policy| policy.split(':').nth(4));
+    if let (Some(owner), Some(account)) = (owner, &stack.account)
+        && ![account.as_str(), "aws"].contains(&owner)
+    {
+        say.problem(
+            "/permissions_boundary".into(),
+            format!("the policy is of account {owner}, and the stack's roles are of {account}"),
+            Some("the name alone means the stack's own account".into()),
+        );
+    }
+}
+
 fn reserved(stack: &Stack, say: &mut Say<'_>) {
     let mut taken = |section: &str, name: &Name| {
         say.problem(

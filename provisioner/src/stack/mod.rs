@@ -24,6 +24,12 @@ pub struct Stack {
     /// The only account that this stack may be deployed to, as 12 digits in quotes.
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
     pub account: Option<String>,
+    /// The IAM policy that bounds every role of the stack, by its name in the account or its whole ARN. `none` takes a
+    /// boundary away; by default each role keeps the one that it has, if any. `provision policy` prints one that fits.
+    #[schemars(regex(
+        pattern = r"^(arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/)?([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$"
+    ))]
+    pub permissions_boundary: Option<String>,
     /// The environments, chosen by `--env`. Each may repeat any section to change it.
     #[serde(default)]
     pub environments: BTreeMap<Name, Environment>,
@@ -92,6 +98,7 @@ pub struct Environment {
     pub profile: Option<Profile>,
     pub region: Option<serde_json::Value>,
     pub account: Option<serde_json::Value>,
+    pub permissions_boundary: Option<serde_json::Value>,
     pub network: Option<serde_json::Value>,
     pub databases: Option<serde_json::Value>,
     pub caches: Option<serde_json::Value>,
