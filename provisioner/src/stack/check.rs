@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::similar;
 use super::{Loaded, Name, Nat, Profile, Span, Stack};
+use crate::expand::variables_of_uses;
 use crate::scope::PREFIX_LIMIT;
 use crate::yaml::{Positions, Problem, below};
 
@@ -12,8 +13,8 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<P
     let stack = &loaded.stack;
     let mut say = Say { positions, problems };
     names(loaded, &mut say);
-    reserved(stack, &mut say);
     boundary(stack, &mut say);
+    reserved(stack, &mut say);
     queues(stack, &mut say);
     services(loaded, &mut say);
     logs(stack, &mut say);
@@ -86,7 +87,6 @@ fn names(loaded: &Loaded, say: &mut Say<'_>) {
 
 const LONGEST: usize = 40;
 
-/// Names that the stack's own parts have.
 /// A role takes only boundaries of its own account, and AWS's.
 fn boundary(stack: &Stack, say: &mut Say<'_>) {
     let owner = stack.permissions_boundary.as_deref().and_then(|policy| policy.split(':').nth(4));
@@ -101,6 +101,7 @@ fn boundary(stack: &Stack, say: &mut Say<'_>) {
     }
 }
 
+/// Names that the stack's own parts have.
 fn reserved(stack: &Stack, say: &mut Say<'_>) {
     let mut taken = |section: &str, name: &Name| {
         say.problem(
@@ -252,9 +253,14 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
             let place = if service.cpu.is_some() { "cpu" } else { "memory" };
             say.problem(format!("{path}/{place}"), format!("Fargate has no tasks with {cpu} CPU units and {memory} MiB"), Some("256: 512, 1024, 2048; 512: 1024 to 4096; 1024: 2048 to 8192; 2048: 4096 to 16384; 4096: 8192 to 30720".into()));
         }
+        let given = if service.env.is_empty() { BTreeSet::new() } else { variables_of_uses(loaded, service) };
         for key in service.env.keys() {
+            let place = below(&format!("{path}/env"), key);
             if let Some(what) = no_variable(key) {
-                say.problem(below(&format!("{path}/env"), key), what, None);
+                say.problem(place, what, None);
+            } else if given.contains(key) {
+                let what = format!("`{key}` is a variable that `{name}` gets by what it uses");
+                say.problem(place, what, Some("take another name for it".into()));
             }
         }
         let least = if loaded.profile == Profile::Prod { 2 } else { 1 };

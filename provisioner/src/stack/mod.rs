@@ -247,6 +247,7 @@ pub struct Service {
     /// The role of the bundled runtime that it runs.
     pub role: Option<String>,
     /// Your own image instead, with its digest or tag.
+    #[schemars(regex(pattern = r"^[^ \t\r\n]+$"))]
     pub image: Option<String>,
     /// The port that it listens on. Default: 8080.
     #[schemars(range(min = 1024, max = 65535))]
@@ -284,6 +285,7 @@ pub struct Http {
     #[serde(default)]
     pub methods: Vec<String>,
     /// Where it says that it is well. Default: `/healthz`.
+    #[schemars(regex(pattern = r"^/[^ \t\r\n]{0,1023}$"))]
     pub health: Option<String>,
 }
 
