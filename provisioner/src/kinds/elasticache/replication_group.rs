@@ -8,8 +8,9 @@
 //! - A group takes one change at a time. `update` starts the first; the next one is refused until that is done
 //!   (`InvalidReplicationGroupState`), and the engine comes back with what is left.
 //! - Tags too are refused then, so a new AUTH token is announced in the tag `provision:version` before it is set, as
-//!   `<old> <new> <time>`; what was cut off in between is told from what was not by the token's date. The strategy is
-//!   ROTATE, under which the old token works on until the next: services restart with the new one in their own time.
+//!   `<old> <new> <date of the old>`: when AWS shows another date, the new one is set. So a run that was cut off anywhere in
+//!   between is gone on with, and each of the three writes is done once. The strategy is ROTATE, under which the old token
+//!   works on until the next: services restart with the new one in their own time.
 //! - Automatic failover needs a replica: it is switched off before the last replica goes and on after the first came.
 
 mod answer;
@@ -72,8 +73,10 @@ pub struct ReplicationGroupState {
     /// The secret with the AUTH token, and the version of it that was set last.
     auth: Option<String>,
     auth_version: Option<String>,
-    /// The version that is set already, but not yet in the tag.
-    auth_rotated: Option<String>,
+    /// The version that the tag announces and that is not set yet.
+    auth_announced: Option<String>,
+    /// When a token was set last, in AWS's words.
+    auth_date: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -89,6 +92,8 @@ pub struct ReplicationGroupReady {
 }
 
 const PORT: i32 = 6379;
+/// In the tag, where there is no word.
+const NONE: &str = "-";
 const GONE: &[&str] = &["ReplicationGroupNotFoundFault", "ReplicationGroupNotFound"];
 impl Kind for ReplicationGroup {
     const FACTS: Facts = Facts {
@@ -110,7 +115,8 @@ impl Kind for ReplicationGroup {
             Field::wanted("auto_minor"),
             Field::theirs("auth"),
             Field::write_only("auth_version"),
-            Field::theirs("auth_rotated"),
+            Field::theirs("auth_announced"),
+            Field::theirs("auth_date"),
         ],
         seconds: Seconds { create: 480, update: 300, delete: 300 },
         holds_data: true,
@@ -181,7 +187,8 @@ impl Kind for ReplicationGroup {
             auto_minor: true,
             auth: Some(auth.arn),
             auth_version: Some(auth.version_id),
-            auth_rotated: None,
+            auth_announced: None,
+            auth_date: None,
         })
     }
 
@@ -342,13 +349,14 @@ async fn rotate(cx: &Cx, live: &Live<ReplicationGroup>, want: &ReplicationGroupS
             .await
             .map_err(Error::from)
     };
-    if live.state.auth_rotated.as_ref() != Some(&new) {
-        let old = live.state.auth_version.as_deref().unwrap_or("-");
-        tag(format!("{old} {new} {}", now())).await?;
-        let call = cx.elasticache.modify_replication_group().replication_group_id(&want.id).apply_immediately(true);
-        let call = call.auth_token(token(cx, want).await?);
-        call.auth_token_update_strategy(AuthTokenUpdateStrategyType::Rotate).send().await?;
+    if live.state.auth_announced.as_ref() != Some(&new) {
+        let [old, date] = [&live.state.auth_version, &live.state.auth_date].map(|word| word.as_deref().unwrap_or(NONE));
+        tag(format!("{old} {new} {date}")).await?;
     }
+    let call = cx.elasticache.modify_replication_group().replication_group_id(&want.id).apply_immediately(true);
+    let call = call.auth_token(token(cx, want).await?);
+    call.auth_token_update_strategy(AuthTokenUpdateStrategyType::Rotate).send().await?;
+    // Cut off here, the date tells as much.
     tag(new).await?;
     Ok(())
 }
