@@ -27,7 +27,10 @@ impl Json {
 
     /// A member of an object, `null` where there is none.
     pub fn get(&self, member: &str) -> Value {
-        self.tree()[member].take()
+        match self.tree() {
+            Value::Object(mut members) => members.remove(member).unwrap_or_default(),
+            _ => Value::Null,
+        }
     }
 }
 

@@ -7,20 +7,17 @@
 //!
 //! - A group takes one change at a time. `update` starts the first; the next one is refused until that is done
 //!   (`InvalidReplicationGroupState`), and the engine comes back with what is left.
-//! - Tags too are refused then, so a new AUTH token is announced in the tag `provision:version` before it is set, as
-//!   `<old> <new> <date of the old>`: when AWS shows another date, the new one is set. So a run that was cut off anywhere in
-//!   between is gone on with, and each of the three writes is done once. The strategy is ROTATE, under which the old token
-//!   works on until the next: services restart with the new one in their own time.
+//! - A new AUTH token takes three writes, which are gone on with wherever they were cut off (`token`). The strategy is ROTATE,
+//!   under which the old token works on until the next: services restart with the new one in their own time.
 //! - Automatic failover needs a replica: it is switched off before the last replica goes and on after the first came.
 
 mod answer;
+mod token;
 
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_elasticache::types::{
-    AuthTokenUpdateStrategyType, CacheCluster, ReplicationGroup as Group, SourceType, Tag, TransitEncryptionMode,
-};
+use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup as Group, SourceType, Tag, TransitEncryptionMode};
 use serde::{Deserialize, Serialize};
 
 use super::SubnetGroup;
@@ -31,7 +28,7 @@ use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry
 use crate::kinds::ec2::SecurityGroup;
 use crate::kinds::kms::Key;
 use crate::kinds::named::candidates;
-use crate::kinds::secretsmanager::{self, Secret};
+use crate::kinds::secretsmanager::Secret;
 use crate::scope::{Scope, VERSION_TAG};
 
 pub struct ReplicationGroup;
@@ -92,8 +89,6 @@ pub struct ReplicationGroupReady {
 }
 
 const PORT: i32 = 6379;
-/// In the tag, where there is no word.
-const NONE: &str = "-";
 const GONE: &[&str] = &["ReplicationGroupNotFoundFault", "ReplicationGroupNotFound"];
 impl Kind for ReplicationGroup {
     const FACTS: Facts = Facts {
@@ -220,7 +215,7 @@ impl Kind for ReplicationGroup {
             .at_rest_encryption_enabled(want.at_rest)
             .transit_encryption_enabled(true)
             .transit_encryption_mode(TransitEncryptionMode::Required)
-            .auth_token(token(cx, want).await?)
+            .auth_token(token::value(cx, want).await?)
             .snapshot_retention_limit(want.snapshot_days)
             .auto_minor_version_upgrade(want.auto_minor)
             .set_engine(want.engine.clone())
@@ -244,7 +239,7 @@ impl Kind for ReplicationGroup {
             call.apply_immediately(true)
         };
         if changed.has("auth_version") {
-            rotate(cx, live, want).await?;
+            token::rotate(cx, live, want).await?;
         }
         let settings = ["transit", "snapshot_days", "auto_minor", "security_groups"];
         if changed.any(&settings) || (changed.any(&["failover", "multi_az"]) && !want.failover) {
@@ -317,11 +312,6 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or_default()
 }
 
-async fn token(cx: &Cx, want: &ReplicationGroupState) -> Result<String, Error> {
-    let (arn, version) = (want.auth.as_deref(), want.auth_version.as_deref());
-    secretsmanager::member(cx, arn.unwrap_or_default(), version.unwrap_or_default(), "token").await
-}
-
 async fn count(cx: &Cx, id: &str, old: i32, new: i32) -> Result<(), Error> {
     // The primary does not count as a replica.
     match new > old {
@@ -334,30 +324,6 @@ async fn count(cx: &Cx, id: &str, old: i32, new: i32) -> Result<(), Error> {
             call.new_replica_count(new - 1).send().await?;
         }
     }
-    Ok(())
-}
-
-async fn rotate(cx: &Cx, live: &Live<ReplicationGroup>, want: &ReplicationGroupState) -> Result<(), Error> {
-    let new = want.auth_version.clone().unwrap_or_default();
-    let tag = async |value: String| {
-        let tag = Tag::builder().key(VERSION_TAG).value(value).build();
-        cx.elasticache
-            .add_tags_to_resource()
-            .resource_name(&live.output.arn)
-            .tags(tag)
-            .send()
-            .await
-            .map_err(Error::from)
-    };
-    if live.state.auth_announced.as_ref() != Some(&new) {
-        let [old, date] = [&live.state.auth_version, &live.state.auth_date].map(|word| word.as_deref().unwrap_or(NONE));
-        tag(format!("{old} {new} {date}")).await?;
-    }
-    let call = cx.elasticache.modify_replication_group().replication_group_id(&want.id).apply_immediately(true);
-    let call = call.auth_token(token(cx, want).await?);
-    call.auth_token_update_strategy(AuthTokenUpdateStrategyType::Rotate).send().await?;
-    // Cut off here, the date tells as much.
-    tag(new).await?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_elasticache::types::{
     AutomaticFailoverStatus, CacheCluster, MultiAzStatus, ReplicationGroup as Group, TransitEncryptionMode,
 };
 
-use super::{NONE, ReplicationGroupReady, ReplicationGroupState};
+use super::{ReplicationGroupReady, ReplicationGroupState, token};
 use crate::kind::Status;
 use crate::kinds::kms::key_arn;
 use crate::scope::Scope;
@@ -16,7 +16,7 @@ pub(super) fn state(
     tag: Option<&str>,
 ) -> ReplicationGroupState {
     let auth_date = group.auth_token_last_modified_date().map(ToString::to_string);
-    let (auth_version, auth_announced) = tag.map_or((None, None), |tag| versions(tag, auth_date.as_deref()));
+    let (auth_version, auth_announced) = tag.map_or((None, None), |tag| token::versions(tag, auth_date.as_deref()));
     let security_groups = member.map(CacheCluster::security_groups).unwrap_or_default();
     let transit = match (group.transit_encryption_enabled(), group.transit_encryption_mode()) {
         (Some(true), Some(mode)) => mode.as_str(),
@@ -53,16 +53,6 @@ pub(super) fn state(
         auth_version,
         auth_announced,
         auth_date,
-    }
-}
-
-/// The version of the token that is set, and the one that is announced and not set.
-fn versions(tag: &str, date: Option<&str>) -> (Option<String>, Option<String>) {
-    let words: Vec<&str> = tag.split(' ').collect();
-    match words[..] {
-        [_, new, before] if date.unwrap_or(NONE) != before => (Some(new.to_owned()), None),
-        [old, new, _] => (Some(old.to_owned()), Some(new.to_owned())),
-        _ => (Some(tag.to_owned()), None),
     }
 }
 
