@@ -11,6 +11,7 @@ use provision::any::AnyLive;
 use provision::board::{Board, Late, Published};
 use provision::desired::Desired;
 use provision::expand::{Digests, expand};
+use provision::json::Json;
 use provision::kind::{Owner, Status};
 use provision::plan::Plan;
 use provision::scope::Scope;
@@ -18,6 +19,8 @@ use provision::snapshot::Snapshot;
 use provision::stack;
 
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
+/// What the largest may take.
+const MOST_MEGABYTES: f64 = 200.0;
 const PHASES: [&str; 3] = ["check", "plan, nothing is live", "plan, everything is live"];
 
 fn main() {
@@ -39,6 +42,7 @@ fn main() {
             };
             let ratio = milliseconds / *smallest.get_or_insert(milliseconds);
             println!("{name:<26} {size:>7} {resources:>9} {milliseconds:>10.1} {ratio:>7.1} {megabytes:>7.0}");
+            assert!(megabytes < MOST_MEGABYTES, "{name} of {size} queues takes more than {MOST_MEGABYTES} MB");
         }
     }
 }
@@ -101,6 +105,7 @@ fn all_live(text: &str) -> Snapshot {
     let (mut snapshot, mut board) = (Snapshot::default(), Board::default());
     for wanted in desired.in_order() {
         let (output, ready) = wanted.kind.blank();
+        let (output, ready) = (Json::of(&output), Json::of(&ready));
         let (address, outputs) = (&wanted.address, board.outputs(Late::IsAwaited));
         let state = wanted.kind.want(&scope, &address.name, &wanted.spec, &outputs).expect("dependencies come first");
         board.publish(address, Published { output: output.clone(), ready: Some(ready.clone()) });

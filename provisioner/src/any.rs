@@ -3,12 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
+use crate::json::Json;
 use crate::kind::{Address, Changed, Facts, Kind, LastWish, Live, Owner, Query, Status};
 use crate::scope::Scope;
 
@@ -20,9 +20,9 @@ pub struct AnyLive {
     pub address: Address,
     pub id: String,
     pub owner: Owner,
-    pub state: Value,
-    pub output: Value,
-    pub ready: Option<Value>,
+    pub state: Json,
+    pub output: Json,
+    pub ready: Option<Json>,
     pub status: Status,
 }
 
@@ -32,20 +32,20 @@ pub trait AnyKind: Send + Sync {
     fn state_fields(&self) -> Vec<String>;
     /// An output and a ready part with nothing in them, from which the plan makes placeholders.
     fn blank(&self) -> (Value, Value);
-    fn want(&self, scope: &Scope, name: &str, spec: &Value, outputs: &Outputs) -> Result<Value, Missing>;
+    fn want(&self, scope: &Scope, name: &str, spec: &Json, outputs: &Outputs) -> Result<Json, Missing>;
     fn read<'a>(
         &'a self,
         cx: &'a Cx,
-        wanted: &'a [(String, Value)],
+        wanted: &'a [(String, Json)],
         outputs: &'a Outputs<'a>,
         look: &'a Look,
     ) -> BoxFuture<'a, Result<Vec<AnyLive>, Error>>;
-    fn create<'a>(&'a self, cx: &'a Cx, name: &'a str, want: &'a Value) -> BoxFuture<'a, Result<Value, Error>>;
+    fn create<'a>(&'a self, cx: &'a Cx, name: &'a str, want: &'a Json) -> BoxFuture<'a, Result<Json, Error>>;
     fn update<'a>(
         &'a self,
         cx: &'a Cx,
         live: &'a AnyLive,
-        want: &'a Value,
+        want: &'a Json,
         changed: &'a Changed,
     ) -> BoxFuture<'a, Result<(), Error>>;
     fn delete<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive, last: LastWish) -> BoxFuture<'a, Result<(), Error>>;
@@ -60,25 +60,25 @@ impl<K: Kind> AnyKind for K {
     }
 
     fn state_fields(&self) -> Vec<String> {
-        match erase(&K::State::default()) {
+        match Json::of(&K::State::default()).tree() {
             Value::Object(map) => map.keys().cloned().collect(),
             _ => Vec::new(),
         }
     }
 
     fn blank(&self) -> (Value, Value) {
-        (erase(&K::Output::default()), erase(&K::Ready::default()))
+        (Json::of(&K::Output::default()).tree(), Json::of(&K::Ready::default()).tree())
     }
 
-    fn want(&self, scope: &Scope, name: &str, spec: &Value, outputs: &Outputs) -> Result<Value, Missing> {
+    fn want(&self, scope: &Scope, name: &str, spec: &Json, outputs: &Outputs) -> Result<Json, Missing> {
         let spec: K::Spec = typed(spec).expect("expand writes specs of the kind's own type");
-        Ok(erase(&K::want(scope, name, &spec, outputs)?))
+        Ok(Json::of(&K::want(scope, name, &spec, outputs)?))
     }
 
     fn read<'a>(
         &'a self,
         cx: &'a Cx,
-        wanted: &'a [(String, Value)],
+        wanted: &'a [(String, Json)],
         outputs: &'a Outputs<'a>,
         look: &'a Look,
     ) -> BoxFuture<'a, Result<Vec<AnyLive>, Error>> {
@@ -92,15 +92,15 @@ impl<K: Kind> AnyKind for K {
         })
     }
 
-    fn create<'a>(&'a self, cx: &'a Cx, name: &'a str, want: &'a Value) -> BoxFuture<'a, Result<Value, Error>> {
-        Box::pin(async move { Ok(erase(&K::create(cx, name, &typed(want)?).await?)) })
+    fn create<'a>(&'a self, cx: &'a Cx, name: &'a str, want: &'a Json) -> BoxFuture<'a, Result<Json, Error>> {
+        Box::pin(async move { Ok(Json::of(&K::create(cx, name, &typed(want)?).await?)) })
     }
 
     fn update<'a>(
         &'a self,
         cx: &'a Cx,
         live: &'a AnyLive,
-        want: &'a Value,
+        want: &'a Json,
         changed: &'a Changed,
     ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move { K::update(cx, &typed_live(live)?, &typed(want)?, changed).await })
@@ -128,13 +128,8 @@ impl<K: Kind> AnyKind for K {
     }
 }
 
-fn erase<T: Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).expect("states, outputs and specs are plain data")
-}
-
-fn typed<T: DeserializeOwned>(value: &Value) -> Result<T, Error> {
-    serde_json::from_value(value.clone())
-        .map_err(|cause| Error::ours(format!("a value does not fit its kind: {cause}")))
+fn typed<T: DeserializeOwned>(value: &Json) -> Result<T, Error> {
+    value.read().map_err(|cause| Error::ours(format!("a value does not fit its kind: {cause}")))
 }
 
 fn erase_live<K: Kind>(live: Live<K>) -> AnyLive {
@@ -144,9 +139,9 @@ fn erase_live<K: Kind>(live: Live<K>) -> AnyLive {
         address: Address { kind: K::FACTS.name, name: live.name },
         id: live.id,
         owner: live.owner,
-        state: erase(&live.state),
-        output: erase(&live.output),
-        ready: live.ready.as_ref().filter(|_| told).map(erase),
+        state: Json::of(&live.state),
+        output: Json::of(&live.output),
+        ready: live.ready.as_ref().filter(|_| told).map(Json::of),
         status: live.status,
     }
 }

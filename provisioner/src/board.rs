@@ -6,9 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use serde_json::Value;
-
-use crate::kind::{Address, Kind, Ref};
+use crate::json::Json;
+use crate::kind::{Address, Facts, Kind, Ref};
 
 #[derive(Clone, Debug, Default)]
 pub struct Board {
@@ -17,8 +16,8 @@ pub struct Board {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Published {
-    pub output: Value,
-    pub ready: Option<Value>,
+    pub output: Json,
+    pub ready: Option<Json>,
 }
 
 impl Board {
@@ -32,6 +31,11 @@ impl Board {
 
     pub fn get(&self, address: &Address) -> Option<&Published> {
         self.entries.get(address)
+    }
+
+    /// A copy for reads of a kind that run beside what publishes. Most kinds use no outputs of others for that.
+    pub fn for_reads(&self, facts: &Facts) -> Board {
+        if facts.read_after.is_empty() { Board::default() } else { self.clone() }
     }
 
     /// The view for one resource.
@@ -118,6 +122,6 @@ fn address<K: Kind>(reference: &Ref<K>) -> Address {
     Address { kind: K::FACTS.name, name: reference.name.clone() }
 }
 
-fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> T {
-    serde_json::from_value(value.clone()).expect("published by the kind itself")
+fn typed<T: serde::de::DeserializeOwned>(value: &Json) -> T {
+    value.read().expect("published by the kind itself")
 }

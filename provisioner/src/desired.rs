@@ -1,10 +1,9 @@
 //! The resources that a stack expands into, and the order among them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-use serde_json::Value;
+use std::collections::{BTreeMap, HashMap};
 
 use crate::any::AnyKind;
+use crate::json::Json;
 use crate::kind::{Address, Kind, references};
 use crate::kinds;
 
@@ -19,7 +18,8 @@ pub struct Wanted {
     pub address: Address,
     pub kind: &'static dyn AnyKind,
     /// The kind's own `Spec`, serialized.
-    pub spec: Value,
+    pub spec: Json,
+    pub refers_to: Vec<Address>,
     /// Which part of the stack file asks for it: `queues.work`.
     pub section: String,
 }
@@ -28,11 +28,13 @@ impl Desired {
     pub fn add<K: Kind>(&mut self, section: &str, name: impl Into<String>, spec: K::Spec) {
         let kind = kinds::find(K::FACTS.name).expect("every kind is in the registry: a test says so");
         let address = Address { kind: K::FACTS.name, name: name.into() };
+        let spec = Json::of(&spec);
         self.places.entry(address.clone()).or_insert(self.resources.len());
         self.resources.push(Wanted {
             address,
             kind,
-            spec: serde_json::to_value(spec).expect("specs are plain data"),
+            refers_to: references(&spec.tree()),
+            spec,
             section: section.to_owned(),
         });
     }
@@ -52,67 +54,49 @@ impl Desired {
     }
 
     /// What each resource refers to. A reference to something that is not there is a bug of `expand`.
-    pub fn edges(&self) -> BTreeMap<Address, Vec<Address>> {
-        let known: BTreeMap<(&str, &str), &Address> = self
-            .resources
-            .iter()
-            .map(|wanted| ((wanted.address.kind, wanted.address.name.as_str()), &wanted.address))
-            .collect();
-        let mut edges = BTreeMap::new();
-        for wanted in &self.resources {
-            let mut targets = Vec::new();
-            for (kind, name) in references(&wanted.spec) {
-                match known.get(&(kind.as_str(), name.as_str())) {
-                    Some(address) => targets.push((*address).clone()),
-                    None => panic!("{} refers to {kind} {name}, which the stack does not expand into", wanted.address),
-                }
-            }
-            edges.insert(wanted.address.clone(), targets);
-        }
-        edges
+    pub fn edges(&self) -> BTreeMap<&Address, Vec<&Address>> {
+        let targets = |wanted| self.targets(wanted).map(|place| &self.resources[place].address).collect();
+        self.resources.iter().map(|wanted| (&wanted.address, targets(wanted))).collect()
     }
 
     /// Dependencies first. Resources that are equal in that keep the order of the stack file.
     pub fn in_order(&self) -> Vec<&Wanted> {
-        let edges = self.edges();
-        let by_address: BTreeMap<&Address, &Wanted> =
-            self.resources.iter().map(|wanted| (&wanted.address, wanted)).collect();
-        let mut done = BTreeSet::new();
-        let mut order = Vec::new();
-        for wanted in &self.resources {
-            visit(&wanted.address, &edges, &by_address, &mut done, &mut order);
+        let mut done = vec![false; self.resources.len()];
+        let mut order = Vec::with_capacity(self.resources.len());
+        for place in 0..self.resources.len() {
+            self.visit(place, &mut done, &mut order);
         }
         order
     }
-}
 
-fn visit<'a>(
-    address: &Address,
-    edges: &BTreeMap<Address, Vec<Address>>,
-    by_address: &BTreeMap<&Address, &'a Wanted>,
-    done: &mut BTreeSet<Address>,
-    order: &mut Vec<&'a Wanted>,
-) {
-    if !done.insert(address.clone()) {
-        return;
+    fn visit<'a>(&'a self, place: usize, done: &mut Vec<bool>, order: &mut Vec<&'a Wanted>) {
+        if std::mem::replace(&mut done[place], true) {
+            return;
+        }
+        for target in self.targets(&self.resources[place]) {
+            self.visit(target, done, order);
+        }
+        order.push(&self.resources[place]);
     }
-    for target in &edges[address] {
-        visit(target, edges, by_address, done, order);
+
+    fn targets(&self, wanted: &Wanted) -> impl Iterator<Item = usize> {
+        wanted.refers_to.iter().map(|target| match self.place(target) {
+            Some(place) => place,
+            None => panic!("{} refers to {target}, which the stack does not expand into", wanted.address),
+        })
     }
-    order.push(by_address[address]);
 }
 
 /// For each resource the seconds from its start to the end of the longest path behind it. What has most behind it starts
 /// first.
-pub fn seconds_to_end(desired: &Desired) -> BTreeMap<Address, u32> {
-    let edges = desired.edges();
-    let mut seconds: BTreeMap<Address, u32> = BTreeMap::new();
+pub fn seconds_to_end(desired: &Desired) -> BTreeMap<&Address, u32> {
+    let mut seconds: BTreeMap<&Address, u32> = BTreeMap::new();
     for wanted in desired.in_order().into_iter().rev() {
         let own = wanted.kind.facts().seconds.create;
         let total = own + seconds.get(&wanted.address).copied().unwrap_or(0);
-        seconds.insert(wanted.address.clone(), total);
-        for target in &edges[&wanted.address] {
-            let behind = seconds.entry(target.clone()).or_insert(0);
+        seconds.insert(&wanted.address, total);
+        for target in &wanted.refers_to {
+            let behind = seconds.entry(target).or_insert(0);
             *behind = total.max(*behind);
         }
     }

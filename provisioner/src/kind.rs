@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
+use crate::kinds;
 use crate::scope::Scope;
 
 /// The name of one resource: `sqs.queue work`.
@@ -327,19 +328,23 @@ impl<'de, K: Kind> Deserialize<'de> for Ref<K> {
     }
 }
 
-/// All references in a serialized spec, as (kind, name).
-pub fn references(spec: &Value) -> Vec<(String, String)> {
+/// All references in a serialized spec.
+pub fn references(spec: &Value) -> Vec<Address> {
     let mut found = Vec::new();
     walk(spec, &mut found);
     found.sort();
     found.dedup();
+    found.shrink_to_fit();
     found
 }
 
-fn walk(value: &Value, found: &mut Vec<(String, String)>) {
+fn walk(value: &Value, found: &mut Vec<Address>) {
     match value {
         Value::Object(map) => match (map.get("$kind"), map.get("$ref")) {
-            (Some(Value::String(kind)), Some(Value::String(name))) => found.push((kind.clone(), name.clone())),
+            (Some(Value::String(kind)), Some(Value::String(name))) => {
+                let kind = kinds::find(kind).expect("a reference is written by the kind itself").facts().name;
+                found.push(Address { kind, name: name.clone() });
+            }
             _ => map.values().for_each(|inner| walk(inner, found)),
         },
         Value::Array(items) => items.iter().for_each(|inner| walk(inner, found)),

@@ -31,6 +31,7 @@ pub mod diff;
 pub mod engine;
 pub mod expand;
 pub mod image;
+pub mod json;
 pub mod kind;
 pub mod kinds;
 pub mod lease;

@@ -12,6 +12,7 @@ use crate::any::AnyLive;
 use crate::board::{Board, Late, Published};
 use crate::desired::{Desired, Wanted};
 use crate::diff::{Change, diff};
+use crate::json::Json;
 use crate::kind::{Address, Effect, Owner, Status};
 use crate::kinds;
 use crate::scope::Scope;
@@ -41,7 +42,7 @@ pub struct Step {
 pub enum Action {
     Keep,
     Create {
-        want: Value,
+        want: Json,
     },
     Update {
         changes: Vec<Change>,
@@ -144,11 +145,12 @@ fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boar
 fn publish_placeholders(wanted: &Wanted, live: Option<&AnyLive>, board: &mut Board) {
     let (output, ready) = wanted.kind.blank();
     let known = live.and_then(|live| live.ready.clone());
+    let unknown = |blank: &Value| Json::of(&placeholder(blank, &wanted.address));
     board.publish(
         &wanted.address,
         Published {
-            output: live.map_or_else(|| placeholder(&output, &wanted.address), |live| live.output.clone()),
-            ready: Some(known.unwrap_or_else(|| placeholder(&ready, &wanted.address))),
+            output: live.map_or_else(|| unknown(&output), |live| live.output.clone()),
+            ready: Some(known.unwrap_or_else(|| unknown(&ready))),
         },
     );
 }

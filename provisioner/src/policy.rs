@@ -37,8 +37,9 @@ pub struct Dependent {
 }
 
 pub fn policies(scope: &Scope, desired: &Desired) -> Policies {
-    let needed = needed(desired);
-    let statements = statements(scope, &needed);
+    let bounded_by = bounded_by(desired);
+    let needed = needed(desired, bounded_by.as_deref());
+    let statements = statements(scope, &needed, bounded_by.as_deref().filter(|boundary| !boundary.is_empty()));
     Policies {
         policies: documents(statements),
         permissions_boundary: boundary(scope, desired),
@@ -97,7 +98,13 @@ const fn dependent(action: &'static str, because: &'static str, source: &'static
 /// What needs no kind: who we are, the tag index.
 const OURS: &[&str] = &["sts:GetCallerIdentity", "tag:GetResources", "tag:TagResources"];
 
-fn needed(desired: &Desired) -> BTreeSet<&'static str> {
+/// What the stack file says that bounds its roles, the same for all of them: an ARN, "" for none.
+fn bounded_by(desired: &Desired) -> Option<String> {
+    let role = desired.resources().iter().find(|wanted| wanted.address.kind == "iam.role")?;
+    role.spec.get("permissions_boundary").as_str().map(str::to_owned)
+}
+
+fn needed(desired: &Desired, bounded_by: Option<&str>) -> BTreeSet<&'static str> {
     let used: BTreeSet<&str> = desired.resources().iter().map(|wanted| wanted.address.kind).collect();
     let mut needed: BTreeSet<&'static str> =
         OURS.iter().chain(lease::ACTIONS).chain(health::ACTIONS).copied().collect();
@@ -108,6 +115,12 @@ fn needed(desired: &Desired) -> BTreeSet<&'static str> {
     }
     if used.contains("ecs.service") {
         needed.extend(logs::ACTIONS);
+    }
+    if bounded_by.is_none_or(str::is_empty) {
+        needed.remove("iam:PutRolePermissionsBoundary");
+    }
+    if bounded_by != Some("") {
+        needed.remove("iam:DeleteRolePermissionsBoundary");
     }
     needed
 }
@@ -174,10 +187,17 @@ enum About<'a> {
     Everything,
     Reads(&'a str),
     Writes(&'a str),
+    /// Only with this boundary.
+    Bounded(&'a str),
     PassRole,
     ServiceLinkedRole,
     Grant,
 }
+
+/// What gives rights to a role (IAM user guide, permissions boundaries, delegating to others). What takes rights away has to work on
+/// roles from before the boundary too.
+const BOUNDED: &[&str] =
+    &["iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"];
 
 fn about(action: &str) -> About<'_> {
     let (service, _) = action.split_once(':').unwrap_or_default();
@@ -191,10 +211,14 @@ fn about(action: &str) -> About<'_> {
     }
 }
 
-fn statements(scope: &Scope, needed: &BTreeSet<&'static str>) -> Vec<Value> {
+fn statements(scope: &Scope, needed: &BTreeSet<&'static str>, boundary: Option<&str>) -> Vec<Value> {
     let mut groups: BTreeMap<About, Vec<&str>> = BTreeMap::new();
     for action in needed {
-        groups.entry(about(action)).or_default().push(action);
+        let about = match boundary {
+            Some(boundary) if BOUNDED.contains(action) => About::Bounded(boundary),
+            _ => about(action),
+        };
+        groups.entry(about).or_default().push(action);
     }
     groups.into_iter().map(|(about, actions)| statement(scope, about, &actions)).collect()
 }
@@ -205,11 +229,13 @@ fn statement(scope: &Scope, about: About<'_>, actions: &[&str]) -> Value {
         About::Everything => allow(vec!["*".to_owned()]),
         About::Reads(service) => allow(whole(scope, service)),
         About::Writes(service) => allow(named(scope, service)),
-        About::PassRole => allow(named(scope, "iam")),
+        About::Bounded(_) | About::PassRole => allow(named(scope, "iam")),
         About::ServiceLinkedRole => allow(vec![scope.global_arn("iam", "role/aws-service-role/*")]),
         About::Grant => allow(vec![scope.arn("kms", "key/*")]),
     };
     match about {
+        // The account in it may be any, `*`.
+        About::Bounded(boundary) => statement["Condition"] = json!({"ArnLike": {"iam:PermissionsBoundary": boundary}}),
         About::PassRole => {
             let to = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "vpc-flow-logs.amazonaws.com"];
             statement["Condition"] = json!({"StringEquals": {"iam:PassedToService": to}});
@@ -297,15 +323,14 @@ fn document(statements: &[Value]) -> Value {
 
 /// The actions of all roles of the stack, on what is the stack's.
 fn boundary(scope: &Scope, desired: &Desired) -> Option<Value> {
+    let roles = desired.resources().iter().filter(|wanted| wanted.address.kind == "iam.role");
+    let allowed: Vec<Value> = roles.map(|role| role.spec.get("statements")).collect();
     let mut actions: BTreeMap<(bool, &str), BTreeSet<&str>> = BTreeMap::new();
-    for role in desired.resources().iter().filter(|wanted| wanted.address.kind == "iam.role") {
-        for statement in role.spec["statements"].as_array().into_iter().flatten() {
-            let everywhere =
-                statement["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["arn"] == "*"));
-            for action in statement["actions"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-                let service = action.split(':').next().unwrap_or_default();
-                actions.entry((everywhere, if everywhere { "" } else { service })).or_default().insert(action);
-            }
+    for statement in allowed.iter().filter_map(Value::as_array).flatten() {
+        let everywhere = statement["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["arn"] == "*"));
+        for action in statement["actions"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            let service = action.split(':').next().unwrap_or_default();
+            actions.entry((everywhere, if everywhere { "" } else { service })).or_default().insert(action);
         }
     }
     let statements = actions.into_iter().map(|((everywhere, service), actions)| {

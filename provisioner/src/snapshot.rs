@@ -2,16 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use serde_json::Value;
-
 use crate::any::{AnyKind, AnyLive};
 use crate::aws::{Cx, Error, Look, Proof};
 use crate::board::{Board, Late, Published};
 use crate::desired::Desired;
+use crate::json::Json;
 use crate::kind::{Address, Owner};
 use crate::kinds::KINDS;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 
 /// The live resources that the stack wants, owns, or whose names are taken by others.
 #[derive(Clone, Debug, Default)]
@@ -34,7 +33,7 @@ impl Snapshot {
 
 /// Reads everything. Fails with every kind that could not be read.
 pub async fn take(cx: &Cx, desired: &Desired, proof: Proof) -> Result<Snapshot, Vec<(String, Error)>> {
-    let mut wanted: BTreeMap<&str, Vec<(String, Value)>> = BTreeMap::new();
+    let mut wanted: BTreeMap<&str, Vec<(String, Json)>> = BTreeMap::new();
     for resource in desired.resources() {
         wanted.entry(resource.address.kind).or_default().push((resource.address.name.clone(), resource.spec.clone()));
     }
@@ -49,7 +48,9 @@ pub async fn take(cx: &Cx, desired: &Desired, proof: Proof) -> Result<Snapshot, 
             waiting.into_iter().partition(|kind| kind.facts().read_after.iter().all(|parent| done.contains(parent)));
         waiting = later;
         for kind in now {
-            let (board, specs) = (snapshot.board(), wanted.remove(kind.facts().name).unwrap_or_default());
+            // Most kinds use no outputs of others to read.
+            let board = if kind.facts().read_after.is_empty() { Board::default() } else { snapshot.board() };
+            let specs = wanted.remove(kind.facts().name).unwrap_or_default();
             reading.push(async move {
                 let result = kind.read(cx, &specs, &board.outputs(Late::MayBeAbsent), look).await;
                 (kind, specs.is_empty(), result)

@@ -2,9 +2,9 @@
 
 mod support;
 
-use gateway::{Base, Gateway, Options};
+use gateway::{Base, Effect, Gateway, Options, Rule};
 use provision::artefacts::Artefacts;
-use support::binary::{run, said, stack};
+use support::binary::{run, run_as_victim, said, stack};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_named_is_taken_over() {
@@ -36,8 +36,21 @@ async fn only_what_is_named_is_taken_over() {
     let half = run(url, &["up", file, "--yes", "--adopt", "sqs.queue answers"]).await;
     assert_eq!(half.status.code(), Some(1), "the topic is still another's: {}", said(&half));
 
-    let both = run(url, &["up", file, "--yes", "--adopt", "sns.topic rings"]).await;
-    assert_eq!(both.status.code(), Some(0), "{}", said(&both));
+    // Killed when the topic has its tags, and run again as it was: what is ours by now is passed over.
+    let both = ["up", file, "--yes", "--adopt", "sqs.queue answers", "--adopt", "sns.topic rings"];
+    let tagged = Rule { action: Some("TagResources".into()), effect: Effect::KillAfter, ..Rule::default() };
+    gateway.rules(vec![tagged]).expect("a rule");
+    let killed = run_as_victim(&gateway, &both).await;
+    assert_eq!(killed.status.code(), None, "{}", said(&killed));
+    gateway.rules(Vec::new()).expect("no rules");
+    for _ in 0..2 {
+        let again = run(url, &both).await;
+        assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+        let said_so = String::from_utf8_lossy(&again.stderr);
+        assert_eq!(said_so.matches("is this stack's already").count(), 2, "{said_so}");
+    }
+    let mistyped = run(url, &["up", file, "--yes", "--adopt", "sqs.queue answer"]).await;
+    assert_eq!(mistyped.status.code(), Some(64), "{}", said(&mistyped));
     let plan = run(url, &["plan", file, "--exit-code"]).await;
     assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));
     let down = run(url, &["down", file, "--yes"]).await;

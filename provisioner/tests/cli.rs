@@ -60,6 +60,45 @@ async fn references_are_checked_and_near_names_are_suggested() {
 }
 
 #[tokio::test]
+async fn what_a_service_cannot_be_is_refused() {
+    let file = written(
+        "stack: bell\nregion: eu-west-1\naccount: \"123456789012\"\npermissions_boundary: arn:aws:iam::999999999999:policy/b\n\
+         databases:\n  orders: {}\nqueues:\n  work: {}\nservices:\n  one:\n    role: hello\n    uses: [orders, work]\n    \
+         env:\n      DATABASE_HOST: other\n      DATABASE_PASSWORD: other\n      QUEUE_URL: other\n      PORT: other\n      \
+         TOPIC_ARN: mine\n",
+    );
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(stderr(&output, &file), @r"
+    stack.yaml:4:23: the policy is of account 999999999999, and the stack's roles are of 123456789012
+      hint: the name alone means the stack's own account
+    stack.yaml:14:22: `DATABASE_HOST` is a variable that `one` gets by what it uses
+      hint: take another name for it
+    stack.yaml:15:26: `DATABASE_PASSWORD` is a variable that `one` gets by what it uses
+      hint: take another name for it
+    stack.yaml:16:18: `QUEUE_URL` is a variable that `one` gets by what it uses
+      hint: take another name for it
+    stack.yaml:17:13: `PORT` is a variable that provision sets itself
+    ");
+    let file = written(
+        "stack: bell\nregion: eu-west-1\npermissions_boundary: arn:aws:iam::1:role/b\nservices:\n  one:\n    image: ''\n    \
+         http: {health: healthz}\n  two:\n    image: nginx 1\n",
+    );
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(stderr(&output, &file), @r#"
+    stack.yaml:3:23: `permissions_boundary` is "arn:aws:iam::1:role/b", which does not fit
+      hint: the name of an IAM policy, its whole ARN, or `none`
+    stack.yaml:6:12: `services.one.image` is "", which does not fit
+      hint: the name of an image with its tag or digest
+    stack.yaml:7:20: `services.one.http.health` is "healthz", which does not fit
+      hint: a path: it starts with `/` and has at most 1024 characters
+    stack.yaml:9:12: `services.two.image` is "nginx 1", which does not fit
+      hint: the name of an image with its tag or digest
+    "#);
+}
+
+#[tokio::test]
 async fn every_stack_of_the_repository_is_valid() {
     for name in ["bell", "hello", "sendy"] {
         let file = stack(name);
@@ -170,6 +209,8 @@ async fn a_stack_from_plan_to_down() {
     let report: serde_json::Value = serde_json::from_slice(&up.stdout).expect("one object");
     assert_eq!(report["outputs"]["topics.rings.arn"], "arn:aws:sns:eu-west-1:123456789012:bell-dev-rings");
     assert!(report["complete_seconds"].is_number());
+    // The tag index is read for the first look at the account, and for no poll.
+    assert_eq!(gateway.calls().iter().filter(|call| call.action == "GetResources").count(), 3, "of plan, up and up");
 
     let plan = run(url, &["plan", bell, "--exit-code"]).await;
     assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));

@@ -61,7 +61,7 @@ proptest! {
         let mut seen = BTreeSet::new();
         for wanted in desired.in_order() {
             for target in &edges[&wanted.address] {
-                prop_assert!(seen.contains(target), "{} before {}", target, wanted.address);
+                prop_assert!(seen.contains(*target), "{} before {}", target, wanted.address);
                 prop_assert!(seconds[target] > seconds[&wanted.address]);
             }
             prop_assert!(seen.insert(wanted.address.clone()), "{} twice", wanted.address);

@@ -41,6 +41,7 @@ struct Shape {
     retention_days: u32,
     actions: Vec<String>,
     managed: Vec<String>,
+    boundary: Option<String>,
     protected: bool,
     health: &'static str,
     port: u16,
@@ -62,6 +63,7 @@ fn plain() -> Shape {
         retention_days: 7,
         actions: vec!["sqs:SendMessage".into()],
         managed: Vec::new(),
+        boundary: Some(policy("bounds")),
         protected: false,
         health: "/healthz",
         port: 8080,
@@ -183,7 +185,12 @@ fn role(shape: &Shape, service: &str) -> RoleSpec {
             statement(&["logs:PutLogEvents"], vec![Resource::LogStreams(Ref::to("web"))], Value::Null),
         ],
         managed: shape.managed.clone(),
+        permissions_boundary: shape.boundary.clone(),
     }
+}
+
+fn policy(name: &str) -> String {
+    format!("arn:aws:iam::123456789012:policy/{name}")
 }
 
 fn balancing(desired: &mut Desired, shape: &Shape) {
@@ -265,6 +272,7 @@ async fn everything(base: Base) {
     changes(&bench).await;
     another_runtime(&mut bench, base).await;
     drift(&bench).await;
+    boundaries(&bench).await;
     foreign(&bench).await;
     failures(&bench).await;
     bench.remove(&desired(&plain())).await;
@@ -288,7 +296,7 @@ async fn calls_of_a_plan(bench: &Bench) {
     bench.look(&desired(&plain()), Proof::Index).await;
     let calls: Vec<String> =
         bench.gateway.calls().iter().map(|call| format!("{}:{}", call.service, call.action)).collect();
-    assert!(calls.len() <= 53, "{} calls: {calls:?}", calls.len());
+    assert!(calls.len() <= 55, "{} calls: {calls:?}", calls.len());
 }
 
 async fn changes(bench: &Bench) {
@@ -296,6 +304,7 @@ async fn changes(bench: &Bench) {
         retention_days: 14,
         actions: vec!["sqs:SendMessage".into(), "sqs:GetQueueAttributes".into()],
         managed: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".into()],
+        boundary: Some(policy("other-bounds")),
         protected: true,
         health: "/alive",
         redirects: true,
@@ -310,8 +319,8 @@ async fn changes(bench: &Bench) {
     };
     let expected = [
         "update logs.log_group web: retention_days",
-        "update iam.role web: policy.Statement, managed",
-        "update iam.role forwarder: policy.Statement, managed",
+        "update iam.role web: policy.Statement, managed, permissions_boundary",
+        "update iam.role forwarder: policy.Statement, managed, permissions_boundary",
         "update elbv2.load_balancer web: protected",
         "update elbv2.target_group web: health.path",
         "update elbv2.listener web: does",
@@ -354,6 +363,31 @@ async fn another_runtime(bench: &mut Bench, base: Base) {
     assert_eq!(bench.settle(&desired(&moved)).await, expected.join("\n"));
     bench.cx = support::context(bench.gateway.url(), "bench", artefacts(b"runtime")).await;
     bench.settle(&desired(&plain())).await;
+}
+
+/// Set, changed by hand, taken away by hand, taken away by the stack file, and left alone where that says nothing.
+async fn boundaries(bench: &Bench) {
+    let boundary = async || {
+        let role = bench.cx.iam.get_role().role_name("bench-test-web").send().await.expect("there").role;
+        let boundary = role.and_then(|role| role.permissions_boundary);
+        boundary.and_then(|boundary| boundary.permissions_boundary_arn)
+    };
+    assert_eq!(boundary().await, Some(policy("bounds")));
+    let call = bench.cx.iam.delete_role_permissions_boundary().role_name("bench-test-web");
+    call.send().await.expect("by hand");
+    let call = bench.cx.iam.put_role_permissions_boundary().role_name("bench-test-forwarder");
+    call.permissions_boundary(policy("other-bounds")).send().await.expect("by hand");
+    let both = "update iam.role web: permissions_boundary\nupdate iam.role forwarder: permissions_boundary";
+    assert_eq!(bench.settle(&desired(&plain())).await, both);
+    assert_eq!(boundary().await, Some(policy("bounds")));
+    let unbounded = Shape { boundary: Some(String::new()), ..plain() };
+    assert_eq!(bench.settle(&desired(&unbounded)).await, both);
+    assert_eq!(boundary().await, None);
+    let call = bench.cx.iam.put_role_permissions_boundary().role_name("bench-test-web");
+    call.permissions_boundary(policy("bounds")).send().await.expect("by hand");
+    assert_eq!(bench.settle(&desired(&Shape { boundary: None, ..plain() })).await, "");
+    assert_eq!(boundary().await, Some(policy("bounds")));
+    assert_eq!(bench.settle(&desired(&plain())).await, "update iam.role forwarder: permissions_boundary");
 }
 
 /// Changes by hand are seen and repaired.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_elasticache::types::Tag as CacheTag;
 use aws_sdk_rds::types::{ApplyMethod, Parameter};
+use gateway::{Call, Effect, Nth, Rule};
 use provision::aws::Proof;
 use provision::desired::Desired;
 use provision::engine::{self, Work};
@@ -157,7 +158,7 @@ fn cache(desired: &mut Desired, shape: &Shape) {
 
 fn search(desired: &mut Desired, shape: &Shape) {
     let service = "lambda.amazonaws.com".to_owned();
-    let role = RoleSpec { service, statements: Vec::new(), managed: Vec::new() };
+    let role = RoleSpec { service, statements: Vec::new(), managed: Vec::new(), permissions_boundary: None };
     desired.add::<Role>("search.logs", "search-master", role);
     let inside = Inside { subnets: subnets(3), security_groups: vec![Ref::to(shape.group)] };
     let spec = DomainSpec {
@@ -327,6 +328,29 @@ async fn rotation(bench: &Bench) {
     put("bench-test-cache-token", r#"{"token":"0123456789abcdef0123"}"#).await;
     let rotated = bench.settle(&desired(&PLAIN)).await;
     assert_eq!(rotated, "update elasticache.replication_group cache: auth_version");
+    cut_off(bench).await;
+}
+
+/// A rotation that gets no further than its first write goes on in the next run: what an earlier run did is not done again.
+async fn cut_off(bench: &Bench) {
+    let put = bench.cx.secrets.put_secret_value().secret_id("bench-test-cache-token");
+    put.secret_string(r#"{"token":"fedcba98765432100123"}"#).send().await.expect("put");
+    let desired = desired(&PLAIN);
+    bench.gateway.clear_calls();
+    for _ in 0..2 {
+        let behind = Some(Nth::Range { from: 2, to: 1000 });
+        let refused = Rule { action: Some("@write".into()), nth: behind, effect: Effect::Denied, ..Rule::default() };
+        bench.gateway.rules(vec![refused]).expect("a rule");
+        let snapshot = bench.take(&desired).await;
+        let plan = Plan::new(&bench.cx.scope, &desired, &snapshot);
+        bench.apply(&desired, &plan, &snapshot).await;
+        bench.gateway.rules(Vec::new()).expect("no rules");
+    }
+    assert_eq!(bench.plan(&desired).await, "");
+    let done = |calls: &[Call]| {
+        calls.iter().filter(|call| call.action == "ModifyReplicationGroup" && call.outcome == "ok").count()
+    };
+    assert_eq!(done(&bench.gateway.calls()), 1);
 }
 
 /// A name that is in its recovery window is taken back, with a new value.

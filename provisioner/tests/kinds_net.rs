@@ -7,6 +7,7 @@ use provision::aws::{Look, Proof};
 use provision::board::{Board, Late};
 use provision::desired::Desired;
 use provision::diff::diff;
+use provision::json::Json;
 use provision::kind::{LastWish, Ref};
 use provision::kinds::{self, ec2::*};
 use provision::plan::Plan;
@@ -279,6 +280,7 @@ async fn flow_log(bench: &Bench) {
     let vpc_id = id(bench, PLAIN, "ec2.vpc", "main").await;
     let want = json!({"vpc_id": vpc_id, "role_arn": role_arn, "log_group": "/bench/flow", "traffic": "ALL",
         "interval": 60, "trouble": null});
+    let want = Json::of(&want);
     kind.create(&bench.cx, "main", &want).await.expect("made");
     let board = Board::default();
     let read = || async {

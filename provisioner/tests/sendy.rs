@@ -38,6 +38,8 @@ async fn whole(base: Base, env: &str) {
     let (serving, complete) = (report["serving_seconds"].as_f64(), report["complete_seconds"].as_f64());
     assert!(serving.is_some() && serving <= complete, "{serving:?} {complete:?}");
 
+    // The tag index is read for the first look at the account, and for no poll.
+    assert_eq!(gateway.calls().iter().filter(|call| call.action == "GetResources").count(), 1);
     let mut called = called(&gateway);
     gateway.clear_calls();
     let plan = run(url, &["plan", file, "--env", env, "--exit-code"]).await;

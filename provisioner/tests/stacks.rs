@@ -50,7 +50,9 @@ fn environment_of_sendys_services() {
     let mut lines = Vec::new();
     for wanted in desired.resources().iter().filter(|wanted| wanted.address.kind == "ecs.task_definition") {
         let names = |field: &str, name: fn(&serde_json::Value) -> String| {
-            wanted.spec[field]
+            wanted
+                .spec
+                .get(field)
                 .as_array()
                 .map(|all| all.iter().map(name).collect::<Vec<_>>().join(" "))
                 .unwrap_or_default()

@@ -23,13 +23,20 @@ pub enum Proof {
 
 pub struct Look {
     pub proof: Proof,
+    /// What there is beside what is wanted, by ARN. `None`: whatever the tag index has.
+    others: Option<Vec<String>>,
     index: OnceCell<HashMap<String, Tags>>,
     security_groups: OnceCell<Vec<SecurityGroup>>,
 }
 
 impl Look {
     pub fn new(proof: Proof) -> Look {
-        Look { proof, index: OnceCell::new(), security_groups: OnceCell::new() }
+        Look { proof, others: None, index: OnceCell::new(), security_groups: OnceCell::new() }
+    }
+
+    /// For what is wanted and for these others, with the proof of each service.
+    pub fn closely(others: Vec<String>) -> Look {
+        Look { others: Some(others), ..Look::new(Proof::Service) }
     }
 
     /// The tags of a resource, by its ARN, for [`Cx::whose`]. The index saves the question where it has the answer. A type
@@ -69,14 +76,17 @@ impl Look {
 
     /// ARNs that the tag index has for this stack, of a service or of one of its types (`lambda:function`). It lags and
     /// lists deleted things, so it is a hint: each one has to be confirmed by its own service. Where it may not be asked,
-    /// there is no hint.
+    /// there is no hint; and where it is known what is looked for, it is not asked.
     pub async fn tagged(&self, cx: &Cx, of: &str) -> Vec<String> {
         let (service, kind) = of.split_once(':').unwrap_or((of, ""));
         let wanted = |arn: &&String| {
             let (its_service, resource) = parts(arn);
             its_service == service && resource.starts_with(kind)
         };
-        self.index(cx).await.keys().filter(wanted).cloned().collect()
+        match &self.others {
+            Some(others) => others.iter().filter(wanted).cloned().collect(),
+            None => self.index(cx).await.keys().filter(wanted).cloned().collect(),
+        }
     }
 
     /// The security groups with this stack's tag, which are two kinds: groups and their rules.

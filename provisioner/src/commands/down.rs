@@ -182,7 +182,7 @@ fn closure(session: &Session, snapshot: &Snapshot, kept: &BTreeSet<Address>) -> 
     let mut open: Vec<Address> = kept.iter().cloned().collect();
     while let Some(address) = open.pop() {
         if all.insert(address.clone()) {
-            open.extend(edges.get(&address).cloned().unwrap_or_default());
+            open.extend(edges.get(&address).into_iter().flatten().map(|used| (*used).clone()));
         }
     }
     all.retain(|address| snapshot.live.contains_key(address));
@@ -201,7 +201,7 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -
         let Some(field) = kind.facts().protection else {
             continue;
         };
-        if live.state[field] != json!(true) || live.owner != Owner::Ours {
+        if live.state.get(field) != json!(true) || live.owner != Owner::Ours {
             continue;
         }
         let wanted = session.expanded.desired.get(&live.address);
@@ -216,7 +216,7 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -
         });
         // An orphan's protection was the file's too, as far as anybody can know.
         match want {
-            Some(want) if want[field] == json!(false) => {
+            Some(want) if want.get(field) == json!(false) => {
                 printer.error(format!(
                     "{} is protected against deletion, and the stack file does not say so: somebody set it by hand",
                     live.address

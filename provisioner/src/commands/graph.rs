@@ -104,7 +104,7 @@ fn by_resource(desired: &Desired) -> Graph {
     };
     let mut edges = BTreeSet::new();
     for (user, targets) in desired.edges() {
-        edges.extend(targets.into_iter().map(|target| (user.to_string(), target.to_string())));
+        edges.extend(targets.iter().map(|target| (user.to_string(), target.to_string())));
     }
     Graph { frames: sections(desired).into_iter().map(frame).collect(), edges }
 }

@@ -8,11 +8,11 @@ use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, 
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::any::AnyLive;
 use crate::aws::{Cx, Error, each};
 use crate::desired::{Desired, Wanted};
+use crate::json::Json;
 use crate::kind::{Owner, Status};
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
@@ -108,7 +108,7 @@ fn cache(live: &AnyLive) -> Health {
     Health::Cache {
         engine: text(&live.state, "engine"),
         version: text(&live.state, "version"),
-        nodes: live.state["nodes"].as_u64(),
+        nodes: live.state.get("nodes").as_u64(),
     }
 }
 
@@ -150,10 +150,11 @@ fn search(live: &AnyLive) -> Health {
 
 /// Of all target groups of a service; `None` when it is not behind a load balancer.
 async fn targets(cx: &Cx, live: &AnyLive, printer: Printer) -> Option<Targets> {
-    let groups = live.state["targets"].as_array().filter(|groups| !groups.is_empty())?;
+    let groups = live.state.get("targets");
+    let groups = groups.as_array().filter(|groups| !groups.is_empty())?;
     let (mut healthy, mut all) = (0, 0);
     for group in groups {
-        let call = cx.elbv2.describe_target_health().set_target_group_arn(text(group, "group"));
+        let call = cx.elbv2.describe_target_health().set_target_group_arn(group["group"].as_str().map(str::to_owned));
         let Some(answer) = known(call.send().await, live, printer) else {
             return Some(Targets { healthy: None, all: None });
         };
@@ -189,8 +190,8 @@ fn known<T>(result: Result<T, impl Into<Error>>, live: &AnyLive, printer: Printe
     }
 }
 
-fn text(value: &Value, field: &str) -> Option<String> {
-    value[field].as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+fn text(value: &Json, field: &str) -> Option<String> {
+    value.get(field).as_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 impl fmt::Display for Health {
@@ -234,9 +235,10 @@ mod tests {
     use crate::kind::Address;
     use serde_json::json;
 
-    fn live(kind: &'static str, status: Status, state: Value) -> AnyLive {
+    fn live(kind: &'static str, status: Status, state: serde_json::Value) -> AnyLive {
         let address = Address { kind, name: "x".into() };
-        AnyLive { address, id: String::new(), owner: Owner::Ours, state, output: json!({}), ready: None, status }
+        let (state, output) = (Json::of(&state), Json::of(&json!({})));
+        AnyLive { address, id: String::new(), owner: Owner::Ours, state, output, ready: None, status }
     }
 
     /// As people and as programs see it.

@@ -48,7 +48,7 @@ pub(crate) async fn logs(file: &Path, global: &Global, which: &Which, printer: P
         .resources()
         .iter()
         .filter(|wanted| wanted.address.kind == LogGroup::FACTS.name)
-        .map(|wanted| (wanted.address.name.clone(), wanted.spec["path"].as_str().unwrap_or_default().to_owned()))
+        .map(|wanted| (wanted.address.name.clone(), wanted.spec.get("path").as_str().unwrap_or_default().to_owned()))
         .collect();
     if let Some(unknown) = which.services.iter().find(|name| !known.iter().any(|(other, _)| other == *name)) {
         printer.error(format!("nothing called `{unknown}` writes a log in this stack"));

@@ -68,10 +68,10 @@ pub(super) fn exported(expanded: &Expanded, board: &Board) -> BTreeMap<String, V
         let Some(published) = board.get(&export.of) else {
             continue;
         };
-        let ready = published.ready.as_ref().and_then(|ready| ready.get(export.field));
-        let value = published.output.get(export.field).or(ready);
-        if let Some(value) = value.filter(|value| !value.is_null()) {
-            outputs.insert(export.name.clone(), value.clone());
+        let parts = [Some(&published.output), published.ready.as_ref()];
+        let values = parts.into_iter().flatten().map(|part| part.get(export.field));
+        if let Some(value) = values.into_iter().find(|value| !value.is_null()) {
+            outputs.insert(export.name.clone(), value);
         }
     }
     outputs

@@ -10,9 +10,9 @@ use super::{Session, open, render, run};
 use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
 use crate::engine::{self, Report, Work};
-use crate::kind::LastWish;
+use crate::kind::{LastWish, Owner};
 use crate::kinds;
-use crate::plan::{Action, Plan};
+use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
 
@@ -69,7 +69,8 @@ async fn with_lease(
     }
 }
 
-/// Puts our tags on what is named; nothing else of it changes yet.
+/// Puts our tags on what is named; nothing else of it changes yet. What is ours by now is passed over: a run that was cut
+/// off is run again as it was.
 async fn adopt(
     session: &Session,
     global: &Global,
@@ -77,25 +78,23 @@ async fn adopt(
     (plan, snapshot): (&Plan, &Snapshot),
     printer: Printer,
 ) -> Result<(), Exit> {
-    let foreign: Vec<&AnyLive> = plan
-        .steps
-        .iter()
-        .filter(|step| step.action == Action::Refuse)
-        .filter_map(|step| snapshot.live.get(&step.address))
-        .collect();
-    let mut chosen = Vec::new();
+    let mut chosen: Vec<&AnyLive> = Vec::new();
     for name in names {
-        let Some(live) = foreign.iter().find(|live| live.address.to_string() == *name) else {
-            printer.error(format!("nothing of another is in the place of `{name}`"));
-            let there: Vec<String> = foreign.iter().map(|live| format!("`{}`", live.address)).collect();
-            match there.is_empty() {
-                true => printer.hint("nothing has to be adopted: leave --adopt out"),
-                false => printer.hint(format!("there are: {}", there.join(", "))),
+        match named(name, plan, snapshot) {
+            Some(live) if live.owner == Owner::Ours => printer.talk(format!("{name} is this stack's already")),
+            Some(live) => {
+                printer.talk(format!("adopting {name}: {}", live.id));
+                chosen.push(live);
             }
-            return Err(Exit::Usage);
-        };
-        printer.talk(format!("adopting {}: {}", live.address, live.id));
-        chosen.push(*live);
+            None => {
+                printer.error(format!("nothing of another is in the place of `{name}`"));
+                printer.hint(foreign(plan));
+                return Err(Exit::Usage);
+            }
+        }
+    }
+    if chosen.is_empty() {
+        return Ok(());
     }
     if !global.yes && printer.ask("Take these over? `down` will delete them. [y/N]").is_none_or(|said| said != "y") {
         printer.error("not adopted");
@@ -110,6 +109,22 @@ async fn adopt(
         }
     }
     Ok(())
+}
+
+/// What is live in the place of a resource that the stack file asks for.
+fn named<'a>(name: &str, plan: &Plan, snapshot: &'a Snapshot) -> Option<&'a AnyLive> {
+    let wanted = |step: &&Step| step.action != Action::Delete && step.address.to_string() == name;
+    let step = plan.steps.iter().find(wanted)?;
+    snapshot.live.get(&step.address)
+}
+
+fn foreign(plan: &Plan) -> String {
+    let there = plan.steps.iter().filter(|step| step.action == Action::Refuse);
+    let there: Vec<String> = there.map(|step| format!("`{}`", step.address)).collect();
+    match there.is_empty() {
+        true => "nothing has to be adopted: leave --adopt out".to_owned(),
+        false => format!("there are: {}", there.join(", ")),
+    }
 }
 
 /// One GET to the load balancer, where its name resolves. Any answer will do but an error of its own: a 404 is the

@@ -2,12 +2,11 @@
 
 use std::time::Instant;
 
-use serde_json::Value;
-
 use crate::any::{AnyKind, AnyLive};
-use crate::aws::{Cx, Error, Look, Proof};
+use crate::aws::{Cx, Error, Look};
 use crate::board::{Board, Late};
 use crate::diff::diff;
+use crate::json::Json;
 use crate::kind::{Changed, Effect, Facts, LastWish, Owner, Status};
 use crate::wait::back_off;
 
@@ -15,8 +14,8 @@ use crate::wait::back_off;
 pub(super) struct Target {
     pub(super) kind: &'static dyn AnyKind,
     pub(super) name: String,
-    pub(super) spec: Value,
-    pub(super) want: Value,
+    pub(super) spec: Json,
+    pub(super) want: Json,
     pub(super) live: Option<AnyLive>,
     /// The outputs as they are now, for reading children that hang on parents.
     pub(super) board: Board,
@@ -28,7 +27,7 @@ pub(super) struct Target {
 
 pub(super) enum Did {
     Nothing(AnyLive),
-    Created(Value),
+    Created(Json),
     Updated(AnyLive),
 }
 
@@ -146,7 +145,7 @@ async fn look(cx: &Cx, target: &Target, looks: u32) -> Result<Option<AnyLive>, E
         if count > 0 {
             cx.clock.sleep(1.0).await;
         }
-        let (outputs, closely) = (target.board.outputs(Late::MayBeAbsent), Look::new(Proof::Service));
+        let (outputs, closely) = (target.board.outputs(Late::MayBeAbsent), Look::closely(Vec::new()));
         let mut seen = match target.kind.read(cx, &wanted, &outputs, &closely).await {
             Ok(seen) => seen,
             Err(error) if error.worth_retrying(target.kind.facts()).is_some() => continue,

@@ -144,7 +144,7 @@ impl Engine<'_, '_> {
             spec: wanted.spec.clone(),
             want: want.clone(),
             live: node.live.clone(),
-            board: self.board.clone(),
+            board: self.board.for_reads(node.kind.facts()),
             may_exist_unseen: self.work.unclean && !node.removed_before,
             planned: node.may_change,
         };

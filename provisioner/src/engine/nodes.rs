@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::{Ending, Work};
 use crate::any::{AnyKind, AnyLive};
 use crate::desired::{Wanted, seconds_to_end};
+use crate::json::Json;
 use crate::kind::{Address, Status};
 use crate::kinds;
 use crate::plan::{Action, Step};
@@ -45,7 +44,7 @@ pub(super) struct Node<'a> {
     pub(super) awake: bool,
     /// The plan showed a change, or an input has changed since.
     pub(super) may_change: bool,
-    pub(super) want: Option<Value>,
+    pub(super) want: Option<Json>,
     /// What it was made without, for now.
     pub(super) without: Vec<Address>,
     pub(super) did: Option<Ending>,
@@ -83,12 +82,12 @@ impl Node<'_> {
 
 /// Makes in the order of the longest path behind them, then removals.
 pub(super) fn from_plan<'a>(work: &Work<'a>) -> Vec<Node<'a>> {
-    let (edges, seconds) = (work.desired.edges(), seconds_to_end(work.desired));
+    let seconds = seconds_to_end(work.desired);
     let mut nodes: Vec<Node<'a>> = Vec::new();
     for step in &work.plan.steps {
         let live = work.snapshot.live.get(&step.address).cloned();
         let wanted = work.desired.get(&step.address);
-        let refers_to = edges.get(&step.address).cloned().unwrap_or_default();
+        let refers_to = wanted.map(|wanted| wanted.refers_to.clone()).unwrap_or_default();
         let mut push = |task, live| {
             let mut node = node(step, task, wanted, live);
             node.refers_to.clone_from(&refers_to);

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-
 use super::nodes::{Node, Phase, Task};
 use super::{Ending, Engine, Event, News, published};
 use crate::any::{AnyKind, AnyLive};
-use crate::aws::{Error, Look, Proof};
-use crate::board::Late;
+use crate::aws::{Error, Look};
+use crate::board::{Board, Late};
 use crate::diff::diff;
+use crate::json::Json;
 use crate::kind::{Address, Status};
 use crate::wait::Clock;
 
@@ -24,7 +23,7 @@ pub(super) struct Seen {
 struct Batch {
     kind: &'static dyn AnyKind,
     asked: Vec<Address>,
-    wanted: Vec<(String, Value)>,
+    wanted: Vec<(String, Json)>,
 }
 
 /// A changed attribute may take this long to be seen everywhere (a queue's: up to 60 s). After that we believe that AWS
@@ -106,10 +105,14 @@ impl Engine<'_, '_> {
                 batches[index].wanted.push((node.address.name.clone(), wanted.spec.clone()));
             }
         }
-        let (cx, board) = (self.cx, self.board.clone());
+        // What goes may not have the name that is wanted, or is not wanted at all.
+        let goes = self.nodes.iter().filter(pending).filter(|node| node.task == Task::Remove);
+        let look = Look::closely(goes.filter_map(|node| node.live.as_ref()).map(|live| live.id.clone()).collect());
+        let boards: Vec<Board> = batches.iter().map(|batch| self.board.for_reads(batch.kind.facts())).collect();
+        let cx = self.cx;
         self.in_flight.push(Box::pin(async move {
-            let (mut seen, look) = (Vec::new(), Look::new(Proof::Service));
-            for Batch { kind, asked, wanted } in batches {
+            let mut seen = Vec::new();
+            for (Batch { kind, asked, wanted }, board) in batches.into_iter().zip(boards) {
                 let live = kind.read(cx, &wanted, &board.outputs(Late::MayBeAbsent), &look).await;
                 seen.push(Seen { kind: kind.facts().name, asked, live });
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{Making, network, search};
 use crate::kind::Ref;
-use crate::kinds::iam::{Resource, Role, RoleSpec, Statement};
+use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
 use crate::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};
@@ -45,12 +45,16 @@ pub(super) fn expand(making: &mut Making<'_>) {
     });
     let shipped: BTreeMap<String, &String> =
         logs.ship.iter().map(|(service, pattern)| (making.log_path(&service.0), pattern)).collect();
+    let indexes: BTreeMap<String, &str> =
+        logs.ship.keys().map(|service| (making.log_path(&service.0), logs.index(service))).collect();
     let spec = FunctionSpec {
         handler: FORWARDER.to_owned(),
         role: Ref::to(master(&to)),
         log_group: Ref::to(FORWARDER),
         on_failure: Ref::to(FAILED),
         environment: vec![
+            ("FAILED_QUEUE_URL".to_owned(), Variable::QueueUrl(Ref::to(FAILED))),
+            ("INDEXES".to_owned(), Variable::Text(json!(indexes).to_string())),
             ("INDEX_PREFIX".to_owned(), Variable::Text(making.loaded.stack.stack.0.clone())),
             ("SEARCH_ENDPOINT".to_owned(), Variable::SearchEndpoint(Ref::to(&to))),
             ("SHIPPED".to_owned(), Variable::Text(json!(shipped).to_string())),
@@ -123,6 +127,5 @@ pub(super) fn role(making: &mut Making<'_>, name: &str, section: &str) {
             statements.push(statement(words(&interfaces), vec![Resource::Arn("*".to_owned())]));
         }
     }
-    let service = "lambda.amazonaws.com".to_owned();
-    making.add::<Role>(section, master(name), RoleSpec { service, statements, managed: Vec::new() });
+    making.role(section, &master(name), "lambda.amazonaws.com", statements);
 }

@@ -10,13 +10,14 @@ mod search;
 mod service;
 mod uses;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::desired::Desired;
 use crate::kind::{Address, Kind, Ref};
+use crate::kinds::iam::{Role, RoleSpec, Statement};
 use crate::kinds::kms::{Key, KeySpec};
 use crate::scope::Scope;
-use crate::stack::{Loaded, Profile};
+use crate::stack::{Loaded, Profile, Service};
 
 /// What the stack is made of, and which of its outputs people ask for.
 pub struct Expanded {
@@ -43,7 +44,7 @@ pub struct Digests {
 pub fn expand(loaded: &Loaded, scope: &Scope, digests: &Digests) -> Expanded {
     let stack = &loaded.stack;
     let users = uses::users(stack);
-    let mut making = Making { loaded, scope, digests, users, desired: Desired::default(), exports: Vec::new() };
+    let mut making = Making::new(loaded, scope, digests, users);
     if !(stack.topics.is_empty()
         && stack.databases.is_empty()
         && stack.caches.is_empty()
@@ -70,6 +71,20 @@ pub fn needs_runtime(loaded: &Loaded) -> (bool, bool) {
     (stack.services.values().any(|service| service.role.is_some()), stack.logs.is_some())
 }
 
+/// The names of the environment variables that a service gets by what it uses, in whatever account.
+pub fn variables_of_uses(loaded: &Loaded, service: &Service) -> BTreeSet<String> {
+    let nowhere = Scope {
+        account: String::new(),
+        region: String::new(),
+        stack: loaded.stack.stack.0.clone(),
+        env: loaded.env.clone(),
+    };
+    let digests = Digests::default();
+    let given = uses::given(&Making::new(loaded, &nowhere, &digests, BTreeMap::new()), service);
+    let variables = given.environment.into_iter().map(|(name, _)| name);
+    variables.chain(given.secrets.into_iter().map(|secret| secret.name)).collect()
+}
+
 /// The one customer key of the stack.
 const KEY: &str = "main";
 
@@ -84,13 +99,33 @@ struct Making<'a> {
     exports: Vec<Export>,
 }
 
-impl Making<'_> {
+impl<'a> Making<'a> {
+    fn new(
+        loaded: &'a Loaded,
+        scope: &'a Scope,
+        digests: &'a Digests,
+        users: BTreeMap<String, Vec<String>>,
+    ) -> Making<'a> {
+        Making { loaded, scope, digests, users, desired: Desired::default(), exports: Vec::new() }
+    }
+
     fn prod(&self) -> bool {
         self.loaded.profile == Profile::Prod
     }
 
     fn key(&self) -> Ref<Key> {
         Ref::to(KEY)
+    }
+
+    /// A role that a service of AWS assumes, within the boundary that the stack file names.
+    fn role(&mut self, section: &str, name: &str, service: &str, statements: Vec<Statement>) {
+        let permissions_boundary = self.loaded.stack.permissions_boundary.as_deref().map(|boundary| match boundary {
+            "none" => String::new(),
+            arn if arn.starts_with("arn:") => arn.to_owned(),
+            name => self.scope.global_arn("iam", &format!("policy/{name}")),
+        });
+        let service = service.to_owned();
+        self.add::<Role>(section, name, RoleSpec { service, statements, managed: Vec::new(), permissions_boundary });
     }
 
     fn add<K: Kind>(&mut self, section: &str, name: impl Into<String>, spec: K::Spec) {

@@ -11,7 +11,7 @@ use crate::kinds::ec2::{
     SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupSpec, Subnet, SubnetSpec, Vpc, VpcEndpoint,
     VpcEndpointSpec, VpcSpec,
 };
-use crate::kinds::iam::{Resource, Role, RoleSpec, Statement};
+use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::stack::Nat;
 
@@ -70,8 +70,7 @@ fn flow_logs(making: &mut Making<'_>) {
         resources: vec![Resource::LogStreams(Ref::to(name))],
         condition: serde_json::Value::Null,
     };
-    let service = "vpc-flow-logs.amazonaws.com".to_owned();
-    making.add::<Role>(SECTION, name, RoleSpec { service, statements: vec![write], managed: Vec::new() });
+    making.role(SECTION, name, "vpc-flow-logs.amazonaws.com", vec![write]);
     let spec = FlowLogSpec { vpc: vpc(), role: Ref::to(name), log_group: Ref::to(name) };
     making.add::<FlowLog>(SECTION, MAIN, spec);
 }

@@ -15,7 +15,7 @@ use crate::kinds::ecs::{
 use crate::kinds::elbv2::{
     Does, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec, TargetGroup, TargetGroupSpec,
 };
-use crate::kinds::iam::{Resource, Role, RoleSpec, Statement};
+use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::kinds::variable::Variable;
 use crate::scope::hex;
@@ -28,6 +28,7 @@ const RUNTIME: &str = "runtime";
 /// The load balancer.
 pub(super) const WEB: &str = "web";
 const ARCHITECTURE: &str = "X86_64";
+const ASSUMED_BY: &str = "ecs-tasks.amazonaws.com";
 
 pub(super) fn expand(making: &mut Making<'_>) {
     let services = &making.loaded.stack.services;
@@ -132,12 +133,12 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     network::group(making, &section, name, "What the service talks to", ingress, egress);
     let (execution, task) = (format!("{name}-execution"), format!("{name}-task"));
     let secrets = given.secrets.iter().map(|from| from.secret.clone()).collect();
-    let spec = role(execution_statements(making, name, secrets));
-    making.add::<Role>(&section, &execution, spec);
+    let statements = execution_statements(making, name, secrets);
+    making.role(&section, &execution, ASSUMED_BY, statements);
     // A container that calls nothing of AWS has no role, and so no credentials to lose.
     let task_role = (!given.statements.is_empty()).then(|| Ref::to(&task));
     if task_role.is_some() {
-        making.add::<Role>(&section, &task, role(given.statements));
+        making.role(&section, &task, ASSUMED_BY, given.statements);
     }
     let mut environment = given.environment;
     environment.push(("PORT".to_owned(), Variable::Text(port(service).to_string())));
@@ -199,10 +200,6 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
         let cpu = service.scale.cpu.unwrap_or(50);
         making.add::<Policy>(section, name, PolicySpec { target: Ref::to(name), cpu });
     }
-}
-
-fn role(statements: Vec<Statement>) -> RoleSpec {
-    RoleSpec { service: "ecs-tasks.amazonaws.com".to_owned(), statements, managed: Vec::new() }
 }
 
 /// What ECS itself may do before the container starts: fetch the image, read exactly these secrets, write the log.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::similar;
 use super::{Loaded, Name, Nat, Profile, Span, Stack};
+use crate::expand::variables_of_uses;
 use crate::roles;
 use crate::scope::PREFIX_LIMIT;
 use crate::yaml::{Positions, Problem, below};
@@ -13,6 +14,7 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<P
     let stack = &loaded.stack;
     let mut say = Say { positions, problems };
     names(loaded, &mut say);
+    boundary(stack, &mut say);
     reserved(stack, &mut say);
     queues(stack, &mut say);
     services(loaded, &mut say);
@@ -85,6 +87,20 @@ fn names(loaded: &Loaded, say: &mut Say<'_>) {
 }
 
 const LONGEST: usize = 40;
+
+/// A role takes only boundaries of its own account, and AWS's.
+fn boundary(stack: &Stack, say: &mut Say<'_>) {
+    let owner = stack.permissions_boundary.as_deref().and_then(|policy| policy.split(':').nth(4));
+    if let (Some(owner), Some(account)) = (owner, &stack.account)
+        && ![account.as_str(), "aws"].contains(&owner)
+    {
+        say.problem(
+            "/permissions_boundary".into(),
+            format!("the policy is of account {owner}, and the stack's roles are of {account}"),
+            Some("the name alone means the stack's own account".into()),
+        );
+    }
+}
 
 /// Names that the stack's own parts have.
 fn reserved(stack: &Stack, say: &mut Say<'_>) {
@@ -243,9 +259,14 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
             let place = if service.cpu.is_some() { "cpu" } else { "memory" };
             say.problem(format!("{path}/{place}"), format!("Fargate has no tasks with {cpu} CPU units and {memory} MiB"), Some("256: 512, 1024, 2048; 512: 1024 to 4096; 1024: 2048 to 8192; 2048: 4096 to 16384; 4096: 8192 to 30720".into()));
         }
+        let given = if service.env.is_empty() { BTreeSet::new() } else { variables_of_uses(loaded, service) };
         for key in service.env.keys() {
+            let place = below(&format!("{path}/env"), key);
             if let Some(what) = no_variable(key) {
-                say.problem(below(&format!("{path}/env"), key), what, None);
+                say.problem(place, what, None);
+            } else if given.contains(key) {
+                let what = format!("`{key}` is a variable that `{name}` gets by what it uses");
+                say.problem(place, what, Some("take another name for it".into()));
             }
         }
         let least = if loaded.profile == Profile::Prod { 2 } else { 1 };
@@ -317,6 +338,12 @@ fn no_variable(name: &str) -> Option<String> {
     taken.then(|| format!("`{name}` is a variable that provision sets itself"))
 }
 
+/// What OpenSearch allows, less what it merely tolerates; the day comes behind it.
+fn is_index(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=200).contains(&name.len()) && name.starts_with(plain) && name.chars().all(|c| plain(c) || "-_.".contains(c))
+}
+
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// Retentions that CloudWatch Logs takes, in days (PutRetentionPolicy).
 const RETENTIONS: &[u32] =
@@ -338,6 +365,29 @@ fn logs(stack: &Stack, say: &mut Say<'_>) {
             format!("`{name}` is not a service of this stack"),
             say.meant(name, stack.services.keys()),
         );
+    }
+    for (name, index) in &logs.indexes {
+        let place = below("/logs/indexes", &name.0);
+        if !logs.ship.contains_key(name) {
+            let problem = format!("the logs of `{name}` are not shipped");
+            say.problem(place, problem, say.meant(name, logs.ship.keys()));
+        } else if !is_index(index) {
+            let problem = format!("`{index}` is no name of an index");
+            let rule = "lower-case letters, digits, `-`, `_` and `.`, the first a letter or digit, at most 200";
+            say.problem(place, problem, Some(rule.into()));
+        }
+    }
+    let indexes: Vec<(&Name, &str)> = logs.ship.keys().map(|name| (name, logs.index(name))).collect();
+    for (name, index) in &indexes {
+        // The template of the one would be for the indexes of the other too, and OpenSearch refuses the second.
+        let within =
+            |other: &str| *index != other && index.strip_prefix(other).is_some_and(|rest| rest.starts_with('-'));
+        if let Some((_, other)) = indexes.iter().find(|(_, other)| within(other)) {
+            let given = logs.indexes.contains_key(*name);
+            let place = if given { below("/logs/indexes", &name.0) } else { below("/logs/ship", &name.0) };
+            let problem = format!("the indexes `{index}-*` are among `{other}-*`");
+            say.problem(place, problem, Some("give one of them another name under `indexes`".into()));
+        }
     }
     if !stack.search.contains_key(&logs.to) {
         say.problem(

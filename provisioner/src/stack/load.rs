@@ -168,6 +168,9 @@ fn meaning(pattern: &str) -> String {
         p if p.starts_with("^[a-z]([a-z0-9]") => NAME.into(),
         p if p.contains("(s|m|h|d)") => "a number with a unit: `30s`, `5m`, `12h` or `4d`".into(),
         p if p.contains("{12}$") && p.starts_with("^[0-9]") => "12 digits, in quotes".into(),
+        p if p.starts_with("^/") => "a path: it starts with `/` and has at most 1024 characters".into(),
+        p if p.starts_with("^[^ ") => "the name of an image with its tag or digest".into(),
+        p if p.contains(":policy/") => "the name of an IAM policy, its whole ARN, or `none`".into(),
         p if p.contains("8\\.(0|4)") => "`\"8.4\"` or `\"8.0\"`, in quotes".into(),
         p => format!("it has to match {p}"),
     }

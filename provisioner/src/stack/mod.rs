@@ -24,6 +24,12 @@ pub struct Stack {
     /// The only account that this stack may be deployed to, as 12 digits in quotes.
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
     pub account: Option<String>,
+    /// The IAM policy that bounds every role of the stack, by its name in the account or its whole ARN. `none` takes a
+    /// boundary away; by default each role keeps the one that it has, if any. `provision policy` prints one that fits.
+    #[schemars(regex(
+        pattern = r"^(arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/)?([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$"
+    ))]
+    pub permissions_boundary: Option<String>,
     /// The environments, chosen by `--env`. Each may repeat any section to change it.
     #[serde(default)]
     pub environments: BTreeMap<Name, Environment>,
@@ -92,6 +98,7 @@ pub struct Environment {
     pub profile: Option<Profile>,
     pub region: Option<serde_json::Value>,
     pub account: Option<serde_json::Value>,
+    pub permissions_boundary: Option<serde_json::Value>,
     pub network: Option<serde_json::Value>,
     pub databases: Option<serde_json::Value>,
     pub caches: Option<serde_json::Value>,
@@ -240,6 +247,7 @@ pub struct Service {
     /// The role of the bundled runtime that it runs.
     pub role: Option<String>,
     /// Your own image instead, with its digest or tag.
+    #[schemars(regex(pattern = r"^[^ \t\r\n]+$"))]
     pub image: Option<String>,
     /// The port that it listens on. Default: 8080.
     #[schemars(range(min = 1024, max = 65535))]
@@ -277,6 +285,7 @@ pub struct Http {
     #[serde(default)]
     pub methods: Vec<String>,
     /// Where it says that it is well. Default: `/healthz`.
+    #[schemars(regex(pattern = r"^/[^ \t\r\n]{0,1023}$"))]
     pub health: Option<String>,
 }
 
@@ -300,11 +309,21 @@ pub struct Scale {
 pub struct Logs {
     /// The services whose logs are shipped, each with the events that are: a CloudWatch Logs filter pattern, `""` for all.
     pub ship: BTreeMap<Name, String>,
+    /// The names of their indexes, before `-` and the day, where that is not the name of the service.
+    #[serde(default)]
+    pub indexes: BTreeMap<Name, String>,
     /// The search domain.
     pub to: Name,
     /// Days that CloudWatch Logs keeps them. Default: 7 in dev, 365 in prod.
     #[schemars(range(max = 3653))]
     pub keep_days: Option<u32>,
+}
+
+impl Logs {
+    /// The indexes of a service's logs: this, `-` and the day.
+    pub fn index<'a>(&'a self, service: &'a Name) -> &'a str {
+        self.indexes.get(service).unwrap_or(&service.0)
+    }
 }
 
 /// E-mail addresses that get alarms. AWS asks each one to confirm.

@@ -9,6 +9,7 @@ mod probe;
 mod scaling;
 mod steps;
 mod table;
+mod token;
 
 use crate::answer::{Answer, fault};
 use crate::request::Request;
@@ -30,6 +31,8 @@ pub(crate) struct Repairs {
     layers: BTreeSet<(String, String)>,
     /// What each tag of a repository holds.
     images: BTreeMap<(String, String), String>,
+    /// The caches, by (home, id), in the order in which their AUTH tokens were set.
+    auth_tokens: Vec<(String, String)>,
     /// Tags of scalable targets, by ARN.
     tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Answers to creates with a client token, by (home, action, token).
@@ -72,7 +75,10 @@ pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answe
     }
     match request.service.as_str() {
         "ecr" => ecr::after(shared, request, answer),
-        "elasticache" => mirror::after(shared, answer),
+        "elasticache" => {
+            mirror::after(shared, answer);
+            token::after(shared, request, answer);
+        }
         "application-autoscaling" => scaling::after(shared, request, answer),
         "ec2" if request.action == "DeleteSubnet" && answer.ok() => disassociate(shared, request).await?,
         "ec2" => missing(request, answer),

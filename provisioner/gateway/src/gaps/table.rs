@@ -331,6 +331,16 @@ pub const GAPS: &[Gap] = &[
     },
     Gap {
         emulator: Ministack,
+        name: "auth-token-date",
+        why: "caches do not tell when their AUTH token was set",
+        steps: &[form(
+            "elasticache",
+            "Action=CreateReplicationGroup&Version=2015-02-02&ReplicationGroupId=gap&ReplicationGroupDescription=d&Engine=valkey&CacheNodeType=cache.t4g.small&NumCacheClusters=1&TransitEncryptionEnabled=true&AuthToken=0123456789abcdef",
+        )],
+        still: |answers| answers[0].ok() && answers[0].xml_text("AuthTokenLastModifiedDate").is_none(),
+    },
+    Gap {
+        emulator: Ministack,
         name: "foreign-subnets",
         why: "caches refuse subnets that moto made: they get twins",
         steps: &[form(

@@ -16,12 +16,12 @@ use aws_sdk_ecs::types::{
     ServiceField,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{Behind, Cluster, TaskDefinition, WayOut, evidence, pairs, rollout, tags};
 use crate::aws::{Cx, Error, Proof, each};
 use crate::board::{Missing, Outputs};
 use crate::diff::diff;
+use crate::json::Json;
 use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
 use crate::scope::Scope;
@@ -351,7 +351,7 @@ async fn of_cluster(cx: &Cx, cluster: String, query: &Query<'_, Service>) -> Res
 }
 
 fn differences(live: &ServiceState, want: &ServiceState) -> Vec<String> {
-    diff(&Service::FACTS, &json!(live), &json!(want)).iter().map(|change| change.field().to_owned()).collect()
+    diff(&Service::FACTS, &Json::of(live), &Json::of(want)).iter().map(|change| change.field().to_owned()).collect()
 }
 
 fn state(cluster: &str, service: &Answer) -> ServiceState {

@@ -7,19 +7,17 @@
 //!
 //! - A group takes one change at a time. `update` starts the first; the next one is refused until that is done
 //!   (`InvalidReplicationGroupState`), and the engine comes back with what is left.
-//! - Tags too are refused then, so a new AUTH token is announced in the tag `provision:version` before it is set, as
-//!   `<old> <new> <time>`; what was cut off in between is told from what was not by the token's date. The strategy is
-//!   ROTATE, under which the old token works on until the next: services restart with the new one in their own time.
+//! - A new AUTH token takes three writes, which are gone on with wherever they were cut off (`token`). The strategy is ROTATE,
+//!   under which the old token works on until the next: services restart with the new one in their own time.
 //! - Automatic failover needs a replica: it is switched off before the last replica goes and on after the first came.
 
 mod answer;
+mod token;
 
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_elasticache::types::{
-    AuthTokenUpdateStrategyType, CacheCluster, ReplicationGroup as Group, SourceType, Tag, TransitEncryptionMode,
-};
+use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup as Group, SourceType, Tag, TransitEncryptionMode};
 use serde::{Deserialize, Serialize};
 
 use super::SubnetGroup;
@@ -30,7 +28,7 @@ use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry
 use crate::kinds::ec2::SecurityGroup;
 use crate::kinds::kms::Key;
 use crate::kinds::named::candidates;
-use crate::kinds::secretsmanager::{self, Secret};
+use crate::kinds::secretsmanager::Secret;
 use crate::scope::{Scope, VERSION_TAG};
 
 pub struct ReplicationGroup;
@@ -72,8 +70,10 @@ pub struct ReplicationGroupState {
     /// The secret with the AUTH token, and the version of it that was set last.
     auth: Option<String>,
     auth_version: Option<String>,
-    /// The version that is set already, but not yet in the tag.
-    auth_rotated: Option<String>,
+    /// The version that the tag announces and that is not set yet.
+    auth_announced: Option<String>,
+    /// When a token was set last, in AWS's words.
+    auth_date: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -110,7 +110,8 @@ impl Kind for ReplicationGroup {
             Field::wanted("auto_minor"),
             Field::theirs("auth"),
             Field::write_only("auth_version"),
-            Field::theirs("auth_rotated"),
+            Field::theirs("auth_announced"),
+            Field::theirs("auth_date"),
         ],
         seconds: Seconds { create: 480, update: 300, delete: 300 },
         holds_data: true,
@@ -181,7 +182,8 @@ impl Kind for ReplicationGroup {
             auto_minor: true,
             auth: Some(auth.arn),
             auth_version: Some(auth.version_id),
-            auth_rotated: None,
+            auth_announced: None,
+            auth_date: None,
         })
     }
 
@@ -213,7 +215,7 @@ impl Kind for ReplicationGroup {
             .at_rest_encryption_enabled(want.at_rest)
             .transit_encryption_enabled(true)
             .transit_encryption_mode(TransitEncryptionMode::Required)
-            .auth_token(token(cx, want).await?)
+            .auth_token(token::value(cx, want).await?)
             .snapshot_retention_limit(want.snapshot_days)
             .auto_minor_version_upgrade(want.auto_minor)
             .set_engine(want.engine.clone())
@@ -237,7 +239,7 @@ impl Kind for ReplicationGroup {
             call.apply_immediately(true)
         };
         if changed.has("auth_version") {
-            rotate(cx, live, want).await?;
+            token::rotate(cx, live, want).await?;
         }
         let settings = ["transit", "snapshot_days", "auto_minor", "security_groups"];
         if changed.any(&settings) || (changed.any(&["failover", "multi_az"]) && !want.failover) {
@@ -310,11 +312,6 @@ fn now() -> i64 {
     i64::try_from(since.as_secs()).unwrap_or_default()
 }
 
-async fn token(cx: &Cx, want: &ReplicationGroupState) -> Result<String, Error> {
-    let (arn, version) = (want.auth.as_deref(), want.auth_version.as_deref());
-    secretsmanager::member(cx, arn.unwrap_or_default(), version.unwrap_or_default(), "token").await
-}
-
 async fn count(cx: &Cx, id: &str, old: i32, new: i32) -> Result<(), Error> {
     // The primary does not count as a replica.
     match new > old {
@@ -327,29 +324,6 @@ async fn count(cx: &Cx, id: &str, old: i32, new: i32) -> Result<(), Error> {
             call.new_replica_count(new - 1).send().await?;
         }
     }
-    Ok(())
-}
-
-async fn rotate(cx: &Cx, live: &Live<ReplicationGroup>, want: &ReplicationGroupState) -> Result<(), Error> {
-    let new = want.auth_version.clone().unwrap_or_default();
-    let tag = async |value: String| {
-        let tag = Tag::builder().key(VERSION_TAG).value(value).build();
-        cx.elasticache
-            .add_tags_to_resource()
-            .resource_name(&live.output.arn)
-            .tags(tag)
-            .send()
-            .await
-            .map_err(Error::from)
-    };
-    if live.state.auth_rotated.as_ref() != Some(&new) {
-        let old = live.state.auth_version.as_deref().unwrap_or("-");
-        tag(format!("{old} {new} {}", now())).await?;
-        let call = cx.elasticache.modify_replication_group().replication_group_id(&want.id).apply_immediately(true);
-        let call = call.auth_token(token(cx, want).await?);
-        call.auth_token_update_strategy(AuthTokenUpdateStrategyType::Rotate).send().await?;
-    }
-    tag(new).await?;
     Ok(())
 }
 

@@ -1,9 +1,10 @@
 //! `iam.role`: a role that a service assumes, with one inline policy.
 //!
 //! Found by its path, `/provision/<stack>/<env>/`: one `ListRoles` shows all of ours; then tags, policy and attached policies
-//! of each. What that does not show is asked for by name, because names are unique whatever their path. Names: 64
-//! characters, and case does not distinguish (IAM API reference, CreateRole). Calls end at once, but other services see a
-//! new role only after 7 to 9 seconds: they say so in words that `aws::Error` retries.
+//! of each. What that does not show (others' roles of our names, which are unique whatever their path; permissions
+//! boundaries, where the stack speaks of them) is asked for by name. Names: 64 characters, and case does not distinguish (IAM
+//! API reference, CreateRole and ListRoles). Calls end at once, but other services see a new role only after 7 to 9 seconds:
+//! they say so in words that `aws::Error` retries.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -30,6 +31,8 @@ pub struct RoleSpec {
     pub statements: Vec<Statement>,
     /// ARNs of managed policies.
     pub managed: Vec<String>,
+    /// The ARN of the policy that bounds it, "" for none; `None` keeps what is there.
+    pub permissions_boundary: Option<String>,
 }
 
 /// One statement of the role's inline policy, always `Allow`.
@@ -62,6 +65,8 @@ pub struct RoleState {
     /// `{}` for none.
     policy: Value,
     managed: BTreeSet<String>,
+    /// "" for none.
+    permissions_boundary: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -79,6 +84,7 @@ impl Kind for Role {
             Field::wanted("trust"),
             Field::wanted("policy"),
             Field::wanted("managed"),
+            Field::wanted("permissions_boundary"),
         ],
         seconds: Seconds { create: 1, update: 1, delete: 1 },
         exists: &["EntityAlreadyExists"],
@@ -91,6 +97,7 @@ impl Kind for Role {
             "iam:AttachRolePolicy",
             "iam:CreateRole",
             "iam:DeleteRole",
+            "iam:DeleteRolePermissionsBoundary",
             "iam:DeleteRolePolicy",
             "iam:DetachRolePolicy",
             "iam:GetRole",
@@ -98,6 +105,7 @@ impl Kind for Role {
             "iam:ListAttachedRolePolicies",
             "iam:ListRolePolicies",
             "iam:ListRoles",
+            "iam:PutRolePermissionsBoundary",
             "iam:PutRolePolicy",
             "iam:TagRole",
             "iam:UpdateAssumeRolePolicy",
@@ -133,6 +141,7 @@ impl Kind for Role {
             trust: trust(scope, &spec.service),
             policy,
             managed: spec.managed.iter().cloned().collect(),
+            permissions_boundary: spec.permissions_boundary.clone(),
         })
     }
 
@@ -144,10 +153,13 @@ impl Kind for Role {
             listed.try_collect().await?.into_iter().map(|role| (role.role_name.clone(), role)).collect();
         let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
         names.extend(listed.keys().cloned());
-        // The list has no tags. Its path is proof enough where nothing is changed.
+        let bounded = query.wanted.iter().filter(|(_, spec)| spec.permissions_boundary.is_some());
+        let bounded: BTreeSet<String> = bounded.map(|(name, _)| role_name(&cx.scope, name)).collect();
+        // The list has neither tags nor boundaries. Its path is proof enough of whose a role is where nothing is changed.
         let proven = |role: &String| query.look.proof == Proof::Index && wanted.contains_key(role);
+        let enough = |role: &String| proven(role) && !bounded.contains(role);
         let roles: Vec<_> =
-            names.into_iter().map(|role| (listed.remove(&role).filter(|_| proven(&role)), role)).collect();
+            names.into_iter().map(|role| (listed.remove(&role).filter(|_| enough(&role)), role)).collect();
         let mut live = Vec::new();
         for found in each(roles, |(listed, role)| one(cx, role, listed, &wanted)).await {
             live.extend(found?);
@@ -156,7 +168,8 @@ impl Kind for Role {
     }
 
     async fn create(cx: &Cx, name: &str, want: &RoleState) -> Result<RoleOutput, Error> {
-        let mut call = cx.iam.create_role().role_name(&want.name).path(&want.path);
+        let boundary = want.permissions_boundary.clone().filter(|boundary| !boundary.is_empty());
+        let mut call = cx.iam.create_role().role_name(&want.name).path(&want.path).set_permissions_boundary(boundary);
         for (key, value) in cx.scope.tags(name) {
             call = call.tags(Tag::builder().key(key).value(value).build()?);
         }
@@ -170,6 +183,10 @@ impl Kind for Role {
         if changed.has("trust") {
             let call = cx.iam.update_assume_role_policy().role_name(&want.name);
             call.policy_document(want.trust.to_string()).send().await?;
+        }
+        // Before what it may do: our own policy may let us give rights only to roles within the boundary.
+        if changed.has("permissions_boundary") {
+            bound(cx, want).await?;
         }
         if changed.has("policy") {
             put_policy(cx, want).await?;
@@ -250,6 +267,20 @@ fn trust(scope: &Scope, service: &str) -> Value {
     policy::normal(&json!({"Version": "2012-10-17", "Statement": [allow]}))
 }
 
+async fn bound(cx: &Cx, want: &RoleState) -> Result<(), Error> {
+    match want.permissions_boundary.as_deref().unwrap_or_default() {
+        "" => {
+            let call = cx.iam.delete_role_permissions_boundary().role_name(&want.name);
+            Error::unless_gone(call.send().await, GONE)?;
+        }
+        arn => {
+            let call = cx.iam.put_role_permissions_boundary().role_name(&want.name);
+            call.permissions_boundary(arn).send().await?;
+        }
+    }
+    Ok(())
+}
+
 async fn put_policy(cx: &Cx, want: &RoleState) -> Result<(), Error> {
     if want.policy == json!({}) {
         return delete_policy(cx, &want.name, INLINE).await;
@@ -301,6 +332,7 @@ async fn one(
     wanted: &HashMap<String, &str>,
 ) -> Result<Option<Live<Role>>, Error> {
     let wanted = wanted.get(&role).copied();
+    let shows_boundary = listed.is_none();
     let found = with_tags(cx, &role, listed, wanted);
     let inline = cx.iam.get_role_policy().role_name(&role).policy_name(INLINE).send();
     let attached = cx.iam.list_attached_role_policies().role_name(&role).send();
@@ -313,9 +345,11 @@ async fn one(
     };
     let inline = Error::unless_gone(inline, GONE)?.map(|answer| answer.policy_document);
     let attached = Error::unless_gone(attached, GONE)?.and_then(|answer| answer.attached_policies).unwrap_or_default();
+    let boundary = found.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn());
     let state = RoleState {
         name: role,
         path: found.path.clone(),
+        permissions_boundary: shows_boundary.then(|| boundary.unwrap_or_default().to_owned()),
         trust: policy::parse(found.assume_role_policy_document().unwrap_or_default()),
         policy: inline.map_or_else(|| json!({}), |document| policy::parse(&document)),
         managed: attached.into_iter().filter_map(|policy| policy.policy_arn).collect(),

@@ -4,13 +4,10 @@ use aws_sdk_elasticache::types::{
     AutomaticFailoverStatus, CacheCluster, MultiAzStatus, ReplicationGroup as Group, TransitEncryptionMode,
 };
 
-use super::{ReplicationGroupReady, ReplicationGroupState};
+use super::{ReplicationGroupReady, ReplicationGroupState, token};
 use crate::kind::Status;
 use crate::kinds::kms::key_arn;
 use crate::scope::Scope;
-
-/// AWS refuses calls from a clock that is further off than this.
-const CLOCK_SKEW: i64 = 300;
 
 pub(super) fn state(
     scope: &Scope,
@@ -18,7 +15,8 @@ pub(super) fn state(
     member: Option<&CacheCluster>,
     tag: Option<&str>,
 ) -> ReplicationGroupState {
-    let (auth_version, auth_rotated) = tag.map_or((None, None), |tag| versions(group, tag));
+    let auth_date = group.auth_token_last_modified_date().map(ToString::to_string);
+    let (auth_version, auth_announced) = tag.map_or((None, None), |tag| token::versions(tag, auth_date.as_deref()));
     let security_groups = member.map(CacheCluster::security_groups).unwrap_or_default();
     let transit = match (group.transit_encryption_enabled(), group.transit_encryption_mode()) {
         (Some(true), Some(mode)) => mode.as_str(),
@@ -53,20 +51,9 @@ pub(super) fn state(
             .unwrap_or_default(),
         auth: None,
         auth_version,
-        auth_rotated,
+        auth_announced,
+        auth_date,
     }
-}
-
-/// The version of the token according to the tag, and the one that was announced if it has been set since.
-fn versions(group: &Group, tag: &str) -> (Option<String>, Option<String>) {
-    let words: Vec<&str> = tag.split(' ').collect();
-    let [old, new, announced] = words[..] else {
-        return (Some(tag.to_owned()), None);
-    };
-    let set = group.auth_token_last_modified_date().map(|date| date.secs());
-    let announced = announced.parse::<i64>().unwrap_or(i64::MAX);
-    let rotated = set.is_some_and(|set| set >= announced.saturating_sub(CLOCK_SKEW));
-    (Some(old.to_owned()), rotated.then(|| new.to_owned()))
 }
 
 pub(super) fn status(group: &Group) -> Status {
@@ -154,10 +141,17 @@ mod tests {
 
     #[test]
     fn a_rotation_that_was_cut_off_is_not_done_twice() {
-        let at = |secs| recorded().auth_token_last_modified_date(DateTime::from_secs(secs)).build();
-        let announced = "v1 v2 1700001000";
-        assert_eq!(versions(&at(1_600_000_000), announced), (Some("v1".into()), None));
-        assert_eq!(versions(&at(1_700_001_020), announced), (Some("v1".into()), Some("v2".into())));
-        assert_eq!(versions(&at(1_700_001_020), "v2"), (Some("v2".into()), None));
+        let of = |tag: Option<&str>, secs| {
+            let group = recorded().auth_token_last_modified_date(DateTime::from_secs(secs)).build();
+            let state = state(&scope(), &group, None, tag);
+            (state.auth_version.unwrap_or_default(), state.auth_announced, state.auth_date.unwrap_or_default())
+        };
+        let (_, _, before) = of(None, 1_600_000_000);
+        let announced = format!("v1 v2 {before}");
+        assert_eq!(of(Some(&announced), 1_600_000_000), ("v1".into(), Some("v2".into()), before.clone()));
+        assert_eq!(of(Some(&announced), 1_600_000_001).0, "v2");
+        assert_eq!(of(Some("v2"), 1_600_000_001).0, "v2");
+        assert_eq!(of(Some("v1 v2 -"), 1_600_000_001).0, "v2", "the first date that AWS shows");
+        assert!(before.split(' ').count() == 1, "one word: {before}");
     }
 }
