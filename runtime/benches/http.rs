@@ -13,7 +13,6 @@ use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mysql_async::prelude::Queryable;
 use support::engines::{self, APP, Engine, Maria, OWNER, SCHEMA, TOKEN};
 use support::{connect, until};
 
@@ -41,6 +40,7 @@ async fn bench() {
     let topic = null_topic();
     println!("{:<44} {:>9} {:>9} {:>12}", "", "requests/s", "p99 ms", "CPU us/request");
 
+    start_up();
     let reservation = Server::start("reservation", &primary, &replica, &cache, topic);
     let lookup = Server::start("lookup", &primary, &replica, &cache, topic);
     primary
@@ -57,8 +57,8 @@ async fn bench() {
     tokio::time::sleep(Duration::from_secs(2)).await;
 
     let measured = |server: &Server, name: &str, request: &(dyn Fn(usize) -> String + Sync)| {
-        measure(server, name, &format!("{name}, warming up"), Duration::from_secs(1), request, false);
-        measure(server, name, name, Duration::from_secs(SECONDS), request, true);
+        measure(server, None, Duration::from_secs(1), request);
+        measure(server, Some(name), Duration::from_secs(SECONDS), request);
     };
     measured(&lookup, "health", &|_| get("/healthz"));
     measured(&lookup, "cache hit", &|_| get("/reservations/1"));
@@ -66,13 +66,11 @@ async fn bench() {
     measured(&reservation, "POST with outbox rows, relay included", &|at| post(at));
     let outbox = format!("SELECT COUNT(*) FROM {SCHEMA}.outbox");
     println!("rows still in the outbox: {}", primary.number(&outbox).await);
-    let resident = |server: &Server| {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap().to_owned();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
-    };
-    println!("memory after it: lookup {} MiB, reservation {} MiB", resident(&lookup), resident(&reservation));
-    let _ = primary.root().await.query_drop("SELECT 1").await;
+    println!(
+        "memory after it: lookup {} MiB, reservation {} MiB",
+        resident(&lookup.child),
+        resident(&reservation.child)
+    );
 }
 
 struct Server {
@@ -84,9 +82,8 @@ impl Server {
     fn start(role: &str, primary: &Maria, replica: &Maria, cache: &Engine, topic: SocketAddr) -> Self {
         let address = SocketAddr::from(([127, 0, 0, 1], engines::free_port()));
         let ports = [primary.engine.port, replica.engine.port, cache.port, address.port()].map(|port| port.to_string());
-        let program = std::env::var("RUNTIME").unwrap_or_else(|_| env!("CARGO_BIN_EXE_runtime").to_owned());
         let child = Command::new("taskset")
-            .args(["-c", "0", &program, "serve", role])
+            .args(["-c", "0", &program(), "serve", role])
             .env_clear()
             .env("HOST", "127.0.0.1")
             .env("PORT", &ports[3])
@@ -136,17 +133,38 @@ impl Drop for Server {
     }
 }
 
-fn measure(
-    server: &Server,
-    _name: &str,
-    shown: &str,
-    time: Duration,
-    request: &(dyn Fn(usize) -> String + Sync),
-    print: bool,
-) {
+/// From the start of the program to its first answer, and what it has in memory then.
+fn start_up() {
+    let address = SocketAddr::from(([127, 0, 0, 1], engines::free_port()));
+    let started = Instant::now();
+    let mut child = Command::new(program())
+        .args(["serve", "hello"])
+        .env_clear()
+        .envs([("HOST", "127.0.0.1"), ("PORT", &address.port().to_string())])
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("an answer", || std::net::TcpStream::connect(address).ok());
+    println!("start to listening: {:.0} ms, {} MiB", started.elapsed().as_secs_f64() * 1e3, resident(&child));
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
+fn program() -> String {
+    std::env::var("RUNTIME").unwrap_or_else(|_| env!("CARGO_BIN_EXE_runtime").to_owned())
+}
+
+fn resident(child: &Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
+}
+
+/// Under a name it is printed; without one it warms up.
+fn measure(server: &Server, name: Option<&str>, time: Duration, request: &(dyn Fn(usize) -> String + Sync)) {
     let before = server.processor_seconds();
     let started = Instant::now();
-    let next = std::sync::atomic::AtomicUsize::new(if print { ROWS / 2 } else { 0 });
+    let next = std::sync::atomic::AtomicUsize::new(if name.is_some() { ROWS / 2 } else { 0 });
     let mut latencies: Vec<f64> = std::thread::scope(|scope| {
         let clients: Vec<_> =
             (0..CONNECTIONS).map(|_| scope.spawn(|| client(server.address, started + time, &next, request))).collect();
@@ -155,10 +173,10 @@ fn measure(
     let elapsed = started.elapsed().as_secs_f64();
     let used = server.processor_seconds() - before;
     latencies.sort_by(f64::total_cmp);
-    if print {
+    if let Some(name) = name {
         let count = latencies.len() as f64;
         let p99 = latencies[latencies.len() * 99 / 100] * 1e3;
-        println!("{shown:<44} {:>9.0} {p99:>9.2} {:>12.1}", count / elapsed, used / count * 1e6);
+        println!("{name:<44} {:>9.0} {p99:>9.2} {:>12.1}", count / elapsed, used / count * 1e6);
     }
 }
 

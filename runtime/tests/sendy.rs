@@ -13,16 +13,19 @@ use support::{connect, until};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_reservation_is_stored_cached_and_told() {
     let sendy = Sendy::new().await;
-    let [mut write, read, notify] = sendy.services();
+    let [mut write, read, mut notify] = sendy.services();
 
     // S0-1
-    let created = write.post(&reservation());
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let header = format!("00-{trace}-b7ad6b7169203331-01");
+    let created = write.send("POST", "/reservations", &[("traceparent", &header)], &reservation().to_string());
     assert_eq!(created.status, 201, "{created:?}");
     let row = r#"{"id":1,"departure":"서울","destination":"부산","date":"2022-06-07","user_name":"peachdo"}"#;
     assert_eq!(created.body, row);
     assert_eq!(sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.reservations")).await, 1);
     let line = write.process.line("reservation.created");
     assert_eq!((&line["departure"], &line["reservation_id"]), (&json!("서울"), &json!(1)));
+    assert_eq!(line["trace_id"], trace);
 
     // S0-2
     let items = notify.notifications(1);
@@ -30,6 +33,11 @@ async fn a_reservation_is_stored_cached_and_told() {
     assert_eq!((&items[0]["id"], &items[0]["reservationId"]), (&json!(1), &json!(1)));
     assert_eq!(items[0]["action"], "Reservations: OK");
     assert!(items[0]["dtm"].as_u64().is_some_and(|dtm| dtm > 1_700_000_000_000), "{items:?}");
+    assert_eq!(
+        notify.process.line("notification.stored")["trace_id"],
+        trace,
+        "carried through the topic and the queue"
+    );
     eventually("the queue to be empty", async || sendy.depth(&sendy.queue).await == 0).await;
     assert_eq!(notify.get("/notifications?after=1").body, "[]");
 
@@ -73,6 +81,26 @@ async fn a_reservation_is_stored_cached_and_told() {
         assert_eq!(service.get("/healthz").body, r#"{"status":"ok"}"#);
         assert_eq!(service.get("/").body, r#"{"message":"Hello World!"}"#);
     }
+
+    // What was counted is told at the end too.
+    write.process.terminate();
+    let metrics = write.process.line("metrics");
+    assert_eq!((&metrics["Writes"], &metrics["Published"]), (&json!(2), &json!(2)), "{metrics}");
+    assert_eq!(metrics["_aws"]["CloudWatchMetrics"][0]["Dimensions"], json!([["service"]]));
+    assert_eq!(write.process.exit().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_task_takes_the_relay_over() {
+    let sendy = Sendy::new().await;
+    let [mut first, _, notify] = sendy.services();
+    let second = sendy.start("reservation", &[]);
+    second.until_ready();
+    assert_eq!(second.post(&reservation()).status, 201);
+    notify.notifications(1);
+    first.process.kill();
+    assert_eq!(second.post(&reservation()).status, 201);
+    assert_eq!(notify.notifications(2).len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,178 @@
+//! The environment of the log forwarder.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::iter::once;
+use std::time::Duration;
+
+use hyper::Uri;
+
+use super::{Aws, Environment, Telemetry, all_or_problems, uri};
+
+#[derive(Debug)]
+pub struct Forwarder {
+    /// Scheme and authority only, for example `https://vpc-logs-….es.amazonaws.com`.
+    pub search: Uri,
+    /// Of the indexes, one for each day: `<prefix>-YYYY.MM.DD`.
+    pub index_prefix: String,
+    /// The log groups that have indexes of their own, with the prefix: `INDEXES` is a JSON object of them.
+    pub indexes: BTreeMap<String, String>,
+    /// Days that the search domain keeps an index.
+    pub retention_days: u32,
+    /// The queue for events that the search domain will never take.
+    pub failed: Option<FailedQueue>,
+    /// Before something is tried again for the first time; it doubles from there.
+    pub first_pause: Duration,
+    /// The log groups that are shipped, each with the pattern of its subscription: `SHIPPED` is a JSON object of them.
+    pub shipped: BTreeMap<String, String>,
+    /// CloudWatch Logs, where a backfill reads: of the region, unless `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS` or
+    /// `AWS_ENDPOINT_URL` says otherwise.
+    pub logs: Uri,
+    pub aws: Aws,
+    pub telemetry: Telemetry,
+}
+
+#[derive(Debug)]
+pub struct FailedQueue {
+    pub url: String,
+    /// Of the queue's own host, unless `AWS_ENDPOINT_URL_SQS` or `AWS_ENDPOINT_URL` says otherwise.
+    pub sqs: Uri,
+}
+
+impl Forwarder {
+    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
+        let mut problems = Vec::new();
+        let endpoint = environment.required("SEARCH_ENDPOINT", &mut problems);
+        let index_prefix = environment.required("INDEX_PREFIX", &mut problems);
+        let indexes = groups("INDEXES", environment, &mut problems);
+        for (name, prefix) in once(("INDEX_PREFIX", &index_prefix)).chain(indexes.values().map(|own| ("INDEXES", own)))
+        {
+            if !prefix.is_empty() && !is_index_prefix(prefix) {
+                problems.push(format!(
+                    "{name} is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit"
+                ));
+            }
+        }
+        let aws = Aws::read(environment, &mut problems);
+        let config = Forwarder {
+            search: uri("SEARCH_ENDPOINT", &endpoint, &mut problems),
+            index_prefix,
+            indexes,
+            retention_days: environment.parsed("RETENTION_DAYS", 30, "a number of days", &mut problems),
+            failed: failed_queue(environment, &mut problems),
+            first_pause: Duration::from_millis(100),
+            shipped: groups("SHIPPED", environment, &mut problems),
+            logs: logs_uri(environment, &aws.region, &mut problems),
+            aws,
+            telemetry: Telemetry::read(environment, "forwarder", &mut problems),
+        };
+        all_or_problems(config, problems)
+    }
+}
+
+impl Forwarder {
+    pub fn index_prefix(&self, log_group: &str) -> &str {
+        self.indexes.get(log_group).unwrap_or(&self.index_prefix)
+    }
+
+    pub fn index_prefixes(&self) -> BTreeSet<&str> {
+        self.indexes.values().chain(once(&self.index_prefix)).map(String::as_str).collect()
+    }
+}
+
+/// What OpenSearch allows in the name of an index, less what it merely tolerates.
+fn is_index_prefix(prefix: &str) -> bool {
+    let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    prefix.len() <= 200 && prefix.starts_with(lower) && prefix.chars().all(|c| lower(c) || "-_.".contains(c))
+}
+
+fn groups(name: &str, environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<String, String> {
+    let Some(text) = environment.get(name) else { return BTreeMap::new() };
+    serde_json::from_str(text).unwrap_or_else(|_| {
+        problems.push(format!("{name} is not a JSON object of log groups and texts"));
+        BTreeMap::new()
+    })
+}
+
+fn failed_queue(environment: &Environment, problems: &mut Vec<String>) -> Option<FailedQueue> {
+    let url = environment.get("FAILED_QUEUE_URL")?.to_owned();
+    let sqs = endpoint(environment, "AWS_ENDPOINT_URL_SQS", problems).unwrap_or_else(|| {
+        let host =
+            url.parse::<Uri>().ok().and_then(|url| Some(format!("{}://{}", url.scheme_str()?, url.authority()?)));
+        // Something that is no host, so that the problem is told.
+        uri("FAILED_QUEUE_URL", &host.unwrap_or_else(|| "/".to_owned()), problems)
+    });
+    Some(FailedQueue { url, sqs })
+}
+
+fn logs_uri(environment: &Environment, region: &str, problems: &mut Vec<String>) -> Uri {
+    if let Some(uri) = endpoint(environment, "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", problems) {
+        return uri;
+    }
+    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    if region.is_empty() { Uri::default() } else { uri("AWS_REGION", &format!("logs.{region}.{suffix}"), problems) }
+}
+
+/// Where a service of AWS is, when it is said: for all services, or for this one.
+fn endpoint(environment: &Environment, of_service: &str, problems: &mut Vec<String>) -> Option<Uri> {
+    let of = |name| Some((name, environment.get(name)?));
+    let (name, endpoint) = of(of_service).or_else(|| of("AWS_ENDPOINT_URL"))?;
+    Some(uri(name, endpoint, problems))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(variables: &[(&str, &str)]) -> Environment {
+        variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once_and_no_value() {
+        let wrong = [
+            ("INDEX_PREFIX", "Logs"),
+            ("INDEXES", r#"{"/a":"hunter2/"}"#),
+            ("SHIPPED", "hunter2"),
+            ("RETENTION_DAYS", "hunter2"),
+            ("FAILED_QUEUE_URL", "hunter2"),
+        ];
+        let error = Forwarder::read(&environment(&wrong)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "configuration: SEARCH_ENDPOINT is not set; \
+             INDEX_PREFIX is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit; \
+             INDEXES is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit; \
+             AWS_REGION is not set; AWS_ACCESS_KEY_ID is not set; AWS_SECRET_ACCESS_KEY is not set; \
+             RETENTION_DAYS is not a number of days; FAILED_QUEUE_URL is not a host, or http(s)://host[:port]; \
+             SHIPPED is not a JSON object of log groups and texts"
+        );
+    }
+
+    #[test]
+    fn the_queue_is_where_its_url_is_unless_an_endpoint_is_named() {
+        let url = ("FAILED_QUEUE_URL", "https://sqs.eu-west-1.amazonaws.com/123456789012/failed");
+        let mut problems = Vec::new();
+        for (more, expected) in [
+            (("X", ""), "https://sqs.eu-west-1.amazonaws.com/"),
+            (("AWS_ENDPOINT_URL", "http://127.0.0.1:4566"), "http://127.0.0.1:4566/"),
+        ] {
+            let queue = failed_queue(&environment(&[url, more]), &mut problems).unwrap();
+            assert_eq!((queue.sqs.to_string().as_str(), queue.url.as_str()), (expected, url.1));
+        }
+        assert!(problems.is_empty());
+    }
+
+    #[test]
+    fn debug_does_not_show_the_secret_key() {
+        let config = Forwarder::read(&environment(&[
+            ("SEARCH_ENDPOINT", "host"),
+            ("INDEX_PREFIX", "logs-sendy"),
+            ("AWS_REGION", "eu-west-1"),
+            ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
+            ("AWS_SECRET_ACCESS_KEY", "hunter2"),
+            ("AWS_SESSION_TOKEN", "token-value"),
+        ]));
+        let shown = format!("{:?}", config.unwrap());
+        assert!(!shown.contains("hunter2") && !shown.contains("token-value"), "{shown}");
+    }
+}
