@@ -20,14 +20,16 @@ pub struct Database {
 pub struct Server {
     options: Opts,
     pool: Pool,
-    /// Whether the last attempt to reach it succeeded: who has another choice need not wait for a dead one.
+    /// Who has another choice need not wait for a dead one.
     up: AtomicBool,
 }
 
 /// For a connection, or for one that becomes free. A request is better told than kept waiting.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// For the statements of one request together.
+/// For the statements of a write together.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a read, which can be asked of the other server too.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Database {
     pub fn new(config: &stores::Database) -> anyhow::Result<Self> {
@@ -42,19 +44,18 @@ impl Database {
 impl Server {
     pub async fn connection(&self) -> anyhow::Result<Conn> {
         let connection = tokio::time::timeout(CONNECT_TIMEOUT, self.pool.get_conn()).await;
-        // Waiting for a free connection is no sign of a dead server; being refused one is.
-        match connection {
-            Ok(Ok(connection)) => {
-                self.up.store(true, Ordering::Relaxed);
-                Ok(connection)
-            }
-            Ok(Err(error)) => {
-                self.up.store(false, Ordering::Relaxed);
-                Err(error.into())
-            }
+        let connection = connection.unwrap_or_else(|_| Err(mysql_async::Error::Io(timed_out().into())));
+        self.up.store(connection.is_ok(), Ordering::Relaxed);
+        Ok(connection?)
+    }
+
+    /// Whatever is asked of this server, in so much time. One that hangs is as good as one that is gone.
+    pub async fn within<T>(&self, time: Duration, asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        match tokio::time::timeout(time, asked).await {
+            Ok(answer) => answer,
             Err(_) => {
                 self.up.store(false, Ordering::Relaxed);
-                anyhow::bail!("no connection to the database within {} s", CONNECT_TIMEOUT.as_secs())
+                anyhow::bail!("no answer from the database in {} s", time.as_secs())
             }
         }
     }
@@ -64,9 +65,14 @@ impl Server {
         self.options.clone()
     }
 
+    /// Whether the last attempt to reach it succeeded.
     pub fn is_up(&self) -> bool {
         self.up.load(Ordering::Relaxed)
     }
+}
+
+fn timed_out() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "no connection to the database in time")
 }
 
 /// A connection of its own, as the owner of the schema.

@@ -11,7 +11,7 @@ use mysql_async::prelude::Queryable;
 use serde_json::json;
 
 use crate::background::Loop;
-use crate::database::{Database, Server};
+use crate::database::{Database, READ_TIMEOUT, Server};
 use crate::ready::Ready;
 use crate::{metrics, telemetry};
 
@@ -114,8 +114,8 @@ async fn beat(server: &Server) -> Result<u64, ()> {
         let beat: Option<u64> = connection.query_first("SELECT beat FROM heartbeat WHERE id = 1").await?;
         anyhow::Ok(beat)
     };
-    match tokio::time::timeout(crate::database::CONNECT_TIMEOUT, asked).await {
-        Ok(Ok(Some(beat))) => Ok(beat),
+    match server.within(READ_TIMEOUT, asked).await {
+        Ok(Some(beat)) => Ok(beat),
         _ => Err(()),
     }
 }

@@ -254,9 +254,18 @@ async fn reads_outlive_the_primary_and_writes_come_back_with_it() {
         assert_eq!((service.get("/healthz").status, service.get("/readyz").status), (200, 200));
     }
 
+    // One that hangs is as good as one that is gone.
     sendy.primary.engine.start();
     until("writes again", || (write.post(&reservation()).status == 201).then_some(()));
-    assert_eq!(notify.notifications(3).len(), 3);
+    sendy.primary.engine.pause(true);
+    assert_eq!(write.post(&reservation()).status, 503);
+    for path in ["/reservations/1", "/reservations", "/reservations?search=a"] {
+        assert_eq!(read.get(path).status, 200, "{path}");
+    }
+    assert_eq!(notify.get("/notifications?after=0").status, 200);
+    sendy.primary.engine.pause(false);
+    until("writes again", || (write.post(&reservation()).status == 201).then_some(()));
+    assert!(notify.notifications(4).len() >= 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

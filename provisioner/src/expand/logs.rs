@@ -46,7 +46,7 @@ pub(super) fn expand(making: &mut Making<'_>) {
     let shipped: BTreeMap<String, &String> =
         logs.ship.iter().map(|(service, pattern)| (making.log_path(&service.0), pattern)).collect();
     let indexes: BTreeMap<String, &str> =
-        logs.ship.keys().map(|service| (making.log_path(&service.0), logs.index(service))).collect();
+        logs.ship.keys().map(|service| (making.log_path(&service.0), logs.index_of(service))).collect();
     let spec = FunctionSpec {
         handler: FORWARDER.to_owned(),
         role: Ref::to(master(&to)),

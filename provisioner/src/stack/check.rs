@@ -377,7 +377,7 @@ fn logs(stack: &Stack, say: &mut Say<'_>) {
             say.problem(place, problem, Some(rule.into()));
         }
     }
-    let indexes: Vec<(&Name, &str)> = logs.ship.keys().map(|name| (name, logs.index(name))).collect();
+    let indexes: Vec<(&Name, &str)> = logs.ship.keys().map(|name| (name, logs.index_of(name))).collect();
     for (name, index) in &indexes {
         // The template of the one would be for the indexes of the other too, and OpenSearch refuses the second.
         let within =

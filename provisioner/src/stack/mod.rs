@@ -321,7 +321,7 @@ pub struct Logs {
 
 impl Logs {
     /// The indexes of a service's logs: this, `-` and the day.
-    pub fn index<'a>(&'a self, service: &'a Name) -> &'a str {
+    pub fn index_of<'a>(&'a self, service: &'a Name) -> &'a str {
         self.indexes.get(service).unwrap_or(&service.0)
     }
 }

@@ -3,12 +3,11 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use anyhow::Context;
 use hyper::body::Bytes;
 use mysql_async::prelude::Queryable;
 
 use super::{From, Service};
-use crate::database::{STATEMENT_TIMEOUT, Server};
+use crate::database::{READ_TIMEOUT, Server};
 use crate::reservation::{COLUMNS, LONGEST, Reservation};
 
 pub struct Ask {
@@ -89,7 +88,7 @@ async fn select(server: &Server, ask: &Ask) -> anyhow::Result<Vec<Reservation>> 
         );
         Ok(connection.exec(select, (after, &like, &like, &like, limit)).await?)
     };
-    tokio::time::timeout(STATEMENT_TIMEOUT, asked).await.context("no answer from the database")?
+    server.within(READ_TIMEOUT, asked).await
 }
 
 /// The term anywhere, and nothing in it a wildcard.

@@ -1,12 +1,11 @@
 //! One reservation by its id.
 
-use anyhow::Context;
 use hyper::body::Bytes;
 use mysql_async::prelude::Queryable;
 
 use super::{From, Service};
 use crate::cache::Found;
-use crate::database::{STATEMENT_TIMEOUT, Server};
+use crate::database::{READ_TIMEOUT, Server};
 use crate::reservation::{COLUMNS, Reservation};
 
 pub async fn find(service: &Service, id: i32) -> anyhow::Result<(Option<Bytes>, From)> {
@@ -54,7 +53,7 @@ async fn select(server: &Server, id: i32) -> anyhow::Result<Option<(u32, Reserva
         let row: Option<(u32, i32, String, String, String, String)> = connection.exec_first(&*SELECT, (id,)).await?;
         anyhow::Ok(row)
     };
-    let row = tokio::time::timeout(STATEMENT_TIMEOUT, asked).await.context("no answer from the database")??;
+    let row = server.within(READ_TIMEOUT, asked).await?;
     Ok(row.map(|(version, id, departure, destination, date, user_name)| {
         (version, Reservation { id, departure, destination, date, user_name })
     }))

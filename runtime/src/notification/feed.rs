@@ -12,7 +12,7 @@ use serde_json::json;
 use super::Service;
 use super::message::Event;
 use crate::background::Loop;
-use crate::database::{Database, STATEMENT_TIMEOUT, Server};
+use crate::database::{Database, READ_TIMEOUT, STATEMENT_TIMEOUT, Server};
 use crate::ready::Ready;
 use crate::{metrics, telemetry, trace};
 
@@ -42,7 +42,7 @@ pub async fn read(database: &Database, after: u64, limit: u32) -> anyhow::Result
             let mut connection = server.connection().await?;
             anyhow::Ok(connection.exec_map(SELECT, (after, limit.min(MOST)), |(id, json)| Item { id, json }).await?)
         };
-        tokio::time::timeout(STATEMENT_TIMEOUT, asked).await.context("no answer from the database")?
+        server.within(READ_TIMEOUT, asked).await
     };
     match (&database.replica, database.primary.is_up()) {
         (Some(replica), false) => match read(replica).await {
@@ -76,7 +76,7 @@ pub async fn last(database: &Database) -> anyhow::Result<u64> {
         let last: Option<u64> = connection.query_first("SELECT last FROM feed WHERE id = 1").await?;
         last.context("the feed has no row")
     };
-    tokio::time::timeout(STATEMENT_TIMEOUT, asked).await.context("no answer from the database")?
+    database.primary.within(READ_TIMEOUT, asked).await
 }
 
 const POLL: Duration = Duration::from_millis(500);
