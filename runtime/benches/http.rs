@@ -8,7 +8,7 @@
 #[path = "../tests/support/mod.rs"]
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -230,19 +230,53 @@ fn post(at: usize) -> String {
     )
 }
 
-/// Takes each event, as SNS would: what it costs to publish is the server's, what happens then is not.
+/// Takes each event, as SNS would, on connections that stay open: what it costs to publish is the server's, what happens
+/// then is not.
 fn null_topic() -> SocketAddr {
-    support::server(|request| {
-        let body = String::from_utf8_lossy(&request.body);
-        let ids = body.split('&').filter_map(|pair| {
-            let (name, value) = pair.split_once('=')?;
-            (name.starts_with("PublishBatchRequestEntries") && name.ends_with(".Id")).then(|| value.to_owned())
-        });
-        let members: String = ids.map(|id| format!("<member><Id>{id}</Id><MessageId>m</MessageId></member>")).collect();
-        let answer = format!(
-            "<PublishBatchResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishBatchResult>\
-             <Successful>{members}</Successful><Failed/></PublishBatchResult></PublishBatchResponse>"
-        );
-        (200, "content-type: text/xml\r\n".to_owned(), answer)
-    })
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || take(stream));
+        }
+    });
+    address
+}
+
+/// `None` when the client is gone.
+fn take(stream: std::net::TcpStream) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    loop {
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            if reader.read_line(&mut line).ok()? == 0 {
+                return None;
+            }
+            let line = line.trim().to_ascii_lowercase();
+            if let Some(value) = line.strip_prefix("content-length: ") {
+                length = value.parse().ok()?;
+            }
+            if line.is_empty() {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let answer = answer(&String::from_utf8_lossy(&body));
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/xml\r\ncontent-length: {}\r\n\r\n", answer.len());
+        (&stream).write_all((head + &answer).as_bytes()).ok()?;
+    }
+}
+
+fn answer(body: &str) -> String {
+    let ids = body.split('&').filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        (name.starts_with("PublishBatchRequestEntries") && name.ends_with(".Id")).then_some(value)
+    });
+    let members: String = ids.map(|id| format!("<member><Id>{id}</Id><MessageId>m</MessageId></member>")).collect();
+    format!(
+        "<PublishBatchResponse xmlns=\"http://sns.amazonaws.com/doc/2010-03-31/\"><PublishBatchResult>\
+         <Successful>{members}</Successful><Failed/></PublishBatchResult></PublishBatchResponse>"
+    )
 }
