@@ -99,6 +99,26 @@ async fn what_a_service_cannot_be_is_refused() {
 }
 
 #[tokio::test]
+async fn a_role_is_given_what_it_needs_and_indexes_do_not_overlap() {
+    let file = written(
+        "stack: bell\nregion: eu-west-1\ndatabases:\n  a: {}\n  b: {}\ncaches:\n  c: {}\nsearch:\n  s: {}\nservices:\n  \
+         one:\n    role: reservation\n    uses: [a, b, c]\n  two:\n    role: lookup\n    owns: [a]\n    uses: [a, c]\n  \
+         three:\n    role: notifications\nlogs:\n  to: s\n  ship: {one: '', two: ''}\n  indexes: {one: logs, two: logs-two, three: x}\n",
+    );
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(stderr(&output, &file), @r"
+    stack.yaml:12:11: the role `reservation` needs one database in `uses`, not 2
+    stack.yaml:12:11: the role `reservation` needs one topic in `uses`, not 0
+    stack.yaml:19:11: the runtime has no role `notifications`
+      hint: did you mean `notification`?
+    stack.yaml:23:29: the indexes `logs-two-*` are among `logs-*`
+      hint: give one of them another name under `indexes`
+    stack.yaml:23:46: the logs of `three` are not shipped
+    ");
+}
+
+#[tokio::test]
 async fn every_stack_of_the_repository_is_valid() {
     for name in ["bell", "hello", "sendy"] {
         let file = stack(name);
