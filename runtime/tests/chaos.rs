@@ -3,6 +3,8 @@
 //!
 //! 400 of them; `RUNTIME_CHAOS=10000 cargo test --test chaos` for more. The seed is printed, and taken from `RUNTIME_SEED`.
 
+#![allow(clippy::print_stderr, reason = "which seed, and how many kills it was, is for who runs it")]
+
 mod support;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-pub struct Flights<T>(Mutex<HashMap<String, Arc<OnceCell<Result<T, Arc<anyhow::Error>>>>>>);
+pub struct Flights<T>(Mutex<InTheAir<T>>);
+
+type InTheAir<T> = HashMap<String, Arc<OnceCell<Result<T, Arc<anyhow::Error>>>>>;
 
 impl<T: Clone> Flights<T> {
     /// What is loaded under the key, by this caller or by one before. A loader whose client went away is followed by the
@@ -22,7 +24,7 @@ impl<T: Clone> Flights<T> {
         loaded.map_err(|error| anyhow::anyhow!("{error:#}"))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<OnceCell<Result<T, Arc<anyhow::Error>>>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, InTheAir<T>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
