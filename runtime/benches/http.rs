@@ -5,6 +5,8 @@
 //! Prints requests per second, the 99th percentile, and processor time of the server for each request: the last is what
 //! compares, the others are what this machine had left. Needs `taskset`, MariaDB and Redis (provisioner/setup.sh).
 
+#![allow(clippy::print_stdout, reason = "what was measured goes to standard output")]
+
 #[path = "../tests/support/mod.rs"]
 mod support;
 
