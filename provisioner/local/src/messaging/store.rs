@@ -61,9 +61,13 @@ impl Store {
         }
         if self.log.wants_compaction() {
             // The old log stays when there is no room for a new one.
-            let _ = self.log.compact(self.state.snapshot(&self.place, now));
+            let _ = self.compact(now);
         }
         Ok(())
+    }
+
+    pub fn compact(&mut self, now: u64) -> io::Result<()> {
+        self.log.compact(self.state.snapshot(&self.place, now))
     }
 
     /// The queue as it is now: with what has become visible, and without what has expired.
@@ -244,3 +248,7 @@ fn seen_in<'a>(records: &'a [Record], of: &str, what: &str) -> Option<&'a Seen> 
         _ => None,
     })
 }
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;
