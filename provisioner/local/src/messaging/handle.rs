@@ -38,3 +38,27 @@ fn read(text: &str) -> Option<Handle> {
     let receive = parts.next()?.parse().ok()?;
     parts.next().is_none().then_some(Handle { queue, order, receive })
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_handle_is_of_its_queue_only() {
+        let handle = Handle { queue: "a.fifo".to_owned(), order: 7, receive: 2 };
+        assert_eq!(parse("a.fifo", &handle.to_string()), Ok(handle.clone()));
+        let refusal = parse("b", &handle.to_string()).expect_err("it is another queue's");
+        assert_eq!(refusal.code, "ReceiptHandleIsInvalid");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in ".{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..40), inner in "[a:0-9]{0,12}") {
+            for text in [text, STANDARD.encode(bytes), STANDARD.encode(inner)] {
+                let _ = parse("a", &text);
+            }
+        }
+    }
+}

@@ -160,3 +160,33 @@ fn redrive(name: &str, attributes: &Attributes) -> Result<Option<Redrive>, Refus
 fn invalid(attribute: &str) -> Refusal {
     Refusal::new("InvalidAttributeValue", format!("Invalid value for the parameter {attribute}."))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn nothing_panics(
+            name in "[a-c.]{0,4}(\\.fifo)?",
+            attribute in prop_oneof![Just("RedrivePolicy"), Just("DelaySeconds"), Just("FifoQueue"), Just("한")],
+            value in prop_oneof![".{0,20}", "\\{\"deadLetterTargetArn\":\"arn:aws:sqs:[a:]{0,4}\",\"maxReceiveCount\":[0-9\"-]{0,9}\\}"],
+        ) {
+            let attributes = Attributes::from([(attribute.to_owned(), value)]);
+            let _ = parse(&name, &attributes);
+            with_defaults(&attributes);
+        }
+    }
+
+    #[test]
+    fn a_redrive_policy_takes_its_number_as_text_too() {
+        for limit in ["5", "\"5\""] {
+            let policy = format!("{{\"deadLetterTargetArn\":\"arn:aws:sqs:x:0:dead\",\"maxReceiveCount\":{limit}}}");
+            let attributes = Attributes::from([("RedrivePolicy".to_owned(), policy)]);
+            let redrive = parse("live", &attributes).expect("it is right").redrive;
+            assert_eq!(redrive, Some(Redrive { queue: "dead".to_owned(), limit: 5 }));
+        }
+    }
+}

@@ -256,3 +256,7 @@ fn value_of(attribute: &Attribute) -> Option<Value> {
         _ => Some(Value::String(text.clone())),
     }
 }
+
+#[cfg(test)]
+#[path = "filter_tests.rs"]
+mod tests;

@@ -97,3 +97,45 @@ fn read(name: &str, entry: &Form) -> Result<Attribute, Refusal> {
     }
     Ok(attribute)
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lists_are_in_the_order_of_their_numbers() {
+        let form = Form::parse(b"A.member.10.Id=ten&A.member.2.Id=two+%ED%95%9C&A.member.x.Id=no&A.memberless.1.Id=no");
+        let ids: Vec<String> =
+            form.list("A.member").iter().map(|entry| entry.get("Id").unwrap_or("").to_owned()).collect();
+        assert_eq!(ids, ["two 한", "ten"]);
+    }
+
+    #[test]
+    fn an_empty_attribute_is_told_in_the_words_of_sns() {
+        let form = Form::parse(
+            b"MessageAttributes.entry.1.Name=MessageAttributeFactoryId&MessageAttributes.entry.1.Value.DataType=String\
+              &MessageAttributes.entry.1.Value.StringValue=",
+        );
+        let refusal = form.message_attributes().expect_err("it is empty");
+        assert_eq!(refusal.code, "ParameterValueInvalid");
+        assert_eq!(
+            refusal.message,
+            "The message attribute 'MessageAttributeFactoryId' must contain non-empty message attribute value for message \
+             attribute type 'String'."
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(body in prop::collection::vec(any::<u8>(), 0..200), text in "(MessageAttributes\\.entry\\.[0-9]{1,12}\\.(Name|Value\\.DataType|Value\\.StringValue)=[a-zN%+]{0,6}&){0,6}") {
+            for body in [body.as_slice(), text.as_bytes()] {
+                let form = Form::parse(body);
+                let _ = form.message_attributes();
+                form.list("MessageAttributes.entry");
+                form.map("Attributes.entry");
+            }
+        }
+    }
+}
