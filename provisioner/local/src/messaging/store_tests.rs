@@ -223,7 +223,7 @@ fn run(steps: Vec<Step>) {
                 let Some((queue, handle, id)) = held.get(at % held.len().max(1)).cloned() else {
                     continue;
                 };
-                let answers = store.delete(queue, &[handle.clone()], now).expect("deleted");
+                let answers = store.delete(queue, std::slice::from_ref(&handle), now).expect("deleted");
                 let letters = model.queues.entry(queue).or_default();
                 let refused = |letter: &Letter| {
                     letter.id == id && queue == FIFO && (letter.receives != handle.receive || letter.visible <= now)
