@@ -198,8 +198,8 @@ async fn send_for_ever(sqs: aws_sdk_sqs::Client, url: String, sender: usize, see
         let body = format!("{sender}-{at}");
         let value = MessageAttributeValue::builder().data_type("String").string_value("00").build().expect("a value");
         let call = sqs.send_message().queue_url(&url).message_body(&body).message_attributes("trace", value);
-        if call.send().await.is_ok() {
-            seen.lock().expect("no panic").acknowledged.insert(body);
+        if let Ok(answer) = call.send().await {
+            seen.lock().expect("no panic").acknowledged.insert(answer.message_id.expect("an id"));
         }
     }
 }
@@ -211,17 +211,18 @@ async fn take_for_ever(sqs: aws_sdk_sqs::Client, url: String, seen: Arc<Mutex<Se
             continue;
         };
         for message in answer.messages() {
-            let body = message.body().expect("a body").to_owned();
+            // Not by what is in them: the SDK sends again what was not answered, though it may have been written down.
+            let id = message.message_id().expect("an id").to_owned();
             {
                 let mut seen = seen.lock().expect("no panic");
-                if seen.deleted.contains(&body) {
-                    seen.resurrected.push(body.clone());
+                if seen.deleted.contains(&id) {
+                    seen.resurrected.push(id.clone());
                 }
-                seen.received.insert(body.clone());
+                seen.received.insert(id.clone());
             }
             let handle = message.receipt_handle().expect("a handle");
             if sqs.delete_message().queue_url(&url).receipt_handle(handle).send().await.is_ok() {
-                seen.lock().expect("no panic").deleted.insert(body);
+                seen.lock().expect("no panic").deleted.insert(id);
             }
         }
     }

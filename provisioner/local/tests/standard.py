@@ -113,8 +113,8 @@ def test_visibility():
     [third] = receive(url, VisibilityTimeout=30)
     assert third["Attributes"]["ApproximateReceiveCount"] == "3"
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=third["ReceiptHandle"], VisibilityTimeout=0)
-    refused("AWS.SimpleQueueService.MessageNotInflight", sqs.change_message_visibility,
-            QueueUrl=url, ReceiptHandle=third["ReceiptHandle"], VisibilityTimeout=10)
+    # Too late, which a standard queue does not mind.
+    sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=third["ReceiptHandle"], VisibilityTimeout=10)
     refused("InvalidParameterValue", sqs.change_message_visibility,
             QueueUrl=url, ReceiptHandle=third["ReceiptHandle"], VisibilityTimeout=43201)
     answer = sqs.change_message_visibility_batch(QueueUrl=url, Entries=[
@@ -289,6 +289,8 @@ def test_fifo():
     assert bodies(receive(url)) == ["b1"]
     assert receive(url) == []
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)
+    refused("AWS.SimpleQueueService.MessageNotInflight", sqs.change_message_visibility,
+            QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=10)
     messages = receive(url)
     assert bodies(messages) == ["a1", "a2", "other body"]
     refused("InvalidParameterValue", sqs.delete_message, text="has expired", QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
@@ -298,6 +300,9 @@ def test_fifo():
     refused("MissingParameter", sqs.send_message, QueueUrl=url, MessageBody="x")
     refused("InvalidParameterValue", sqs.send_message, QueueUrl=url, MessageBody="x", MessageGroupId="a", DelaySeconds=5)
     plain = queue(".fifo")
+    for entry in ({"MessageGroupId": "a"}, {"MessageDeduplicationId": "a"}):
+        refused("InvalidParameterValue", sqs.send_message_batch, QueueUrl=plain, Entries=[{"Id": "a", "MessageBody": "x", **entry}])
+    refused("InvalidAttributeValue", sqs.set_queue_attributes, text="Modifying queue type", QueueUrl=plain, Attributes={"FifoQueue": "false"})
     refused("InvalidParameterValue", sqs.send_message, text="ContentBasedDeduplication", QueueUrl=plain, MessageBody="x", MessageGroupId="a")
 
 
@@ -425,6 +430,8 @@ def test_topics():
 
 def test_filters():
     url, topic_arn = queue(), topic()
+    refused("InvalidParameter", sns.subscribe, text="Invalid parameter: Attributes Reason: FilterPolicy: ", TopicArn=topic_arn,
+            Protocol="sqs", Endpoint=arn(url), Attributes={"FilterPolicy": json.dumps({"a": list(range(151))})})
     subscription = subscribe(topic_arn, url, RawMessageDelivery="true", FilterPolicy=json.dumps({"FactoryId": [{"prefix": "FF-"}], "Count": [{"numeric": [">=", 10]}]}))
     sns.publish(TopicArn=topic_arn, Message="taken", MessageAttributes=ATTRIBUTES)
     sns.publish(TopicArn=topic_arn, Message="not taken")

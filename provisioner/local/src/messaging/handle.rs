@@ -55,7 +55,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics(text in ".{0,60}", bytes in prop::collection::vec(any::<u8>(), 0..40), inner in "[a:0-9]{0,12}") {
+        fn nothing_panics(
+            text in ".{0,60}",
+            bytes in prop::collection::vec(any::<u8>(), 0..40),
+            inner in "[a:0-9]{0,12}",
+        ) {
             for text in [text, STANDARD.encode(bytes), STANDARD.encode(inner)] {
                 let _ = parse("a", &text);
             }

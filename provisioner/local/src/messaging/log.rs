@@ -1,7 +1,7 @@
 //! The log: one file, one line for each group of records, only ever appended to.
 //!
 //! A line is handed to the kernel before its request is answered, so that killing the process loses nothing that was
-//! acknowledged. It is not synced: a power cut may take the last seconds, which no laptop's queue is worth an `fsync` for.
+//! acknowledged. It is not synced: a power cut may take the last seconds, and no laptop's queue is worth an `fsync`.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};

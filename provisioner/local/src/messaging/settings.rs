@@ -172,7 +172,10 @@ mod tests {
         fn nothing_panics(
             name in "[a-c.]{0,4}(\\.fifo)?",
             attribute in prop_oneof![Just("RedrivePolicy"), Just("DelaySeconds"), Just("FifoQueue"), Just("한")],
-            value in prop_oneof![".{0,20}", "\\{\"deadLetterTargetArn\":\"arn:aws:sqs:[a:]{0,4}\",\"maxReceiveCount\":[0-9\"-]{0,9}\\}"],
+            value in prop_oneof![
+                ".{0,20}",
+                "\\{\"deadLetterTargetArn\":\"arn:aws:sqs:[a:]{0,4}\",\"maxReceiveCount\":[0-9\"-]{0,9}\\}",
+            ],
         ) {
             let attributes = Attributes::from([(attribute.to_owned(), value)]);
             let _ = parse(&name, &attributes);

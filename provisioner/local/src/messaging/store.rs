@@ -183,6 +183,10 @@ impl Store {
             return Err(Refusal::new("InvalidParameterValue", message));
         };
         if message.visible <= now {
+            if !queue.settings.fifo {
+                // It is too late, and SQS says nothing of it: the message stays visible.
+                return Ok(());
+            }
             let text = "The specified message isn't in flight.";
             return Err(Refusal::new("MessageNotInflight", text));
         }

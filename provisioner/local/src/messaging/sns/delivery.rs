@@ -24,7 +24,11 @@ pub fn parse(attributes: &Attributes) -> Result<Delivery, Refusal> {
     match attributes.get("FilterPolicyScope").map(String::as_str) {
         None | Some("MessageAttributes") => {}
         Some("MessageBody") => delivery.scope = Scope::Body,
-        Some(_) => return Err(invalid("FilterPolicyScope: Invalid value")),
+        Some(other) => {
+            return Err(invalid(&format!(
+                "FilterPolicyScope: Invalid value [{other}]. Please use either MessageBody or MessageAttributes"
+            )));
+        }
     }
     for (name, value) in attributes {
         match name.as_str() {
@@ -39,7 +43,7 @@ pub fn parse(attributes: &Attributes) -> Result<Delivery, Refusal> {
             "FilterPolicy" if value.is_empty() || value == "{}" => {}
             "FilterPolicy" => {
                 let policy = Policy::parse(value, delivery.scope);
-                delivery.filter = Some(policy.map_err(|error| invalid(&format!("FilterPolicy: {error}")))?);
+                delivery.filter = Some(policy.map_err(wrong_policy)?);
             }
             "RedrivePolicy" if value.is_empty() => {}
             "RedrivePolicy" => {
@@ -64,6 +68,11 @@ impl Delivery {
             (Some(policy), Scope::Body) => policy.takes_body(message),
         }
     }
+}
+
+fn wrong_policy(error: String) -> Refusal {
+    // The one that SNS says without the attribute's name.
+    if error.starts_with("Filter policy scope") { invalid(&error) } else { invalid(&format!("FilterPolicy: {error}")) }
 }
 
 pub fn invalid(what: &str) -> Refusal {

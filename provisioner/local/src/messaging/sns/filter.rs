@@ -50,6 +50,7 @@ pub enum Scope {
 
 /// Names in one policy. <https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html>
 const MOST_KEYS: usize = 5;
+const MOST_COMBINATIONS: usize = 150;
 /// SNS allows a policy of 256 KiB, and recursion needs an end.
 const DEEPEST: usize = 32;
 
@@ -62,32 +63,47 @@ impl Policy {
         if policy.keys() > MOST_KEYS {
             return Err(format!("Filter policy can not have more than {MOST_KEYS} keys"));
         }
+        if policy.combinations(1) > MOST_COMBINATIONS {
+            return Err("Filter policy is too complex".to_owned());
+        }
         Ok(policy)
     }
 
     pub fn takes_attributes<'a>(&self, attributes: impl IntoIterator<Item = (&'a String, &'a Attribute)>) -> bool {
         let fields = attributes.into_iter().filter_map(|(name, attribute)| Some((name.clone(), value_of(attribute)?)));
-        self.holds(&Value::Object(fields.collect()))
+        self.holds(&Value::Object(fields.collect()), Scope::Attributes)
     }
 
     pub fn takes_body(&self, body: &str) -> bool {
         match serde_json::from_str(body) {
-            Ok(value @ Value::Object(_)) => self.holds(&value),
+            Ok(value @ Value::Object(_)) => self.holds(&value, Scope::Body),
             _ => false,
         }
     }
 
-    fn holds(&self, value: &Value) -> bool {
+    fn holds(&self, value: &Value, scope: Scope) -> bool {
         self.0.iter().all(|rule| match rule {
-            Rule::Field(name, tests) => tests.iter().any(|test| test.holds(value.get(name))),
+            Rule::Field(name, tests) => tests.iter().any(|test| test.holds(value.get(name), scope)),
             Rule::Nested(name, policy) => match value.get(name) {
-                Some(Value::Array(elements)) => elements.iter().any(|element| policy.holds(element)),
-                Some(nested) => policy.holds(nested),
+                Some(Value::Array(elements)) => elements.iter().any(|element| policy.holds(element, scope)),
+                Some(nested) => policy.holds(nested, scope),
                 // What must not exist does not.
-                None => policy.holds(&Value::Null),
+                None => policy.holds(&Value::Null, scope),
             },
-            Rule::Or(policies) => policies.iter().any(|policy| policy.holds(value)),
+            Rule::Or(policies) => policies.iter().any(|policy| policy.holds(value, scope)),
         })
+    }
+
+    /// As SNS counts them: the values of all fields multiplied, the deeper the more.
+    fn combinations(&self, depth: usize) -> usize {
+        let of = |rule: &Rule| match rule {
+            Rule::Field(_, tests) => tests.len().saturating_mul(depth),
+            Rule::Nested(_, policy) => policy.combinations(depth + 1),
+            Rule::Or(policies) => {
+                policies.iter().map(|policy| policy.combinations(depth)).fold(0, usize::saturating_add)
+            }
+        };
+        self.0.iter().map(of).fold(1, usize::saturating_mul)
     }
 
     fn keys(&self) -> usize {
@@ -101,12 +117,13 @@ impl Policy {
 }
 
 impl Test {
-    fn holds(&self, field: Option<&Value>) -> bool {
+    fn holds(&self, field: Option<&Value>, scope: Scope) -> bool {
         if let Test::Exists(wanted) = self {
             return *wanted == field.is_some();
         }
         match field {
-            None => false,
+            // An attribute cannot be null: it is what is not there.
+            None => scope == Scope::Attributes && *self == Test::Is(Value::Null),
             Some(Value::Array(elements)) => elements.iter().any(|element| self.holds_for(element)),
             Some(value) => self.holds_for(value),
         }
@@ -155,12 +172,16 @@ fn policy(map: &Map<String, Value>, scope: Scope, depth: usize) -> Result<Policy
                 let maps = elements.iter().filter_map(Value::as_object);
                 Rule::Or(maps.map(|map| policy(map, scope, depth + 1)).collect::<Result<_, _>>()?)
             }
-            Value::Array(elements) if elements.is_empty() => return Err("Empty arrays are not allowed".to_owned()),
+            Value::Array(elements) if elements.is_empty() => {
+                return Err("Empty arrays are not allowed".to_owned());
+            }
             Value::Array(elements) => Rule::Field(name.clone(), elements.iter().map(test).collect::<Result<_, _>>()?),
             Value::Object(_) if scope == Scope::Attributes => {
                 return Err("Filter policy scope MessageAttributes does not support nested filter policy".to_owned());
             }
-            Value::Object(map) if map.is_empty() => return Err("Empty objects are not allowed".to_owned()),
+            Value::Object(map) if map.is_empty() => {
+                return Err("Empty objects are not allowed".to_owned());
+            }
             Value::Object(map) => Rule::Nested(name.clone(), policy(map, scope, depth + 1)?),
             _ => return Err(format!("\"{name}\" must be an object or an array")),
         });
@@ -171,7 +192,9 @@ fn policy(map: &Map<String, Value>, scope: Scope, depth: usize) -> Result<Policy
 fn test(value: &Value) -> Result<Test, String> {
     let operator = match value {
         Value::Object(operator) => operator,
-        Value::Array(_) => return Err("Match value must be String, number, true, false, or null".to_owned()),
+        Value::Array(_) => {
+            return Err("Match value must be String, number, true, false, or null".to_owned());
+        }
         scalar => return Ok(Test::Is(scalar.clone())),
     };
     let mut entries = operator.iter();

@@ -38,6 +38,7 @@ fn attributes_are_taken() {
         json!({ "price": [{ "numeric": [">", 0, "<=", 19900] }] }),
         json!({ "price": [{ "exists": true }] }),
         json!({ "nothing": [{ "exists": false }] }),
+        json!({ "nothing": [null, { "anything-but": "x" }] }),
         json!({ "tags": ["hot"] }),
         json!({ "tags": [7] }),
         json!({ "tags": [null] }),
@@ -134,6 +135,15 @@ fn wrong_policies_are_refused() {
     ] {
         assert!(Policy::parse(policy, Scope::Attributes).is_err(), "{policy}");
     }
+    let many = json!((0..13).collect::<Vec<_>>());
+    assert!(Policy::parse(&json!({ "a": many, "b": many }).to_string(), Scope::Attributes).is_err());
+    assert!(
+        Policy::parse(
+            &json!({ "a": { "b": { "c": [1, 2, 3, 4] } }, "d": { "e": [1, 2, 3] } }).to_string(),
+            Scope::Body
+        )
+        .is_ok()
+    );
     let deep = "{\"a\":".repeat(100) + "[1]" + &"}".repeat(100);
     assert!(Policy::parse(&deep, Scope::Body).is_err());
 }

@@ -1,4 +1,5 @@
-//! The query protocol's request: a form whose names are paths. <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>
+//! The query protocol's request: a form whose names are paths.
+//! <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>
 
 use std::collections::BTreeMap;
 
@@ -129,7 +130,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_panics(body in prop::collection::vec(any::<u8>(), 0..200), text in "(MessageAttributes\\.entry\\.[0-9]{1,12}\\.(Name|Value\\.DataType|Value\\.StringValue)=[a-zN%+]{0,6}&){0,6}") {
+        fn nothing_panics(
+            body in prop::collection::vec(any::<u8>(), 0..200),
+            text in "(MessageAttributes\\.entry\\.[0-9]{1,12}\\.(Name|Value\\.(DataType|StringValue))=[a-zN%+]{0,6}&){0,6}",
+        ) {
             for body in [body.as_slice(), text.as_bytes()] {
                 let form = Form::parse(body);
                 let _ = form.message_attributes();

@@ -24,7 +24,11 @@ pub fn subscribe(store: &mut Store, form: &Form, now: u64) -> Result<String, Ref
     let queue = arn::queue_name(endpoint).ok_or_else(|| invalid("SQS endpoint ARN"))?.to_owned();
     let attributes = form.map("Attributes.entry");
     let subscribed = Subscribed { topic: name, queue, attributes, declared: false };
-    check(&subscribed)?;
+    // Here, and not where one attribute is set, SNS says whence the wrong one comes.
+    check(&subscribed).map_err(|refusal| match refusal.message.strip_prefix("Invalid parameter: FilterPolicy") {
+        Some(rest) => invalid(&format!("Attributes Reason: FilterPolicy{rest}")),
+        None => refusal,
+    })?;
     let same = |other: &&Subscribed| other.topic == subscribed.topic && other.queue == subscribed.queue;
     let existing = store.state.subscriptions.iter().find(|(_, subscription)| same(&&subscription.subscribed));
     if let Some((arn, existing)) = existing {

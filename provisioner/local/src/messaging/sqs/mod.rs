@@ -37,7 +37,8 @@ pub async fn answer(shared: &Arc<Shared>, operation: &str, request: &Request<'_>
         Ok(body) => Answer { status: 200, body, query_error: None },
         Err(refusal) => {
             let (status, fault) = if refusal.code == INTERNAL { (500, "Receiver") } else { (400, "Sender") };
-            let body = json!({ "__type": format!("com.amazonaws.sqs#{}", refusal.code), "message": refusal.message });
+            let body =
+                json!({ "__type": format!("com.amazonaws.sqs#{}", shape(refusal.code)), "message": refusal.message });
             Answer { status, body, query_error: Some(format!("{};{fault}", query_code(refusal.code))) }
         }
     }
@@ -94,6 +95,15 @@ fn queue_name(url: &str) -> Result<&str, Refusal> {
         return Err(missing("QueueUrl"));
     }
     url.rsplit('/').next().filter(|name| !name.is_empty()).ok_or_else(no_queue)
+}
+
+/// What the JSON protocol calls it.
+fn shape(code: &str) -> &str {
+    match code {
+        "InvalidParameterValue" => "InvalidParameterValueException",
+        "MissingParameter" => "MissingRequiredParameterException",
+        code => code,
+    }
 }
 
 /// What the query protocol calls it. Where it is not listed, it has the same name in both.

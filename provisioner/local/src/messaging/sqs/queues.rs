@@ -27,7 +27,8 @@ struct Input {
     next_token: Option<String>,
 }
 
-/// Of one answer of ListQueues. <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html>
+/// Of one answer of ListQueues.
+/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html>
 const PAGE: usize = 1000;
 
 pub fn create(store: &mut Store, request: &Request<'_>, now: u64) -> Result<Value, Refusal> {
@@ -131,7 +132,11 @@ pub fn set(store: &mut Store, request: &Request<'_>, now: u64) -> Result<Value, 
     }
     let mut definition = store.state.queues.get(&name).ok_or_else(no_queue)?.definition.clone();
     for (attribute, value) in input.attributes {
-        if attribute == "FifoQueue" && definition.attributes.get("FifoQueue") != Some(&value) {
+        if attribute == "FifoQueue" && value != "true" && definition.attributes.contains_key("FifoQueue") {
+            let message = "Invalid value for the parameter FifoQueue. Reason: Modifying queue type is not supported.";
+            return Err(Refusal::new("InvalidAttributeValue", message));
+        }
+        if attribute == "FifoQueue" && !definition.attributes.contains_key("FifoQueue") {
             return Err(Refusal::new("InvalidAttributeName", "Unknown Attribute FifoQueue."));
         }
         // Nothing is how a policy is taken away.

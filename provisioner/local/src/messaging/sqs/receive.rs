@@ -102,7 +102,7 @@ fn tell(queue: &str, message: &Message, input: &Input, account: &str) -> Value {
     let wanted = |name: &str| {
         input.message_attribute_names.iter().any(|wanted| match wanted.strip_suffix(".*") {
             Some(prefix) => name.starts_with(prefix),
-            None => wanted == "All" || wanted == name,
+            None => wanted == "All" || wanted == "*" || wanted == name,
         })
     };
     let attributes: Vec<(&String, &Attribute)> = message.attributes.iter().filter(|(name, _)| wanted(name)).collect();

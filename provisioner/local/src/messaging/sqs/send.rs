@@ -65,6 +65,12 @@ pub fn send_batch(store: &mut Store, request: &Request<'_>, now: u64) -> Result<
         let message = format!("Batch requests cannot be longer than {LARGEST} bytes. You have sent {total} bytes.");
         return Err(Refusal::new("BatchRequestTooLong", message));
     }
+    if settings.fifo {
+        // Of the one thing that an entry can lack, SQS says that the whole request is wrong, and by another code.
+        for entry in &batch.entries {
+            check_fifo(entry, &settings).map_err(|refusal| Refusal::new("InvalidParameterValue", refusal.message))?;
+        }
+    }
     let mut outcome = Outcome::default();
     let mut drafts = Vec::new();
     let mut accepted = Vec::new();
@@ -123,14 +129,7 @@ fn draft(entry: &Entry, settings: &Settings) -> Result<Draft, Refusal> {
     check_id(entry.message_deduplication_id.as_deref(), "MessageDeduplicationId")?;
     let mut deduplication = entry.message_deduplication_id.clone();
     if settings.fifo {
-        if entry.message_group_id.is_none() {
-            return Err(missing("MessageGroupId"));
-        }
-        if deduplication.is_none() && !settings.content_based {
-            let message = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId \
-                           provided explicitly";
-            return Err(Refusal::new("InvalidParameterValue", message));
-        }
+        check_fifo(entry, settings)?;
         deduplication = deduplication.or_else(|| Some(hex(&Sha256::digest(body.as_bytes()))));
     } else if let Some(deduplication) = &deduplication {
         let reason = "The request include parameter that is not valid for this queue type.";
@@ -144,6 +143,18 @@ fn draft(entry: &Entry, settings: &Settings) -> Result<Draft, Refusal> {
         deduplication,
         delay,
     })
+}
+
+fn check_fifo(entry: &Entry, settings: &Settings) -> Result<(), Refusal> {
+    if entry.message_group_id.is_none() {
+        return Err(missing("MessageGroupId"));
+    }
+    if entry.message_deduplication_id.is_none() && !settings.content_based {
+        let message = "The queue should either have ContentBasedDeduplication enabled or MessageDeduplicationId provided \
+                       explicitly";
+        return Err(Refusal::new("InvalidParameterValue", message));
+    }
+    Ok(())
 }
 
 const TRACE: &str = "AWSTraceHeader";

@@ -39,10 +39,13 @@ pub fn start(store: &mut Store, tasks: &mut Vec<Task>, request: &Request<'_>, no
 
 /// From a dead-letter queue to one queue, or each message to its own.
 pub fn redrive(store: &mut Store, source: &str, destination: Option<String>, now: u64) -> Result<Task, Refusal> {
-    let no_resource = |what: &str| Refusal::new("ResourceNotFoundException", format!("The {what} does not exist."));
+    let no_resource = |what: &str| {
+        let message = format!("The resource that you specified for the {what} parameter doesn't exist.");
+        Refusal::new("ResourceNotFoundException", message)
+    };
     let from = arn::queue_name(source).unwrap_or_default();
     if !store.state.queues.contains_key(from) {
-        return Err(no_resource("resource that you specified for the SourceArn parameter"));
+        return Err(no_resource("SourceArn"));
     }
     let is_target = |queue: &Queue| queue.settings.redrive.as_ref().is_some_and(|redrive| redrive.queue == from);
     if !store.state.queues.values().any(is_target) {
@@ -50,7 +53,7 @@ pub fn redrive(store: &mut Store, source: &str, destination: Option<String>, now
     }
     let to = destination.as_deref().map(|arn| arn::queue_name(arn).unwrap_or_default());
     if to.is_some_and(|to| !store.state.queues.contains_key(to)) {
-        return Err(no_resource("resource that you specified for the DestinationArn parameter"));
+        return Err(no_resource("DestinationArn"));
     }
 
     let ready: Vec<_> = store.queue(from, now)?.ready().cloned().collect();
@@ -89,7 +92,7 @@ pub fn list(tasks: &[Task], request: &Request<'_>) -> Result<Value, Refusal> {
 }
 
 pub fn cancel() -> Result<Value, Refusal> {
-    Err(Refusal::new("ResourceNotFoundException", "There is no task that is still running."))
+    Err(Refusal::new("ResourceNotFoundException", "Task does not exist."))
 }
 
 fn tell(task: &Task) -> Value {
