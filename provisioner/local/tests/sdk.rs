@@ -135,6 +135,39 @@ async fn a_new_configuration_keeps_the_messages_of_queues_that_stay() {
     .expect("in time");
 }
 
+/// Else the message would be in flight, to nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_receiver_that_is_gone_gets_nothing() {
+    timeout(DEADLINE, async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let server = serve(port(), directory.path(), &declared()).expect("a service");
+        let (sqs, _) = clients(&format!("http://{}", server.address())).await;
+        let url = format!("http://{}/123456789012/notify", server.address());
+        let gone = tokio::spawn({
+            let (sqs, url) = (sqs.clone(), url.clone());
+            async move { receive(&sqs, &url, 20).await }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        gone.abort();
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        sqs.send_message().queue_url(&url).message_body("for somebody").send().await.expect("sent");
+        assert_eq!(bodies(&receive(&sqs, &url, 5).await), ["for somebody"]);
+
+        // And stopping does not wait for those that wait.
+        let waiting = tokio::spawn({
+            let (sqs, url) = (sqs.clone(), url.clone());
+            async move { receive(&sqs, &url, 20).await }
+        });
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let start = Instant::now();
+        server.stop().await;
+        assert!(waiting.await.expect("answered").is_empty());
+        assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    })
+    .await
+    .expect("in time");
+}
+
 #[tokio::test]
 async fn only_this_machine_is_listened_to() {
     let directory = tempfile::tempdir().expect("a directory");

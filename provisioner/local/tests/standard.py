@@ -306,6 +306,13 @@ def test_fifo():
     refused("InvalidParameterValue", sqs.send_message, text="ContentBasedDeduplication", QueueUrl=plain, MessageBody="x", MessageGroupId="a")
 
 
+def test_deduplication_in_groups():
+    url = queue(".fifo", DeduplicationScope="messageGroup", FifoThroughputLimit="perMessageGroupId")
+    for group in "aba":
+        sqs.send_message(QueueUrl=url, MessageBody=group, MessageGroupId=group, MessageDeduplicationId="same")
+    assert sorted(bodies(receive(url))) == ["a", "b"]
+
+
 def test_fifo_wakes_when_its_group_is_free():
     url = queue(".fifo", ContentBasedDeduplication="true")
     for body in "12":

@@ -16,6 +16,8 @@ pub struct Settings {
     pub largest: usize,
     pub fifo: bool,
     pub content_based: bool,
+    /// Whether a deduplication id counts in its group only.
+    pub per_group: bool,
     pub redrive: Option<Redrive>,
 }
 
@@ -90,6 +92,7 @@ pub fn parse(name: &str, attributes: &Attributes) -> Result<Settings, Refusal> {
         largest: largest? as usize,
         fifo,
         content_based: flag("ContentBasedDeduplication"),
+        per_group: attributes.get("DeduplicationScope").is_some_and(|scope| scope == "messageGroup"),
         redrive: redrive(name, attributes)?,
     })
 }

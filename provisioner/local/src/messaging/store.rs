@@ -98,12 +98,16 @@ impl Store {
         let order = self.next_order(records);
         let sent = Sent { id: new_id(), order };
         let arn = self.place.queue(name);
-        if let Some(deduplication) = draft.deduplication.as_ref().filter(|_| queue.settings.fifo) {
-            if let Some(seen) = queue.seen.get(deduplication, now).or_else(|| seen_in(records, &arn, deduplication)) {
+        if let Some(own) = draft.deduplication.as_ref().filter(|_| queue.settings.fifo) {
+            let deduplication = match &draft.group {
+                Some(group) if queue.settings.per_group => format!("{group} {own}"),
+                _ => own.clone(),
+            };
+            if let Some(seen) = queue.seen.get(&deduplication, now).or_else(|| seen_in(records, &arn, &deduplication)) {
                 return Ok(Sent { id: seen.id.clone(), order: seen.order });
             }
             let seen = Seen { id: sent.id.clone(), order, at: now };
-            records.push(Record::Seen { arn, deduplication: deduplication.clone(), seen });
+            records.push(Record::Seen { arn, deduplication, seen });
         }
         let message = Message {
             id: sent.id.clone(),
