@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
+use serde::Serialize;
 use tokio::sync::Notify;
 
 use super::record::{Definition, Message, Record};
@@ -25,7 +26,8 @@ pub struct Queue {
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>
 const MOST_IN_FLIGHT: usize = 120_000;
 
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+/// How many messages there are of each kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Depth {
     pub visible: usize,
     pub in_flight: usize,
@@ -181,15 +183,19 @@ impl Queue {
     }
 
     fn in_flight(&self) -> usize {
-        self.hidden.iter().filter(|(_, order)| self.messages[order].receives > 0).count()
+        self.messages_in_flight().count()
     }
 
     /// Of a FIFO queue: nothing of a group is received while something of it is in flight.
-    fn blocked_groups(&self) -> HashSet<String> {
+    fn blocked_groups(&self) -> HashSet<&String> {
         if !self.settings.fifo {
             return HashSet::new();
         }
-        let in_flight = self.hidden.iter().filter_map(|(_, order)| self.messages.get(order));
-        in_flight.filter(|message| message.receives > 0).filter_map(|message| message.group.clone()).collect()
+        self.messages_in_flight().filter_map(|message| message.group.as_ref()).collect()
+    }
+
+    fn messages_in_flight(&self) -> impl Iterator<Item = &Message> {
+        let hidden = self.hidden.iter().filter_map(|(_, order)| self.messages.get(order));
+        hidden.filter(|message| message.receives > 0)
     }
 }
