@@ -1,0 +1,3 @@
+//! What stands in for AWS on a laptop.
+
+pub mod messaging;

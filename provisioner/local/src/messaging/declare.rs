@@ -1,0 +1,134 @@
+//! What was declared becomes what is: the records that make the difference, or everything that is wrong with it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use md5::{Digest, Md5};
+
+use super::attribute::hex;
+use super::config::{Attributes, Config};
+use super::record::{Definition, Record, Subscribed};
+use super::sns;
+use super::store::Store;
+use super::{arn, settings};
+
+/// Queues that stay keep their messages. What SDKs have made is left alone, unless it is declared now.
+pub fn difference(store: &Store, config: &Config, now: u64) -> Result<Vec<Record>, Vec<String>> {
+    check(store, config)?;
+    let mut records = Vec::new();
+    let state = &store.state;
+    for (name, queue) in &state.queues {
+        if queue.definition.declared && !config.queues.contains_key(name) {
+            records.push(Record::QueueGone { name: name.clone() });
+        }
+    }
+    for (name, attributes) in &config.queues {
+        let existing = state.queues.get(name).map(|queue| &queue.definition);
+        if let Some(definition) = changed(existing, attributes, now) {
+            records.push(Record::Queue { name: name.clone(), definition });
+        }
+    }
+    for (name, topic) in &state.topics {
+        if topic.definition.declared && !config.topics.contains_key(name) {
+            records.push(Record::TopicGone { name: name.clone() });
+        }
+    }
+    for (name, attributes) in &config.topics {
+        let existing = state.topics.get(name).map(|topic| &topic.definition);
+        if let Some(definition) = changed(existing, attributes, now) {
+            records.push(Record::Topic { name: name.clone(), definition });
+        }
+    }
+    let wanted = subscriptions(store, config);
+    for (arn, subscription) in &state.subscriptions {
+        if subscription.subscribed.declared && !wanted.contains_key(arn) {
+            records.push(Record::SubscriptionGone { arn: arn.clone() });
+        }
+    }
+    for (arn, subscription) in wanted {
+        if state.subscriptions.get(&arn).is_none_or(|existing| existing.subscribed != subscription) {
+            records.push(Record::Subscription { arn, subscription });
+        }
+    }
+    Ok(records)
+}
+
+fn check(store: &Store, config: &Config) -> Result<(), Vec<String>> {
+    let mut problems = Vec::new();
+    for (name, attributes) in &config.queues {
+        match settings::parse(name, attributes) {
+            Err(refusal) => problems.push(format!("queue {name}: {}", refusal.message)),
+            Ok(parsed) => {
+                let target = parsed.redrive.map(|redrive| redrive.queue);
+                if let Some(target) = target.filter(|target| !will_be(store, config, target)) {
+                    problems.push(format!("queue {name}: there is no queue {target} for its dead letters"));
+                }
+            }
+        }
+    }
+    for (name, attributes) in &config.topics {
+        if let Err(refusal) = sns::check_topic(name, attributes) {
+            problems.push(format!("topic {name}: {}", refusal.message));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    for subscription in &config.subscriptions {
+        let (topic, queue) = (&subscription.topic, &subscription.queue);
+        let mut problem = |what: String| problems.push(format!("subscription of {queue} to {topic}: {what}"));
+        if !config.topics.contains_key(topic) {
+            problem(format!("there is no topic {topic}"));
+        }
+        if !will_be(store, config, queue) {
+            problem(format!("there is no queue {queue}"));
+        }
+        if !seen.insert((topic, queue)) {
+            problem("it is there twice".to_owned());
+        }
+        if let Err(refusal) = sns::check_subscription(&subscribed(topic, queue, &subscription.attributes)) {
+            problem(refusal.message);
+        }
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+fn will_be(store: &Store, config: &Config, queue: &str) -> bool {
+    let stays = || store.state.queues.get(queue).is_some_and(|queue| !queue.definition.declared);
+    config.queues.contains_key(queue) || stays()
+}
+
+fn changed(existing: Option<&Definition>, attributes: &Attributes, now: u64) -> Option<Definition> {
+    let Some(existing) = existing else {
+        let tags = BTreeMap::new();
+        return Some(Definition { attributes: attributes.clone(), tags, created: now, modified: now, declared: true });
+    };
+    if existing.declared && existing.attributes == *attributes {
+        return None;
+    }
+    Some(Definition { attributes: attributes.clone(), modified: now, declared: true, ..existing.clone() })
+}
+
+fn subscriptions(store: &Store, config: &Config) -> BTreeMap<String, Subscribed> {
+    let mut wanted = BTreeMap::new();
+    for subscription in &config.subscriptions {
+        let (topic, queue) = (&subscription.topic, &subscription.queue);
+        let subscribed = subscribed(topic, queue, &subscription.attributes);
+        // One that an SDK has made of the same two is taken over: two would deliver twice.
+        let same = |other: &Subscribed| other.topic == *topic && other.queue == *queue;
+        let existing = store.state.subscriptions.iter().find(|(_, existing)| same(&existing.subscribed));
+        let arn = match existing {
+            Some((arn, _)) if arn::topic_of_subscription(arn) == store.place.topic(topic) => arn.clone(),
+            _ => format!("{}:{}", store.place.topic(topic), id(topic, queue)),
+        };
+        wanted.insert(arn, subscribed);
+    }
+    wanted
+}
+
+fn subscribed(topic: &str, queue: &str, attributes: &Attributes) -> Subscribed {
+    Subscribed { topic: topic.to_owned(), queue: queue.to_owned(), attributes: attributes.clone(), declared: true }
+}
+
+/// The same for the same two, in the form of a UUID.
+fn id(topic: &str, queue: &str) -> String {
+    let hex = hex(&Md5::digest(format!("{topic} {queue}").as_bytes()));
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}

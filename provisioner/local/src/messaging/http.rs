@@ -1,0 +1,124 @@
+//! HTTP/1.1 on a loopback port: which service a request is for, and its answer.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use super::sns::{self, Form};
+use super::store::new_id;
+use super::{Shared, now, sqs};
+
+/// A mebibyte of message may be six in JSON, all escapes, or in a form.
+const LARGEST_BODY: usize = 8 * 1024 * 1024;
+/// SDKs keep idle connections for less.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
+/// For what is being answered when the service stops; the kernel's buffers take any answer at once.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Until told to stop.
+pub async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => serve(stream, &shared, &graceful),
+                // Out of descriptors, or a peer that was gone before it was accepted.
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            },
+            // Whoever could have told this to stop is gone, or has.
+            _ = stop.changed() => break,
+        }
+    }
+    drop(listener);
+    shared.stop();
+    let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
+}
+
+fn serve(stream: TcpStream, shared: &Arc<Shared>, graceful: &GracefulShutdown) {
+    let _ = stream.set_nodelay(true);
+    let shared = Arc::clone(shared);
+    let service = service_fn(move |request| {
+        let shared = Arc::clone(&shared);
+        async move { Ok::<_, Infallible>(answer(&shared, request).await) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_TIMEOUT)
+        .serve_connection(TokioIo::new(stream), service);
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        // Half a request, or a caller that is gone before its answer: nobody's business here.
+        let _ = connection.await;
+    });
+}
+
+async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let (head, body) = request.into_parts();
+    if head.method == Method::GET && head.uri.path() == "/healthz" {
+        return respond(200, "application/json", "{\"status\":\"ok\"}".to_owned());
+    }
+    let target = header(&head.headers, "x-amz-target").and_then(|target| target.strip_prefix("AmazonSQS."));
+    // Not checked, but it must be there: no page in a browser can add it to a request to another site.
+    if !head.headers.contains_key(AUTHORIZATION) {
+        let message = "Request is missing Authentication Token";
+        return refuse(target.is_some(), 403, "MissingAuthenticationToken", message);
+    }
+    let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        return refuse(target.is_some(), 413, "RequestEntityTooLarge", "The request is too long, or broke off.");
+    };
+    let body = body.to_bytes();
+
+    if let Some(operation) = target {
+        let host = header(&head.headers, HOST.as_str()).unwrap_or("localhost");
+        let request = sqs::Request { body: &body, base: &format!("http://{host}") };
+        let answer = sqs::answer(shared, operation, &request).await;
+        let mut response = respond(answer.status, JSON, answer.body.to_string());
+        if let Some(code) = answer.query_error.and_then(|code| code.parse().ok()) {
+            response.headers_mut().insert("x-amzn-query-error", code);
+        }
+        return response;
+    }
+    let form = Form::parse(&body);
+    if form.get("Version") == Some(SQS_QUERY) {
+        let message = "This endpoint speaks the JSON protocol of SQS, and this SDK an older one: a newer SDK does it.";
+        return refuse(false, 400, "UnsupportedProtocol", message);
+    }
+    let (status, document) = sns::answer(&mut shared.store(), &form, now());
+    respond(status, "text/xml", document)
+}
+
+const JSON: &str = "application/x-amz-json-1.0";
+const SQS_QUERY: &str = "2012-11-05";
+
+fn refuse(json: bool, status: u16, code: &'static str, message: &str) -> Response<Full<Bytes>> {
+    if json {
+        return respond(status, JSON, json!({ "__type": code, "message": message }).to_string());
+    }
+    respond(status, "text/xml", sns::refuse(code, message))
+}
+
+fn respond(status: u16, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(CONTENT_TYPE, kind.parse().expect("a content type"));
+    if let Ok(id) = new_id().parse() {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}

@@ -1,0 +1,119 @@
+//! What is written down: every change of the state, and nothing else changes it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::attribute::{Attribute, MessageAttributes};
+use super::config::Attributes;
+
+/// Written in groups: one line of the log is a list of them, and is there as a whole or not at all.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Record {
+    /// Made or changed. Its messages stay.
+    Queue {
+        name: String,
+        definition: Definition,
+    },
+    QueueGone {
+        name: String,
+    },
+    Topic {
+        name: String,
+        definition: Definition,
+    },
+    TopicGone {
+        name: String,
+    },
+    /// By ARN.
+    Subscription {
+        arn: String,
+        subscription: Subscribed,
+    },
+    SubscriptionGone {
+        arn: String,
+    },
+    Sent {
+        queue: String,
+        message: Message,
+    },
+    Received {
+        queue: String,
+        orders: Vec<u64>,
+        at: u64,
+        until: u64,
+    },
+    Hidden {
+        queue: String,
+        order: u64,
+        until: u64,
+    },
+    /// Deleted, expired, or sent on to a dead-letter queue.
+    Gone {
+        queue: String,
+        orders: Vec<u64>,
+    },
+    /// What a FIFO queue or topic (by ARN) must not take twice.
+    Seen {
+        arn: String,
+        deduplication: String,
+        seen: Seen,
+    },
+    /// No order below this one is given out again, though none of its messages is left.
+    Next {
+        order: u64,
+    },
+}
+
+/// Of a queue or a topic.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Definition {
+    pub attributes: Attributes,
+    pub tags: BTreeMap<String, String>,
+    pub created: u64,
+    pub modified: u64,
+    /// By the configuration, and not by an SDK: it goes when the configuration no longer has it.
+    pub declared: bool,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Subscribed {
+    pub topic: String,
+    pub queue: String,
+    pub attributes: Attributes,
+    pub declared: bool,
+}
+
+/// Times are milliseconds since 1970.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    pub id: String,
+    /// Unique in the store and ascending: what a queue is sorted by.
+    pub order: u64,
+    pub body: String,
+    #[serde(default, skip_serializing_if = "MessageAttributes::is_empty")]
+    pub attributes: MessageAttributes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Attribute>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deduplication: Option<String>,
+    pub sent: u64,
+    /// Not delivered before: delayed, or in flight.
+    pub visible: u64,
+    #[serde(default)]
+    pub receives: u32,
+    #[serde(default)]
+    pub first_received: u64,
+    /// The ARN of the queue that it was a dead letter of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    pub id: String,
+    pub order: u64,
+    pub at: u64,
+}

@@ -1,0 +1,84 @@
+//! What a queue gets when the delivery is not raw.
+//! <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use time::OffsetDateTime;
+use time::macros::format_description;
+
+use crate::messaging::attribute::{Content, MessageAttributes};
+
+pub struct Notification<'a> {
+    pub id: &'a str,
+    pub topic: &'a str,
+    pub subscription: &'a str,
+    pub subject: Option<&'a str>,
+    pub message: &'a str,
+    pub attributes: &'a MessageAttributes,
+    /// Milliseconds since 1970.
+    pub at: u64,
+    /// Of a FIFO topic.
+    pub sequence: Option<String>,
+}
+
+/// In the order that SNS has.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Envelope<'a> {
+    r#type: &'static str,
+    message_id: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sequence_number: Option<&'a str>,
+    topic_arn: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'a str>,
+    message: &'a str,
+    timestamp: String,
+    signature_version: &'static str,
+    /// Nothing signs here, and what checks signatures must not be fooled.
+    signature: &'static str,
+    #[serde(rename = "SigningCertURL")]
+    signing_cert_url: &'static str,
+    #[serde(rename = "UnsubscribeURL")]
+    unsubscribe_url: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    message_attributes: BTreeMap<&'a str, EnvelopeAttribute<'a>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct EnvelopeAttribute<'a> {
+    r#type: &'a str,
+    value: &'a str,
+}
+
+pub fn wrap(notification: &Notification<'_>) -> String {
+    let Notification { id, topic, subscription, subject, message, attributes, at, sequence } = notification;
+    let attributes = attributes.iter().map(|(name, attribute)| {
+        let (Content::Text(value) | Content::Binary(value)) = &attribute.content;
+        (name.as_str(), EnvelopeAttribute { r#type: &attribute.kind, value })
+    });
+    let envelope = Envelope {
+        r#type: "Notification",
+        message_id: id,
+        sequence_number: sequence.as_deref(),
+        topic_arn: topic,
+        subject: *subject,
+        message,
+        timestamp: timestamp(*at),
+        signature_version: "1",
+        signature: "",
+        signing_cert_url: "",
+        unsubscribe_url: format!("http://localhost/?Action=Unsubscribe&SubscriptionArn={subscription}"),
+        message_attributes: attributes.collect(),
+    };
+    serde_json::to_string(&envelope).expect("strings and nothing else")
+}
+
+fn timestamp(at: u64) -> String {
+    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    let time =
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    time.format(format).unwrap_or_default()
+}
