@@ -1,5 +1,7 @@
 //! The balancer in front of small servers that say what they were asked.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what was measured")]
+
 mod support;
 
 use std::collections::BTreeMap;

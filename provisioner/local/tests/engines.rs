@@ -1,5 +1,7 @@
 //! Real engines under the supervisor: a MariaDB primary with its replica, and Redis.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what was measured")]
+
 mod support;
 
 use std::collections::BTreeSet;

@@ -1,5 +1,7 @@
 //! The supervisor with parts that are small scripts: what is started, stopped, restarted and told, and what is left alone.
 
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "what was measured")]
+
 mod support;
 
 use std::collections::BTreeMap;
@@ -310,4 +312,19 @@ fn a_full_disk_is_one_clear_error() {
     assert!(failure.contains("No space left on device"), "{failure}");
     assert_eq!(after.unwrap().ready, ["a"]);
     down.unwrap();
+}
+
+#[test]
+fn children_that_left_their_group_end_with_their_part() {
+    let stack = Stack::new();
+    let parts = [shell("family", "setsid sleep 605 & wait"), shell("other", "setsid sleep 606 & exec sleep 607")];
+    stack.up_whole(&parts);
+    let count = |what: &str| stack.processes().iter().filter(|(_, line)| line.starts_with(what)).count();
+    until("both", || (count("sleep 605") == 1 && count("sleep 606") == 1).then_some(()));
+    let pid = stack.pid("family");
+    kill(pid as i32);
+    until("a new one", || stack.status("family").pid.filter(|it| *it != pid));
+    until("one child again", || (count("sleep 605") == 1).then_some(()));
+    stack.up_whole(&parts[..1]);
+    assert_eq!((count("sleep 606"), count("sleep 607")), (0, 0));
 }

@@ -16,7 +16,7 @@ use super::part::{Part, Wanted};
 use super::place::Place;
 use super::protocol::{Event, Failure, Outcome, PartStatus, Reply, Skipped, What};
 use super::slot::{Process, Slot, with_log};
-use super::{logs, probe, process};
+use super::{logs, probe, process, reap};
 
 /// What threads tell the main one. A process is named by its id, so that news of an earlier one is known as old.
 pub enum News {
@@ -96,6 +96,7 @@ impl Converger {
         ended.cancelled.store(true, Ordering::Relaxed);
         // It is dead but not yet waited for, so its group's id cannot be another's: what it left behind goes now.
         process::signal_group(pid, Signal::KILL);
+        reap::children_of(&self.place, name);
         let status = ended.child.wait();
         // Left unwritten, a later look finds that there is no such process any more.
         let _ = self.journal.write(&Entry::Exited { pid: pid as i32 });
@@ -262,6 +263,10 @@ impl Converger {
 
     fn tell(&mut self, part: &str, what: What) {
         let event = Event { part: part.to_owned(), what };
+        // The supervisor's own log: what happened when nobody was asking.
+        use std::io::Write;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "{} {event}", now.as_millis());
         // One that does not listen any more is none.
         self.watchers.retain(|watcher| watcher.send(Reply::Event { event: event.clone() }).is_ok());
     }

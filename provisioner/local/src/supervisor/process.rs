@@ -11,7 +11,8 @@ use rustix::process::{Pid, Signal};
 use super::part::{Part, StopSignal};
 use super::place::Place;
 
-/// In the environment of every child, with the instance as its value; children's children have it too.
+/// In the environment of every child, with `instance/part` as its value; children's children have it too, also those that
+/// left their group.
 pub const MARK: &str = "PROVISION_INSTANCE";
 
 /// What every part gets from the environment of who started the supervisor, and what the supervisor itself gets.
@@ -30,7 +31,7 @@ pub fn spawn(part: &Part, place: &Place, log: File) -> std::io::Result<Child> {
         false => Command::new(&part.program),
     };
     command.args(&part.args).current_dir(&part.cwd).env_clear().envs(passed_on()).envs(&part.env);
-    command.env(MARK, place.instance()).process_group(0);
+    command.env(MARK, mark(place, &part.name)).process_group(0);
     command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).spawn()
 }
 
@@ -88,12 +89,17 @@ pub fn memory_kib(pid: u32) -> Option<u64> {
     field("smaps_rollup", "Pss:").or_else(|| field("status", "VmRSS:"))
 }
 
-/// Processes, with their start times, that carry the mark of this instance.
-pub fn marked(instance: &str) -> Vec<(i32, u64)> {
-    let mark = format!("{MARK}={instance}");
+/// Of one part, or of all of them if there is no name.
+pub fn mark(place: &Place, part: &str) -> String {
+    format!("{}/{part}", place.instance())
+}
+
+/// Processes, with their start times, whose mark begins like this; a whole mark ends with a zero.
+pub fn marked(begin: &str) -> Vec<(i32, u64)> {
+    let mark = format!("{MARK}={begin}");
     let is_marked = |pid: i32| {
         let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+        environment.split_inclusive(|byte| *byte == 0).any(|variable| variable.starts_with(mark.as_bytes()))
     };
     let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
     let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
@@ -106,14 +112,16 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_its_start() {
-        let mut child = Command::new("sleep").arg("60").env(MARK, "process-test").spawn().unwrap();
+        let mut child = Command::new("sleep").arg("60").env(MARK, "process-test/a").spawn().unwrap();
         let pid = child.id() as i32;
         let start = start_time(pid).unwrap();
-        assert!(marked("process-test").contains(&(pid, start)));
+        assert!(marked("process-test/").contains(&(pid, start)));
+        assert_eq!(marked("process-test/a\0"), [(pid, start)]);
+        assert_eq!(marked("process-test/\0"), []);
         assert!(memory_kib(child.id()).unwrap() > 0);
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!(start_time(pid), None);
-        assert!(marked("process-test").is_empty());
+        assert!(marked("process-test/").is_empty());
     }
 }

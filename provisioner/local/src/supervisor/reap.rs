@@ -1,5 +1,6 @@
 //! Ends what an earlier supervisor left behind, and nothing else.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
@@ -18,7 +19,7 @@ pub fn survivors(place: &Place) -> Result<usize> {
     let mut count = 0;
     let mut found = journal::left(&place.journal());
     for _ in 0..20 {
-        found.extend(process::marked(&place.instance()));
+        found.extend(process::marked(&process::mark(place, "")));
         found.sort_unstable();
         found.dedup();
         if found.is_empty() {
@@ -30,21 +31,26 @@ pub fn survivors(place: &Place) -> Result<usize> {
     bail!("processes of an earlier run in `{}` keep making new ones", place.state().display())
 }
 
+/// What a part that has ended left running, in its group or out of it. Does not wait.
+pub fn children_of(place: &Place, part: &str) {
+    let found = process::marked(&format!("{}\0", process::mark(place, part)));
+    #[cfg(target_os = "linux")]
+    for handle in hold(&found) {
+        signal(&handle, Signal::KILL);
+    }
+    let _ = found;
+}
+
 #[cfg(target_os = "linux")]
 fn end_all(found: &[(i32, u64)]) -> Result<usize> {
-    // A handle first, then the look at its start: so the signal cannot hit another one that was given the same id.
-    let held = found.iter().filter_map(|(pid, start)| {
-        let handle = pidfd_open(Pid::from_raw(*pid)?, PidfdFlags::empty()).ok()?;
-        (process::start_time(*pid) == Some(*start)).then_some(handle)
-    });
-    let held: Vec<_> = held.collect();
-    for (signal, patience) in [(Signal::TERM, ORDERLY), (Signal::KILL, KILLED)] {
+    let held = hold(found);
+    for (how, patience) in [(Signal::TERM, ORDERLY), (Signal::KILL, KILLED)] {
         let deadline = Instant::now() + patience;
         let mut left = 0;
         for handle in &held {
-            let _ = pidfd_send_signal(handle, signal);
+            signal(handle, how);
             // What stands still would not see the other signal.
-            let _ = pidfd_send_signal(handle, Signal::CONT);
+            signal(handle, Signal::CONT);
         }
         for handle in &held {
             let rest = Timespec::try_from(deadline.saturating_duration_since(Instant::now()))?;
@@ -60,7 +66,22 @@ fn end_all(found: &[(i32, u64)]) -> Result<usize> {
     bail!("processes of an earlier run could not be ended: {:?}", found.iter().map(|(pid, _)| pid).collect::<Vec<_>>())
 }
 
-/// Without a handle on a process, one by its bare id may be somebody else's by now: nothing is ended.
+/// A handle first, then the look at its start: so a signal cannot hit another one that was given the same id.
+#[cfg(target_os = "linux")]
+fn hold(found: &[(i32, u64)]) -> Vec<OwnedFd> {
+    let held = found.iter().filter_map(|(pid, start)| {
+        let handle = pidfd_open(Pid::from_raw(*pid)?, PidfdFlags::empty()).ok()?;
+        (process::start_time(*pid) == Some(*start)).then_some(handle)
+    });
+    held.collect()
+}
+
+#[cfg(target_os = "linux")]
+fn signal(handle: &OwnedFd, signal: Signal) {
+    let _ = pidfd_send_signal(handle, signal);
+}
+
+/// Elsewhere there are no handles, and what has a bare id may be somebody else's by now: nothing is ended.
 #[cfg(not(target_os = "linux"))]
 fn end_all(_: &[(i32, u64)]) -> Result<usize> {
     Ok(0)

@@ -51,6 +51,7 @@ pub fn supervise(state: &Path) -> Result<()> {
     std::thread::spawn(move || listen(&listener, &for_clients));
     std::thread::spawn(move || report_signals(&for_signals));
     main_loop(&place, Converger::new(place.clone(), journal, sender), &news, lock.metadata()?.ino());
+    reap::survivors(&place)?;
     // In this order: without the journal there is nothing to clean up, and without the socket nobody to ask.
     let _ = std::fs::remove_file(place.journal());
     let _ = std::fs::remove_file(place.control());

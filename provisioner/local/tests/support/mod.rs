@@ -1,5 +1,5 @@
 //! What the tests share: a state directory whose supervisor ends with the test, and looks at what really runs.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stderr)]
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -74,13 +74,13 @@ impl Stack {
     /// Every process that belongs to this state directory, by the mark in its environment or by the directory in its
     /// command line: so the supervisor counts as well.
     pub fn processes(&self) -> Vec<(i32, String)> {
-        let mark = format!("PROVISION_INSTANCE={}", self.place().instance());
+        let mark = format!("PROVISION_INSTANCE={}/", self.place().instance());
         let directory = self.state.canonicalize().unwrap().display().to_string();
         let pids = std::fs::read_dir("/proc").unwrap().filter_map(|it| it.ok()?.file_name().to_str()?.parse().ok());
         pids.filter_map(|pid: i32| {
             let read = |file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
             let line = String::from_utf8_lossy(&read("cmdline")).replace('\0', " ");
-            let ours = read("environ").split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes());
+            let ours = read("environ").split(|byte| *byte == 0).any(|it| it.starts_with(mark.as_bytes()));
             let zombie = std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "));
             (!zombie && pid != std::process::id() as i32 && (ours || line.contains(&directory))).then_some((pid, line))
         })
