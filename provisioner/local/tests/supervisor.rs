@@ -23,9 +23,9 @@ fn parts_start_after_what_they_need_and_stop_before_it() {
     let at = |part: &str, wanted: fn(&What) -> bool| {
         events.iter().position(|event| event.part == part && wanted(&event.what)).unwrap()
     };
-    let (starting, ready): (fn(&What) -> bool, fn(&What) -> bool) =
-        (|what| matches!(what, What::Starting), |what| matches!(what, What::Ready { .. }));
-    assert!(at("db", ready) < at("cache", starting) && at("cache", ready) < at("api", starting));
+    let starting = |part| at(part, |what| matches!(what, What::Starting));
+    let ready = |part| at(part, |what| matches!(what, What::Ready { .. }));
+    assert!(ready("db") < starting("cache") && ready("cache") < starting("api"));
     let mut stopped = Vec::new();
     let begin = Instant::now();
     client::stop_all_by(program(), &stack.state, MINUTE, |event| {
@@ -122,6 +122,19 @@ fn one_that_is_not_ready_in_time_or_cannot_be_run_says_why() {
         outcome.failed.iter().map(|failure| (failure.part.as_str(), failure.error.as_str())).collect();
     assert!(errors["slow"].starts_with("not ready within 0.1 s: Connection refused"), "{errors:?}");
     assert!(errors["missing"].contains("`/nonexistent/mariadbd`: No such file"), "{errors:?}");
+}
+
+#[test]
+fn an_apply_that_takes_too_long_says_what_it_waits_for() {
+    let stack = Stack::new();
+    let mut slow = shell("slow", "exec sleep 600");
+    slow.ready = Probe::Tcp { port: 1 };
+    let wanted = Wanted { parts: vec![slow, after(shell("next", "exec sleep 600"), &["slow"])] };
+    let error = stack.client().apply(&wanted, Duration::from_millis(300), |_| {}).unwrap_err();
+    assert_eq!(format!("{error:#}"), "not ready in time: next (waiting), slow (starting)");
+    // It goes on without who asked, and gives way to the next one who does.
+    assert_eq!(stack.status("slow").state, State::Starting);
+    stack.up_whole(&[shell("slow", "exec sleep 600")]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 
@@ -29,9 +30,9 @@ pub fn choose(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Resul
     let mut moved = Vec::new();
     for name in names.iter().filter(|name| !running.contains(**name)) {
         let old = kept.get(*name).copied();
-        match old.map(|port| TcpListener::bind(("127.0.0.1", port))) {
-            Some(Ok(listener)) => held.push(listener),
-            Some(Err(_)) | None => {
+        match old.and_then(again) {
+            Some(listener) => held.push(listener),
+            None => {
                 let listener = free(&before)?;
                 let to = listener.local_addr()?.port();
                 held.push(listener);
@@ -45,6 +46,17 @@ pub fn choose(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Resul
     }
     kept.retain(|name, _| names.contains(&name.as_str()));
     Ok((kept, moved))
+}
+
+/// Tried for a moment: a process that is just being made holds what its parent had open until it is another program.
+fn again(port: u16) -> Option<TcpListener> {
+    for _ in 0..10 {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return Some(listener),
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    None
 }
 
 /// One that no other name has either.

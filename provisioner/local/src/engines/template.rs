@@ -78,3 +78,38 @@ pub fn remove(directory: &Path) -> Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_half_made_is_made_again_and_what_is_there_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = directory.path().join("캐시");
+        let make = |directory: &Path| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "mkdir \"$0\" && echo new > \"$0/file\""]).arg(directory);
+            command
+        };
+        std::fs::create_dir_all(cache.join("a.new")).unwrap();
+        let made = template(&cache, "a", make).unwrap();
+        let never = |_: &Path| -> Command { panic!("it is there") };
+        assert_eq!(template(&cache, "a", never).unwrap(), made);
+        let data = directory.path().join("data");
+        std::fs::create_dir_all(directory.path().join("data.new/half")).unwrap();
+        copy(&made, &data).unwrap();
+        assert_eq!(std::fs::read_to_string(data.join("file")).unwrap(), "new\n");
+        std::fs::write(data.join("file"), "rows").unwrap();
+        copy(&made, &data).unwrap();
+        assert_eq!(std::fs::read_to_string(data.join("file")).unwrap(), "rows");
+
+        let fail = |_: &Path| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "echo no space >&2; exit 3"]);
+            command
+        };
+        let error = format!("{:#}", template(&cache, "b", fail).unwrap_err());
+        assert!(error.ends_with("exit status: 3: no space"), "{error}");
+    }
+}

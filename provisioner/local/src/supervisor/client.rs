@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::part::Wanted;
 use super::place::Place;
-use super::protocol::{Event, Outcome, PROTOCOL, PartStatus, Reply, Request};
+use super::protocol::{Event, Outcome, PROTOCOL, PartStatus, Reply, Request, State};
 use super::{logs, process};
 
 /// Longer than it takes to end what an earlier supervisor left.
@@ -101,11 +101,13 @@ impl Client {
         let deadline = Instant::now() + within;
         let mut replies = self.ask(&Request::Apply { wanted: wanted.clone() }, deadline)?;
         loop {
-            match replies.next()? {
-                Some(Reply::Event { event }) => tell(&event),
-                Some(Reply::Outcome { outcome }) => return Ok(outcome),
-                Some(Reply::Refused { why }) => return Err(anyhow!(why)),
-                Some(_) | None => bail!("the supervisor has ended"),
+            match replies.next() {
+                Ok(Some(Reply::Event { event })) => tell(&event),
+                Ok(Some(Reply::Outcome { outcome })) => return Ok(outcome),
+                Ok(Some(Reply::Refused { why })) => return Err(anyhow!(why)),
+                Ok(Some(_) | None) => bail!("the supervisor has ended"),
+                Err(error) if Instant::now() >= deadline => return Err(self.not_ready().unwrap_or(error)),
+                Err(error) => return Err(error),
             }
         }
     }
@@ -163,6 +165,18 @@ impl Client {
             std::thread::sleep(Duration::from_millis(2));
         }
         Ok(())
+    }
+
+    /// What an `apply` still waits for, with what went wrong so far.
+    fn not_ready(&self) -> Option<anyhow::Error> {
+        let waiting = self.status().ok()?.into_iter().filter(|part| part.state != State::Ready);
+        let texts: Vec<String> = waiting
+            .map(|part| match part.last_error {
+                Some(error) => format!("{} ({}; {error})", part.name, part.state),
+                None => format!("{} ({})", part.name, part.state),
+            })
+            .collect();
+        Some(anyhow!("not ready in time: {}", texts.join(", ")))
     }
 
     fn done(&self, request: &Request) -> Result<()> {

@@ -151,9 +151,12 @@ impl Converger {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         let wanted = slot.wanted.clone();
         slot.want(wanted);
-        if let Some(process) = &mut slot.process {
-            process.stop(None, Instant::now());
-            self.tell(name, What::Stopping);
+        match &mut slot.process {
+            Some(process) if process.stopping.is_none() => {
+                process.stop(None, Instant::now());
+                self.tell(name, What::Stopping);
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -8,8 +8,8 @@ use super::sql::{Login, connect};
 
 /// Everything that the primary has committed by now.
 pub async fn caught_up(replica: &Login, primary: &Login) -> Result<()> {
-    let mut primary = connect(primary).await.context("primary")?;
     let mut replica = connect(replica).await?;
+    let mut primary = connect(primary).await.context("primary")?;
     let result = compare(&mut replica, &mut primary).await;
     // Whatever it was: a server writes into its log who left without a word.
     primary.disconnect().await?;
