@@ -134,7 +134,9 @@ fn an_apply_that_takes_too_long_says_what_it_waits_for() {
     assert_eq!(format!("{error:#}"), "not ready in time: next (waiting), slow (starting)");
     // It goes on without who asked, and gives way to the next one who does.
     assert_eq!(stack.status("slow").state, State::Starting);
+    let (pid, begin) = (stack.pid("slow"), Instant::now());
     stack.up_whole(&[shell("slow", "exec sleep 600")]);
+    assert!(begin.elapsed() < Duration::from_secs(5) && stack.pid("slow") == pid);
 }
 
 #[test]

@@ -18,11 +18,11 @@ use super::protocol::{Event, Failure, Outcome, PartStatus, Reply, Skipped, What}
 use super::slot::{Process, Slot, with_log};
 use super::{logs, probe, process, reap};
 
-/// What threads tell the main one. A process is named by its id, so that news of an earlier one is known as old.
+/// What threads tell the main one. Each says which process or which probe it is about, so that old news is known as such.
 pub enum News {
     Request(super::protocol::Request, Sender<Reply>),
     Exited { part: String, pid: u32 },
-    Probed { part: String, pid: u32, result: Result<(), String> },
+    Probed { part: String, asked: Arc<AtomicBool>, result: Result<(), String> },
     Terminate,
 }
 
@@ -47,8 +47,13 @@ impl Converger {
         }
         let mut wanted: BTreeMap<String, Part> =
             wanted.parts.into_iter().map(|part| (part.name.clone(), part)).collect();
+        let mut probes = Vec::new();
         for (name, slot) in &mut self.slots {
             slot.want(wanted.remove(name));
+            probes.extend(slot.adopt());
+        }
+        for (part, cancelled) in probes {
+            self.probe(&part, cancelled);
         }
         for (name, part) in wanted {
             self.slots.entry(name).or_default().want(Some(part));
@@ -117,9 +122,9 @@ impl Converger {
         self.count_failure(name, failure, error, now);
     }
 
-    pub fn probed(&mut self, name: &str, pid: u32, result: Result<(), String>) {
+    pub fn probed(&mut self, name: &str, asked: &Arc<AtomicBool>, result: Result<(), String>) {
         let Some(process) = self.slots.get_mut(name).and_then(|slot| slot.process.as_mut()) else { return };
-        if process.child.id() != pid || process.stopping.is_some() {
+        if !Arc::ptr_eq(&process.cancelled, asked) || process.stopping.is_some() {
             return;
         }
         let now = Instant::now();
@@ -238,11 +243,15 @@ impl Converger {
             }
             let _ = news.send(News::Exited { part: name, pid });
         });
+        self.probe(part, cancelled);
+    }
+
+    fn probe(&self, part: &Part, cancelled: Arc<AtomicBool>) {
         let (name, news) = (part.name.clone(), self.news.clone());
         let (probe, within) = (part.ready.clone(), Duration::from_millis(part.ready_within_ms));
         std::thread::spawn(move || {
             let result = probe::until_ready(&probe, within, &cancelled);
-            let _ = news.send(News::Probed { part: name, pid, result });
+            let _ = news.send(News::Probed { part: name, asked: cancelled, result });
         });
     }
 

@@ -112,19 +112,20 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_its_start() {
-        let mut child = Command::new("sleep").arg("60").env(MARK, "process-test/a").spawn().unwrap();
+        let test = format!("test-{}", std::process::id());
+        let mut child = Command::new("sleep").arg("60").env(MARK, format!("{test}/a")).spawn().unwrap();
         let pid = child.id() as i32;
         let start = start_time(pid).unwrap();
         // For a moment after its start the kernel shows no environment.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
-        while marked("process-test/").is_empty() && std::time::Instant::now() < deadline {}
-        assert_eq!(marked("process-test/"), [(pid, start)]);
-        assert_eq!(marked("process-test/a\0"), [(pid, start)]);
-        assert_eq!(marked("process-test/\0"), []);
-        assert!(memory_kib(child.id()).unwrap() > 0);
+        while marked(&test).is_empty() && std::time::Instant::now() < deadline {}
+        let (whole, other) = (marked(&format!("{test}/a\0")), marked(&format!("{test}/\0")));
+        let memory = memory_kib(child.id()).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+        assert_eq!((whole, other), (vec![(pid, start)], vec![]));
+        assert!(memory > 0);
         assert_eq!(start_time(pid), None);
-        assert!(marked("process-test/").is_empty());
+        assert!(marked(&test).is_empty());
     }
 }

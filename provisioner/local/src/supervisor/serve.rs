@@ -95,7 +95,7 @@ fn main_loop(place: &Place, mut converger: Converger, news: &Receiver<News>, loc
             }
             Ok(News::Request(request, reply)) => answer(&mut converger, request, reply),
             Ok(News::Exited { part, pid }) => converger.exited(&part, pid),
-            Ok(News::Probed { part, pid, result }) => converger.probed(&part, pid, result),
+            Ok(News::Probed { part, asked, result }) => converger.probed(&part, &asked, result),
             Ok(News::Terminate) => {
                 stopping = true;
                 converger.want(Wanted::default(), channel().0);

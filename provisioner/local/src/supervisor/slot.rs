@@ -92,6 +92,21 @@ impl Slot {
         self.failed = None;
     }
 
+    /// What runs already takes over what needs no restart. Returns what is to be probed anew, if it is not ready yet.
+    pub fn adopt(&mut self) -> Option<(Part, Arc<AtomicBool>)> {
+        if self.is_outdated() {
+            return None;
+        }
+        let (process, wanted) = (self.process.as_mut()?, self.wanted.as_ref()?);
+        process.part = wanted.clone();
+        if process.ready.is_some() || process.stopping.is_some() {
+            return None;
+        }
+        process.cancelled.store(true, Ordering::Relaxed);
+        process.cancelled = Arc::default();
+        Some((wanted.clone(), process.cancelled.clone()))
+    }
+
     /// Counts, and says how long to wait before the next start; `None` if this was one too many.
     pub fn count_failure(&mut self, error: String, now: Instant) -> Option<Duration> {
         self.failures += 1;
