@@ -52,7 +52,8 @@ impl Target {
                 let mut line = String::new();
                 reader.read_line(&mut line).ok()?;
                 reader.read_line(&mut line).ok()?;
-                write!(stream, "data: {}\n\n", line.lines().nth(1)?).ok()?;
+                // At once, or it would come in two chunks.
+                stream.write_all(format!("data: {}\n\n", line.lines().nth(1)?).as_bytes()).ok()?;
             }
             _ => {
                 let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
