@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 use time::OffsetDateTime;
-use time::macros::format_description;
 
 use crate::messaging::attribute::{Content, MessageAttributes};
 
@@ -76,9 +75,10 @@ pub fn wrap(notification: &Notification<'_>) -> String {
     serde_json::to_string(&envelope).expect("strings and nothing else")
 }
 
+/// As SNS has it: always three digits of a second.
 fn timestamp(at: u64) -> String {
-    let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     let time =
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    time.format(format).unwrap_or_default()
+    let (hour, minute, second, milli) = time.to_hms_milli();
+    format!("{}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z", time.date())
 }

@@ -1,0 +1,390 @@
+//! A primary and its replica on MariaDB, or on a user's own MySQL 8 (`mysql`, which was never run here).
+//!
+//! Who may do what, and who follows whom, is a list of statements that the server runs whenever it starts, before it takes
+//! its first connection. So a server that was killed at any moment comes back as it should be, and nobody sees it
+//! otherwise. The same list is run over its socket when something changes while it runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use mysql_async::prelude::Queryable;
+use sha2::{Digest, Sha256};
+
+use super::find::{Install, Places, configured};
+use super::{mysql, ports, template};
+use crate::supervisor::part::{Part, Stop, StopSignal};
+use crate::supervisor::place::private_directory;
+use crate::supervisor::probe::{self, Probe};
+use crate::supervisor::replication::nothing_of_its_own;
+use crate::supervisor::sql::{Address, Login, block_on, connect, within};
+
+pub const INSTALL: Install = Install { apt: "mariadb-server-core mariadb-client-core", brew: "mariadb" };
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flavour {
+    Maria,
+    /// Never run: there was none to run it with.
+    Mysql,
+}
+
+/// Which one a stack asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// A `mysqld` of version 8 if there is one, else MariaDB.
+    Auto,
+    Maria,
+    Mysql,
+    At(PathBuf),
+}
+
+#[derive(Debug, Clone)]
+pub struct Program {
+    pub server: PathBuf,
+    pub flavour: Flavour,
+    pub version: String,
+    /// MariaDB's own program for making a data directory; MySQL's server does that itself.
+    pub installer: Option<PathBuf>,
+}
+
+/// One server. No `Debug`, because of the passwords.
+#[derive(Clone)]
+pub struct Server {
+    pub name: String,
+    pub directory: PathBuf,
+    pub socket: PathBuf,
+    pub port: u16,
+    pub database: String,
+    /// The first is the one that the probes ask as.
+    pub users: Vec<User>,
+    pub replication_password: String,
+    pub role: Role,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Primary,
+    Replica { of: u16 },
+}
+
+#[derive(Clone)]
+pub struct User {
+    pub name: String,
+    pub password: String,
+    pub rights: Rights,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rights {
+    /// As the user that RDS makes: everything but what would get round `read_only`.
+    Owner,
+    /// Rows of the database, not its tables.
+    Rows,
+}
+
+pub fn find(places: &Places, choice: &Choice) -> Result<Program> {
+    let mysql = || places.find(&["mysqld"]).and_then(|server| of_flavour(server, places, Flavour::Mysql));
+    let maria = || places.find(&["mariadbd", "mysqld"]).and_then(|server| of_flavour(server, places, Flavour::Maria));
+    let found = match choice {
+        Choice::Auto => mysql().or_else(maria),
+        Choice::Maria => maria(),
+        Choice::Mysql => match mysql() {
+            Some(program) => Some(program),
+            None => bail!("MySQL 8 is not installed: `mysqld` from dev.mysql.com, or `brew install mysql`"),
+        },
+        Choice::At(path) => Some(describe(configured(path)?, places)?),
+    };
+    let Some(program) = found else { return INSTALL.missing("MariaDB (`mariadbd`)") };
+    if program.flavour == Flavour::Maria && program.installer.is_none() {
+        return INSTALL.missing("`mariadb-install-db`");
+    }
+    Ok(program)
+}
+
+/// Its directory with everything in it, as it should be at its next start. Changes no data that is there.
+pub fn prepare(program: &Program, server: &Server, cache: &Path) -> Result<()> {
+    private_directory(&server.directory).with_context(|| format!("`{}`", server.directory.display()))?;
+    let user = user_name()?;
+    let name: String =
+        program.version.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
+    let template = template::template(cache, &format!("data-{name}-1"), |directory| match &program.installer {
+        Some(installer) => {
+            let mut command = Command::new(installer);
+            command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+            command.args(["--skip-name-resolve", "--innodb-log-file-size=16M", "--innodb-buffer-pool-size=32M"]);
+            command.arg("--innodb-undo-tablespaces=0").arg(format!("--user={user}"));
+            command.arg(format!("--datadir={}", directory.display()));
+            command
+        }
+        None => mysql::initialize(&program.server, directory, &user),
+    })?;
+    let (data, id) = (server.directory.join("data"), server.directory.join("server-id"));
+    if !data.exists() {
+        // A new one for new data: a replica passes over what was written under its own, and a log may hold the old one's.
+        ports::write(&id, fastrand::u32(1..).to_string().as_bytes())?;
+    }
+    template::copy(&template, &data)?;
+    let id = std::fs::read_to_string(&id).with_context(|| format!("`{}`", id.display()))?;
+    let configuration = configuration(program, server) + &format!("server-id={id}\n");
+    ports::write(&server.directory.join("my.cnf"), configuration.as_bytes())?;
+    let statements: String =
+        statements(program.flavour, server).into_iter().map(|statement| statement + ";\n").collect();
+    ports::write(&server.directory.join("init.sql"), statements.as_bytes())
+}
+
+/// Its process. The role and the passwords are not in its fingerprint: `settle` changes them while it runs.
+pub fn part(program: &Program, server: &Server) -> Result<Part> {
+    let kind = match (program.flavour, server.role) {
+        (Flavour::Maria, Role::Primary) => "mariadb primary",
+        (Flavour::Maria, Role::Replica { .. }) => "mariadb replica",
+        (Flavour::Mysql, Role::Primary) => "mysql primary",
+        (Flavour::Mysql, Role::Replica { .. }) => "mysql replica",
+    };
+    let configuration = configuration(program, server);
+    Ok(Part {
+        // As root it does not start without being told so.
+        args: vec![
+            format!("--defaults-file={}", server.directory.join("my.cnf").display()),
+            format!("--user={}", user_name()?),
+        ],
+        cwd: server.directory.clone(),
+        port: Some(server.port),
+        ready: Probe::Sql { login: login(server)? },
+        stop: Stop { signal: StopSignal::Term, within_ms: 10_000 },
+        generation: format!("{:x}", Sha256::digest(configuration)),
+        ..Part::new(&server.name, kind, &program.server)
+    })
+}
+
+/// As the first user, over TCP: what a service does.
+pub fn login(server: &Server) -> Result<Login> {
+    let user = server.users.first().with_context(|| format!("`{}` has no user", server.name))?;
+    Ok(Login { at: Address::Port(server.port), user: user.name.clone(), password: user.password.clone() })
+}
+
+/// Ready, and everything that the primary has committed by now.
+pub fn caught_up(primary: &Server, replica: &Server) -> Probe {
+    Probe::Replica { login: root(replica), primary: root(primary) }
+}
+
+/// Users, rights and role as they should be, on a server that runs. What is so already stays so.
+pub fn settle(program: &Program, server: &Server) -> Result<()> {
+    let statements = statements(program.flavour, server);
+    run(server, &statements).with_context(|| format!("setting up `{}`", server.name))
+}
+
+/// The replica becomes the primary, at once. What the old primary had committed and not yet sent is on its disk only:
+/// `rejoin` finds that out. `replica` has its new role afterwards; the caller prepares it again.
+pub fn promote(program: &Program, replica: &mut Server) -> Result<()> {
+    replica.role = Role::Primary;
+    settle(program, replica).context("promoting")
+}
+
+/// The old primary, running again, follows the new one. An error if it has rows that the new one never got: then somebody
+/// has to say which are right, and `rebuild` makes it a copy of the new one.
+pub fn rejoin(program: &Program, old: &mut Server, primary: &Server) -> Result<()> {
+    let asking = || async {
+        let (mut replica, mut primary) = (connect(&root(old)).await?, connect(&root(primary)).await?);
+        nothing_of_its_own(&mut replica, &mut primary).await
+    };
+    block_on(within(Duration::from_secs(5), asking())).with_context(|| format!("`{}` cannot follow", old.name))?;
+    old.role = Role::Replica { of: primary.port };
+    settle(program, old).context("rejoining")?;
+    probe::once(&caught_up(primary, old)).with_context(|| format!("`{}` follows", old.name))
+}
+
+/// Throws the data of a stopped server away, to be filled again from its primary's log, which is kept from the start.
+pub fn rebuild(server: &Server) -> Result<()> {
+    ensure!(server.role != Role::Primary, "`{}` is a primary: its data is the only one", server.name);
+    template::remove(&server.directory.join("data"))
+}
+
+/// Seconds that the replica is behind; `None` if it does not know, because the primary is away.
+pub fn lag(server: &Server) -> Result<Option<u64>> {
+    block_on(within(Duration::from_secs(3), async {
+        let mut connection = connect(&root(server)).await?;
+        let row: Option<mysql_async::Row> = connection.query_first("SHOW REPLICA STATUS").await?;
+        let row = row.context("it is no replica")?;
+        let lag: Option<Option<Option<u64>>> =
+            row.get_opt("Seconds_Behind_Master").or_else(|| row.get_opt("Seconds_Behind_Source")).map(Result::ok);
+        Ok(lag.flatten().flatten())
+    }))
+}
+
+/// The replica holds everything back for so long, as one that is slow does; 0 ends it.
+pub fn delay(program: &Program, server: &Server, seconds: u32) -> Result<()> {
+    let statements = match program.flavour {
+        Flavour::Maria => {
+            ["STOP SLAVE".into(), format!("CHANGE MASTER TO MASTER_DELAY={seconds}"), "START SLAVE".into()]
+        }
+        Flavour::Mysql => mysql::delay(seconds),
+    };
+    run(server, &statements).with_context(|| format!("delaying `{}`", server.name))
+}
+
+fn run(server: &Server, statements: &[String]) -> Result<()> {
+    block_on(within(Duration::from_secs(10), async {
+        let mut connection = connect(&root(server)).await?;
+        for statement in statements {
+            // Its first words only: the rest may hold a password.
+            let begin = statement.split(' ').take(3).collect::<Vec<_>>().join(" ");
+            connection.query_drop(statement).await.context(begin)?;
+        }
+        connection.disconnect().await?;
+        Ok(())
+    }))
+}
+
+/// Over the socket, in a directory that is this user's only. It has no password, and no other way in.
+fn root(server: &Server) -> Login {
+    Login { at: Address::Socket(server.socket.clone()), user: "root".into(), password: String::new() }
+}
+
+/// One line each, as a server wants them that reads them at its start. Nothing of it goes into the log that replicas read:
+/// each server does the same by itself.
+fn statements(flavour: Flavour, server: &Server) -> Vec<String> {
+    let mut all = vec!["SET SESSION sql_log_bin=0".to_owned()];
+    all.push(format!("CREATE DATABASE IF NOT EXISTS {}", identifier(&server.database)));
+    for user in &server.users {
+        let (name, password) = (format!("{}@'%'", literal(&user.name)), literal(&user.password));
+        all.push(format!("CREATE USER IF NOT EXISTS {name} IDENTIFIED BY {password}"));
+        all.push(format!("ALTER USER {name} IDENTIFIED BY {password}"));
+        all.push(match user.rights {
+            Rights::Owner => format!("GRANT {OWNER} ON *.* TO {name} WITH GRANT OPTION"),
+            Rights::Rows => {
+                format!("GRANT SELECT, INSERT, UPDATE, DELETE ON {}.* TO {name}", identifier(&server.database))
+            }
+        });
+    }
+    let password = literal(&server.replication_password);
+    all.push(format!("CREATE USER IF NOT EXISTS 'repl'@'127.0.0.1' IDENTIFIED BY {password}"));
+    all.push(format!("ALTER USER 'repl'@'127.0.0.1' IDENTIFIED BY {password}"));
+    all.push("GRANT REPLICATION SLAVE ON *.* TO 'repl'@'127.0.0.1'".to_owned());
+    all.extend(match flavour {
+        Flavour::Maria => follow(server.role, &password),
+        Flavour::Mysql => mysql::follow(server.role, &password),
+    });
+    all
+}
+
+fn follow(role: Role, password: &str) -> Vec<String> {
+    // Those it was made with, which need no password.
+    let strangers = "DROP USER IF EXISTS root@'127.0.0.1', root@'::1', ''@localhost";
+    let own = |text: &[&str]| text.iter().map(|text| (*text).to_owned()).collect();
+    match role {
+        Role::Primary => own(&[strangers, "STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only=0"]),
+        Role::Replica { of } => {
+            let mut all: Vec<String> = own(&[strangers, "SET GLOBAL read_only=1", "STOP SLAVE"]);
+            // The last of it: one that was a primary counts what it wrote itself as received.
+            all.push(format!(
+                "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={of}, MASTER_USER='repl', \
+                 MASTER_PASSWORD={password}, MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1, \
+                 MASTER_HEARTBEAT_PERIOD=5, MASTER_DEMOTE_TO_SLAVE=1"
+            ));
+            all.push("START SLAVE".into());
+            all
+        }
+    }
+}
+
+fn configuration(program: &Program, server: &Server) -> String {
+    let at = |name: &str| server.directory.join(name).display().to_string();
+    let own = [
+        ("datadir", at("data")),
+        ("socket", server.socket.display().to_string()),
+        ("pid-file", at("pid")),
+        ("tmpdir", server.directory.display().to_string()),
+        ("init-file", at("init.sql")),
+        ("port", server.port.to_string()),
+    ];
+    let own = own.map(|(name, value)| format!("{name}={}\n", quoted(&value)));
+    let flavour = match program.flavour {
+        Flavour::Maria => MARIA,
+        Flavour::Mysql => mysql::OPTIONS,
+    };
+    format!("[mysqld]\n{}{COMMON}{flavour}", own.concat())
+}
+
+/// In an option file, where a backslash begins an escape and a `#` a comment.
+fn quoted(value: &str) -> String {
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn literal(text: &str) -> String {
+    // On one line, whatever is in it.
+    let escaped = text.replace('\\', "\\\\").replace('\'', "''").replace('\n', "\\n").replace('\r', "\\r");
+    format!("'{escaped}'")
+}
+
+fn identifier(name: &str) -> String {
+    format!("`{}`", name.replace('`', "``"))
+}
+
+fn of_flavour(server: PathBuf, places: &Places, flavour: Flavour) -> Option<Program> {
+    describe(server, places).ok().filter(|program| program.flavour == flavour)
+}
+
+fn describe(server: PathBuf, places: &Places) -> Result<Program> {
+    let output = Command::new(&server).arg("--version").output().with_context(|| format!("`{}`", server.display()))?;
+    let version = String::from_utf8_lossy(&output.stdout);
+    let version = version.split(" Ver ").nth(1).unwrap_or_default().split("  ").next().unwrap_or_default().trim();
+    let (flavour, installer) = match version {
+        _ if version.contains("MariaDB") => (Flavour::Maria, places.find(&["mariadb-install-db", "mysql_install_db"])),
+        _ if version.starts_with("8.") => (Flavour::Mysql, None),
+        _ => bail!("`{}` is neither MariaDB nor MySQL 8: `{version}`", server.display()),
+    };
+    let version = version.split(' ').next().unwrap_or_default().to_owned();
+    Ok(Program { server, flavour, version, installer })
+}
+
+fn user_name() -> Result<String> {
+    let output = Command::new("id").arg("-un").output().context("id -un")?;
+    let name = String::from_utf8(output.stdout)?.trim().to_owned();
+    ensure!(!name.is_empty(), "`id -un` gave no name");
+    Ok(name)
+}
+
+const OWNER: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, \
+                     SHOW DATABASES, CREATE TEMPORARY TABLES, LOCK TABLES, EXECUTE, REPLICATION SLAVE, \
+                     REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, \
+                     TRIGGER";
+
+/// Small, and safe against a killed process, not against a power cut: a laptop's data is for trying things out.
+const COMMON: &str = "\
+bind-address=127.0.0.1
+skip-name-resolve
+character-set-server=utf8mb4
+sql-mode=ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION
+transaction-isolation=REPEATABLE-READ
+log-bin=bin
+relay-log=relay
+report-host=127.0.0.1
+binlog-format=ROW
+innodb-flush-log-at-trx-commit=2
+sync-binlog=0
+innodb-buffer-pool-size=32M
+innodb-log-buffer-size=2M
+innodb-buffer-pool-dump-at-shutdown=0
+innodb-buffer-pool-load-at-startup=0
+key-buffer-size=1M
+table-open-cache=256
+max-connections=200
+performance-schema=OFF
+";
+
+/// `skip-slave-start`, because the statements start it once they have said whom to follow.
+const MARIA: &str = "\
+collation-server=utf8mb4_unicode_ci
+log-slave-updates=1
+gtid-domain-id=0
+gtid-strict-mode=1
+skip-slave-start
+innodb-log-file-size=16M
+aria-pagecache-buffer-size=1M
+query-cache-size=0
+";
+
+#[cfg(test)]
+#[path = "mariadb_tests.rs"]
+mod tests;

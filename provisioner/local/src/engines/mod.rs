@@ -1,0 +1,8 @@
+//! What a stack runs on: how each engine is found, configured, started and seen to be ready.
+
+pub mod find;
+pub mod mariadb;
+mod mysql;
+pub mod ports;
+pub mod redis;
+pub mod template;

@@ -1,0 +1,53 @@
+//! What MySQL 8 says in other words than MariaDB. **Never run**: written from its manual, for users who have one.
+
+use std::path::Path;
+use std::process::Command;
+
+use super::mariadb::Role;
+
+pub const OPTIONS: &str = "\
+collation-server=utf8mb4_0900_ai_ci
+log-replica-updates=1
+gtid-mode=ON
+enforce-gtid-consistency=ON
+skip-replica-start
+innodb-redo-log-capacity=32M
+mysqlx=OFF
+";
+
+pub fn initialize(server: &Path, directory: &Path, user: &str) -> Command {
+    let mut command = Command::new(server);
+    command.args(["--no-defaults", "--initialize-insecure"]).arg(format!("--user={user}"));
+    command.arg(format!("--datadir={}", directory.display()));
+    command
+}
+
+pub fn follow(role: Role, password: &str) -> Vec<String> {
+    match role {
+        Role::Primary => vec![
+            "STOP REPLICA".into(),
+            "RESET REPLICA ALL".into(),
+            "SET GLOBAL super_read_only=0".into(),
+            "SET GLOBAL read_only=0".into(),
+        ],
+        Role::Replica { of } => vec![
+            "SET GLOBAL read_only=1".into(),
+            "STOP REPLICA".into(),
+            // Its key by the same connection, because there is no TLS on loopback.
+            format!(
+                "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={of}, SOURCE_USER='repl', \
+                 SOURCE_PASSWORD={password}, SOURCE_AUTO_POSITION=1, SOURCE_CONNECT_RETRY=1, \
+                 SOURCE_HEARTBEAT_PERIOD=5, GET_SOURCE_PUBLIC_KEY=1"
+            ),
+            "START REPLICA".into(),
+        ],
+    }
+}
+
+pub fn delay(seconds: u32) -> [String; 3] {
+    [
+        "STOP REPLICA SQL_THREAD".into(),
+        format!("CHANGE REPLICATION SOURCE TO SOURCE_DELAY={seconds}"),
+        "START REPLICA".into(),
+    ]
+}

@@ -1,0 +1,106 @@
+//! Ports that stay: chosen once, kept beside the state, so that an address that was copied still works tomorrow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
+use std::net::TcpListener;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// One that somebody else had taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moved {
+    pub name: String,
+    pub from: u16,
+    pub to: u16,
+}
+
+/// A port for each name. Those of `running` are in use by ourselves, so nobody asks whether they are free; any other one
+/// that is taken is replaced, and the caller says so.
+pub fn choose(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Result<(BTreeMap<String, u16>, Vec<Moved>)> {
+    let path = state.join("ports.json");
+    let mut kept: BTreeMap<String, u16> = match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("`{}`", path.display()))?,
+        Err(_) => BTreeMap::new(),
+    };
+    let before = kept.clone();
+    // All are held until all are chosen, so that none is given twice.
+    let mut held = Vec::new();
+    let mut moved = Vec::new();
+    for name in names.iter().filter(|name| !running.contains(**name)) {
+        let old = kept.get(*name).copied();
+        match old.and_then(again) {
+            Some(listener) => held.push(listener),
+            None => {
+                let listener = free(&before)?;
+                let to = listener.local_addr()?.port();
+                held.push(listener);
+                kept.insert((*name).to_owned(), to);
+                moved.extend(old.map(|from| Moved { name: (*name).to_owned(), from, to }));
+            }
+        }
+    }
+    if kept != before {
+        write(&path, &serde_json::to_vec_pretty(&kept)?)?;
+    }
+    kept.retain(|name, _| names.contains(&name.as_str()));
+    Ok((kept, moved))
+}
+
+/// Tried for a moment: a process that is just being made holds what its parent had open until it is another program.
+fn again(port: u16) -> Option<TcpListener> {
+    for _ in 0..10 {
+        match TcpListener::bind(("127.0.0.1", port)) {
+            Ok(listener) => return Some(listener),
+            Err(_) => std::thread::sleep(Duration::from_millis(10)),
+        }
+    }
+    None
+}
+
+/// One that no other name has either.
+fn free(kept: &BTreeMap<String, u16>) -> Result<TcpListener> {
+    let mut refused = Vec::new();
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").context("finding a free port")?;
+        if !kept.values().any(|port| listener.local_addr().is_ok_and(|it| it.port() == *port)) {
+            return Ok(listener);
+        }
+        refused.push(listener);
+    }
+}
+
+/// Whole or not at all, for this user only.
+pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let new = path.with_extension("new");
+    let write = || {
+        let mut file = std::fs::OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&new)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&new, path)
+    };
+    write().with_context(|| format!("`{}`", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_stay_unless_somebody_else_has_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let nobody = BTreeSet::new();
+        let (first, moved) = choose(directory.path(), &["a", "b"], &nobody).unwrap();
+        assert!(moved.is_empty() && first["a"] != first["b"]);
+        let taken = TcpListener::bind(("127.0.0.1", first["a"])).unwrap();
+        let ourselves = BTreeSet::from(["a".to_owned()]);
+        assert_eq!(choose(directory.path(), &["a", "b"], &ourselves).unwrap(), (first.clone(), vec![]));
+        let (second, moved) = choose(directory.path(), &["a", "b", "c"], &nobody).unwrap();
+        assert_eq!(moved, [Moved { name: "a".into(), from: first["a"], to: second["a"] }]);
+        assert_eq!((second["b"], second.len()), (first["b"], 3));
+        drop(taken);
+        assert_eq!(choose(directory.path(), &["a"], &nobody).unwrap().0["a"], second["a"]);
+    }
+}

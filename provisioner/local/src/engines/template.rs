@@ -1,0 +1,115 @@
+//! A data directory as an engine makes it, kept for each version and set of options, and copied for each server.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::supervisor::place::private_directory;
+
+/// Somebody else may be making it at the moment, on a busy machine.
+const WAIT: Duration = Duration::from_secs(120);
+
+/// Where templates are kept for this user.
+pub fn default_cache() -> Result<PathBuf> {
+    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    Ok(cache.context("neither HOME nor XDG_CACHE_HOME is set")?.join("provision"))
+}
+
+/// The template of this name, made by the command if it is not there yet. The command makes `{directory}`.
+pub fn template(cache: &Path, name: &str, make: impl FnOnce(&Path) -> Command) -> Result<PathBuf> {
+    let template = cache.join(name);
+    if template.exists() {
+        return Ok(template);
+    }
+    private_directory(cache).with_context(|| format!("`{}`", cache.display()))?;
+    let lock = File::create(cache.join("lock")).with_context(|| format!("`{}`", cache.display()))?;
+    let deadline = Instant::now() + WAIT;
+    loop {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            Err(error) => return Err(error).context("waiting for another one that makes a template"),
+        }
+    }
+    if template.exists() {
+        return Ok(template);
+    }
+    // Half made by one that was killed.
+    let new = cache.join(format!("{name}.new"));
+    remove(&new)?;
+    let mut command = make(&new);
+    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{:?}", command.get_program()))?;
+    if !output.status.success() {
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let last: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let last = last[last.len().saturating_sub(5)..].join("\n");
+        bail!("making a data directory in `{}`: {}: {last}", cache.display(), output.status);
+    }
+    std::fs::rename(&new, &template).with_context(|| format!("`{}`", template.display()))?;
+    Ok(template)
+}
+
+/// Whole or not at all; one that is there stays as it is.
+pub fn copy(template: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        return Ok(());
+    }
+    let new = to.with_extension("new");
+    remove(&new)?;
+    let mut command = Command::new("cp");
+    command.arg("-a");
+    if cfg!(target_os = "linux") {
+        command.args(["--reflink=auto", "--sparse=always"]);
+    }
+    let output = command.arg(template).arg(&new).stdin(Stdio::null()).output().context("cp")?;
+    ensure!(output.status.success(), "copying a data directory: {}", String::from_utf8_lossy(&output.stderr).trim());
+    std::fs::rename(&new, to).with_context(|| format!("`{}`", to.display()))
+}
+
+pub fn remove(directory: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(directory) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("`{}`", directory.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_half_made_is_made_again_and_what_is_there_stays() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = directory.path().join("캐시");
+        let make = |directory: &Path| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "mkdir \"$0\" && echo new > \"$0/file\""]).arg(directory);
+            command
+        };
+        std::fs::create_dir_all(cache.join("a.new")).unwrap();
+        let made = template(&cache, "a", make).unwrap();
+        let never = |_: &Path| -> Command { panic!("it is there") };
+        assert_eq!(template(&cache, "a", never).unwrap(), made);
+        let data = directory.path().join("data");
+        std::fs::create_dir_all(directory.path().join("data.new/half")).unwrap();
+        copy(&made, &data).unwrap();
+        assert_eq!(std::fs::read_to_string(data.join("file")).unwrap(), "new\n");
+        std::fs::write(data.join("file"), "rows").unwrap();
+        copy(&made, &data).unwrap();
+        assert_eq!(std::fs::read_to_string(data.join("file")).unwrap(), "rows");
+
+        let fail = |_: &Path| {
+            let mut command = Command::new("sh");
+            command.args(["-c", "echo no space >&2; exit 3"]);
+            command
+        };
+        let error = format!("{:#}", template(&cache, "b", fail).unwrap_err());
+        assert!(error.ends_with("exit status: 3: no space"), "{error}");
+    }
+}

@@ -1,0 +1,316 @@
+//! From what runs to what is wanted. Everything here happens on one thread, the supervisor's main one, as the answer to
+//! a message; nothing in here waits.
+
+use std::collections::BTreeMap;
+use std::process::ExitStatus;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context, Result};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
+
+use super::journal::{Entry, Journal};
+use super::part::{Part, Wanted};
+use super::place::Place;
+use super::protocol::{Event, Failure, Outcome, PartStatus, Reply, Skipped, What};
+use super::slot::{Process, Slot, with_log};
+use super::{logs, probe, process, reap};
+
+/// What threads tell the main one. Each says which process or which probe it is about, so that old news is known as such.
+pub enum News {
+    Request(super::protocol::Request, Sender<Reply>),
+    Exited { part: String, pid: u32 },
+    Probed { part: String, asked: Arc<AtomicBool>, result: Result<(), String> },
+    Terminate,
+}
+
+pub struct Converger {
+    place: Place,
+    journal: Journal,
+    news: Sender<News>,
+    slots: BTreeMap<String, Slot>,
+    /// Who waits for the outcome of an `apply`.
+    watchers: Vec<Sender<Reply>>,
+}
+
+impl Converger {
+    pub fn new(place: Place, journal: Journal, news: Sender<News>) -> Self {
+        Converger { place, journal, news, slots: BTreeMap::new(), watchers: Vec::new() }
+    }
+
+    /// From now on this is wanted, whatever was before.
+    pub fn want(&mut self, wanted: Wanted, watcher: Sender<Reply>) {
+        for earlier in self.watchers.drain(..) {
+            let _ = earlier.send(Reply::Refused { why: "another one has said since what should run".into() });
+        }
+        let mut wanted: BTreeMap<String, Part> =
+            wanted.parts.into_iter().map(|part| (part.name.clone(), part)).collect();
+        let mut probes = Vec::new();
+        for (name, slot) in &mut self.slots {
+            slot.want(wanted.remove(name));
+            probes.extend(slot.adopt());
+        }
+        for (part, cancelled) in probes {
+            self.probe(&part, cancelled);
+        }
+        for (name, part) in wanted {
+            self.slots.entry(name).or_default().want(Some(part));
+        }
+        self.watchers.push(watcher);
+    }
+
+    /// Does all that can be done now, and says when there will be more without any news.
+    pub fn converge(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let names: Vec<String> = self.slots.keys().cloned().collect();
+        for name in &names {
+            self.stop_if_due(name, now);
+        }
+        self.slots.retain(|_, slot| slot.wanted.is_some() || slot.process.is_some());
+        for name in &names {
+            self.start_if_due(name, now);
+            if let Some(slot) = self.slots.get_mut(name) {
+                slot.forget_old_failures(now);
+            }
+        }
+        if let Some(outcome) = self.outcome() {
+            for watcher in self.watchers.drain(..) {
+                let _ = watcher.send(Reply::Outcome { outcome: outcome.clone() });
+            }
+        }
+        let times = self.slots.values().filter_map(|slot| match &slot.process {
+            Some(process) => process.stopping.as_ref().filter(|stopping| !stopping.killed).map(|it| it.kill_at),
+            // One in the past waits for another part, and that one's news.
+            None => slot.retry_at.filter(|at| *at > now),
+        });
+        times.min()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    pub fn exited(&mut self, name: &str, pid: u32) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        if slot.process.as_ref().is_none_or(|process| process.child.id() != pid) {
+            return;
+        }
+        let Some(mut ended) = slot.process.take() else { return };
+        ended.cancelled.store(true, Ordering::Relaxed);
+        // It is dead but not yet waited for, so its group's id cannot be another's: what it left behind goes now.
+        process::signal_group(pid, Signal::KILL);
+        reap::children_of(&self.place, name);
+        let status = ended.child.wait();
+        // Left unwritten, a later look finds that there is no such process any more.
+        let _ = self.journal.write(&Entry::Exited { pid: pid as i32 });
+        let now = Instant::now();
+        let failure = match ended.stopping {
+            Some(stopping) => stopping.failure,
+            None => Some(status.map_or_else(|error| error.to_string(), how)),
+        };
+        let Some(failure) = failure else {
+            self.tell(name, What::Stopped);
+            return;
+        };
+        slot.restarts += 1;
+        if ended.ready.is_some_and(|ready| now.duration_since(ready) >= Duration::from_secs(10)) {
+            slot.failures = 0;
+        }
+        let error = with_log(&failure, &ended.part, &self.place);
+        self.count_failure(name, failure, error, now);
+    }
+
+    pub fn probed(&mut self, name: &str, asked: &Arc<AtomicBool>, result: Result<(), String>) {
+        let Some(process) = self.slots.get_mut(name).and_then(|slot| slot.process.as_mut()) else { return };
+        if !Arc::ptr_eq(&process.cancelled, asked) || process.stopping.is_some() {
+            return;
+        }
+        let now = Instant::now();
+        match result {
+            Ok(()) => {
+                process.ready = Some(now);
+                let after_ms = now.duration_since(process.started).as_millis() as u64;
+                self.tell(name, What::Ready { after_ms });
+            }
+            Err(error) => process.stop(Some(error), now),
+        }
+    }
+
+    /// Of one that runs; anything else is said to be none.
+    pub fn signal(&mut self, name: &str, signal: Signal) -> Result<(), String> {
+        let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
+        let Some(process) = &mut slot.process else { return Err(format!("`{name}` does not run")) };
+        process::signal_group(process.child.id(), signal);
+        match signal {
+            Signal::STOP => process.paused = true,
+            Signal::CONT => process.paused = false,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// In an orderly way, and without counting as a failure.
+    pub fn restart(&mut self, name: &str) -> Result<(), String> {
+        let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
+        let wanted = slot.wanted.clone();
+        slot.want(wanted);
+        match &mut slot.process {
+            Some(process) if process.stopping.is_none() => {
+                process.stop(None, Instant::now());
+                self.tell(name, What::Stopping);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    pub fn status(&self) -> Vec<PartStatus> {
+        self.slots.iter().map(|(name, slot)| slot.status(name)).collect()
+    }
+
+    fn stop_if_due(&mut self, name: &str, now: Instant) {
+        let needed = self.is_still_needed(name);
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        let outdated = slot.is_outdated();
+        let Some(process) = &mut slot.process else { return };
+        match &process.stopping {
+            Some(stopping) if !stopping.killed && now >= stopping.kill_at => process.kill(),
+            None if outdated && !needed => {
+                process.stop(None, now);
+                self.tell(name, What::Stopping);
+            }
+            _ => {}
+        }
+    }
+
+    /// By one that is to go as well and has not yet: what is no longer wanted goes in the order opposite to starting.
+    fn is_still_needed(&self, name: &str) -> bool {
+        let unwanted = self.slots.get(name).is_some_and(|slot| slot.wanted.is_none());
+        let needs = |slot: &Slot| {
+            slot.wanted.is_none() && slot.process.as_ref().is_some_and(|it| it.part.after.iter().any(|it| it == name))
+        };
+        unwanted && self.slots.values().any(needs)
+    }
+
+    fn start_if_due(&mut self, name: &str, now: Instant) {
+        let Some(slot) = self.slots.get(name) else { return };
+        let (None, None, Some(part)) = (&slot.process, &slot.failed, &slot.wanted) else { return };
+        let ready = |name: &String| self.slots.get(name).is_some_and(Slot::is_ready);
+        if slot.retry_at.is_some_and(|at| now < at) || !part.after.iter().all(ready) {
+            return;
+        }
+        let part = part.clone();
+        if let Err(why) = process::runnable(&part.program) {
+            self.give_up(name, format!("its program cannot be run: {why}"));
+            return;
+        }
+        self.tell(name, What::Starting);
+        let started = self.start(part);
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        slot.retry_at = None;
+        match started {
+            Ok(process) => slot.process = Some(process),
+            Err(error) => self.count_failure(name, format!("{error:#}"), format!("{error:#}"), now),
+        }
+    }
+
+    fn start(&mut self, part: Part) -> Result<Process> {
+        let log = self.place.log(&part.name);
+        let append = || logs::rotate(&log).and_then(|()| process::append(&log));
+        let file = append().with_context(|| format!("its log `{}`", log.display()))?;
+        self.journal.write(&Entry::Spawning { part: part.name.clone() })?;
+        let child = process::spawn(&part, &self.place, file).context("starting it")?;
+        let pid = child.id();
+        let start = process::start_time(pid as i32).unwrap_or_default();
+        // Unwritten, it is still found by its mark. Better a part that runs than none.
+        let _ = self.journal.write(&Entry::Spawned { part: part.name.clone(), pid: pid as i32, start });
+        let cancelled = Arc::new(AtomicBool::new(false));
+        self.watch(&part, pid, cancelled.clone());
+        let (started, since) = (Instant::now(), SystemTime::now());
+        Ok(Process { part, child, started, since, ready: None, paused: false, stopping: None, cancelled })
+    }
+
+    /// Two threads that wait: one for its end, one for its being ready.
+    fn watch(&self, part: &Part, pid: u32, cancelled: Arc<AtomicBool>) {
+        let (name, news) = (part.name.clone(), self.news.clone());
+        std::thread::spawn(move || {
+            // Without taking it away: until the main thread has seen it, its id stays its own.
+            let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            if let Some(pid) = Pid::from_raw(pid as i32) {
+                while let Err(rustix::io::Errno::INTR) = rustix::process::waitid(WaitId::Pid(pid), ended) {}
+            }
+            let _ = news.send(News::Exited { part: name, pid });
+        });
+        self.probe(part, cancelled);
+    }
+
+    fn probe(&self, part: &Part, cancelled: Arc<AtomicBool>) {
+        let (name, news) = (part.name.clone(), self.news.clone());
+        let (probe, within) = (part.ready.clone(), Duration::from_millis(part.ready_within_ms));
+        std::thread::spawn(move || {
+            let result = probe::until_ready(&probe, within, &cancelled);
+            let _ = news.send(News::Probed { part: name, asked: cancelled, result });
+        });
+    }
+
+    /// `short` while there is hope, `long` with the log when there is none.
+    fn count_failure(&mut self, name: &str, short: String, long: String, now: Instant) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        match slot.count_failure(long, now) {
+            Some(wait) => self.tell(name, What::Exited { how: short, again_in_ms: wait.as_millis() as u64 }),
+            None => {
+                let error = slot.failed.clone().unwrap_or_default();
+                self.tell(name, What::Failed { error });
+            }
+        }
+    }
+
+    fn give_up(&mut self, name: &str, error: String) {
+        let Some(slot) = self.slots.get_mut(name) else { return };
+        slot.failed = Some(error.clone());
+        self.tell(name, What::Failed { error });
+    }
+
+    fn tell(&mut self, part: &str, what: What) {
+        let event = Event { part: part.to_owned(), what };
+        // The supervisor's own log: what happened when nobody was asking.
+        use std::io::Write;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let _ = writeln!(std::io::stderr(), "{} {event}", now.as_millis());
+        // One that does not listen any more is none.
+        self.watchers.retain(|watcher| watcher.send(Reply::Event { event: event.clone() }).is_ok());
+    }
+
+    /// `None` while something is still under way.
+    fn outcome(&self) -> Option<Outcome> {
+        if self.watchers.is_empty() {
+            return None;
+        }
+        let mut outcome = Outcome::default();
+        for (name, slot) in &self.slots {
+            match (&slot.failed, self.hopeless_dependency(slot)) {
+                (Some(error), _) => outcome.failed.push(Failure { part: name.clone(), error: error.clone() }),
+                (None, _) if slot.is_ready() => outcome.ready.push(name.clone()),
+                (None, Some(after)) if slot.process.is_none() => {
+                    outcome.skipped.push(Skipped { part: name.clone(), after: after.clone() });
+                }
+                _ => return None,
+            }
+        }
+        Some(outcome)
+    }
+
+    /// One that has been given up, or waits for such a one itself.
+    fn hopeless_dependency<'a>(&self, slot: &'a Slot) -> Option<&'a String> {
+        let part = slot.wanted.as_ref()?;
+        part.after.iter().find(|name| {
+            self.slots.get(*name).is_some_and(|slot| slot.failed.is_some() || self.hopeless_dependency(slot).is_some())
+        })
+    }
+}
+
+fn how(status: ExitStatus) -> String {
+    format!("ended with {status}")
+}

@@ -1,0 +1,140 @@
+//! The parts' log files: one for each, appended to by the part itself.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::Duration;
+
+use super::place::Place;
+
+/// A part that starts and finds more than this in its file begins a new one; the one before is kept.
+pub const CAP: u64 = 8 << 20;
+
+/// How often files are looked at that are followed.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub fn rotate(path: &Path) -> std::io::Result<()> {
+    match path.metadata() {
+        Ok(file) if file.len() > CAP => std::fs::rename(path, path.with_extension("log.1")),
+        _ => Ok(()),
+    }
+}
+
+/// The last lines, or fewer if they are long: at most 16 KiB are read.
+pub fn tail(path: &Path, lines: usize) -> Vec<String> {
+    let read = || {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(16 << 10)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Ok::<_, std::io::Error>(bytes)
+    };
+    let bytes = read().unwrap_or_default();
+    let text = String::from_utf8_lossy(&bytes);
+    let all: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
+}
+
+/// Gives each whole line of the parts' logs: the last `lines` there are, then what comes, until `go_on` says no.
+pub fn follow(
+    place: &Place,
+    parts: &[String],
+    lines: usize,
+    mut go_on: impl FnMut() -> bool,
+    mut each: impl FnMut(&str, &str),
+) {
+    let mut followed: Vec<Followed> = Vec::new();
+    for part in parts {
+        let path = place.log(part);
+        let before = tail(&path, lines);
+        before.iter().for_each(|line| each(part, line));
+        followed.push(Followed::at_the_end(&path));
+    }
+    while go_on() {
+        let mut quiet = true;
+        for (part, file) in parts.iter().zip(&mut followed) {
+            for line in file.new_lines(&place.log(part)) {
+                quiet = false;
+                each(part, &line);
+            }
+        }
+        if quiet {
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// A file that may be replaced by a new one of the same name.
+struct Followed {
+    inode: u64,
+    file: Option<File>,
+    rest: Vec<u8>,
+}
+
+impl Followed {
+    fn at_the_end(path: &Path) -> Followed {
+        let mut file = File::open(path).ok();
+        if let Some(file) = &mut file {
+            let _ = file.seek(SeekFrom::End(0));
+        }
+        let inode = file.as_ref().and_then(|file| file.metadata().ok()).map_or(0, |file| file.ino());
+        Followed { inode, file, rest: Vec::new() }
+    }
+
+    fn new_lines(&mut self, path: &Path) -> Vec<String> {
+        let mut lines = self.read();
+        let inode = path.metadata().map_or(0, |file| file.ino());
+        if inode != 0 && inode != self.inode {
+            // Once more: it may have been written to between the two looks.
+            lines.extend(self.read());
+            *self = Followed { inode, file: File::open(path).ok(), rest: Vec::new() };
+            lines.extend(self.read());
+        }
+        lines
+    }
+
+    fn read(&mut self) -> Vec<String> {
+        let Some(file) = &mut self.file else { return Vec::new() };
+        let _ = file.take(1 << 20).read_to_end(&mut self.rest);
+        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
+        let whole: Vec<u8> = self.rest.drain(..=end).collect();
+        String::from_utf8_lossy(&whole).lines().map(str::to_owned).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::supervisor::process::append;
+
+    #[test]
+    fn a_log_is_followed_into_the_next_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::open(directory.path()).unwrap();
+        let path = place.log("a");
+        writeln!(append(&path).unwrap(), "one\ntwo").unwrap();
+        let (mut seen, mut turn) = (Vec::new(), 0);
+        let write = || {
+            turn += 1;
+            match turn {
+                1 => write!(append(&path).unwrap(), "three\nhal").unwrap(),
+                2 => writeln!(append(&path).unwrap(), "f").unwrap(),
+                3 => {
+                    File::options().write(true).open(&path).unwrap().set_len(CAP + 1).unwrap();
+                    rotate(&path).unwrap();
+                    writeln!(append(&path).unwrap(), "다섯").unwrap();
+                }
+                _ => return turn < 8,
+            }
+            true
+        };
+        follow(&place, &["a".into()], 1, write, |part, line| seen.push(format!("{part} {}", line.trim_matches('\0'))));
+        seen.retain(|line| line.len() > 2);
+        assert_eq!(seen, ["a two", "a three", "a half", "a 다섯"]);
+        assert!(path.with_extension("log.1").exists());
+    }
+}

@@ -1,0 +1,170 @@
+//! What should run. A value that a client makes and the supervisor goes towards.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::probe::Probe;
+
+/// All that should run for one stack. What runs and is not in here is stopped.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Wanted {
+    pub parts: Vec<Part>,
+}
+
+/// One process. It has no `Debug`, because its environment and its probe may hold secrets.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Part {
+    /// Also the name of its log file: lower-case letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// What it is, for people: `mariadb primary`.
+    pub kind: String,
+    pub program: PathBuf,
+    /// Seen by everybody in the process list, so never a secret.
+    pub args: Vec<String>,
+    /// All that it gets, beside `PATH`, `HOME`, `USER`, `LANG` and `TMPDIR`.
+    pub env: BTreeMap<String, String>,
+    /// Those of `env` that are masked when lines of its log are put into an error.
+    pub secrets: BTreeSet<String>,
+    pub cwd: PathBuf,
+    pub port: Option<u16>,
+    pub ready: Probe,
+    pub ready_within_ms: u64,
+    /// Parts that are ready before this one starts, and stop after it.
+    pub after: Vec<String>,
+    pub stop: Stop,
+    /// Changes whenever a file that the part reads at its start does.
+    pub generation: String,
+}
+
+/// How it ends by itself; afterwards it is killed.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Stop {
+    pub signal: StopSignal,
+    pub within_ms: u64,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StopSignal {
+    Term,
+    Int,
+    Quit,
+}
+
+impl Part {
+    pub fn new(name: impl Into<String>, kind: impl Into<String>, program: impl Into<PathBuf>) -> Self {
+        Part {
+            name: name.into(),
+            kind: kind.into(),
+            program: program.into(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            secrets: BTreeSet::new(),
+            cwd: PathBuf::from("/"),
+            port: None,
+            ready: Probe::Running,
+            ready_within_ms: 30_000,
+            after: Vec::new(),
+            stop: Stop { signal: StopSignal::Term, within_ms: 10_000 },
+            generation: String::new(),
+        }
+    }
+
+    /// Two parts with the same one need no restart between them. How it is probed and stopped is not in it.
+    pub fn fingerprint(&self) -> String {
+        let Part { name: _, kind: _, program, args, env, secrets: _, cwd, port: _, generation, .. } = self;
+        let all = serde_json::to_vec(&(program, args, env, cwd, generation)).expect("text has a JSON form");
+        hex(&Sha256::digest(all)[..12])
+    }
+}
+
+impl Wanted {
+    /// Everything that is wrong with it, at once.
+    pub fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut seen = BTreeSet::new();
+        let names: BTreeSet<&str> = self.parts.iter().map(|part| part.name.as_str()).collect();
+        for part in &self.parts {
+            let name = &part.name;
+            if !is_name(name) {
+                problems.push(format!("`{name}` is no name for a part"));
+            }
+            if !seen.insert(name) {
+                problems.push(format!("there are two parts `{name}`"));
+            }
+            if !part.program.is_absolute() {
+                problems.push(format!("the program of `{name}` needs its whole path: `{}`", part.program.display()));
+            }
+            for after in part.after.iter().filter(|after| !names.contains(after.as_str())) {
+                problems.push(format!("`{name}` starts after `{after}`, which is no part"));
+            }
+        }
+        if problems.is_empty() && self.in_order().is_none() {
+            problems.push("some parts wait for each other".into());
+        }
+        problems
+    }
+
+    /// Names with the dependencies first, or `None` if they go in a circle.
+    fn in_order(&self) -> Option<Vec<&str>> {
+        let mut order: Vec<&str> = Vec::new();
+        while order.len() < self.parts.len() {
+            let next = self.parts.iter().find(|part| {
+                !order.contains(&part.name.as_str()) && part.after.iter().all(|after| order.contains(&after.as_str()))
+            })?;
+            order.push(&next.name);
+        }
+        Some(order)
+    }
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_.".contains(c);
+    !name.is_empty() && name.len() <= 64 && !name.starts_with('.') && name.chars().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(name: &str, after: &[&str]) -> Part {
+        Part { after: after.iter().map(|name| (*name).to_owned()).collect(), ..Part::new(name, "fake", "/bin/sleep") }
+    }
+
+    #[test]
+    fn every_problem_is_said() {
+        let wanted = Wanted {
+            parts: vec![part("a", &["c"]), part("a", &[]), part("../b", &[]), Part::new("d", "fake", "sleep")],
+        };
+        assert_eq!(
+            wanted.problems(),
+            [
+                "`a` starts after `c`, which is no part",
+                "there are two parts `a`",
+                "`../b` is no name for a part",
+                "the program of `d` needs its whole path: `sleep`"
+            ]
+        );
+        let circle = Wanted { parts: vec![part("a", &["b"]), part("b", &["a"])] };
+        assert_eq!(circle.problems(), ["some parts wait for each other"]);
+        assert!(Wanted { parts: vec![part("b", &["a"]), part("a", &[])] }.problems().is_empty());
+    }
+
+    #[test]
+    fn the_fingerprint_is_of_what_needs_a_restart() {
+        let first = part("a", &[]);
+        let mut second = first.clone();
+        second.ready_within_ms = 1;
+        second.kind = "other".into();
+        assert_eq!(first.fingerprint(), second.fingerprint());
+        second.env.insert("PASSWORD".into(), "new".into());
+        assert_ne!(first.fingerprint(), second.fingerprint());
+    }
+}

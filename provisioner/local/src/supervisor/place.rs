@@ -1,0 +1,134 @@
+//! Where the things of one state directory are.
+
+use std::fs::DirBuilder;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
+
+use super::part::hex;
+
+/// A socket's path has 108 bytes on Linux and 104 on macOS, the ending zero included.
+const SOCKET_PATH: usize = 103;
+
+/// What the longest name of a socket in the directory of sockets may take.
+const SOCKET_NAME: usize = 24;
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    state: PathBuf,
+    sockets: PathBuf,
+}
+
+impl Place {
+    /// Makes the directories that are not there yet, for this user only.
+    pub fn open(state: &Path) -> Result<Place> {
+        private_directory(state).with_context(|| format!("state directory `{}`", state.display()))?;
+        let place = Place::find(state)?;
+        private_directory(&place.state.join("logs"))?;
+        if !place.sockets.starts_with(&place.state) {
+            private_directory(&place.sockets)?;
+            // Others can write where it is: it must be the one that was made by this user.
+            let made = place.sockets.symlink_metadata()?;
+            let ours = made.is_dir() && made.uid() == rustix::process::geteuid().as_raw() && made.mode() & 0o077 == 0;
+            ensure!(ours, "`{}` belongs to somebody else", place.sockets.display());
+        }
+        private_directory(&place.sockets)?;
+        Ok(place)
+    }
+
+    /// Of a state directory that is there; changes nothing.
+    pub fn find(state: &Path) -> Result<Place> {
+        let state = state.canonicalize().with_context(|| format!("state directory `{}`", state.display()))?;
+        let inside = state.join("run");
+        let sockets = match inside.as_os_str().len() + 1 + SOCKET_NAME <= SOCKET_PATH {
+            true => inside,
+            false => {
+                // One for each user, so that two users do not need each other's.
+                let user = rustix::process::geteuid().as_raw();
+                runtime_directory().join(format!("provision-{user}-{}", instance(&state)))
+            }
+        };
+        Ok(Place { state, sockets })
+    }
+
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// What the processes of this state directory carry in their environment.
+    pub fn instance(&self) -> String {
+        instance(&self.state)
+    }
+
+    pub fn lock(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("journal")
+    }
+
+    pub fn log(&self, part: &str) -> PathBuf {
+        self.state.join("logs").join(format!("{part}.log"))
+    }
+
+    /// The supervisor's own. No part is called like this, because of the capital letter.
+    pub fn supervisor_log(&self) -> PathBuf {
+        self.log("Supervisor")
+    }
+
+    pub fn control(&self) -> PathBuf {
+        self.sockets.join("control")
+    }
+
+    pub fn sockets(&self) -> &Path {
+        &self.sockets
+    }
+
+    /// A path for a part's own socket, short enough whatever its name.
+    pub fn socket(&self, part: &str) -> PathBuf {
+        let name = match part.len() + 2 <= SOCKET_NAME {
+            true => format!("{part}.s"),
+            false => format!("{}.s", hex(&Sha256::digest(part)[..8])),
+        };
+        self.sockets.join(name)
+    }
+}
+
+pub fn private_directory(path: &Path) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn instance(state: &Path) -> String {
+    hex(&Sha256::digest(state.as_os_str().as_encoded_bytes())[..8])
+}
+
+fn runtime_directory() -> PathBuf {
+    let named = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+    named.filter(|path| path.is_dir() && path.as_os_str().len() < 40).unwrap_or_else(|| PathBuf::from("/tmp"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sockets_have_short_paths_wherever_the_state_is() {
+        let directory = tempfile::tempdir().unwrap();
+        for depth in [0, 1, 30] {
+            let state = directory.path().join("아주 긴 이름/".repeat(depth));
+            let place = Place::open(&state).unwrap();
+            for socket in [place.control(), place.socket("primary"), place.socket(&"x".repeat(64))] {
+                assert!(socket.as_os_str().len() <= SOCKET_PATH, "{socket:?}");
+                drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
+            }
+            assert_eq!(place.sockets.starts_with(&place.state), depth < 2);
+            assert_eq!(Place::find(&state).unwrap(), place);
+            if depth > 1 {
+                std::fs::remove_dir_all(place.sockets()).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Ends what an earlier supervisor left behind, and nothing else.
+
+use std::os::fd::OwnedFd;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use super::place::Place;
+use super::{journal, process};
+
+/// For an orderly end, as an engine that flushes; then they are killed.
+const ORDERLY: Duration = Duration::from_secs(3);
+const KILLED: Duration = Duration::from_secs(5);
+
+/// Returns how many there were. Goes on until a look finds none, because what is ended may just have made another.
+pub fn survivors(place: &Place) -> Result<usize> {
+    let mut count = 0;
+    let mut found = journal::left(&place.journal());
+    for _ in 0..20 {
+        found.extend(process::marked(&process::mark(place, "")));
+        found.sort_unstable();
+        found.dedup();
+        if found.is_empty() {
+            return Ok(count);
+        }
+        count += end_all(&found)?;
+        found.clear();
+    }
+    bail!("processes of an earlier run in `{}` keep making new ones", place.state().display())
+}
+
+/// What a part that has ended left running, in its group or out of it. Does not wait.
+pub fn children_of(place: &Place, part: &str) {
+    let found = process::marked(&format!("{}\0", process::mark(place, part)));
+    #[cfg(target_os = "linux")]
+    for handle in hold(&found) {
+        signal(&handle, Signal::KILL);
+    }
+    let _ = found;
+}
+
+#[cfg(target_os = "linux")]
+fn end_all(found: &[(i32, u64)]) -> Result<usize> {
+    let held = hold(found);
+    for (how, patience) in [(Signal::TERM, ORDERLY), (Signal::KILL, KILLED)] {
+        let deadline = Instant::now() + patience;
+        let mut left = 0;
+        for handle in &held {
+            signal(handle, how);
+            // What stands still would not see the other signal.
+            signal(handle, Signal::CONT);
+        }
+        for handle in &held {
+            let rest = Timespec::try_from(deadline.saturating_duration_since(Instant::now()))?;
+            match poll(&mut [PollFd::new(handle, PollFlags::IN)], Some(&rest)) {
+                Ok(0) | Err(_) => left += 1,
+                Ok(_) => {}
+            }
+        }
+        if left == 0 {
+            return Ok(held.len());
+        }
+    }
+    bail!("processes of an earlier run could not be ended: {:?}", found.iter().map(|(pid, _)| pid).collect::<Vec<_>>())
+}
+
+/// A handle first, then the look at its start: so a signal cannot hit another one that was given the same id.
+#[cfg(target_os = "linux")]
+fn hold(found: &[(i32, u64)]) -> Vec<OwnedFd> {
+    let held = found.iter().filter_map(|(pid, start)| {
+        let handle = pidfd_open(Pid::from_raw(*pid)?, PidfdFlags::empty()).ok()?;
+        (process::start_time(*pid) == Some(*start)).then_some(handle)
+    });
+    held.collect()
+}
+
+#[cfg(target_os = "linux")]
+fn signal(handle: &OwnedFd, signal: Signal) {
+    let _ = pidfd_send_signal(handle, signal);
+}
+
+/// Elsewhere there are no handles, and what has a bare id may be somebody else's by now: nothing is ended.
+#[cfg(not(target_os = "linux"))]
+fn end_all(_: &[(i32, u64)]) -> Result<usize> {
+    Ok(0)
+}

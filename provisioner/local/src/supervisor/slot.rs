@@ -1,0 +1,208 @@
+//! One part: what is wanted of it, its process if there is one, and how often that has failed.
+
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::process::Signal;
+
+use super::part::Part;
+use super::place::Place;
+use super::protocol::{PartStatus, State};
+use super::{logs, process};
+
+/// The wait before the first new start; each next one is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Ready for so long, a part's failures before do not count any more.
+const HEALTHY: Duration = Duration::from_secs(10);
+
+/// In a row; then it is tried again with the next `apply` only.
+const FAILURES: u32 = 5;
+
+const LINES_IN_AN_ERROR: usize = 20;
+
+#[derive(Default)]
+pub struct Slot {
+    /// `None`: it is to stop, and then to be forgotten.
+    pub wanted: Option<Part>,
+    pub process: Option<Process>,
+    pub failures: u32,
+    pub restarts: u64,
+    pub retry_at: Option<Instant>,
+    /// Given up, and why.
+    pub failed: Option<String>,
+    pub last_error: Option<String>,
+}
+
+pub struct Process {
+    /// As it was started.
+    pub part: Part,
+    pub child: Child,
+    pub started: Instant,
+    pub since: SystemTime,
+    pub ready: Option<Instant>,
+    pub paused: bool,
+    pub stopping: Option<Stopping>,
+    /// Tells its probe that nobody waits any more.
+    pub cancelled: Arc<AtomicBool>,
+}
+
+pub struct Stopping {
+    pub kill_at: Instant,
+    pub killed: bool,
+    /// Why, if it is a failure of the part and not somebody's wish.
+    pub failure: Option<String>,
+}
+
+impl Slot {
+    pub fn state(&self) -> State {
+        match &self.process {
+            Some(Process { stopping: Some(_), .. }) => State::Stopping,
+            Some(Process { paused: true, .. }) => State::Paused,
+            Some(Process { ready: Some(_), .. }) => State::Ready,
+            Some(_) => State::Starting,
+            None if self.failed.is_some() => State::Failed,
+            None if self.retry_at.is_some() => State::BackOff,
+            None => State::Waiting,
+        }
+    }
+
+    /// Others may start: what runs is what is wanted, and has been seen to work.
+    pub fn is_ready(&self) -> bool {
+        self.process.as_ref().is_some_and(|it| it.ready.is_some() && it.stopping.is_none()) && !self.is_outdated()
+    }
+
+    /// What runs is not what is wanted.
+    pub fn is_outdated(&self) -> bool {
+        match (&self.process, &self.wanted) {
+            (Some(process), Some(wanted)) => process.part.fingerprint() != wanted.fingerprint(),
+            (Some(_), None) => true,
+            (None, _) => false,
+        }
+    }
+
+    /// A new wish: what was given up before is tried again.
+    pub fn want(&mut self, part: Option<Part>) {
+        self.wanted = part;
+        self.failures = 0;
+        self.retry_at = None;
+        self.failed = None;
+    }
+
+    /// What runs already takes over what needs no restart. Returns what is to be probed anew, if it is not ready yet.
+    pub fn adopt(&mut self) -> Option<(Part, Arc<AtomicBool>)> {
+        if self.is_outdated() {
+            return None;
+        }
+        let (process, wanted) = (self.process.as_mut()?, self.wanted.as_ref()?);
+        process.part = wanted.clone();
+        if process.ready.is_some() || process.stopping.is_some() {
+            return None;
+        }
+        process.cancelled.store(true, Ordering::Relaxed);
+        process.cancelled = Arc::default();
+        Some((wanted.clone(), process.cancelled.clone()))
+    }
+
+    /// Counts, and says how long to wait before the next start; `None` if this was one too many.
+    pub fn count_failure(&mut self, error: String, now: Instant) -> Option<Duration> {
+        self.failures += 1;
+        self.last_error = Some(error.clone());
+        if self.failures >= FAILURES {
+            self.failed = Some(format!("{error} ({FAILURES} times in a row)"));
+            return None;
+        }
+        let wait = (FIRST_WAIT * 2_u32.pow(self.failures - 1)).min(LONGEST_WAIT);
+        self.retry_at = Some(now + wait);
+        Some(wait)
+    }
+
+    pub fn forget_old_failures(&mut self, now: Instant) {
+        let healthy = |process: &Process| process.ready.is_some_and(|ready| now.duration_since(ready) >= HEALTHY);
+        if self.failures > 0 && self.process.as_ref().is_some_and(healthy) {
+            self.failures = 0;
+        }
+    }
+
+    pub fn status(&self, name: &str) -> PartStatus {
+        let part = self.wanted.as_ref().or(self.process.as_ref().map(|process| &process.part));
+        let pid = self.process.as_ref().map(|process| process.child.id());
+        let since = self.process.as_ref().and_then(|process| process.since.duration_since(SystemTime::UNIX_EPOCH).ok());
+        PartStatus {
+            name: name.to_owned(),
+            kind: part.map_or_else(String::new, |part| part.kind.clone()),
+            state: self.state(),
+            pid,
+            port: part.and_then(|part| part.port),
+            memory_kib: pid.and_then(process::memory_kib),
+            restarts: self.restarts,
+            since_ms: since.map(|since| since.as_millis() as u64),
+            fingerprint: self.process.as_ref().map(|process| process.part.fingerprint()),
+            last_error: self.failed.clone().or_else(|| self.last_error.clone()),
+        }
+    }
+}
+
+impl Process {
+    /// Its own way first, with time until the deadline.
+    pub fn stop(&mut self, failure: Option<String>, now: Instant) {
+        let within = Duration::from_millis(self.part.stop.within_ms);
+        self.cancelled.store(true, Ordering::Relaxed);
+        process::signal_group(self.child.id(), process::signal_of(self.part.stop.signal));
+        // One that stands still does not see the signal before it goes on.
+        process::signal_group(self.child.id(), Signal::CONT);
+        self.stopping = Some(Stopping { kill_at: now + within, killed: false, failure });
+    }
+
+    pub fn kill(&mut self) {
+        process::signal_group(self.child.id(), Signal::KILL);
+        if let Some(stopping) = &mut self.stopping {
+            stopping.killed = true;
+        }
+    }
+}
+
+/// With the end of the log, without the secrets that the part was given.
+pub fn with_log(error: &str, part: &Part, place: &Place) -> String {
+    let lines = logs::tail(&place.log(&part.name), LINES_IN_AN_ERROR);
+    if lines.is_empty() {
+        return error.to_owned();
+    }
+    let mut text = lines.iter().map(|line| format!("\n    {line}")).collect::<String>();
+    for secret in part.secrets.iter().filter_map(|name| part.env.get(name)).filter(|secret| !secret.is_empty()) {
+        text = text.replace(secret.as_str(), "***");
+    }
+    format!("{error}; the end of its log:{text}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_the_fifth_failure_is_the_last() {
+        let mut slot = Slot::default();
+        let now = Instant::now();
+        let waits: Vec<Option<u128>> =
+            (0..5).map(|_| slot.count_failure("exit 1".into(), now).map(|wait| wait.as_millis())).collect();
+        assert_eq!(waits, [Some(200), Some(400), Some(800), Some(1600), None]);
+        assert_eq!(slot.state(), State::Failed);
+        slot.want(None);
+        assert_eq!(slot.failures, 0);
+    }
+
+    #[test]
+    fn the_log_in_an_error_shows_no_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::open(directory.path()).unwrap();
+        std::fs::write(place.log("a"), "connecting with pa55\nno\n").unwrap();
+        let mut part = Part::new("a", "fake", "/bin/false");
+        part.env.insert("PASSWORD".into(), "pa55".into());
+        part.secrets.insert("PASSWORD".into());
+        let error = with_log("exit status: 1", &part, &place);
+        assert_eq!(error, "exit status: 1; the end of its log:\n    connecting with ***\n    no");
+    }
+}
