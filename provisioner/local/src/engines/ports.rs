@@ -94,7 +94,7 @@ mod tests {
         let nobody = BTreeSet::new();
         let (first, moved) = choose(directory.path(), &["a", "b"], &nobody).unwrap();
         assert!(moved.is_empty() && first["a"] != first["b"]);
-        let taken = TcpListener::bind(("127.0.0.1", first["a"])).unwrap();
+        let taken = again(first["a"]).unwrap();
         let ourselves = BTreeSet::from(["a".to_owned()]);
         assert_eq!(choose(directory.path(), &["a", "b"], &ourselves).unwrap(), (first.clone(), vec![]));
         let (second, moved) = choose(directory.path(), &["a", "b", "c"], &nobody).unwrap();
