@@ -42,6 +42,10 @@ pub struct Global {
     /// Print one JSON document on stdout instead of text
     #[arg(long, global = true)]
     pub json: bool,
+    /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`. Of several
+    /// environments it takes `dev`
+    #[arg(long, global = true)]
+    pub local: bool,
     /// Do not ask
     #[arg(long, short, global = true)]
     pub yes: bool,
@@ -98,6 +102,15 @@ enum Command {
         /// Begin so long ago, as in 30s, 10m, 2h or 1d
         #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = seconds)]
         since: u64,
+    },
+    /// With --local: do something to one part, to see what the others make of it
+    Fault {
+        /// What is done
+        #[arg(value_enum)]
+        what: commands::laptop::Fault,
+        file: PathBuf,
+        /// Its name, as `status` shows it
+        part: String,
     },
     /// Print the IAM policy that `provision` needs for the stack, and a boundary for the roles that it makes, offline
     Policy { file: PathBuf },
@@ -156,6 +169,7 @@ pub async fn main() -> ExitCode {
     let Cli { command, global } = cli;
     let printer = Printer::new(global.no_color, global.verbose);
     let exit = match command {
+        command if global.local => on_this_machine(command, global, printer).await,
         Command::Check { file } => commands::check::check(&file, &global, printer),
         Command::Plan { file, exit_code } => commands::plan::plan(&file, &global, exit_code, printer).await,
         Command::Up { file, adopt } => commands::up::up(&file, &global, &adopt, printer).await,
@@ -165,6 +179,11 @@ pub async fn main() -> ExitCode {
         Command::Logs { file, services, follow, since } => {
             let which = commands::logs::Which { services, follow, since };
             commands::logs::logs(&file, &global, &which, printer).await
+        }
+        Command::Fault { .. } => {
+            printer.error("faults are for what runs on this machine");
+            printer.hint("give --local");
+            Exit::Usage
         }
         Command::Policy { file } => commands::policy::policy(&file, &global, printer),
         Command::Graph { file, format, by } => commands::graph::graph(&file, &global, format, by, printer),
@@ -179,6 +198,29 @@ pub async fn main() -> ExitCode {
         return code(Exit::Failed);
     }
     code(exit)
+}
+
+/// Blocking work, which is kept away from the threads that wait.
+async fn on_this_machine(command: Command, global: Global, printer: Printer) -> Exit {
+    use commands::{check, laptop, outputs};
+    let work = move || match command {
+        Command::Check { file } => check::check(&file, &global, printer),
+        Command::Plan { file, exit_code } => laptop::plan(&file, &global, exit_code, printer),
+        Command::Up { file, adopt } if adopt.is_empty() => laptop::up(&file, &global, printer),
+        Command::Down { file, data } => laptop::down(&file, &global, &data, printer),
+        Command::Status { file } => laptop::status(&file, &global, printer),
+        Command::Outputs { file, format } => {
+            let format = format.unwrap_or(if global.json { outputs::Format::Json } else { outputs::Format::Text });
+            laptop::outputs(&file, &global, format, printer)
+        }
+        Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
+        Command::Fault { what, file, part } => laptop::fault(&file, &global, what, &part, printer),
+        _ => {
+            printer.error("this has no meaning with --local");
+            Exit::Usage
+        }
+    };
+    tokio::task::spawn_blocking(work).await.unwrap_or(Exit::Failed)
 }
 
 fn seconds(text: &str) -> Result<u64, String> {

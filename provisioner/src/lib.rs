@@ -35,6 +35,7 @@ pub mod json;
 pub mod kind;
 pub mod kinds;
 pub mod lease;
+mod local;
 pub mod plan;
 pub mod policy;
 pub mod printer;

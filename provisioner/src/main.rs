@@ -4,9 +4,14 @@ use std::process::ExitCode;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     // Passwords pass through this memory: a crash must not leave them in a core file. Where that is refused, so are they.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
-    provision::cli::main().await
+    if let Some(code) = provision::commands::laptop::hidden() {
+        return code;
+    }
+    match tokio::runtime::Runtime::new() {
+        Ok(tokio) => tokio.block_on(provision::cli::main()),
+        Err(_) => ExitCode::FAILURE,
+    }
 }

@@ -4,6 +4,7 @@ pub mod check;
 pub mod down;
 pub mod graph;
 pub mod health;
+pub mod laptop;
 pub mod logs;
 pub mod outputs;
 pub mod plan;

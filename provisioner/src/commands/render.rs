@@ -78,6 +78,10 @@ pub(crate) fn json(scope: &Scope, plan: &Plan) -> String {
     serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
+pub(crate) fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
 fn line(step: &Step, printer: Printer) -> String {
     let why = if step.section.is_empty() { "nothing asks for it".to_owned() } else { step.section.clone() };
     let why = printer.dim(format!("({why})"));

@@ -12,6 +12,7 @@ mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use self::service::priorities;
 use crate::desired::Desired;
 use crate::kind::{Address, Kind, Ref};
 use crate::kinds::iam::{Role, RoleSpec, Statement};

@@ -97,7 +97,7 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
 
 /// The more a rule says, the earlier it is asked. A priority depends on its own service alone, as far as it can, so that a
 /// new service does not move the others.
-fn priorities(behind: &[(&Name, &Service, &Http)]) -> Vec<(String, u32)> {
+pub(crate) fn priorities(behind: &[(&Name, &Service, &Http)]) -> Vec<(String, u32)> {
     let mut taken = BTreeSet::new();
     let mut all = Vec::new();
     for (name, _, http) in behind.iter().filter(|(_, _, http)| !takes_everything(http)) {

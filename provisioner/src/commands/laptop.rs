@@ -1,0 +1,367 @@
+//! The commands with `--local`: the same stack on this machine.
+
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use clap::ValueEnum;
+use local::hidden;
+use local::supervisor::client;
+use local::supervisor::part::Wanted;
+use local::supervisor::place::Place;
+use local::supervisor::protocol::{Outcome, State};
+use serde_json::{Value, json};
+
+use super::{load, outputs, read, render};
+use crate::cli::{DataFlags, Exit, Global};
+use crate::local::{Described, Difference, Laptop, Probe, differences, prepare, state_directory, status as live};
+use crate::printer::Printer;
+use crate::stack::{self, Loaded};
+
+/// What can be done to one part of a stack that runs here, to see what the others make of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Fault {
+    /// End it at once, as by `kill -9`; the supervisor starts it again
+    Kill,
+    /// Let it stand still, with its port open
+    Pause,
+    /// Let it go on
+    Resume,
+    /// End it in order and start it again
+    Restart,
+}
+
+/// The arguments with which this program calls itself, for what runs in the background.
+pub fn hidden() -> Option<std::process::ExitCode> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    hidden::run(&arguments)
+}
+
+pub(crate) fn plan(file: &Path, global: &Global, exit_code: bool, printer: Printer) -> Exit {
+    let (laptop, differences) = match look(file, global, printer) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    match global.json {
+        true => printer.data(render::pretty(&document(&differences))),
+        false => printer.data(text(&laptop, &differences, printer)),
+    }
+    if exit_code && !differences.is_empty() { Exit::Difference } else { Exit::Done }
+}
+
+pub(crate) fn up(file: &Path, global: &Global, printer: Printer) -> Exit {
+    let (laptop, differences) = match look(file, global, printer) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    for note in &laptop.notes {
+        printer.talk(printer.dim(format!("note: {note}")));
+    }
+    printer.talk(text(&laptop, &differences, printer));
+    if !differences.is_empty() && !global.yes {
+        match printer.ask("Go ahead? [y/N]").as_deref() {
+            Some("y" | "Y" | "yes") => {}
+            Some(_) => return Exit::Failed,
+            None => {
+                printer.error("there is no terminal to ask on");
+                printer.hint("give --yes to go ahead without a question");
+                return Exit::Usage;
+            }
+        }
+    }
+    let started = Instant::now();
+    let outcome = match apply(&laptop, printer) {
+        Ok(outcome) => outcome,
+        Err(error) => return failed(&error, printer),
+    };
+    let seconds = started.elapsed().as_secs_f64();
+    for failure in &outcome.failed {
+        printer.error(format!("{}: {}", failure.part, failure.error));
+    }
+    for skipped in &outcome.skipped {
+        printer.talk(format!("{} was not started: it comes after {}", skipped.part, skipped.after));
+    }
+    let complete = outcome.failed.is_empty() && outcome.skipped.is_empty();
+    let probed = if complete { laptop.probe.as_ref().map(|probe| walk(probe, printer)) } else { None };
+    if global.json {
+        printer.data(render::pretty(&json!({
+            "version": render::VERSION, "complete_seconds": complete.then_some(seconds), "probe": probed,
+            "ready": outcome.ready, "failed": outcome.failed, "outputs": laptop.outputs,
+        })));
+    } else if complete {
+        printer.talk(format!("{}: ready after {seconds:.1} s", printer.green("done")));
+        for (name, value) in &laptop.outputs {
+            printer.data(format!("{name} = {value}"));
+        }
+    }
+    match complete && probed != Some(false) {
+        true => Exit::Done,
+        false => {
+            printer.hint("`provision logs --local` shows what the parts say");
+            Exit::Failed
+        }
+    }
+}
+
+pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Exit {
+    let (_, state) = match found(file, global, printer) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    if data.snapshot_data || data.delete_data.as_ref().is_some_and(|names| names.iter().any(|name| name != "*")) {
+        printer.error("on this machine data is kept (the default), or deleted with the whole stack: --delete-data");
+        return Exit::Usage;
+    }
+    let delete = data.delete_data.is_some();
+    if delete && !global.yes && printer.ask("Delete all data of this stack? [y/N]").is_none_or(|said| said != "y") {
+        printer.error("nothing was deleted");
+        printer.hint("give --yes to go ahead without a question");
+        return Exit::Usage;
+    }
+    let started = Instant::now();
+    if let Err(error) = client::stop_all(&state, Duration::from_secs(90), |event| printer.detail(event)) {
+        return failed(&error, printer);
+    }
+    if delete && state.exists() {
+        let sockets = Place::find(&state).map(|place| place.sockets().to_owned());
+        let removed = sockets
+            .and_then(|sockets| if sockets.exists() { Ok(std::fs::remove_dir_all(sockets)?) } else { Ok(()) })
+            .and_then(|()| Ok(std::fs::remove_dir_all(&state)?));
+        if let Err(error) = removed {
+            return failed(&error.context(format!("deleting {}", state.display())), printer);
+        }
+    }
+    let what = if delete { "stopped, and its data deleted" } else { "stopped; its data is kept" };
+    printer.talk(format!("{}: {what}, after {:.1} s", printer.green("done"), started.elapsed().as_secs_f64()));
+    Exit::Done
+}
+
+pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
+    let (_, state) = match found(file, global, printer) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    let parts = match live(&state) {
+        Ok(parts) => parts,
+        Err(error) => return failed(&error, printer),
+    };
+    if global.json {
+        printer.data(render::pretty(&json!({ "version": render::VERSION, "parts": parts })));
+        return Exit::Done;
+    }
+    if parts.is_empty() {
+        printer.data("nothing of this stack runs here");
+    }
+    for part in &parts {
+        let port = part.port.map_or_else(String::new, |port| format!("127.0.0.1:{port}"));
+        let pid = part.pid.map_or_else(String::new, |pid| format!("pid {pid}"));
+        let memory = part.memory_kib.map_or_else(String::new, |kib| format!("{:.1} MiB", kib as f64 / 1024.0));
+        let restarts = if part.restarts > 0 { format!("restarted {} times", part.restarts) } else { String::new() };
+        let state = json!(part.state).as_str().unwrap_or_default().replace('_', " ");
+        let state =
+            if part.state == State::Ready { printer.green(format!("{state:<9}")) } else { format!("{state:<9}") };
+        let line = format!("{state} {:<26} {:<24} {port:<16} {pid:<12} {memory:>9}  {restarts}", part.name, part.kind);
+        printer.data(line.trim_end());
+        if let Some(error) = part.last_error.as_ref().filter(|_| part.state != State::Ready) {
+            printer.data(format!("          {}", error.lines().next().unwrap_or_default()));
+        }
+    }
+    let ill = parts.iter().any(|part| matches!(part.state, State::Failed | State::BackOff));
+    if ill { Exit::Failed } else { Exit::Done }
+}
+
+pub(crate) fn outputs(file: &Path, global: &Global, format: outputs::Format, printer: Printer) -> Exit {
+    let laptop = match look(file, global, printer) {
+        Ok((laptop, _)) => laptop,
+        Err(exit) => return exit,
+    };
+    match format {
+        outputs::Format::Json => printer.data(render::pretty(&json!(laptop.outputs))),
+        outputs::Format::Text => {
+            laptop.outputs.iter().for_each(|(name, value)| printer.data(format!("{name} = {value}")))
+        }
+        outputs::Format::Env => {
+            for (name, value) in &laptop.outputs {
+                let name = name.to_uppercase().replace(['.', '-'], "_");
+                printer.data(format!("{name}={value}"));
+            }
+        }
+    }
+    Exit::Done
+}
+
+/// The last lines of each part, then, if asked for, whatever comes.
+pub(crate) fn logs(file: &Path, global: &Global, parts: &[String], follow: bool, printer: Printer) -> Exit {
+    let (_, state) = match found(file, global, printer) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    let known: Vec<String> = live(&state).unwrap_or_default().into_iter().map(|part| part.name).collect();
+    if let Some(unknown) = parts.iter().find(|part| !known.contains(part)) {
+        printer.error(format!("nothing with the name `{unknown}` runs here"));
+        printer.hint(format!("there are: {}", known.join(", ")));
+        return Exit::Usage;
+    }
+    let chosen: Vec<&String> = known.iter().filter(|part| parts.is_empty() || parts.contains(part)).collect();
+    let Ok(place) = Place::find(&state) else {
+        printer.talk("nothing of this stack runs here");
+        return Exit::Done;
+    };
+    let mut tails: Vec<Tail> = Vec::new();
+    for part in chosen {
+        let path = place.log(part);
+        for line in local::supervisor::logs::tail(&path, LINES) {
+            printer.data(format!("{part} | {line}"));
+        }
+        let at = std::fs::metadata(&path).map_or(0, |file| file.len());
+        tails.push(Tail { part: part.clone(), path, at });
+    }
+    if !follow {
+        return Exit::Done;
+    }
+    loop {
+        for tail in &mut tails {
+            tail.print(printer);
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+pub(crate) fn fault(file: &Path, global: &Global, fault: Fault, part: &str, printer: Printer) -> Exit {
+    let (_, state) = match found(file, global, printer) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    let Some(client) = client::running(&state) else {
+        printer.error("nothing of this stack runs here");
+        printer.hint("`provision up --local` starts it");
+        return Exit::Failed;
+    };
+    let done = match fault {
+        Fault::Kill => client.kill(part),
+        Fault::Pause => client.pause(part),
+        Fault::Resume => client.resume(part),
+        Fault::Restart => client.restart(part),
+    };
+    done.map_or_else(|error| failed(&error, printer), |()| Exit::Done)
+}
+
+const LINES: usize = 20;
+/// Of everything, with what restarts meanwhile.
+const APPLY: Duration = Duration::from_secs(120);
+
+struct Tail {
+    part: String,
+    path: PathBuf,
+    at: u64,
+}
+
+impl Tail {
+    /// Whole lines only; a file that became shorter was begun anew.
+    fn print(&mut self, printer: Printer) {
+        let Ok(mut file) = std::fs::File::open(&self.path) else { return };
+        if file.metadata().is_ok_and(|file| file.len() < self.at) {
+            self.at = 0;
+        }
+        let mut new = Vec::new();
+        if file.seek(SeekFrom::Start(self.at)).and_then(|_| file.read_to_end(&mut new)).is_err() {
+            return;
+        }
+        let Some(end) = new.iter().rposition(|byte| *byte == b'\n') else { return };
+        for line in String::from_utf8_lossy(&new[..end]).lines() {
+            printer.data(format!("{} | {line}", self.part));
+        }
+        self.at += end as u64 + 1;
+    }
+}
+
+/// The stack for this machine: of several environments it takes `dev` by itself.
+fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, PathBuf), Exit> {
+    let mut global = global.clone();
+    if global.env.is_none() {
+        let known = stack::environments(&read(file, printer)?);
+        global.env = known.len().gt(&1).then(|| "dev".to_owned()).filter(|dev| known.contains(dev));
+    }
+    let loaded = load(file, &global, printer)?;
+    let state = state_directory(file, &loaded).map_err(|error| failed(&error, printer))?;
+    Ok((loaded, state))
+}
+
+fn look(file: &Path, global: &Global, printer: Printer) -> Result<(Laptop, Vec<Difference>), Exit> {
+    let (loaded, state) = found(file, global, printer)?;
+    let looked = prepare(&state, &loaded).and_then(|laptop| {
+        let differences = differences(&laptop, &live(&state)?);
+        Ok((laptop, differences))
+    });
+    looked.map_err(|error| failed(&error, printer))
+}
+
+fn apply(laptop: &Laptop, printer: Printer) -> anyhow::Result<Outcome> {
+    let client = client::ensure(laptop.place.state())?;
+    let wanted = Wanted { parts: laptop.parts.clone() };
+    let outcome = client.apply(&wanted, APPLY, |event| printer.talk(format!("  {event}")))?;
+    Described::of(&laptop.parts).keep(laptop.place.state())?;
+    Ok(outcome)
+}
+
+/// One reservation on its whole way; each hop is told as it is done.
+fn walk(probe: &Probe, printer: Printer) -> bool {
+    let child = Command::new(&probe.program)
+        .arg("probe")
+        .env_clear()
+        .envs(&probe.environment)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn();
+    let mut child = match child {
+        Ok(child) => child,
+        Err(error) => {
+            printer.error(format!("starting {}: {error}", probe.program.display()));
+            return false;
+        }
+    };
+    printer.talk("probe: one reservation on its whole way");
+    let lines = child.stdout.take().map(BufReader::new);
+    for line in lines.into_iter().flat_map(|lines| lines.lines().map_while(Result::ok)) {
+        let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };
+        if line["event"] != "probe.hop" {
+            continue;
+        }
+        let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        let milliseconds = line["milliseconds"].as_f64().map_or_else(String::new, |ms| format!("{ms:.1} ms"));
+        printer.talk(
+            format!("  {:<14} {:<8} {milliseconds:>10}  {}", text("hop"), text("status"), text("message")).trim_end(),
+        );
+    }
+    child.wait().is_ok_and(|status| status.success())
+}
+
+fn text(laptop: &Laptop, differences: &[Difference], printer: Printer) -> String {
+    let mut lines = Vec::new();
+    for difference in differences {
+        let Difference { part, kind, section, action, changes } = difference;
+        let verb = match action {
+            crate::local::Action::Start => printer.green("+ start  "),
+            crate::local::Action::Restart => printer.yellow("~ restart"),
+            crate::local::Action::Stop => printer.red("- stop   "),
+        };
+        let why = if section.is_empty() { "nothing asks for it" } else { section };
+        lines.push(format!("  {verb} {part}: {kind} {}", printer.dim(format!("({why})"))));
+        lines.extend(changes.iter().map(|change| format!("      {}: {} -> {}", change.path, change.from, change.to)));
+    }
+    lines.push(match differences.len() {
+        0 => format!("No changes: {} parts run as the stack file says.", laptop.parts.len()),
+        count => format!("Plan: {count} of {} parts change.", laptop.parts.len()),
+    });
+    lines.join("\n")
+}
+
+fn document(differences: &[Difference]) -> Value {
+    json!({ "version": render::VERSION, "target": "local", "changes": differences.len(), "steps": differences })
+}
+
+fn failed(error: &anyhow::Error, printer: Printer) -> Exit {
+    printer.error(format!("{error:#}"));
+    Exit::Failed
+}

@@ -1,0 +1,94 @@
+//! A stack on this machine: the same file, real engines, no account. The crate `local` runs them; here stands what a
+//! stack file becomes.
+//!
+//! There is no state file here either. What runs is for the supervisor to say; the state directory holds data, the
+//! passwords that were generated, the ports that were chosen, and what was last applied, for the words of a plan.
+
+mod environment;
+mod expand;
+mod keys;
+mod plan;
+mod search;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use local::engines::ports;
+use local::supervisor::client;
+use local::supervisor::part::Part;
+use local::supervisor::place::{Place, private_directory};
+use local::supervisor::protocol::PartStatus;
+use sha2::{Digest, Sha256};
+
+pub(crate) use self::plan::{Action, Described, Difference, differences};
+use crate::scope::hex;
+use crate::stack::Loaded;
+
+/// What a stack becomes on this machine.
+pub(crate) struct Laptop {
+    pub(crate) place: Place,
+    pub(crate) parts: Vec<Part>,
+    /// Which part of the stack file asks for a part.
+    pub(crate) sections: BTreeMap<String, String>,
+    /// What people need: `services.address`, and the like. No secret.
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// What runs instead of what, and what it cannot do.
+    pub(crate) notes: Vec<String>,
+    /// What `runtime probe` gets, where a service reserves.
+    pub(crate) probe: Option<Probe>,
+}
+
+pub(crate) struct Probe {
+    pub(crate) program: PathBuf,
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// Of one stack file: two of them, also two copies in two folders, are two stacks.
+pub(crate) fn state_directory(file: &Path, loaded: &Loaded) -> anyhow::Result<PathBuf> {
+    let file = file.canonicalize().with_context(|| format!("finding {}", file.display()))?;
+    let digest = Sha256::digest(file.as_os_str().as_encoded_bytes());
+    Ok(home()?.join(format!("{}-{}-{}", loaded.stack.stack, loaded.env, hex(&digest[..4]))))
+}
+
+/// Works everything out and writes the configuration files; starts nothing.
+pub(crate) fn prepare(state: &Path, loaded: &Loaded) -> anyhow::Result<Laptop> {
+    let place = Place::open(state)?;
+    let running = running(state);
+    let keys = keys::load(&place)?;
+    let names = expand::ports(loaded);
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let (ports, moved) = ports::choose(place.state(), &names, &running)?;
+    let mut laptop = expand::expand(loaded, &place, &keys, &ports)?;
+    for ports::Moved { name, from, to } in moved {
+        laptop.notes.push(format!("port {from} of `{name}` is taken by somebody else: it has {to} now"));
+    }
+    Ok(laptop)
+}
+
+/// What runs, if anything does.
+pub(crate) fn status(state: &Path) -> anyhow::Result<Vec<PartStatus>> {
+    client::running(state).map_or_else(|| Ok(Vec::new()), |client| client.status())
+}
+
+/// Where the states of all stacks are, and what can be made again: templates, programs that were fetched.
+fn home() -> anyhow::Result<PathBuf> {
+    from("PROVISION_HOME", "XDG_STATE_HOME", ".local/state").map(|home| home.join("stacks"))
+}
+
+fn cache() -> anyhow::Result<PathBuf> {
+    from("PROVISION_HOME", "XDG_CACHE_HOME", ".cache").map(|home| home.join("cache"))
+}
+
+fn from(own: &str, xdg: &str, usual: &str) -> anyhow::Result<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let home = || set("HOME").context("neither PROVISION_HOME nor HOME is set").map(|home| home.join(usual));
+    let all = set(own).map(Ok).or_else(|| set(xdg).map(|xdg| Ok(xdg.join("provision"))));
+    let directory = all.unwrap_or_else(|| home().map(|home| home.join("provision")))?;
+    private_directory(&directory).with_context(|| format!("making {}", directory.display()))?;
+    Ok(directory)
+}
+
+fn running(state: &Path) -> BTreeSet<String> {
+    status(state).unwrap_or_default().into_iter().filter(|part| part.pid.is_some()).map(|part| part.name).collect()
+}
