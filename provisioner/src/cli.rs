@@ -99,6 +99,14 @@ enum Command {
         #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = seconds)]
         since: u64,
     },
+    /// Move the messages of a queue's dead-letter queue back to it
+    ///
+    /// SQS does it, and this watches. Ctrl-C cancels: what has been moved stays moved, the rest stays where it is.
+    Redrive {
+        file: PathBuf,
+        /// The queue that gets them back, by its name in the stack file
+        queue: String,
+    },
     /// Print the IAM policy that `provision` needs for the stack, and a boundary for the roles that it makes, offline
     Policy { file: PathBuf },
     /// Draw what uses what, offline
@@ -166,6 +174,7 @@ pub async fn main() -> ExitCode {
             let which = commands::logs::Which { services, follow, since };
             commands::logs::logs(&file, &global, &which, printer).await
         }
+        Command::Redrive { file, queue } => commands::redrive::redrive(&file, &global, &queue, printer).await,
         Command::Policy { file } => commands::policy::policy(&file, &global, printer),
         Command::Graph { file, format, by } => commands::graph::graph(&file, &global, format, by, printer),
         Command::Schema => commands::schema(printer),

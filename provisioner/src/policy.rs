@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::commands::{health, logs};
+use crate::commands::{health, logs, redrive};
 use crate::desired::Desired;
 use crate::kinds::KINDS;
 use crate::lease;
@@ -87,6 +87,9 @@ pub const DEPENDENT: &[Dependent] = &[
     dependent("logs:TagResource", "CreateLogGroup with tags", "cloudwatchlogs"),
     dependent("rds:CreateDBSnapshot", "DeleteDBInstance with a last snapshot", "rds"),
     dependent("sns:TagResource", "CreateTopic with tags", "sns"),
+    dependent("sqs:DeleteMessage", "StartMessageMoveTask and those that watch and cancel it take messages away", "sqs"),
+    dependent("sqs:ReceiveMessage", "StartMessageMoveTask and those that watch and cancel it read messages", "sqs"),
+    dependent("sqs:SendMessage", "StartMessageMoveTask puts messages into the other queue", "sqs"),
     dependent("sqs:TagQueue", "CreateQueue with tags", "sqs"),
 ];
 
@@ -115,6 +118,9 @@ fn needed(desired: &Desired, bounded_by: Option<&str>) -> BTreeSet<&'static str>
     }
     if used.contains("ecs.service") {
         needed.extend(logs::ACTIONS);
+    }
+    if used.contains("sqs.queue") {
+        needed.extend(redrive::ACTIONS);
     }
     if bounded_by.is_none_or(str::is_empty) {
         needed.remove("iam:PutRolePermissionsBoundary");

@@ -12,6 +12,9 @@ mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use logs::FAILED as FORWARDER_FAILED;
+pub(crate) use messaging::dead_letter_name;
+
 use crate::desired::Desired;
 use crate::kind::{Address, Kind, Ref};
 use crate::kinds::iam::{Role, RoleSpec, Statement};
