@@ -99,6 +99,16 @@ enum Command {
         #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = seconds)]
         since: u64,
     },
+    /// Follow one reservation on its whole way through the live stack, each hop with its time
+    ///
+    /// The runtime does it, as one Fargate task with the image, role, subnets and firewall of the service that has the role
+    /// `reservation`. What it reserves it deletes. Exit code 0: every hop was ok.
+    Probe {
+        file: PathBuf,
+        /// The public entry, on port 443 or 80: needed with `network.certificate`. Default: the load balancer
+        #[arg(long, value_name = "URL", value_parser = entry)]
+        url: Option<String>,
+    },
     /// Move the messages of a queue's dead-letter queue back to it
     ///
     /// SQS does it, and this watches. Ctrl-C cancels: what has been moved stays moved, the rest stays where it is.
@@ -174,6 +184,7 @@ pub async fn main() -> ExitCode {
             let which = commands::logs::Which { services, follow, since };
             commands::logs::logs(&file, &global, &which, printer).await
         }
+        Command::Probe { file, url } => commands::probe::probe(&file, &global, url.as_deref(), printer).await,
         Command::Redrive { file, queue } => commands::redrive::redrive(&file, &global, &queue, printer).await,
         Command::Policy { file } => commands::policy::policy(&file, &global, printer),
         Command::Graph { file, format, by } => commands::graph::graph(&file, &global, format, by, printer),
@@ -188,6 +199,14 @@ pub async fn main() -> ExitCode {
         return code(Exit::Failed);
     }
     code(exit)
+}
+
+fn entry(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host.map(|host| host.strip_suffix('/').unwrap_or(host)) {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(text.to_owned()),
+        _ => Err("http:// or https:// and a host, nothing behind it".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<u64, String> {

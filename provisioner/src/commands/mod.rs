@@ -8,6 +8,7 @@ pub mod logs;
 pub mod outputs;
 pub mod plan;
 pub mod policy;
+pub mod probe;
 pub mod redrive;
 pub mod status;
 pub mod up;

@@ -6,6 +6,7 @@ mod database;
 mod logs;
 mod messaging;
 mod network;
+pub(crate) mod probe;
 mod search;
 mod service;
 mod uses;
