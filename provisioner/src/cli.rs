@@ -42,7 +42,7 @@ pub struct Global {
     /// Print one JSON document on stdout instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`. Of several
+    /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`, `probe`, `fault`. Of several
     /// environments it takes `dev`
     #[arg(long, global = true)]
     pub local: bool,
@@ -111,6 +111,24 @@ enum Command {
         file: PathBuf,
         /// Its name, as `status` shows it
         part: String,
+    },
+    /// Follow one reservation on its whole way through the live stack, each hop with its time
+    ///
+    /// The runtime does it, as one Fargate task with the image, role, subnets and firewall of the service that has the role
+    /// `reservation`. What it reserves it deletes. Exit code 0: every hop was ok.
+    Probe {
+        file: PathBuf,
+        /// The public entry, on port 443 or 80: needed with `network.certificate`. Default: the load balancer
+        #[arg(long, value_name = "URL", value_parser = entry)]
+        url: Option<String>,
+    },
+    /// Move the messages of a queue's dead-letter queue back to it
+    ///
+    /// SQS does it, and this watches. Ctrl-C cancels: what has been moved stays moved, the rest stays where it is.
+    Redrive {
+        file: PathBuf,
+        /// The queue that gets them back, by its name in the stack file
+        queue: String,
     },
     /// Print the IAM policy that `provision` needs for the stack, and a boundary for the roles that it makes, offline
     Policy { file: PathBuf },
@@ -185,6 +203,8 @@ pub async fn main() -> ExitCode {
             printer.hint("give --local");
             Exit::Usage
         }
+        Command::Probe { file, url } => commands::probe::probe(&file, &global, url.as_deref(), printer).await,
+        Command::Redrive { file, queue } => commands::redrive::redrive(&file, &global, &queue, printer).await,
         Command::Policy { file } => commands::policy::policy(&file, &global, printer),
         Command::Graph { file, format, by } => commands::graph::graph(&file, &global, format, by, printer),
         Command::Schema => commands::schema(printer),
@@ -214,6 +234,7 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
             laptop::outputs(&file, &global, format, printer)
         }
         Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
+        Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),
         Command::Fault { what, file, part } => laptop::fault(&file, &global, what, &part, printer),
         _ => {
             printer.error("this has no meaning with --local");
@@ -221,6 +242,14 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
         }
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Exit::Failed)
+}
+
+fn entry(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    match host.map(|host| host.strip_suffix('/').unwrap_or(host)) {
+        Some(host) if !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ']) => Ok(text.to_owned()),
+        _ => Err("http:// or https:// and a host, nothing behind it".to_owned()),
+    }
 }
 
 fn seconds(text: &str) -> Result<u64, String> {

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::commands::{health, logs};
+use crate::commands::{health, logs, probe, redrive};
 use crate::desired::Desired;
 use crate::kinds::KINDS;
 use crate::lease;
@@ -57,7 +57,7 @@ pub const DEPENDENT: &[Dependent] = &[
         "rds",
     ),
     dependent("ecr:TagResource", "CreateRepository with tags", "ecr"),
-    dependent("ecs:TagResource", "CreateCluster, CreateService and RegisterTaskDefinition with tags", "ecs"),
+    dependent("ecs:TagResource", "CreateCluster, CreateService, RegisterTaskDefinition and RunTask with tags", "ecs"),
     dependent("elasticache:CreateSnapshot", "DeleteReplicationGroup with a last snapshot", "elasticache"),
     dependent("elasticloadbalancing:AddTags", "every Create with tags", "elasticloadbalancing"),
     dependent("ec2:CreateTags", "every Create with tags", "ec2"),
@@ -70,7 +70,7 @@ pub const DEPENDENT: &[Dependent] = &[
         "the first RDS, ElastiCache, ECS, load balancer or domain of an account",
         "iam",
     ),
-    dependent("iam:PassRole", "CreateFunction, RegisterTaskDefinition and CreateFlowLogs name a role", "iam"),
+    dependent("iam:PassRole", "CreateFunction, RegisterTaskDefinition, RunTask and CreateFlowLogs name a role", "iam"),
     dependent("iam:TagRole", "CreateRole with tags", "iam"),
     dependent(
         "kms:CreateGrant",
@@ -87,6 +87,9 @@ pub const DEPENDENT: &[Dependent] = &[
     dependent("logs:TagResource", "CreateLogGroup with tags", "cloudwatchlogs"),
     dependent("rds:CreateDBSnapshot", "DeleteDBInstance with a last snapshot", "rds"),
     dependent("sns:TagResource", "CreateTopic with tags", "sns"),
+    dependent("sqs:DeleteMessage", "StartMessageMoveTask and those that watch and cancel it take messages away", "sqs"),
+    dependent("sqs:ReceiveMessage", "StartMessageMoveTask and those that watch and cancel it read messages", "sqs"),
+    dependent("sqs:SendMessage", "StartMessageMoveTask puts messages into the other queue", "sqs"),
     dependent("sqs:TagQueue", "CreateQueue with tags", "sqs"),
 ];
 
@@ -115,6 +118,12 @@ fn needed(desired: &Desired, bounded_by: Option<&str>) -> BTreeSet<&'static str>
     }
     if used.contains("ecs.service") {
         needed.extend(logs::ACTIONS);
+    }
+    if used.contains("sqs.queue") {
+        needed.extend(redrive::ACTIONS);
+    }
+    if probe::is_possible(desired) {
+        needed.extend(probe::ACTIONS);
     }
     if bounded_by.is_none_or(str::is_empty) {
         needed.remove("iam:PutRolePermissionsBoundary");

@@ -35,6 +35,11 @@ impl Printer {
         }
     }
 
+    /// Whether data goes to somebody who reads tables.
+    pub fn is_table(&self) -> bool {
+        stdout().is_terminal()
+    }
+
     /// Why some of the data is missing: a full disk, for instance. Whoever reads it must not take it for the whole.
     pub fn lost(&self) -> Option<&'static str> {
         LOST.get().map(String::as_str)

@@ -169,6 +169,7 @@ fn search(desired: &mut Desired, shape: &Shape) {
         kms_key: Ref::to("key"),
         master: Ref::to("search-master"),
         readers: shape.readers.iter().map(|arn| (*arn).to_owned()).collect(),
+        searchers: Vec::new(),
         inside: shape.inside.then_some(inside),
     };
     desired.add::<Domain>("search.logs", "logs", spec);

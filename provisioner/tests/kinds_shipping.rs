@@ -67,6 +67,7 @@ fn unsubscribed(desired: &mut Desired) {
         kms_key: Ref::to("main"),
         master: Ref::to("writer"),
         readers: Vec::new(),
+        searchers: Vec::new(),
         inside: None,
     };
     desired.add::<Domain>("", "logs", domain);

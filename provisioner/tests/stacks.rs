@@ -64,6 +64,31 @@ fn environment_of_sendys_services() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
+/// The probe runs in the place of `reservation`: what it needs beyond that one is the way to the load balancer and to that
+/// service's own lines, and nobody else gets it.
+#[test]
+fn what_the_probe_needs() {
+    let mut lines = Vec::new();
+    for env in ["dev", "prod"] {
+        let (_, desired) = expanded("sendy", env);
+        for wanted in desired.resources() {
+            let spec = wanted.spec.tree();
+            let told = match (wanted.address.kind, wanted.address.name.as_str()) {
+                ("iam.role", _) => spec["statements"].as_array().into_iter().flatten().cloned().collect(),
+                ("ec2.security_group_rules", "reservation") => vec![spec["egress"].clone()],
+                ("ec2.security_group_rules", "lookup") => vec![spec["egress"].clone()],
+                ("ec2.security_group_rules", "search-logs") => vec![spec["ingress"].clone()],
+                ("opensearch.domain", _) => vec![spec["searchers"].clone()],
+                _ => Vec::new(),
+            };
+            let concerns =
+                |one: &&serde_json::Value| wanted.address.kind != "iam.role" || one.to_string().contains("ESHttp");
+            lines.extend(told.iter().filter(concerns).map(|one| format!("{env} {}: {one}", wanted.address)));
+        }
+    }
+    insta::assert_snapshot!(lines.join("\n"));
+}
+
 /// Not one of several thousand shapes of a stack makes `expand` panic or refer to what is not there.
 #[test]
 fn expand_is_total() {

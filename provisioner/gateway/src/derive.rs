@@ -27,6 +27,12 @@ impl Request {
         self.other("ecs", "POST", "/", &headers, &body.to_string())
     }
 
+    pub(crate) fn to_sqs(&self, action: &str, body: &Value) -> Request {
+        let target = format!("AmazonSQS.{action}");
+        let headers = [("content-type", "application/x-amz-json-1.0"), ("x-amz-target", target.as_str())];
+        self.other("sqs", "POST", "/", &headers, &body.to_string())
+    }
+
     /// The same service at another path.
     pub(crate) fn to_path(&self, method: &str, target: &str) -> Request {
         Request::read(method, target, self.headers.clone(), Bytes::new())

@@ -36,7 +36,7 @@ mod state;
 mod upstream;
 pub mod xml;
 
-pub use lifecycle::LIVES;
+pub use lifecycle::{LIVES, Script};
 pub use request::{LEASE_TABLE, Protocol, Request};
 pub use route::{Base, ROUTES, route};
 pub use rules::{Effect, Nth, Rule, glob};
@@ -132,6 +132,11 @@ impl Gateway {
     /// Undoes all `fail`.
     pub fn heal(&self) {
         self.shared.state().pace.fails.clear();
+    }
+
+    /// What becomes of tasks that RunTask starts: the first script that fits counts.
+    pub fn scripts(&self, scripts: Vec<Script>) {
+        self.shared.state().services.one_offs.scripts = scripts;
     }
 
     /// What was refused (or, for `duplicate`, noticed) because AWS would.

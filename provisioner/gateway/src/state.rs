@@ -157,6 +157,15 @@ impl State {
         }
     }
 
+    /// What is played without the emulator.
+    pub(crate) fn one_off(&mut self, request: &Request) -> Option<Answer> {
+        match request.action.as_str() {
+            "RunTask" => Some(self.services.one_offs.run(&self.pace, request)),
+            "StopTask" => Some(self.services.one_offs.stop(&self.pace, request)),
+            _ => None,
+        }
+    }
+
     /// Learns from the emulator's answer, and turns it into what AWS would say.
     pub(crate) fn learn(&mut self, request: &Request, answer: &mut Answer) {
         if answer.ok() && request.write() {

@@ -104,6 +104,21 @@ pub(crate) fn up(file: &Path, global: &Global, printer: Printer) -> Exit {
     }
 }
 
+/// The last step of `up`, on its own.
+pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Exit {
+    match look(file, global, printer) {
+        Ok((Laptop { probe: Some(probe), .. }, _)) => match walk(&probe, printer) {
+            true => Exit::Done,
+            false => Exit::Failed,
+        },
+        Ok(_) => {
+            printer.error("no service of this stack has the role `reservation`, which a probe begins with");
+            Exit::Usage
+        }
+        Err(exit) => exit,
+    }
+}
+
 pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Exit {
     let (_, state) = match found(file, global, printer) {
         Ok(found) => found,

@@ -9,6 +9,8 @@ pub mod logs;
 pub mod outputs;
 pub mod plan;
 pub mod policy;
+pub mod probe;
+pub mod redrive;
 pub mod status;
 pub mod up;
 
@@ -42,6 +44,20 @@ pub(crate) fn schema(printer: Printer) -> Exit {
 /// Loads the file, logs in, and works out the resources. What goes wrong is printed.
 pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
     let loaded = load(file, global, printer)?;
+    log_in(&loaded, global, build_artefacts, printer).await
+}
+
+/// The same without the runtime, for what compares nothing: nobody has to build it for that.
+pub(crate) async fn open_without_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<Session, Exit> {
+    log_in(loaded, global, |_, _| Ok(Artefacts::default()), printer).await
+}
+
+async fn log_in(
+    loaded: &Loaded,
+    global: &Global,
+    build: fn(&Loaded, Printer) -> Result<Artefacts, Exit>,
+    printer: Printer,
+) -> Result<Session, Exit> {
     let access = Access {
         profile: global.profile.clone(),
         region: global.region.clone(),
@@ -72,12 +88,12 @@ pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Resu
         return Err(Exit::Failed);
     }
     let scope = Scope { account: caller.account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone() };
-    let artefacts = build_artefacts(&loaded, printer)?;
+    let artefacts = build(loaded, printer)?;
     let digests = Digests {
         image: artefacts.image.as_ref().map(|image| image.manifest.digest.clone()).unwrap_or_default(),
         zip: artefacts.zip.as_ref().map(|zip| zip.sha256.clone()).unwrap_or_default(),
     };
-    let expanded = expand(&loaded, &scope, &digests);
+    let expanded = expand(loaded, &scope, &digests);
     Ok(Session { cx: Cx::new(scope, clock, &config, artefacts), expanded, principal: caller.arn })
 }
 

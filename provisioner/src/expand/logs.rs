@@ -16,7 +16,7 @@ use crate::kinds::variable::Variable;
 const SECTION: &str = "logs";
 /// The function, its log group, its firewall group.
 pub(super) const FORWARDER: &str = "forwarder";
-pub(super) const FAILED: &str = "forwarder-failed";
+pub(crate) const FAILED: &str = "forwarder-failed";
 
 pub(super) fn expand(making: &mut Making<'_>) {
     let Some(logs) = &making.loaded.stack.logs else { return };

@@ -55,6 +55,6 @@ pub(super) fn expand(making: &mut Making<'_>) {
     }
 }
 
-pub(super) fn dead_letter_name(queue: &str) -> String {
+pub(crate) fn dead_letter_name(queue: &str) -> String {
     format!("{queue}-dead-letter")
 }

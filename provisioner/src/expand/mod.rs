@@ -6,6 +6,7 @@ mod database;
 mod logs;
 mod messaging;
 mod network;
+pub(crate) mod probe;
 mod search;
 mod service;
 mod uses;
@@ -13,6 +14,9 @@ mod uses;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use self::service::priorities;
+pub(crate) use logs::FAILED as FORWARDER_FAILED;
+pub(crate) use messaging::dead_letter_name;
+
 use crate::desired::Desired;
 use crate::kind::{Address, Kind, Ref};
 use crate::kinds::iam::{Role, RoleSpec, Statement};

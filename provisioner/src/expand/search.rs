@@ -1,7 +1,7 @@
 //! `search:` -> an OpenSearch domain. In dev with a public endpoint and access by IAM only, in prod inside the VPC. Which
 //! of the two cannot be changed later.
 
-use super::{Making, logs, network, uses};
+use super::{Making, logs, network, probe, uses};
 use crate::kind::Ref;
 use crate::kinds::opensearch::{Domain, DomainSpec, Inside};
 use crate::stack::Search;
@@ -23,6 +23,7 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
         if making.loaded.stack.logs.as_ref().is_some_and(|logs| logs.to.0 == name) {
             callers.push(logs::FORWARDER.to_owned());
         }
+        callers.extend(probe::caller(&making.loaded.stack, name));
         let ingress = callers.into_iter().map(|caller| network::from_group(caller, PORT)).collect();
         network::group(making, &section, &firewall(name), "Search answers its users", ingress, Vec::new());
         let zones = usize::from(nodes).min(network::zones(making));
@@ -37,19 +38,18 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
         storage: search.storage.unwrap_or(10),
         kms_key: making.key(),
         master: Ref::to(logs::master(name)),
-        readers: uses::of(making, name)
-            .into_iter()
-            .map(|service| {
-                let role = making.scope.name(&format!("{service}-task"), 64);
-                making
-                    .scope
-                    .global_arn("iam", &format!("role/provision/{}/{}/{role}", making.scope.stack, making.scope.env))
-            })
-            .collect(),
+        readers: uses::of(making, name).into_iter().map(|service| task_role(making, &service)).collect(),
+        searchers: probe::searchers(making, name),
         inside,
     };
     making.add::<Domain>(&section, name, spec);
     making.export::<Domain>(format!("{section}.endpoint"), name, "endpoint");
+}
+
+/// The ARN of a service's role, which is known before the role is there.
+pub(super) fn task_role(making: &Making<'_>, service: &str) -> String {
+    let role = making.scope.name(&format!("{service}-task"), 64);
+    making.scope.global_arn("iam", &format!("role/provision/{}/{}/{role}", making.scope.stack, making.scope.env))
 }
 
 pub(super) fn firewall(name: &str) -> String {

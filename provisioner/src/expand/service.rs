@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{Making, network, uses};
+use super::{Making, network, probe, uses};
 use crate::kind::Ref;
 use crate::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
 use crate::kinds::ec2::Rule as Firewall;
@@ -123,7 +123,9 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     let log_group =
         LogGroupSpec { path: making.log_path(name), retention_days: making.log_days(), kms_key: making.key() };
     making.add::<LogGroup>(&section, name, log_group);
-    let given = uses::given(making, service);
+    let mut given = uses::given(making, service);
+    given.egress.extend(probe::egress(making, name));
+    given.statements.extend(probe::statement(making, name));
     let mut ingress = Vec::new();
     if service.http.is_some() {
         ingress.push(network::from_group(WEB.to_owned(), port(service)));

@@ -206,7 +206,7 @@ fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
 }
 
 /// The most similar of some names, if one is similar at all.
-pub(super) fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = |other: &str| 1 + other.len() / 4;
     known
         // The distance is at least the difference in length, and far cheaper to have.

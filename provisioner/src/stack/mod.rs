@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub(crate) use load::similar;
 pub use load::{Loaded, environments, load, schema};
 
 /// A stack: a small event-driven backend on AWS.

@@ -4,6 +4,7 @@
 mod echo;
 mod ecr;
 mod mirror;
+mod moves;
 mod opensearch;
 mod probe;
 mod scaling;
@@ -37,6 +38,8 @@ pub(crate) struct Repairs {
     tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Answers to creates with a client token, by (home, action, token).
     tokens: BTreeMap<(String, String, String), Answer>,
+    /// Of messages out of dead-letter queues, the oldest first.
+    moves: Vec<moves::Move>,
 }
 
 /// Before the call reaches the emulator: changes the request, or answers in the emulator's place.
@@ -56,6 +59,8 @@ pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Opt
         "elasticache" => mirror::before(shared, request).await.map(|()| None),
         "application-autoscaling" => scaling::before(shared, request).await,
         "opensearch" => opensearch::before(shared, request).await,
+        "sqs" => moves::before(shared, request).await,
+        "ecs" => Ok(shared.state().one_off(request)),
         "rds" => {
             echo::before_rds(request);
             Ok(None)

@@ -20,6 +20,20 @@ pub(super) const SERVICE: &[Step] = &[
         r#"{"cluster":"gap","serviceName":"gap","taskDefinition":"gap","desiredCount":1,"healthCheckGracePeriodSeconds":7}"#,
     ),
 ];
+pub(super) const TASK: &[Step] = &[
+    SERVICE[0],
+    SERVICE[1],
+    json(
+        "ecs",
+        "AmazonEC2ContainerServiceV20141113.RunTask",
+        r#"{"cluster":"gap","taskDefinition":"gap","launchType":"FARGATE"}"#,
+    ),
+];
+pub(super) const MOVE: Step = json(
+    "sqs",
+    "AmazonSQS.StartMessageMoveTask",
+    r#"{"SourceArn":"arn:aws:sqs:eu-west-1:123456789012:gap-dead","DestinationArn":"arn:aws:sqs:eu-west-1:123456789012:gap"}"#,
+);
 pub(super) const TARGETS: &[Step] = &[
     VPC,
     SUBNET,

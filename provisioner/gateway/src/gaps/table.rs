@@ -1,7 +1,7 @@
 //! The gaps by name, each with calls that show it.
 
 use super::probe::{Gap, form, json};
-use super::steps::{DATABASE, DOMAIN, IMAGE, NAT, NO_NAT, REPLICA, SERVICE, SUBNET, TARGETS, VPC};
+use super::steps::{DATABASE, DOMAIN, IMAGE, MOVE, NAT, NO_NAT, REPLICA, SERVICE, SUBNET, TARGETS, TASK, VPC};
 use crate::answer::Answer;
 use crate::upstream::Emulator;
 
@@ -38,6 +38,15 @@ fn protected(answers: &[Answer]) -> bool {
 fn replaced_by_dry_run(answers: &[Answer]) -> bool {
     answers.last().and_then(|answer| answer.json_body()?.pointer("/DomainStatus/ClusterConfig").cloned())
         == Some(serde_json::json!({"InstanceCount": 4}))
+}
+
+fn refused(answers: &[Answer]) -> bool {
+    answers.last().is_some_and(|answer| !answer.ok())
+}
+
+/// AWS has to find a network interface first.
+fn runs_at_once(answers: &[Answer]) -> bool {
+    answers.last().and_then(|answer| answer.json_text("/tasks/0/lastStatus")) == Some("RUNNING")
 }
 
 /// All gaps that this crate repairs or works around.
@@ -348,5 +357,33 @@ pub const GAPS: &[Gap] = &[
             "Action=CreateCacheSubnetGroup&Version=2015-02-02&CacheSubnetGroupName=gap&CacheSubnetGroupDescription=d&SubnetIds.SubnetIdentifier.1=subnet-0123456789abcdef0",
         )],
         still: |answers| answers[0].code().as_deref() == Some("InvalidSubnet"),
+    },
+    Gap {
+        emulator: Moto,
+        name: "message-moves",
+        why: "SQS has no StartMessageMoveTask: the gateway moves the messages of dead-letter queues itself",
+        steps: &[MOVE],
+        still: refused,
+    },
+    Gap {
+        emulator: Moto,
+        name: "one-off-tasks",
+        why: "what RunTask starts runs at once and for ever, and has no log: the gateway plays such tasks itself",
+        steps: TASK,
+        still: runs_at_once,
+    },
+    Gap {
+        emulator: Ministack,
+        name: "message-moves",
+        why: "SQS has no StartMessageMoveTask: the gateway moves the messages of dead-letter queues itself",
+        steps: &[MOVE],
+        still: refused,
+    },
+    Gap {
+        emulator: Ministack,
+        name: "one-off-tasks",
+        why: "what RunTask starts runs at once and for ever, and has no log: the gateway plays such tasks itself",
+        steps: TASK,
+        still: runs_at_once,
     },
 ];

@@ -3,6 +3,7 @@
 
 use super::Pace;
 use super::ecs_documents::{describe_task, fill_defaults, task_arn, tasks};
+use super::one_off::OneOffs;
 use super::rollout::Service;
 use crate::account::{Account, Phase, service_id, service_key};
 use crate::answer::{Answer, Fault, fault};
@@ -39,6 +40,8 @@ pub(crate) struct Services {
     services: BTreeMap<(String, String), Service>,
     /// The newest revision of each family, by (home, family).
     revisions: BTreeMap<(String, String), String>,
+    /// What RunTask starts.
+    pub(crate) one_offs: OneOffs,
 }
 
 pub(super) fn guard(account: &Account, request: &Request) -> Option<Fault> {
@@ -62,6 +65,9 @@ impl Services {
         if request.is("elbv2", &["DescribeTargetHealth"]) && answer.ok() {
             self.target_health(request, answer);
         }
+        if request.is("logs", &["GetLogEvents"]) {
+            self.one_offs.log(pace, request, answer);
+        }
         if request.service != "ecs" {
             return;
         }
@@ -70,6 +76,7 @@ impl Services {
                 if let (Some(family), Some(arn)) = (request.text("family"), answer.json_text("/taskDefinition/taskDefinitionArn"))
                 {
                     self.revisions.insert((request.home.clone(), family.to_owned()), arn.to_owned());
+                    self.one_offs.register(request, arn);
                 }
             }
             "CreateService" if answer.ok() => self.create(pace, request, answer),
@@ -85,7 +92,10 @@ impl Services {
             "ListServices" if answer.ok() => self.list(request, answer),
             "DescribeClusters" if answer.ok() => self.count(request, answer),
             "ListTasks" => self.list_tasks(request, answer),
-            "DescribeTasks" => self.describe_tasks(request, answer),
+            "DescribeTasks" => {
+                self.describe_tasks(request, answer);
+                self.one_offs.describe(pace, request, answer);
+            }
             _ => {}
         }
     }
@@ -304,7 +314,7 @@ impl Services {
     }
 }
 
-fn last(arn: &Value) -> &str {
+pub(super) fn last(arn: &Value) -> &str {
     arn.as_str().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default()
 }
 

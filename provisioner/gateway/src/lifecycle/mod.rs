@@ -8,6 +8,7 @@ mod elasticache;
 mod elbv2;
 mod lambda;
 mod nat;
+mod one_off;
 mod opensearch;
 mod rds;
 mod rollout;
@@ -18,6 +19,7 @@ use crate::request::Request;
 use crate::rules::glob;
 use crate::xml::Element;
 pub(crate) use ecs::Services;
+pub use one_off::Script;
 use std::time::Duration;
 
 /// Simulated seconds: kind, create, modify, delete.

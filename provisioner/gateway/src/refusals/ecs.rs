@@ -36,6 +36,7 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
             if services.is_empty() { None } else { refuse("cluster-in-use", 400, "ClusterContainsServicesException", message) }
         }
         "RegisterTaskDefinition" => task_definition(request),
+        "RunTask" => run_task(account, request),
         "RegisterScalableTarget" => {
             let id = request.text("ResourceId").filter(|id| id.starts_with("service/"))?;
             let mut parts = id.split('/').skip(1);
@@ -67,6 +68,32 @@ fn create_service(account: &Account, request: &Request) -> Option<Verdict> {
             let message = format!("The target group with targetGroupArn {group} does not have an associated load balancer.");
             return refuse("target-group-without-listener", 400, "InvalidParameterException", message);
         }
+    }
+    None
+}
+
+fn run_task(account: &Account, request: &Request) -> Option<Verdict> {
+    let cluster = request.text("cluster").map_or("default".to_owned(), last_part);
+    if account.get(&request.home, "ecs.cluster", &cluster).is_none() {
+        return refuse("cluster-missing", 400, "ClusterNotFoundException", "Cluster not found.");
+    }
+    let invalid = |rule, message: &str| refuse(rule, 400, "InvalidParameterException", message);
+    let network = &request.params["networkConfiguration"]["awsvpcConfiguration"];
+    if request.text("launchType") == Some("FARGATE") && !network["subnets"].is_array() {
+        let message = "Network Configuration must be provided when networkMode 'awsvpc' is specified.";
+        return invalid("task-network", message);
+    }
+    for subnet in network["subnets"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if account.get(&request.home, "ec2.subnet", subnet).is_none() {
+            return invalid("task-network", &format!("Error retrieving subnet information for [{subnet}]"));
+        }
+    }
+    let fits = |text: &str| text.len() <= 128 && text.chars().all(|c| c.is_ascii_alphanumeric() || "-/_".contains(c));
+    if !request.text("startedBy").is_none_or(fits) {
+        return invalid("started-by", "startedBy has characters that are not allowed");
+    }
+    if request.text("clientToken").is_some_and(|token| token.len() > 64) {
+        return invalid("client-token", "clientToken is longer than 64 characters");
     }
     None
 }

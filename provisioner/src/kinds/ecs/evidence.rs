@@ -45,7 +45,7 @@ async fn stopped(cx: &Cx, cluster: &str, service: &str) -> Vec<Task> {
     tasks
 }
 
-fn why_it_stopped(task: &Task) -> Vec<String> {
+pub(crate) fn why_it_stopped(task: &Task) -> Vec<String> {
     let id = id(task);
     let mut lines = vec![format!("task {id} stopped: {}", task.stopped_reason().unwrap_or("AWS does not say why"))];
     for container in task.containers() {
@@ -62,22 +62,22 @@ fn id(task: &Task) -> &str {
     task.task_arn().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default()
 }
 
-async fn last_lines(cx: &Cx, task: &Task) -> Vec<String> {
-    let Some(definition) = task.task_definition_arn() else {
-        return Vec::new();
-    };
-    let Ok(answer) = cx.ecs.describe_task_definition().task_definition(definition).send().await else {
-        return Vec::new();
-    };
-    let containers = answer.task_definition.and_then(|definition| definition.container_definitions);
-    let Some(container) = containers.unwrap_or_default().into_iter().next() else {
-        return Vec::new();
-    };
-    let options = container.log_configuration().and_then(LogConfiguration::options);
-    let option = |name: &str| options.and_then(|options| options.get(name)).cloned().unwrap_or_default();
+/// The log group and the stream in it that the task's container writes, by its task definition.
+pub(crate) async fn log_stream(cx: &Cx, task: &Task) -> Option<(String, String)> {
+    let call = cx.ecs.describe_task_definition().task_definition(task.task_definition_arn()?);
+    let containers = call.send().await.ok()?.task_definition?.container_definitions?;
+    let container = containers.into_iter().next()?;
+    let options = container.log_configuration().and_then(LogConfiguration::options)?;
     // `<prefix>/<container>/<task>` (ECS developer guide, awslogs).
-    let stream = format!("{}/{}/{}", option("awslogs-stream-prefix"), container.name().unwrap_or_default(), id(task));
-    let call = cx.logs.get_log_events().log_group_name(option("awslogs-group")).log_stream_name(stream).limit(LINES);
+    let stream = format!("{}/{}/{}", options.get("awslogs-stream-prefix")?, container.name()?, id(task));
+    Some((options.get("awslogs-group")?.clone(), stream))
+}
+
+async fn last_lines(cx: &Cx, task: &Task) -> Vec<String> {
+    let Some((group, stream)) = log_stream(cx, task).await else {
+        return Vec::new();
+    };
+    let call = cx.logs.get_log_events().log_group_name(group).log_stream_name(stream).limit(LINES);
     let Ok(answer) = call.send().await else {
         return Vec::new();
     };

@@ -1,7 +1,7 @@
 //! Amazon ECS.
 
 mod cluster;
-mod evidence;
+pub(crate) mod evidence;
 mod rollout;
 mod service;
 mod task_definition;
@@ -16,7 +16,7 @@ use aws_sdk_ecs::types::Tag;
 
 use crate::aws::Cx;
 
-fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
+pub(crate) fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
     cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 

@@ -12,6 +12,7 @@
 //! - AWS takes no final snapshot of a domain. What is in here is a copy: logs whose groups stay.
 //! - The master role is not among what AWS answers; it is in the access policy, with which it is set again.
 
+mod access;
 mod answer;
 mod request;
 
@@ -21,9 +22,9 @@ use aws_sdk_opensearch::types::{
     DomainStatus, EncryptionAtRestOptions, NodeToNodeEncryptionOptions, Tag, TlsSecurityPolicy, VolumeType,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::aws::{Cx, Error, Look, Tags, each, policy};
+use crate::aws::{Cx, Error, Look, Tags, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
@@ -42,12 +43,23 @@ pub struct DomainSpec {
     /// GiB per node.
     pub storage: u32,
     pub kms_key: Ref<Key>,
-    /// The master user of fine-grained access, and the only principal of the access policy.
+    /// The master user of fine-grained access, and the first principal of the access policy.
     pub master: Ref<Role>,
     /// Further principals (ARNs) that may search, such as an administrator's role.
     pub readers: Vec<String>,
+    /// Who may search one index, and nothing else.
+    #[serde(default)]
+    pub searchers: Vec<Searcher>,
     /// Inside the VPC, or `None` for a public endpoint. Cannot be changed later.
     pub inside: Option<Inside>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub struct Searcher {
+    /// Its ARN.
+    pub role: String,
+    /// `*` stands for any text.
+    pub index: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -176,7 +188,7 @@ impl Kind for Domain {
         subnets.truncate(zones);
         let master = outputs.get(&spec.master)?.arn;
         Ok(DomainState {
-            access: access_policy(&scope.arn("es", &format!("domain/{domain}")), &master, &spec.readers),
+            access: access::policy(&scope.arn("es", &format!("domain/{domain}")), &master, spec),
             name: domain,
             version: format!("OpenSearch_{}", spec.version),
             class: spec.class.clone(),
@@ -315,14 +327,6 @@ fn zones(nodes: u8, most: usize) -> usize {
     [3, 2].into_iter().find(|zones| *zones <= most && nodes >= *zones && nodes.is_multiple_of(*zones)).unwrap_or(1)
 }
 
-fn access_policy(arn: &str, master: &str, readers: &[String]) -> Value {
-    let mut who = vec![master.to_owned()];
-    who.extend_from_slice(readers);
-    policy::normal(&json!({"Version": "2012-10-17", "Statement": [{
-        "Effect": "Allow", "Principal": {"AWS": who}, "Action": "es:ESHttp*", "Resource": format!("{arn}/*"),
-    }]}))
-}
-
 /// Of the whole account. It is there already, or we may not make it and the domain's own refusal will say so.
 async fn service_linked_role(cx: &Cx) -> Result<(), Error> {
     let call = cx.iam.create_service_linked_role().aws_service_name("opensearchservice.amazonaws.com");
@@ -369,11 +373,5 @@ mod tests {
     fn nodes_are_spread_evenly() {
         assert_eq!([1, 2, 3, 4, 5, 6].map(|nodes| zones(nodes, 3)), [1, 2, 3, 2, 1, 3]);
         assert_eq!([1, 2, 3, 4, 6].map(|nodes| zones(nodes, 2)), [1, 2, 1, 2, 2]);
-    }
-
-    #[test]
-    fn nobody_else_may_search() {
-        let policy = access_policy("arn:x", "arn:master", &["arn:reader".into()]);
-        assert_eq!(policy["Statement"][0]["Principal"]["AWS"], json!(["arn:master", "arn:reader"]));
     }
 }

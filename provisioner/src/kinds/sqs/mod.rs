@@ -2,4 +2,4 @@
 
 mod queue;
 
-pub use queue::{DeadLetter, Queue, QueueOutput, QueueSpec};
+pub use queue::{DeadLetter, Queue, QueueOutput, QueueSpec, queue_name};

@@ -1,0 +1,333 @@
+//! `provision probe`: one reservation on its whole way through the stack, from outside in, each hop with its time. The runtime
+//! does it, as a task of its own in the place of the service `reservation`: with that one's image, role, subnets and firewall.
+
+mod task;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::outputs::exported;
+use super::{Session, load, login_hint, open, run, take};
+use crate::aws::{Error, Proof};
+use crate::cli::{Exit, Global};
+use crate::desired::Desired;
+use crate::expand::probe;
+use crate::kind::{Address, Kind, Owner};
+use crate::kinds::ecs::{Service, TaskDefinition, evidence};
+use crate::printer::Printer;
+use crate::snapshot::Snapshot;
+use crate::stack::{Name, Stack};
+use task::{Ending, News, Order};
+
+/// The IAM actions of this file.
+pub(crate) const ACTIONS: &[&str] = &[
+    "ecs:DescribeTaskDefinition",
+    "ecs:DescribeTasks",
+    "ecs:RunTask",
+    "ecs:StopTask",
+    "ecs:TagResource",
+    "iam:PassRole",
+    "logs:GetLogEvents",
+];
+
+/// The runtime's last line when every hop was ok.
+const PASSED: &str = "\"probe.passed\"";
+/// Other lines than hops that are shown when it failed.
+const LAST_LINES: usize = 10;
+
+/// Whether the stack has a service in whose place it can run.
+pub(crate) fn is_possible(desired: &Desired) -> bool {
+    let definitions = desired.resources().iter().filter(|wanted| wanted.address.kind == TaskDefinition::FACTS.name);
+    definitions.filter(|wanted| wanted.spec.get("command") == json!(["serve", probe::ROLE])).count() == 1
+}
+
+pub(crate) async fn probe(file: &Path, global: &Global, url: Option<&str>, printer: Printer) -> Exit {
+    match walk(file, global, url, printer).await {
+        Ok(()) => Exit::Done,
+        Err(exit) => exit,
+    }
+}
+
+async fn walk(file: &Path, global: &Global, url: Option<&str>, printer: Printer) -> Result<(), Exit> {
+    let loaded = load(file, global, printer)?;
+    let service = place(&loaded.stack, url, printer)?;
+    let session = open(file, global, printer).await?;
+    let snapshot = take(&session, Proof::Index, printer).await?;
+    let order = order(&session, &snapshot, &loaded.stack, service, url, printer)?;
+    let mut token = [0; 16];
+    if let Err(error) = getrandom::fill(&mut token) {
+        printer.error(format!("drawing a random number: {error}"));
+        return Err(Exit::Failed);
+    }
+    run::listen_for_stop(session.cx.stop.clone(), printer);
+    let table = !global.json && printer.is_table();
+    let mut seen = Seen::default();
+    let ending = task::run(&session.cx, &order, &token, &mut |news| match news {
+        News::Status(status) => printer.talk(format!("… the task of `{}` is {status}", order.service)),
+        News::Line(line) => seen.line(&line, global.json, table, printer),
+    })
+    .await
+    .map_err(|error| unknown(&error, printer))?;
+    report(&ending, &seen, global, printer)
+}
+
+/// The service in whose place the probe runs, and a way in for it.
+fn place<'a>(stack: &'a Stack, url: Option<&str>, printer: Printer) -> Result<&'a Name, Exit> {
+    let usage = |what: String, hint: String| {
+        printer.error(what);
+        printer.hint(hint);
+        Err(Exit::Usage)
+    };
+    let service = match probe::candidates(stack).as_slice() {
+        [one] => *one,
+        [] => {
+            return usage(
+                format!("no service has the role `{}`, in whose place the probe runs", probe::ROLE),
+                "the probe reserves something, and follows it to the database, the queue, the cache and the log"
+                    .to_owned(),
+            );
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|name| name.0.as_str()).collect();
+            return usage(
+                format!("several services have the role `{}`: {}", probe::ROLE, names.join(", ")),
+                "the probe runs in the place of the only one: give them stack files of their own".to_owned(),
+            );
+        }
+    };
+    match (url, &stack.network.certificate) {
+        (None, _) if stack.services.values().all(|service| service.http.is_none()) => usage(
+            "no service is behind the load balancer, so the probe has no way in".to_owned(),
+            format!("give the services `http:`, as `services.{service}.http`"),
+        ),
+        (None, Some(_)) => usage(
+            "the load balancer has a certificate, which is not for its own name".to_owned(),
+            "give the address that the certificate is for: --url https://…".to_owned(),
+        ),
+        _ => Ok(service),
+    }
+}
+
+/// What is live says where the service runs, and with which revision.
+fn order(
+    session: &Session,
+    snapshot: &Snapshot,
+    stack: &Stack,
+    service: &Name,
+    url: Option<&str>,
+    printer: Printer,
+) -> Result<Order, Exit> {
+    let missing = |what: String| {
+        printer.error(what);
+        printer.hint("`provision up` makes it, `provision status` shows how far it is");
+        Exit::Failed
+    };
+    let address = Address { kind: Service::FACTS.name, name: service.0.clone() };
+    let live = match snapshot.live.get(&address) {
+        Some(live) if live.owner == Owner::Ours => live,
+        Some(live) => {
+            printer.error(format!("{address}: `{}` exists, but this stack did not make it", live.id));
+            return Err(Exit::Failed);
+        }
+        None => return Err(missing(format!("{address} is not there"))),
+    };
+    let outputs = exported(&session.expanded, &snapshot.board());
+    let known = |name: &str| text(outputs.get(name)).ok_or_else(|| missing(format!("`{name}` is not known yet")));
+    let url = match url {
+        Some(url) => url.to_owned(),
+        None => format!("http://{}", known("services.address")?),
+    };
+    // The lines are told apart from the service's own, whose log they share, and none is left out.
+    let mut environment =
+        vec![("PROBE_URL", url), ("SERVICE_NAME", "probe".to_owned()), ("LOG_LEVEL", "info".to_owned())];
+    if let Some(shipped) = probe::shipped(stack, service) {
+        environment.push(("SEARCH_ENDPOINT", known(&format!("search.{}.endpoint", shipped.domain))?));
+        environment.push(("PROBE_INDEX", shipped.index));
+    }
+    let list = |field: &str| -> Vec<String> { serde_json::from_value(live.state.get(field)).unwrap_or_default() };
+    Ok(Order {
+        service: service.0.clone(),
+        cluster: text(Some(&live.state.get("cluster"))).unwrap_or_default(),
+        task_definition: text(Some(&live.state.get("task_definition"))).unwrap_or_default(),
+        subnets: list("subnets"),
+        security_groups: list("security_groups"),
+        environment,
+    })
+}
+
+/// What the probe has said.
+#[derive(Default)]
+struct Seen {
+    hops: BTreeMap<String, Hop>,
+    /// The first one.
+    failed: Option<Hop>,
+    milliseconds: Option<f64>,
+    /// Whatever is no hop.
+    others: Vec<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Hop {
+    name: String,
+    status: String,
+    milliseconds: Option<f64>,
+    message: String,
+}
+
+impl Seen {
+    fn line(&mut self, line: &str, as_json: bool, table: bool, printer: Printer) {
+        let read: Value = serde_json::from_str(line).unwrap_or_default();
+        let part = |name: &str| text(read.get(name)).unwrap_or_default();
+        match part("event").as_str() {
+            "probe.hop" => {
+                let milliseconds = read["milliseconds"].as_f64();
+                let hop = Hop { name: part("hop"), status: part("status"), milliseconds, message: part("message") };
+                if hop.status == "failed" {
+                    self.failed.get_or_insert_with(|| hop.clone());
+                }
+                match (as_json, table) {
+                    (true, _) => printer.data(line),
+                    (false, true) => {
+                        if self.hops.is_empty() {
+                            printer.data(printer.bold(format!("{:14}{:10}{:>12}", "hop", "result", "time")));
+                        }
+                        printer.data(row(&hop, printer));
+                    }
+                    (false, false) => printer.data(sentence(&hop)),
+                }
+                self.hops.insert(hop.name.clone(), hop);
+            }
+            "probe.passed" => {
+                self.milliseconds = read["milliseconds"].as_f64();
+                if as_json {
+                    printer.data(line);
+                }
+            }
+            _ => self.others.push(line.to_owned()),
+        }
+    }
+}
+
+fn row(hop: &Hop, printer: Printer) -> String {
+    let Hop { name, status, milliseconds, message } = hop;
+    let time = milliseconds.map_or_else(String::new, |time| format!("{time:.1} ms"));
+    let padded = format!("{status:10}");
+    let status = match status.as_str() {
+        "ok" => printer.green(padded),
+        "failed" => printer.red(padded),
+        _ => printer.yellow(padded),
+    };
+    format!("{name:14}{status}{time:>12}  {message}").trim_end().to_owned()
+}
+
+fn sentence(hop: &Hop) -> String {
+    let Hop { name, status, milliseconds, message } = hop;
+    let time = milliseconds.map_or_else(String::new, |time| format!(", {time:.1} ms"));
+    let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+    format!("{name}: {status}{time}{message}")
+}
+
+fn report(ending: &Ending, seen: &Seen, global: &Global, printer: Printer) -> Result<(), Exit> {
+    let stopped = match ending {
+        Ending::Stopped(task) => Some(task),
+        Ending::Late | Ending::Interrupted => None,
+    };
+    let code = stopped.and_then(|task| task::exit_code(task));
+    let passed = code == Some(0) && seen.milliseconds.is_some() && seen.failed.is_none();
+    if global.json {
+        let reason = stopped.and_then(|task| task.stopped_reason());
+        let arn = stopped.and_then(|task| task.task_arn());
+        printer.data(json!({
+            "event": "probe.ended", "version": 1,
+            "passed": passed, "task": arn, "exit_code": code, "stopped_reason": reason, "log": seen.others,
+        }));
+    }
+    if passed {
+        let time = seen.milliseconds.unwrap_or_default() / 1000.0;
+        let hops = seen.hops.values().filter(|hop| hop.status == "ok").count();
+        printer.talk(format!("{}: {hops} hops ok in {time:.1} s", printer.green("passed")));
+        return Ok(());
+    }
+    match ending {
+        Ending::Interrupted => {
+            printer.talk("the task was stopped; a reservation of it, called `probe …`, may be left");
+            return Err(Exit::Interrupted);
+        }
+        Ending::Late => {
+            let minutes = task::DEADLINE_SECONDS / 60.0;
+            printer.error(format!("the probe did not end within {minutes:.0} minutes, and was stopped"));
+        }
+        Ending::Stopped(task) => {
+            match (&seen.failed, code) {
+                (Some(hop), _) => printer.error(format!("the probe failed at `{}`: {}", hop.name, hop.message)),
+                (None, None) => printer.error("the task of the probe did not start"),
+                (None, Some(0)) => printer.error("the probe ended well, but its log does not show so"),
+                (None, Some(code)) => printer.error(format!("the probe ended with exit code {code}")),
+            }
+            for line in evidence::why_it_stopped(task) {
+                printer.talk(format!("  {line}"));
+            }
+        }
+    }
+    for line in &seen.others[seen.others.len().saturating_sub(LAST_LINES)..] {
+        printer.talk(format!("  log: {line}"));
+    }
+    printer.hint(advice(seen));
+    Err(Exit::Failed)
+}
+
+fn advice(seen: &Seen) -> &'static str {
+    match &seen.failed {
+        Some(hop) if hop.name == "log" && hop.message.contains("403") => {
+            "fine-grained access has to know the role of the service: map it in the domain (README, searching the logs)"
+        }
+        _ => "`provision status` shows what is not well, `provision logs` what the services say",
+    }
+}
+
+/// The task, if it runs, ends by itself.
+fn unknown(error: &Error, printer: Printer) -> Exit {
+    printer.error(format!("running the probe's task: {error}"));
+    printer.hint(match error {
+        error if error.is_login() || error.is_denied() => login_hint(error),
+        _ => "a task that has started ends by itself within minutes",
+    });
+    Exit::Failed
+}
+
+fn text(value: Option<&Value>) -> Option<String> {
+    value.and_then(Value::as_str).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hop(name: &str, status: &str, milliseconds: Option<f64>, message: &str) -> Hop {
+        Hop { name: name.into(), status: status.into(), milliseconds, message: message.into() }
+    }
+
+    #[test]
+    fn hops_for_people() {
+        let hops = [
+            hop("reserve", "ok", Some(41.234), ""),
+            hop("lookup miss", "failed", Some(30_000.0), "not there within 30 s"),
+            hop("log", "skipped", None, "SEARCH_ENDPOINT is not set"),
+        ];
+        let printer = Printer::new(true, false);
+        let rows: Vec<String> = hops.iter().map(|hop| row(hop, printer)).collect();
+        insta::assert_snapshot!(rows.join("\n"), @r"
+        reserve       ok             41.2 ms
+        lookup miss   failed      30000.0 ms  not there within 30 s
+        log           skipped                 SEARCH_ENDPOINT is not set
+        ");
+        let sentences: Vec<String> = hops.iter().map(sentence).collect();
+        insta::assert_snapshot!(sentences.join("\n"), @r"
+        reserve: ok, 41.2 ms
+        lookup miss: failed, 30000.0 ms: not there within 30 s
+        log: skipped: SEARCH_ENDPOINT is not set
+        ");
+    }
+}

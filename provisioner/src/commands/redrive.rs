@@ -1,0 +1,323 @@
+//! `provision redrive`: the messages of a dead-letter queue go back to the queue that they came from. SQS moves them by
+//! itself; this starts it, watches it, and on Ctrl-C stops it.
+
+use std::path::Path;
+use std::time::Instant;
+
+use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Move;
+use aws_sdk_sqs::types::QueueAttributeName as Attribute;
+use serde_json::json;
+
+use super::{load, login_hint, open_without_runtime, run};
+use crate::aws::{Cx, Error};
+use crate::cli::{Exit, Global};
+use crate::expand::{FORWARDER_FAILED, dead_letter_name};
+use crate::kind::Owner;
+use crate::kinds::sqs::queue_name;
+use crate::printer::Printer;
+use crate::stack::{Name, Stack, similar};
+
+/// The IAM actions of this file. SQS lets only those start, watch and end a move who may also receive from the one queue
+/// and send to the other (SQS developer guide, API permissions).
+pub(crate) const ACTIONS: &[&str] = &[
+    "sqs:CancelMessageMoveTask",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:GetQueueUrl",
+    "sqs:ListMessageMoveTasks",
+    "sqs:ListQueueTags",
+    "sqs:ReceiveMessage",
+    "sqs:SendMessage",
+    "sqs:StartMessageMoveTask",
+];
+
+const LOOK_EVERY_SECONDS: f64 = 2.0;
+/// SQS may take its time over many messages, up to 36 hours; but if not one moves for so long, something is wrong.
+const STALLED_AFTER_SECONDS: f64 = 600.0;
+/// A move that is cancelled ends after the batch in flight.
+const CANCELLED_WITHIN_SECONDS: f64 = 60.0;
+
+pub(crate) async fn redrive(file: &Path, global: &Global, queue: &str, printer: Printer) -> Exit {
+    match back(file, global, queue, printer).await {
+        Ok(()) => Exit::Done,
+        Err(exit) => exit,
+    }
+}
+
+/// Both queues, as SQS knows them.
+struct Pair {
+    from: Found,
+    to: Found,
+}
+
+struct Found {
+    url: String,
+    arn: String,
+}
+
+async fn back(file: &Path, global: &Global, queue: &str, printer: Printer) -> Result<(), Exit> {
+    let loaded = load(file, global, printer)?;
+    let fifo = chosen(&loaded.stack, queue, printer)?;
+    let session = open_without_runtime(&loaded, global, printer).await?;
+    let cx = &session.cx;
+    let dead = dead_letter_name(queue);
+    let (from, to) = (found(cx, &dead, fifo, printer).await?, found(cx, queue, fifo, printer).await?);
+    let pair = Pair { from, to };
+    let earlier = newest(cx, &pair).await.map_err(|error| failed("looking for earlier moves", &error, printer))?;
+    let running = earlier.as_ref().filter(|task| is_running(task));
+    match running {
+        Some(task) => joined(task, &dead, &pair, printer)?,
+        None => {
+            let count = waiting(cx, &pair, printer).await?;
+            if count == 0 {
+                tell(cx, global, queue, &pair, &Outcome::default(), printer);
+                return Ok(());
+            }
+            agreed(global, queue, count, printer)?;
+        }
+    }
+    run::listen_for_stop(cx.stop.clone(), printer);
+    let begun = match running {
+        Some(task) => task.started_timestamp(),
+        None => {
+            start(cx, &pair, earlier.as_ref(), printer).await?;
+            earlier.as_ref().map_or(0, |task| task.started_timestamp() + 1)
+        }
+    };
+    let outcome = watch(cx, &pair, begun, printer).await?;
+    tell(cx, global, queue, &pair, &outcome, printer);
+    match outcome.status.as_str() {
+        "COMPLETED" => Ok(()),
+        "CANCELLED" => Err(Exit::Interrupted),
+        _ => Err(Exit::Failed),
+    }
+}
+
+/// A move that somebody has begun is watched, if it goes where ours would.
+fn joined(task: &Move, dead: &str, pair: &Pair, printer: Printer) -> Result<(), Exit> {
+    match task.destination_arn() {
+        Some(other) if other != pair.to.arn => {
+            printer.error(format!("messages of `{dead}` are being moved to {other} already"));
+            printer.hint("SQS makes one move of a queue at a time: wait for that one");
+            Err(Exit::Failed)
+        }
+        _ => {
+            printer.talk(format!("messages of `{dead}` are being moved already: watching that"));
+            Ok(())
+        }
+    }
+}
+
+/// Whether the queue of that name is FIFO. Anything else is not a queue that has messages to get back.
+fn chosen(stack: &Stack, queue: &str, printer: Printer) -> Result<bool, Exit> {
+    if let Some(known) = stack.queues.get(&Name(queue.to_owned())) {
+        return Ok(known.fifo);
+    }
+    if stack.logs.is_some() && queue == FORWARDER_FAILED {
+        printer.error(format!("`{queue}` is no dead-letter queue of a queue"));
+        printer.hint(
+            "it holds what the log forwarder could not deliver, log events and whole invocations of the function: \
+             there is no queue to which they could go back",
+        );
+        return Err(Exit::Usage);
+    }
+    let names = || stack.queues.keys().map(|name| name.0.as_str());
+    printer.error(format!("`{queue}` is not a queue of this stack"));
+    printer.hint(match names().find(|name| dead_letter_name(name) == queue) {
+        Some(source) => format!("name the queue that gets the messages back: `{source}`"),
+        None => match similar(queue, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None if stack.queues.is_empty() => "the stack has no queues".to_owned(),
+            None => format!("there are: {}", names().collect::<Vec<_>>().join(", ")),
+        },
+    });
+    Err(Exit::Usage)
+}
+
+/// The queue, if it is there and this stack's by its tag.
+async fn found(cx: &Cx, name: &str, fifo: bool, printer: Printer) -> Result<Found, Exit> {
+    let called = queue_name(&cx.scope, name, fifo);
+    let gone = &["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
+    let read = async {
+        let answer = Error::unless_gone(cx.sqs.get_queue_url().queue_name(&called).send().await, gone)?;
+        let Some(url) = answer.and_then(|answer| answer.queue_url) else { return Ok(None) };
+        let tags = Error::unless_gone(cx.sqs.list_queue_tags().queue_url(&url).send().await, gone)?;
+        Ok::<_, Error>(tags.map(|answer| (url, answer.tags.unwrap_or_default())))
+    };
+    let Some((url, tags)) = read.await.map_err(|error| failed(&format!("reading `{called}`"), &error, printer))? else {
+        printer.error(format!("there is no queue `{called}`"));
+        printer.hint("`provision up` makes it");
+        return Err(Exit::Failed);
+    };
+    match cx.whose(&tags, Some(name)) {
+        Some((_, Owner::Ours)) => Ok(Found { url, arn: cx.scope.arn("sqs", &called) }),
+        _ => {
+            printer.error(format!("`{called}` exists, but this stack did not make it"));
+            printer.hint(format!("take it over with `up --adopt 'sqs.queue {name}'`, if it is to be this stack's"));
+            Err(Exit::Failed)
+        }
+    }
+}
+
+/// How many messages can be moved. SQS counts approximately, and up to a minute late.
+async fn waiting(cx: &Cx, pair: &Pair, printer: Printer) -> Result<i64, Exit> {
+    let (visible, taken) = (Attribute::ApproximateNumberOfMessages, Attribute::ApproximateNumberOfMessagesNotVisible);
+    let call = cx.sqs.get_queue_attributes().queue_url(&pair.from.url).attribute_names(visible.clone());
+    let answer = call.attribute_names(taken.clone()).send().await.map_err(Error::from);
+    let counts = answer.map_err(|error| failed("counting the messages", &error, printer))?.attributes;
+    let count = |which| counts.as_ref().and_then(|all| all.get(&which)?.parse::<i64>().ok()).unwrap_or(0);
+    let taken = count(taken);
+    if taken > 0 {
+        printer.talk(format!("{taken} messages are hidden, because somebody has just received them: they stay"));
+    }
+    Ok(count(visible))
+}
+
+fn agreed(global: &Global, queue: &str, count: i64, printer: Printer) -> Result<(), Exit> {
+    if global.yes {
+        return Ok(());
+    }
+    let question = format!("Move about {} back to `{queue}`? [y/N]", messages(count));
+    match printer.ask(&question).as_deref() {
+        Some("y" | "Y" | "yes") => Ok(()),
+        Some(_) => Err(Exit::Failed),
+        None => {
+            printer.error("there is no terminal to ask on");
+            printer.hint("give --yes to go ahead without a question");
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// A start that was refused, or whose answer was lost, counts if a move to our queue runs all the same: SQS takes one of a
+/// queue at a time, whoever began it.
+async fn start(cx: &Cx, pair: &Pair, earlier: Option<&Move>, printer: Printer) -> Result<(), Exit> {
+    let call = cx.sqs.start_message_move_task().source_arn(&pair.from.arn).destination_arn(&pair.to.arn);
+    let Err(error) = call.send().await.map_err(Error::from) else {
+        return Ok(());
+    };
+    let now = newest(cx, pair).await.ok().flatten();
+    let is_new = |task: &Move| Some(task.started_timestamp()) > earlier.map(Move::started_timestamp);
+    if now.is_some_and(|task| is_new(&task) && task.destination_arn() == Some(&pair.to.arn)) {
+        return Ok(());
+    }
+    Err(failed("starting the move", &error, printer))
+}
+
+/// How a move ended; the default is one of nothing.
+struct Outcome {
+    /// As SQS calls it.
+    status: String,
+    moved: i64,
+    of: Option<i64>,
+    why: Option<String>,
+    seconds: f64,
+}
+
+impl Default for Outcome {
+    fn default() -> Outcome {
+        Outcome { status: "COMPLETED".to_owned(), moved: 0, of: Some(0), why: None, seconds: 0.0 }
+    }
+}
+
+/// Until the move that began then, or later, has ended. The list may not show it at once.
+async fn watch(cx: &Cx, pair: &Pair, begun: i64, printer: Printer) -> Result<Outcome, Exit> {
+    let (started, mut last_step, mut shown) = (Instant::now(), Instant::now(), None);
+    let mut cancelled: Option<Instant> = None;
+    loop {
+        let task =
+            newest(cx, pair).await.map_err(|error| failed("watching the move, which goes on", &error, printer))?;
+        let task = task.filter(|task| task.started_timestamp() >= begun);
+        let progress = task.as_ref().map(|task| (task.approximate_number_of_messages_moved(), is_running(task)));
+        if progress != shown {
+            (shown, last_step) = (progress, Instant::now());
+            if let Some(task) = task.as_ref().filter(|task| is_running(task)) {
+                let of =
+                    task.approximate_number_of_messages_to_move().map_or_else(String::new, |all| format!(" of {all}"));
+                printer.talk(format!("… moved {}{of}", task.approximate_number_of_messages_moved()));
+            }
+        }
+        if let Some(task) = task.as_ref().filter(|task| !is_running(task)) {
+            return Ok(Outcome {
+                status: task.status().unwrap_or_default().to_owned(),
+                moved: task.approximate_number_of_messages_moved(),
+                of: task.approximate_number_of_messages_to_move(),
+                why: task.failure_reason().map(str::to_owned),
+                seconds: cx.clock.since(started),
+            });
+        }
+        match (cancelled, cx.stop.reason()) {
+            (Some(since), _) if cx.clock.is_over(since, CANCELLED_WITHIN_SECONDS) => {
+                printer.error("the move was cancelled, and has not ended yet");
+                return Err(Exit::Interrupted);
+            }
+            (None, Some(_)) => {
+                cancel(cx, task.as_ref(), printer).await;
+                cancelled = Some(Instant::now());
+            }
+            _ => {}
+        }
+        if cx.clock.is_over(last_step, STALLED_AFTER_SECONDS) {
+            printer.error("no message has moved for ten minutes");
+            printer.hint("the move goes on for up to 36 hours: run the same command again to watch it");
+            return Err(Exit::Failed);
+        }
+        cx.clock.sleep(LOOK_EVERY_SECONDS).await;
+    }
+}
+
+/// What has been moved stays moved, the rest stays where it is: nothing is lost either way.
+async fn cancel(cx: &Cx, task: Option<&Move>, printer: Printer) {
+    let Some(handle) = task.and_then(Move::task_handle) else { return };
+    // It may have ended meanwhile; the next look says how.
+    if let Err(error) = cx.sqs.cancel_message_move_task().task_handle(handle).send().await.map_err(Error::from) {
+        printer.detail(format!("cancelling the move: {error}"));
+    }
+}
+
+async fn newest(cx: &Cx, pair: &Pair) -> Result<Option<Move>, Error> {
+    let call = cx.sqs.list_message_move_tasks().source_arn(&pair.from.arn).max_results(1);
+    Ok(call.send().await?.results.unwrap_or_default().into_iter().next())
+}
+
+fn is_running(task: &Move) -> bool {
+    matches!(task.status(), Some("RUNNING" | "CANCELLING"))
+}
+
+fn tell(cx: &Cx, global: &Global, queue: &str, pair: &Pair, outcome: &Outcome, printer: Printer) {
+    let Outcome { status, moved, of, why, seconds } = outcome;
+    if global.json {
+        let document = json!({
+            "version": 1, "stack": cx.scope.stack, "env": cx.scope.env, "queue": queue,
+            "from": pair.from.arn, "to": pair.to.arn,
+            "status": status.to_lowercase(), "moved": moved, "to_move": of, "why": why, "seconds": seconds,
+        });
+        printer.data(document);
+    }
+    let moved = messages(*moved);
+    match (status.as_str(), of) {
+        ("COMPLETED", Some(0)) => printer.talk(format!("there is nothing to move back to `{queue}`")),
+        ("COMPLETED", _) => printer.talk(format!("{}: {moved} went back to `{queue}`", printer.green("done"))),
+        ("CANCELLED", _) => printer.talk(format!("cancelled: {moved} went back, the others stay where they are")),
+        (other, _) => {
+            let why = why.as_deref().unwrap_or("SQS does not say why");
+            printer.error(format!("the move ended as {other} after {moved}: {why}"));
+            printer.hint("what was not moved is still in the dead-letter queue: run the same command again");
+        }
+    }
+}
+
+fn messages(count: i64) -> String {
+    match count {
+        1 => "1 message".to_owned(),
+        count => format!("{count} messages"),
+    }
+}
+
+fn failed(what: &str, error: &Error, printer: Printer) -> Exit {
+    printer.error(format!("{what}: {error}"));
+    if error.is_login() || error.is_denied() {
+        printer.hint(login_hint(error));
+    }
+    Exit::Failed
+}

@@ -1,0 +1,82 @@
+//! What `provision probe` needs. It runs as a task of the one service that has the role `reservation`, with the environment,
+//! the role and the firewall group of that service: so what it needs beyond them is given to the service.
+
+use serde_json::Value;
+
+use super::{Making, network, search};
+use crate::kinds::ec2::Rule;
+use crate::kinds::iam::{Resource, Statement};
+use crate::kinds::opensearch::Searcher;
+use crate::stack::{Name, Stack};
+
+/// Of all roles this one knows most of what the probe looks at: the database, and the way of a reservation begins there.
+pub const ROLE: &str = "reservation";
+
+/// Where what the service writes can be searched.
+pub(crate) struct Shipped<'a> {
+    pub(crate) domain: &'a str,
+    /// All days.
+    pub(crate) index: String,
+}
+
+/// The services in whose place the probe could run. It does where there is one.
+pub(crate) fn candidates(stack: &Stack) -> Vec<&Name> {
+    let role = |service: &crate::stack::Service| service.role.as_deref() == Some(ROLE);
+    stack.services.iter().filter(|(_, service)| role(service)).map(|(name, _)| name).collect()
+}
+
+pub(crate) fn shipped<'a>(stack: &'a Stack, service: &Name) -> Option<Shipped<'a>> {
+    let logs = stack.logs.as_ref().filter(|logs| logs.ship.contains_key(service))?;
+    Some(Shipped { domain: &logs.to.0, index: format!("{}-*", logs.index_of(service)) })
+}
+
+/// The way to the load balancer, and in prod to the search domain. Its name resolves to public addresses inside the VPC too,
+/// so a rule that names the load balancer's group would not match; port 443 is open for every service.
+pub(super) fn egress(making: &Making<'_>, service: &str) -> Vec<Rule> {
+    let stack = &making.loaded.stack;
+    let mut rules = Vec::new();
+    if !is_it(stack, service) {
+        return rules;
+    }
+    if stack.network.certificate.is_none() && stack.services.values().any(|service| service.http.is_some()) {
+        rules.push(network::anywhere(80));
+    }
+    if let (true, Some(shipped)) = (making.prod(), asks(stack, service)) {
+        rules.push(network::from_group(search::firewall(shipped.domain), search::PORT));
+    }
+    rules
+}
+
+/// To look for one's own lines, and nothing else.
+pub(super) fn statement(making: &Making<'_>, service: &str) -> Option<Statement> {
+    let shipped = asks(&making.loaded.stack, service)?;
+    let domain = making.scope.name(shipped.domain, 28);
+    let path = making.scope.arn("es", &format!("domain/{domain}/{}/_search", shipped.index));
+    let actions = vec!["es:ESHttpPost".to_owned()];
+    Some(Statement { actions, resources: vec![Resource::Arn(path)], condition: Value::Null })
+}
+
+/// The service that asks this domain, for its firewall.
+pub(super) fn caller(stack: &Stack, domain: &str) -> Option<String> {
+    let service = candidates(stack).into_iter().find(|name| is_it(stack, &name.0))?;
+    asks(stack, &service.0).filter(|shipped| shipped.domain == domain).map(|_| service.0.clone())
+}
+
+/// The same, for its access policy.
+pub(super) fn searchers(making: &Making<'_>, domain: &str) -> Vec<Searcher> {
+    let stack = &making.loaded.stack;
+    let Some(service) = caller(stack, domain) else { return Vec::new() };
+    let index = asks(stack, &service).map(|shipped| shipped.index).unwrap_or_default();
+    vec![Searcher { role: search::task_role(making, &service), index }]
+}
+
+fn is_it(stack: &Stack, service: &str) -> bool {
+    matches!(candidates(stack).as_slice(), [only] if only.0 == service)
+}
+
+/// `None` also for who uses the domain anyway: that gives all of it.
+fn asks<'a>(stack: &'a Stack, service: &str) -> Option<Shipped<'a>> {
+    let (name, uses) = stack.services.get_key_value(&Name(service.to_owned())).map(|(name, it)| (name, &it.uses))?;
+    let shipped = shipped(stack, name).filter(|_| is_it(stack, service))?;
+    uses.iter().all(|used| used.0 != shipped.domain).then_some(shipped)
+}
