@@ -15,7 +15,9 @@ use serde_json::{Value, json};
 
 use super::{load, outputs, read, render};
 use crate::cli::{DataFlags, Exit, Global};
-use crate::local::{Described, Difference, Laptop, Probe, differences, prepare, state_directory, status as live};
+use crate::local::{
+    Described, Difference, Laptop, Probe, Purpose, differences, prepare, state_directory, status as live,
+};
 use crate::printer::Printer;
 use crate::stack::{self, Loaded};
 
@@ -71,9 +73,9 @@ pub(crate) fn up(file: &Path, global: &Global, printer: Printer) -> Exit {
         }
     }
     let started = Instant::now();
-    let outcome = match apply(&laptop, printer) {
-        Ok(outcome) => outcome,
-        Err(error) => return failed(&error, printer),
+    let (laptop, outcome) = match apply(file, global, printer) {
+        Ok(applied) => applied,
+        Err(exit) => return exit,
     };
     let seconds = started.elapsed().as_secs_f64();
     for failure in &outcome.failed {
@@ -305,19 +307,23 @@ fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, Path
 
 fn look(file: &Path, global: &Global, printer: Printer) -> Result<(Laptop, Vec<Difference>), Exit> {
     let (loaded, state) = found(file, global, printer)?;
-    let looked = prepare(&state, &loaded).and_then(|laptop| {
+    let looked = prepare(&state, &loaded, Purpose::Look).and_then(|laptop| {
         let differences = differences(&laptop, &live(&state)?);
         Ok((laptop, differences))
     });
     looked.map_err(|error| failed(&error, printer))
 }
 
-fn apply(laptop: &Laptop, printer: Printer) -> anyhow::Result<Outcome> {
-    let client = client::ensure(laptop.place.state())?;
-    let wanted = Wanted { parts: laptop.parts.clone() };
-    let outcome = client.apply(&wanted, APPLY, |event| printer.talk(format!("  {event}")))?;
-    Described::of(&laptop.parts).keep(laptop.place.state())?;
-    Ok(outcome)
+fn apply(file: &Path, global: &Global, printer: Printer) -> Result<(Laptop, Outcome), Exit> {
+    let (loaded, state) = found(file, global, printer)?;
+    let applied = prepare(&state, &loaded, Purpose::Run).and_then(|laptop| {
+        let client = client::ensure(laptop.place.state())?;
+        let wanted = Wanted { parts: laptop.parts.clone() };
+        let outcome = client.apply(&wanted, APPLY, |event| printer.talk(format!("  {event}")))?;
+        Described::of(&laptop.parts).keep(laptop.place.state())?;
+        Ok((laptop, outcome))
+    });
+    applied.map_err(|error| failed(&error, printer))
 }
 
 /// One reservation on its whole way; each hop is told as it is done.

@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use super::environment::{self, Environment};
 use super::keys::Keys;
 use super::search::{self, Search};
-use super::{Laptop, cache};
+use super::{Laptop, Purpose, cache};
 use crate::expand::priorities;
 use crate::image::{Architecture, find_runtime};
 use crate::scope::hex;
@@ -40,6 +40,7 @@ pub(super) struct Making<'a> {
     search: Search,
     program: PathBuf,
     laptop: Laptop,
+    purpose: Purpose,
 }
 
 /// The names of everything that listens.
@@ -66,6 +67,7 @@ pub(super) fn expand(
     place: &Place,
     keys: &Keys,
     ports: &BTreeMap<String, u16>,
+    purpose: Purpose,
 ) -> anyhow::Result<Laptop> {
     let places = Places::of_this_machine();
     let laptop = Laptop {
@@ -78,7 +80,7 @@ pub(super) fn expand(
     };
     let program = std::env::current_exe().context("finding this program")?;
     let search = search::find(&places);
-    let mut making = Making { loaded, keys, place, ports, places, search, program, laptop };
+    let mut making = Making { loaded, keys, place, ports, places, search, program, laptop, purpose };
     databases(&mut making)?;
     caches(&mut making)?;
     messages(&mut making)?;
@@ -193,7 +195,9 @@ fn one_database(
     });
     let section = format!("databases.{name}");
     for server in [Some(&primary), replica.as_ref()].into_iter().flatten() {
-        mariadb::prepare(program, server, &cache()?)?;
+        if making.purpose == Purpose::Run {
+            mariadb::prepare(program, server, &cache()?)?;
+        }
         let mut part = mariadb::part(program, server)?;
         if server.name != primary.name {
             part.after = vec![primary.name.clone()];
@@ -219,7 +223,9 @@ fn caches(making: &mut Making<'_>) -> anyhow::Result<()> {
             tls: None,
             replica_of: None,
         };
-        redis::prepare(&program, &cache)?;
+        if making.purpose == Purpose::Run {
+            redis::prepare(&program, &cache)?;
+        }
         let section = format!("caches.{name}");
         making.export(format!("{section}.host"), format!("127.0.0.1:{}", cache.port));
         making.add(section, redis::part(&program, &cache));
@@ -264,10 +270,12 @@ fn messages(making: &mut Making<'_>) -> anyhow::Result<()> {
         making.laptop.outputs.insert(format!("topics.{name}.arn"), making.topic_arn(&name.0));
     }
     let directory = making.directory(MESSAGING);
-    private_directory(&directory)?;
     let file = directory.join("config.json");
     let bytes = serde_json::to_vec_pretty(&config)?;
-    files::write(&file, &bytes)?;
+    if making.purpose == Purpose::Run {
+        private_directory(&directory)?;
+        files::write(&file, &bytes)?;
+    }
     let port = making.port(MESSAGING);
     let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no UTF-8");
     let part = Part {
@@ -360,7 +368,9 @@ fn services(making: &mut Making<'_>) -> anyhow::Result<()> {
         routes.rules.push(Rule { priority: u32::MAX, group: name.0.clone(), ..Rule::default() });
     }
     let file = making.place.state().join("routes.json");
-    balancer::part::prepare(&file, &routes)?;
+    if making.purpose == Purpose::Run {
+        balancer::part::prepare(&file, &routes)?;
+    }
     let port = making.port(BALANCER);
     let mut part = balancer::part::part(BALANCER, &making.program, &file, port)?;
     part.after = behind.iter().map(|(name, ..)| name.0.clone()).collect();
@@ -423,7 +433,9 @@ fn shipping(making: &mut Making<'_>) -> anyhow::Result<()> {
     for (service, pattern) in &logs.ship {
         let group = format!("/{}/{}/{service}", making.loaded.stack.stack, making.loaded.env);
         let directory = making.directory(&format!("forward-{service}"));
-        private_directory(&directory)?;
+        if making.purpose == Purpose::Run {
+            private_directory(&directory)?;
+        }
         let mut environment = Environment { variables: BTreeMap::new(), secrets: Default::default() };
         making.aws(&mut environment);
         let index = logs.index_of(service);

@@ -51,15 +51,23 @@ pub(crate) fn state_directory(file: &Path, loaded: &Loaded) -> anyhow::Result<Pa
     Ok(home()?.join(format!("{}-{}-{}", loaded.stack.stack, loaded.env, hex(&digest[..4]))))
 }
 
-/// Works everything out and writes the configuration files; starts nothing.
-pub(crate) fn prepare(state: &Path, loaded: &Loaded) -> anyhow::Result<Laptop> {
+/// Whether what is worked out is only looked at, or about to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Nothing that runs may notice: it reads some of the configuration files again when they change.
+    Look,
+    Run,
+}
+
+/// Works everything out, and to run it writes the configuration files. Starts nothing.
+pub(crate) fn prepare(state: &Path, loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Laptop> {
     let place = Place::open(state)?;
     let running = running(state);
     let keys = keys::load(&place)?;
     let names = expand::ports(loaded);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let (ports, moved) = ports::choose(place.state(), &names, &running)?;
-    let mut laptop = expand::expand(loaded, &place, &keys, &ports)?;
+    let mut laptop = expand::expand(loaded, &place, &keys, &ports, purpose)?;
     for ports::Moved { name, from, to } in moved {
         laptop.notes.push(format!("port {from} of `{name}` is taken by somebody else: it has {to} now"));
     }
