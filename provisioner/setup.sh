@@ -16,8 +16,10 @@ command -v mariadbd >/dev/null || missing+=(mariadb-server-core)
 command -v mariadb-install-db >/dev/null || missing+=(mariadb-server-core)
 command -v redis-check-rdb >/dev/null || missing+=(redis-tools)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
-command -v mvn >/dev/null || missing+=(maven)
+if [ "${1:-}" != laptop ]; then
+  command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+  command -v mvn >/dev/null || missing+=(maven)
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then
     echo "please install: ${missing[*]}" >&2
@@ -28,6 +30,21 @@ if [ ${#missing[@]} -gt 0 ]; then
   echo "installing ${missing[*]}" >&2
   $sudo apt-get update -qq
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
+fi
+if [ "${1:-}" = laptop ]; then
+  # The search engine: one static program out of a Python package. Without it logs are files only.
+  cache=${PROVISION_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/provision}/cache
+  if ! command -v osmem-server >/dev/null && [ ! -x "$cache/osmem-server" ]; then
+    mkdir -p "$cache"
+    fetched=$(mktemp -d)
+    if python3 -m venv "$fetched/venv" && "$fetched/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps osmem-server==0.1.6; then
+      find "$fetched/venv" -name osmem-server -type f -size +1M -exec install -m 755 {} "$cache/osmem-server" \;
+    else
+      echo "the search engine could not be fetched: logs will be files only" >&2
+    fi
+    rm -rf "$fetched"
+  fi
+  exit 0
 fi
 "$here/gateway/install.sh"
 "$here/../runtime/tests/opensearch.sh" install

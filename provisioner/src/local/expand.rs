@@ -4,43 +4,40 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use local::balancer;
-use local::balancer::config::{Config as Routes, Group, Health, Rule};
 use local::engines::find::Places;
 use local::engines::{mariadb, ports as files, redis};
 use local::messaging;
-use local::supervisor::part::{Part, Stop, StopSignal};
+use local::supervisor::part::Part;
 use local::supervisor::place::{Place, private_directory};
 use local::supervisor::probe::Probe;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::environment::{self, Environment};
+use super::environment::Environment;
 use super::keys::Keys;
 use super::search::{self, Search};
+use super::services;
 use super::{Laptop, Purpose, cache};
-use crate::expand::priorities;
-use crate::image::{Architecture, find_runtime};
 use crate::scope::hex;
-use crate::stack::{Database, Http, Loaded, Name, Queue, Service};
+use crate::stack::{Database, Loaded, Name, Queue};
 
 const ACCOUNT: &str = "000000000000";
 /// What every request is signed for; nothing checks it.
 const REGION: &str = "us-east-1";
-const MESSAGING: &str = "messaging";
-const BALANCER: &str = "web";
+pub(super) const MESSAGING: &str = "messaging";
+pub(super) const BALANCER: &str = "web";
 
 /// What everything is made from.
 pub(super) struct Making<'a> {
     pub(super) loaded: &'a Loaded,
     pub(super) keys: &'a Keys,
-    place: &'a Place,
+    pub(super) place: &'a Place,
     ports: &'a BTreeMap<String, u16>,
     places: Places,
-    search: Search,
-    program: PathBuf,
-    laptop: Laptop,
-    purpose: Purpose,
+    pub(super) search: Search,
+    pub(super) program: PathBuf,
+    pub(super) laptop: Laptop,
+    pub(super) purpose: Purpose,
 }
 
 /// The names of everything that listens.
@@ -85,8 +82,8 @@ pub(super) fn expand(
     caches(&mut making)?;
     messages(&mut making)?;
     searches(&mut making);
-    services(&mut making)?;
-    shipping(&mut making)?;
+    services::services(&mut making)?;
+    services::shipping(&mut making)?;
     Ok(making.laptop)
 }
 
@@ -140,16 +137,16 @@ impl Making<'_> {
         format!("{}-{}-{name}{suffix}", self.loaded.stack.stack, self.loaded.env)
     }
 
-    fn directory(&self, name: &str) -> PathBuf {
+    pub(super) fn directory(&self, name: &str) -> PathBuf {
         self.place.state().join("data").join(name)
     }
 
-    fn add(&mut self, section: impl Into<String>, part: Part) {
+    pub(super) fn add(&mut self, section: impl Into<String>, part: Part) {
         self.laptop.sections.insert(part.name.clone(), section.into());
         self.laptop.parts.push(part);
     }
 
-    fn export(&mut self, name: impl Into<String>, value: impl Into<String>) {
+    pub(super) fn export(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.laptop.outputs.insert(name.into(), value.into());
     }
 }
@@ -323,160 +320,6 @@ fn searches(making: &mut Making<'_>) {
         }
         if let Some(endpoint) = making.search_endpoint(&name.0) {
             making.export(format!("search.{name}.endpoint"), endpoint);
-        }
-    }
-}
-
-fn services(making: &mut Making<'_>) -> anyhow::Result<()> {
-    let services = &making.loaded.stack.services;
-    if services.is_empty() {
-        return Ok(());
-    }
-    let runtime = runtime()?;
-    let generation = hex(&Sha256::digest(std::fs::read(&runtime)?)[..12]);
-    let mut routes = Routes::default();
-    for (name, service) in services {
-        let Some(role) = &service.role else {
-            making.laptop.notes.push(format!("`{name}` is a container of yours, which does not run here"));
-            continue;
-        };
-        one_service(making, &name.0, service, role, (&runtime, &generation));
-    }
-    let behind: Vec<(&Name, &Service, &Http)> = services
-        .iter()
-        .filter(|(_, service)| service.role.is_some())
-        .filter_map(|(name, service)| Some((name, service, service.http.as_ref()?)))
-        .collect();
-    if behind.is_empty() {
-        return Ok(());
-    }
-    for (name, _, http) in &behind {
-        let health = http.health.clone().unwrap_or_else(|| "/healthz".to_owned());
-        let target = ([127, 0, 0, 1], making.port(&name.0)).into();
-        let health = Health { path: health, interval_ms: 500, timeout_ms: 2000, ..Health::default() };
-        routes.groups.insert(name.0.clone(), Group { targets: vec![target], health });
-    }
-    for (name, priority) in priorities(&behind) {
-        let Some((_, _, http)) = behind.iter().find(|(other, ..)| other.0 == name) else { continue };
-        let mut methods = http.methods.clone();
-        if methods.iter().any(|method| method == "GET") && !methods.iter().any(|method| method == "HEAD") {
-            methods.push("HEAD".to_owned());
-        }
-        routes.rules.push(Rule { priority, paths: http.paths.clone(), methods, hosts: Vec::new(), group: name });
-    }
-    if let Some((name, ..)) = behind.iter().find(|(_, _, http)| http.paths.is_empty() && http.methods.is_empty()) {
-        routes.rules.push(Rule { priority: u32::MAX, group: name.0.clone(), ..Rule::default() });
-    }
-    let file = making.place.state().join("routes.json");
-    if making.purpose == Purpose::Run {
-        balancer::part::prepare(&file, &routes)?;
-    }
-    let port = making.port(BALANCER);
-    let mut part = balancer::part::part(BALANCER, &making.program, &file, port)?;
-    part.after = behind.iter().map(|(name, ..)| name.0.clone()).collect();
-    making.add("services", part);
-    making.export("services.address", format!("http://127.0.0.1:{port}"));
-    Ok(())
-}
-
-fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runtime: (&Path, &str)) {
-    let (program, generation) = runtime;
-    let port = making.port(name);
-    let Environment { variables, secrets } = environment::of(making, name, service, port);
-    if role == "reservation" {
-        let mut environment = variables.clone();
-        environment.retain(|name, _| !["HOST", "PORT", "SERVICE_NAME"].contains(&name.as_str()));
-        environment.insert("PROBE_URL".to_owned(), format!("http://127.0.0.1:{}", making.port(BALANCER)));
-        if let Some(logs) = making.loaded.stack.logs.as_ref().filter(|logs| logs.ship.contains_key(&Name(name.into())))
-            && let Some(endpoint) = making.search_endpoint(&logs.to.0)
-        {
-            environment.insert("SEARCH_ENDPOINT".to_owned(), endpoint);
-            environment.insert("PROBE_INDEX".to_owned(), format!("{}-*", logs.index_of(&Name(name.into()))));
-        }
-        making.laptop.probe = Some(super::Probe { program: program.to_owned(), environment });
-    }
-    let things: Vec<String> = service.uses.iter().chain(&service.owns).map(|thing| thing.0.clone()).collect();
-    let stack = &making.loaded.stack;
-    let mut after: Vec<String> = Vec::new();
-    for thing in &things {
-        let known = Name(thing.clone());
-        if stack.databases.contains_key(&known) || stack.caches.contains_key(&known) {
-            after.push(thing.clone());
-        } else if stack.topics.contains_key(&known) || stack.queues.contains_key(&known) {
-            after.push(MESSAGING.to_owned());
-        }
-    }
-    after.sort();
-    after.dedup();
-    let part = Part {
-        args: vec!["serve".to_owned(), role.to_owned()],
-        env: variables,
-        secrets,
-        cwd: making.place.state().to_owned(),
-        port: Some(port),
-        // A role that has something to wait for says so there; `hello` has nothing.
-        ready: Probe::Http { port, path: if role == "hello" { "/healthz" } else { "/readyz" }.to_owned() },
-        after,
-        stop: Stop { signal: StopSignal::Term, within_ms: 30_000 },
-        generation: generation.to_owned(),
-        ..Part::new(name, format!("service, role {role}"), program)
-    };
-    making.add(format!("services.{name}"), part);
-}
-
-/// The log forwarder as on AWS, fed from the file that a service writes instead of from a subscription.
-fn shipping(making: &mut Making<'_>) -> anyhow::Result<()> {
-    let Some(logs) = &making.loaded.stack.logs else { return Ok(()) };
-    let Some(endpoint) = making.search_endpoint(&logs.to.0) else { return Ok(()) };
-    let runtime = runtime()?;
-    let generation = hex(&Sha256::digest(std::fs::read(&runtime)?)[..12]);
-    for (service, pattern) in &logs.ship {
-        let group = format!("/{}/{}/{service}", making.loaded.stack.stack, making.loaded.env);
-        let directory = making.directory(&format!("forward-{service}"));
-        if making.purpose == Purpose::Run {
-            private_directory(&directory)?;
-        }
-        let mut environment = Environment { variables: BTreeMap::new(), secrets: Default::default() };
-        making.aws(&mut environment);
-        let index = logs.index_of(service);
-        for (name, value) in [
-            ("SEARCH_ENDPOINT", endpoint.as_str()),
-            ("INDEX_PREFIX", index),
-            ("INDEXES", &json!({ &group: index }).to_string()),
-            ("SERVICE_NAME", "forwarder"),
-        ] {
-            environment.variables.insert(name.to_owned(), value.to_owned());
-        }
-        let file = making.place.log(&service.0);
-        let state = directory.join("position");
-        let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no UTF-8");
-        let mut args: Vec<String> = ["forward", "--group", &group].map(str::to_owned).to_vec();
-        if !pattern.is_empty() {
-            args.extend(["--pattern".to_owned(), pattern.clone()]);
-        }
-        args.extend(["--file".to_owned(), words(&file)?, "--state".to_owned(), words(&state)?]);
-        let own = matches!(making.search, Search::Light(_)).then(|| logs.to.0.clone());
-        let part = Part {
-            args,
-            env: environment.variables,
-            cwd: directory,
-            after: own.into_iter().collect(),
-            generation: generation.clone(),
-            ..Part::new(format!("forward-{service}"), "log forwarder", &runtime)
-        };
-        making.add(format!("logs.ship.{service}"), part);
-    }
-    Ok(())
-}
-
-/// The one that would go into the image, or one that only runs here.
-fn runtime() -> anyhow::Result<PathBuf> {
-    let architecture = if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 };
-    match find_runtime(architecture) {
-        Ok(path) => Ok(path.canonicalize()?),
-        Err(error) => {
-            let beside = std::env::current_exe()?.with_file_name("runtime");
-            if beside.is_file() { Ok(beside) } else { Err(error) }
         }
     }
 }

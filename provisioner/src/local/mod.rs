@@ -9,6 +9,7 @@ mod expand;
 mod keys;
 mod plan;
 mod search;
+mod services;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

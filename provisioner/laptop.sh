@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Sendy on this machine, from a fresh clone: installs what is missing, builds, `up --local` with the probe as its last step,
+# and says what to try. It leaves the stack running.
+#
+#   provisioner/laptop.sh [stacks/sendy.yaml]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+stack=${1:-stacks/sendy.yaml}
+
+step() { printf '\n==> %s\n' "$*" >&2; }
+
+step "installing what is missing"
+./provisioner/setup.sh laptop
+step "building the runtime"
+PROVISION_RUNTIME=$(./runtime/build.sh | tail -n 1)
+export PROVISION_RUNTIME
+step "building provision (the first time this takes some minutes: the AWS SDKs are large)"
+cargo build --locked -p provision
+provision=${CARGO_TARGET_DIR:-target}/debug/provision
+
+step "provision up $stack --local --yes"
+"$provision" up "$stack" --local --yes
+address=$("$provision" outputs "$stack" --local --format env | sed -n 's/^SERVICES_ADDRESS=//p')
+cat >&2 <<END
+
+It runs. Try:
+  curl -X POST $address/reservations -d '{"departure":"서울","destination":"부산","date":"2022-06-07","user_name":"me"}'
+  curl -i $address/reservations/2
+  curl $address/notifications?after=0
+  $provision status $stack --local
+  $provision fault kill $stack reservations --local    # the primary; ask again
+  $provision down $stack --local                       # stops everything, keeps the data
+END
