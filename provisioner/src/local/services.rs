@@ -12,10 +12,10 @@ use local::supervisor::probe::Probe;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::Purpose;
 use super::environment::{self, Environment};
 use super::expand::{BALANCER, MESSAGING, Making};
 use super::search::Search;
-use super::Purpose;
 use crate::expand::priorities;
 use crate::image::{Architecture, find_runtime};
 use crate::scope::hex;
