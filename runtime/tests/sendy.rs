@@ -83,6 +83,11 @@ async fn a_reservation_is_stored_cached_and_told() {
     }
 
     // What was counted is told at the end too.
+    assert_eq!(notify.notifications(2).len(), 2);
+    eventually("the outbox to be empty", async || {
+        sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.outbox")).await == 0
+    })
+    .await;
     write.process.terminate();
     let metrics = write.process.line("metrics");
     assert_eq!((&metrics["Writes"], &metrics["Published"]), (&json!(2), &json!(2)), "{metrics}");
