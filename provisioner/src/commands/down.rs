@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::{Session, open, render, run};
+use super::{Session, agree, open, render, run};
 use crate::aws::Proof;
 use crate::cli::{DataFlags, Exit, Global};
 use crate::engine::{self, Work};
@@ -51,16 +51,8 @@ async fn with_lease(
     let fate = fate(session, &snapshot, data, printer)?;
     let plan = Plan::removal(&session.expanded.desired, &snapshot, &fate.keep);
     printer.talk(render::text(&plan, printer));
-    if plan.changes().next().is_some() && !global.yes {
-        match printer.ask("Delete all this? [y/N]").as_deref() {
-            Some("y" | "Y" | "yes") => {}
-            Some(_) => return Err(Exit::Failed),
-            None => {
-                printer.error("there is no terminal to ask on");
-                printer.hint("give --yes to go ahead without a question");
-                return Err(Exit::Usage);
-            }
-        }
+    if !plan.is_empty() {
+        agree(global, "Delete all this? [y/N]", printer)?;
     }
     let unprotect =
         if fate.lift_protection { protected_by_file(session, &snapshot, printer)? } else { BTreeSet::new() };

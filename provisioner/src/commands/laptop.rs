@@ -1,19 +1,19 @@
 //! The commands with `--local`: the same stack on this machine.
 
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use local::hidden;
-use local::supervisor::client;
 use local::supervisor::part::Wanted;
 use local::supervisor::place::Place;
 use local::supervisor::protocol::{Outcome, State};
+use local::supervisor::{client, logs};
 use serde_json::{Value, json};
 
-use super::{load, outputs, read, render};
+use super::{agree, load, outputs, read, render};
 use crate::cli::{DataFlags, Exit, Global};
 use crate::local::{
     Described, Difference, Laptop, Probe, Purpose, differences, prepare, state_directory, status as live,
@@ -61,16 +61,10 @@ pub(crate) fn up(file: &Path, global: &Global, printer: Printer) -> Exit {
         printer.talk(printer.dim(format!("note: {note}")));
     }
     printer.talk(text(&laptop, &differences, printer));
-    if !differences.is_empty() && !global.yes {
-        match printer.ask("Go ahead? [y/N]").as_deref() {
-            Some("y" | "Y" | "yes") => {}
-            Some(_) => return Exit::Failed,
-            None => {
-                printer.error("there is no terminal to ask on");
-                printer.hint("give --yes to go ahead without a question");
-                return Exit::Usage;
-            }
-        }
+    if !differences.is_empty()
+        && let Err(exit) = agree(global, "Go ahead? [y/N]", printer)
+    {
+        return exit;
     }
     let started = Instant::now();
     let (laptop, outcome) = match apply(file, global, printer) {
@@ -220,29 +214,13 @@ pub(crate) fn logs(file: &Path, global: &Global, parts: &[String], follow: bool,
         printer.hint(format!("there are: {}", known.join(", ")));
         return Exit::Usage;
     }
-    let chosen: Vec<&String> = known.iter().filter(|part| parts.is_empty() || parts.contains(part)).collect();
+    let chosen: Vec<String> = known.into_iter().filter(|part| parts.is_empty() || parts.contains(part)).collect();
     let Ok(place) = Place::find(&state) else {
         printer.talk("nothing of this stack runs here");
         return Exit::Done;
     };
-    let mut tails: Vec<Tail> = Vec::new();
-    for part in chosen {
-        let path = place.log(part);
-        for line in local::supervisor::logs::tail(&path, LINES) {
-            printer.data(format!("{part} | {line}"));
-        }
-        let at = std::fs::metadata(&path).map_or(0, |file| file.len());
-        tails.push(Tail { part: part.clone(), path, at });
-    }
-    if !follow {
-        return Exit::Done;
-    }
-    loop {
-        for tail in &mut tails {
-            tail.print(printer);
-        }
-        std::thread::sleep(Duration::from_millis(200));
-    }
+    logs::follow(&place, &chosen, LINES, || follow, |part, line| printer.data(format!("{part} | {line}")));
+    Exit::Done
 }
 
 pub(crate) fn fault(file: &Path, global: &Global, fault: Fault, part: &str, printer: Printer) -> Exit {
@@ -267,31 +245,6 @@ pub(crate) fn fault(file: &Path, global: &Global, fault: Fault, part: &str, prin
 const LINES: usize = 20;
 /// Of everything, with what restarts meanwhile.
 const APPLY: Duration = Duration::from_secs(120);
-
-struct Tail {
-    part: String,
-    path: PathBuf,
-    at: u64,
-}
-
-impl Tail {
-    /// Whole lines only; a file that became shorter was begun anew.
-    fn print(&mut self, printer: Printer) {
-        let Ok(mut file) = std::fs::File::open(&self.path) else { return };
-        if file.metadata().is_ok_and(|file| file.len() < self.at) {
-            self.at = 0;
-        }
-        let mut new = Vec::new();
-        if file.seek(SeekFrom::Start(self.at)).and_then(|_| file.read_to_end(&mut new)).is_err() {
-            return;
-        }
-        let Some(end) = new.iter().rposition(|byte| *byte == b'\n') else { return };
-        for line in String::from_utf8_lossy(&new[..end]).lines() {
-            printer.data(format!("{} | {line}", self.part));
-        }
-        self.at += end as u64 + 1;
-    }
-}
 
 /// The stack for this machine: of several environments it takes `dev` by itself.
 fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, PathBuf), Exit> {

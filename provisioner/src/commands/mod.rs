@@ -140,6 +140,22 @@ pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> R
     }
 }
 
+/// Asks, unless `--yes` has answered.
+pub(crate) fn agree(global: &Global, question: &str, printer: Printer) -> Result<(), Exit> {
+    if global.yes {
+        return Ok(());
+    }
+    match printer.ask(question).as_deref() {
+        Some("y" | "Y" | "yes") => Ok(()),
+        Some(_) => Err(Exit::Failed),
+        None => {
+            printer.error("there is no terminal to ask on");
+            printer.hint("give --yes to go ahead without a question");
+            Err(Exit::Usage)
+        }
+    }
+}
+
 pub(crate) fn read(file: &Path, printer: Printer) -> Result<String, Exit> {
     let failed = |what: String| {
         printer.error(what);

@@ -8,7 +8,7 @@ use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Move;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use serde_json::json;
 
-use super::{load, login_hint, open_without_runtime, run};
+use super::{agree, load, login_hint, open_without_runtime, run};
 use crate::aws::{Cx, Error};
 use crate::cli::{Exit, Global};
 use crate::expand::{FORWARDER_FAILED, dead_letter_name};
@@ -73,7 +73,8 @@ async fn back(file: &Path, global: &Global, queue: &str, printer: Printer) -> Re
                 tell(cx, global, queue, &pair, &Outcome::default(), printer);
                 return Ok(());
             }
-            agreed(global, queue, count, printer)?;
+            let question = format!("Move about {} back to `{queue}`? [y/N]", messages(count));
+            agree(global, &question, printer)?;
         }
     }
     run::listen_for_stop(cx.stop.clone(), printer);
@@ -171,22 +172,6 @@ async fn waiting(cx: &Cx, pair: &Pair, printer: Printer) -> Result<i64, Exit> {
         printer.talk(format!("{taken} messages are hidden, because somebody has just received them: they stay"));
     }
     Ok(count(visible))
-}
-
-fn agreed(global: &Global, queue: &str, count: i64, printer: Printer) -> Result<(), Exit> {
-    if global.yes {
-        return Ok(());
-    }
-    let question = format!("Move about {} back to `{queue}`? [y/N]", messages(count));
-    match printer.ask(&question).as_deref() {
-        Some("y" | "Y" | "yes") => Ok(()),
-        Some(_) => Err(Exit::Failed),
-        None => {
-            printer.error("there is no terminal to ask on");
-            printer.hint("give --yes to go ahead without a question");
-            Err(Exit::Usage)
-        }
-    }
 }
 
 /// A start that was refused, or whose answer was lost, counts if a move to our queue runs all the same: SQS takes one of a

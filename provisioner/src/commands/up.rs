@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::outputs::{exported, text};
-use super::{Session, open, render, run};
+use super::{Session, agree, open, render, run};
 use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
 use crate::engine::{self, Report, Work};
@@ -49,16 +49,8 @@ async fn with_lease(
     }
     refuse(&plan, printer)?;
     printer.talk(render::text(&plan, printer));
-    if !plan.is_empty() && !global.yes {
-        match printer.ask("Go ahead? [y/N]").as_deref() {
-            Some("y" | "Y" | "yes") => {}
-            Some(_) => return Err(Exit::Failed),
-            None => {
-                printer.error("there is no terminal to ask on");
-                printer.hint("give --yes to go ahead without a question");
-                return Err(Exit::Usage);
-            }
-        }
+    if !plan.is_empty() {
+        agree(global, "Go ahead? [y/N]", printer)?;
     }
     let report = apply(session, &plan, &snapshot, unclean, printer).await;
     run::explain(&report, printer);

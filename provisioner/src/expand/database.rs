@@ -113,6 +113,6 @@ pub(super) fn firewall(name: &str) -> String {
 }
 
 /// MySQL's schema names take no dash.
-pub(super) fn schema(name: &str) -> String {
+pub(crate) fn schema(name: &str) -> String {
     name.replace('-', "_")
 }

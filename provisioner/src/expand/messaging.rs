@@ -4,6 +4,7 @@ use super::Making;
 use crate::kind::Ref;
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::kinds::sqs::{DeadLetter, Queue, QueueSpec};
+use crate::stack::DEAD_LETTER_RETENTION;
 
 pub(super) fn expand(making: &mut Making<'_>) {
     let stack = &making.loaded.stack;
@@ -15,16 +16,13 @@ pub(super) fn expand(making: &mut Making<'_>) {
     for (name, queue) in &stack.queues {
         let section = format!("queues.{name}");
         let dead = dead_letter_name(&name.0);
-        let seconds =
-            |span: &Option<crate::stack::Span>, default| span.as_ref().map_or(default, crate::stack::Span::seconds);
         making.add::<Queue>(
             &section,
             &dead,
             QueueSpec {
                 fifo: queue.fifo,
                 visibility_timeout: 30,
-                // As long as SQS can: what is here has failed, and somebody has to see it.
-                retention: 1_209_600,
+                retention: DEAD_LETTER_RETENTION,
                 delay: 0,
                 dead_letter: None,
                 from: Vec::new(),
@@ -35,10 +33,10 @@ pub(super) fn expand(making: &mut Making<'_>) {
             &name.0,
             QueueSpec {
                 fifo: queue.fifo,
-                visibility_timeout: seconds(&queue.visibility_timeout, 30),
-                retention: seconds(&queue.retention, 345_600),
-                delay: seconds(&queue.delay, 0),
-                dead_letter: Some(DeadLetter { queue: Ref::to(dead.clone()), after: queue.max_receives.unwrap_or(5) }),
+                visibility_timeout: queue.visibility_seconds(),
+                retention: queue.retention_seconds(),
+                delay: queue.delay_seconds(),
+                dead_letter: Some(DeadLetter { queue: Ref::to(dead.clone()), after: queue.receives() }),
                 from: queue.from.iter().map(|topic| Ref::to(topic.0.clone())).collect(),
             },
         );

@@ -13,7 +13,9 @@ mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(crate) use self::database::schema;
 pub(crate) use self::service::priorities;
+pub(crate) use self::uses::{Prefix, Used, used};
 pub(crate) use logs::FAILED as FORWARDER_FAILED;
 pub(crate) use messaging::dead_letter_name;
 

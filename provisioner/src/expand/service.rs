@@ -66,7 +66,7 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
     };
     making.add::<LoadBalancer>(SECTION, WEB, spec);
     making.export::<LoadBalancer>("services.address".to_owned(), WEB, "dns_name");
-    let forward = behind.iter().find(|(_, _, http)| takes_everything(http)).map(|(name, ..)| Ref::to(name.0.clone()));
+    let forward = behind.iter().find(|(_, _, http)| http.takes_everything()).map(|(name, ..)| Ref::to(name.0.clone()));
     let rest = |forward: Option<Ref<TargetGroup>>| forward.map_or(Does::NotFound, Does::Forward);
     let listener = |port, does| ListenerSpec { load_balancer: Ref::to(WEB), port, does };
     match certificate {
@@ -78,18 +78,12 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
     }
     for (name, service, http) in behind {
         let section = format!("services.{name}");
-        let health = http.health.clone().unwrap_or_else(|| "/healthz".to_owned());
-        let spec = TargetGroupSpec { vpc: network::vpc(), port: port(service), health };
+        let spec = TargetGroupSpec { vpc: network::vpc(), port: port(service), health: http.health() };
         making.add::<TargetGroup>(&section, &name.0, spec);
     }
     for (name, priority) in priorities(behind) {
         let (_, _, http) = behind.iter().find(|(other, ..)| other.0 == name).expect("a priority of one of them");
-        let mut methods = http.methods.clone();
-        // Who may GET may ask for the head alone.
-        if methods.iter().any(|method| method == "GET") && !methods.iter().any(|method| method == "HEAD") {
-            methods.push("HEAD".to_owned());
-        }
-        let paths = http.paths.clone();
+        let (paths, methods) = (http.paths.clone(), http.rule_methods());
         let spec = RuleSpec { listener: Ref::to(WEB), priority, paths, methods, target: Ref::to(&name) };
         making.add::<Rule>(&format!("services.{name}"), &name, spec);
     }
@@ -100,7 +94,7 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
 pub(crate) fn priorities(behind: &[(&Name, &Service, &Http)]) -> Vec<(String, u32)> {
     let mut taken = BTreeSet::new();
     let mut all = Vec::new();
-    for (name, _, http) in behind.iter().filter(|(_, _, http)| !takes_everything(http)) {
+    for (name, _, http) in behind.iter().filter(|(_, _, http)| !http.takes_everything()) {
         let longest = http.paths.iter().map(String::len).max().unwrap_or(0).min(128);
         let band = (128 - longest) * 2 + usize::from(http.methods.is_empty());
         let hash = sha2::Digest::finalize(sha2::Digest::chain_update(<sha2::Sha256 as sha2::Digest>::new(), &name.0));
@@ -112,10 +106,6 @@ pub(crate) fn priorities(behind: &[(&Name, &Service, &Http)]) -> Vec<(String, u3
         all.push((name.0.clone(), priority));
     }
     all
-}
-
-fn takes_everything(http: &Http) -> bool {
-    http.paths.is_empty() && http.methods.is_empty()
 }
 
 fn one(making: &mut Making<'_>, name: &str, service: &Service) {
@@ -184,7 +174,7 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
         target_group: Ref::to(name),
         port: port(service),
         listener: Ref::to(WEB),
-        rule: (!takes_everything(http)).then(|| Ref::to(name)),
+        rule: (!http.takes_everything()).then(|| Ref::to(name)),
     });
     let spec = ServiceSpec {
         cluster: Ref::to(MAIN),

@@ -38,18 +38,33 @@ pub(super) fn users(stack: &Stack) -> BTreeMap<String, Vec<String>> {
     users
 }
 
-pub(super) fn given(making: &Making<'_>, service: &Service) -> Given {
-    let stack = &making.loaded.stack;
+/// What a service uses, by sort, and by name in each.
+pub(crate) struct Used<'a> {
+    pub(crate) databases: Vec<&'a str>,
+    pub(crate) caches: Vec<&'a str>,
+    pub(crate) topics: Vec<&'a str>,
+    pub(crate) queues: Vec<&'a str>,
+    pub(crate) searches: Vec<&'a str>,
+}
+
+pub(crate) fn used<'a>(stack: &Stack, service: &'a Service) -> Used<'a> {
     let mut things: Vec<&Name> = service.uses.iter().chain(&service.owns).collect();
     things.sort();
     things.dedup();
     let pick =
         |known: &dyn Fn(&Name) -> bool| things.iter().filter(|name| known(name)).map(|name| name.0.as_str()).collect();
-    let databases: Vec<&str> = pick(&|name| stack.databases.contains_key(name));
-    let caches: Vec<&str> = pick(&|name| stack.caches.contains_key(name));
-    let topics: Vec<&str> = pick(&|name| stack.topics.contains_key(name));
-    let queues: Vec<&str> = pick(&|name| stack.queues.contains_key(name));
-    let searches: Vec<&str> = pick(&|name| stack.search.contains_key(name));
+    Used {
+        databases: pick(&|name| stack.databases.contains_key(name)),
+        caches: pick(&|name| stack.caches.contains_key(name)),
+        topics: pick(&|name| stack.topics.contains_key(name)),
+        queues: pick(&|name| stack.queues.contains_key(name)),
+        searches: pick(&|name| stack.search.contains_key(name)),
+    }
+}
+
+pub(super) fn given(making: &Making<'_>, service: &Service) -> Given {
+    let stack = &making.loaded.stack;
+    let Used { databases, caches, topics, queues, searches } = used(stack, service);
     let mut given = Given::default();
     for name in &databases {
         let owns = service.owns.iter().any(|owned| owned.0 == *name);
@@ -76,17 +91,17 @@ pub(super) fn given(making: &Making<'_>, service: &Service) -> Given {
 }
 
 /// `DATABASE_HOST` for the only database of a service; `ORDERS_DATABASE_HOST` for each of several.
-struct Prefix(String);
+pub(crate) struct Prefix(String);
 
 impl Prefix {
-    fn new(what: &str, name: &str, of_its_sort: usize) -> Prefix {
+    pub(crate) fn new(what: &str, name: &str, of_its_sort: usize) -> Prefix {
         match of_its_sort {
             1 => Prefix(what.to_owned()),
             _ => Prefix(format!("{}_{what}", name.to_uppercase().replace('-', "_"))),
         }
     }
 
-    fn with(&self, part: &str) -> String {
+    pub(crate) fn with(&self, part: &str) -> String {
         format!("{}_{part}", self.0)
     }
 }

@@ -18,8 +18,9 @@ use super::keys::Keys;
 use super::search::{self, Search};
 use super::services;
 use super::{Laptop, Purpose, cache};
+use crate::expand::{dead_letter_name, schema};
 use crate::scope::hex;
-use crate::stack::{Database, Loaded, Name, Queue};
+use crate::stack::{DEAD_LETTER_RETENTION, Database, Loaded, Name, Queue};
 
 const ACCOUNT: &str = "000000000000";
 /// What every request is signed for; nothing checks it.
@@ -82,8 +83,7 @@ pub(super) fn expand(
     caches(&mut making)?;
     messages(&mut making)?;
     searches(&mut making);
-    services::services(&mut making)?;
-    services::shipping(&mut making)?;
+    services::expand(&mut making)?;
     Ok(making.laptop)
 }
 
@@ -178,7 +178,7 @@ fn one_database(
         directory: making.directory(name),
         socket: making.place.socket(name),
         port: making.port(name),
-        database: name.trim_end_matches("-replica").replace('-', "_"),
+        database: schema(name),
         users: vec![user("owner", mariadb::Rights::Owner), user("app", mariadb::Rights::Rows)],
         replication_password: making.keys.get("replication"),
         role,
@@ -243,13 +243,13 @@ fn messages(making: &mut Making<'_>) -> anyhow::Result<()> {
     }
     for (name, queue) in &stack.queues {
         let main = making.queue(&name.0);
-        let dead = making.named(&format!("{name}-dead"), queue.fifo);
+        let dead = making.named(&dead_letter_name(&name.0), queue.fifo);
         let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{dead}");
-        let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": queue.max_receives.unwrap_or(5) });
+        let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": queue.receives() });
         let mut attributes = attributes(queue);
         attributes.insert("RedrivePolicy".to_owned(), redrive.to_string());
         config.queues.insert(main.clone(), attributes);
-        let mut of_dead = BTreeMap::from([("MessageRetentionPeriod".to_owned(), "1209600".to_owned())]);
+        let mut of_dead = BTreeMap::from([("MessageRetentionPeriod".to_owned(), DEAD_LETTER_RETENTION.to_string())]);
         of_dead.extend(queue.fifo.then(|| ("FifoQueue".to_owned(), "true".to_owned())));
         config.queues.insert(dead, of_dead);
         for topic in &queue.from {
@@ -287,13 +287,10 @@ fn messages(making: &mut Making<'_>) -> anyhow::Result<()> {
 }
 
 fn attributes(queue: &Queue) -> BTreeMap<String, String> {
-    let seconds = |span: &Option<crate::stack::Span>, default: u64| {
-        span.as_ref().map_or(default, crate::stack::Span::seconds).to_string()
-    };
     let mut attributes = BTreeMap::from([
-        ("VisibilityTimeout".to_owned(), seconds(&queue.visibility_timeout, 30)),
-        ("MessageRetentionPeriod".to_owned(), seconds(&queue.retention, 345_600)),
-        ("DelaySeconds".to_owned(), seconds(&queue.delay, 0)),
+        ("VisibilityTimeout".to_owned(), queue.visibility_seconds().to_string()),
+        ("MessageRetentionPeriod".to_owned(), queue.retention_seconds().to_string()),
+        ("DelaySeconds".to_owned(), queue.delay_seconds().to_string()),
     ]);
     if queue.fifo {
         attributes.insert("FifoQueue".to_owned(), "true".to_owned());

@@ -21,20 +21,32 @@ use crate::image::{Architecture, find_runtime};
 use crate::scope::hex;
 use crate::stack::{Http, Name, Service};
 
-pub(super) fn services(making: &mut Making<'_>) -> anyhow::Result<()> {
-    let services = &making.loaded.stack.services;
-    if services.is_empty() {
+/// The program of every service and of the log forwarders.
+struct Runtime {
+    path: PathBuf,
+    /// Another one is a reason to restart what runs it.
+    digest: String,
+}
+
+/// The services, what stands before them, and what ships their logs.
+pub(super) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
+    if making.loaded.stack.services.is_empty() {
         return Ok(());
     }
     let runtime = runtime()?;
-    let generation = hex(&Sha256::digest(std::fs::read(&runtime)?)[..12]);
+    services(making, &runtime)?;
+    shipping(making, &runtime)
+}
+
+fn services(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
+    let services = &making.loaded.stack.services;
     let mut routes = Routes::default();
     for (name, service) in services {
         let Some(role) = &service.role else {
             making.laptop.notes.push(format!("`{name}` is a container of yours, which does not run here"));
             continue;
         };
-        one_service(making, &name.0, service, role, (&runtime, &generation));
+        one_service(making, &name.0, service, role, runtime);
     }
     let behind: Vec<(&Name, &Service, &Http)> = services
         .iter()
@@ -45,20 +57,16 @@ pub(super) fn services(making: &mut Making<'_>) -> anyhow::Result<()> {
         return Ok(());
     }
     for (name, _, http) in &behind {
-        let health = http.health.clone().unwrap_or_else(|| "/healthz".to_owned());
         let target = ([127, 0, 0, 1], making.port(&name.0)).into();
-        let health = Health { path: health, interval_ms: 500, timeout_ms: 2000, ..Health::default() };
+        let health = Health { path: http.health(), interval_ms: 500, timeout_ms: 2000, ..Health::default() };
         routes.groups.insert(name.0.clone(), Group { targets: vec![target], health });
     }
     for (name, priority) in priorities(&behind) {
         let Some((_, _, http)) = behind.iter().find(|(other, ..)| other.0 == name) else { continue };
-        let mut methods = http.methods.clone();
-        if methods.iter().any(|method| method == "GET") && !methods.iter().any(|method| method == "HEAD") {
-            methods.push("HEAD".to_owned());
-        }
-        routes.rules.push(Rule { priority, paths: http.paths.clone(), methods, hosts: Vec::new(), group: name });
+        let (paths, methods) = (http.paths.clone(), http.rule_methods());
+        routes.rules.push(Rule { priority, paths, methods, hosts: Vec::new(), group: name });
     }
-    if let Some((name, ..)) = behind.iter().find(|(_, _, http)| http.paths.is_empty() && http.methods.is_empty()) {
+    if let Some((name, ..)) = behind.iter().find(|(_, _, http)| http.takes_everything()) {
         routes.rules.push(Rule { priority: u32::MAX, group: name.0.clone(), ..Rule::default() });
     }
     let file = making.place.state().join("routes.json");
@@ -73,8 +81,7 @@ pub(super) fn services(making: &mut Making<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runtime: (&Path, &str)) {
-    let (program, generation) = runtime;
+fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runtime: &Runtime) {
     let port = making.port(name);
     let Environment { variables, secrets } = environment::of(making, name, service, port);
     if role == "reservation" {
@@ -87,7 +94,7 @@ fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &st
             environment.insert("SEARCH_ENDPOINT".to_owned(), endpoint);
             environment.insert("PROBE_INDEX".to_owned(), format!("{}-*", logs.index_of(&Name(name.into()))));
         }
-        making.laptop.probe = Some(super::Probe { program: program.to_owned(), environment });
+        making.laptop.probe = Some(super::Probe { program: runtime.path.clone(), environment });
     }
     let things: Vec<String> = service.uses.iter().chain(&service.owns).map(|thing| thing.0.clone()).collect();
     let stack = &making.loaded.stack;
@@ -112,18 +119,16 @@ fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &st
         ready: Probe::Http { port, path: if role == "hello" { "/healthz" } else { "/readyz" }.to_owned() },
         after,
         stop: Stop { signal: StopSignal::Term, within_ms: 30_000 },
-        generation: generation.to_owned(),
-        ..Part::new(name, format!("service, role {role}"), program)
+        generation: runtime.digest.clone(),
+        ..Part::new(name, format!("service, role {role}"), &runtime.path)
     };
     making.add(format!("services.{name}"), part);
 }
 
 /// The log forwarder as on AWS, fed from the file that a service writes instead of from a subscription.
-pub(super) fn shipping(making: &mut Making<'_>) -> anyhow::Result<()> {
+fn shipping(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     let Some(logs) = &making.loaded.stack.logs else { return Ok(()) };
     let Some(endpoint) = making.search_endpoint(&logs.to.0) else { return Ok(()) };
-    let runtime = runtime()?;
-    let generation = hex(&Sha256::digest(std::fs::read(&runtime)?)[..12]);
     for (service, pattern) in &logs.ship {
         let group = format!("/{}/{}/{service}", making.loaded.stack.stack, making.loaded.env);
         let directory = making.directory(&format!("forward-{service}"));
@@ -155,8 +160,8 @@ pub(super) fn shipping(making: &mut Making<'_>) -> anyhow::Result<()> {
             env: environment.variables,
             cwd: directory,
             after: own.into_iter().collect(),
-            generation: generation.clone(),
-            ..Part::new(format!("forward-{service}"), "log forwarder", &runtime)
+            generation: runtime.digest.clone(),
+            ..Part::new(format!("forward-{service}"), "log forwarder", &runtime.path)
         };
         making.add(format!("logs.ship.{service}"), part);
     }
@@ -164,13 +169,15 @@ pub(super) fn shipping(making: &mut Making<'_>) -> anyhow::Result<()> {
 }
 
 /// The one that would go into the image, or one that only runs here.
-fn runtime() -> anyhow::Result<PathBuf> {
+fn runtime() -> anyhow::Result<Runtime> {
     let architecture = if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 };
-    match find_runtime(architecture) {
-        Ok(path) => Ok(path.canonicalize()?),
+    let path = match find_runtime(architecture) {
+        Ok(path) => path.canonicalize()?,
         Err(error) => {
             let beside = std::env::current_exe()?.with_file_name("runtime");
-            if beside.is_file() { Ok(beside) } else { Err(error) }
+            if beside.is_file() { beside } else { return Err(error) }
         }
-    }
+    };
+    let digest = hex(&Sha256::digest(std::fs::read(&path)?)[..12]);
+    Ok(Runtime { path, digest })
 }

@@ -223,6 +223,28 @@ pub struct Queue {
     pub fifo: bool,
 }
 
+/// In seconds, with the defaults.
+impl Queue {
+    pub fn visibility_seconds(&self) -> u64 {
+        self.visibility_timeout.as_ref().map_or(30, Span::seconds)
+    }
+
+    pub fn retention_seconds(&self) -> u64 {
+        self.retention.as_ref().map_or(345_600, Span::seconds)
+    }
+
+    pub fn delay_seconds(&self) -> u64 {
+        self.delay.as_ref().map_or(0, Span::seconds)
+    }
+
+    pub fn receives(&self) -> u32 {
+        self.max_receives.unwrap_or(5)
+    }
+}
+
+/// What goes where its receivers failed is kept as long as SQS can: somebody has to see it.
+pub const DEAD_LETTER_RETENTION: u64 = 1_209_600;
+
 /// An OpenSearch domain.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -288,6 +310,25 @@ pub struct Http {
     /// Where it says that it is well. Default: `/healthz`.
     #[schemars(regex(pattern = r"^/[^ \t\r\n]{0,1023}$"))]
     pub health: Option<String>,
+}
+
+impl Http {
+    pub fn health(&self) -> String {
+        self.health.clone().unwrap_or_else(|| "/healthz".to_owned())
+    }
+
+    /// Those that the rule names: who may GET may ask for the head alone.
+    pub fn rule_methods(&self) -> Vec<String> {
+        let mut methods = self.methods.clone();
+        if methods.iter().any(|method| method == "GET") && !methods.iter().any(|method| method == "HEAD") {
+            methods.push("HEAD".to_owned());
+        }
+        methods
+    }
+
+    pub fn takes_everything(&self) -> bool {
+        self.paths.is_empty() && self.methods.is_empty()
+    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

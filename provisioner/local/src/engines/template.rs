@@ -12,13 +12,6 @@ use crate::supervisor::place::private_directory;
 /// Somebody else may be making it at the moment, on a busy machine.
 const WAIT: Duration = Duration::from_secs(120);
 
-/// Where templates are kept for this user.
-pub fn default_cache() -> Result<PathBuf> {
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
-    Ok(cache.context("neither HOME nor XDG_CACHE_HOME is set")?.join("provision"))
-}
-
 /// The template of this name, made by the command if it is not there yet. The command makes `{directory}`.
 pub fn template(cache: &Path, name: &str, make: impl FnOnce(&Path) -> Command) -> Result<PathBuf> {
     let template = cache.join(name);
