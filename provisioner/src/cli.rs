@@ -89,7 +89,7 @@ enum Command {
         file: PathBuf,
         /// How they are written. Default: text
         #[arg(long, value_enum)]
-        format: Option<commands::outputs::Format>,
+        format: Option<commands::format::Format>,
     },
     /// Show what the services say
     Logs {
@@ -104,6 +104,7 @@ enum Command {
         since: u64,
     },
     /// With --local: do something to one part, to see what the others make of it
+    #[cfg(feature = "local")]
     Fault {
         /// What is done
         #[arg(value_enum)]
@@ -131,8 +132,10 @@ enum Command {
         queue: String,
     },
     /// Print the IAM policy that `provision` needs for the stack, and a boundary for the roles that it makes, offline
+    #[cfg(feature = "aws")]
     Policy { file: PathBuf },
     /// Draw what uses what, offline
+    #[cfg(feature = "aws")]
     Graph {
         file: PathBuf,
         /// The language of the drawing
@@ -187,31 +190,14 @@ pub async fn main() -> ExitCode {
     let Cli { command, global } = cli;
     let printer = Printer::new(global.no_color, global.verbose);
     let exit = match command {
-        command if global.local => on_this_machine(command, global, printer).await,
         Command::Check { file } => commands::check::check(&file, &global, printer),
-        Command::Plan { file, exit_code } => commands::plan::plan(&file, &global, exit_code, printer).await,
-        Command::Up { file, adopt } => commands::up::up(&file, &global, &adopt, printer).await,
-        Command::Down { file, data } => commands::down::down(&file, &global, &data, printer).await,
-        Command::Status { file } => commands::status::status(&file, &global, printer).await,
-        Command::Outputs { file, format } => commands::outputs::outputs(&file, &global, format, printer).await,
-        Command::Logs { file, services, follow, since } => {
-            let which = commands::logs::Which { services, follow, since };
-            commands::logs::logs(&file, &global, &which, printer).await
-        }
-        Command::Fault { .. } => {
-            printer.error("faults are for what runs on this machine");
-            printer.hint("give --local");
-            Exit::Usage
-        }
-        Command::Probe { file, url } => commands::probe::probe(&file, &global, url.as_deref(), printer).await,
-        Command::Redrive { file, queue } => commands::redrive::redrive(&file, &global, &queue, printer).await,
-        Command::Policy { file } => commands::policy::policy(&file, &global, printer),
-        Command::Graph { file, format, by } => commands::graph::graph(&file, &global, format, by, printer),
         Command::Schema => commands::schema(printer),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());
             Exit::Done
         }
+        command if global.local => on_this_machine(command, global, printer).await,
+        command => on_aws(command, &global, printer).await,
     };
     if let Some(why) = printer.lost() {
         printer.error(format!("writing the output: {why}"));
@@ -220,19 +206,49 @@ pub async fn main() -> ExitCode {
     code(exit)
 }
 
+#[cfg(feature = "aws")]
+async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
+    match command {
+        Command::Plan { file, exit_code } => commands::plan::plan(&file, global, exit_code, printer).await,
+        Command::Up { file, adopt } => commands::up::up(&file, global, &adopt, printer).await,
+        Command::Down { file, data } => commands::down::down(&file, global, &data, printer).await,
+        Command::Status { file } => commands::status::status(&file, global, printer).await,
+        Command::Outputs { file, format } => commands::outputs::outputs(&file, global, format, printer).await,
+        Command::Logs { file, services, follow, since } => {
+            let which = commands::logs::Which { services, follow, since };
+            commands::logs::logs(&file, global, &which, printer).await
+        }
+        Command::Probe { file, url } => commands::probe::probe(&file, global, url.as_deref(), printer).await,
+        Command::Redrive { file, queue } => commands::redrive::redrive(&file, global, &queue, printer).await,
+        Command::Policy { file } => commands::policy::policy(&file, global, printer),
+        Command::Graph { file, format, by } => commands::graph::graph(&file, global, format, by, printer),
+        #[cfg(feature = "local")]
+        Command::Fault { .. } => {
+            printer.error("faults are for what runs on this machine");
+            printer.hint("give --local");
+            Exit::Usage
+        }
+        Command::Check { .. } | Command::Schema | Command::Completions { .. } => Exit::Usage,
+    }
+}
+
+#[cfg(not(feature = "aws"))]
+async fn on_aws(_: Command, _: &Global, printer: Printer) -> Exit {
+    printer.error("this build knows only this machine, not AWS");
+    printer.hint("give --local, or build it with the feature `aws`, which is on by default");
+    Exit::Usage
+}
+
 /// Blocking work, which is kept away from the threads that wait.
+#[cfg(feature = "local")]
 async fn on_this_machine(command: Command, global: Global, printer: Printer) -> Exit {
-    use commands::{check, laptop, outputs};
+    use commands::laptop;
     let work = move || match command {
-        Command::Check { file } => check::check(&file, &global, printer),
         Command::Plan { file, exit_code } => laptop::plan(&file, &global, exit_code, printer),
         Command::Up { file, adopt } if adopt.is_empty() => laptop::up(&file, &global, printer),
         Command::Down { file, data } => laptop::down(&file, &global, &data, printer),
         Command::Status { file } => laptop::status(&file, &global, printer),
-        Command::Outputs { file, format } => {
-            let format = format.unwrap_or(if global.json { outputs::Format::Json } else { outputs::Format::Text });
-            laptop::outputs(&file, &global, format, printer)
-        }
+        Command::Outputs { file, format } => laptop::outputs(&file, &global, format, printer),
         Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
         Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),
         Command::Fault { what, file, part } => laptop::fault(&file, &global, what, &part, printer),
@@ -242,6 +258,13 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
         }
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Exit::Failed)
+}
+
+#[cfg(not(feature = "local"))]
+async fn on_this_machine(_: Command, _: Global, printer: Printer) -> Exit {
+    printer.error("this build knows only AWS, not this machine");
+    printer.hint("build it with the feature `local`, which is on by default");
+    Exit::Usage
 }
 
 fn entry(text: &str) -> Result<String, String> {

@@ -19,29 +19,56 @@
 //! - There is no rollback. What depends on a failure is skipped, the rest goes on; running again is the recovery.
 //! - No secret is in a spec, a state, an output, a tag or an error: only the version id of a secret is.
 //! - Only [`wait`] sleeps, and only [`printer`] prints.
+//!
+//! Two features, both on by default: `aws`, which is all that talks to AWS, and `local`, the same stack on this machine.
+//! With `local` alone no SDK of AWS's is compiled.
 
-pub mod any;
-pub mod artefacts;
-pub mod aws;
-pub mod board;
+#![cfg_attr(
+    not(all(feature = "aws", feature = "local")),
+    allow(dead_code, unused_imports, reason = "what both share, one alone does not use whole")
+)]
+
 pub mod cli;
 pub mod commands;
-pub mod desired;
-pub mod diff;
-pub mod engine;
-pub mod expand;
 pub mod image;
-pub mod json;
-pub mod kind;
-pub mod kinds;
-pub mod lease;
-mod local;
-pub mod plan;
-pub mod policy;
 pub mod printer;
 pub mod roles;
 pub mod scope;
-pub mod snapshot;
 pub mod stack;
-pub mod wait;
 pub mod yaml;
+
+#[cfg(feature = "aws")]
+pub mod any;
+#[cfg(feature = "aws")]
+pub mod artefacts;
+#[cfg(feature = "aws")]
+pub mod aws;
+#[cfg(feature = "aws")]
+pub mod board;
+#[cfg(feature = "aws")]
+pub mod desired;
+#[cfg(feature = "aws")]
+pub mod diff;
+#[cfg(feature = "aws")]
+pub mod engine;
+#[cfg(feature = "aws")]
+pub mod expand;
+#[cfg(feature = "aws")]
+pub mod json;
+#[cfg(feature = "aws")]
+pub mod kind;
+#[cfg(feature = "aws")]
+pub mod kinds;
+#[cfg(feature = "aws")]
+pub mod lease;
+#[cfg(feature = "aws")]
+pub mod plan;
+#[cfg(feature = "aws")]
+pub mod policy;
+#[cfg(feature = "aws")]
+pub mod snapshot;
+#[cfg(feature = "aws")]
+pub mod wait;
+
+#[cfg(feature = "local")]
+mod local;

@@ -14,6 +14,7 @@ mod pattern;
 mod pause;
 mod payload;
 mod poll;
+mod readers;
 mod search;
 mod tail;
 

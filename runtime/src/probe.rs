@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use hyper::{Method, Request, StatusCode, Uri};
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client::{Answer, Client};
 use crate::config::{Aws, Probe};
@@ -19,11 +20,18 @@ use crate::{aws, signed, telemetry};
 /// An error when a hop failed; the lines say which, and how long each took.
 pub async fn run(config: Probe) -> anyhow::Result<()> {
     let started = Instant::now();
+    // From before there is anything to delete: a signal waits until there is.
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
     let database = config.database.as_ref().map(Database::new).transpose()?;
     let probe = Walk { client: Client::new()?, name: format!("probe {:016x}", fastrand::u64(..)), config, database };
     let id = hop("reserve", probe.reserve()).await?;
-    let walked = probe.rest(id).await;
-    // Also after a hop that failed: nobody is to find the probe's reservation tomorrow.
+    let walked = tokio::select! {
+        walked = probe.rest(id) => walked,
+        _ = terminate.recv() => Err(anyhow::anyhow!("stopped by SIGTERM")),
+        _ = interrupt.recv() => Err(anyhow::anyhow!("stopped by SIGINT")),
+    };
+    // Also after a hop that failed, or a signal: nobody is to find the probe's reservation tomorrow.
     let removed = hop("delete", probe.delete(id)).await;
     walked.and(removed)?;
     telemetry::info("probe.passed", &json!({ "milliseconds": milliseconds(started) }));

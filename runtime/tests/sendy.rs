@@ -383,6 +383,16 @@ async fn a_probe_walks_the_whole_way() {
     );
     assert_eq!(probe.exit().code(), Some(1));
     assert_eq!(services[1].get("/reservations").body, "[]");
+
+    // Nor does one that is stopped while it waits for what never comes.
+    let empty = support::server(|_| (200, String::new(), json!({ "hits": { "total": { "value": 0 } } }).to_string()));
+    let empty = format!("http://{empty}");
+    let mut probe = sendy.probe(balancer(&services), &[("SEARCH_ENDPOINT", empty.as_str()), ("PROBE_INDEX", "x-*")]);
+    until("the last hop before the log", || Some(probe.line("probe.hop")).filter(|line| line["hop"] == "lookup hit"));
+    assert_ne!(services[1].get("/reservations").body, "[]");
+    probe.terminate();
+    assert_eq!(probe.exit().code(), Some(1));
+    assert_eq!(services[1].get("/reservations").body, "[]");
 }
 
 fn with(name: &str, value: Value) -> Value {

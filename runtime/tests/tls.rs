@@ -60,8 +60,7 @@ async fn only_a_certificate_of_the_right_name_and_authority_will_do() {
     let other = at("other.pem");
     for (host, ca) in [("127.0.0.1", ca.as_str()), ("localhost", &other), ("localhost", "")] {
         let mut wrong = start(host, ca);
-        for event in ["cache.unreachable", "waiting_for_schema"] {
-            let line = wrong.line(event);
+        for line in wrong.each_of(&["cache.unreachable", "waiting_for_schema"]) {
             let message = line["message"].as_str().unwrap().to_lowercase();
             assert!(message.contains("certificate"), "{host} {ca}: {message}");
         }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
+use super::document::VERSION;
 use super::{Session, agree, open, render, run};
 use crate::aws::Proof;
 use crate::cli::{DataFlags, Exit, Global};
@@ -78,7 +79,7 @@ async fn with_lease(
             .map(|step| step.address.to_string())
             .collect();
         printer.data(json!({
-            "version": render::VERSION,
+            "version": VERSION,
             "stack": session.cx.scope.stack, "env": session.cx.scope.env,
             "outcomes": run::outcomes(&report), "kept": kept, "left": left, "seconds": report.seconds,
         }));

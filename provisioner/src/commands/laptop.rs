@@ -13,7 +13,8 @@ use local::supervisor::protocol::{Outcome, State};
 use local::supervisor::{client, logs};
 use serde_json::{Value, json};
 
-use super::{agree, load, outputs, read, render};
+use super::format::{Format, chosen, write};
+use super::{agree, document, load, read};
 use crate::cli::{DataFlags, Exit, Global};
 use crate::local::{
     Described, Difference, Laptop, Probe, Purpose, differences, prepare, state_directory, status as live,
@@ -46,7 +47,7 @@ pub(crate) fn plan(file: &Path, global: &Global, exit_code: bool, printer: Print
         Err(exit) => return exit,
     };
     match global.json {
-        true => printer.data(render::pretty(&document(&differences))),
+        true => printer.data(document::pretty(&document(&differences))),
         false => printer.data(text(&laptop, &differences, printer)),
     }
     if exit_code && !differences.is_empty() { Exit::Difference } else { Exit::Done }
@@ -81,15 +82,13 @@ pub(crate) fn up(file: &Path, global: &Global, printer: Printer) -> Exit {
     let complete = outcome.failed.is_empty() && outcome.skipped.is_empty();
     let probed = if complete { laptop.probe.as_ref().map(|probe| walk(probe, printer)) } else { None };
     if global.json {
-        printer.data(render::pretty(&json!({
-            "version": render::VERSION, "complete_seconds": complete.then_some(seconds), "probe": probed,
+        printer.data(document::pretty(&json!({
+            "version": document::VERSION, "complete_seconds": complete.then_some(seconds), "probe": probed,
             "ready": outcome.ready, "failed": outcome.failed, "outputs": laptop.outputs,
         })));
     } else if complete {
         printer.talk(format!("{}: ready after {seconds:.1} s", printer.green("done")));
-        for (name, value) in &laptop.outputs {
-            printer.data(format!("{name} = {value}"));
-        }
+        write(&laptop.outputs, Format::Text, printer);
     }
     match complete && probed != Some(false) {
         true => Exit::Done,
@@ -158,7 +157,7 @@ pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
         Err(error) => return failed(&error, printer),
     };
     if global.json {
-        printer.data(render::pretty(&json!({ "version": render::VERSION, "parts": parts })));
+        printer.data(document::pretty(&json!({ "version": document::VERSION, "parts": parts })));
         return Exit::Done;
     }
     if parts.is_empty() {
@@ -182,24 +181,12 @@ pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
     if ill { Exit::Failed } else { Exit::Done }
 }
 
-pub(crate) fn outputs(file: &Path, global: &Global, format: outputs::Format, printer: Printer) -> Exit {
-    let laptop = match look(file, global, printer) {
-        Ok((laptop, _)) => laptop,
-        Err(exit) => return exit,
-    };
-    match format {
-        outputs::Format::Json => printer.data(render::pretty(&json!(laptop.outputs))),
-        outputs::Format::Text => {
-            laptop.outputs.iter().for_each(|(name, value)| printer.data(format!("{name} = {value}")))
-        }
-        outputs::Format::Env => {
-            for (name, value) in &laptop.outputs {
-                let name = name.to_uppercase().replace(['.', '-'], "_");
-                printer.data(format!("{name}={value}"));
-            }
-        }
+pub(crate) fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Exit {
+    let looked = chosen(format, global, printer).and_then(|format| Ok((format, look(file, global, printer)?.0)));
+    match looked {
+        Ok((format, laptop)) => write(&laptop.outputs, format, printer),
+        Err(exit) => exit,
     }
-    Exit::Done
 }
 
 /// The last lines of each part, then, if asked for, whatever comes.
@@ -332,7 +319,7 @@ fn text(laptop: &Laptop, differences: &[Difference], printer: Printer) -> String
 }
 
 fn document(differences: &[Difference]) -> Value {
-    json!({ "version": render::VERSION, "target": "local", "changes": differences.len(), "steps": differences })
+    json!({ "version": document::VERSION, "target": "local", "changes": differences.len(), "steps": differences })
 }
 
 fn failed(error: &anyhow::Error, printer: Printer) -> Exit {

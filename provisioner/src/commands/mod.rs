@@ -1,100 +1,54 @@
-//! One file per command, one function each. What they share: opening a stack, and holding the lease while writing.
+//! One file per command, one function each. What they share: loading a stack file, opening its account ([`session`]), and
+//! holding the lease while writing ([`run`]).
 
 pub mod check;
-pub mod down;
-pub mod graph;
-pub mod health;
+#[cfg(feature = "local")]
 pub mod laptop;
-pub mod logs;
-pub mod outputs;
-pub mod plan;
-pub mod policy;
-pub mod probe;
-pub mod redrive;
-pub mod status;
-pub mod up;
 
+mod document;
+pub(crate) mod format;
+
+#[cfg(feature = "aws")]
+pub mod down;
+#[cfg(feature = "aws")]
+pub mod graph;
+#[cfg(feature = "aws")]
+pub mod health;
+#[cfg(feature = "aws")]
+pub mod logs;
+#[cfg(feature = "aws")]
+pub mod outputs;
+#[cfg(feature = "aws")]
+pub mod plan;
+#[cfg(feature = "aws")]
+pub mod policy;
+#[cfg(feature = "aws")]
+pub mod probe;
+#[cfg(feature = "aws")]
+pub mod redrive;
+#[cfg(feature = "aws")]
 mod render;
+#[cfg(feature = "aws")]
 mod run;
+#[cfg(feature = "aws")]
+mod session;
+#[cfg(feature = "aws")]
+pub mod status;
+#[cfg(feature = "aws")]
+pub mod up;
 
 use std::path::Path;
 
-use crate::artefacts::{self, Artefacts};
-use crate::aws::{self, Access, Cx, Error, Proof};
-use crate::cli::{Exit, Global};
-use crate::expand::{self, Digests, Expanded, expand};
-use crate::printer::Printer;
-use crate::scope::Scope;
-use crate::snapshot::{self, Snapshot};
-use crate::stack::{self, Loaded};
-use crate::wait::Clock;
+#[cfg(feature = "aws")]
+pub(crate) use session::{Session, login_hint, open, open_without_runtime, take};
 
-/// A stack file, loaded for one environment, and the way to its account.
-pub(crate) struct Session {
-    pub(crate) cx: Cx,
-    pub(crate) expanded: Expanded,
-    pub(crate) principal: String,
-}
+use crate::cli::{Exit, Global};
+use crate::printer::Printer;
+use crate::stack::{self, Loaded};
 
 pub(crate) fn schema(printer: Printer) -> Exit {
     printer.data(serde_json::to_string_pretty(&stack::schema()).unwrap_or_default());
     Exit::Done
-}
-
-/// Loads the file, logs in, and works out the resources. What goes wrong is printed.
-pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
-    let loaded = load(file, global, printer)?;
-    log_in(&loaded, global, build_artefacts, printer).await
-}
-
-/// The same without the runtime, for what compares nothing: nobody has to build it for that.
-pub(crate) async fn open_without_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<Session, Exit> {
-    log_in(loaded, global, |_, _| Ok(Artefacts::default()), printer).await
-}
-
-async fn log_in(
-    loaded: &Loaded,
-    global: &Global,
-    build: fn(&Loaded, Printer) -> Result<Artefacts, Exit>,
-    printer: Printer,
-) -> Result<Session, Exit> {
-    let access = Access {
-        profile: global.profile.clone(),
-        region: global.region.clone(),
-        endpoint_url: global.endpoint_url.clone(),
-    };
-    let clock = Clock::new(time_scale(printer)?);
-    let region = access.region.clone().or_else(|| loaded.stack.region.clone());
-    let config = aws::connect(&access, region.as_deref(), clock).await;
-    let Some(region) = config.region().map(ToString::to_string) else {
-        printer.error("no region is known");
-        printer.hint("set `region:` in the stack file, or give --region");
-        return Err(Exit::Usage);
-    };
-    let caller = match aws::caller(&config).await {
-        Ok(caller) => caller,
-        Err(error) => {
-            printer.error(format!("asking AWS who we are, in {region}: {error}"));
-            printer.hint(login_hint(&error));
-            return Err(Exit::Failed);
-        }
-    };
-    if let Some(account) = loaded.stack.account.as_ref().filter(|account| **account != caller.account) {
-        printer.error(format!(
-            "the stack may only be deployed to account {account}, and these credentials are of {}",
-            caller.account
-        ));
-        printer.hint("choose another --profile, or change `account:` in the stack file");
-        return Err(Exit::Failed);
-    }
-    let scope = Scope { account: caller.account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone() };
-    let artefacts = build(loaded, printer)?;
-    let digests = Digests {
-        image: artefacts.image.as_ref().map(|image| image.manifest.digest.clone()).unwrap_or_default(),
-        zip: artefacts.zip.as_ref().map(|zip| zip.sha256.clone()).unwrap_or_default(),
-    };
-    let expanded = expand(loaded, &scope, &digests);
-    Ok(Session { cx: Cx::new(scope, clock, &config, artefacts), expanded, principal: caller.arn })
 }
 
 /// The stack file for one environment, without a network.
@@ -105,39 +59,6 @@ pub(crate) fn load(file: &Path, global: &Global, printer: Printer) -> Result<Loa
         printer.problems(&file.display().to_string(), &problems);
         Exit::Failed
     })
-}
-
-/// The runtime as image and as Lambda package, if the stack runs it.
-fn build_artefacts(loaded: &Loaded, printer: Printer) -> Result<Artefacts, Exit> {
-    let (image, zip) = expand::needs_runtime(loaded);
-    artefacts::build(image, zip).map_err(|error| {
-        printer.error(format!("{error:#}"));
-        Exit::Failed
-    })
-}
-
-pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> Result<Snapshot, Exit> {
-    match snapshot::take(&session.cx, &session.expanded.desired, proof).await {
-        Ok(snapshot) => {
-            if !snapshot.unread.is_empty() {
-                printer
-                    .detail(format!("not allowed to read, and not used by this stack: {}", snapshot.unread.join(", ")));
-            }
-            Ok(snapshot)
-        }
-        Err(failures) => {
-            // One root cause, not a cascade: without a login everything fails.
-            if let Some((_, error)) = failures.iter().find(|(_, error)| error.is_login()) {
-                printer.error(format!("the credentials do not work: {error}"));
-                printer.hint(login_hint(error));
-                return Err(Exit::Failed);
-            }
-            for (what, error) in &failures {
-                printer.error(format!("{what}: {error}"));
-            }
-            Err(Exit::Failed)
-        }
-    }
 }
 
 /// Asks, unless `--yes` has answered.
@@ -184,24 +105,5 @@ pub(crate) fn choose_env(file: &Path, text: &str, global: &Global, printer: Prin
             printer.hint(format!("choose one: --env {}", several.join(" or --env ")));
             Err(Exit::Usage)
         }
-    }
-}
-
-fn time_scale(printer: Printer) -> Result<f64, Exit> {
-    match std::env::var("PROVISION_TIME_SCALE") {
-        Err(_) => Ok(1.0),
-        Ok(text) => text.parse().ok().filter(|scale: &f64| scale.is_finite() && *scale > 0.0).ok_or_else(|| {
-            printer.error(format!("PROVISION_TIME_SCALE is `{text}`, which is no positive number"));
-            Exit::Usage
-        }),
-    }
-}
-
-pub(crate) fn login_hint(error: &Error) -> &'static str {
-    match error {
-        error if error.is_login() => "log in (`aws sso login`, or fresh keys), then run the same command again",
-        error if error.is_skewed() => "this machine's clock is more than five minutes off: set it, then run again",
-        error if error.is_denied() => "these credentials lack a permission",
-        _ => "is the network there, and does the region exist?",
     }
 }

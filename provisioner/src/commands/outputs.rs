@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use clap::ValueEnum;
 use serde_json::Value;
 
+use super::format::{Format, chosen, write};
 use crate::aws::Proof;
 use crate::board::Board;
 use crate::cli::{Exit, Global};
@@ -13,25 +13,10 @@ use crate::commands::{open, take};
 use crate::expand::Expanded;
 use crate::printer::Printer;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// `queues.work.url = …`, for people
-    Text,
-    /// One object; the same as --json
-    Json,
-    /// `QUEUES_WORK_URL=…`, for shells
-    Env,
-}
-
 pub(crate) async fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Exit {
-    let format = match (format, global.json) {
-        (None | Some(Format::Json), true) => Format::Json,
-        (None, false) => Format::Text,
-        (Some(format), false) => format,
-        (Some(Format::Text | Format::Env), true) => {
-            printer.error("--json is another format than --format says");
-            return Exit::Usage;
-        }
+    let format = match chosen(format, global, printer) {
+        Ok(format) => format,
+        Err(exit) => return exit,
     };
     let session = match open(file, global, printer).await {
         Ok(session) => session,
@@ -41,24 +26,7 @@ pub(crate) async fn outputs(file: &Path, global: &Global, format: Option<Format>
         Ok(snapshot) => snapshot,
         Err(exit) => return exit,
     };
-    let outputs = exported(&session.expanded, &snapshot.board());
-    match format {
-        Format::Json => printer.data(serde_json::to_string_pretty(&outputs).unwrap_or_default()),
-        Format::Text => {
-            for (name, value) in outputs {
-                printer.data(format!("{name} = {}", text(&value)));
-            }
-        }
-        Format::Env => match environment(&outputs) {
-            Ok(lines) => lines.into_iter().for_each(|line| printer.data(line)),
-            Err(problem) => {
-                printer.error(problem);
-                printer.hint("--format json keeps the names apart");
-                return Exit::Failed;
-            }
-        },
-    }
-    Exit::Done
+    write(&exported(&session.expanded, &snapshot.board()), format, printer)
 }
 
 /// The outputs that are known, by the names that people use: `queues.work.url`.
@@ -75,75 +43,4 @@ pub(super) fn exported(expanded: &Expanded, board: &Board) -> BTreeMap<String, V
         }
     }
     outputs
-}
-
-/// `QUEUES_WORK_URL=…` for each. All or none: where two names become one, a shell would take whichever comes last.
-fn environment(outputs: &BTreeMap<String, Value>) -> Result<Vec<String>, String> {
-    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
-    let mut lines = Vec::new();
-    for (output, value) in outputs {
-        let name = variable(output);
-        lines.push(format!("{name}={}", quoted(&text(value))));
-        if let Some(other) = taken.insert(name.clone(), output) {
-            return Err(format!("`{other}` and `{output}` would both be {name}"));
-        }
-    }
-    Ok(lines)
-}
-
-fn variable(output: &str) -> String {
-    output.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
-}
-
-/// As one word of a POSIX shell. Within single quotes everything is itself, but for a single quote.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
-    match !text.is_empty() && text.chars().all(plain) {
-        true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
-    }
-}
-
-/// Text as it is, without quotes.
-pub(super) fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    fn named(outputs: &[(&str, Value)]) -> BTreeMap<String, Value> {
-        outputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
-    }
-
-    #[test]
-    fn values_are_one_word_of_a_shell_each() {
-        let outputs = named(&[
-            ("databases.a-b.port", json!(3306)),
-            ("queues.work.dead_letter_url", json!("")),
-            ("queues.work.url", json!("https://sqs.eu-west-1.amazonaws.com/1/a-b.fifo")),
-            ("services.a", json!("it's $HOME; `id` \"\\ ~\nand more")),
-            ("services.b", json!("~root")),
-        ]);
-        let lines = environment(&outputs).expect("no two are the same");
-        insta::assert_snapshot!(lines.join("\n"), @r#"
-        DATABASES_A_B_PORT=3306
-        QUEUES_WORK_DEAD_LETTER_URL=''
-        QUEUES_WORK_URL=https://sqs.eu-west-1.amazonaws.com/1/a-b.fifo
-        SERVICES_A='it'\''s $HOME; `id` "\ ~
-        and more'
-        SERVICES_B='~root'
-        "#);
-    }
-
-    #[test]
-    fn two_outputs_of_one_name_are_refused() {
-        let outputs = named(&[("queues.a-b.url", json!("1")), ("queues.a.b_url", json!("2"))]);
-        insta::assert_snapshot!(
-            environment(&outputs).expect_err("they are the same"),
-            @"`queues.a-b.url` and `queues.a.b_url` would both be QUEUES_A_B_URL"
-        );
-    }
 }

@@ -281,7 +281,7 @@ fn report(ending: &Ending, seen: &Seen, global: &Global, printer: Printer) -> Re
 fn advice(seen: &Seen) -> &'static str {
     match &seen.failed {
         Some(hop) if hop.name == "log" && hop.message.contains("403") => {
-            "fine-grained access has to know the role of the service: map it in the domain (README, searching the logs)"
+            "the log forwarder maps the role of the service in the domain, with its first event: `provision logs` shows whether it could"
         }
         _ => "`provision status` shows what is not well, `provision logs` what the services say",
     }

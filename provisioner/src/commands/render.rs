@@ -2,14 +2,12 @@
 
 use serde_json::{Value, json};
 
+use super::document::VERSION;
 use crate::diff::Change;
 use crate::kind::Effect;
 use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
 use crate::scope::Scope;
-
-/// The version of the JSON form. It grows with every change that a reader could trip over.
-pub(crate) const VERSION: u32 = 1;
 
 /// One line per resource that changes, its fields below it, totals last.
 pub(crate) fn text(plan: &Plan, printer: Printer) -> String {
@@ -76,10 +74,6 @@ pub(crate) fn json(scope: &Scope, plan: &Plan) -> String {
         "steps": steps,
     });
     serde_json::to_string_pretty(&document).unwrap_or_default()
-}
-
-pub(crate) fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
 fn line(step: &Step, printer: Printer) -> String {

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::outputs::{exported, text};
+use super::document::VERSION;
+use super::format::text;
+use super::outputs::exported;
 use super::{Session, agree, open, render, run};
 use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
@@ -211,7 +213,7 @@ fn tell(session: &Session, report: &Report, global: &Global, printer: Printer) {
     if global.json {
         let complete = (!report.failed()).then_some(report.seconds);
         printer.data(json!({
-            "version": render::VERSION,
+            "version": VERSION,
             "stack": session.cx.scope.stack, "env": session.cx.scope.env,
             "serving_seconds": report.serving_seconds, "complete_seconds": complete,
             "outcomes": run::outcomes(report), "outputs": outputs,

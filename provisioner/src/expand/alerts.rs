@@ -1,12 +1,12 @@
 //! `alerts:` -> a topic and the people who get what it says; alarms on what goes wrong first; a dashboard.
 
 use super::Making;
-use super::messaging::dead_letter_name;
 use super::service::WEB;
 use super::{database, logs};
 use crate::kind::Ref;
 use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, MAIN, Measured};
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
+use crate::stack::dead_letter_name;
 
 const SECTION: &str = "alerts";
 const ALERTS: &str = "alerts";

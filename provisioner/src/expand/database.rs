@@ -8,7 +8,7 @@ use crate::kinds::rds::{
     Instance, InstanceRole, InstanceSpec, ParameterGroup, ParameterGroupSpec, SubnetGroup, SubnetGroupSpec,
 };
 use crate::kinds::secretsmanager::{Secret, SecretSpec};
-use crate::stack::Database;
+use crate::stack::{Database, database_schema};
 
 pub(super) const PORT: u16 = 3306;
 /// All databases of a stack are in the same subnets.
@@ -50,7 +50,7 @@ fn one(making: &mut Making<'_>, name: &str, database: &Database) {
         storage: database.storage.unwrap_or(20),
         standby: database.standby.unwrap_or(prod),
         backup_days: database.backup_days.unwrap_or(if prod { 7 } else { 1 }),
-        database: schema(name),
+        database: database_schema(name),
         subnet_group: Ref::to(SUBNETS),
         parameter_group: Ref::to(group),
         kms_key: making.key(),
@@ -110,9 +110,4 @@ pub(super) fn app(name: &str) -> String {
 
 pub(super) fn firewall(name: &str) -> String {
     format!("database-{name}")
-}
-
-/// MySQL's schema names take no dash.
-pub(crate) fn schema(name: &str) -> String {
-    name.replace('-', "_")
 }

@@ -47,18 +47,24 @@ pub(super) fn expand(making: &mut Making<'_>) {
         logs.ship.iter().map(|(service, pattern)| (making.log_path(&service.0), pattern)).collect();
     let indexes: BTreeMap<String, &str> =
         logs.ship.keys().map(|service| (making.log_path(&service.0), logs.index_of(service))).collect();
+    let mut environment = vec![
+        ("FAILED_QUEUE_URL".to_owned(), Variable::QueueUrl(Ref::to(FAILED))),
+        ("INDEXES".to_owned(), Variable::Text(json!(indexes).to_string())),
+        ("INDEX_PREFIX".to_owned(), Variable::Text(making.loaded.stack.stack.0.clone())),
+        ("SEARCH_ENDPOINT".to_owned(), Variable::SearchEndpoint(Ref::to(&to))),
+        ("SHIPPED".to_owned(), Variable::Text(json!(shipped).to_string())),
+    ];
+    let readers = search::readers(making, &to);
+    if !readers.is_empty() {
+        environment.push(("READERS".to_owned(), Variable::Text(json!(readers).to_string())));
+    }
+    environment.sort_by(|a, b| a.0.cmp(&b.0));
     let spec = FunctionSpec {
         handler: FORWARDER.to_owned(),
         role: Ref::to(master(&to)),
         log_group: Ref::to(FORWARDER),
         on_failure: Ref::to(FAILED),
-        environment: vec![
-            ("FAILED_QUEUE_URL".to_owned(), Variable::QueueUrl(Ref::to(FAILED))),
-            ("INDEXES".to_owned(), Variable::Text(json!(indexes).to_string())),
-            ("INDEX_PREFIX".to_owned(), Variable::Text(making.loaded.stack.stack.0.clone())),
-            ("SEARCH_ENDPOINT".to_owned(), Variable::SearchEndpoint(Ref::to(&to))),
-            ("SHIPPED".to_owned(), Variable::Text(json!(shipped).to_string())),
-        ],
+        environment,
         code_sha256: making.digests.zip.clone(),
         architecture: "x86_64".to_owned(),
         memory: 256,

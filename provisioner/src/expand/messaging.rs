@@ -4,7 +4,7 @@ use super::Making;
 use crate::kind::Ref;
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::kinds::sqs::{DeadLetter, Queue, QueueSpec};
-use crate::stack::DEAD_LETTER_RETENTION;
+use crate::stack::{DEAD_LETTER_RETENTION, dead_letter_name};
 
 pub(super) fn expand(making: &mut Making<'_>) {
     let stack = &making.loaded.stack;
@@ -51,8 +51,4 @@ pub(super) fn expand(making: &mut Making<'_>) {
         making.export::<Queue>(format!("{section}.url"), &name.0, "url");
         making.export::<Queue>(format!("{section}.dead_letter_url"), &dead, "url");
     }
-}
-
-pub(crate) fn dead_letter_name(queue: &str) -> String {
-    format!("{queue}-dead-letter")
 }

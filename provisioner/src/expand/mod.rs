@@ -11,20 +11,16 @@ mod search;
 mod service;
 mod uses;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-pub(crate) use self::database::schema;
-pub(crate) use self::service::priorities;
-pub(crate) use self::uses::{Prefix, Used, used};
 pub(crate) use logs::FAILED as FORWARDER_FAILED;
-pub(crate) use messaging::dead_letter_name;
 
 use crate::desired::Desired;
 use crate::kind::{Address, Kind, Ref};
 use crate::kinds::iam::{Role, RoleSpec, Statement};
 use crate::kinds::kms::{Key, KeySpec};
 use crate::scope::Scope;
-use crate::stack::{Loaded, Profile, Service};
+use crate::stack::{Loaded, Profile};
 
 /// What the stack is made of, and which of its outputs people ask for.
 pub struct Expanded {
@@ -76,20 +72,6 @@ pub fn expand(loaded: &Loaded, scope: &Scope, digests: &Digests) -> Expanded {
 pub fn needs_runtime(loaded: &Loaded) -> (bool, bool) {
     let stack = &loaded.stack;
     (stack.services.values().any(|service| service.role.is_some()), stack.logs.is_some())
-}
-
-/// The names of the environment variables that a service gets by what it uses, in whatever account.
-pub fn variables_of_uses(loaded: &Loaded, service: &Service) -> BTreeSet<String> {
-    let nowhere = Scope {
-        account: String::new(),
-        region: String::new(),
-        stack: loaded.stack.stack.0.clone(),
-        env: loaded.env.clone(),
-    };
-    let digests = Digests::default();
-    let given = uses::given(&Making::new(loaded, &nowhere, &digests, BTreeMap::new()), service);
-    let variables = given.environment.into_iter().map(|(name, _)| name);
-    variables.chain(given.secrets.into_iter().map(|secret| secret.name)).collect()
 }
 
 /// The one customer key of the stack.

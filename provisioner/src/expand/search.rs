@@ -1,6 +1,8 @@
 //! `search:` -> an OpenSearch domain. In dev with a public endpoint and access by IAM only, in prod inside the VPC. Which
 //! of the two cannot be changed later.
 
+use std::collections::BTreeMap;
+
 use super::{Making, logs, network, probe, uses};
 use crate::kind::Ref;
 use crate::kinds::opensearch::{Domain, DomainSpec, Inside};
@@ -44,6 +46,14 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
     };
     making.add::<Domain>(&section, name, spec);
     making.export::<Domain>(format!("{section}.endpoint"), name, "endpoint");
+}
+
+/// The roles that read in the domain, each with the pattern of its indexes: the log forwarder maps them, because fine-grained
+/// access knows the access policy of the domain as little as the roles.
+pub(super) fn readers(making: &Making<'_>, name: &str) -> BTreeMap<String, String> {
+    let users = uses::of(making, name).into_iter().map(|service| (task_role(making, &service), "*".to_owned()));
+    let searchers = probe::searchers(making, name).into_iter().map(|searcher| (searcher.role, searcher.index));
+    users.chain(searchers).collect()
 }
 
 /// The ARN of a service's role, which is known before the role is there.

@@ -1,7 +1,5 @@
 //! `services:` -> ECS services on Fargate behind one load balancer.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value, json};
 
 use super::{Making, network, probe, uses};
@@ -18,8 +16,7 @@ use crate::kinds::elbv2::{
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::kinds::variable::Variable;
-use crate::scope::hex;
-use crate::stack::{Http, Name, Service};
+use crate::stack::{Http, Name, Service, priorities};
 
 const SECTION: &str = "services";
 /// The cluster, the repository and the image of the runtime.
@@ -87,25 +84,6 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
         let spec = RuleSpec { listener: Ref::to(WEB), priority, paths, methods, target: Ref::to(&name) };
         making.add::<Rule>(&format!("services.{name}"), &name, spec);
     }
-}
-
-/// The more a rule says, the earlier it is asked. A priority depends on its own service alone, as far as it can, so that a
-/// new service does not move the others.
-pub(crate) fn priorities(behind: &[(&Name, &Service, &Http)]) -> Vec<(String, u32)> {
-    let mut taken = BTreeSet::new();
-    let mut all = Vec::new();
-    for (name, _, http) in behind.iter().filter(|(_, _, http)| !http.takes_everything()) {
-        let longest = http.paths.iter().map(String::len).max().unwrap_or(0).min(128);
-        let band = (128 - longest) * 2 + usize::from(http.methods.is_empty());
-        let hash = sha2::Digest::finalize(sha2::Digest::chain_update(<sha2::Sha256 as sha2::Digest>::new(), &name.0));
-        let within = u32::from_str_radix(&hex(&hash[..2]), 16).unwrap_or(0) % 16;
-        let mut priority = u32::try_from(band).unwrap_or(0) * 160 + within * 10 + 10;
-        while !taken.insert(priority) {
-            priority += 1;
-        }
-        all.push((name.0.clone(), priority));
-    }
-    all
 }
 
 fn one(making: &mut Making<'_>, name: &str, service: &Service) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Making, cache, database, network, search};
 use crate::kind::Ref;
@@ -10,7 +10,7 @@ use crate::kinds::ec2::Rule;
 use crate::kinds::ecs::FromSecret;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::variable::Variable;
-use crate::stack::{Name, Service, Stack};
+use crate::stack::{self, Name, Service, Stack, Used, Value, database_schema, used};
 
 /// What a service gets by what it uses.
 #[derive(Default)]
@@ -38,72 +38,25 @@ pub(super) fn users(stack: &Stack) -> BTreeMap<String, Vec<String>> {
     users
 }
 
-/// What a service uses, by sort, and by name in each.
-pub(crate) struct Used<'a> {
-    pub(crate) databases: Vec<&'a str>,
-    pub(crate) caches: Vec<&'a str>,
-    pub(crate) topics: Vec<&'a str>,
-    pub(crate) queues: Vec<&'a str>,
-    pub(crate) searches: Vec<&'a str>,
-}
-
-pub(crate) fn used<'a>(stack: &Stack, service: &'a Service) -> Used<'a> {
-    let mut things: Vec<&Name> = service.uses.iter().chain(&service.owns).collect();
-    things.sort();
-    things.dedup();
-    let pick =
-        |known: &dyn Fn(&Name) -> bool| things.iter().filter(|name| known(name)).map(|name| name.0.as_str()).collect();
-    Used {
-        databases: pick(&|name| stack.databases.contains_key(name)),
-        caches: pick(&|name| stack.caches.contains_key(name)),
-        topics: pick(&|name| stack.topics.contains_key(name)),
-        queues: pick(&|name| stack.queues.contains_key(name)),
-        searches: pick(&|name| stack.search.contains_key(name)),
-    }
-}
-
 pub(super) fn given(making: &Making<'_>, service: &Service) -> Given {
     let stack = &making.loaded.stack;
-    let Used { databases, caches, topics, queues, searches } = used(stack, service);
     let mut given = Given::default();
-    for name in &databases {
-        let owns = service.owns.iter().any(|owned| owned.0 == *name);
-        given.database(
-            &Prefix::new("DATABASE", name, databases.len()),
-            name,
-            stack.databases[&Name((*name).into())].replica,
-            owns,
-        );
+    for variable in stack::given(stack, service) {
+        given.variable(variable.name(), variable.value);
     }
-    for name in &caches {
-        given.cache(&Prefix::new("CACHE", name, caches.len()), name);
+    let Used { databases, caches, topics, queues, searches } = used(stack, service);
+    given.egress.extend(databases.iter().map(|name| network::from_group(database::firewall(name), database::PORT)));
+    given.egress.extend(caches.iter().map(|name| network::from_group(cache::firewall(name), cache::PORT)));
+    for name in topics {
+        given.topic(making, name);
     }
-    for name in &topics {
-        given.topic(making, &Prefix::new("TOPIC", name, topics.len()), name);
+    for name in queues {
+        given.queue(name);
     }
-    for name in &queues {
-        given.queue(&Prefix::new("QUEUE", name, queues.len()), name);
-    }
-    for name in &searches {
-        given.search(making, &Prefix::new("SEARCH", name, searches.len()), name);
+    for name in searches {
+        given.search(making, name);
     }
     given
-}
-
-/// `DATABASE_HOST` for the only database of a service; `ORDERS_DATABASE_HOST` for each of several.
-pub(crate) struct Prefix(String);
-
-impl Prefix {
-    pub(crate) fn new(what: &str, name: &str, of_its_sort: usize) -> Prefix {
-        match of_its_sort {
-            1 => Prefix(what.to_owned()),
-            _ => Prefix(format!("{}_{what}", name.to_uppercase().replace('-', "_"))),
-        }
-    }
-
-    pub(crate) fn with(&self, part: &str) -> String {
-        format!("{}_{part}", self.0)
-    }
 }
 
 impl Given {
@@ -115,45 +68,39 @@ impl Given {
         self.secrets.push(FromSecret { name, secret: Ref::to(secret), key: key.to_owned() });
     }
 
-    fn allow(&mut self, actions: &[&str], resources: Vec<Resource>, condition: Value) {
+    fn allow(&mut self, actions: &[&str], resources: Vec<Resource>, condition: serde_json::Value) {
         let actions = actions.iter().map(|action| (*action).to_owned()).collect();
         self.statements.push(Statement { actions, resources, condition });
     }
 
-    fn database(&mut self, prefix: &Prefix, name: &str, replica: bool, owns: bool) {
-        self.set(prefix.with("HOST"), Variable::DatabaseHost(Ref::to(name)));
-        self.set(prefix.with("PORT"), Variable::Text(database::PORT.to_string()));
-        self.set(prefix.with("NAME"), Variable::Text(database::schema(name)));
-        if replica {
-            self.set(prefix.with("REPLICA_HOST"), Variable::ReplicaHost(Ref::to(database::replica(name))));
+    fn variable(&mut self, variable: String, value: Value<'_>) {
+        match value {
+            Value::DatabaseHost(name) => self.set(variable, Variable::DatabaseHost(Ref::to(name))),
+            Value::DatabasePort(_) => self.set(variable, Variable::Text(database::PORT.to_string())),
+            Value::DatabaseName(name) => self.set(variable, Variable::Text(database_schema(name))),
+            Value::ReplicaHost(name) => self.set(variable, Variable::ReplicaHost(Ref::to(database::replica(name)))),
+            Value::AppUser(name) => self.secret(variable, database::app(name), "username"),
+            Value::AppPassword(name) => self.secret(variable, database::app(name), "password"),
+            Value::OwnerUser(name) => self.secret(variable, database::master(name), "username"),
+            Value::OwnerPassword(name) => self.secret(variable, database::master(name), "password"),
+            Value::CacheHost(name) => self.set(variable, Variable::CacheHost(Ref::to(name))),
+            Value::CacheReaderHost(name) => self.set(variable, Variable::CacheReaderHost(Ref::to(name))),
+            Value::CachePort(_) => self.set(variable, Variable::Text(cache::PORT.to_string())),
+            Value::CacheToken(name) => self.secret(variable, cache::token(name), "token"),
+            Value::TopicArn(name) => self.set(variable, Variable::TopicArn(Ref::to(name))),
+            Value::QueueUrl(name) => self.set(variable, Variable::QueueUrl(Ref::to(name))),
+            Value::SearchEndpoint(name) => self.set(variable, Variable::LateSearchEndpoint(Ref::to(name))),
         }
-        self.secret(prefix.with("USER"), database::app(name), "username");
-        self.secret(prefix.with("PASSWORD"), database::app(name), "password");
-        if owns {
-            self.secret(prefix.with("OWNER_USER"), database::master(name), "username");
-            self.secret(prefix.with("OWNER_PASSWORD"), database::master(name), "password");
-        }
-        self.egress.push(network::from_group(database::firewall(name), database::PORT));
     }
 
-    fn cache(&mut self, prefix: &Prefix, name: &str) {
-        self.set(prefix.with("HOST"), Variable::CacheHost(Ref::to(name)));
-        self.set(prefix.with("READER_HOST"), Variable::CacheReaderHost(Ref::to(name)));
-        self.set(prefix.with("PORT"), Variable::Text(cache::PORT.to_string()));
-        self.secret(prefix.with("TOKEN"), cache::token(name), "token");
-        self.egress.push(network::from_group(cache::firewall(name), cache::PORT));
-    }
-
-    fn topic(&mut self, making: &Making<'_>, prefix: &Prefix, name: &str) {
-        self.set(prefix.with("ARN"), Variable::TopicArn(Ref::to(name)));
-        self.allow(&["sns:Publish"], vec![Resource::Topic(Ref::to(name))], Value::Null);
+    fn topic(&mut self, making: &Making<'_>, name: &str) {
+        self.allow(&["sns:Publish"], vec![Resource::Topic(Ref::to(name))], serde_json::Value::Null);
         // Publishing to an encrypted topic takes the key too (SNS developer guide, key management).
         let through = json!({"StringEquals": {"kms:ViaService": format!("sns.{}.amazonaws.com", making.scope.region)}});
         self.allow(&["kms:Decrypt", "kms:GenerateDataKey"], vec![Resource::Key(making.key())], through);
     }
 
-    fn queue(&mut self, prefix: &Prefix, name: &str) {
-        self.set(prefix.with("URL"), Variable::QueueUrl(Ref::to(name)));
+    fn queue(&mut self, name: &str) {
         let actions = [
             "sqs:ChangeMessageVisibility",
             "sqs:DeleteMessage",
@@ -161,13 +108,12 @@ impl Given {
             "sqs:ReceiveMessage",
             "sqs:SendMessage",
         ];
-        self.allow(&actions, vec![Resource::Queue(Ref::to(name))], Value::Null);
+        self.allow(&actions, vec![Resource::Queue(Ref::to(name))], serde_json::Value::Null);
     }
 
-    fn search(&mut self, making: &Making<'_>, prefix: &Prefix, name: &str) {
-        self.set(prefix.with("ENDPOINT"), Variable::LateSearchEndpoint(Ref::to(name)));
+    fn search(&mut self, making: &Making<'_>, name: &str) {
         let domain = making.scope.arn("es", &format!("domain/{}/*", making.scope.name(name, 28)));
-        self.allow(&["es:ESHttpGet", "es:ESHttpPost"], vec![Resource::Arn(domain)], Value::Null);
+        self.allow(&["es:ESHttpGet", "es:ESHttpPost"], vec![Resource::Arn(domain)], serde_json::Value::Null);
         if making.prod() {
             self.egress.push(network::from_group(search::firewall(name), search::PORT));
         }

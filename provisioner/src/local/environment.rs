@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expand::Making;
-use crate::expand::{Prefix, Used, schema, used};
-use crate::stack::{Name, Service};
+use crate::stack::{self, Given, Service, Value, database_schema};
 
 pub(super) struct Environment {
     pub(super) variables: BTreeMap<String, String>,
@@ -13,62 +12,53 @@ pub(super) struct Environment {
 }
 
 pub(super) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) -> Environment {
-    let stack = &making.loaded.stack;
-    let Used { databases, caches, topics, queues, searches } = used(stack, service);
-    let mut given = Environment { variables: BTreeMap::new(), secrets: BTreeSet::new() };
-    for thing in &databases {
-        let prefix = Prefix::new("DATABASE", thing, databases.len());
-        let replica = stack.databases[&Name((*thing).into())].replica;
-        given.set(&prefix, "HOST", "127.0.0.1");
-        given.set(&prefix, "PORT", &making.port(thing).to_string());
-        given.set(&prefix, "NAME", &schema(thing));
-        given.set(&prefix, "TLS", "off");
-        if replica {
-            given.set(&prefix, "REPLICA_HOST", "127.0.0.1");
-            given.set(&prefix, "REPLICA_PORT", &making.port(&format!("{thing}-replica")).to_string());
-        }
-        given.set(&prefix, "USER", "app");
-        given.secret(&prefix, "PASSWORD", making.keys.get("app"));
-        if service.owns.iter().any(|owned| owned.0 == *thing) {
-            given.set(&prefix, "OWNER_USER", "owner");
-            given.secret(&prefix, "OWNER_PASSWORD", making.keys.get("owner"));
-        }
+    let mut environment = Environment { variables: BTreeMap::new(), secrets: BTreeSet::new() };
+    for given in stack::given(&making.loaded.stack, service) {
+        let host = || "127.0.0.1".to_owned();
+        let port = |thing: &str| making.port(thing).to_string();
+        let value = match given.value {
+            Value::DatabaseHost(_) | Value::CacheHost(_) => {
+                // What listens on the loopback interface alone needs none.
+                environment.set(given.beside("TLS"), "off".to_owned());
+                host()
+            }
+            Value::ReplicaHost(thing) => {
+                // On AWS it has the port of the primary.
+                environment.set(given.beside("REPLICA_PORT"), port(&format!("{thing}-replica")));
+                host()
+            }
+            Value::CacheReaderHost(_) => host(),
+            Value::DatabasePort(thing) | Value::CachePort(thing) => port(thing),
+            Value::DatabaseName(thing) => database_schema(thing),
+            Value::AppUser(_) => "app".to_owned(),
+            Value::OwnerUser(_) => "owner".to_owned(),
+            Value::TopicArn(thing) => making.topic_arn(thing),
+            Value::QueueUrl(thing) => making.queue_url(thing),
+            Value::SearchEndpoint(thing) => match making.search_endpoint(thing) {
+                Some(endpoint) => endpoint,
+                None => continue,
+            },
+            Value::AppPassword(_) => environment.secret(&given, making.keys.get("app")),
+            Value::OwnerPassword(_) => environment.secret(&given, making.keys.get("owner")),
+            Value::CacheToken(_) => environment.secret(&given, making.keys.get("cache")),
+        };
+        environment.set(given.name(), value);
     }
-    for thing in &caches {
-        let prefix = Prefix::new("CACHE", thing, caches.len());
-        given.set(&prefix, "HOST", "127.0.0.1");
-        given.set(&prefix, "READER_HOST", "127.0.0.1");
-        given.set(&prefix, "PORT", &making.port(thing).to_string());
-        given.set(&prefix, "TLS", "off");
-        given.secret(&prefix, "TOKEN", making.keys.get("cache"));
-    }
-    for thing in &topics {
-        given.set(&Prefix::new("TOPIC", thing, topics.len()), "ARN", &making.topic_arn(thing));
-    }
-    for thing in &queues {
-        given.set(&Prefix::new("QUEUE", thing, queues.len()), "URL", &making.queue_url(thing));
-    }
-    for thing in &searches {
-        if let Some(endpoint) = making.search_endpoint(thing) {
-            given.set(&Prefix::new("SEARCH", thing, searches.len()), "ENDPOINT", &endpoint);
-        }
-    }
-    making.aws(&mut given);
+    making.aws(&mut environment);
     for (key, value) in [("HOST", "127.0.0.1"), ("PORT", &port.to_string()), ("SERVICE_NAME", name)] {
-        given.variables.insert(key.to_owned(), value.to_owned());
+        environment.set(key.to_owned(), value.to_owned());
     }
-    given.variables.extend(service.env.clone());
-    given
+    environment.variables.extend(service.env.clone());
+    environment
 }
 
 impl Environment {
-    fn set(&mut self, prefix: &Prefix, part: &str, value: &str) {
-        self.variables.insert(prefix.with(part), value.to_owned());
+    fn set(&mut self, name: String, value: String) {
+        self.variables.insert(name, value);
     }
 
-    fn secret(&mut self, prefix: &Prefix, part: &str, value: String) {
-        let name = prefix.with(part);
-        self.secrets.insert(name.clone());
-        self.variables.insert(name, value);
+    fn secret(&mut self, given: &Given<'_>, value: String) -> String {
+        self.secrets.insert(given.name());
+        value
     }
 }

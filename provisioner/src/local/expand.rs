@@ -18,9 +18,8 @@ use super::keys::Keys;
 use super::search::{self, Search};
 use super::services;
 use super::{Laptop, Purpose, cache};
-use crate::expand::{dead_letter_name, schema};
 use crate::scope::hex;
-use crate::stack::{DEAD_LETTER_RETENTION, Database, Loaded, Name, Queue};
+use crate::stack::{DEAD_LETTER_RETENTION, Database, Loaded, Name, Queue, database_schema, dead_letter_name};
 
 const ACCOUNT: &str = "000000000000";
 /// What every request is signed for; nothing checks it.
@@ -147,7 +146,7 @@ impl Making<'_> {
     }
 
     pub(super) fn export(&mut self, name: impl Into<String>, value: impl Into<String>) {
-        self.laptop.outputs.insert(name.into(), value.into());
+        self.laptop.outputs.insert(name.into(), serde_json::Value::String(value.into()));
     }
 }
 
@@ -178,7 +177,7 @@ fn one_database(
         directory: making.directory(name),
         socket: making.place.socket(name),
         port: making.port(name),
-        database: schema(name),
+        database: database_schema(name),
         users: vec![user("owner", mariadb::Rights::Owner), user("app", mariadb::Rights::Rows)],
         replication_password: making.keys.get("replication"),
         role,
@@ -261,10 +260,10 @@ fn messages(making: &mut Making<'_>) -> anyhow::Result<()> {
                 attributes: raw.into_iter().collect(),
             });
         }
-        making.laptop.outputs.insert(format!("queues.{name}.url"), making.queue_url(&name.0));
+        making.laptop.outputs.insert(format!("queues.{name}.url"), making.queue_url(&name.0).into());
     }
     for name in stack.topics.keys() {
-        making.laptop.outputs.insert(format!("topics.{name}.arn"), making.topic_arn(&name.0));
+        making.laptop.outputs.insert(format!("topics.{name}.arn"), making.topic_arn(&name.0).into());
     }
     let directory = making.directory(MESSAGING);
     let file = directory.join("config.json");

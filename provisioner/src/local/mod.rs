@@ -20,6 +20,7 @@ use local::supervisor::client;
 use local::supervisor::part::Part;
 use local::supervisor::place::{Place, private_directory};
 use local::supervisor::protocol::PartStatus;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::plan::{Action, Described, Difference, differences};
@@ -33,7 +34,7 @@ pub(crate) struct Laptop {
     /// Which part of the stack file asks for a part.
     pub(crate) sections: BTreeMap<String, String>,
     /// What people need: `services.address`, and the like. No secret.
-    pub(crate) outputs: BTreeMap<String, String>,
+    pub(crate) outputs: BTreeMap<String, Value>,
     /// What runs instead of what, and what it cannot do.
     pub(crate) notes: Vec<String>,
     /// What `runtime probe` gets, where a service reserves.

@@ -16,10 +16,9 @@ use super::Purpose;
 use super::environment::{self, Environment};
 use super::expand::{BALANCER, MESSAGING, Making};
 use super::search::Search;
-use crate::expand::priorities;
 use crate::image::{Architecture, find_runtime};
 use crate::scope::hex;
-use crate::stack::{Http, Name, Service};
+use crate::stack::{Http, Name, Service, priorities};
 
 /// The program of every service and of the log forwarders.
 struct Runtime {

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::similar;
 use super::{Loaded, Name, Nat, Profile, Span, Stack};
-use crate::expand::variables_of_uses;
 use crate::roles;
 use crate::scope::PREFIX_LIMIT;
 use crate::yaml::{Positions, Problem, below};
@@ -259,7 +258,7 @@ fn services(loaded: &Loaded, say: &mut Say<'_>) {
             let place = if service.cpu.is_some() { "cpu" } else { "memory" };
             say.problem(format!("{path}/{place}"), format!("Fargate has no tasks with {cpu} CPU units and {memory} MiB"), Some("256: 512, 1024, 2048; 512: 1024 to 4096; 1024: 2048 to 8192; 2048: 4096 to 16384; 4096: 8192 to 30720".into()));
         }
-        let given = if service.env.is_empty() { BTreeSet::new() } else { variables_of_uses(loaded, service) };
+        let given: BTreeSet<String> = super::given(stack, service).iter().map(super::Given::name).collect();
         for key in service.env.keys() {
             let place = below(&format!("{path}/env"), key);
             if let Some(what) = no_variable(key) {

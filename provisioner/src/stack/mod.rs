@@ -3,6 +3,8 @@
 
 mod check;
 mod load;
+mod routes;
+mod uses;
 
 use std::collections::BTreeMap;
 
@@ -11,6 +13,8 @@ use serde::Deserialize;
 
 pub(crate) use load::similar;
 pub use load::{Loaded, environments, load, schema};
+pub(crate) use routes::priorities;
+pub(crate) use uses::{Given, Used, Value, given, schema as database_schema, used};
 
 /// A stack: a small event-driven backend on AWS.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -242,6 +246,11 @@ impl Queue {
     }
 }
 
+/// The queue of what the receivers of this one failed at.
+pub(crate) fn dead_letter_name(queue: &str) -> String {
+    format!("{queue}-dead-letter")
+}
+
 /// What goes where its receivers failed is kept as long as SQS can: somebody has to see it.
 pub const DEAD_LETTER_RETENTION: u64 = 1_209_600;
 
@@ -310,25 +319,6 @@ pub struct Http {
     /// Where it says that it is well. Default: `/healthz`.
     #[schemars(regex(pattern = r"^/[^ \t\r\n]{0,1023}$"))]
     pub health: Option<String>,
-}
-
-impl Http {
-    pub fn health(&self) -> String {
-        self.health.clone().unwrap_or_else(|| "/healthz".to_owned())
-    }
-
-    /// Those that the rule names: who may GET may ask for the head alone.
-    pub fn rule_methods(&self) -> Vec<String> {
-        let mut methods = self.methods.clone();
-        if methods.iter().any(|method| method == "GET") && !methods.iter().any(|method| method == "HEAD") {
-            methods.push("HEAD".to_owned());
-        }
-        methods
-    }
-
-    pub fn takes_everything(&self) -> bool {
-        self.paths.is_empty() && self.methods.is_empty()
-    }
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

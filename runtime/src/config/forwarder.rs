@@ -16,6 +16,8 @@ pub struct Forwarder {
     pub index_prefix: String,
     /// The log groups that have indexes of their own, with the prefix: `INDEXES` is a JSON object of them.
     pub indexes: BTreeMap<String, String>,
+    /// The IAM roles that may search, each with the pattern of its indexes: `READERS` is a JSON object of them.
+    pub readers: BTreeMap<String, String>,
     /// Days that the search domain keeps an index.
     pub retention_days: u32,
     /// The queue for events that the search domain will never take.
@@ -57,6 +59,7 @@ impl Forwarder {
             search: uri("SEARCH_ENDPOINT", &endpoint, &mut problems),
             index_prefix,
             indexes,
+            readers: groups("READERS", environment, &mut problems),
             retention_days: environment.parsed("RETENTION_DAYS", 30, "a number of days", &mut problems),
             failed: failed_queue(environment, &mut problems),
             first_pause: Duration::from_millis(100),
@@ -88,7 +91,7 @@ fn is_index_prefix(prefix: &str) -> bool {
 fn groups(name: &str, environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<String, String> {
     let Some(text) = environment.get(name) else { return BTreeMap::new() };
     serde_json::from_str(text).unwrap_or_else(|_| {
-        problems.push(format!("{name} is not a JSON object of log groups and texts"));
+        problems.push(format!("{name} is not a JSON object of texts"));
         BTreeMap::new()
     })
 }
@@ -144,7 +147,7 @@ mod tests {
              INDEXES is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit; \
              AWS_REGION is not set; AWS_ACCESS_KEY_ID is not set; AWS_SECRET_ACCESS_KEY is not set; \
              RETENTION_DAYS is not a number of days; FAILED_QUEUE_URL is not a host, or http(s)://host[:port]; \
-             SHIPPED is not a JSON object of log groups and texts"
+             SHIPPED is not a JSON object of texts"
         );
     }
 

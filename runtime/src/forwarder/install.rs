@@ -1,5 +1,5 @@
 //! What the search domain must know before it gets the first document: how the fields of our indexes are to be indexed,
-//! and when an index is to be deleted. Both are put again by every process; that changes nothing.
+//! when an index is to be deleted, and who may read. All is put again by every process; that changes nothing.
 //! <https://docs.opensearch.org/latest/im-plugin/index-templates/>
 //! <https://docs.opensearch.org/latest/im-plugin/ism/api/>
 
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::{Forwarder, search};
+use super::{Forwarder, readers, search};
 use crate::client::Answer;
 use crate::telemetry;
 
@@ -22,6 +22,7 @@ pub async fn install(forwarder: &Forwarder, until: Instant) -> anyhow::Result<bo
         done &= template(forwarder, prefix, until).await.context("installing the index template")?;
         done &= retention(forwarder, prefix, until).await.context("installing the retention")?;
     }
+    done &= readers::install(forwarder, until).await?;
     Ok(done)
 }
 
@@ -63,7 +64,7 @@ async fn retention(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyho
 }
 
 /// That may be because our role is new, and passes.
-fn denied(answer: &Answer) -> bool {
+pub(super) fn denied(answer: &Answer) -> bool {
     matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 

@@ -54,6 +54,25 @@ impl Process {
         }
     }
 
+    /// A line of each of these events, in whatever order they come.
+    pub fn each_of(&mut self, events: &[&str]) -> Vec<Value> {
+        let deadline = Instant::now() + DEADLINE;
+        let mut found: Vec<Value> = Vec::new();
+        while found.len() < events.len() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("not all of {events:?} in {:#?}", self.seen);
+            };
+            let value: Value = serde_json::from_str(&line).expect(&line);
+            self.seen.push(line);
+            let wanted = events.iter().any(|event| value["event"] == *event);
+            if wanted && found.iter().all(|other| other["event"] != value["event"]) {
+                found.push(value);
+            }
+        }
+        found
+    }
+
     pub fn terminate(&self) {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

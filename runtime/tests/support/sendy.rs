@@ -79,20 +79,13 @@ impl Sendy {
     /// In the order of [`Sendy::start`]: the first reservation makes the schema, the others wait for it.
     pub fn start_on(&self, role: &str, port: u16, more: &[(&str, &str)]) -> Service {
         let endpoint = format!("http://127.0.0.1:{}", self.aws.port);
-        let [primary, replica, cache, port] =
-            [self.primary.engine.port, self.replica.engine.port, self.cache.port, port].map(|port| port.to_string());
-        let mut variables = vec![
+        let [cache, port] = [self.cache.port, port].map(|port| port.to_string());
+        let databases = self.databases();
+        let mut variables: Vec<(&str, &str)> = databases.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        variables.extend([
             ("HOST", "127.0.0.1"),
             ("PORT", &port),
             ("SERVICE_NAME", role),
-            ("DATABASE_HOST", "127.0.0.1"),
-            ("DATABASE_PORT", &primary),
-            ("DATABASE_REPLICA_HOST", "127.0.0.1"),
-            ("DATABASE_REPLICA_PORT", &replica),
-            ("DATABASE_NAME", SCHEMA),
-            ("DATABASE_USER", APP.0),
-            ("DATABASE_PASSWORD", APP.1),
-            ("DATABASE_TLS", "off"),
             ("CACHE_HOST", "127.0.0.1"),
             ("CACHE_PORT", &cache),
             ("CACHE_TOKEN", TOKEN),
@@ -103,7 +96,7 @@ impl Sendy {
             ("AWS_ACCESS_KEY_ID", "test"),
             ("AWS_SECRET_ACCESS_KEY", "test"),
             ("AWS_ENDPOINT_URL", &endpoint),
-        ];
+        ]);
         if role == "reservation" {
             variables.extend([("DATABASE_OWNER_USER", OWNER.0), ("DATABASE_OWNER_PASSWORD", OWNER.1)]);
         }
@@ -124,22 +117,27 @@ impl Sendy {
 
     /// What a role gets to reach the stores, as a task of the service would.
     pub fn probe(&self, entry: SocketAddr, more: &[(&str, &str)]) -> Process {
-        let (primary, replica) = (self.primary.engine.port.to_string(), self.replica.engine.port.to_string());
         let entry = format!("http://{entry}");
-        let mut variables = vec![
-            ("PROBE_URL", entry.as_str()),
-            ("DATABASE_HOST", "127.0.0.1"),
-            ("DATABASE_PORT", &primary),
-            ("DATABASE_REPLICA_HOST", "127.0.0.1"),
-            ("DATABASE_REPLICA_PORT", &replica),
-            ("DATABASE_NAME", SCHEMA),
-            ("DATABASE_USER", APP.0),
-            ("DATABASE_PASSWORD", APP.1),
-            ("DATABASE_TLS", "off"),
-            ("AWS_EC2_METADATA_DISABLED", "true"),
-        ];
+        let databases = self.databases();
+        let mut variables: Vec<(&str, &str)> = databases.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        variables.extend([("PROBE_URL", entry.as_str()), ("AWS_EC2_METADATA_DISABLED", "true")]);
         variables.extend(more);
         Process::start(&["probe"], &variables)
+    }
+
+    /// What every role that reads or writes gets.
+    fn databases(&self) -> [(&'static str, String); 8] {
+        let address = || "127.0.0.1".to_owned();
+        [
+            ("DATABASE_HOST", address()),
+            ("DATABASE_PORT", self.primary.engine.port.to_string()),
+            ("DATABASE_REPLICA_HOST", address()),
+            ("DATABASE_REPLICA_PORT", self.replica.engine.port.to_string()),
+            ("DATABASE_NAME", SCHEMA.to_owned()),
+            ("DATABASE_USER", APP.0.to_owned()),
+            ("DATABASE_PASSWORD", APP.1.to_owned()),
+            ("DATABASE_TLS", "off".to_owned()),
+        ]
     }
 
     pub async fn depth(&self, queue: &str) -> u64 {

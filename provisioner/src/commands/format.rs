@@ -1,0 +1,121 @@
+//! How outputs are written, wherever they come from.
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+use serde_json::{Value, json};
+
+use super::document::pretty;
+use crate::cli::{Exit, Global};
+use crate::printer::Printer;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// `queues.work.url = …`, for people
+    Text,
+    /// One object; the same as --json
+    Json,
+    /// `QUEUES_WORK_URL=…`, for shells
+    Env,
+}
+
+/// What `--format` and `--json` say together.
+pub(crate) fn chosen(format: Option<Format>, global: &Global, printer: Printer) -> Result<Format, Exit> {
+    match (format, global.json) {
+        (None | Some(Format::Json), true) => Ok(Format::Json),
+        (None, false) => Ok(Format::Text),
+        (Some(format), false) => Ok(format),
+        (Some(Format::Text | Format::Env), true) => {
+            printer.error("--json is another format than --format says");
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// All of them on stdout.
+pub(crate) fn write(outputs: &BTreeMap<String, Value>, format: Format, printer: Printer) -> Exit {
+    match format {
+        Format::Json => printer.data(pretty(&json!(outputs))),
+        Format::Text => outputs.iter().for_each(|(name, value)| printer.data(format!("{name} = {}", text(value)))),
+        Format::Env => match environment(outputs) {
+            Ok(lines) => lines.into_iter().for_each(|line| printer.data(line)),
+            Err(problem) => {
+                printer.error(problem);
+                printer.hint("--format json keeps the names apart");
+                return Exit::Failed;
+            }
+        },
+    }
+    Exit::Done
+}
+
+/// `QUEUES_WORK_URL=…` for each. All or none: where two names become one, a shell would take whichever comes last.
+fn environment(outputs: &BTreeMap<String, Value>) -> Result<Vec<String>, String> {
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+    let mut lines = Vec::new();
+    for (output, value) in outputs {
+        let name = variable(output);
+        lines.push(format!("{name}={}", quoted(&text(value))));
+        if let Some(other) = taken.insert(name.clone(), output) {
+            return Err(format!("`{other}` and `{output}` would both be {name}"));
+        }
+    }
+    Ok(lines)
+}
+
+fn variable(output: &str) -> String {
+    output.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
+}
+
+/// As one word of a POSIX shell. Within single quotes everything is itself, but for a single quote.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
+    match !text.is_empty() && text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// Text as it is, without quotes.
+pub(super) fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn named(outputs: &[(&str, Value)]) -> BTreeMap<String, Value> {
+        outputs.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+    }
+
+    #[test]
+    fn values_are_one_word_of_a_shell_each() {
+        let outputs = named(&[
+            ("databases.a-b.port", json!(3306)),
+            ("queues.work.dead_letter_url", json!("")),
+            ("queues.work.url", json!("https://sqs.eu-west-1.amazonaws.com/1/a-b.fifo")),
+            ("services.a", json!("it's $HOME; `id` \"\\ ~\nand more")),
+            ("services.b", json!("~root")),
+        ]);
+        let lines = environment(&outputs).expect("no two are the same");
+        insta::assert_snapshot!(lines.join("\n"), @r#"
+        DATABASES_A_B_PORT=3306
+        QUEUES_WORK_DEAD_LETTER_URL=''
+        QUEUES_WORK_URL=https://sqs.eu-west-1.amazonaws.com/1/a-b.fifo
+        SERVICES_A='it'\''s $HOME; `id` "\ ~
+        and more'
+        SERVICES_B='~root'
+        "#);
+    }
+
+    #[test]
+    fn two_outputs_of_one_name_are_refused() {
+        let outputs = named(&[("queues.a-b.url", json!("1")), ("queues.a.b_url", json!("2"))]);
+        insta::assert_snapshot!(
+            environment(&outputs).expect_err("they are the same"),
+            @"`queues.a-b.url` and `queues.a.b_url` would both be QUEUES_A_B_URL"
+        );
+    }
+}

@@ -1,0 +1,123 @@
+//! `uses:` of a service: which things, and the environment variables that it gets for them, on AWS and on a laptop alike.
+
+use super::{Name, Service, Stack};
+
+/// What a service uses, by sort, and by name in each.
+pub(crate) struct Used<'a> {
+    pub(crate) databases: Vec<&'a str>,
+    pub(crate) caches: Vec<&'a str>,
+    pub(crate) topics: Vec<&'a str>,
+    pub(crate) queues: Vec<&'a str>,
+    pub(crate) searches: Vec<&'a str>,
+}
+
+pub(crate) fn used<'a>(stack: &Stack, service: &'a Service) -> Used<'a> {
+    let mut things: Vec<&Name> = service.uses.iter().chain(&service.owns).collect();
+    things.sort();
+    things.dedup();
+    let pick =
+        |known: &dyn Fn(&Name) -> bool| things.iter().filter(|name| known(name)).map(|name| name.0.as_str()).collect();
+    Used {
+        databases: pick(&|name| stack.databases.contains_key(name)),
+        caches: pick(&|name| stack.caches.contains_key(name)),
+        topics: pick(&|name| stack.topics.contains_key(name)),
+        queues: pick(&|name| stack.queues.contains_key(name)),
+        searches: pick(&|name| stack.search.contains_key(name)),
+    }
+}
+
+/// An environment variable of a service.
+pub(crate) struct Given<'a> {
+    /// `DATABASE` for the only database of a service; `ORDERS_DATABASE` for each of several.
+    prefix: String,
+    part: &'static str,
+    pub(crate) value: Value<'a>,
+}
+
+/// Where its value comes from: a part of the thing of this name.
+#[derive(Clone, Copy)]
+pub(crate) enum Value<'a> {
+    DatabaseHost(&'a str),
+    DatabasePort(&'a str),
+    DatabaseName(&'a str),
+    ReplicaHost(&'a str),
+    AppUser(&'a str),
+    AppPassword(&'a str),
+    OwnerUser(&'a str),
+    OwnerPassword(&'a str),
+    CacheHost(&'a str),
+    CacheReaderHost(&'a str),
+    CachePort(&'a str),
+    CacheToken(&'a str),
+    TopicArn(&'a str),
+    QueueUrl(&'a str),
+    SearchEndpoint(&'a str),
+}
+
+impl Given<'_> {
+    pub(crate) fn name(&self) -> String {
+        self.beside(self.part)
+    }
+
+    /// Another variable of the same thing.
+    pub(crate) fn beside(&self, part: &str) -> String {
+        format!("{}_{part}", self.prefix)
+    }
+}
+
+pub(crate) fn given<'a>(stack: &Stack, service: &'a Service) -> Vec<Given<'a>> {
+    let Used { databases, caches, topics, queues, searches } = used(stack, service);
+    let mut all = Vec::new();
+    for name in &databases {
+        let mut parts = vec![
+            ("HOST", Value::DatabaseHost(name)),
+            ("PORT", Value::DatabasePort(name)),
+            ("NAME", Value::DatabaseName(name)),
+        ];
+        if stack.databases.get(&Name((*name).to_owned())).is_some_and(|database| database.replica) {
+            parts.push(("REPLICA_HOST", Value::ReplicaHost(name)));
+        }
+        parts.extend([("USER", Value::AppUser(name)), ("PASSWORD", Value::AppPassword(name))]);
+        if service.owns.iter().any(|owned| owned.0 == *name) {
+            parts.extend([("OWNER_USER", Value::OwnerUser(name)), ("OWNER_PASSWORD", Value::OwnerPassword(name))]);
+        }
+        add(&mut all, "DATABASE", (name, databases.len()), parts);
+    }
+    for name in &caches {
+        let parts = vec![
+            ("HOST", Value::CacheHost(name)),
+            ("READER_HOST", Value::CacheReaderHost(name)),
+            ("PORT", Value::CachePort(name)),
+            ("TOKEN", Value::CacheToken(name)),
+        ];
+        add(&mut all, "CACHE", (name, caches.len()), parts);
+    }
+    for name in &topics {
+        add(&mut all, "TOPIC", (name, topics.len()), vec![("ARN", Value::TopicArn(name))]);
+    }
+    for name in &queues {
+        add(&mut all, "QUEUE", (name, queues.len()), vec![("URL", Value::QueueUrl(name))]);
+    }
+    for name in &searches {
+        add(&mut all, "SEARCH", (name, searches.len()), vec![("ENDPOINT", Value::SearchEndpoint(name))]);
+    }
+    all
+}
+
+/// MySQL's schema names take no dash.
+pub(crate) fn schema(name: &str) -> String {
+    name.replace('-', "_")
+}
+
+fn add<'a>(
+    all: &mut Vec<Given<'a>>,
+    what: &str,
+    (name, of_its_sort): (&str, usize),
+    parts: Vec<(&'static str, Value<'a>)>,
+) {
+    let prefix = match of_its_sort {
+        1 => what.to_owned(),
+        _ => format!("{}_{what}", name.to_uppercase().replace('-', "_")),
+    };
+    all.extend(parts.into_iter().map(|(part, value)| Given { prefix: prefix.clone(), part, value }));
+}

@@ -1,0 +1,74 @@
+//! Who may read in the search domain. Its fine-grained access knows only its master user, which we are; the roles of the
+//! services that search are mapped here, each to the indexes that it may read.
+//! <https://docs.opensearch.org/latest/security/access-control/api/>
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context;
+use hyper::Method;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::install::denied;
+use super::{Forwarder, search};
+use crate::telemetry;
+
+/// Whether that need not be done again. A role of the domain for each pattern of indexes, put again by every process; that
+/// changes nothing. The roles are ours alone, by their names.
+pub async fn install(forwarder: &Forwarder, until: Instant) -> anyhow::Result<bool> {
+    let mut done = true;
+    for (pattern, arns) in by_pattern(&forwarder.config.readers) {
+        let name = role_name(&forwarder.config.index_prefix, pattern);
+        done &= put(forwarder, &format!("/_plugins/_security/api/roles/{name}"), &role(pattern), until).await?;
+        let mapping = json!({ "backend_roles": arns });
+        done &= put(forwarder, &format!("/_plugins/_security/api/rolesmapping/{name}"), &mapping, until).await?;
+    }
+    Ok(done)
+}
+
+fn by_pattern(readers: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&str>> {
+    let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (arn, pattern) in readers {
+        all.entry(pattern).or_default().insert(arn);
+    }
+    all
+}
+
+/// `sendy-read-reservations`, `sendy-read-all`.
+fn role_name(prefix: &str, pattern: &str) -> String {
+    match pattern.trim_end_matches(['*', '-']) {
+        "" => format!("{prefix}-read-all"),
+        part => format!("{prefix}-read-{part}"),
+    }
+}
+
+fn role(pattern: &str) -> Value {
+    json!({
+        "cluster_permissions": ["cluster_composite_ops_ro"],
+        "index_permissions": [{ "index_patterns": [pattern], "allowed_actions": ["read"] }],
+    })
+}
+
+async fn put(forwarder: &Forwarder, path: &str, body: &Value, until: Instant) -> anyhow::Result<bool> {
+    let body = body.to_string().into();
+    let answer = search::insist(forwarder, Method::PUT, path, &body, until).await.context("mapping the readers")?;
+    if !answer.status.is_success() {
+        telemetry::warn("no_readers", &json!({ "path": path, "message": search::said(&answer) }));
+    }
+    Ok(!denied(&answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_role_for_each_pattern() {
+        let readers = [("arn:a", "reservations-*"), ("arn:b", "*"), ("arn:c", "*")];
+        let readers = readers.map(|(arn, pattern)| (arn.to_owned(), pattern.to_owned())).into();
+        let all = by_pattern(&readers);
+        assert_eq!(all["*"], BTreeSet::from(["arn:b", "arn:c"]));
+        let names: Vec<String> = all.keys().map(|pattern| role_name("sendy", pattern)).collect();
+        assert_eq!(names, ["sendy-read-all", "sendy-read-reservations"]);
+    }
+}
