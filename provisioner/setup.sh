@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing needs and is not there: a C compiler (for the TLS library), Python's venv and the
-# emulators, Java and Maven and with them a real OpenSearch. Debian and Ubuntu; elsewhere it says what is missing. Quiet when there is nothing to do.
+# emulators, Java and Maven and with them a real OpenSearch, and a browser. Debian and Ubuntu; elsewhere it says what is missing. Quiet when there is nothing to do.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -19,6 +19,9 @@ python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ "${1:-}" != laptop ]; then
   command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
   command -v mvn >/dev/null || missing+=(maven)
+  # The local dashboard is tested in a real browser.
+  command -v chromium >/dev/null || missing+=(chromium)
+  command -v chromedriver >/dev/null || missing+=(chromium-driver)
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

@@ -52,6 +52,21 @@ impl Laptop {
         line.to_owned()
     }
 
+    /// What the address that is printed answers, asked for something below it.
+    fn dashboard(&self, what: &str) -> String {
+        let said = self.done(&["outputs"]);
+        let address = said.lines().find_map(|line| line.strip_prefix("dashboard = http://")).unwrap();
+        assert!(self.done(&["status"]).contains(&format!("dashboard: http://{address}")));
+        let (host, path) = address.split_once('/').unwrap();
+        let mut stream = TcpStream::connect(host).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        write!(stream, "GET /{path}{what} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+    }
+
     fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let address = self.address();
         let deadline = Instant::now() + DEADLINE;
@@ -112,6 +127,29 @@ fn from_the_first_up_to_the_last_down() {
     let created = laptop.ask("POST", "/reservations", reservation);
     assert!(created.contains("201") && created.contains("부산"), "{created}");
     assert!(laptop.ask("GET", "/notifications?after=0", "").contains("Reservations: OK"));
+
+    // The page knows the whole stack, and none of its passwords.
+    let stack: Value = serde_json::from_str(&laptop.dashboard("api/stack")).unwrap();
+    let links: Vec<String> = stack["links"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|link| ["from", "verb", "to"].map(|name| link[name].as_str().unwrap()).join(" "))
+        .collect();
+    for link in [
+        "web routes to lookup",
+        "reservation owns reservations",
+        "reservation publishes to topic:events",
+        "topic:events delivers to queue:notifications",
+        "queue:notifications feeds notification",
+        "reservations replicates to reservations-replica",
+    ] {
+        assert!(links.iter().any(|it| it == link), "{link}: {links:?}");
+    }
+    let connections = stack["connections"].to_string();
+    assert!(connections.contains("mysql://owner:••••••••@127.0.0.1:"), "{connections}");
+    let state: Value = serde_json::from_str(&laptop.dashboard("api/state")).unwrap();
+    assert_eq!(state["queues"]["queue:notifications"]["dead"], 0, "{state}");
 
     // Only what changed is restarted.
     let before = laptop.pids();

@@ -7,6 +7,7 @@
 //! - No process outlives its supervisor for longer than until the next call of `supervisor::client::ensure`.
 
 pub mod balancer;
+pub mod dashboard;
 pub mod engines;
 pub mod hidden;
 pub mod messaging;

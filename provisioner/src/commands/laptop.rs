@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
+use local::dashboard::part::known_address;
 use local::hidden;
 use local::supervisor::part::Wanted;
 use local::supervisor::place::Place;
@@ -176,6 +177,9 @@ pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
         if let Some(error) = part.last_error.as_ref().filter(|_| part.state != State::Ready) {
             printer.data(format!("          {}", error.lines().next().unwrap_or_default()));
         }
+    }
+    if let Some(address) = known_address(&state).filter(|_| !parts.is_empty()) {
+        printer.talk(format!("dashboard: {address}"));
     }
     let ill = parts.iter().any(|part| matches!(part.state, State::Failed | State::BackOff));
     if ill { Exit::Failed } else { Exit::Done }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use local::dashboard::part::NAME as DASHBOARD;
 use local::engines::find::Places;
 use local::engines::{mariadb, ports as files, redis};
 use local::messaging;
@@ -17,7 +18,7 @@ use super::environment::Environment;
 use super::keys::Keys;
 use super::search::{self, Search};
 use super::services;
-use super::{Laptop, Purpose, cache};
+use super::{Laptop, Purpose, cache, dashboard};
 use crate::scope::hex;
 use crate::stack::{DEAD_LETTER_RETENTION, Database, Loaded, Name, Queue, database_schema, dead_letter_name};
 
@@ -56,6 +57,7 @@ pub(super) fn ports(loaded: &Loaded) -> Vec<String> {
     if stack.services.values().any(|service| service.http.is_some()) {
         names.push(BALANCER.to_owned());
     }
+    names.push(DASHBOARD.to_owned());
     names
 }
 
@@ -83,6 +85,7 @@ pub(super) fn expand(
     messages(&mut making)?;
     searches(&mut making);
     services::expand(&mut making)?;
+    dashboard::expand(&mut making)?;
     Ok(making.laptop)
 }
 
@@ -131,7 +134,7 @@ impl Making<'_> {
         self.named(name, fifo)
     }
 
-    fn named(&self, name: &str, fifo: bool) -> String {
+    pub(super) fn named(&self, name: &str, fifo: bool) -> String {
         let suffix = if fifo { ".fifo" } else { "" };
         format!("{}-{}-{name}{suffix}", self.loaded.stack.stack, self.loaded.env)
     }

@@ -4,6 +4,7 @@
 //! There is no state file here either. What runs is for the supervisor to say; the state directory holds data, the
 //! passwords that were generated, the ports that were chosen, and what was last applied, for the words of a plan.
 
+mod dashboard;
 mod environment;
 mod expand;
 mod keys;
@@ -33,7 +34,7 @@ pub(crate) struct Laptop {
     pub(crate) parts: Vec<Part>,
     /// Which part of the stack file asks for a part.
     pub(crate) sections: BTreeMap<String, String>,
-    /// What people need: `services.address`, and the like. No secret.
+    /// What people need: `services.address`, and the like. No secret but the dashboard's address, which opens it.
     pub(crate) outputs: BTreeMap<String, Value>,
     /// What runs instead of what, and what it cannot do.
     pub(crate) notes: Vec<String>,

@@ -202,12 +202,19 @@ pub fn rebuild(server: &Server) -> Result<()> {
 
 /// Seconds that the replica is behind; `None` if it does not know, because the primary is away.
 pub fn lag(server: &Server) -> Result<Option<u64>> {
+    lag_at(&root(server))
+}
+
+/// For who knows no more than how to ask.
+pub fn lag_at(login: &Login) -> Result<Option<u64>> {
     block_on(within(Duration::from_secs(3), async {
-        let mut connection = connect(&root(server)).await?;
+        let mut connection = connect(login).await?;
         let row: Option<mysql_async::Row> = connection.query_first("SHOW REPLICA STATUS").await?;
         let row = row.context("it is no replica")?;
         let lag: Option<Option<Option<u64>>> =
             row.get_opt("Seconds_Behind_Master").or_else(|| row.get_opt("Seconds_Behind_Source")).map(Result::ok);
+        // A server writes into its log who left without a word.
+        connection.disconnect().await?;
         Ok(lag.flatten().flatten())
     }))
 }

@@ -16,7 +16,7 @@ use super::part::{Part, Wanted};
 use super::place::Place;
 use super::protocol::{Event, Failure, Outcome, PartStatus, Reply, Skipped, What};
 use super::slot::{Process, Slot, with_log};
-use super::{logs, probe, process, reap};
+use super::{chronicle, logs, probe, process, reap};
 
 /// What threads tell the main one. Each says which process or which probe it is about, so that old news is known as such.
 pub enum News {
@@ -279,6 +279,7 @@ impl Converger {
         use std::io::Write;
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let _ = writeln!(std::io::stderr(), "{} {event}", now.as_millis());
+        chronicle::event(&self.place, &event);
         // One that does not listen any more is none.
         self.watchers.retain(|watcher| watcher.send(Reply::Event { event: event.clone() }).is_ok());
     }

@@ -1,5 +1,6 @@
 //! One hidden process for each stack on this machine. Read `part`, then `client`, then `serve` and `converge`.
 
+pub mod chronicle;
 pub mod client;
 mod converge;
 mod journal;

@@ -74,6 +74,10 @@ impl Place {
         self.state.join("logs").join(format!("{part}.log"))
     }
 
+    pub fn chronicle(&self) -> PathBuf {
+        self.state.join("chronicle")
+    }
+
     /// The supervisor's own. No part is called like this, because of the capital letter.
     pub fn supervisor_log(&self) -> PathBuf {
         self.log("Supervisor")

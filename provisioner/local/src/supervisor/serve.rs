@@ -21,7 +21,7 @@ use super::journal::Journal;
 use super::part::Wanted;
 use super::place::Place;
 use super::protocol::{PROTOCOL, Reply, Request};
-use super::{process, reap};
+use super::{chronicle, process, reap};
 
 /// Longest request: a stack's parts with their environments are some kilobytes.
 const LONGEST: u64 = 16 << 20;
@@ -43,6 +43,7 @@ pub fn supervise(state: &Path) -> Result<()> {
     }
     reap::survivors(&place)?;
     let journal = Journal::begin(&place.journal())?;
+    chronicle::begin(&place);
     let _ = std::fs::remove_file(place.control());
     let listener =
         UnixListener::bind(place.control()).with_context(|| format!("socket `{}`", place.control().display()))?;
@@ -87,13 +88,17 @@ fn main_loop(place: &Place, mut converger: Converger, news: &Receiver<News>, loc
         let wait = next.map_or(LOOK, |next| next.saturating_duration_since(Instant::now()).min(LOOK));
         match news.recv_timeout(wait) {
             Ok(News::Request(Request::Stop, reply)) => {
+                chronicle::asked(place, &Request::Stop);
                 stopping = true;
                 converger.want(Wanted::default(), reply);
             }
             Ok(News::Request(_, reply)) if stopping => {
                 let _ = reply.send(Reply::Refused { why: "everything is being stopped".into() });
             }
-            Ok(News::Request(request, reply)) => answer(&mut converger, request, reply),
+            Ok(News::Request(request, reply)) => {
+                chronicle::asked(place, &request);
+                answer(&mut converger, request, reply);
+            }
             Ok(News::Exited { part, pid }) => converger.exited(&part, pid),
             Ok(News::Probed { part, asked, result }) => converger.probed(&part, &asked, result),
             Ok(News::Terminate) => {

@@ -1,0 +1,98 @@
+//! What is so now. The supervisor answers at once; what has to be asked over a wire is asked in the background, because an
+//! engine that stands still answers late or never.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::{Value, json};
+
+use super::config::Config;
+use super::messages;
+use crate::engines::mariadb;
+use crate::supervisor::client;
+use crate::supervisor::place::Place;
+use crate::supervisor::sql::{Address, Login};
+
+/// How old an answer may be that came over a wire.
+const FRESH: Duration = Duration::from_millis(900);
+
+/// The last answers. Nobody who looks, nobody who is asked.
+#[derive(Default)]
+pub struct Asked(Mutex<Answers>);
+
+#[derive(Default)]
+struct Answers {
+    at: Option<Instant>,
+    under_way: bool,
+    queues: BTreeMap<String, Value>,
+    lags: BTreeMap<String, Value>,
+}
+
+pub fn state(place: &Place, config: &Config, asked: &Arc<Asked>) -> Value {
+    let begin = begin_to_ask(place, config, asked);
+    if begin.is_some_and(|first| first) {
+        // The first page should not come up empty.
+        let deadline = Instant::now() + Duration::from_millis(250);
+        while asked.answers().at.is_none() && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+    let client = client::running(place.state());
+    let parts = client.and_then(|client| client.status().ok());
+    let answers = asked.answers();
+    json!({
+        "at": now_ms(), "running": parts.is_some(), "parts": parts.unwrap_or_default(),
+        "queues": answers.queues, "lags": answers.lags,
+    })
+}
+
+pub fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
+}
+
+impl Asked {
+    fn answers(&self) -> MutexGuard<'_, Answers> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// In a thread of its own, one at a time. `None` if the last answers are good enough, or others are on their way; else
+/// whether these are the first.
+fn begin_to_ask(place: &Place, config: &Config, asked: &Arc<Asked>) -> Option<bool> {
+    let first = {
+        let mut answers = asked.answers();
+        if answers.under_way || answers.at.is_some_and(|at| at.elapsed() < FRESH) {
+            return None;
+        }
+        answers.under_way = true;
+        answers.at.is_none()
+    };
+    let (place, config, asked) = (place.clone(), config.clone(), asked.clone());
+    std::thread::spawn(move || {
+        let queues = config.messaging.map(|port| queues(port, &config)).unwrap_or_default();
+        let lags = config.replicas.iter().map(|part| (part.clone(), lag(&place, part))).collect();
+        *asked.answers() = Answers { at: Some(Instant::now()), under_way: false, queues, lags };
+    });
+    Some(first)
+}
+
+fn queues(port: u16, config: &Config) -> BTreeMap<String, Value> {
+    let mut depths = BTreeMap::new();
+    for queue in &config.queues {
+        match messages::depth(port, queue) {
+            Ok(depth) => drop(depths.insert(queue.id.clone(), json!(depth))),
+            // One that does not answer will not for the next either.
+            Err(_) => break,
+        }
+    }
+    depths
+}
+
+fn lag(place: &Place, replica: &str) -> Value {
+    let root = Login { at: Address::Socket(place.socket(replica)), user: "root".into(), password: String::new() };
+    match mariadb::lag_at(&root) {
+        Ok(seconds) => json!({ "seconds": seconds }),
+        Err(error) => json!({ "error": format!("{error:#}") }),
+    }
+}

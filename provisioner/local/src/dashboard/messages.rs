@@ -1,0 +1,76 @@
+//! Depths and dead letters, asked for as any SDK would.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::config::Queue;
+
+const PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Depth {
+    pub waiting: u64,
+    pub in_flight: u64,
+    pub delayed: u64,
+    pub dead: u64,
+}
+
+pub fn depth(port: u16, queue: &Queue) -> Result<Depth> {
+    let main = attributes(port, &queue.main)?;
+    let dead = match &queue.dead_letters {
+        Some(dead) => number(&attributes(port, dead)?, "ApproximateNumberOfMessages"),
+        None => 0,
+    };
+    Ok(Depth {
+        waiting: number(&main, "ApproximateNumberOfMessages"),
+        in_flight: number(&main, "ApproximateNumberOfMessagesNotVisible"),
+        delayed: number(&main, "ApproximateNumberOfMessagesDelayed"),
+        dead,
+    })
+}
+
+/// How many it moved.
+pub fn redrive(port: u16, queue: &Queue) -> Result<u64> {
+    let dead = queue.dead_letters.as_ref().context("this queue has no queue for dead letters")?;
+    let arn = attributes(port, dead)?;
+    let arn = arn["QueueArn"].as_str().context("a queue without an ARN")?;
+    let before = depth(port, queue)?.dead;
+    ask(port, "StartMessageMoveTask", &json!({ "SourceArn": arn }))?;
+    Ok(before.saturating_sub(depth(port, queue)?.dead))
+}
+
+fn attributes(port: u16, queue: &str) -> Result<Value> {
+    let url = format!("http://127.0.0.1:{port}/000000000000/{queue}");
+    let answer = ask(port, "GetQueueAttributes", &json!({ "QueueUrl": url, "AttributeNames": ["All"] }))?;
+    Ok(answer["Attributes"].clone())
+}
+
+fn number(attributes: &Value, name: &str) -> u64 {
+    attributes[name].as_str().and_then(|text| text.parse().ok()).unwrap_or_default()
+}
+
+fn ask(port: u16, operation: &str, input: &Value) -> Result<Value> {
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let body = input.to_string();
+    write!(
+        stream,
+        "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nAuthorization: dashboard\r\n\
+         Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: AmazonSQS.{operation}\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.take(1 << 20).read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let body: Value = serde_json::from_str(body).with_context(|| format!("{operation}: no JSON"))?;
+    if !head.starts_with("HTTP/1.1 200") {
+        bail!("{operation}: {}", body["message"].as_str().unwrap_or("refused"));
+    }
+    Ok(body)
+}

@@ -1,0 +1,35 @@
+//! A page about one stack on this machine, for its user and nobody else: what runs, what waits in the queues, how to
+//! reach it, what the parts say, and what happened when nobody looked.
+//!
+//! It is a part like the balancer: the supervisor runs it, and nothing depends on it. One that fails, or is killed, takes
+//! nothing with it. It owns nothing but the history, which is an SQLite file filled from what the supervisor writes down;
+//! so what happens while the page is not served is in there too.
+//!
+//! # Who may
+//! Only loopback listens. Whoever has the address `http://127.0.0.1:PORT/TOKEN/` may look; the token is random for each
+//! stack, in a file for its user only. Requests to another name than this machine's are refused, because a page from
+//! elsewhere can have its name point here. What changes something or gives a secret away also needs the token in the
+//! header `x-provision-token`, which no page from elsewhere can add. Nothing is loaded from elsewhere either.
+//!
+//! # What it answers
+//! Below `/TOKEN/`; JSON, and `{"error": "..."}` with a status of 400 and above.
+//!
+//! | Request | Answer |
+//! |---|---|
+//! | `GET api/stack` | `stack`, `environment`, `nodes`, `links`, `queues`, and `connections` with `text` masked |
+//! | `GET api/state` | `parts` as of `provision status --json`, `queues` by name, `lags` by part, `revision` of the stack |
+//! | `GET api/connection?name=` | the whole `text` of one; needs the header |
+//! | `GET api/logs?part=&text=&id=&quiet=1&before=&cursor=` | `lines` (`part`, `at`, `text`), the oldest first, and a `cursor`: given back, it gives what was written since |
+//! | `GET api/history?part=&before=` | `events` (`id`, `at`, `part`, `what`, `text`), the latest first; `before` an id |
+//! | `POST api/part?name=&do=` | `restart`, `kill`, `pause` or `resume`; needs the header |
+//! | `POST api/redrive?queue=` | dead letters back to where they came from: `moved`; needs the header |
+
+mod answer;
+pub mod config;
+mod guard;
+mod history;
+mod live;
+mod logs;
+mod messages;
+pub mod part;
+pub mod serve;

@@ -1,0 +1,90 @@
+//! The dashboard as a process of this same program.
+
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use sha2::{Digest, Sha256};
+
+use super::config::Config;
+use super::serve::PAGE;
+use crate::engines::ports;
+use crate::supervisor::part::{Part, Stop, StopSignal, hex};
+use crate::supervisor::place::Place;
+use crate::supervisor::probe::Probe;
+
+/// No thing of a stack is called like this, because of the dot.
+pub const NAME: &str = "provision.dashboard";
+
+/// Writes what the page shows to where one that runs already reads it from.
+pub fn prepare(place: &Place, config: &Config) -> Result<()> {
+    ports::write(&place.state().join(CONFIG), &serde_json::to_vec_pretty(config)?)
+}
+
+/// `program` is one that gives its arguments to `hidden::run`.
+pub fn part(program: &Path, place: &Place, port: u16) -> Result<Part> {
+    let state = place.state().to_str().context("a path that is no UTF-8")?;
+    let mut page = Sha256::new();
+    PAGE.iter().for_each(|(_, _, text)| page.update(text));
+    Ok(Part {
+        args: vec!["local".into(), "dashboard".into(), state.into(), port.to_string()],
+        port: Some(port),
+        ready: Probe::Tcp { port },
+        stop: Stop { signal: StopSignal::Term, within_ms: 2_000 },
+        // A new version of the page is a reason to start it again.
+        generation: hex(&page.finalize()[..12]),
+        ..Part::new(NAME, "this dashboard", program)
+    })
+}
+
+/// Where to look, with the token: for the eyes of the stack's user only.
+pub fn address(place: &Place, port: u16) -> Result<String> {
+    Ok(format!("http://127.0.0.1:{port}/{}/", token(place)?))
+}
+
+/// Of a dashboard that was started here before, from what the state directory says.
+pub fn known_address(state: &Path) -> Option<String> {
+    let place = Place::find(state).ok()?;
+    let ports: std::collections::BTreeMap<String, u16> =
+        serde_json::from_slice(&std::fs::read(place.state().join("ports.json")).ok()?).ok()?;
+    address(&place, *ports.get(NAME)?).ok()
+}
+
+pub(super) const CONFIG: &str = "dashboard.json";
+
+/// Made once, so that an address that was kept works tomorrow.
+pub(super) fn token(place: &Place) -> Result<String> {
+    let path = place.state().join("dashboard.token");
+    if let Ok(token) = std::fs::read_to_string(&path)
+        && token.len() == 32
+    {
+        return Ok(token);
+    }
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("generating a token: {error}"))?;
+    let token = hex(&bytes);
+    ports::write(&path, token.as_bytes())?;
+    Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn the_address_stays_and_only_its_user_can_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let place = Place::open(directory.path()).unwrap();
+        let first = address(&place, 80).unwrap();
+        assert_eq!(first, address(&place, 80).unwrap());
+        assert_eq!(directory.path().join("dashboard.token").metadata().unwrap().mode() & 0o777, 0o600);
+        prepare(&place, &Config::default()).unwrap();
+        assert_eq!(directory.path().join(CONFIG).metadata().unwrap().mode() & 0o777, 0o600);
+        let other = Place::open(&directory.path().join("other")).unwrap();
+        assert_ne!(first, address(&other, 80).unwrap());
+        assert_eq!(known_address(directory.path()), None);
+        std::fs::write(directory.path().join("ports.json"), format!("{{\"{NAME}\": 80}}")).unwrap();
+        assert_eq!(known_address(directory.path()), Some(first));
+    }
+}

@@ -1,0 +1,387 @@
+//! The page about a stack, in a real browser, over parts that really run. Pictures of it are left in
+//! `target/tmp/dashboard/`, to be looked at.
+
+#![allow(clippy::print_stderr, reason = "what the parts said, where a test fails")]
+
+#[path = "support/browser.rs"]
+mod browser;
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use browser::{Browser, http};
+use local::dashboard::config::{Config, Connection, Lane, Link, Node, Queue};
+use local::dashboard::part as dashboard;
+use local::engines::find::Places;
+use local::engines::mariadb::{self, Choice, Rights, Role, Server, User};
+use local::engines::ports;
+use local::messaging;
+use local::supervisor::part::Part;
+use local::supervisor::probe::Probe;
+use local::supervisor::protocol::State;
+use serde_json::{Value, json};
+use support::{Stack, after, kill, program, shell, until};
+
+const PASSWORD: &str = "never-to-be-shown";
+const TRACE: &str = "cba393e583fc9b0babc89ce239360d9d";
+
+/// A database with its replica, topics and queues, and two services that are scripts.
+struct Shop {
+    stack: Stack,
+    ports: BTreeMap<String, u16>,
+    parts: Vec<Part>,
+    /// As long as it is there, the worker works.
+    works: PathBuf,
+}
+
+impl Shop {
+    fn up() -> Shop {
+        let stack = Stack::named("a shop 가게");
+        let place = stack.place();
+        let names = ["orders", "orders-replica", "messaging", dashboard::NAME];
+        let (ports, _) = ports::choose(place.state(), &names, &BTreeSet::new()).unwrap();
+        let works = stack.directory.path().join("works");
+        std::fs::write(&works, "").unwrap();
+
+        let maria = mariadb::find(&Places::of_this_machine(), &Choice::Auto).unwrap();
+        let server = |name: &str, role: Role| Server {
+            name: name.into(),
+            directory: place.state().join(name),
+            socket: place.socket(name),
+            port: ports[name],
+            database: "shop".into(),
+            users: vec![User { name: "owner".into(), password: PASSWORD.into(), rights: Rights::Owner }],
+            replication_password: "replication".into(),
+            role,
+        };
+        let primary = server("orders", Role::Primary);
+        let replica = server("orders-replica", Role::Replica { of: ports["orders"] });
+        let cache = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("templates");
+        let database = |server: &Server| {
+            mariadb::prepare(&maria, server, &cache).unwrap();
+            mariadb::part(&maria, server).unwrap()
+        };
+        let mut replica_part = after(database(&replica), &["orders"]);
+        replica_part.ready = mariadb::caught_up(&primary, &replica);
+
+        let redrive = json!({ "deadLetterTargetArn": "arn:aws:sqs:us-east-1:000000000000:shop-mails-dead-letter", "maxReceiveCount": 1 });
+        let queue = |attributes: &[(&str, String)]| {
+            attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect()
+        };
+        let config = messaging::Config {
+            queues: BTreeMap::from([
+                (
+                    "shop-mails".to_owned(),
+                    queue(&[("VisibilityTimeout", "0".into()), ("RedrivePolicy", redrive.to_string())]),
+                ),
+                ("shop-mails-dead-letter".to_owned(), queue(&[])),
+            ]),
+            topics: BTreeMap::from([("shop-ordered".to_owned(), BTreeMap::new())]),
+            ..messaging::Config::default()
+        };
+        let (file, directory) = (place.state().join("messages.json"), place.state().join("messages"));
+        std::fs::write(&file, serde_json::to_vec(&config).unwrap()).unwrap();
+        std::fs::create_dir_all(&directory).unwrap();
+        let port = ports["messaging"];
+        let messages = Part {
+            args: ["local", "messages", file.to_str().unwrap(), directory.to_str().unwrap(), &port.to_string()]
+                .map(str::to_owned)
+                .to_vec(),
+            port: Some(port),
+            ready: Probe::Tcp { port },
+            ..Part::new("messaging", "topics and queues", program())
+        };
+
+        let say = |event: &str, more: &str| {
+            let line = format!(
+                "{{\"timestamp\":\"2026-11-21T22:19:18Z\",\"level\":\"info\",\"event\":\"{event}\",\"trace_id\":\"{TRACE}\"{more}}}"
+            );
+            format!("echo '{line}'; ")
+        };
+        let api = say("order.created", &format!(",\"password\":\"{PASSWORD}\""))
+            + &say("request", ",\"path\":\"/healthz\",\"status\":200")
+            + "exec sleep 600";
+        let worker = format!(
+            "test -e '{}' || {{ echo no work; exit 3; }}; {} exec sleep 600",
+            works.display(),
+            say("mail.sent", "")
+        );
+        dashboard::prepare(&place, &map(&ports)).unwrap();
+        let parts = vec![
+            database(&primary),
+            replica_part,
+            messages,
+            after(shell("api", &api), &["orders"]),
+            shell("worker", &worker),
+            dashboard::part(program(), &place, ports[dashboard::NAME]).unwrap(),
+        ];
+        stack.up_whole(&parts);
+        Shop { stack, ports, parts, works }
+    }
+
+    fn address(&self) -> String {
+        dashboard::address(&self.stack.place(), self.port()).unwrap()
+    }
+
+    fn token(&self) -> String {
+        self.address().rsplit('/').nth(1).unwrap().to_owned()
+    }
+
+    fn port(&self) -> u16 {
+        self.ports[dashboard::NAME]
+    }
+
+    fn look(&self, path: &str) -> Value {
+        let answer = http(self.port(), "GET", &format!("/{}/api/{path}", self.token()), &[], "");
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    fn sqs(&self, operation: &str, input: &Value) -> Value {
+        let target = format!("AmazonSQS.{operation}");
+        let headers = [("Authorization", "test"), ("X-Amz-Target", target.as_str())];
+        let answer = http(self.ports["messaging"], "POST", "/", &headers, &input.to_string());
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+    }
+
+    /// Messages that were received once and never deleted.
+    fn dead_letters(&self, count: usize) {
+        let url = format!("http://127.0.0.1:{}/000000000000/shop-mails", self.ports["messaging"]);
+        for number in 0..count {
+            self.sqs("SendMessage", &json!({ "QueueUrl": url, "MessageBody": format!("mail {number}") }));
+        }
+        for _ in 0..2 {
+            self.sqs("ReceiveMessage", &json!({ "QueueUrl": url, "MaxNumberOfMessages": 10 }));
+        }
+    }
+}
+
+fn map(ports: &BTreeMap<String, u16>) -> Config {
+    let node = |id: &str, kind: &str, lane: Lane, part: &str| {
+        let name = id.rsplit(':').next().unwrap().to_owned();
+        Node { id: id.into(), name, kind: kind.into(), lane, part: part.into() }
+    };
+    let link = |from: &str, verb: &str, to: &str| Link { from: from.into(), to: to.into(), verb: verb.into() };
+    let text = format!("mysql://owner:{PASSWORD}@127.0.0.1:{}/shop", ports["orders"]);
+    Config {
+        stack: "shop".into(),
+        environment: "dev".into(),
+        notes: vec!["databases run on MariaDB, not on MySQL".into()],
+        nodes: vec![
+            node("orders", "mariadb primary", Lane::Data, "orders"),
+            node("orders-replica", "mariadb replica", Lane::Data, "orders-replica"),
+            node("api", "service", Lane::Services, "api"),
+            node("worker", "service", Lane::Services, "worker"),
+            node("topic:ordered", "topic", Lane::Messages, "messaging"),
+            node("queue:mails", "queue", Lane::Messages, "messaging"),
+        ],
+        links: vec![
+            link("orders", "replicates to", "orders-replica"),
+            link("api", "owns", "orders"),
+            link("api", "publishes to", "topic:ordered"),
+            link("topic:ordered", "delivers to", "queue:mails"),
+            link("queue:mails", "feeds", "worker"),
+        ],
+        messaging: Some(ports["messaging"]),
+        queues: vec![Queue {
+            id: "queue:mails".into(),
+            main: "shop-mails".into(),
+            dead_letters: Some("shop-mails-dead-letter".into()),
+        }],
+        replicas: vec!["orders-replica".into()],
+        connections: vec![Connection {
+            name: "orders as owner".into(),
+            part: "orders".into(),
+            text,
+            secret: Some(PASSWORD.into()),
+        }],
+    }
+}
+
+#[test]
+fn nobody_else_gets_in() {
+    let shop = Shop::up();
+    let (port, token) = (shop.port(), shop.token());
+    let status = |method: &str, path: &str, headers: &[(&str, &str)]| -> u16 {
+        http(port, method, path, headers, "").split(' ').nth(1).unwrap().parse().unwrap()
+    };
+    assert_eq!(status("GET", &format!("/{token}/"), &[]), 200);
+    for path in [
+        "/".to_owned(),
+        "/api/state".into(),
+        format!("/{}/", "0".repeat(32)),
+        format!("/{token}"),
+        format!("/{token}x/api/state"),
+    ] {
+        assert_eq!(status("GET", &path, &[]), 403, "{path}");
+    }
+    let page = format!("/{token}/");
+    assert_eq!(status("GET", &page, &[("Host", "evil.example")]), 403);
+    assert_eq!(status("GET", &page, &[("Host", &format!("localhost:{port}"))]), 200);
+
+    // What changes something, or gives a secret away, needs the header as well.
+    let header = ("x-provision-token", token.as_str());
+    let restart = format!("/{token}/api/part?name=api&do=restart");
+    let before = shop.stack.pid("api");
+    assert_eq!(status("POST", &restart, &[]), 403);
+    assert_eq!(status("POST", &restart, &[("x-provision-token", "no")]), 403);
+    assert_eq!(status("POST", &restart, &[header, ("Origin", "http://evil.example")]), 403);
+    assert_eq!(status("GET", &restart, &[header]), 404);
+    assert_eq!(shop.stack.pid("api"), before);
+    let connection = format!("/{token}/api/connection?name=orders%20as%20owner");
+    assert_eq!(status("GET", &connection, &[]), 403);
+    assert!(http(port, "GET", &connection, &[header], "").contains(PASSWORD));
+
+    // Nothing else says it, though a log does.
+    let log = std::fs::read_to_string(shop.stack.place().log("api")).unwrap();
+    assert!(log.contains(PASSWORD));
+    for path in ["stack", "state", "logs", "history"] {
+        let said = shop.look(path).to_string();
+        assert!(said.len() > 50 && !said.contains(PASSWORD), "{path}: {said}");
+    }
+    let answer = http(port, "GET", &page, &[], "");
+    assert!(answer.contains("content-security-policy: default-src 'none'; script-src 'self'"), "{answer}");
+    for (path, wanted) in [("nothing", 404), ("logs?cursor=x", 400), ("part", 404)] {
+        assert_eq!(status("GET", &format!("/{token}/api/{path}"), &[]), wanted, "{path}");
+    }
+    assert_eq!(status("POST", &format!("/{token}/api/part?name=nothing&do=kill"), &[header]), 400);
+    // A name in a question never becomes a path.
+    assert_eq!(shop.look("logs?part=../keys")["lines"], json!([]));
+}
+
+#[test]
+fn the_page_shows_what_is_so_and_does_what_it_says() {
+    let shop = Shop::up();
+    shop.dead_letters(3);
+    let browser = Browser::new();
+    browser.look(1440, 1000, "light");
+    browser.open(&shop.address());
+    browser.until_text("#summary", "All 6 parts ready");
+    browser.until_text("#map [data-id='orders-replica']", "up to date");
+    browser.until_text("#map [data-id='queue:mails']", "3 dead");
+    let lines = browser.run("return document.querySelectorAll('#map svg path').length");
+    assert_eq!(lines, 10, "five lines with their heads");
+    let page = browser.run("return document.documentElement.outerHTML").as_str().unwrap().to_owned();
+    assert!(page.contains("mysql://owner:••••••••@127.0.0.1") && !page.contains(PASSWORD));
+    picture(&browser, "overview");
+
+    // The whole of a connection goes to the clipboard, and only there.
+    browser.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }");
+    browser.click("#connections [data-do='connection']");
+    let copied = browser.until("a copy", "return window.copied ?? ''", |text| text != "");
+    assert!(copied.as_str().unwrap().contains(PASSWORD), "{copied}");
+    browser.until_text("#toast.shown", "Copied: orders as owner");
+
+    browser.click("#queues [data-do='redrive']");
+    browser.until_text("#toast.shown", "mails: 3 dead letters moved back");
+    browser.until_text("#map [data-id='queue:mails']", "3 waiting");
+    browser.until("no more to redrive", "return document.querySelector('#queues [data-do=redrive]').disabled", |it| {
+        it == &json!(true)
+    });
+
+    let before = shop.stack.pid("api");
+    browser.click("#parts tr[data-key='api'] [data-doing='restart']");
+    let now = until("another process", || Some(shop.stack.status("api").pid?).filter(|pid| *pid != before));
+    browser.until_text("#parts tr[data-key='api']", &now.to_string());
+
+    // One that dies and cannot come back, until it can and is asked to.
+    std::fs::remove_file(&shop.works).unwrap();
+    kill(shop.stack.pid("worker") as i32);
+    browser.until_text("#parts tr[data-key='worker']", "failed");
+    browser.until_text("#summary", "5 of 6 parts ready");
+    browser.click("#map [data-id='worker']");
+    browser.until_text("#inspector", "exit status: 3");
+    browser.until_text("#inspector .lately", "given up");
+    picture(&browser, "failed");
+    std::fs::write(&shop.works, "").unwrap();
+    browser.click("#inspector [data-doing='restart']");
+    browser.until_text("#summary", "All 6 parts ready");
+
+    browser.click("#map [data-id='orders-replica']");
+    browser.click("#inspector [data-doing='pause']");
+    browser.until_text("#map [data-id='orders-replica'].paused", "lag unknown");
+    browser.click("#inspector [data-doing='resume']");
+    browser.until_text("#map [data-id='orders-replica'].ready", "up to date");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn logs_are_searched_and_followed_over_all_parts() {
+    let shop = Shop::up();
+    let browser = Browser::new();
+    browser.look(1440, 900, "dark");
+    browser.open(&format!("{}#logs", shop.address()));
+    browser.until_text("#log-lines", "order.created");
+    browser.until_text("#log-lines", "mail.sent");
+    picture(&browser, "logs");
+    let healthy = "return document.querySelector('#log-lines').innerText.includes('/healthz')";
+    assert_eq!(browser.run(healthy), json!(false));
+    browser.click("#log-quiet");
+    browser.until("health checks", healthy, |it| it == &json!(true));
+    browser.click("#log-quiet");
+
+    browser.type_into("#log-text", "ORDER.created");
+    let count = "return document.querySelectorAll('#log-lines .line').length";
+    browser.until("one line", count, |it| it == &json!(1));
+    // The id in it leads to what the other service did for it.
+    browser.click("#log-lines .line a");
+    browser.until_text("#log-trace", TRACE);
+    browser.until("both lines", count, |it| it == &json!(2));
+    browser.until_text("#log-lines", "mail.sent");
+    picture(&browser, "trace");
+
+    browser.click("#log-trace a");
+    browser.until("all lines", count, |it| it.as_u64() > Some(10));
+    browser.click("#log-parts [data-part='worker']");
+    browser.until("the worker's", count, |it| it == &json!(1));
+    // What is written while somebody looks.
+    let before = shop.stack.pid("worker");
+    shop.stack.client().restart("worker").unwrap();
+    until("another process", || Some(shop.stack.status("worker").pid?).filter(|pid| *pid != before));
+    browser.until("one more", count, |it| it == &json!(2));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn what_happened_is_still_known_after_everything_was_restarted() {
+    let shop = Shop::up();
+    shop.stack.client().kill("worker").unwrap();
+    until("the worker again", || {
+        (shop.stack.status("worker").restarts == 1 && shop.stack.status("worker").state == State::Ready).then_some(())
+    });
+    kill(shop.stack.supervisor());
+    shop.stack.up_whole(&shop.parts);
+    shop.stack.down();
+    shop.stack.up_whole(&shop.parts);
+
+    let events = shop.look("history");
+    let whats: Vec<&str> = events["events"].as_array().unwrap().iter().map(|it| it["what"].as_str().unwrap()).collect();
+    let of = |what: &str| whats.iter().filter(|it| **it == what).count();
+    assert_eq!((of("apply"), of("kill"), of("exited"), of("stop")), (3, 1, 1, 1), "{whats:?}");
+    let began = events["events"].as_array().unwrap().iter().filter(|it| it["what"] == "began").count();
+    assert_eq!(began, 3, "{whats:?}");
+
+    let browser = Browser::new();
+    for (width, scheme) in [(1440, "light"), (375, "dark")] {
+        browser.look(width, 900, scheme);
+        browser.open(&format!("{}#history", shop.address()));
+        browser.until_text("#history-list", "worker: killed on purpose");
+        picture(&browser, &format!("history-{width}"));
+        for view in ["overview", "logs", "history"] {
+            browser.run(&format!("location.hash = '#{view}'"));
+            browser.until_text("#summary", "All 6 parts ready");
+            let wide = browser.run("return document.documentElement.scrollWidth");
+            assert_eq!(wide, json!(width), "{view} is wider than the window");
+            picture(&browser, &format!("{view}-{width}-{scheme}"));
+        }
+    }
+    // Whatever can be pressed has a name, and can be reached by the keyboard.
+    let nameless = "return [...document.querySelectorAll('button, a, input, select')].filter((it) => !(it.innerText || it.textContent || it.ariaLabel || it.labels?.length)).length";
+    assert_eq!(browser.run(nameless), json!(0));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+fn picture(browser: &Browser, name: &str) {
+    browser.picture(&PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("dashboard").join(format!("{name}.png")));
+}

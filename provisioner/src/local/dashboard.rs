@@ -1,0 +1,164 @@
+//! What the page about a stack has to be told: the map of the stack file, and how to connect.
+
+use local::dashboard::config::{Config, Connection, Lane, Link, Node, Queue};
+use local::dashboard::part::{self, NAME};
+use serde_json::Value;
+
+use super::Purpose;
+use super::expand::{BALANCER, MESSAGING, Making};
+use super::search::Search;
+use crate::stack::{Name, database_schema, dead_letter_name};
+
+/// After everything else: it shows what the others are.
+pub(super) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
+    let port = making.port(NAME);
+    if making.purpose == Purpose::Run {
+        part::prepare(making.place, &describe(making))?;
+    }
+    making.export("dashboard", part::address(making.place, port)?);
+    let part = part::part(&making.program, making.place, port)?;
+    making.add("the dashboard of every stack", part);
+    Ok(())
+}
+
+fn describe(making: &Making<'_>) -> Config {
+    let stack = &making.loaded.stack;
+    let mut config = Config {
+        stack: stack.stack.to_string(),
+        environment: making.loaded.env.to_string(),
+        notes: making.laptop.notes.clone(),
+        replicas: stack
+            .databases
+            .iter()
+            .filter(|(_, it)| it.replica)
+            .map(|(name, _)| format!("{name}-replica"))
+            .collect(),
+        ..Config::default()
+    };
+    for part in &making.laptop.parts {
+        let known = Name(part.name.clone());
+        let lane = match part.name.as_str() {
+            MESSAGING => continue,
+            BALANCER => Lane::Entry,
+            _ if stack.services.contains_key(&known) || part.name.starts_with("forward-") => Lane::Services,
+            _ => Lane::Data,
+        };
+        let (id, name) = (part.name.clone(), part.name.clone());
+        config.nodes.push(Node { id, name, kind: part.kind.clone(), lane, part: part.name.clone() });
+    }
+    messages(making, &mut config);
+    links(making, &mut config);
+    connections(making, &mut config);
+    config
+}
+
+fn messages(making: &Making<'_>, config: &mut Config) {
+    let stack = &making.loaded.stack;
+    let mut node = |id: String, name: &Name, kind: &str| {
+        let (name, part) = (name.to_string(), MESSAGING.to_owned());
+        config.nodes.push(Node { id, name, kind: kind.to_owned(), lane: Lane::Messages, part });
+    };
+    stack.topics.keys().for_each(|name| node(topic(name), name, "topic"));
+    stack.queues.keys().for_each(|name| node(queue(name), name, "queue"));
+    if !stack.topics.is_empty() || !stack.queues.is_empty() {
+        config.messaging = Some(making.port(MESSAGING));
+    }
+    for (name, it) in &stack.queues {
+        let dead_letters = Some(making.named(&dead_letter_name(&name.0), it.fifo));
+        config.queues.push(Queue { id: queue(name), main: making.named(&name.0, it.fifo), dead_letters });
+        for from in &it.from {
+            config.links.push(link(topic(from), queue(name), "delivers to"));
+        }
+    }
+}
+
+fn links(making: &Making<'_>, config: &mut Config) {
+    let stack = &making.loaded.stack;
+    let replicas = stack.databases.iter().filter(|(_, database)| database.replica);
+    config.links.extend(replicas.map(|(name, _)| link(name.to_string(), format!("{name}-replica"), "replicates to")));
+    for (name, service) in stack.services.iter().filter(|(_, service)| service.role.is_some()) {
+        if service.http.is_some() {
+            config.links.push(link(BALANCER.to_owned(), name.to_string(), "routes to"));
+        }
+        for thing in &service.uses {
+            let (from, to, verb) = if stack.topics.contains_key(thing) {
+                (name.to_string(), topic(thing), "publishes to")
+            } else if stack.queues.contains_key(thing) {
+                (queue(thing), name.to_string(), "feeds")
+            } else if service.owns.contains(thing) {
+                (name.to_string(), thing.to_string(), "owns")
+            } else {
+                (name.to_string(), thing.to_string(), "uses")
+            };
+            config.links.push(link(from, to, verb));
+        }
+    }
+    if let Some(logs) = &stack.logs {
+        for service in logs.ship.keys() {
+            let forwarder = format!("forward-{service}");
+            config.links.push(link(service.to_string(), forwarder.clone(), "logs to"));
+            config.links.push(link(forwarder, logs.to.to_string(), "ships to"));
+        }
+    }
+    // What does not run here, as a container of the user's, is not on the map.
+    let nodes = &config.nodes;
+    let is_there = |id: &String| nodes.iter().any(|node| node.id == *id);
+    config.links.retain(|link| is_there(&link.from) && is_there(&link.to));
+}
+
+fn connections(making: &Making<'_>, config: &mut Config) {
+    let stack = &making.loaded.stack;
+    let mut add = |name: String, part: &str, text: String, secret: Option<String>| {
+        config.connections.push(Connection { name, part: part.to_owned(), text, secret });
+    };
+    if let Some(address) = making.laptop.outputs.get("services.address").and_then(Value::as_str) {
+        add("services".into(), BALANCER, address.to_owned(), None);
+    }
+    for (name, database) in &stack.databases {
+        let replica = database.replica.then(|| format!("{name}-replica"));
+        for (server, user) in [(name.to_string(), "owner"), (name.to_string(), "app")]
+            .into_iter()
+            .chain(replica.into_iter().map(|replica| (replica, "app")))
+        {
+            let (secret, port) = (making.keys.get(user), making.port(&server));
+            let text = format!("mysql://{user}:{secret}@127.0.0.1:{port}/{}", database_schema(&name.0));
+            add(format!("{server} as {user}"), &server, text, Some(secret));
+        }
+    }
+    for name in stack.caches.keys() {
+        let (secret, port) = (making.keys.get("cache"), making.port(&name.0));
+        add(name.to_string(), &name.0, format!("redis://:{secret}@127.0.0.1:{port}"), Some(secret));
+    }
+    for name in stack.queues.keys() {
+        add(format!("queue {name}"), MESSAGING, making.queue_url(&name.0), None);
+    }
+    for name in stack.topics.keys() {
+        add(format!("topic {name}"), MESSAGING, making.topic_arn(&name.0), None);
+    }
+    if config.messaging.is_some() {
+        let port = making.port(MESSAGING);
+        let text = format!(
+            "AWS_ENDPOINT_URL=http://127.0.0.1:{port} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1"
+        );
+        add("AWS CLI and SDKs".into(), MESSAGING, text, None);
+    }
+    if !matches!(making.search, Search::None) {
+        for name in stack.search.keys() {
+            if let Some(endpoint) = making.search_endpoint(&name.0) {
+                add(format!("search {name}"), &name.0, endpoint, None);
+            }
+        }
+    }
+}
+
+fn link(from: String, to: String, verb: &str) -> Link {
+    Link { from, to, verb: verb.to_owned() }
+}
+
+fn topic(name: &Name) -> String {
+    format!("topic:{name}")
+}
+
+fn queue(name: &Name) -> String {
+    format!("queue:{name}")
+}
