@@ -153,7 +153,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let place = Place::open(directory.path()).unwrap();
         let path = directory.path().join("history.db");
-        let long = "가".repeat(5_000);
+        let long = "가".repeat(1_100);
         let line =
             |number: i64| serde_json::to_string(&Entry::now("a", "ready", &format!("{number} {long}"))).unwrap() + "\n";
         let mut history = History::open(&path);

@@ -318,13 +318,13 @@ mod tests {
     fn long_files_are_read_from_their_ends() {
         let directory = tempfile::tempdir().unwrap();
         let place = Place::open(directory.path()).unwrap();
-        let text: String = (0..40_000).map(|number| format!("줄 {number} {}\n", "x".repeat(number % 50))).collect();
+        let text: String = (0..40_000).map(|number| format!("줄 <{number}> {}\n", "x".repeat(number % 50))).collect();
         append(&place.log("a")).unwrap().write_all(text.as_bytes()).unwrap();
         let (lines, _) = latest(&place, &all(&place)).unwrap();
         assert_eq!(lines.len(), LINES);
-        assert!(lines[0].text.starts_with("줄 39700 ") && lines[LINES - 1].text.starts_with("줄 39999 "));
-        let one = Wanted { text: "줄 17 ".into(), ..all(&place) };
-        assert!(latest(&place, &one).unwrap().0.iter().any(|line| line.text.starts_with("줄 17 ")));
+        assert!(lines[0].text.starts_with("줄 <39700>") && lines[LINES - 1].text.starts_with("줄 <39999>"));
+        let one = Wanted { text: "줄 <17>".into(), ..all(&place) };
+        assert!(latest(&place, &one).unwrap().0.iter().any(|line| line.text.starts_with("줄 <17>")));
     }
 
     #[test]

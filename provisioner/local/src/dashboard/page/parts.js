@@ -61,7 +61,7 @@ function connection(it) {
   return h(
     "li", { "data-key": it.name },
     h("span", { class: "connection-name" }, it.name),
-    h("code", { tabindex: "0" }, it.text),
+    h("code", {}, it.text),
     h("button", { type: "button", class: "quiet-button", "data-key": "copy", "data-do": "connection", "data-name": it.name, "data-secret": it.secret ? "yes" : null, "data-text": it.secret ? null : it.text, "aria-label": `Copy ${it.name}` }, "Copy"),
   );
 }
@@ -80,8 +80,9 @@ async function events(world, node) {
   const now = Date.now();
   if (lately.of === of && now - lately.at < 2000) return;
   lately = { of, at: now, events: lately.of === of ? lately.events : [] };
-  const { events } = await look("history", { part: of });
-  if (lately.of === of) lately.events = events;
+  const { events } = await look("history", { part: of }).catch(() => lately);
+  if (lately.of !== of) return;
+  lately.events = events;
   fill($("inspector"), node ? details(world, node) : glance(world), happened(node));
 }
 
