@@ -103,7 +103,7 @@ impl Shop {
             + &say("request", ",\"path\":\"/healthz\",\"status\":200")
             + "exec sleep 600";
         let worker = format!(
-            "test -e '{}' || {{ echo no work; exit 3; }}; {} exec sleep 600",
+            "test -e '{}' || {{ echo no work for {PASSWORD}; exit 3; }}; {} exec sleep 600",
             works.display(),
             say("mail.sent", "")
         );
@@ -293,6 +293,9 @@ fn the_page_shows_what_is_so_and_does_what_it_says() {
     browser.click("#map [data-id='worker']");
     browser.until_text("#inspector", "exit status: 3");
     browser.until_text("#inspector .lately", "given up");
+    let page = browser.run("return document.body.innerText").as_str().unwrap().to_owned();
+    assert!(page.contains("no work for ••••") && !page.contains(PASSWORD), "{page}");
+    assert!(!shop.look("history").to_string().contains(PASSWORD));
     picture(&browser, "failed");
     std::fs::write(&shop.works, "").unwrap();
     browser.click("#inspector [data-doing='restart']");
@@ -383,5 +386,6 @@ fn what_happened_is_still_known_after_everything_was_restarted() {
 }
 
 fn picture(browser: &Browser, name: &str) {
+    browser.run("scrollTo(0, 0)");
     browser.picture(&PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("dashboard").join(format!("{name}.png")));
 }

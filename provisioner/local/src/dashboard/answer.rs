@@ -125,10 +125,14 @@ impl Dashboard {
 
     fn happened(&self, query: &Query) -> Result<Value> {
         let before = query.one("before").map(str::parse).transpose().context("`before`")?;
-        let events = self.history(|history| {
+        let config = self.config()?;
+        let mut events = self.history(|history| {
             history.follow(&self.place)?;
             history.before(before, query.one("part"))
         })?;
+        for event in &mut events {
+            event.text = config.without_secrets(&event.text);
+        }
         Ok(json!({ "events": events }))
     }
 

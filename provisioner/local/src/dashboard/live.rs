@@ -39,7 +39,10 @@ pub fn state(place: &Place, config: &Config, asked: &Arc<Asked>) -> Value {
         }
     }
     let client = client::running(place.state());
-    let parts = client.and_then(|client| client.status().ok());
+    let mut parts = client.and_then(|client| client.status().ok());
+    for error in parts.iter_mut().flatten().filter_map(|part| part.last_error.as_mut()) {
+        *error = config.without_secrets(error);
+    }
     let answers = asked.answers();
     json!({
         "at": now_ms(), "running": parts.is_some(), "parts": parts.unwrap_or_default(),
