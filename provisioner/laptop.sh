@@ -20,7 +20,9 @@ provision=${CARGO_TARGET_DIR:-target}/debug/provision
 
 step "provision up $stack --local --yes"
 "$provision" up "$stack" --local --yes
-address=$("$provision" outputs "$stack" --local --format env | sed -n 's/^SERVICES_ADDRESS=//p')
+outputs=$("$provision" outputs "$stack" --local --format env)
+address=$(sed -n 's/^SERVICES_ADDRESS=//p' <<<"$outputs")
+dashboard=$(sed -n 's/^DASHBOARD=//p' <<<"$outputs")
 cat >&2 <<END
 
 It runs. Try:
@@ -28,6 +30,7 @@ It runs. Try:
   curl -i $address/reservations/2
   curl $address/notifications?after=0
   $provision status $stack --local
+  $dashboard    # in a browser: all of it on one page
   $provision fault kill $stack reservations --local    # the primary; ask again
   $provision down $stack --local                       # stops everything, keeps the data
 END

@@ -96,12 +96,18 @@ async function more() {
 }
 
 async function earlier() {
-  const answer = await look("logs", { ...query(), before: lines[0]?.at });
-  if (answer.lines.length === 0) return toast("There is nothing before that");
+  const number = asked;
+  const { at } = lines[0];
+  // Engines write whole seconds: some lines of the first one's may be here, and others not.
+  const here = new Set(lines.filter((line) => line.at === at).map((line) => line.part + line.text));
+  const answer = await look("logs", { ...query(), before: at + 1 }).catch(() => null);
+  if (answer === null || number !== asked) return;
+  const more = answer.lines.filter((line) => line.at < at || !here.has(line.part + line.text));
+  if (more.length === 0) return toast("There is nothing before that");
   const root = $("log-lines");
   const height = root.scrollHeight;
-  lines.unshift(...answer.lines);
-  root.prepend(...answer.lines.map(row));
+  lines.unshift(...more);
+  root.prepend(...more.map(row));
   root.scrollTop += root.scrollHeight - height;
   told();
 }

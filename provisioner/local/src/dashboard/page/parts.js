@@ -131,7 +131,9 @@ function details(world, node) {
 const facts = (pairs) => h("dl", { class: "facts" }, pairs.map(([term, value]) => h("div", { "data-key": term }, h("dt", {}, term), h("dd", {}, value))));
 
 function happened(node) {
-  const few = lately.of === (node?.part ?? "") ? lately.events.slice(0, 6) : [];
+  // What was begun is said by what it came to.
+  const told = lately.events.filter((event) => !["starting", "stopping"].includes(event.what));
+  const few = lately.of === (node?.part ?? "") ? told.slice(0, 6) : [];
   return h(
     "div", { "data-key": "happened" },
     h("h3", {}, "Lately"),
