@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 use browser::{Browser, http};
 use local::supervisor::protocol::State;
-use serde_json::{Value, json};
+use serde_json::json;
 use shop::{PASSWORD, Shop, TRACE};
 use support::{kill, until};
 
