@@ -11,12 +11,11 @@ step() { printf '\n==> %s\n' "$*" >&2; }
 
 step "installing what is missing"
 ./provisioner/setup.sh laptop
-step "building the runtime"
-PROVISION_RUNTIME=$(./runtime/build.sh | tail -n 1)
-export PROVISION_RUNTIME
-step "building provision (the first time this takes some minutes: the AWS SDKs are large)"
-cargo build --locked -p provision
-provision=${CARGO_TARGET_DIR:-target}/debug/provision
+step "building provision and the runtime (the first time this takes some minutes)"
+# Without what talks to AWS, whose SDKs are most of a build; in a folder of its own, so that it never stands in for the whole.
+target=${CARGO_TARGET_DIR:-target}/laptop
+cargo build --locked --target-dir "$target" -p provision -p runtime --no-default-features --features provision/local
+provision=$target/debug/provision
 
 step "provision up $stack --local --yes"
 "$provision" up "$stack" --local --yes

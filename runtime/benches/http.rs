@@ -2,7 +2,7 @@
 //!
 //!     cargo bench -p runtime --profile runtime --bench http
 //!
-//! Prints requests per second, the 99th percentile, and processor time of the server for each request: the last is what
+//! With a word behind it (`-- POST`), only what has it in its name. Prints requests per second, the 99th percentile, and processor time of the server for each request: the last is what
 //! compares, the others are what this machine had left. Needs `taskset`, MariaDB and Redis (provisioner/setup.sh).
 
 #![allow(clippy::print_stdout, reason = "what was measured goes to standard output")]
@@ -58,7 +58,11 @@ async fn bench() {
     // Until the lookup knows how far the replica is.
     tokio::time::sleep(Duration::from_secs(2)).await;
 
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let measured = |server: &Server, name: &str, request: &(dyn Fn(usize) -> String + Sync)| {
+        if !name.contains(&only) {
+            return;
+        }
         measure(server, None, Duration::from_secs(1), request);
         measure(server, Some(name), Duration::from_secs(SECONDS), request);
     };

@@ -167,15 +167,14 @@ fn shipping(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The one that would go into the image, or one that only runs here.
+/// The one that PROVISION_RUNTIME names, else the one that was built with this program, which need not fit into the image; else
+/// the one that would go into it.
 fn runtime() -> anyhow::Result<Runtime> {
     let architecture = if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 };
-    let path = match find_runtime(architecture) {
-        Ok(path) => path.canonicalize()?,
-        Err(error) => {
-            let beside = std::env::current_exe()?.with_file_name("runtime");
-            if beside.is_file() { beside } else { return Err(error) }
-        }
+    let beside = std::env::current_exe()?.with_file_name("runtime");
+    let path = match std::env::var_os("PROVISION_RUNTIME") {
+        None if beside.is_file() => beside,
+        _ => find_runtime(architecture)?.canonicalize()?,
     };
     let digest = hex(&Sha256::digest(std::fs::read(&path)?)[..12]);
     Ok(Runtime { path, digest })
