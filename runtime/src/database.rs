@@ -60,9 +60,13 @@ impl Server {
         }
     }
 
-    /// For a session that holds a lock, and so is not one of the pool.
-    pub fn own_session(&self) -> Opts {
-        self.options.clone()
+    /// A session that holds the lock of this name, and so is not one of the pool; `None` while another has it. A server whose
+    /// client vanished without a word lets go of it after so many seconds.
+    pub async fn locked_session(&self, lock: &str, wait_timeout: u32) -> anyhow::Result<Option<Conn>> {
+        let mut connection = Conn::new(self.options.clone()).await?;
+        connection.query_drop(format!("SET SESSION wait_timeout = {wait_timeout}")).await?;
+        let locked: Option<i64> = connection.exec_first("SELECT GET_LOCK(?, 0)", (lock,)).await?.flatten();
+        Ok((locked == Some(1)).then_some(connection))
     }
 
     /// Whether the last attempt to reach it succeeded.

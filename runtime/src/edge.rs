@@ -32,6 +32,15 @@ pub struct Caller {
     pub trace: Trace,
 }
 
+impl Caller {
+    /// Why a request failed is for the log; the caller gets a sentence.
+    pub fn failed(&self, event: &str, error: &anyhow::Error) {
+        let (request_id, trace_id) = (&*self.request_id, self.trace.id());
+        let line = json!({ "request_id": request_id, "trace_id": trace_id, "message": format!("{error:#}") });
+        telemetry::error(event, &line);
+    }
+}
+
 pub async fn edge(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id: Arc<str> = request_id(request.headers()).into();

@@ -14,7 +14,6 @@ use axum::{Extension, Router};
 use hyper::StatusCode;
 use hyper::body::Bytes;
 use serde::Deserialize;
-use serde_json::json;
 
 use self::flight::Flights;
 use self::lists::Ask;
@@ -24,7 +23,7 @@ use crate::database::{Database, Server};
 use crate::edge::Caller;
 use crate::freshness::{self, Freshness};
 use crate::ready::{self, Ready};
-use crate::{answer, config, reservation, telemetry};
+use crate::{answer, config, reservation};
 
 /// `hit`, `miss`, or `bypass` when the cache was not there.
 pub const X_CACHE: &str = "x-cache";
@@ -147,10 +146,6 @@ fn marked(mut response: Response, from: From) -> Response {
 }
 
 fn failed(caller: &Caller, error: &anyhow::Error, message: &str) -> Response {
-    let trace_id = caller.trace.id();
-    telemetry::error(
-        "read.failed",
-        &json!({ "request_id": *caller.request_id, "trace_id": trace_id, "message": format!("{error:#}") }),
-    );
+    caller.failed("read.failed", error);
     answer::message(StatusCode::INTERNAL_SERVER_ERROR, message)
 }

@@ -32,13 +32,21 @@ pub fn request(latency: Duration, failed: bool) {
     kept.latencies[bucket(micros)] += 1;
 }
 
-/// Tells every minute, and once more at the end.
-pub async fn tell(mut this: Loop) {
-    while !this.is_stopping() {
+/// Every minute, until the process stops.
+pub async fn every_minute(mut this: Loop) {
+    loop {
         this.sleep(PERIOD).await;
-        if let Some(line) = take() {
-            telemetry::metrics(&line);
+        if this.is_stopping() {
+            return;
         }
+        tell();
+    }
+}
+
+/// What was counted since the last time.
+pub fn tell() {
+    if let Some(line) = take() {
+        telemetry::metrics(&line);
     }
 }
 

@@ -16,7 +16,6 @@ use axum::{Extension, Router};
 use hyper::header::ACCEPT;
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
-use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
 use crate::background::Background;
@@ -24,7 +23,7 @@ use crate::client::Client;
 use crate::database::Database;
 use crate::edge::Caller;
 use crate::ready::{self, Ready};
-use crate::{answer, config, edge, telemetry};
+use crate::{answer, config, edge};
 
 /// What the handlers and the loops share.
 pub struct Service {
@@ -89,11 +88,7 @@ async fn list(
             answer::ready_made(StatusCode::OK, format!("[{}]", items.join(",")))
         }
         Err(error) => {
-            let trace_id = caller.trace.id();
-            telemetry::error(
-                "read.failed",
-                &json!({ "request_id": *caller.request_id, "trace_id": trace_id, "message": format!("{error:#}") }),
-            );
+            caller.failed("read.failed", &error);
             edge::refuse(StatusCode::SERVICE_UNAVAILABLE, "the feed cannot be read at the moment")
         }
     }

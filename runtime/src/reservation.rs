@@ -16,7 +16,6 @@ use axum::response::Response;
 use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use hyper::{HeaderMap, StatusCode};
-use serde_json::json;
 
 pub use self::row::{COLUMNS, Fields, LONGEST, Reservation, id};
 use self::write::Outcome;
@@ -25,7 +24,7 @@ use crate::cache::{self, Cache};
 use crate::database::Database;
 use crate::edge::Caller;
 use crate::ready::{self, Ready};
-use crate::{answer, config, telemetry};
+use crate::{answer, config};
 
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
 /// On the answer to a request that was answered before.
@@ -123,13 +122,9 @@ async fn remove(
     }
 }
 
-/// The caller may try again; why it failed is for the log.
+/// The caller may try again.
 fn unavailable(caller: &Caller, error: &anyhow::Error, message: &str) -> Response {
-    let trace_id = caller.trace.id();
-    telemetry::error(
-        "write.failed",
-        &json!({ "request_id": *caller.request_id, "trace_id": trace_id, "message": format!("{error:#}") }),
-    );
+    caller.failed("write.failed", error);
     answer::message(StatusCode::SERVICE_UNAVAILABLE, message)
 }
 

@@ -40,7 +40,7 @@ pub async fn run(listen: SocketAddr, router: Router, background: Background) -> 
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
     telemetry::info("listening", &json!({ "address": listener.local_addr()?.to_string() }));
 
-    background.spawn("metrics", metrics::tell);
+    background.spawn("metrics", metrics::every_minute);
     let router = router
         .route("/healthz", get(healthy).with_state(background.clone()))
         .layer(axum::middleware::from_fn(edge::edge));
@@ -68,6 +68,8 @@ pub async fn run(listen: SocketAddr, router: Router, background: Background) -> 
         Err(_) => telemetry::warn("stopped", &stopped(open())),
     }
     background.stop().await;
+    // What the loops did to the end.
+    metrics::tell();
     Ok(())
 }
 

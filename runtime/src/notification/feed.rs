@@ -30,7 +30,7 @@ pub async fn append(service: &Service, mut events: Vec<Event>) -> anyhow::Result
     events.sort_by_key(|event| (event.reservation_id, event.version));
     let appended = tokio::time::timeout(STATEMENT_TIMEOUT, insert(&service.database.primary, events));
     let (last, stored) = appended.await.context("no answer from the database")??;
-    service.last.send_if_modified(|known| last > std::mem::replace(known, last.max(*known)));
+    seen(service, last);
     metrics::count("Notified", stored as u64);
     Ok(())
 }
@@ -63,10 +63,15 @@ pub async fn follow(service: Arc<Service>, ready: Ready, mut this: Loop) {
     }
     while !this.is_stopping() {
         if let Ok(last) = last(&service.database).await {
-            service.last.send_if_modified(|known| last > std::mem::replace(known, last.max(*known)));
+            seen(&service, last);
         }
         this.sleep(POLL).await;
     }
+}
+
+/// Wakes who waits for more, once for each item.
+fn seen(service: &Service, last: u64) {
+    service.last.send_if_modified(|known| last > std::mem::replace(known, last.max(*known)));
 }
 
 /// The id of the newest item.

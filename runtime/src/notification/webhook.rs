@@ -7,7 +7,6 @@ use anyhow::Context;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::{Request, StatusCode, Uri};
-use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -58,19 +57,14 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// After so many refusals of the same item it is passed over: a driver that cannot take one must get the next.
 const REFUSALS: u32 = 5;
 const PAGE: u32 = 100;
-/// Held while a driver is slow, but not for ever by a host that vanished.
-const SESSION: &str = "SET SESSION wait_timeout = 120";
+/// Seconds that the lock outlives a task that vanished: longer than a slow driver takes.
+const SESSION: u32 = 120;
 const BEGIN: &str = "INSERT INTO webhooks (driver, told) VALUES (?, ?) ON DUPLICATE KEY UPDATE driver = driver";
 
 /// While this task has the lock of the driver. A new driver is told what comes after it was configured.
 async fn lead(webhook: &Webhook, this: &mut Loop) -> anyhow::Result<()> {
     let Webhook { service, driver, lock, .. } = webhook;
-    let mut connection = Conn::new(service.database.primary.own_session()).await?;
-    connection.query_drop(SESSION).await?;
-    let locked: Option<i64> = connection.exec_first("SELECT GET_LOCK(?, 0)", (lock,)).await?.flatten();
-    if locked != Some(1) {
-        return Ok(());
-    }
+    let Some(mut connection) = service.database.primary.locked_session(lock, SESSION).await? else { return Ok(()) };
     connection.exec_drop(BEGIN, (driver, feed::last(&service.database).await?)).await?;
     let told: Option<u64> = connection.exec_first("SELECT told FROM webhooks WHERE driver = ?", (driver,)).await?;
     let mut told = told.context("the webhook has no row")?;

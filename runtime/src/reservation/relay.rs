@@ -139,18 +139,13 @@ const REMEMBERED: usize = 10_000;
 const POLL: Duration = Duration::from_millis(200);
 const FOLLOWER_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// A server whose client vanished without a word lets go of the lock after so long.
-const SESSION: &str = "SET SESSION wait_timeout = 20";
+/// Seconds that the lock outlives a task that vanished.
+const SESSION: u32 = 20;
 
 /// While this task has the lock, which ends with its connection. `Ok` when another task has it, or the process stops.
 async fn lead(relay: &Relay, this: &mut Loop, failures: &mut Failures) -> anyhow::Result<()> {
     let Relay { service, effect, lock } = relay;
-    let mut connection = Conn::new(service.database.primary.own_session()).await?;
-    connection.query_drop(SESSION).await?;
-    let locked: Option<i64> = connection.exec_first("SELECT GET_LOCK(?, 0)", (lock,)).await?.flatten();
-    if locked != Some(1) {
-        return Ok(());
-    }
+    let Some(mut connection) = service.database.primary.locked_session(lock, SESSION).await? else { return Ok(()) };
     let mut pause = FIRST_PAUSE;
     loop {
         this.beat();
