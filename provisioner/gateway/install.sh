@@ -3,6 +3,8 @@
 #   .emulators/venv       moto, and boto3 for probes
 #   .emulators/linter     parliament, an independent linter of IAM policies
 #   .emulators/ministack  ministack, apart because it pins an older botocore
+#   .emulators/scanners   checkov, for the templates that `export` prints; cfn-lint comes with moto
+#   .emulators/guard      CloudFormation Guard with AWS's Control Tower rules, out of a package that carries both
 set -eu
 
 repo=$(cd "$(dirname "$0")/../.." && pwd)
@@ -27,7 +29,23 @@ install() {
     printf '%s' "$*" >"$stamp"
 }
 
-install venv 'moto[server]==5.2.5' boto3==1.44.5 botocore==1.44.5
+install venv 'moto[server]==5.2.5' boto3==1.44.5 botocore==1.44.5 cfn-lint==1.58.0
 install linter parliament==1.6.4 'setuptools<81'
 # cbor2 is not among ministack's dependencies, and the Rust SDK speaks nothing but CBOR to CloudWatch.
 install ministack ministack==1.5.33 cbor2
+install scanners checkov==3.3.30
+
+guard="$repo/.emulators/guard"
+package=cdklabs.cdk-validator-cfnguard==0.0.62
+if [ "$(cat "$guard/installed" 2>/dev/null)" != "$package" ]; then
+    fetched=$(mktemp -d)
+    "$repo/.emulators/scanners/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --target "$fetched" "$package"
+    tar -xzf "$fetched"/cdklabs/cdk_validator_cfnguard/_jsii/*.tgz -C "$fetched"
+    rm -rf "$guard"
+    mkdir -p "$guard"
+    mv "$fetched/package/rules" "$fetched/package/LICENSE" "$guard"
+    # Linked statically: it runs on any Linux.
+    mv "$fetched/package/bin/ubuntu/$(uname -m)/cfn-guard" "$guard/cfn-guard"
+    rm -rf "$fetched"
+    printf '%s' "$package" >"$guard/installed"
+fi

@@ -145,6 +145,14 @@ enum Command {
         #[arg(long, value_enum, default_value_t = commands::graph::By::Section)]
         by: commands::graph::By,
     },
+    /// Print the stack for another tool, to go on without this one, offline
+    #[cfg(feature = "aws")]
+    Export {
+        /// In whose language
+        #[arg(value_enum)]
+        language: commands::export::Language,
+        file: PathBuf,
+    },
     /// Print the JSON Schema of stack files, for editors
     Schema,
     /// Print the completions of a shell
@@ -222,6 +230,7 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
         Command::Redrive { file, queue } => commands::redrive::redrive(&file, global, &queue, printer).await,
         Command::Policy { file } => commands::policy::policy(&file, global, printer),
         Command::Graph { file, format, by } => commands::graph::graph(&file, global, format, by, printer),
+        Command::Export { language, file } => commands::export::export(language, &file, global, printer),
         #[cfg(feature = "local")]
         Command::Fault { .. } => {
             printer.error("faults are for what runs on this machine");

@@ -54,6 +54,8 @@ pub mod engine;
 #[cfg(feature = "aws")]
 pub mod expand;
 #[cfg(feature = "aws")]
+pub mod export;
+#[cfg(feature = "aws")]
 pub mod json;
 #[cfg(feature = "aws")]
 pub mod kind;

@@ -219,6 +219,7 @@ fn containers(desired: &mut Desired, shape: &Shape) {
     desired.add::<Cluster>("", "main", ClusterSpec {});
     let task = TaskDefinitionSpec {
         image: Image::Built(Ref::to("runtime")),
+        user: "65532:65532".into(),
         command: vec!["serve".into(), "hello".into()],
         cpu: 256,
         memory: 512,

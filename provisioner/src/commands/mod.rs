@@ -11,6 +11,8 @@ pub(crate) mod format;
 #[cfg(feature = "aws")]
 pub mod down;
 #[cfg(feature = "aws")]
+pub mod export;
+#[cfg(feature = "aws")]
 pub mod graph;
 #[cfg(feature = "aws")]
 pub mod health;

@@ -24,6 +24,8 @@ const MAIN: &str = "main";
 const RUNTIME: &str = "runtime";
 /// The load balancer.
 pub(super) const WEB: &str = "web";
+/// Who the runtime is in its image, and every other container unless the file says who else.
+const NOBODY: &str = "65532:65532";
 const ARCHITECTURE: &str = "X86_64";
 const ASSUMED_BY: &str = "ecs-tasks.amazonaws.com";
 
@@ -127,6 +129,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     };
     let spec = TaskDefinitionSpec {
         image,
+        user: service.user.clone().unwrap_or_else(|| NOBODY.to_owned()),
         command,
         cpu: service.cpu.unwrap_or(256),
         memory: service.memory.unwrap_or(512),

@@ -281,6 +281,10 @@ pub struct Service {
     /// Your own image instead, with its digest or tag.
     #[schemars(regex(pattern = r"^[^ \t\r\n]+$"))]
     pub image: Option<String>,
+    /// The user that a container of your own runs as, by number: `"1000"` or `"1000:1000"`. Never root. Default:
+    /// `"65532:65532"`, whatever the image says.
+    #[schemars(regex(pattern = r"^[0-9]{1,10}(:[0-9]{1,10})?$"))]
+    pub user: Option<String>,
     /// The port that it listens on. Default: 8080.
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<u16>,

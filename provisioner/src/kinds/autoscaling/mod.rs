@@ -3,8 +3,8 @@
 mod policy;
 mod target;
 
-pub use policy::{Policy, PolicyOutput, PolicySpec};
-pub use target::{Target, TargetOutput, TargetSpec};
+pub use policy::{Policy, PolicyOutput, PolicySpec, PolicyState};
+pub use target::{Target, TargetOutput, TargetSpec, TargetState};
 
 /// What it says of things that are not there.
 const GONE: &[&str] = &["ObjectNotFoundException"];

@@ -30,16 +30,16 @@ pub struct PolicySpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PolicyState {
-    name: String,
-    scaling_id: String,
-    metric: String,
+    pub name: String,
+    pub scaling_id: String,
+    pub metric: String,
     /// Per cent.
-    aim: f64,
+    pub aim: f64,
     /// Seconds between two changes upwards.
-    pause_out: i32,
+    pub pause_out: i32,
     /// Seconds between two changes downwards.
-    pause_in: i32,
-    scales_in: bool,
+    pub pause_in: i32,
+    pub scales_in: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -27,9 +27,9 @@ pub struct TargetSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TargetState {
-    scaling_id: String,
-    min: u32,
-    max: u32,
+    pub scaling_id: String,
+    pub min: u32,
+    pub max: u32,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

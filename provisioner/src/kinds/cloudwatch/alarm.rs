@@ -47,19 +47,19 @@ pub enum Measured {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct AlarmState {
-    name: String,
-    description: String,
-    namespace: String,
-    metric: String,
-    dimensions: BTreeMap<String, String>,
-    statistic: String,
-    period: i32,
-    periods: i32,
-    threshold: f64,
-    comparison: String,
-    missing_data: String,
-    actions: Vec<String>,
-    actions_enabled: bool,
+    pub name: String,
+    pub description: String,
+    pub namespace: String,
+    pub metric: String,
+    pub dimensions: BTreeMap<String, String>,
+    pub statistic: String,
+    pub period: i32,
+    pub periods: i32,
+    pub threshold: f64,
+    pub comparison: String,
+    pub missing_data: String,
+    pub actions: Vec<String>,
+    pub actions_enabled: bool,
 }
 
 impl Kind for Alarm {

@@ -33,8 +33,8 @@ pub struct Graph {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DashboardState {
-    name: String,
-    body: Value,
+    pub name: String,
+    pub body: Value,
 }
 
 impl Kind for Dashboard {

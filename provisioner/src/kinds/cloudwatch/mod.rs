@@ -3,5 +3,5 @@
 mod alarm;
 mod dashboard;
 
-pub use alarm::{Alarm, AlarmSpec, Measured};
-pub use dashboard::{Dashboard, DashboardSpec, Graph, MAIN};
+pub use alarm::{Alarm, AlarmSpec, AlarmState, Measured};
+pub use dashboard::{Dashboard, DashboardSpec, DashboardState, Graph, MAIN};

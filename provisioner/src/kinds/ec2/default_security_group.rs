@@ -25,9 +25,9 @@ pub struct DefaultSecurityGroupSpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DefaultSecurityGroupState {
-    vpc_id: String,
-    ingress: BTreeSet<String>,
-    egress: BTreeSet<String>,
+    pub vpc_id: String,
+    pub ingress: BTreeSet<String>,
+    pub egress: BTreeSet<String>,
 }
 
 impl Kind for DefaultSecurityGroup {

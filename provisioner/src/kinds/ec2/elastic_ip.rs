@@ -22,7 +22,7 @@ pub struct ElasticIpSpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ElasticIpState {
-    in_use: bool,
+    pub in_use: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -26,14 +26,14 @@ pub struct FlowLogSpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct FlowLogState {
-    vpc_id: String,
-    role_arn: String,
-    log_group: String,
-    traffic: String,
+    pub vpc_id: String,
+    pub role_arn: String,
+    pub log_group: String,
+    pub traffic: String,
     /// Seconds that one record covers.
-    interval: i32,
+    pub interval: i32,
     /// What AWS says when it cannot deliver.
-    trouble: Option<String>,
+    pub trouble: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

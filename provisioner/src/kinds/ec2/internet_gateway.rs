@@ -22,7 +22,7 @@ pub struct InternetGatewaySpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct InternetGatewayState {
-    attached_to: Option<String>,
+    pub attached_to: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -24,17 +24,17 @@ use crate::aws::{Cx, Error};
 use crate::kind::{Kind, Live, Owner, Status};
 use crate::scope::STACK_TAG;
 
-pub use default_security_group::{DefaultSecurityGroup, DefaultSecurityGroupSpec};
-pub use elastic_ip::{ElasticIp, ElasticIpOutput, ElasticIpSpec};
-pub use flow_log::{FlowLog, FlowLogOutput, FlowLogSpec};
-pub use internet_gateway::{InternetGateway, InternetGatewayOutput, InternetGatewaySpec};
-pub use nat_gateway::{NatGateway, NatGatewayOutput, NatGatewaySpec};
-pub use route_table::{RouteTable, RouteTableOutput, RouteTableSpec};
-pub use security_group::{SecurityGroup, SecurityGroupOutput, SecurityGroupSpec};
-pub use security_group_rules::{Peer, Rule, SecurityGroupRules, SecurityGroupRulesSpec};
-pub use subnet::{Subnet, SubnetOutput, SubnetSpec};
-pub use vpc::{Vpc, VpcOutput, VpcSpec};
-pub use vpc_endpoint::{VpcEndpoint, VpcEndpointOutput, VpcEndpointSpec};
+pub use default_security_group::{DefaultSecurityGroup, DefaultSecurityGroupSpec, DefaultSecurityGroupState};
+pub use elastic_ip::{ElasticIp, ElasticIpOutput, ElasticIpSpec, ElasticIpState};
+pub use flow_log::{FlowLog, FlowLogOutput, FlowLogSpec, FlowLogState};
+pub use internet_gateway::{InternetGateway, InternetGatewayOutput, InternetGatewaySpec, InternetGatewayState};
+pub use nat_gateway::{NatGateway, NatGatewayOutput, NatGatewaySpec, NatGatewayState};
+pub use route_table::{RouteTable, RouteTableOutput, RouteTableSpec, RouteTableState};
+pub use security_group::{SecurityGroup, SecurityGroupOutput, SecurityGroupSpec, SecurityGroupState};
+pub use security_group_rules::{Peer, Rule, SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupRulesState};
+pub use subnet::{Subnet, SubnetOutput, SubnetSpec, SubnetState};
+pub use vpc::{Vpc, VpcOutput, VpcSpec, VpcState};
+pub use vpc_endpoint::{VpcEndpoint, VpcEndpointOutput, VpcEndpointSpec, VpcEndpointState};
 
 fn filter(name: &str, value: impl Into<String>) -> Filter {
     Filter::builder().name(name).values(value).build()

@@ -25,9 +25,9 @@ pub struct NatGatewaySpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct NatGatewayState {
-    subnet_id: String,
-    allocation_id: String,
-    failed: bool,
+    pub subnet_id: String,
+    pub allocation_id: String,
+    pub failed: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -31,10 +31,10 @@ pub struct RouteTableSpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RouteTableState {
-    vpc_id: String,
+    pub vpc_id: String,
     /// Target by destination.
-    routes: BTreeMap<String, String>,
-    subnets: BTreeSet<String>,
+    pub routes: BTreeMap<String, String>,
+    pub subnets: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

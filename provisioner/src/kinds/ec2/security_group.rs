@@ -25,9 +25,9 @@ pub struct SecurityGroupSpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SecurityGroupState {
-    name: String,
-    vpc_id: String,
-    description: String,
+    pub name: String,
+    pub vpc_id: String,
+    pub description: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -44,9 +44,9 @@ pub enum Peer {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SecurityGroupRulesState {
-    group_id: String,
-    ingress: BTreeSet<String>,
-    egress: BTreeSet<String>,
+    pub group_id: String,
+    pub ingress: BTreeSet<String>,
+    pub egress: BTreeSet<String>,
 }
 
 impl Kind for SecurityGroupRules {

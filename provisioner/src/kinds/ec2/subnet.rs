@@ -26,16 +26,16 @@ pub struct SubnetSpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SubnetState {
-    vpc_id: String,
-    cidr: String,
-    zone: Zone,
-    public_addresses: bool,
+    pub vpc_id: String,
+    pub cidr: String,
+    pub zone: Zone,
+    pub public_addresses: bool,
 }
 
 /// Wanted as a place in the list of zones; live as a name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-enum Zone {
+pub enum Zone {
     Place(usize),
     Name(String),
 }

@@ -25,9 +25,9 @@ pub struct VpcSpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VpcState {
-    cidr: String,
-    dns_support: bool,
-    dns_hostnames: bool,
+    pub cidr: String,
+    pub dns_support: bool,
+    pub dns_hostnames: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -26,9 +26,9 @@ pub struct VpcEndpointSpec {
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VpcEndpointState {
-    vpc_id: String,
-    service: String,
-    route_tables: BTreeSet<String>,
+    pub vpc_id: String,
+    pub service: String,
+    pub route_tables: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -28,9 +28,9 @@ pub struct ImageSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ImageState {
-    repository: String,
-    digest: String,
-    uri: String,
+    pub repository: String,
+    pub digest: String,
+    pub uri: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -3,5 +3,5 @@
 mod image;
 mod repository;
 
-pub use image::{Image, ImageOutput, ImageSpec};
-pub use repository::{Repository, RepositoryOutput, RepositorySpec};
+pub use image::{Image, ImageOutput, ImageSpec, ImageState};
+pub use repository::{Repository, RepositoryOutput, RepositorySpec, RepositoryState};

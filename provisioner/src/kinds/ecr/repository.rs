@@ -27,11 +27,11 @@ pub struct RepositorySpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RepositoryState {
-    name: String,
-    kms_key: Option<String>,
-    tags_are_final: bool,
-    scan_on_push: bool,
-    lifecycle: Value,
+    pub name: String,
+    pub kms_key: Option<String>,
+    pub tags_are_final: bool,
+    pub scan_on_push: bool,
+    pub lifecycle: Value,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -22,9 +22,9 @@ pub struct ClusterSpec {}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ClusterState {
-    name: String,
+    pub name: String,
     /// Metrics of each task.
-    container_insights: String,
+    pub container_insights: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

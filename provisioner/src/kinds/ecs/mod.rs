@@ -7,9 +7,11 @@ mod service;
 mod task_definition;
 mod wiring;
 
-pub use cluster::{Cluster, ClusterOutput, ClusterSpec};
-pub use service::{Service, ServiceOutput, ServiceSpec};
-pub use task_definition::{FromSecret, Image, TaskDefinition, TaskDefinitionOutput, TaskDefinitionSpec};
+pub use cluster::{Cluster, ClusterOutput, ClusterSpec, ClusterState};
+pub use service::{Service, ServiceOutput, ServiceSpec, ServiceState};
+pub use task_definition::{
+    FromSecret, Image, TaskDefinition, TaskDefinitionOutput, TaskDefinitionSpec, TaskDefinitionState,
+};
 pub use wiring::{Behind, WayOut};
 
 use aws_sdk_ecs::types::Tag;

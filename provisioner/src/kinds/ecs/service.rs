@@ -45,42 +45,42 @@ pub struct ServiceSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ServiceState {
-    name: String,
-    cluster: String,
-    task_definition: String,
+    pub name: String,
+    pub cluster: String,
+    pub task_definition: String,
     /// `None`: autoscaling says.
-    tasks: Option<u32>,
-    tasks_at_first: u32,
-    subnets: BTreeSet<String>,
-    security_groups: BTreeSet<String>,
-    public_ip: bool,
-    targets: Vec<Targets>,
+    pub tasks: Option<u32>,
+    pub tasks_at_first: u32,
+    pub subnets: BTreeSet<String>,
+    pub security_groups: BTreeSet<String>,
+    pub public_ip: bool,
+    pub targets: Vec<Targets>,
     /// Seconds in which the load balancer's opinion does not count. Only behind one.
-    grace: Option<i32>,
-    rolling: Rolling,
-    platform: String,
-    managed_tags: bool,
-    propagate_tags: String,
+    pub grace: Option<i32>,
+    pub rolling: Rolling,
+    pub platform: String,
+    pub managed_tags: bool,
+    pub propagate_tags: String,
     /// A shell in a running task.
-    execute_command: bool,
+    pub execute_command: bool,
     /// The circuit breaker has given up, and there was nothing to go back to.
-    stalled: bool,
+    pub stalled: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Targets {
-    group: String,
-    container: String,
-    port: i32,
+pub struct Targets {
+    pub group: String,
+    pub container: String,
+    pub port: i32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Rolling {
-    circuit_breaker: bool,
-    rollback: bool,
+pub struct Rolling {
+    pub circuit_breaker: bool,
+    pub rollback: bool,
     /// Per cent of the wanted tasks.
-    at_least: i32,
-    at_most: i32,
+    pub at_least: i32,
+    pub at_most: i32,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

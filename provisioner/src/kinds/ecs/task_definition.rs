@@ -31,6 +31,8 @@ pub struct TaskDefinition;
 #[derive(Serialize, Deserialize)]
 pub struct TaskDefinitionSpec {
     pub image: Image,
+    /// `uid:gid`: never what the image says, which may be root.
+    pub user: String,
     pub command: Vec<String>,
     pub cpu: u32,
     pub memory: u32,
@@ -64,39 +66,39 @@ pub struct FromSecret {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TaskDefinitionState {
-    family: String,
-    image: String,
-    command: Vec<String>,
-    cpu: String,
-    memory: String,
-    port: u16,
-    architecture: String,
-    environment: BTreeMap<String, String>,
+    pub family: String,
+    pub image: String,
+    pub command: Vec<String>,
+    pub cpu: String,
+    pub memory: String,
+    pub port: u16,
+    pub architecture: String,
+    pub environment: BTreeMap<String, String>,
     /// Where the values are, with the version: never a value.
-    secrets: BTreeMap<String, String>,
-    execution_role: String,
-    task_role: Option<String>,
-    log: BTreeMap<String, String>,
-    health: Health,
+    pub secrets: BTreeMap<String, String>,
+    pub execution_role: String,
+    pub task_role: Option<String>,
+    pub log: BTreeMap<String, String>,
+    pub health: Health,
     /// `None`: as the image says.
-    user: Option<String>,
-    read_only: bool,
+    pub user: Option<String>,
+    pub read_only: bool,
     /// Seconds between SIGTERM and SIGKILL.
-    stop_timeout: i32,
-    containers: BTreeSet<String>,
+    pub stop_timeout: i32,
+    pub containers: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Health {
+pub struct Health {
     /// Empty: none.
-    command: Vec<String>,
+    pub command: Vec<String>,
     /// Seconds.
-    interval: i32,
+    pub interval: i32,
     /// Seconds.
-    timeout: i32,
-    retries: i32,
+    pub timeout: i32,
+    pub retries: i32,
     /// Seconds.
-    start_period: i32,
+    pub start_period: i32,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -165,9 +167,9 @@ impl Kind for TaskDefinition {
             let secret = outputs.get(&from.secret)?;
             secrets.insert(from.name.clone(), format!("{}:{}::{}", secret.arn, from.key, secret.version_id));
         }
-        let (image, user) = match &spec.image {
-            Image::Built(image) => (outputs.get(image)?.uri, Some("65532:65532".to_owned())),
-            Image::Named(image) => (image.clone(), None),
+        let image = match &spec.image {
+            Image::Built(image) => outputs.get(image)?.uri,
+            Image::Named(image) => image.clone(),
         };
         let log = [
             ("awslogs-group", outputs.get(&spec.log_group)?.name),
@@ -198,7 +200,7 @@ impl Kind for TaskDefinition {
             },
             log: log.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
             health,
-            user,
+            user: Some(spec.user.clone()),
             read_only: true,
             stop_timeout: 30,
             containers: BTreeSet::from([name.to_owned()]),

@@ -5,8 +5,10 @@ mod subnet_group;
 
 use crate::aws::{Cx, Error, Tags};
 
-pub use replication_group::{ReplicationGroup, ReplicationGroupOutput, ReplicationGroupReady, ReplicationGroupSpec};
-pub use subnet_group::{SubnetGroup, SubnetGroupOutput, SubnetGroupSpec};
+pub use replication_group::{
+    ReplicationGroup, ReplicationGroupOutput, ReplicationGroupReady, ReplicationGroupSpec, ReplicationGroupState,
+};
+pub use subnet_group::{SubnetGroup, SubnetGroupOutput, SubnetGroupSpec, SubnetGroupState};
 
 /// The tags of a group. One that has gone meanwhile has none.
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {

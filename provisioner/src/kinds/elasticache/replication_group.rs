@@ -52,28 +52,28 @@ pub struct ReplicationGroupSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ReplicationGroupState {
-    id: String,
-    engine: Option<String>,
-    version: Option<String>,
-    class: String,
-    nodes: i32,
-    failover: bool,
-    multi_az: bool,
-    subnet_group: Option<String>,
-    security_groups: BTreeSet<String>,
-    kms_key: String,
-    at_rest: bool,
+    pub id: String,
+    pub engine: Option<String>,
+    pub version: Option<String>,
+    pub class: String,
+    pub nodes: i32,
+    pub failover: bool,
+    pub multi_az: bool,
+    pub subnet_group: Option<String>,
+    pub security_groups: BTreeSet<String>,
+    pub kms_key: String,
+    pub at_rest: bool,
     /// `required`: nothing comes in without TLS.
-    transit: String,
-    snapshot_days: i32,
-    auto_minor: bool,
+    pub transit: String,
+    pub snapshot_days: i32,
+    pub auto_minor: bool,
     /// The secret with the AUTH token, and the version of it that was set last.
-    auth: Option<String>,
-    auth_version: Option<String>,
+    pub auth: Option<String>,
+    pub auth_version: Option<String>,
     /// The version that the tag announces and that is not set yet.
-    auth_announced: Option<String>,
+    pub auth_announced: Option<String>,
     /// When a token was set last, in AWS's words.
-    auth_date: Option<String>,
+    pub auth_date: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

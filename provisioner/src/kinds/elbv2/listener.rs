@@ -45,17 +45,17 @@ pub enum Does {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ListenerState {
-    load_balancer: String,
-    port: u16,
-    protocol: String,
-    does: Rest,
-    certificate: Option<String>,
-    tls_policy: Option<String>,
+    pub load_balancer: String,
+    pub port: u16,
+    pub protocol: String,
+    pub does: Rest,
+    pub certificate: Option<String>,
+    pub tls_policy: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Rest {
+pub enum Rest {
     #[default]
     NotFound,
     Forward(String),

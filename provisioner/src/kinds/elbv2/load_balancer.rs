@@ -35,15 +35,15 @@ pub struct LoadBalancerSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LoadBalancerState {
-    name: String,
-    scheme: String,
-    subnets: BTreeSet<String>,
-    security_groups: BTreeSet<String>,
-    protected: bool,
-    drop_invalid_headers: bool,
-    desync_mitigation: String,
+    pub name: String,
+    pub scheme: String,
+    pub subnets: BTreeSet<String>,
+    pub security_groups: BTreeSet<String>,
+    pub protected: bool,
+    pub drop_invalid_headers: bool,
+    pub desync_mitigation: String,
     /// Seconds.
-    idle_timeout: u32,
+    pub idle_timeout: u32,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -5,10 +5,10 @@ mod load_balancer;
 mod rule;
 mod target_group;
 
-pub use listener::{Does, Listener, ListenerOutput, ListenerSpec};
-pub use load_balancer::{LoadBalancer, LoadBalancerOutput, LoadBalancerSpec};
-pub use rule::{Rule, RuleOutput, RuleSpec};
-pub use target_group::{TargetGroup, TargetGroupOutput, TargetGroupSpec};
+pub use listener::{Does, Listener, ListenerOutput, ListenerSpec, ListenerState, Rest};
+pub use load_balancer::{LoadBalancer, LoadBalancerOutput, LoadBalancerSpec, LoadBalancerState};
+pub use rule::{Rule, RuleOutput, RuleSpec, RuleState};
+pub use target_group::{TargetGroup, TargetGroupOutput, TargetGroupSpec, TargetGroupState};
 
 use std::collections::HashMap;
 

@@ -32,13 +32,13 @@ pub struct RuleSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RuleState {
-    listener: String,
-    priority: u32,
-    paths: BTreeSet<String>,
-    methods: BTreeSet<String>,
+    pub listener: String,
+    pub priority: u32,
+    pub paths: BTreeSet<String>,
+    pub methods: BTreeSet<String>,
     /// Kinds of conditions that we never set.
-    others: BTreeSet<String>,
-    target: String,
+    pub others: BTreeSet<String>,
+    pub target: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -33,26 +33,26 @@ pub struct TargetGroupSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TargetGroupState {
-    name: String,
-    vpc: String,
-    port: u16,
-    protocol: String,
-    target_type: String,
-    health: Health,
+    pub name: String,
+    pub vpc: String,
+    pub port: u16,
+    pub protocol: String,
+    pub target_type: String,
+    pub health: Health,
     /// Seconds that requests under way may take when a task goes.
-    deregistration_delay: u32,
+    pub deregistration_delay: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Health {
-    path: String,
-    codes: String,
+pub struct Health {
+    pub path: String,
+    pub codes: String,
     /// Seconds.
-    interval: i32,
+    pub interval: i32,
     /// Seconds.
-    timeout: i32,
-    healthy_after: i32,
-    unhealthy_after: i32,
+    pub timeout: i32,
+    pub healthy_after: i32,
+    pub unhealthy_after: i32,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

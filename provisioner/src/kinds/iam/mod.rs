@@ -2,4 +2,4 @@
 
 mod role;
 
-pub use role::{Resource, Role, RoleOutput, RoleSpec, Statement};
+pub use role::{Resource, Role, RoleOutput, RoleSpec, RoleState, Statement};

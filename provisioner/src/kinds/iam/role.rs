@@ -59,14 +59,14 @@ pub enum Resource {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct RoleState {
-    name: String,
-    path: String,
-    trust: Value,
+    pub name: String,
+    pub path: String,
+    pub trust: Value,
     /// `{}` for none.
-    policy: Value,
-    managed: BTreeSet<String>,
+    pub policy: Value,
+    pub managed: BTreeSet<String>,
     /// "" for none.
-    permissions_boundary: Option<String>,
+    pub permissions_boundary: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

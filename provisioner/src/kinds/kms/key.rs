@@ -25,11 +25,11 @@ pub struct KeySpec {}
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct KeyState {
-    alias: Option<String>,
-    enabled: bool,
+    pub alias: Option<String>,
+    pub enabled: bool,
     /// AWS makes new key material every year and keeps the old for what was encrypted with it.
-    rotation: bool,
-    policy: Value,
+    pub rotation: bool,
+    pub policy: Value,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -2,4 +2,4 @@
 
 mod key;
 
-pub use key::{Key, KeyOutput, KeySpec, key_arn};
+pub use key::{Key, KeyOutput, KeySpec, KeyState, key_arn};

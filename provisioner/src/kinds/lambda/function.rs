@@ -63,33 +63,33 @@ pub struct Inside {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct FunctionState {
-    name: String,
-    runtime: String,
-    handler: String,
-    role: String,
-    code_sha256: String,
-    architecture: String,
-    memory: i32,
-    timeout: i32,
-    environment: BTreeMap<String, String>,
-    kms_key: String,
-    log_group: String,
-    log_format: String,
-    tracing: String,
-    subnets: BTreeSet<String>,
-    security_groups: BTreeSet<String>,
-    failures: Failures,
+    pub name: String,
+    pub runtime: String,
+    pub handler: String,
+    pub role: String,
+    pub code_sha256: String,
+    pub architecture: String,
+    pub memory: i32,
+    pub timeout: i32,
+    pub environment: BTreeMap<String, String>,
+    pub kms_key: String,
+    pub log_group: String,
+    pub log_format: String,
+    pub tracing: String,
+    pub subnets: BTreeSet<String>,
+    pub security_groups: BTreeSet<String>,
+    pub failures: Failures,
     /// The last update did not take.
-    stalled: bool,
+    pub stalled: bool,
 }
 
 /// What happens to an event that fails.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Failures {
-    to: String,
-    retries: Option<i32>,
+pub struct Failures {
+    pub to: String,
+    pub retries: Option<i32>,
     /// Seconds.
-    max_age: Option<i32>,
+    pub max_age: Option<i32>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -4,5 +4,5 @@ mod function;
 mod leaving;
 mod permission;
 
-pub use function::{Function, FunctionOutput, FunctionSpec, Inside};
-pub use permission::{Permission, PermissionOutput, PermissionSpec};
+pub use function::{Function, FunctionOutput, FunctionSpec, FunctionState, Inside};
+pub use permission::{Permission, PermissionOutput, PermissionSpec, PermissionState};

@@ -28,12 +28,12 @@ pub struct PermissionSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PermissionState {
-    id: String,
-    function: String,
-    principal: String,
-    action: String,
-    source_arn: String,
-    source_account: String,
+    pub id: String,
+    pub function: String,
+    pub principal: String,
+    pub action: String,
+    pub source_arn: String,
+    pub source_account: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

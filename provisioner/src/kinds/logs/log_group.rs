@@ -28,10 +28,10 @@ pub struct LogGroupSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LogGroupState {
-    path: String,
+    pub path: String,
     /// 0: for ever.
-    retention_days: u32,
-    kms_key: Option<String>,
+    pub retention_days: u32,
+    pub kms_key: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -3,5 +3,5 @@
 mod log_group;
 mod subscription_filter;
 
-pub use log_group::{LogGroup, LogGroupOutput, LogGroupSpec};
-pub use subscription_filter::{SubscriptionFilter, SubscriptionFilterSpec};
+pub use log_group::{LogGroup, LogGroupOutput, LogGroupSpec, LogGroupState};
+pub use subscription_filter::{SubscriptionFilter, SubscriptionFilterSpec, SubscriptionFilterState};

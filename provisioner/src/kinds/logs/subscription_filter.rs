@@ -29,10 +29,10 @@ pub struct SubscriptionFilterSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SubscriptionFilterState {
-    log_group: String,
-    filter: String,
-    pattern: String,
-    destination: String,
+    pub log_group: String,
+    pub filter: String,
+    pub pattern: String,
+    pub destination: String,
 }
 
 impl Kind for SubscriptionFilter {

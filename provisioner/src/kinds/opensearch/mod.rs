@@ -2,4 +2,4 @@
 
 mod domain;
 
-pub use domain::{Domain, DomainOutput, DomainReady, DomainSpec, Inside, Searcher};
+pub use domain::{Domain, DomainOutput, DomainReady, DomainSpec, DomainState, Inside, Searcher};

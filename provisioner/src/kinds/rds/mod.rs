@@ -8,9 +8,9 @@ use aws_sdk_rds::types::Tag;
 
 use crate::aws::{Cx, Error, Tags};
 
-pub use instance::{Instance, InstanceOutput, InstanceReady, InstanceRole, InstanceSpec};
-pub use parameter_group::{ParameterGroup, ParameterGroupOutput, ParameterGroupSpec};
-pub use subnet_group::{SubnetGroup, SubnetGroupOutput, SubnetGroupSpec};
+pub use instance::{Instance, InstanceOutput, InstanceReady, InstanceRole, InstanceSpec, InstanceState};
+pub use parameter_group::{ParameterGroup, ParameterGroupOutput, ParameterGroupSpec, ParameterGroupState};
+pub use subnet_group::{SubnetGroup, SubnetGroupOutput, SubnetGroupSpec, SubnetGroupState};
 
 /// The tags of a group. One that has gone meanwhile has none.
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {

@@ -31,9 +31,9 @@ pub struct ParameterGroupSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ParameterGroupState {
-    name: String,
-    family: String,
-    parameters: BTreeMap<String, String>,
+    pub name: String,
+    pub family: String,
+    pub parameters: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -25,8 +25,8 @@ pub struct SubnetGroupSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SubnetGroupState {
-    name: String,
-    subnets: BTreeSet<String>,
+    pub name: String,
+    pub subnets: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -2,4 +2,4 @@
 
 mod secret;
 
-pub use secret::{Secret, SecretOutput, SecretSpec, member};
+pub use secret::{Secret, SecretOutput, SecretSpec, SecretState, member};

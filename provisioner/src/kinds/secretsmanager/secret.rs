@@ -35,14 +35,14 @@ pub struct SecretSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SecretState {
-    name: String,
-    description: String,
-    kms_key: String,
+    pub name: String,
+    pub description: String,
+    pub kms_key: String,
     /// A version of it is current.
-    has_value: bool,
+    pub has_value: bool,
     /// Of the value that is generated. It is inside the value, so nobody compares it.
-    username: Option<String>,
-    length: usize,
+    pub username: Option<String>,
+    pub length: usize,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

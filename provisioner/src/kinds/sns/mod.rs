@@ -3,5 +3,5 @@
 mod subscription;
 mod topic;
 
-pub use subscription::{Endpoint, Subscription, SubscriptionSpec};
-pub use topic::{Topic, TopicOutput, TopicSpec};
+pub use subscription::{Endpoint, Subscription, SubscriptionSpec, SubscriptionState};
+pub use topic::{Topic, TopicOutput, TopicSpec, TopicState};

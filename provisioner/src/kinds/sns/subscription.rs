@@ -34,11 +34,11 @@ pub enum Endpoint {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SubscriptionState {
-    topic_arn: String,
-    protocol: String,
-    endpoint: String,
-    raw: Option<bool>,
-    pending: bool,
+    pub topic_arn: String,
+    pub protocol: String,
+    pub endpoint: String,
+    pub raw: Option<bool>,
+    pub pending: bool,
 }
 
 impl Kind for Subscription {

@@ -25,9 +25,9 @@ pub struct TopicSpec {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TopicState {
-    name: String,
-    content_based_deduplication: bool,
-    kms_key: Option<String>,
+    pub name: String,
+    pub content_based_deduplication: bool,
+    pub kms_key: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -2,4 +2,4 @@
 
 mod queue;
 
-pub use queue::{DeadLetter, Queue, QueueOutput, QueueSpec, queue_name};
+pub use queue::{DeadLetter, Queue, QueueOutput, QueueSpec, QueueState, queue_name};

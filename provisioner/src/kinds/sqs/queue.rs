@@ -41,14 +41,14 @@ pub struct DeadLetter {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct QueueState {
-    name: String,
-    visibility_timeout: u64,
-    retention: u64,
-    delay: u64,
-    receive_wait: u64,
-    managed_encryption: bool,
-    redrive: Value,
-    policy: Value,
+    pub name: String,
+    pub visibility_timeout: u64,
+    pub retention: u64,
+    pub delay: u64,
+    pub receive_wait: u64,
+    pub managed_encryption: bool,
+    pub redrive: Value,
+    pub policy: Value,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

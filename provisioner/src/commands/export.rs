@@ -1,0 +1,55 @@
+//! `provision export`: the stack in another tool's language, offline, for whoever wants to go on without this one.
+
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use super::load;
+use crate::cli::{Exit, Global};
+use crate::export::{self, Template};
+use crate::printer::Printer;
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Language {
+    /// A CloudFormation template, as YAML; with --json as JSON
+    Cloudformation,
+}
+
+pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: Printer) -> Exit {
+    let Language::Cloudformation = language;
+    let loaded = match load(file, global, printer) {
+        Ok(loaded) => loaded,
+        Err(exit) => return exit,
+    };
+    let template = export::cloudformation(&loaded);
+    if template.len() > export::MOST {
+        printer.error(format!(
+            "the stack becomes {} resources, and CloudFormation takes {} in a template",
+            template.len(),
+            export::MOST
+        ));
+        printer.hint("make two stack files of it");
+        return Exit::Failed;
+    }
+    let text = match global.json {
+        true => serde_json::to_string_pretty(&template.json()).unwrap_or_default(),
+        false => template.yaml(),
+    };
+    printer.data(text.trim_end());
+    let parameters: Vec<&str> = template.parameters().collect();
+    printer.talk(format!(
+        "{} resources; {}",
+        template.len(),
+        match parameters.is_empty() {
+            true => "no parameters".to_owned(),
+            false => format!("parameters: {}", parameters.join(", ")),
+        }
+    ));
+    if Template::needs_bucket(&text) {
+        printer.talk("larger than a request may be: `aws cloudformation deploy` takes it with --s3-bucket");
+    }
+    for step in &template.by_hand {
+        printer.talk(format!("by hand: {step}"));
+    }
+    Exit::Done
+}

@@ -1,0 +1,87 @@
+//! What the template does not do, for whoever deploys it: printed to stderr, and kept in its metadata.
+
+use crate::desired::Desired;
+use crate::kind::Kind;
+use crate::kinds::{autoscaling, ec2, ecr, ecs, kms, lambda, opensearch, secretsmanager, sns};
+
+/// What is left to do.
+pub(super) fn steps(desired: &Desired) -> Vec<String> {
+    let mut steps = Vec::new();
+    let mut when = |there: bool, step: &str| {
+        if there {
+            steps.push(step.to_owned());
+        }
+    };
+    when(
+        has::<ecr::Image>(desired),
+        "Before: push the image of the runtime to an ECR repository of this account and region. With ImageUri `none` a first deployment makes the repository; a second one, with the image, makes the services.",
+    );
+    when(
+        has::<lambda::Function>(desired),
+        "Before: put a zip with the runtime, named `bootstrap`, into a bucket of this region.",
+    );
+    when(
+        inside(desired),
+        "Before, once in an account: aws iam create-service-linked-role --aws-service-name opensearchservice.amazonaws.com",
+    );
+    when(
+        has::<ec2::DefaultSecurityGroup>(desired),
+        "After: take the rules out of the default security group of the VPC. Nothing uses it, and CloudFormation cannot empty it.",
+    );
+    when(
+        has::<sns::Subscription>(desired) && emails(desired),
+        "After: each e-mail address has to confirm its subscription.",
+    );
+    when(
+        searched(desired),
+        "After: fine-grained access knows the master role only. Map other roles to what they may read, as `up` asks for too (_plugins/_security/api/rolesmapping).",
+    );
+    steps
+}
+
+/// Where it is not as `up` makes it, and why.
+pub(super) fn differences(desired: &Desired) -> Vec<String> {
+    let mut differences =
+        vec!["Only the tag Name is set, so that `provision` does not take for its own what CloudFormation owns."];
+    if has::<secretsmanager::Secret>(desired) {
+        differences.push("Secrets Manager makes the passwords. Who reads them reads the current version: after a new value, start the tasks anew.");
+    }
+    if has::<ec2::SecurityGroupRules>(desired) {
+        differences.push("A security group from which nothing goes out has one rule to 127.0.0.1, because without any AWS adds one for everything.");
+    }
+    if has::<autoscaling::Target>(desired) {
+        differences.push("Under autoscaling a service begins with one task, and the scalable target sets the number.");
+    }
+    if has::<ecs::Service>(desired) {
+        differences
+            .push("Services wait for everything that they use, a replica too; `up` serves before that is there.");
+    }
+    if has::<kms::Key>(desired) {
+        differences.push("Deleting the stack keeps the key and the search domain, and takes a last snapshot of databases and caches.");
+    }
+    differences.into_iter().map(str::to_owned).collect()
+}
+
+fn has<K: Kind>(desired: &Desired) -> bool {
+    desired.resources().iter().any(|wanted| wanted.address.kind == K::FACTS.name)
+}
+
+fn domains(desired: &Desired) -> impl Iterator<Item = opensearch::DomainSpec> {
+    let domains = desired.resources().iter().filter(|wanted| wanted.address.kind == opensearch::Domain::FACTS.name);
+    domains.filter_map(|wanted| wanted.spec.read().ok())
+}
+
+fn inside(desired: &Desired) -> bool {
+    domains(desired).any(|domain| domain.inside.is_some())
+}
+
+fn searched(desired: &Desired) -> bool {
+    domains(desired).any(|domain| !domain.readers.is_empty() || !domain.searchers.is_empty())
+}
+
+fn emails(desired: &Desired) -> bool {
+    let of = |wanted: &crate::desired::Wanted| wanted.spec.read::<sns::SubscriptionSpec>().ok();
+    let subscriptions =
+        desired.resources().iter().filter(|wanted| wanted.address.kind == sns::Subscription::FACTS.name);
+    subscriptions.filter_map(of).any(|spec| matches!(spec.endpoint, sns::Endpoint::Email(_)))
+}

@@ -1,0 +1,19 @@
+//! The key and its alias.
+
+use serde_json::json;
+
+use super::making::It;
+use super::template::Data;
+use crate::kinds::kms::KeyState;
+
+/// Kept when the stack goes: without it the snapshots of what it encrypted are noise.
+pub(super) fn key(it: &mut It<'_>, want: KeyState) {
+    let KeyState { alias, enabled, rotation, policy } = want;
+    let properties = json!({
+        "Description": format!("Everything of {} that rests", it.prefix()),
+        "Enabled": enabled, "EnableKeyRotation": rotation, "KeyPolicy": policy, "Tags": it.tags(),
+    });
+    it.put("AWS::KMS::Key", properties).data = Data::Retain;
+    let own = it.own();
+    it.part("Alias", "AWS::KMS::Alias", json!({"AliasName": alias, "TargetKeyId": own}));
+}

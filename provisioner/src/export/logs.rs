@@ -1,0 +1,30 @@
+//! Log groups and what is sent on from them.
+
+use serde_json::{Value, json};
+
+use super::making::It;
+use super::tokens;
+use crate::kinds::logs::{LogGroupState, SubscriptionFilterSpec, SubscriptionFilterState};
+use crate::scope::Scope;
+
+/// `Fn::GetAtt` of a log group ends in `:*`, and the ARN does not.
+pub(super) fn arn(scope: &Scope, id: &str, _: &Value) -> String {
+    scope.arn("logs", &format!("log-group:{}", tokens::of(id, "")))
+}
+
+pub(super) fn log_group(it: &mut It<'_>, want: LogGroupState) {
+    let LogGroupState { path, retention_days, kms_key } = want;
+    let properties =
+        json!({"LogGroupName": path, "RetentionInDays": retention_days, "KmsKeyId": kms_key, "Tags": it.tags()});
+    it.put("AWS::Logs::LogGroup", properties);
+}
+
+/// CloudWatch Logs tries the function when the filter is put, so it has to be allowed to.
+pub(super) fn subscription_filter(it: &mut It<'_>, spec: SubscriptionFilterSpec, want: SubscriptionFilterState) {
+    let SubscriptionFilterState { log_group, filter, pattern, destination } = want;
+    let allowed = it.all_of(&spec.permission);
+    let properties = json!({
+        "LogGroupName": log_group, "FilterName": filter, "FilterPattern": pattern, "DestinationArn": destination,
+    });
+    it.put("AWS::Logs::SubscriptionFilter", properties).after(allowed);
+}

@@ -1,0 +1,175 @@
+//! What grows while the kinds are asked one after the other, dependencies first.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::registry::{self, Row};
+use super::template::{Output, Resource};
+use super::{names, suppressions, tokens};
+use crate::board::{Board, Late, Published};
+use crate::desired::{Desired, Wanted};
+use crate::expand::Export;
+use crate::json::Json;
+use crate::kind::{Address, Kind, Ref};
+use crate::scope::Scope;
+
+pub(super) struct Making<'a> {
+    scope: &'a Scope,
+    ids: BTreeMap<Address, String>,
+    board: Board,
+    /// Texts that are known beforehand and name something of the template, as the ARN of a role does, with its token.
+    known: Vec<(String, String)>,
+    resources: Vec<Resource>,
+    made_by: BTreeMap<Address, Vec<String>>,
+}
+
+/// What the function of a kind works with: one resource of the stack on its way into the template.
+pub(super) struct It<'a> {
+    /// Its name in the stack: `work`.
+    pub(super) name: &'a str,
+    scope: &'a Scope,
+    id: &'a str,
+    ids: &'a BTreeMap<Address, String>,
+    earlier: &'a mut Vec<Resource>,
+    made_by: &'a BTreeMap<Address, Vec<String>>,
+    new: Vec<Resource>,
+}
+
+impl<'a> Making<'a> {
+    pub(super) fn new(scope: &'a Scope, desired: &Desired) -> Making<'a> {
+        Making {
+            scope,
+            ids: names::ids(desired),
+            board: Board::default(),
+            known: Vec::new(),
+            resources: Vec::new(),
+            made_by: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn add(&mut self, wanted: &Wanted) {
+        let row = registry::find(wanted.address.kind).expect("every kind has a row: a test says so");
+        let name = &wanted.address.name;
+        let want = wanted.kind.want(self.scope, name, &wanted.spec, &self.board.outputs(Late::IsAwaited));
+        let want = want.expect("everything upstream has published its tokens");
+        let id = self.ids[&wanted.address].clone();
+        let mut it = It {
+            name,
+            scope: self.scope,
+            id: &id,
+            ids: &self.ids,
+            earlier: &mut self.resources,
+            made_by: &self.made_by,
+            new: Vec::new(),
+        };
+        (row.write)(&mut it, &wanted.spec, &want);
+        let mut new = it.new;
+        for resource in &mut new {
+            resource.section.clone_from(&wanted.section);
+            resource.of = (resource.id == id).then(|| wanted.address.clone());
+        }
+        let made = new.iter().map(|resource| resource.id.clone()).collect();
+        self.made_by.insert(wanted.address.clone(), made);
+        self.resources.extend(new);
+        self.publish(wanted, row, &id, &want.tree());
+    }
+
+    /// Tokens in the place of every text that the kind gives to others.
+    fn publish(&mut self, wanted: &Wanted, row: &Row, id: &str, want: &Value) {
+        let (mut output, mut ready) = wanted.kind.blank();
+        for blank in [&mut output, &mut ready] {
+            for (field, value) in blank.as_object_mut().into_iter().flatten() {
+                if let Some(text) = row.gives(field).filter(|_| value.is_string()) {
+                    *value = Value::from(text.text(self.scope, id, want));
+                }
+            }
+        }
+        if let (Some(known), Some(arn)) = (row.known, output["arn"].as_str()) {
+            self.known.push((known(self.scope, want), arn.to_owned()));
+        }
+        let published = Published { output: Json::of(&output), ready: Some(Json::of(&ready)) };
+        self.board.publish(&wanted.address, published);
+    }
+
+    pub(super) fn outputs(&self, exports: &[Export]) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        for export in exports {
+            let Some(published) = self.board.get(&export.of) else { continue };
+            let value = match (published.output.get(export.field), &published.ready) {
+                (Value::Null, Some(ready)) => ready.get(export.field),
+                (value, _) => value,
+            };
+            let value = tokens::resolve(&value, &self.known);
+            outputs.push(Output { id: names::pascal(&export.name), description: export.name.clone(), value });
+        }
+        outputs
+    }
+
+    /// In the order of the stack file, the tokens resolved.
+    pub(super) fn finish(mut self, desired: &Desired) -> Vec<Resource> {
+        let places = desired.resources().iter().enumerate();
+        let place: BTreeMap<&str, usize> = places
+            .flat_map(|(place, wanted)| self.made_by[&wanted.address].iter().map(move |id| (id.as_str(), place)))
+            .collect();
+        self.resources.sort_by_key(|resource| place[resource.id.as_str()]);
+        for resource in &mut self.resources {
+            resource.properties = tokens::resolve(&resource.properties, &self.known);
+            // What it refers to it waits for anyway.
+            let properties = &resource.properties;
+            resource.depends_on.retain(|id| !tokens::refers(properties, id));
+            resource.suppressed = suppressions::of(resource);
+        }
+        self.resources
+    }
+}
+
+impl It<'_> {
+    /// The resource itself.
+    pub(super) fn put(&mut self, kind: &'static str, properties: Value) -> &mut Resource {
+        self.push(self.id.to_owned(), kind, properties)
+    }
+
+    /// A part of it that is a resource of its own in CloudFormation.
+    pub(super) fn part(&mut self, suffix: &str, kind: &'static str, properties: Value) -> &mut Resource {
+        self.push(format!("{}{suffix}", self.id), kind, properties)
+    }
+
+    fn push(&mut self, id: String, kind: &'static str, properties: Value) -> &mut Resource {
+        self.new.push(Resource::new(id, kind, properties));
+        self.new.last_mut().expect("it was pushed")
+    }
+
+    /// What `Ref` gives of it.
+    pub(super) fn own(&self) -> String {
+        tokens::of(self.id, "")
+    }
+
+    pub(super) fn id_of<K: Kind>(&self, reference: &Ref<K>) -> &str {
+        &self.ids[&address(reference)]
+    }
+
+    /// The ids of everything that a resource of the stack has become.
+    pub(super) fn all_of<K: Kind>(&self, reference: &Ref<K>) -> Vec<String> {
+        self.made_by[&address(reference)].clone()
+    }
+
+    /// What another has become.
+    pub(super) fn other<K: Kind>(&mut self, reference: &Ref<K>) -> &mut Resource {
+        let id = &self.ids[&address(reference)];
+        self.earlier.iter_mut().find(|resource| resource.id == *id).expect("what is referred to comes first")
+    }
+
+    /// The name that people see. The tags by which `provision` knows its own are left out: CloudFormation owns it now.
+    pub(super) fn tags(&self) -> Value {
+        json!([{"Key": "Name", "Value": format!("{}-{}", self.scope.prefix(), self.name)}])
+    }
+
+    pub(super) fn prefix(&self) -> String {
+        self.scope.prefix()
+    }
+}
+
+fn address<K: Kind>(reference: &Ref<K>) -> Address {
+    Address { kind: K::FACTS.name, name: reference.name.clone() }
+}

@@ -1,0 +1,40 @@
+//! What whoever deploys the template has to bring: what `up` builds and uploads itself.
+
+use super::template::Parameter;
+use crate::desired::Desired;
+use crate::kind::Kind;
+use crate::kinds::{ecr, lambda};
+
+pub(super) const IMAGE: &str = "ImageUri";
+pub(super) const BUCKET: &str = "ForwarderBucket";
+pub(super) const KEY: &str = "ForwarderKey";
+/// Of `ImageUri`: everything but what runs the image, so that it can be pushed to the repository that comes with it.
+pub(super) const NO_IMAGE: &str = "none";
+
+pub(super) fn of(desired: &Desired) -> Vec<Parameter> {
+    let has = |kind| desired.resources().iter().any(|wanted| wanted.address.kind == kind);
+    let mut parameters = Vec::new();
+    if has(ecr::Image::FACTS.name) {
+        parameters.push(Parameter {
+            name: IMAGE,
+            description: "The image of the runtime, with its digest, in any ECR repository of this account and region. `none` makes everything else first, the repository among it.",
+            pattern: "none|[^@ ]+@sha256:[0-9a-f]{64}",
+            says: "<repository>@sha256:<digest>, or none",
+        });
+    }
+    if has(lambda::Function::FACTS.name) {
+        parameters.push(Parameter {
+            name: BUCKET,
+            description: "The bucket, of this region, with the log forwarder's package.",
+            pattern: "[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+            says: "the name of a bucket",
+        });
+        parameters.push(Parameter {
+            name: KEY,
+            description: "The key of the log forwarder's package in it: a zip with the runtime, named `bootstrap`.",
+            pattern: ".+",
+            says: "the key of an object",
+        });
+    }
+    parameters
+}

@@ -1,0 +1,29 @@
+//! Secrets, and how others refer to what is in them.
+
+use serde_json::json;
+
+use super::making::It;
+use crate::kinds::secretsmanager::SecretState;
+
+/// Secrets Manager makes the value, so that no template holds one: letters and digits, as `up` does.
+pub(super) fn secret(it: &mut It<'_>, want: SecretState) {
+    let SecretState { name, description, kms_key, has_value: _, username, length } = want;
+    let (template, key) = match username {
+        Some(username) => (json!({"username": username}), "password"),
+        None => (json!({}), "token"),
+    };
+    let generated = json!({
+        "SecretStringTemplate": template.to_string(), "GenerateStringKey": key, "PasswordLength": length,
+        "ExcludePunctuation": true,
+    });
+    let properties = json!({
+        "Name": name, "Description": description, "KmsKeyId": kms_key, "GenerateSecretString": generated,
+        "Tags": it.tags(),
+    });
+    it.put("AWS::SecretsManager::Secret", properties);
+}
+
+/// A dynamic reference: CloudFormation puts the value in, and shows it to nobody.
+pub(super) fn dynamic(arn: &str, key: &str) -> String {
+    format!("{{{{resolve:secretsmanager:{arn}:SecretString:{key}}}}}")
+}

@@ -1,0 +1,129 @@
+//! Texts that stand for what only CloudFormation will know: `<id>|<attribute>` between two characters that no stack file
+//! has. They go through the kinds like any id or ARN, alone or inside longer texts, and end as intrinsic functions.
+
+use serde_json::{Map, Value, json};
+
+const OPEN: char = '\u{e000}';
+const CLOSE: char = '\u{e001}';
+
+/// An attribute of a resource; `Ref` with "" for the attribute.
+pub(super) fn of(id: &str, attribute: &str) -> String {
+    format!("{OPEN}{id}|{attribute}{CLOSE}")
+}
+
+/// A parameter, or a pseudo parameter: `account`, `region`. Without a colon, for ARNs are taken apart at those.
+pub(super) fn pseudo(name: &str) -> String {
+    format!("{OPEN}{name}{CLOSE}")
+}
+
+/// Every token in a value as `Ref`, `Fn::GetAtt` or `Fn::Sub`. `known` are further texts that stand for a token.
+pub(super) fn resolve(value: &Value, known: &[(String, String)]) -> Value {
+    match value {
+        Value::String(text) => match known.iter().find(|(known, _)| known == text) {
+            Some((_, token)) => intrinsic(token),
+            None => intrinsic(text),
+        },
+        Value::Array(items) => items.iter().map(|item| resolve(item, known)).collect(),
+        Value::Object(map) => {
+            let resolved: Map<String, Value> =
+                map.iter().map(|(key, value)| (key.clone(), resolve(value, known))).collect();
+            Value::Object(resolved)
+        }
+        other => other.clone(),
+    }
+}
+
+/// Whether a resolved value names the resource.
+pub(super) fn refers(value: &Value, id: &str) -> bool {
+    match value {
+        Value::String(_) => false,
+        Value::Array(items) => items.iter().any(|item| refers(item, id)),
+        Value::Object(map) => map.iter().any(|(key, value)| match (key.as_str(), value) {
+            ("Ref", Value::String(text)) => text == id,
+            ("Fn::GetAtt", Value::Array(parts)) => parts.first().is_some_and(|part| part == id),
+            ("Fn::Sub", Value::String(text)) => {
+                text.contains(&format!("${{{id}}}")) || text.contains(&format!("${{{id}."))
+            }
+            (_, value) => refers(value, id),
+        }),
+        _ => false,
+    }
+}
+
+fn intrinsic(text: &str) -> Value {
+    let Some(pieces) = pieces(text) else { return Value::from(text) };
+    if let [Piece::Token(token)] = pieces[..] {
+        return match token.split_once('|') {
+            Some((id, "")) => json!({"Ref": id}),
+            Some((id, attribute)) => json!({"Fn::GetAtt": [id, attribute]}),
+            None => json!({"Ref": full(token)}),
+        };
+    }
+    let mut sub = String::new();
+    for piece in pieces {
+        match piece {
+            Piece::Text(text) => sub.push_str(&text.replace("${", "${!").replace("arn:aws:", "arn:${AWS::Partition}:")),
+            Piece::Token(token) => match token.split_once('|') {
+                Some((id, "")) => sub.push_str(&format!("${{{id}}}")),
+                Some((id, attribute)) => sub.push_str(&format!("${{{id}.{attribute}}}")),
+                None => sub.push_str(&format!("${{{}}}", full(token))),
+            },
+        }
+    }
+    json!({"Fn::Sub": sub})
+}
+
+fn full(pseudo: &str) -> &str {
+    match pseudo {
+        "account" => "AWS::AccountId",
+        "region" => "AWS::Region",
+        parameter => parameter,
+    }
+}
+
+enum Piece<'a> {
+    Text(&'a str),
+    Token(&'a str),
+}
+
+/// `None` where there is no token.
+fn pieces(text: &str) -> Option<Vec<Piece<'_>>> {
+    let (mut pieces, mut rest, mut found) = (Vec::new(), text, false);
+    while let Some((before, after)) = rest.split_once(OPEN) {
+        let Some((token, behind)) = after.split_once(CLOSE) else { break };
+        if !before.is_empty() {
+            pieces.push(Piece::Text(before));
+        }
+        pieces.push(Piece::Token(token));
+        found = true;
+        rest = behind;
+    }
+    if !rest.is_empty() {
+        pieces.push(Piece::Text(rest));
+    }
+    found.then_some(pieces)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_alone_and_in_a_text() {
+        let (reference, attribute) = (of("WorkQueue", ""), of("WorkQueue", "Arn"));
+        let arn = format!("arn:aws:sqs:{}:{}:work ${{HOME}}", pseudo("region"), pseudo("account"));
+        let resolved = resolve(&json!([reference, attribute, arn, "${HOME}", pseudo("ImageUri"), "arn:aws:x"]), &[]);
+        assert_eq!(
+            resolved,
+            json!([
+                {"Ref": "WorkQueue"},
+                {"Fn::GetAtt": ["WorkQueue", "Arn"]},
+                {"Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:work ${!HOME}"},
+                "${HOME}",
+                {"Ref": "ImageUri"},
+                "arn:aws:x",
+            ])
+        );
+        assert!(refers(&resolved, "WorkQueue") && !refers(&resolved, "Work"));
+    }
+}

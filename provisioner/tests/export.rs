@@ -1,0 +1,383 @@
+//! What `provision export` prints: what it is, what three scanners say of it, and that it is what `up` makes.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use aws_config::Region;
+use aws_credential_types::Credentials;
+use gateway::{Base, Gateway, Options};
+use provision::artefacts::{Artefacts, Zip};
+use provision::aws::{self, Cx, Proof};
+use provision::expand::{Digests, expand};
+use provision::export::{Template, cloudformation};
+use provision::image::{self, Architecture};
+use provision::plan::Plan;
+use provision::scope::Scope;
+use provision::snapshot;
+use provision::stack::{self, Loaded};
+use provision::wait::Clock;
+use serde_json::{Value, json};
+use support::binary::{run, said, stack};
+
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+/// Everything that a stack file can ask for.
+const EVERYTHING: &str = r#"stack: all
+region: eu-west-1
+account: "123456789012"
+permissions_boundary: bounds
+environments:
+  dev: {}
+  prod: {alerts: {email: [ops@all.example]}}
+network: {zones: 3, certificate: "arn:aws:acm:eu-west-1:123456789012:certificate/x"}
+databases:
+  orders: {replica: true}
+  shops: {version: "8.0", standby: false}
+caches:
+  fast: {engine: redis, nodes: 2}
+  slow: {}
+topics:
+  placed: {}
+  strict: {fifo: true}
+queues:
+  mails: {from: [placed], raw: true, delay: 5s}
+  exact: {from: [strict], fifo: true}
+search:
+  texts: {nodes: 3}
+services:
+  one:
+    role: hello
+    owns: [orders]
+    uses: [orders, shops, fast, slow, placed, mails, texts]
+    http: {paths: ["/one*"], methods: [GET, POST]}
+    scale: {min: 2, max: 4}
+    env: {WORDS: "${HOME} {{resolve:it}} 'x' \"y\""}
+  two: {image: "example.com/two:1", user: "1000", http: {}}
+  three: {image: "example.com/three:1"}
+logs: {to: texts, ship: {one: "", two: "ERROR"}}
+alerts: {}
+"#;
+
+#[tokio::test]
+async fn hello() {
+    let output = run(NOWHERE, &["export", "cloudformation", path(&stack("hello"))]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    insta::assert_snapshot!("hello", String::from_utf8_lossy(&output.stdout));
+    insta::assert_snapshot!("hello_said", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test]
+async fn it_is_for_aws_and_for_one_environment() {
+    let sendy = stack("sendy");
+    for wrong in [&["--local"][..], &[], &["--env", "test"]] {
+        let arguments = [&["export", "cloudformation", path(&sendy)], wrong].concat();
+        let output = run(NOWHERE, &arguments).await;
+        assert_eq!(output.status.code(), Some(64), "{}", said(&output));
+        assert!(output.stdout.is_empty());
+    }
+}
+
+/// The two forms are the same template, as cfn-lint's own reader reads them, and no secret is in it.
+#[tokio::test]
+async fn yaml_says_what_json_says() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("all.yaml");
+    std::fs::write(&file, EVERYTHING).expect("written");
+    let printed = async |more: &[&str]| {
+        let output = run(NOWHERE, &[&["export", "cloudformation", path(&file), "--env", "prod"], more].concat()).await;
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        output.stdout
+    };
+    let yaml = folder.path().join("template.yaml");
+    std::fs::write(&yaml, printed(&[]).await).expect("written");
+    let json: Value = serde_json::from_slice(&printed(&["--json"]).await).expect("JSON");
+    let script = "import json, sys; from cfnlint.decode.cfn_yaml import load; print(json.dumps(load(sys.argv[1])))";
+    let read = Command::new(tool("venv/bin/python")).args(["-c", script]).arg(&yaml).output().expect("python runs");
+    assert!(read.status.success(), "{}", said(&read));
+    let read: Value = serde_json::from_slice(&read.stdout).expect("JSON");
+    assert_eq!(read, json);
+}
+
+#[test]
+fn scanners_find_nothing() {
+    let files =
+        [stack("bell"), stack("hello"), stack("sendy")].map(|file| std::fs::read_to_string(file).expect("a stack"));
+    for (text, envs) in files
+        .iter()
+        .map(String::as_str)
+        .zip([&["dev"][..], &["dev"], &["dev", "prod"]])
+        .chain([(EVERYTHING, &["dev", "prod"][..])])
+    {
+        for env in envs {
+            let template = cloudformation(&loaded(text, env));
+            let (found, said) = scan(&template.yaml());
+            assert!(!found, "{env}: {said}");
+        }
+    }
+}
+
+/// The scanners are awake: what a hand could do to a template, they find.
+#[test]
+fn scanners_find_what_is_broken() {
+    let sendy = std::fs::read_to_string(stack("sendy")).expect("a stack");
+    let template = cloudformation(&loaded(&sendy, "prod")).json();
+    let breaks = [
+        ("/Resources/ReservationsDatabase/Properties/PubliclyAccessible", json!(true), "databases_are_private"),
+        ("/Resources/ReservationsDatabase/Properties/StorageEncrypted", json!(false), "primaries_are_encrypted"),
+        ("/Resources/ReservationsDatabase/Properties/MasterUserPassword", json!("hunter2hunter2"), "primaries_are"),
+        ("/Resources/LookupsCache/Properties/TransitEncryptionEnabled", json!(false), "caches_are_encrypted"),
+        ("/Resources/LogsDomain/Properties/AccessPolicies/Statement/0/Principal/AWS", json!(["*"]), "search_is"),
+        ("/Resources/EventsTopic/Properties/KmsMasterKeyId", Value::Null, "topics_secrets"),
+        (
+            "/Resources/NotificationsQueuePolicy/Properties/PolicyDocument/Statement/0/Condition",
+            Value::Null,
+            "queues_are",
+        ),
+        ("/Resources/LookupTask/Properties/ContainerDefinitions/0/User", json!("0"), "containers_are_no_root"),
+        (
+            "/Resources/LookupTask/Properties/ContainerDefinitions/0/ReadonlyRootFilesystem",
+            json!(false),
+            "containers_are_no_root",
+        ),
+        ("/Resources/LookupTask/Properties/ContainerDefinitions/0/Privileged", json!(true), "containers_are_no_root"),
+        (
+            "/Resources/LookupService/Properties/NetworkConfiguration/AwsvpcConfiguration/AssignPublicIp",
+            json!("ENABLED"),
+            "tasks_have_no_public_address",
+        ),
+        ("/Resources/WebSecurityGroup/Properties/SecurityGroupIngress/0/FromPort", json!(22), "only_the_load_balancer"),
+        (
+            "/Resources/LookupTaskRole/Properties/Policies/0/PolicyDocument/Statement/0/Action",
+            json!(["sqs:*"]),
+            "roles_have_no_wildcards",
+        ),
+        ("/Resources/MainKey/Properties/EnableKeyRotation", json!(false), "the_key_rotates"),
+        ("/Resources/MainFlowLog/Properties/TrafficType", json!("REJECT"), "the_network_keeps"),
+    ];
+    for (pointer, value, rule) in breaks {
+        let mut broken = template.clone();
+        let (parent, key) = pointer.rsplit_once('/').expect("a pointer");
+        let parent = broken.pointer_mut(parent).and_then(Value::as_object_mut);
+        let parent = parent.unwrap_or_else(|| panic!("{pointer} is not there"));
+        match value {
+            Value::Null => parent.remove(key),
+            value => parent.insert(key.to_owned(), value),
+        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("broken.json");
+        std::fs::write(&file, broken.to_string()).expect("written");
+        let checked =
+            Command::new(tool("guard/cfn-guard")).args(["validate", "--data", path(&file), "--rules"]).arg(promises());
+        let checked =
+            checked.args(["--show-summary", "fail"]).output().expect("it runs: see provisioner/gateway/install.sh");
+        assert!(!checked.status.success() && said(&checked).contains(rule), "{pointer}: {}", said(&checked));
+    }
+}
+
+/// What scanners do not look for.
+#[test]
+fn what_scanners_miss() {
+    let sendy = std::fs::read_to_string(stack("sendy")).expect("a stack");
+    for (text, env) in [(sendy.as_str(), "dev"), (&sendy, "prod"), (EVERYTHING, "dev"), (EVERYTHING, "prod")] {
+        let template = cloudformation(&loaded(text, env)).json();
+        let all = template["Resources"].as_object().expect("resources");
+        let of = |kind: &'static str| all.iter().filter(move |(_, found)| found["Type"] == kind);
+        // Databases, caches and search stand where no table has a way out.
+        let ways: Vec<&Value> =
+            of("AWS::EC2::Route").map(|(_, route)| &route["Properties"]["RouteTableId"]["Ref"]).collect();
+        assert!(ways.len() >= 2);
+        let leads_out = |subnet: &Value| {
+            let mut ties = of("AWS::EC2::SubnetRouteTableAssociation").map(|(_, tie)| &tie["Properties"]);
+            let tie = ties.find(|tie| tie["SubnetId"] == *subnet).expect("every subnet has a table");
+            ways.contains(&&tie["RouteTableId"]["Ref"])
+        };
+        let mut stores = 0;
+        let groups = of("AWS::RDS::DBSubnetGroup").chain(of("AWS::ElastiCache::SubnetGroup"));
+        let inside =
+            of("AWS::OpenSearchService::Domain").map(|(_, domain)| &domain["Properties"]["VPCOptions"]["SubnetIds"]);
+        for subnets in
+            groups.map(|(_, group)| &group["Properties"]["SubnetIds"]).chain(inside).filter_map(Value::as_array)
+        {
+            assert!(subnets.iter().all(|subnet| !leads_out(subnet)), "{subnets:?}");
+            stores += 1;
+        }
+        assert!(stores >= 2);
+        for (id, database) in of("AWS::RDS::DBInstance") {
+            assert!(
+                database["Properties"]["DBSubnetGroupName"].is_object()
+                    || database["Properties"]["SourceDBInstanceIdentifier"].is_object(),
+                "{id}"
+            );
+        }
+        // Tasks stand where there is a way out only by NAT.
+        for (id, service) in of("AWS::ECS::Service") {
+            let inside = &service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"];
+            assert_eq!(inside["AssignPublicIp"], "DISABLED", "{id}");
+            for subnet in inside["Subnets"].as_array().expect("subnets") {
+                let mut ties = of("AWS::EC2::SubnetRouteTableAssociation").map(|(_, tie)| &tie["Properties"]);
+                let table = &ties.find(|tie| tie["SubnetId"] == *subnet).expect("a table")["RouteTableId"]["Ref"];
+                let way = of("AWS::EC2::Route").find(|(_, route)| route["Properties"]["RouteTableId"]["Ref"] == *table);
+                assert!(way.expect("a way out").1["Properties"]["NatGatewayId"].is_object(), "{id}");
+            }
+        }
+        for (id, task) in of("AWS::ECS::TaskDefinition") {
+            let container = &task["Properties"]["ContainerDefinitions"][0];
+            assert_eq!(
+                (&container["Privileged"], &container["ReadonlyRootFilesystem"]),
+                (&json!(false), &json!(true)),
+                "{id}"
+            );
+            let user = container["User"].as_str().and_then(|user| user.split(':').next()?.parse::<u32>().ok());
+            assert!(user.is_some_and(|user| user != 0), "{id} runs as {user:?}");
+        }
+        for (id, domain) in of("AWS::OpenSearchService::Domain") {
+            let cluster = &domain["Properties"]["ClusterConfig"];
+            let zones = cluster["ZoneAwarenessConfig"]["AvailabilityZoneCount"].as_u64().unwrap_or(1);
+            assert_eq!(cluster["InstanceCount"].as_u64().expect("a number") % zones, 0, "{id}");
+            let subnets = domain["Properties"]["VPCOptions"]["SubnetIds"].as_array();
+            assert!(subnets.is_none_or(|subnets| subnets.len() as u64 == zones), "{id}");
+        }
+    }
+}
+
+/// Choices that a naive stack would make: there is no word for them, or they are refused, with the place.
+#[tokio::test]
+async fn naive_choices_cannot_be_made() {
+    let base = "stack: naive\nregion: eu-west-1\n";
+    let choices = [
+        ("a public database", "databases:\n  main: {public: true}\n"),
+        ("a database in public subnets", "databases:\n  main: {subnets: public}\n"),
+        ("an unencrypted database", "databases:\n  main: {encrypted: false}\n"),
+        ("an unencrypted cache", "caches:\n  main: {tls: false}\n"),
+        ("no backups", "databases:\n  main: {backup_days: 0}\n"),
+        ("an open security group", "services:\n  api: {role: hello, allow: [0.0.0.0/0]}\n"),
+        ("a role that may do everything", "services:\n  api: {role: hello, policy: \"*\"}\n"),
+        ("a managed policy", "services:\n  api: {role: hello, managed_policies: [AdministratorAccess]}\n"),
+        ("a public address", "services:\n  api: {role: hello, public_ip: true}\n"),
+        ("tasks in public subnets", "network: {nat: none}\nservices:\n  api: {role: hello}\n"),
+        ("privileged", "services:\n  api: {image: a/b, privileged: true}\n"),
+        ("as root", "services:\n  api: {image: a/b, user: \"0\"}\n"),
+        ("as root, and a group", "services:\n  api: {image: a/b, user: \"00:1000\"}\n"),
+        ("as root by name", "services:\n  api: {image: a/b, user: root}\n"),
+        ("the runtime as root", "services:\n  api: {role: hello, user: \"1\"}\n"),
+        ("a writable root filesystem", "services:\n  api: {image: a/b, read_only: false}\n"),
+        ("three search nodes in two zones", "network: {zones: 2}\nsearch:\n  main: {nodes: 3}\n"),
+        ("two in three", "network: {zones: 3}\nsearch:\n  main: {nodes: 4}\n"),
+        ("a public search domain", "search:\n  main: {access: \"*\"}\n"),
+    ];
+    let mut refused = Vec::new();
+    for (choice, section) in choices {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("stack.yaml");
+        std::fs::write(&file, format!("{base}{section}")).expect("written");
+        let output = run(NOWHERE, &["export", "cloudformation", path(&file), "--env", "dev"]).await;
+        assert_eq!(output.status.code(), Some(1), "{choice}: {}", said(&output));
+        assert!(output.stdout.is_empty(), "{choice}");
+        let said = String::from_utf8_lossy(&output.stderr).replace(path(&file), "stack.yaml");
+        let first = said.lines().next().unwrap_or_default().to_owned();
+        refused.push(format!("{choice}: {first}"));
+    }
+    insta::assert_snapshot!(refused.join("\n"), @"");
+}
+
+/// The template is carried out by another program, property by property; then `plan` has nothing to say but this.
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_what_up_makes_in_prod() {
+    insta::assert_snapshot!(left_for_up("prod").await, @"");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_what_up_makes_in_dev() {
+    insta::assert_snapshot!(left_for_up("dev").await, @"");
+}
+
+async fn left_for_up(env: &str) -> String {
+    let text = std::fs::read_to_string(stack("sendy")).expect("a stack");
+    let loaded = loaded(&text, env);
+    let options = Options { base: Base::Moto, scale: support::SCALE, ..Options::default() };
+    let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
+    let runtime = b"runtime";
+    let bytes = image::lambda_zip(runtime).expect("a zip");
+    let image = image::build(runtime, Architecture::X86_64).expect("an image");
+    deploy(&cloudformation(&loaded), gateway.url(), &format!("sendy/{env}"), &bytes, &image.manifest.digest);
+
+    let scope =
+        Scope { account: "123456789012".into(), region: "eu-west-1".into(), stack: "sendy".into(), env: env.into() };
+    let sha256 = base64_of_sha256(&bytes);
+    let digests = Digests { image: image.manifest.digest.clone(), zip: sha256.clone() };
+    let desired = expand(&loaded, &scope, &digests).desired;
+    let clock = Clock::new(support::SCALE);
+    let config = aws::settings(clock)
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(gateway.url())
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .load()
+        .await;
+    let artefacts = Artefacts { image: Some(image), zip: Some(Zip { bytes, sha256 }) };
+    let cx = Cx::new(scope, clock, &config, artefacts);
+    let snapshot = snapshot::take(&cx, &desired, Proof::Service).await.unwrap_or_else(|errors| panic!("{errors:?}"));
+    support::lines(&Plan::new(&cx.scope, &desired, &snapshot))
+}
+
+fn deploy(template: &Template, url: &str, stack: &str, package: &[u8], digest: &str) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, content: &[u8]| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, content).expect("written");
+        file
+    };
+    let names: serde_json::Map<String, Value> =
+        template.addresses().map(|(id, address)| (id.to_owned(), address.name.as_str().into())).collect();
+    let image =
+        format!("ImageUri=123456789012.dkr.ecr.eu-west-1.amazonaws.com/{}-runtime@{digest}", stack.replace('/', "-"));
+    let deployed = Command::new(tool("venv/bin/python"))
+        .arg(here().join("gateway/deploy.py"))
+        .arg(write("template.json", template.json().to_string().as_bytes()))
+        .arg(write("names.json", Value::Object(names).to_string().as_bytes()))
+        .args([url, stack])
+        .arg(write("package.zip", package))
+        .args([image.as_str(), "ForwarderBucket=artefacts", "ForwarderKey=forwarder.zip"])
+        .output()
+        .expect("python runs: run provisioner/gateway/install.sh first");
+    assert!(deployed.status.success(), "{}", said(&deployed));
+    let all = format!("{} resources", template.len());
+    assert_eq!(String::from_utf8_lossy(&deployed.stdout).trim(), all);
+}
+
+/// Whether anything is wrong, and what the scanners said.
+fn scan(template: &str) -> (bool, String) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("template.yaml");
+    std::fs::write(&file, template).expect("written");
+    let scanned = Command::new(tool("venv/bin/python")).arg(here().join("gateway/scan.py")).arg(&file).arg(promises());
+    let scanned = scanned.output().expect("python runs: run provisioner/gateway/install.sh first");
+    (!scanned.status.success(), said(&scanned))
+}
+
+fn base64_of_sha256(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    use sha2::Digest as _;
+    base64::engine::general_purpose::STANDARD.encode(sha2::Sha256::digest(bytes))
+}
+
+fn loaded(text: &str, env: &str) -> Loaded {
+    stack::load(text, env).unwrap_or_else(|problems| panic!("{problems:?}"))
+}
+
+fn here() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn tool(name: &str) -> PathBuf {
+    here().join("../.emulators").join(name)
+}
+
+fn promises() -> PathBuf {
+    here().join("tests/promises.guard")
+}
+
+fn path(file: &Path) -> &str {
+    file.to_str().expect("a path in UTF-8")
+}
