@@ -418,6 +418,7 @@ def AWS_ApplicationAutoScaling_ScalingPolicy(at, p, tags):
 
 def AWS_Lambda_Function(at, p, tags):
     assert p.pop("Code").keys() == {"S3Bucket", "S3Key"}
+    p["KMSKeyArn"] = p.pop("KmsKeyArn")
     made = at.client("lambda").create_function(**p, Code={"ZipFile": at.package}, Tags=tags)
     return {"": made["FunctionName"], "Arn": made["FunctionArn"]}
 
@@ -448,6 +449,9 @@ def main():
     template, names = (json.loads(Path(path).read_text()) for path in (template, names))
     parameters = dict(parameter.split("=", 1) for parameter in parameters)
     deployment = Deployment(template, names, url, stack, Path(package).read_bytes(), parameters)
+    # By hand, as the template's metadata says: without it AWS refuses a domain in a VPC.
+    if any("service-linked" in step for step in template["Metadata"]["Provision"]["ByHand"]):
+        deployment.client("iam").create_service_linked_role(AWSServiceName="opensearchservice.amazonaws.com")
     for id in deployment.resources:
         deployment.deploy(id)
     print(f"{len(deployment.done)} resources")

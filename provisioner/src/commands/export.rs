@@ -21,16 +21,16 @@ pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: 
         Ok(loaded) => loaded,
         Err(exit) => return exit,
     };
-    let template = export::cloudformation(&loaded);
-    if template.len() > export::MOST {
-        printer.error(format!(
-            "the stack becomes {} resources, and CloudFormation takes {} in a template",
-            template.len(),
-            export::MOST
-        ));
-        printer.hint("make two stack files of it");
-        return Exit::Failed;
-    }
+    let template = match export::cloudformation(&loaded) {
+        Ok(template) => template,
+        Err(refused) => {
+            for what in refused {
+                printer.error(what);
+            }
+            printer.hint("change the stack file");
+            return Exit::Failed;
+        }
+    };
     let text = match global.json {
         true => serde_json::to_string_pretty(&template.json()).unwrap_or_default(),
         false => template.yaml(),

@@ -2,7 +2,7 @@
 
 use crate::desired::Desired;
 use crate::kind::Kind;
-use crate::kinds::{autoscaling, ec2, ecr, ecs, kms, lambda, opensearch, secretsmanager, sns};
+use crate::kinds::{autoscaling, ec2, ecr, ecs, elasticache, kms, lambda, opensearch, rds, secretsmanager, sns};
 
 /// What is left to do.
 pub(super) fn steps(desired: &Desired) -> Vec<String> {
@@ -28,10 +28,7 @@ pub(super) fn steps(desired: &Desired) -> Vec<String> {
         has::<ec2::DefaultSecurityGroup>(desired),
         "After: take the rules out of the default security group of the VPC. Nothing uses it, and CloudFormation cannot empty it.",
     );
-    when(
-        has::<sns::Subscription>(desired) && emails(desired),
-        "After: each e-mail address has to confirm its subscription.",
-    );
+    when(emails(desired), "After: each e-mail address has to confirm its subscription.");
     when(
         searched(desired),
         "After: fine-grained access knows the master role only. Map other roles to what they may read, as `up` asks for too (_plugins/_security/api/rolesmapping).",
@@ -57,7 +54,13 @@ pub(super) fn differences(desired: &Desired) -> Vec<String> {
             .push("Services wait for everything that they use, a replica too; `up` serves before that is there.");
     }
     if has::<kms::Key>(desired) {
-        differences.push("Deleting the stack keeps the key and the search domain, and takes a last snapshot of databases and caches.");
+        differences.push("Deleting the stack keeps the key, because without it nobody reads what is left.");
+    }
+    if has::<opensearch::Domain>(desired) {
+        differences.push("Deleting the stack keeps search domains, of which AWS takes no last snapshot.");
+    }
+    if has::<rds::Instance>(desired) || has::<elasticache::ReplicationGroup>(desired) {
+        differences.push("Deleting the stack takes a last snapshot of databases and caches.");
     }
     differences.into_iter().map(str::to_owned).collect()
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::making::It;
 use super::{parameters, tokens};
-use crate::kinds::lambda::{FunctionSpec, FunctionState, PermissionState};
+use crate::kinds::lambda::{FunctionSpec, FunctionState, PermissionSpec, PermissionState};
 
 pub(super) fn function(it: &mut It<'_>, spec: FunctionSpec, want: FunctionState) {
     let FunctionState {
@@ -47,9 +47,11 @@ pub(super) fn function(it: &mut It<'_>, spec: FunctionSpec, want: FunctionState)
     it.part("Failures", "AWS::Lambda::EventInvokeConfig", properties);
 }
 
-pub(super) fn permission(it: &mut It<'_>, want: PermissionState) {
+pub(super) fn permission(it: &mut It<'_>, spec: PermissionSpec, want: PermissionState) {
     // CloudFormation takes no id for the statement.
-    let PermissionState { id: _, function, principal, action, source_arn, source_account } = want;
+    let PermissionState { id: _, function, principal, action, source_arn: _, source_account } = want;
+    // With `:*` at its end, as `up` asks for.
+    let source_arn = tokens::of(it.id_of(&spec.log_group), "Arn");
     let properties = json!({
         "FunctionName": function, "Principal": principal, "Action": action, "SourceArn": source_arn,
         "SourceAccount": source_account,

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::making::It;
+use super::template::Data;
 use super::tokens;
 use crate::kinds::logs::{LogGroupState, SubscriptionFilterSpec, SubscriptionFilterState};
 use crate::scope::Scope;
@@ -16,7 +17,7 @@ pub(super) fn log_group(it: &mut It<'_>, want: LogGroupState) {
     let LogGroupState { path, retention_days, kms_key } = want;
     let properties =
         json!({"LogGroupName": path, "RetentionInDays": retention_days, "KmsKeyId": kms_key, "Tags": it.tags()});
-    it.put("AWS::Logs::LogGroup", properties);
+    it.put("AWS::Logs::LogGroup", properties).data = Data::Delete;
 }
 
 /// CloudWatch Logs tries the function when the filter is put, so it has to be allowed to.

@@ -34,15 +34,15 @@ mod template;
 mod tokens;
 mod yaml;
 
-pub use self::template::{MOST, Template};
+pub use self::template::Template;
 
 use self::making::Making;
 use crate::expand::{Digests, expand};
 use crate::scope::Scope;
 use crate::stack::Loaded;
 
-/// The template of a stack. Offline.
-pub fn cloudformation(loaded: &Loaded) -> Template {
+/// The template of a stack, offline; or what CloudFormation cannot take, a line each.
+pub fn cloudformation(loaded: &Loaded) -> Result<Template, Vec<String>> {
     let scope = Scope {
         account: tokens::pseudo("account"),
         region: tokens::pseudo("region"),
@@ -56,7 +56,14 @@ pub fn cloudformation(loaded: &Loaded) -> Template {
     }
     let outputs = making.outputs(&expanded.exports);
     let resources = making.finish(&expanded.desired);
-    Template {
+    let mut refused = template::dynamic_texts(&resources);
+    if resources.len() > template::MOST {
+        refused.push(format!("{} resources are more than the {} of a template", resources.len(), template::MOST));
+    }
+    if !refused.is_empty() {
+        return Err(refused);
+    }
+    Ok(Template {
         description: format!(
             "The environment {} of the stack {}, as `provision up` makes it. Metadata says what is left to do by hand.",
             scope.env, scope.stack
@@ -66,5 +73,5 @@ pub fn cloudformation(loaded: &Loaded) -> Template {
         parameters: parameters::of(&expanded.desired),
         resources,
         outputs,
-    }
+    })
 }

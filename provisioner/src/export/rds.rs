@@ -64,7 +64,7 @@ pub(super) fn instance(it: &mut It<'_>, spec: InstanceSpec, want: InstanceState)
         InstanceRole::Replica { source } => {
             // It has its source's storage, key, groups and engine. Nobody needs a snapshot of a copy.
             properties["SourceDBInstanceIdentifier"] = super::tokens::of(it.id_of(source), "").into();
-            it.put("AWS::RDS::DBInstance", properties);
+            it.put("AWS::RDS::DBInstance", properties).data = Data::Delete;
             return;
         }
         InstanceRole::Primary { .. } => json!({

@@ -84,7 +84,7 @@ static ROWS: &[Row] = &[
     row("autoscaling.target", "ScalableTarget", &[("scaling_id", Made(autoscaling::scaling_id))], |it, spec, want| autoscaling::target(it, of(spec), of(want))),
     row("autoscaling.policy", "ScalingPolicy", &[("arn", Ref)], |it, spec, want| autoscaling::policy(it, of(spec), of(want))),
     row("lambda.function", "Function", &[("arn", Att("Arn")), ("name", Ref)], |it, spec, want| lambda::function(it, of(spec), of(want))),
-    row("lambda.permission", "Permission", &[("source_arn", Nothing)], |it, _, want| lambda::permission(it, of(want))),
+    row("lambda.permission", "Permission", &[("source_arn", Nothing)], |it, spec, want| lambda::permission(it, of(spec), of(want))),
     row("logs.subscription_filter", "SubscriptionFilter", &[], |it, spec, want| logs::subscription_filter(it, of(spec), of(want))),
     row("cloudwatch.alarm", "Alarm", &[], |it, spec, want| cloudwatch::alarm(it, of(spec), of(want))),
     row("cloudwatch.dashboard", "Dashboard", &[], |it, _, want| cloudwatch::dashboard(it, of(want))),

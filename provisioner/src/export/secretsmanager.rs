@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::making::It;
+use super::template::Data;
 use crate::kinds::secretsmanager::SecretState;
 
 /// Secrets Manager makes the value, so that no template holds one: letters and digits, as `up` does.
@@ -20,7 +21,7 @@ pub(super) fn secret(it: &mut It<'_>, want: SecretState) {
         "Name": name, "Description": description, "KmsKeyId": kms_key, "GenerateSecretString": generated,
         "Tags": it.tags(),
     });
-    it.put("AWS::SecretsManager::Secret", properties);
+    it.put("AWS::SecretsManager::Secret", properties).data = Data::Delete;
 }
 
 /// A dynamic reference: CloudFormation puts the value in, and shows it to nobody.

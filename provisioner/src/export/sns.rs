@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::making::It;
-use crate::kinds::sns::{SubscriptionSpec, SubscriptionState, TopicState};
+use crate::kinds::sns::{Endpoint, SubscriptionSpec, SubscriptionState, TopicState};
 
 pub(super) fn topic(it: &mut It<'_>, want: TopicState) {
     let TopicState { name, content_based_deduplication, kms_key } = want;
@@ -18,11 +18,16 @@ pub(super) fn topic(it: &mut It<'_>, want: TopicState) {
     it.put("AWS::SNS::Topic", Value::Object(properties));
 }
 
-pub(super) fn subscription(it: &mut It<'_>, _: SubscriptionSpec, want: SubscriptionState) {
+/// The queue has to let the topic in before anything is published.
+pub(super) fn subscription(it: &mut It<'_>, spec: SubscriptionSpec, want: SubscriptionState) {
+    let let_in = match &spec.endpoint {
+        Endpoint::Queue(queue) => it.all_of(queue),
+        Endpoint::Email(_) => Vec::new(),
+    };
     let SubscriptionState { topic_arn, protocol, endpoint, raw, pending: _ } = want;
     let mut properties = json!({"TopicArn": topic_arn, "Protocol": protocol, "Endpoint": endpoint});
     if let Some(raw) = raw {
         properties["RawMessageDelivery"] = raw.into();
     }
-    it.put("AWS::SNS::Subscription", properties);
+    it.put("AWS::SNS::Subscription", properties).after(let_in);
 }

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::making::It;
+use super::template::Data;
 use crate::kinds::sqs::QueueState;
 
 pub(super) fn queue(it: &mut It<'_>, want: QueueState) {
@@ -21,7 +22,7 @@ pub(super) fn queue(it: &mut It<'_>, want: QueueState) {
     if redrive != json!({}) {
         properties["RedrivePolicy"] = redrive;
     }
-    it.put("AWS::SQS::Queue", properties);
+    it.put("AWS::SQS::Queue", properties).data = Data::Delete;
     let own = it.own();
     it.part("Policy", "AWS::SQS::QueuePolicy", json!({"Queues": [own], "PolicyDocument": policy}));
 }

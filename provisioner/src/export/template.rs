@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::suppressions::Suppression;
+use super::suppressions::{self, Suppression};
 use super::yaml;
 use crate::kind::Address;
 
@@ -37,7 +37,7 @@ pub(super) struct Resource {
     /// What it does not refer to, and has to come after all the same.
     pub(super) depends_on: Vec<String>,
     pub(super) data: Data,
-    pub(super) suppressed: Vec<Suppression>,
+    pub(super) suppressed: Vec<&'static Suppression>,
     pub(super) properties: Value,
 }
 
@@ -46,6 +46,8 @@ pub(super) struct Resource {
 pub(super) enum Data {
     /// It holds none.
     None,
+    /// `down` takes it away as well.
+    Delete,
     Snapshot,
     Retain,
 }
@@ -61,7 +63,7 @@ const HAS_IMAGE: &str = "HasImage";
 /// CloudFormation takes so much of a template in the request itself, and the rest from a bucket.
 const INLINE: usize = 51_200;
 /// Most resources of a template (CloudFormation quotas).
-pub const MOST: usize = 500;
+pub(super) const MOST: usize = 500;
 
 impl Resource {
     pub(super) fn new(id: String, kind: &'static str, properties: Value) -> Resource {
@@ -96,6 +98,7 @@ impl Resource {
         }
         let kept = match self.data {
             Data::None => None,
+            Data::Delete => Some("Delete"),
             Data::Snapshot => Some("Snapshot"),
             Data::Retain => Some("Retain"),
         };
@@ -104,7 +107,7 @@ impl Resource {
             members.push(("UpdateReplacePolicy", kept.into()));
         }
         if !self.suppressed.is_empty() {
-            members.push(("Metadata", Suppression::metadata(&self.suppressed)));
+            members.push(("Metadata", suppressions::metadata(&self.suppressed)));
         }
         members.push(("Properties", self.properties.clone()));
         members
@@ -204,5 +207,30 @@ impl Template {
             .iter()
             .map(|output| (output.id.clone(), json!({"Description": output.description, "Value": output.value})));
         (!self.outputs.is_empty()).then(|| Value::Object(outputs.collect()))
+    }
+}
+
+/// Texts of the stack file that CloudFormation would take for references to secrets. It knows no way to write them.
+pub(super) fn dynamic_texts(resources: &[Resource]) -> Vec<String> {
+    let mut found = Vec::new();
+    for resource in resources {
+        let of = resource.of.as_ref().map_or_else(|| resource.id.clone(), ToString::to_string);
+        walk(&resource.properties, &mut |text| {
+            if text.contains("{{resolve:") {
+                found.push(format!("{of}: CloudFormation would put a secret in the place of `{text}`"));
+            }
+        });
+    }
+    found
+}
+
+/// Every text but those of `Fn::Sub`, in which our own references are.
+fn walk(value: &Value, each: &mut impl FnMut(&str)) {
+    match value {
+        Value::String(text) => each(text),
+        Value::Array(items) => items.iter().for_each(|item| walk(item, each)),
+        Value::Object(map) if map.contains_key("Fn::Sub") => {}
+        Value::Object(map) => map.values().for_each(|inner| walk(inner, each)),
+        _ => {}
     }
 }

@@ -52,7 +52,8 @@ fn item(text: &mut String, indent: usize, value: &Value) {
     }
 }
 
-/// `!Ref X`, `!GetAtt X.Arn`, `!Sub '…'`; the other functions keep their long names.
+/// `!Ref X`, `!Sub '…'`, and on one line `Fn::GetAtt`, of whose short form CloudFormation Guard knows nothing; the other
+/// functions keep their long names.
 fn short(value: &Value) -> Option<String> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     let (function, argument) = map.iter().next()?;
@@ -60,7 +61,7 @@ fn short(value: &Value) -> Option<String> {
         ("Ref", Value::String(id)) => Some(format!("!Ref {id}")),
         ("Fn::GetAtt", Value::Array(parts)) => {
             let parts: Option<Vec<&str>> = parts.iter().map(Value::as_str).collect();
-            Some(format!("!GetAtt {}", parts?.join(".")))
+            Some(format!("{{ Fn::GetAtt: [{}] }}", parts?.join(", ")))
         }
         ("Fn::Sub", Value::String(words)) => Some(format!("!Sub {}", quoted(words))),
         _ => None,
