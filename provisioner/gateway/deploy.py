@@ -260,7 +260,7 @@ def AWS_EC2_SecurityGroup(at, p, tags):
     ec2, inward, outward = at.client("ec2"), p.pop("SecurityGroupIngress", []), p.pop("SecurityGroupEgress", [])
     p["Description"] = p.pop("GroupDescription")
     # By this tag `plan` knows that the rules have been set.
-    specification = spec("security-group", tags | {"provision:rules": "set"})
+    specification = spec("security-group", tags | {"provision:rules": tags["provision:name"]})
     id = ec2.create_security_group(**p, TagSpecifications=specification)["GroupId"]
     if outward:
         everything = {"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}

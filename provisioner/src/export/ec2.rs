@@ -66,7 +66,7 @@ pub(super) fn route_table(it: &mut It<'_>, spec: RouteTableSpec, want: RouteTabl
     let own = it.own();
     for (destination, target) in routes {
         let properties = json!({"RouteTableId": own, "DestinationCidrBlock": destination, to: target});
-        it.part("Way", "AWS::EC2::Route", properties).after(attached.clone());
+        it.part("WayOut", "AWS::EC2::Route", properties).after(attached.clone());
     }
     for subnet in &spec.subnets {
         let properties = json!({"RouteTableId": own, "SubnetId": super::tokens::of(it.id_of(subnet), "")});

@@ -101,6 +101,26 @@ mod tests {
         let words = ["plain words", "arn:aws:x", "on", "8.4", "*", "a: b", "{ $.x }", "it's", "2012-10-17", "", "a\nb"];
         member(&mut text, 0, "Words", &json!(words));
         member(&mut text, 0, "Nested", &json!([{"A": {"Ref": "B"}, "C": []}, [1, true], {"Fn::GetAtt": ["D", "E.F"]}]));
-        insta::assert_snapshot!(text, @"");
+        insta::assert_snapshot!(text, @r#"
+        Words:
+          - plain words
+          - arn:aws:x
+          - 'on'
+          - '8.4'
+          - '*'
+          - 'a: b'
+          - '{ $.x }'
+          - it's
+          - '2012-10-17'
+          - ''
+          - "a\nb"
+        Nested:
+          - A: !Ref B
+            C: []
+          -
+            - 1
+            - true
+          - { Fn::GetAtt: [D, E.F] }
+        "#);
     }
 }
