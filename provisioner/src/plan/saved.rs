@@ -1,0 +1,391 @@
+//! A plan in a file, as a contract: what was shown is what is done, or nothing is.
+//!
+//! It holds the changes, and of each resource that they touch what it was: its id and the fields that change. So it survives
+//! whatever happens elsewhere, and is refused when one of those has moved. No secret is in it, since none is in a plan.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{Action, Plan, known_after};
+use crate::any::AnyLive;
+use crate::diff::Change;
+use crate::kind::Address;
+use crate::kinds;
+use crate::scope::{Scope, hex};
+use crate::snapshot::Snapshot;
+
+const FORMAT: &str = "provision plan";
+/// It grows when an older program would do something else with the file.
+const VERSION: u64 = 1;
+/// Characters of the fingerprint that people compare.
+const SHORT: usize = 12;
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Saved {
+    pub stack: String,
+    pub env: String,
+    pub account: String,
+    pub region: String,
+    steps: Vec<SavedStep>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct SavedStep {
+    kind: String,
+    name: String,
+    section: String,
+    /// Of what was live.
+    id: Option<String>,
+    #[serde(flatten)]
+    action: Action,
+}
+
+/// Why a saved plan cannot be carried out any more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Moved {
+    pub address: Address,
+    pub how: String,
+}
+
+impl Saved {
+    /// What a plan changes. What is refused cannot be done, so there is nothing to agree on.
+    pub fn of(scope: &Scope, plan: &Plan) -> Saved {
+        let step = |step: &super::Step| SavedStep {
+            kind: step.address.kind.to_owned(),
+            name: step.address.name.clone(),
+            section: step.section.clone(),
+            id: step.id.clone(),
+            action: step.action.clone(),
+        };
+        Saved {
+            stack: scope.stack.clone(),
+            env: scope.env.clone(),
+            account: scope.account.clone(),
+            region: scope.region.clone(),
+            steps: plan.changes().map(step).collect(),
+        }
+    }
+
+    /// The file: the plan, and a fingerprint of it.
+    pub fn document(&self) -> Value {
+        let mut document = json!({"format": FORMAT, "version": VERSION, "plan": self});
+        document["hash"] = fingerprint(&document).into();
+        document
+    }
+
+    /// The fingerprint in short, the same for the same plan.
+    pub fn hash(&self) -> String {
+        let document = json!({"format": FORMAT, "version": VERSION, "plan": self});
+        fingerprint(&document)[..SHORT].to_owned()
+    }
+
+    /// From a file, or why not.
+    pub fn read(text: &str) -> Result<Saved, String> {
+        let mut document: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+        if document["format"] != FORMAT {
+            return Err("it is no plan that `provision plan --out` has written".to_owned());
+        }
+        match document["version"].as_u64() {
+            Some(VERSION) => {}
+            Some(newer) if newer > VERSION => {
+                return Err(format!("it has version {newer}, and this program knows versions up to {VERSION}"));
+            }
+            _ => return Err("it has no version that was ever written".to_owned()),
+        }
+        let hash = document.as_object_mut().and_then(|members| members.remove("hash"));
+        if hash != Some(Value::from(fingerprint(&document))) {
+            return Err("it was changed after it had been written: its fingerprint is another".to_owned());
+        }
+        serde_json::from_value(document["plan"].take()).map_err(|error| format!("it cannot be understood: {error}"))
+    }
+
+    /// What cannot be done: a name is taken.
+    pub fn refused(&self) -> Vec<String> {
+        let refused = self.steps.iter().filter(|step| step.action == Action::Refuse);
+        refused.map(|step| format!("{} {}", step.kind, step.name)).collect()
+    }
+
+    /// What it touches.
+    pub fn touches(&self, address: &Address) -> bool {
+        self.steps.iter().any(|step| step.is(address))
+    }
+
+    /// Whether a plan for the same resources, made now, does what was shown and nothing else.
+    pub fn compare(&self, now: &Plan, snapshot: &Snapshot) -> Vec<Moved> {
+        let mut moved = Vec::new();
+        for saved in &self.steps {
+            let Some(kind) = kinds::find(&saved.kind) else {
+                continue;
+            };
+            let address = Address { kind: kind.facts().name, name: saved.name.clone() };
+            if let Some(how) = saved.moved(now.get(&address), snapshot.live.get(&address)) {
+                moved.push(Moved { address, how });
+            }
+        }
+        moved
+    }
+}
+
+fn fingerprint(document: &Value) -> String {
+    hex(&Sha256::digest(document.to_string().as_bytes()))
+}
+
+impl SavedStep {
+    fn is(&self, address: &Address) -> bool {
+        self.kind == address.kind && self.name == address.name
+    }
+
+    /// What is different now, if something is.
+    fn moved(&self, now: Option<&super::Step>, live: Option<&AnyLive>) -> Option<String> {
+        let Some(now) = now else {
+            return match self.action {
+                // Gone already: somebody did what the plan says.
+                Action::Delete => None,
+                _ => Some("the stack file does not ask for it any more".to_owned()),
+            };
+        };
+        match (&self.action, &now.action) {
+            (_, Action::Refuse) => Some("its name is taken by something that this stack did not make".to_owned()),
+            (Action::Delete, Action::Delete) => self.another(now),
+            (Action::Delete, _) => Some("the plan deletes it, and the stack file asks for it again".to_owned()),
+            (_, Action::Delete) => Some("the stack file does not ask for it any more".to_owned()),
+            (Action::Create { want }, Action::Create { want: wanted }) => differs("", &want.tree(), &wanted.tree()),
+            // A run that was cut off has made it, not to the end; what is left to do was shown.
+            (Action::Create { want }, Action::Update { changes }) => {
+                let want = want.tree();
+                let shown = |change: &&Change| at(&want, &change.path).is_some_and(|shown| agree(shown, &change.to));
+                changes
+                    .iter()
+                    .find(|change| !shown(change))
+                    .map(|change| format!("it is there by now, and its `{}` is {}", change.path, told(&change.from)))
+            }
+            (Action::Create { .. }, Action::Keep) => None,
+            (Action::Create { .. }, _) => Some("it is there by now, and would have to be replaced".to_owned()),
+            (Action::Replace { changes }, Action::Create { want }) => {
+                let want = want.tree();
+                changes.iter().find_map(|change| differs(&change.path, &change.to, at(&want, &change.path)?))
+            }
+            (_, Action::Create { .. }) => {
+                Some("it is gone: the plan would create it, and showed no such thing".to_owned())
+            }
+            (Action::Update { .. }, Action::Replace { changes }) => {
+                let why = changes.iter().find(|change| change.effect == crate::kind::Effect::Replace);
+                let field = why.map_or("", |change| change.path.as_str());
+                Some(format!("it has to be replaced now, because of `{field}`, and the plan showed no replacement"))
+            }
+            (Action::Update { changes } | Action::Replace { changes }, _) => {
+                self.another(now).or_else(|| fields(changes, now.action.changes(), live))
+            }
+            _ => None,
+        }
+    }
+
+    fn another(&self, now: &super::Step) -> Option<String> {
+        let changes = !matches!(now.action, Action::Keep) && self.id != now.id;
+        changes.then(|| {
+            let name = |id: &Option<String>| id.clone().unwrap_or_else(|| "nothing".to_owned());
+            format!("it was {} when the plan was made, and is {} now", name(&self.id), name(&now.id))
+        })
+    }
+}
+
+/// The first field that is not as the plan has it.
+fn fields(saved: &[Change], now: &[Change], live: Option<&AnyLive>) -> Option<String> {
+    for change in now {
+        let path = &change.path;
+        let Some(shown) = saved.iter().find(|shown| shown.path == *path) else {
+            return Some(format!(
+                "`{path}` is {} and would become {}, which the plan did not show",
+                told(&change.from),
+                told(&change.to)
+            ));
+        };
+        if shown.from != change.from {
+            return Some(format!(
+                "`{path}` was {} when the plan was made, and is {} now",
+                told(&shown.from),
+                told(&change.from)
+            ));
+        }
+        if let Some(how) = differs(path, &shown.to, &change.to) {
+            return Some(how);
+        }
+    }
+    // What is not to be changed any more is as it was to become, or the stack file asks for something else.
+    let state = live.map(|live| live.state.tree())?;
+    let gone = saved.iter().filter(|shown| !now.iter().any(|change| change.path == shown.path));
+    for shown in gone {
+        let is = at(&state, &shown.path).unwrap_or(&Value::Null);
+        if *is == shown.from && !agree(&shown.to, is) {
+            return Some(format!(
+                "the plan changes `{}` to {}, and the stack file does not ask for that any more",
+                shown.path,
+                told(&shown.to)
+            ));
+        }
+    }
+    None
+}
+
+fn differs(path: &str, shown: &Value, now: &Value) -> Option<String> {
+    if agree(shown, now) {
+        return None;
+    }
+    if let (Value::Object(shown), Value::Object(now)) = (shown, now) {
+        let keys: std::collections::BTreeSet<&String> = shown.keys().chain(now.keys()).collect();
+        return keys.into_iter().find_map(|key| {
+            let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            differs(&inner, shown.get(key).unwrap_or(&Value::Null), now.get(key).unwrap_or(&Value::Null))
+        });
+    }
+    Some(format!("`{path}` becomes {} in the plan, and {} by the stack file as it is now", told(shown), told(now)))
+}
+
+/// What the plan showed as not known yet may be whatever it turns out to be.
+fn agree(shown: &Value, now: &Value) -> bool {
+    match (shown, now) {
+        (Value::String(_), _) if known_after(shown).is_some() => true,
+        (Value::Object(shown), Value::Object(now)) => {
+            shown.len() == now.len()
+                && shown.iter().all(|(key, shown)| now.get(key).is_some_and(|now| agree(shown, now)))
+        }
+        (Value::Array(shown), Value::Array(now)) if shown.iter().any(|one| known_after(one).is_some()) => {
+            shown.len() == now.len()
+        }
+        (shown, now) => shown == now,
+    }
+}
+
+/// The value at a path such as `policy.Statement`. A key may have dots of its own.
+fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    let Value::Object(members) = value else { return None };
+    members.get(path).or_else(|| {
+        members.iter().find_map(|(key, inner)| at(inner, path.strip_prefix(key.as_str())?.strip_prefix('.')?))
+    })
+}
+
+fn told(value: &Value) -> String {
+    let text = value.to_string();
+    match text.char_indices().nth(200) {
+        Some((cut, _)) => format!("{}…", &text[..cut]),
+        None => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Json;
+    use crate::kind::{Effect, Owner, Status};
+    use crate::plan::Step;
+
+    fn address() -> Address {
+        Address { kind: "sqs.queue", name: "work".to_owned() }
+    }
+
+    fn plan(action: Action, id: Option<&str>) -> Plan {
+        let (address, section, id) = (address(), "queues.work".to_owned(), id.map(str::to_owned));
+        Plan { steps: vec![Step { address, section, id, action, loses_data: false, loss: None, busy: None }] }
+    }
+
+    fn change(path: &str, from: i32, to: i32, effect: Effect) -> Change {
+        Change { path: path.to_owned(), from: from.into(), to: to.into(), effect }
+    }
+
+    fn update(from: i32, to: i32) -> Action {
+        Action::Update { changes: vec![change("delay", from, to, Effect::InPlace)] }
+    }
+
+    fn create(delay: &str) -> Action {
+        Action::Create { want: Json::of(&json!({"name": "work", "delay": delay})) }
+    }
+
+    fn saved(action: Action, id: Option<&str>) -> Saved {
+        let name = |text: &str| text.to_owned();
+        let scope = Scope { account: name("1"), region: name("r"), stack: name("s"), env: name("e") };
+        Saved::of(&scope, &plan(action, id))
+    }
+
+    /// What stops the first, when a plan made now is the second and this is live.
+    fn stops(then: (Action, Option<&str>), now: Option<(Action, Option<&str>)>, live: Value) -> String {
+        let mut snapshot = Snapshot::default();
+        let (id, owner, status, state) = ("a".to_owned(), Owner::Ours, Status::Ready, Json::of(&live));
+        let live = AnyLive { address: address(), id, owner, output: state.clone(), state, ready: None, status };
+        snapshot.live.insert(address(), live);
+        let now = now.map_or_else(Plan::default, |(action, id)| plan(action, id));
+        let moved = saved(then.0, then.1).compare(&now, &snapshot);
+        moved.into_iter().map(|moved| moved.how).collect()
+    }
+
+    #[test]
+    fn what_was_not_shown_is_not_done() {
+        let replace = || Action::Replace { changes: vec![change("name", 1, 2, Effect::Replace)] };
+        let (a, b) = (Some("a"), Some("b"));
+        let delay = |delay: i32| json!({"delay": delay});
+        let told = [
+            stops((update(1, 2), a), Some((replace(), a)), delay(1)),
+            stops((update(1, 2), a), Some((update(1, 2), b)), delay(1)),
+            stops((update(1, 2), a), Some((create("x"), None)), delay(1)),
+            stops((update(1, 2), a), Some((Action::Delete, a)), delay(1)),
+            stops((update(1, 2), a), Some((Action::Keep, a)), delay(1)),
+            stops((update(1, 2), a), Some((Action::Refuse, a)), delay(1)),
+            stops((update(1, 2), a), None, delay(1)),
+            stops((create("x"), None), Some((create("y"), None)), delay(1)),
+            stops((create("x"), None), Some((replace(), a)), delay(1)),
+            stops((create("x"), None), Some((update(7, 8), a)), delay(7)),
+            stops((Action::Delete, a), Some((Action::Delete, b)), delay(1)),
+            stops((Action::Delete, a), Some((Action::Keep, a)), delay(1)),
+        ];
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        it has to be replaced now, because of `name`, and the plan showed no replacement
+        it was a when the plan was made, and is b now
+        it is gone: the plan would create it, and showed no such thing
+        the stack file does not ask for it any more
+        the plan changes `delay` to 2, and the stack file does not ask for that any more
+        its name is taken by something that this stack did not make
+        the stack file does not ask for it any more
+        `delay` becomes "x" in the plan, and "y" by the stack file as it is now
+        it is there by now, and would have to be replaced
+        it is there by now, and its `delay` is 7
+        it was a when the plan was made, and is b now
+        the plan deletes it, and the stack file asks for it again
+        "#);
+    }
+
+    #[test]
+    fn what_is_done_already_or_was_not_known_stops_nothing() {
+        let a = Some("a");
+        let unknown = || create("(known after sqs.queue other)");
+        let half =
+            Action::Update { changes: vec![Change { to: "x".into(), ..change("delay", 0, 0, Effect::InPlace) }] };
+        for (then, now, delay) in [
+            ((update(1, 2), a), Some((update(1, 2), a)), 1),
+            ((update(1, 2), a), Some((Action::Keep, a)), 2),
+            ((create("x"), None), Some((Action::Keep, a)), 2),
+            ((create("x"), None), Some((half, a)), 2),
+            ((unknown(), None), Some((create("https://other"), None)), 2),
+            ((Action::Delete, a), None, 2),
+            ((Action::Delete, a), Some((Action::Delete, a)), 2),
+        ] {
+            let told = format!("{then:?} {now:?}");
+            assert_eq!(stops(then, now, json!({"delay": delay})), "", "{told}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_was_written_or_not_at_all() {
+        let saved = saved(update(1, 2), Some("a"));
+        let text = saved.document().to_string();
+        assert_eq!(Saved::read(&text), Ok(saved.clone()));
+        assert_eq!(saved.document()["hash"].as_str().map(|hash| hash.starts_with(&saved.hash())), Some(true));
+        for (from, to) in [("\"to\":2", "\"to\":3"), ("\"e\"", "\"f\""), ("\"section\"", "\"more\":1,\"section\"")] {
+            let lies = text.replace(from, to);
+            assert_ne!(lies, text);
+            assert!(Saved::read(&lies).expect_err("refused").starts_with("it was changed"), "{lies}");
+        }
+        for other in ["", "{}", "[]", "{\"format\":\"provision plan\"}"] {
+            assert!(Saved::read(other).is_err(), "{other}");
+        }
+    }
+}
