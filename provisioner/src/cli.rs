@@ -75,6 +75,25 @@ enum Command {
         /// tags first, then it is changed as the plan shows
         #[arg(long, value_name = "KIND NAME")]
         adopt: Vec<String>,
+        /// Do not look first for what would stop the plan half-way, as `doctor` does
+        #[arg(long)]
+        no_preflight: bool,
+    },
+    /// Look for what would stop an `up` half-way: credentials, permissions, quotas, classes and versions, names, certificate,
+    /// images
+    ///
+    /// Without a stack file only who the credentials belong to. A warning that something could not be checked is no failure; exit
+    /// code 1: something would be refused.
+    Doctor {
+        file: Option<PathBuf>,
+        /// With --local: install what is missing
+        #[arg(long)]
+        install: bool,
+    },
+    /// Print a CI pipeline: plan and comment on a pull request, `up` with the plan that was seen on the main branch
+    Ci {
+        #[arg(value_enum)]
+        pipeline: commands::ci::Pipeline,
     },
     /// Remove the stack, and prove that nothing is left
     Down {
@@ -191,6 +210,7 @@ pub async fn main() -> ExitCode {
     let printer = Printer::new(global.no_color, global.verbose);
     let exit = match command {
         Command::Check { file } => commands::check::check(&file, &global, printer),
+        Command::Ci { pipeline } => commands::ci::ci(pipeline, printer),
         Command::Schema => commands::schema(printer),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());
@@ -210,7 +230,15 @@ pub async fn main() -> ExitCode {
 async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
     match command {
         Command::Plan { file, exit_code } => commands::plan::plan(&file, global, exit_code, printer).await,
-        Command::Up { file, adopt } => commands::up::up(&file, global, &adopt, printer).await,
+        Command::Up { file, adopt, no_preflight } => {
+            commands::up::up(&file, global, &adopt, !no_preflight, printer).await
+        }
+        Command::Doctor { file, install: false } => commands::doctor::doctor(file.as_deref(), global, printer).await,
+        Command::Doctor { install: true, .. } => {
+            printer.error("there is nothing to install for AWS");
+            printer.hint("give --local for what runs on this machine");
+            Exit::Usage
+        }
         Command::Down { file, data } => commands::down::down(&file, global, &data, printer).await,
         Command::Status { file } => commands::status::status(&file, global, printer).await,
         Command::Outputs { file, format } => commands::outputs::outputs(&file, global, format, printer).await,
@@ -228,7 +256,7 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
             printer.hint("give --local");
             Exit::Usage
         }
-        Command::Check { .. } | Command::Schema | Command::Completions { .. } => Exit::Usage,
+        Command::Check { .. } | Command::Ci { .. } | Command::Schema | Command::Completions { .. } => Exit::Usage,
     }
 }
 
@@ -245,13 +273,18 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
     use commands::laptop;
     let work = move || match command {
         Command::Plan { file, exit_code } => laptop::plan(&file, &global, exit_code, printer),
-        Command::Up { file, adopt } if adopt.is_empty() => laptop::up(&file, &global, printer),
+        Command::Up { file, adopt, .. } if adopt.is_empty() => laptop::up(&file, &global, printer),
         Command::Down { file, data } => laptop::down(&file, &global, &data, printer),
         Command::Status { file } => laptop::status(&file, &global, printer),
         Command::Outputs { file, format } => laptop::outputs(&file, &global, format, printer),
         Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
         Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),
         Command::Fault { what, file, part } => laptop::fault(&file, &global, what, &part, printer),
+        // The one place where `doctor --local [STACK] [--install]` begins.
+        Command::Doctor { .. } => {
+            printer.error("`doctor --local` is not there yet");
+            Exit::Usage
+        }
         _ => {
             printer.error("this has no meaning with --local");
             Exit::Usage

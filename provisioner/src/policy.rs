@@ -10,8 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::aws::denial;
 use crate::commands::{health, logs, probe, redrive};
 use crate::desired::Desired;
+use crate::doctor;
 use crate::kinds::KINDS;
 use crate::lease;
 use crate::scope::Scope;
@@ -110,7 +112,10 @@ fn bounded_by(desired: &Desired) -> Option<String> {
 fn needed(desired: &Desired, bounded_by: Option<&str>) -> BTreeSet<&'static str> {
     let used: BTreeSet<&str> = desired.resources().iter().map(|wanted| wanted.address.kind).collect();
     let mut needed: BTreeSet<&'static str> =
-        OURS.iter().chain(lease::ACTIONS).chain(health::ACTIONS).copied().collect();
+        [OURS, lease::ACTIONS, health::ACTIONS, denial::ACTIONS, doctor::ACTIONS].concat().into_iter().collect();
+    for (kind, actions) in doctor::ACTIONS_OF {
+        needed.extend(actions.iter().filter(|_| used.contains(kind)));
+    }
     for kind in KINDS {
         let facts = kind.facts();
         let all = used.contains(facts.name);
@@ -125,19 +130,24 @@ fn needed(desired: &Desired, bounded_by: Option<&str>) -> BTreeSet<&'static str>
     if probe::is_possible(desired) {
         needed.extend(probe::ACTIONS);
     }
+    keep_boundaries(&mut needed, bounded_by);
+    needed
+}
+
+/// A boundary is set only where the stack file names one, and taken away only where it says so.
+fn keep_boundaries(needed: &mut BTreeSet<&'static str>, bounded_by: Option<&str>) {
     if bounded_by.is_none_or(str::is_empty) {
         needed.remove("iam:PutRolePermissionsBoundary");
     }
     if bounded_by != Some("") {
         needed.remove("iam:DeleteRolePermissionsBoundary");
     }
-    needed
 }
 
 /// Reads what there is, and no secret.
 fn looks(action: &str) -> bool {
     let (_, name) = action.split_once(':').unwrap_or_default();
-    let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck", "Filter"];
+    let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck", "Filter", "Simulate"];
     reads.iter().any(|word| name.starts_with(word)) && !matches!(name, "GetSecretValue" | "GetAuthorizationToken")
 }
 
@@ -164,6 +174,7 @@ const ON_EVERYTHING: &[&str] = &[
     "ecs:ListServices",
     "ecs:ListTaskDefinitionFamilies",
     "ecs:ListTaskDefinitions",
+    "elasticache:DescribeCacheEngineVersions",
     "elasticache:DescribeEvents",
     "elasticloadbalancing:DescribeListeners",
     "elasticloadbalancing:DescribeLoadBalancerAttributes",
@@ -174,17 +185,23 @@ const ON_EVERYTHING: &[&str] = &[
     "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
     "es:ListDomainNames",
+    "es:ListInstanceTypeDetails",
+    "es:ListVersions",
     "iam:ListRoles",
     "kms:CreateKey",
     "kms:ListKeys",
     "logs:DescribeLogGroups",
+    "rds:DescribeDBEngineVersions",
     "rds:DescribeEvents",
+    "rds:DescribeOrderableDBInstanceOptions",
     "secretsmanager:GetRandomPassword",
     "secretsmanager:ListSecrets",
+    "servicequotas:GetAWSDefaultServiceQuota",
     "sns:GetSubscriptionAttributes",
     "sns:SetSubscriptionAttributes",
     "sns:Unsubscribe",
     "sqs:ListQueues",
+    "sts:DecodeAuthorizationMessage",
     "sts:GetCallerIdentity",
     "tag:GetResources",
     "tag:TagResources",
@@ -255,10 +272,74 @@ fn statement(scope: &Scope, about: About<'_>, actions: &[&str]) -> Value {
     statement
 }
 
+/// What a plan asks of IAM, for a simulation: actions, and examples of what they are about.
+pub struct Need {
+    pub actions: Vec<&'static str>,
+    pub resources: Vec<String>,
+    /// Keys of conditions, with what the calls will have there.
+    pub context: &'static [(&'static str, &'static str)],
+}
+
+/// What it takes to change these kinds; `true` for those that are only made. Reading has worked by then.
+pub fn needs(scope: &Scope, desired: &Desired, kinds: &BTreeMap<&str, bool>) -> Vec<Need> {
+    let mut needed: BTreeSet<&'static str> = lease::ACTIONS.iter().copied().collect();
+    for kind in KINDS {
+        if let Some(only_made) = kinds.get(kind.facts().name) {
+            needed.extend(kind.facts().actions.iter().filter(|action| !(*only_made && ends(action))));
+        }
+    }
+    keep_boundaries(&mut needed, bounded_by(desired).as_deref());
+    needed.retain(|action| !looks(action));
+    let mut groups: BTreeMap<About, Vec<&'static str>> = BTreeMap::new();
+    for action in needed {
+        groups.entry(about(action)).or_default().push(action);
+    }
+    let need = |(about, actions): (About, Vec<&'static str>)| {
+        let of = |patterns: Vec<String>| patterns.into_iter().map(|arn| arn.replace('*', "x")).collect();
+        let (resources, context): (Vec<String>, &[(&str, &str)]) = match about {
+            About::Everything => (vec!["*".to_owned()], &[]),
+            About::Reads(service) | About::Writes(service) if service == "ec2" => {
+                (EC2_TYPES.iter().map(|one| scope.arn("ec2", &format!("{one}/x"))).collect(), &[])
+            }
+            About::Reads(service) | About::Writes(service) => (of(named(scope, service)), &[]),
+            About::Bounded(_) => (of(named(scope, "iam")), &[]),
+            About::PassRole => (of(named(scope, "iam")), &[("iam:PassedToService", "ecs-tasks.amazonaws.com")]),
+            About::ServiceLinkedRole => (
+                of(vec![scope.global_arn("iam", "role/aws-service-role/*")]),
+                &[("iam:AWSServiceName", "ecs.amazonaws.com")],
+            ),
+            About::Grant => (of(vec![scope.arn("kms", "key/*")]), &[("kms:GrantIsForAWSResource", "true")]),
+        };
+        Need { actions, resources, context }
+    };
+    groups.into_iter().map(need).collect()
+}
+
+/// What nothing that is only made needs.
+fn ends(action: &str) -> bool {
+    let (_, name) = action.split_once(':').unwrap_or_default();
+    let ends = ["Cancel", "Delete", "Deregister", "Detach", "Disassociate", "Release", "Remove", "Retire", "Schedule", "Untag"];
+    ends.iter().any(|word| name.starts_with(word))
+}
+
+const EC2_TYPES: &[&str] = &[
+    "elastic-ip",
+    "internet-gateway",
+    "natgateway",
+    "network-interface",
+    "route-table",
+    "security-group",
+    "security-group-rule",
+    "subnet",
+    "vpc",
+    "vpc-endpoint",
+    "vpc-flow-log",
+];
+
 /// Everything of a service in this account and region: many reads answer about all or nothing.
 fn whole(scope: &Scope, service: &str) -> Vec<String> {
     match service {
-        "iam" => vec![scope.global_arn("iam", "role/*")],
+        "iam" => vec![scope.global_arn("iam", "role/*"), scope.global_arn("iam", "user/*")],
         "cloudwatch" => vec![scope.arn(service, "*"), scope.global_arn(service, "dashboard/*")],
         "es" => vec![scope.arn(service, "*"), scope.arn("opensearch", "*")],
         _ => vec![scope.arn(service, "*")],

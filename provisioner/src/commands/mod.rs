@@ -2,6 +2,7 @@
 //! holding the lease while writing ([`run`]).
 
 pub mod check;
+pub mod ci;
 #[cfg(feature = "local")]
 pub mod laptop;
 
@@ -9,7 +10,11 @@ mod document;
 pub(crate) mod format;
 
 #[cfg(feature = "aws")]
+pub mod doctor;
+#[cfg(feature = "aws")]
 pub mod down;
+#[cfg(feature = "aws")]
+mod explain;
 #[cfg(feature = "aws")]
 pub mod graph;
 #[cfg(feature = "aws")]
@@ -40,7 +45,7 @@ pub mod up;
 use std::path::Path;
 
 #[cfg(feature = "aws")]
-pub(crate) use session::{Session, login_hint, open, open_without_runtime, take};
+pub(crate) use session::{Session, login_hint, open, open_without_runtime, take, time_scale};
 
 use crate::cli::{Exit, Global};
 use crate::printer::Printer;

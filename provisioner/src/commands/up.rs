@@ -8,7 +8,7 @@ use serde_json::json;
 use super::document::VERSION;
 use super::format::text;
 use super::outputs::exported;
-use super::{Session, agree, open, render, run};
+use super::{Session, agree, doctor, open, render, run};
 use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
 use crate::engine::{self, Report, Work};
@@ -18,7 +18,7 @@ use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
 
-pub(crate) async fn up(file: &Path, global: &Global, adopt: &[String], printer: Printer) -> Exit {
+pub(crate) async fn up(file: &Path, global: &Global, adopt: &[String], preflight: bool, printer: Printer) -> Exit {
     let session = match open(file, global, printer).await {
         Ok(session) => session,
         Err(exit) => return exit,
@@ -29,7 +29,8 @@ pub(crate) async fn up(file: &Path, global: &Global, adopt: &[String], printer: 
         Ok(lease) => lease,
         Err(exit) => return exit,
     };
-    let result = with_lease(&session, global, adopt, lease.unclean, printer).await;
+    let work = with_lease(&session, global, adopt, (lease.unclean, preflight), printer);
+    let result = run::unless_forced(&session, work, printer).await;
     let clean = matches!(result, Ok(()) | Err(Exit::Usage));
     run::release(lease, clean, printer).await;
     result.err().unwrap_or(Exit::Done)
@@ -39,7 +40,7 @@ async fn with_lease(
     session: &Session,
     global: &Global,
     names: &[String],
-    unclean: bool,
+    (unclean, preflight): (bool, bool),
     printer: Printer,
 ) -> Result<(), Exit> {
     let mut snapshot = run::take_carefully(session, unclean, printer).await?;
@@ -51,6 +52,9 @@ async fn with_lease(
     }
     refuse(&plan, printer)?;
     printer.talk(render::text(&plan, printer));
+    if preflight {
+        doctor::preflight(session, &plan, &snapshot, printer).await?;
+    }
     if !plan.is_empty() {
         agree(global, "Go ahead? [y/N]", printer)?;
     }
