@@ -10,6 +10,7 @@ mod moves;
 mod offers;
 mod opensearch;
 mod probe;
+mod questions;
 mod scaling;
 mod steps;
 mod table;
@@ -22,6 +23,7 @@ use crate::server::Shared;
 use crate::upstream::Emulator;
 use anyhow::Result;
 pub use probe::{Gap, Step};
+pub use questions::QUESTIONS;
 use std::collections::{BTreeMap, BTreeSet};
 pub use table::GAPS;
 
