@@ -201,6 +201,7 @@ const ON_EVERYTHING: &[&str] = &[
     "secretsmanager:GetRandomPassword",
     "secretsmanager:ListSecrets",
     "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
     "sns:GetSubscriptionAttributes",
     "sns:SetSubscriptionAttributes",
     "sns:Unsubscribe",

@@ -51,7 +51,8 @@ async fn both_are_valid() {
 fn serde_yaml(text: &str) -> serde_json::Value {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.emulators/venv/bin/python");
     let code = "import sys, yaml, json; print(json.dumps(yaml.load(sys.stdin.read().replace('\\non:', '\\n\"on\":'), yaml.SafeLoader)))";
-    let child = std::process::Command::new(python).args(["-c", code]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let child =
+        std::process::Command::new(python).args(["-c", code]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = child.expect("python runs: run provisioner/setup.sh first");
     std::io::Write::write_all(&mut child.stdin.take().expect("piped"), text.as_bytes()).expect("read");
     let output = child.wait_with_output().expect("it ends");
@@ -62,7 +63,8 @@ fn serde_yaml(text: &str) -> serde_json::Value {
 fn job(url: &str, folder: &Path, script: &Path, what: &str) -> tokio::process::Command {
     let mut job = tokio::process::Command::new("sh");
     let of_binary = command(url, &[]);
-    let variables = of_binary.as_std().get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    let variables =
+        of_binary.as_std().get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
     job.arg(script).arg(what).current_dir(folder).env_clear().envs(variables);
     job.env("PROVISION", env!("CARGO_BIN_EXE_provision")).env("STACK", stack("bell")).env("ENVIRONMENT", "dev");
     job.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);

@@ -69,7 +69,10 @@ async fn each_check_says_stop() {
     gateway.unsell(&["db.t4g.micro/*", "cache.t4g.*"]);
     let output = doctor(&gateway, &sendy, &["--env", "dev", "--json"]).await;
     let told = ["databases", "caches"].map(|check| found(&output, check));
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    stop databases: RDS does not sell MySQL 8.4.7 on db.t4g.micro in ap-northeast-2 -> choose another `class:`, or another region
+    warning caches: ElastiCache seems not to sell cache.t4g.micro in ap-northeast-2 -> look at its price list, and choose another `class:` if it is not there
+    ");
 
     // The same stops `up` before its first change, unless it is told not to look.
     gateway.clear_calls();
@@ -91,12 +94,21 @@ async fn each_check_says_stop() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_asked_is_a_warning() {
     let gateway = start(Base::Moto).await;
-    gateway.deny(&["iam:SimulatePrincipalPolicy", "servicequotas:*", "rds:DescribeDB*Versions", "es:ListVersions", "elasticache:*Versions"]);
+    gateway.deny(&[
+        "iam:SimulatePrincipalPolicy",
+        "servicequotas:*",
+        "rds:DescribeDB*Versions",
+        "es:ListVersions",
+        "elasticache:*Versions",
+    ]);
     let output = doctor(&gateway, &stack("sendy"), &["--env", "dev", "--json"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     for check in ["permissions", "quotas", "databases", "caches", "search"] {
         let found = found(&output, check);
-        assert!(found.starts_with(&format!("warning {check}: ")) && found.contains("could not be checked: "), "{found}");
+        assert!(
+            found.starts_with(&format!("warning {check}: ")) && found.contains("could not be checked: "),
+            "{found}"
+        );
     }
     gateway.deny(&["iam:SimulatePrincipalPolicy"]);
     let up = run(gateway.url(), &["up", path(&stack("bell")), "--yes"]).await;
@@ -107,15 +119,15 @@ async fn what_cannot_be_asked_is_a_warning() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_rest() {
-    // Slow enough for the minute of a queue to be seen: a simulated minute is six seconds.
-    let options = Options { base: Base::Moto, scale: 10.0, ..Options::default() };
+    // At the pace of AWS, so that the minute of a queue is one.
+    let options = Options { base: Base::Moto, scale: 1.0, ..Options::default() };
     let gateway = Gateway::start(options).await.expect("the gateway starts");
     let cx = support::context(gateway.url(), "bell", provision::artefacts::Artefacts::default()).await;
     let made = cx.sqs.create_queue().queue_name("bell-dev-answers").send().await.expect("made");
     cx.sqs.delete_queue().set_queue_url(made.queue_url).send().await.expect("deleted");
     let output = doctor(&gateway, &stack("bell"), &["--json"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    insta::assert_snapshot!(found(&output, "names"), @"");
+    insta::assert_snapshot!(found(&output, "names"), @"warning names: sqs.queue answers: a queue `bell-dev-answers` was deleted less than 60 s ago -> nothing: `up` waits for the rest of that minute");
 
     let artefacts = provision::artefacts::Artefacts::default();
     let cx = support::context_in(gateway.url(), "ap-northeast-2", "sendy", artefacts).await;
@@ -124,7 +136,10 @@ async fn names_that_rest() {
     cx.secrets.delete_secret().secret_id(secret).send().await.expect("scheduled");
     let output = doctor(&gateway, &stack("sendy"), &["--env", "dev", "--json"]).await;
     let day = found(&output, "names");
-    assert!(day.starts_with(&format!("stop names: secretsmanager.secret reservations-master: a secret `{secret}` that")), "{day}");
+    assert!(
+        day.starts_with(&format!("stop names: secretsmanager.secret reservations-master: a secret `{secret}` that")),
+        "{day}"
+    );
     gateway.stop().await;
 }
 
@@ -139,7 +154,7 @@ async fn certificate_and_image() {
     let checked = async |certificate: &str| {
         let file = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file");
         let text = format!(
-            "stack: web\nregion: eu-west-1\nnetwork: {{certificate: '{certificate}'}}\nservices:\n  one: {{image: '{image}', port: 80, http: {{}}}}\n  two: {{image: 'nginx:1', port: 80}}\n"
+            "stack: web\nregion: eu-west-1\nnetwork: {{certificate: '{certificate}'}}\nservices:\n  one: {{image: '{image}', port: 8080, http: {{}}}}\n  two: {{image: 'nginx:1', port: 8080}}\n"
         );
         std::fs::write(file.path(), text).expect("written");
         doctor(&gateway, file.path(), &["--json"]).await
@@ -159,11 +174,14 @@ async fn without_a_stack_it_says_who_we_are() {
     let gateway = start(Base::Moto).await;
     let output = run(gateway.url(), &["doctor", "--region", "eu-west-1"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
-    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout), @"ok       account       123456789012 in eu-west-1, as arn:aws:iam::123456789012:user/test");
     gateway.rules(vec![Rule { effect: Effect::Expired, ..Rule::default() }]).expect("a rule");
     let output = run(gateway.url(), &["doctor", "--region", "eu-west-1"]).await;
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout), @"");
+    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout), @r"
+    stop     account       the credentials do not work: ExpiredToken: The security token included in the request is expired (request id: gateway)
+                           -> log in (`aws sso login`, or fresh keys), then run the same command again
+    ");
     assert_eq!(run(gateway.url(), &["doctor", "--install"]).await.status.code(), Some(64));
     gateway.stop().await;
 }

@@ -42,8 +42,14 @@ fn screen(output: &Output) -> String {
 async fn a_service_that_ends_by_itself() {
     let gateway = start().await;
     gateway.fail("ecs.service", "*-greeter");
-    let lines = [r#"{"level":"info","message":"starting"}"#, r#"{"level":"error","message":"DATABASE_HOST is not set"}"#];
-    let script = Script { family: "*-greeter".into(), exit_code: 78, lines: lines.map(str::to_owned).into(), ..Script::default() };
+    let lines =
+        [r#"{"level":"info","message":"starting"}"#, r#"{"level":"error","message":"DATABASE_HOST is not set"}"#];
+    let script = Script {
+        family: "*-greeter".into(),
+        exit_code: 78,
+        lines: lines.map(str::to_owned).into(),
+        ..Script::default()
+    };
     gateway.scripts(vec![script.clone()]);
     let first = up(&gateway, "hello", &[]).await;
     assert_eq!(first.status.code(), Some(1), "{}", said(&first));
@@ -132,7 +138,8 @@ async fn a_second_signal_waits_for_nothing() {
     let hang = Rule { action: Some("CreateTopic".into()), effect: Effect::Hang { ms: 60_000 }, ..Rule::default() };
     gateway.rules(vec![hang]).expect("a rule");
     let bell = stack("bell");
-    let child = support::binary::command(gateway.url(), &["up", path(&bell), "--yes"]).spawn().expect("the binary runs");
+    let child =
+        support::binary::command(gateway.url(), &["up", path(&bell), "--yes"]).spawn().expect("the binary runs");
     let called = async || {
         while !gateway.calls().iter().any(|call| call.action == "CreateTopic") {
             tokio::time::sleep(std::time::Duration::from_millis(10)).await;
@@ -154,6 +161,10 @@ async fn a_second_signal_waits_for_nothing() {
     gateway.rules(Vec::new()).expect("no rules");
     let again = run(gateway.url(), &["up", path(&bell), "--yes"]).await;
     assert_eq!(again.status.code(), Some(0), "{}", said(&again));
-    assert!(said(&again).contains("the last run was cut off") && !said(&again).contains("taking over"), "{}", said(&again));
+    assert!(
+        said(&again).contains("the last run was cut off") && !said(&again).contains("taking over"),
+        "{}",
+        said(&again)
+    );
     gateway.stop().await;
 }

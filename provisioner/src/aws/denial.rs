@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn a_message_and_what_is_encoded_in_it() {
-        let message = "You are not authorized to perform this operation. Encoded authorization failure message: AbC-1_x";
+        let message =
+            "You are not authorized to perform this operation. Encoded authorization failure message: AbC-1_x";
         assert_eq!(split(message), ("You are not authorized to perform this operation.", Some("AbC-1_x")));
         assert_eq!(split("no"), ("no", None));
     }

@@ -27,28 +27,54 @@ async fn of_stack(file: &Path, global: &Global, printer: Printer) -> Result<(), 
     let plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
     let scope = &session.cx.scope;
     let mut findings = vec![
-        Finding::ok("stack", format!("{}: {} resources, {} to change", scope.tag(), session.expanded.desired.resources().len(), plan.changes().count())),
+        Finding::ok(
+            "stack",
+            format!(
+                "{}: {} resources, {} to change",
+                scope.tag(),
+                session.expanded.desired.resources().len(),
+                plan.changes().count()
+            ),
+        ),
         Finding::ok("account", format!("{} in {}, as {}", scope.account, scope.region, session.principal)),
     ];
     findings.extend(examine(&scene(&session, &plan, &snapshot, true)).await);
-    tell(global, &json!({"stack": scope.stack, "env": scope.env, "account": scope.account, "region": scope.region}), &findings, printer)
+    tell(
+        global,
+        &json!({"stack": scope.stack, "env": scope.env, "account": scope.account, "region": scope.region}),
+        &findings,
+        printer,
+    )
 }
 
 /// Who the credentials belong to, without a stack.
 async fn of_credentials(global: &Global, printer: Printer) -> Result<(), Exit> {
-    let access = Access { profile: global.profile.clone(), region: global.region.clone(), endpoint_url: global.endpoint_url.clone() };
+    let access = Access {
+        profile: global.profile.clone(),
+        region: global.region.clone(),
+        endpoint_url: global.endpoint_url.clone(),
+    };
     let config = aws::connect(&access, global.region.as_deref(), Clock::new(time_scale(printer)?)).await;
     let region = config.region().map(ToString::to_string);
     let finding = match (&region, aws::caller(&config).await) {
         (None, _) => Finding::stop("account", "no region is known", "give --region, or a stack file with one"),
-        (Some(region), Ok(caller)) => Finding::ok("account", format!("{} in {region}, as {}", caller.account, caller.arn)),
-        (Some(_), Err(error)) => Finding::stop("account", format!("the credentials do not work: {error}"), login_hint(&error)),
+        (Some(region), Ok(caller)) => {
+            Finding::ok("account", format!("{} in {region}, as {}", caller.account, caller.arn))
+        }
+        (Some(_), Err(error)) => {
+            Finding::stop("account", format!("the credentials do not work: {error}"), login_hint(&error))
+        }
     };
     tell(global, &json!({"region": region}), &[finding], printer)
 }
 
 /// Before `up`: only about what this plan changes, and only what is not in order is told.
-pub(super) async fn preflight(session: &Session, plan: &Plan, snapshot: &Snapshot, printer: Printer) -> Result<(), Exit> {
+pub(super) async fn preflight(
+    session: &Session,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    printer: Printer,
+) -> Result<(), Exit> {
     if plan.is_empty() {
         return Ok(());
     }

@@ -93,7 +93,13 @@ fn reason(error: &str, evidence: &Evidence) -> String {
     match &evidence.cause {
         Some(cause) => cause.clone(),
         // `creating sqs.queue work: …`
-        None => error.split_once(": ").map_or(error, |(_, text)| text).split(" (request id").next().unwrap_or(error).to_owned(),
+        None => error
+            .split_once(": ")
+            .map_or(error, |(_, text)| text)
+            .split(" (request id")
+            .next()
+            .unwrap_or(error)
+            .to_owned(),
     }
 }
 
@@ -142,7 +148,11 @@ mod tests {
     /// Six subnets that may not be made are one problem, and what stands on them is none.
     #[test]
     fn one_root_and_no_cascade() {
-        let denied = |n: u8| format!("UnauthorizedOperation: User: u is not authorized to perform: ec2:CreateSubnet on resource: arn/{n} (request id: {n})");
+        let denied = |n: u8| {
+            format!(
+                "UnauthorizedOperation: User: u is not authorized to perform: ec2:CreateSubnet on resource: arn/{n} (request id: {n})"
+            )
+        };
         let behind = |name: &str, after: &str| {
             let after = Address { kind: "ec2.subnet", name: after.into() };
             outcome("rds.instance", name, Ending::Skipped { after })
@@ -165,7 +175,10 @@ mod tests {
         let lines = (0..40).map(|n| format!("log: {n}\u{1b}[31m{}", "x".repeat(500))).collect();
         let evidence = Evidence { cause: Some("it broke".into()), lines, unread: Vec::new() };
         let told = evidence.told(5);
-        assert_eq!((told.len(), told[0].as_str(), told[6].as_str()), (7, "  cause: it broke", "  and 35 lines more: --json has them"));
+        assert_eq!(
+            (told.len(), told[0].as_str(), told[6].as_str()),
+            (7, "  cause: it broke", "  and 35 lines more: --json has them")
+        );
         assert!(told.iter().all(|line| line.chars().count() <= WIDTH + 3 && !line.contains('\u{1b}')));
     }
 }

@@ -23,14 +23,24 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
         let region = arn.split(':').nth(3).unwrap_or_default();
         if region != scene.cx.scope.region {
             let what = format!("the certificate is of {region}, and the load balancer is in {}", scene.cx.scope.region);
-            findings.push(Finding::stop(NAME, what, "request or import one in that region, and name it in `network.certificate`"));
+            findings.push(Finding::stop(
+                NAME,
+                what,
+                "request or import one in that region, and name it in `network.certificate`",
+            ));
             continue;
         }
         let answer = scene.cx.acm.describe_certificate().certificate_arn(&arn).send().await;
-        findings.push(match Error::unless_gone(answer, &["ResourceNotFoundException"])?.and_then(|answer| answer.certificate) {
-            Some(certificate) => judge(&certificate, SystemTime::now()),
-            None => Finding::stop(NAME, format!("there is no certificate {arn}"), "request or import one, and name it in `network.certificate`"),
-        });
+        findings.push(
+            match Error::unless_gone(answer, &["ResourceNotFoundException"])?.and_then(|answer| answer.certificate) {
+                Some(certificate) => judge(&certificate, SystemTime::now()),
+                None => Finding::stop(
+                    NAME,
+                    format!("there is no certificate {arn}"),
+                    "request or import one, and name it in `network.certificate`",
+                ),
+            },
+        );
     }
     Ok(findings)
 }
@@ -54,9 +64,11 @@ fn judge(certificate: &CertificateDetail, now: SystemTime) -> Finding {
     let day = day.split('T').next().unwrap_or_default();
     let ours = certificate.renewal_eligibility() == Some(&RenewalEligibility::Eligible);
     match end {
-        Some(end) if end <= now => {
-            Finding::stop(NAME, format!("the certificate of {domain} ended on {day}"), "import a new one under the same ARN")
-        }
+        Some(end) if end <= now => Finding::stop(
+            NAME,
+            format!("the certificate of {domain} ended on {day}"),
+            "import a new one under the same ARN",
+        ),
         Some(end) if end <= now + SOON => {
             let todo = match ours {
                 true => "ACM should have renewed it: see whether its CNAME record is still in the domain's DNS",
@@ -81,7 +93,12 @@ mod tests {
             let end = DateTime::from_secs(1_790_000_000 + days * 86_400);
             let built = CertificateDetail::builder().domain_name("a.example").status(status).not_after(end);
             let found = judge(&built.renewal_eligibility(renewal).build(), now);
-            format!("{:?}: {}{}", found.level, found.what, found.todo.map(|todo| format!(" -> {todo}")).unwrap_or_default())
+            format!(
+                "{:?}: {}{}",
+                found.level,
+                found.what,
+                found.todo.map(|todo| format!(" -> {todo}")).unwrap_or_default()
+            )
         };
         let (issued, waiting) = (CertificateStatus::Issued, CertificateStatus::PendingValidation);
         let told = [
@@ -92,6 +109,13 @@ mod tests {
             of(waiting, 90, true),
             of(CertificateStatus::Revoked, 90, true),
         ];
-        insta::assert_snapshot!(told.join("\n"), @"");
+        insta::assert_snapshot!(told.join("\n"), @r"
+        Ok: the certificate of a.example is issued, until 2026-12-20
+        Warning: the certificate of a.example ends on 2026-10-11 -> ACM should have renewed it: see whether its CNAME record is still in the domain's DNS
+        Warning: the certificate of a.example ends on 2026-10-11 -> ACM does not renew it: import a new one under the same ARN
+        Stop: the certificate of a.example ended on 2026-09-20 -> import a new one under the same ARN
+        Stop: the certificate of a.example waits for its validation -> put ACM's CNAME record into the domain's DNS and wait until it is issued: aws acm describe-certificate shows it
+        Stop: the certificate of a.example is REVOKED -> request or import another one, and name it in `network.certificate`
+        ");
     }
 }

@@ -31,7 +31,11 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
 }
 
 fn version_of(scene: &Scene<'_>, primary: &str) -> String {
-    let mine = scene.desired.resources().iter().find(|wanted| wanted.address.kind == "rds.instance" && wanted.address.name == primary);
+    let mine = scene
+        .desired
+        .resources()
+        .iter()
+        .find(|wanted| wanted.address.kind == "rds.instance" && wanted.address.name == primary);
     let role = mine.map(|wanted| wanted.spec.get("role")).unwrap_or_default();
     role["primary"]["version"].as_str().unwrap_or_default().to_owned()
 }
@@ -54,8 +58,14 @@ async fn one(cx: &Cx, version: &str, class: &str, standby: bool, zones: &[String
     let todo = "choose another `class:`, or another region";
     Ok(match (there, standby) {
         _ if sold.is_empty() => Finding::stop(NAME, format!("RDS does not sell {what} in {region}"), todo),
-        (0, _) => Finding::stop(NAME, format!("RDS sells {what} in {}, and the stack is in {}", list(sold), list(zones)), todo),
-        (1, true) => Finding::stop(NAME, format!("a standby takes two zones, and of {} only one has {what}", list(zones)), todo),
+        (0, _) => Finding::stop(
+            NAME,
+            format!("RDS sells {what} in {}, and the stack is in {}", list(sold), list(zones)),
+            todo,
+        ),
+        (1, true) => {
+            Finding::stop(NAME, format!("a standby takes two zones, and of {} only one has {what}", list(zones)), todo)
+        }
         _ => Finding::ok(NAME, format!("{what} is to be had in {there} of the {} zones of the stack", zones.len())),
     })
 }

@@ -13,10 +13,14 @@ const NAME: &str = "images";
 
 pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     let mut findings: Vec<Finding> = runtime(scene).into_iter().collect();
-    let named: BTreeSet<String> = scene.of::<TaskDefinition>().into_iter().filter_map(|(_, spec)| match spec.image {
-        Image::Named(image) => Some(image),
-        Image::Built(_) => None,
-    }).collect();
+    let named: BTreeSet<String> = scene
+        .of::<TaskDefinition>()
+        .into_iter()
+        .filter_map(|(_, spec)| match spec.image {
+            Image::Named(image) => Some(image),
+            Image::Built(_) => None,
+        })
+        .collect();
     for image in named {
         findings.push(one(scene, &image).await?);
     }
@@ -66,6 +70,8 @@ async fn one(scene: &Scene<'_>, image: &str) -> Result<Finding, Error> {
     let answer = Error::unless_gone(call.send().await, &["ImageNotFoundException", "RepositoryNotFoundException"])?;
     Ok(match answer.is_some_and(|answer| !answer.image_details().is_empty()) {
         true => Finding::ok(NAME, format!("the image {image} is there")),
-        false => Finding::stop(NAME, format!("there is no image {image}"), "push it first, or name another one in `image:`"),
+        false => {
+            Finding::stop(NAME, format!("there is no image {image}"), "push it first, or name another one in `image:`")
+        }
     })
 }

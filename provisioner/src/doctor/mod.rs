@@ -130,7 +130,10 @@ pub async fn examine(scene: &Scene<'_>) -> Vec<Finding> {
         };
         found.unwrap_or_else(|error| vec![Finding::unknown(check.name, "this", error)])
     });
-    join_all(each).await.into_iter().flatten().collect()
+    let mut findings: Vec<Finding> = join_all(each).await.into_iter().flatten().collect();
+    // Two of a kind have one answer.
+    findings.dedup();
+    findings
 }
 
 impl Scene<'_> {
@@ -156,7 +159,11 @@ impl Scene<'_> {
         let wanted = self.desired.resources().iter().filter(|wanted| wanted.address.kind == Subnet::FACTS.name);
         let (mut zones, mut places) = (Vec::new(), Vec::new());
         for subnet in wanted {
-            let live = self.snapshot.live.get(&subnet.address).and_then(|live| live.output.get("zone").as_str().map(str::to_owned));
+            let live = self
+                .snapshot
+                .live
+                .get(&subnet.address)
+                .and_then(|live| live.output.get("zone").as_str().map(str::to_owned));
             match (live.filter(|zone| !zone.is_empty()), subnet.spec.get("zone").as_u64()) {
                 (Some(zone), _) => zones.push(zone),
                 (None, Some(place)) => places.push(place),

@@ -21,7 +21,8 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
 
 /// What is on its way out, and is to come back. The engine waits for it.
 fn going(scene: &Scene<'_>) -> Vec<Finding> {
-    let goes = |live: &&crate::any::AnyLive| live.status == Status::Deleting && scene.desired.get(&live.address).is_some();
+    let goes =
+        |live: &&crate::any::AnyLive| live.status == Status::Deleting && scene.desired.get(&live.address).is_some();
     let going = scene.snapshot.live.values().filter(goes);
     let told = |live: &crate::any::AnyLive| match live.owner {
         Owner::Ours => {
@@ -29,7 +30,10 @@ fn going(scene: &Scene<'_>) -> Vec<Finding> {
             Finding::warning(NAME, what, "nothing: `up` waits until its name is free, some minutes for data")
         }
         Owner::Foreign => {
-            let what = format!("`{}`, which this stack did not make, is being deleted and holds the name of {}", live.id, live.address);
+            let what = format!(
+                "`{}`, which this stack did not make, is being deleted and holds the name of {}",
+                live.id, live.address
+            );
             Finding::warning(NAME, what, "nothing: `up` waits until its name is free")
         }
     };
@@ -67,11 +71,18 @@ async fn secrets(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
         let day = deleted.to_string();
         let day = day.split('T').next().unwrap_or_default();
         Ok(match scene.cx.whose(tags, None) {
-            Some(_) => Some(Finding::ok(NAME, format!("the secret `{name}` was deleted, and `up` restores it with a new value"))),
+            Some(_) => Some(Finding::ok(
+                NAME,
+                format!("the secret `{name}` was deleted, and `up` restores it with a new value"),
+            )),
             None => Some(Finding::stop(
                 NAME,
-                format!("{address}: a secret `{name}` that this stack did not make is to be deleted on {day}, and holds the name until then"),
-                format!("restore it, or end it now: aws secretsmanager delete-secret --force-delete-without-recovery --secret-id {name}"),
+                format!(
+                    "{address}: a secret `{name}` that this stack did not make is to be deleted on {day}, and holds the name until then"
+                ),
+                format!(
+                    "restore it, or end it now: aws secretsmanager delete-secret --force-delete-without-recovery --secret-id {name}"
+                ),
             )),
         })
     });

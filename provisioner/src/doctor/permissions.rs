@@ -23,7 +23,13 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     }
     let source = match source(scene).await {
         Ok(Some(source)) => source,
-        Ok(None) => return Ok(vec![Finding::unknown(NAME, UNCHECKED, format!("IAM simulates users and roles only, and this is {}", scene.principal))]),
+        Ok(None) => {
+            return Ok(vec![Finding::unknown(
+                NAME,
+                UNCHECKED,
+                format!("IAM simulates users and roles only, and this is {}", scene.principal),
+            )]);
+        }
         Err(error) => return Ok(vec![Finding::unknown(NAME, UNCHECKED, error)]),
     };
     let mut decisions: BTreeMap<&str, Decision> = BTreeMap::new();
@@ -47,7 +53,11 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     }
     if with(Decision::Depends).next().is_some() {
         let (shown, more) = shown(with(Decision::Depends));
-        findings.push(Finding::unknown(NAME, &format!("{shown}{more}"), "that depends on conditions which only the call itself meets"));
+        findings.push(Finding::unknown(
+            NAME,
+            &format!("{shown}{more}"),
+            "that depends on conditions which only the call itself meets",
+        ));
     }
     if findings.is_empty() {
         findings.push(Finding::ok(NAME, format!("the {count} actions that this plan calls are allowed to {source}")));
@@ -82,7 +92,12 @@ async fn source(scene: &Scene<'_>) -> Result<Option<String>, Error> {
     Ok(answer.role.map(|role| role.arn))
 }
 
-async fn simulate(scene: &Scene<'_>, source: &str, need: &Need, actions: &[&str]) -> Result<Vec<EvaluationResult>, Error> {
+async fn simulate(
+    scene: &Scene<'_>,
+    source: &str,
+    need: &Need,
+    actions: &[&str],
+) -> Result<Vec<EvaluationResult>, Error> {
     let context = need.context.iter().map(|(key, value)| {
         let kind = if *value == "true" { ContextKeyTypeEnum::Boolean } else { ContextKeyTypeEnum::String };
         ContextEntry::builder().context_key_name(*key).context_key_values(*value).context_key_type(kind).build()
@@ -109,7 +124,8 @@ fn decide<'a>(decisions: &mut BTreeMap<&'a str, Decision>, actions: &[&'a str], 
         let mut decision = None;
         for result in mine {
             let each = result.resource_specific_results().iter().map(|one| one.eval_resource_decision());
-            let allowed = each.chain([result.eval_decision()]).any(|said| *said == PolicyEvaluationDecisionType::Allowed);
+            let allowed =
+                each.chain([result.eval_decision()]).any(|said| *said == PolicyEvaluationDecisionType::Allowed);
             let explicit = *result.eval_decision() == PolicyEvaluationDecisionType::ExplicitDeny;
             let now = match (allowed, explicit, result.missing_context_values().is_empty()) {
                 (true, ..) => Decision::Allowed,

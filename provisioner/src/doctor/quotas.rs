@@ -40,7 +40,8 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     });
     let found = found.await;
     // What is in order is one line together.
-    let (fine, rest): (Vec<Finding>, Vec<Finding>) = found.into_iter().partition(|one| one.todo.is_none() && one.level == super::Level::Ok);
+    let (fine, rest): (Vec<Finding>, Vec<Finding>) =
+        found.into_iter().partition(|one| one.todo.is_none() && one.level == super::Level::Ok);
     let fine: Vec<String> = fine.into_iter().map(|one| one.what).collect();
     let fine = (!fine.is_empty()).then(|| Finding::ok(NAME, fine.join("; ")));
     Ok(fine.into_iter().chain(rest).collect())
@@ -142,7 +143,10 @@ mod tests {
         assert_eq!(judged(2.0, Some(3)).what, "elastic IP addresses: 3 of 5 taken, 2 more");
         let stop = judged(3.0, Some(3));
         assert_eq!(stop.level, super::super::Level::Stop);
-        assert!(stop.todo.is_some_and(|todo| todo.ends_with("--service-code ec2 --quota-code L-0263D0A3 --desired-value 6")));
+        assert!(
+            stop.todo
+                .is_some_and(|todo| todo.ends_with("--service-code ec2 --quota-code L-0263D0A3 --desired-value 6"))
+        );
         assert_eq!(judge(&QUOTAS[7], 0.75, 6.0, None).what, "vCPU on Fargate: 0.75 of 6, others not counted");
     }
 }

@@ -22,7 +22,11 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
         if !versions.contains(&&version) {
             let known: Vec<&str> = versions.iter().filter_map(|version| version.strip_prefix("OpenSearch_")).collect();
             let todo = format!("choose another `version:`; there are {}", list(known));
-            findings.push(Finding::stop(NAME, format!("OpenSearch Service has no OpenSearch {} in {region}", spec.version), todo));
+            findings.push(Finding::stop(
+                NAME,
+                format!("OpenSearch Service has no OpenSearch {} in {region}", spec.version),
+                todo,
+            ));
             continue;
         }
         let call = client.list_instance_type_details().engine_version(&version).instance_type(class).retrieve_azs(true);
@@ -33,12 +37,17 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
         let zones: BTreeSet<&str> = zones.into_iter().collect();
         let todo = "choose another `class:`, or another region";
         findings.push(match mine.count() {
-            0 => Finding::stop(NAME, format!("OpenSearch {} on {class} is not to be had in {region}", spec.version), todo),
+            0 => Finding::stop(
+                NAME,
+                format!("OpenSearch {} on {class} is not to be had in {region}", spec.version),
+                todo,
+            ),
             // Not every answer names zones.
-            _ if zones.is_empty() => Finding::ok(NAME, format!("OpenSearch {} on {class} is to be had in {region}", spec.version)),
+            _ if zones.is_empty() => {
+                Finding::ok(NAME, format!("OpenSearch {} on {class} is to be had in {region}", spec.version))
+            }
             _ => Finding::ok(NAME, format!("OpenSearch {} on {class} is to be had in {}", spec.version, list(zones))),
         });
     }
-    findings.dedup();
     Ok(findings)
 }

@@ -54,7 +54,18 @@ pub fn needs(scope: &Scope, desired: &Desired, kinds: &BTreeMap<&str, bool>) -> 
 /// What nothing that is only made needs.
 fn ends(action: &str) -> bool {
     let (_, name) = action.split_once(':').unwrap_or_default();
-    let ends = ["Cancel", "Delete", "Deregister", "Detach", "Disassociate", "Release", "Remove", "Retire", "Schedule", "Untag"];
+    let ends = [
+        "Cancel",
+        "Delete",
+        "Deregister",
+        "Detach",
+        "Disassociate",
+        "Release",
+        "Remove",
+        "Retire",
+        "Schedule",
+        "Untag",
+    ];
     ends.iter().any(|word| name.starts_with(word))
 }
 

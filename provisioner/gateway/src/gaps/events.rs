@@ -10,9 +10,7 @@ use serde_json::json;
 pub(super) fn before(shared: &Shared, request: &Request) -> Option<Answer> {
     match (request.service.as_str(), request.action.as_str()) {
         ("rds", "DescribeEvents") => Some(events(shared, request, "rds.instance", "db-instance")),
-        ("elasticache", "DescribeEvents") => {
-            Some(events(shared, request, "elasticache.replication_group", "replication-group"))
-        }
+        ("elasticache", "DescribeEvents") => Some(events(shared, request, "elasticache.replication_group", "replication-group")),
         ("opensearch", "DescribeDomainChangeProgress") => progress(shared, request),
         _ => None,
     }

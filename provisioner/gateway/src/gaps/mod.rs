@@ -65,9 +65,8 @@ pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Opt
         let message = "Request would have succeeded, but DryRun flag is set.";
         return Ok(Some(Answer::error(request, &fault(412, "DryRunOperation", message))));
     }
-    let played = events::before(shared, request)
-        .or_else(|| denial::before(shared, request))
-        .or_else(|| offers::before(shared, request));
+    let played =
+        events::before(shared, request).or_else(|| denial::before(shared, request)).or_else(|| offers::before(shared, request));
     if played.is_some() {
         return Ok(played);
     }

@@ -83,12 +83,15 @@ fn parts(task: &Task) -> Vec<String> {
 /// Texts as in the ECS developer guide, "Stopped tasks error messages".
 fn cause(task: &Task, said: &[String]) -> Option<String> {
     let reason = task.stopped_reason().unwrap_or_default();
-    let container = task.containers().iter().find(|one| one.reason().is_some() || one.exit_code().is_some_and(|code| code != 0));
+    let container =
+        task.containers().iter().find(|one| one.reason().is_some() || one.exit_code().is_some_and(|code| code != 0));
     let name = container.and_then(Container::name).unwrap_or_default();
     let inner = container.and_then(Container::reason).unwrap_or_default();
     for text in [inner, reason] {
         let advice = match text {
-            _ if text.starts_with("CannotPullContainerError") || text.contains("CannotPullImage") => "the image cannot be pulled",
+            _ if text.starts_with("CannotPullContainerError") || text.contains("CannotPullImage") => {
+                "the image cannot be pulled"
+            }
             _ if text.starts_with("OutOfMemoryError") => "the container needed more than its `memory:`",
             _ if text.starts_with("ResourceInitializationError") => "the task got no secret, no log or no network",
             _ if text.contains("health checks") => "the task runs, but does not answer its health check",
@@ -169,7 +172,8 @@ mod tests {
 
     #[test]
     fn a_task_says_why_it_stopped() {
-        let task = task("Essential container in task exited", Container::builder().exit_code(1).reason("OutOfMemoryError"));
+        let task =
+            task("Essential container in task exited", Container::builder().exit_code(1).reason("OutOfMemoryError"));
         assert_eq!(
             why_it_stopped(&task),
             [
@@ -186,7 +190,8 @@ mod tests {
     /// Reasons as AWS words them: ECS developer guide, "Stopped tasks error messages".
     #[test]
     fn one_cause() {
-        let said = ["listening".to_owned(), r#"{"level":"error","message":"no database"}"#.to_owned(), "bye".to_owned()];
+        let said =
+            ["listening".to_owned(), r#"{"level":"error","message":"no database"}"#.to_owned(), "bye".to_owned()];
         let ended = task("Essential container in task exited", Container::builder().exit_code(1));
         let unpulled = "CannotPullContainerError: pull image manifest has been retried 5 time(s): not found";
         let unpulled = task("Task failed to start", Container::builder().reason(unpulled));
@@ -194,7 +199,19 @@ mod tests {
         let secretless = task(secretless, Container::builder());
         let silent = task("Task failed ELB health checks in (target-group web)", Container::builder().exit_code(0));
         let stopped = task("Scaling activity initiated by deployment", Container::builder().exit_code(0));
-        let causes = [cause(&ended, &said), cause(&unpulled, &[]), cause(&secretless, &[]), cause(&silent, &[]), cause(&stopped, &[])];
-        insta::assert_snapshot!(causes.map(|cause| cause.unwrap_or_else(|| "unknown".into())).join("\n"), @"");
+        let causes = [
+            cause(&ended, &said),
+            cause(&unpulled, &[]),
+            cause(&secretless, &[]),
+            cause(&silent, &[]),
+            cause(&stopped, &[]),
+        ];
+        insta::assert_snapshot!(causes.map(|cause| cause.unwrap_or_else(|| "unknown".into())).join("\n"), @r#"
+        the container web ended by itself with exit code 1, after saying: {"level":"error","message":"no database"}
+        the image cannot be pulled: CannotPullContainerError: pull image manifest has been retried 5 time(s): not found
+        the task got no secret, no log or no network: ResourceInitializationError: unable to pull secrets or registry auth
+        the task runs, but does not answer its health check: Task failed ELB health checks in (target-group web)
+        unknown
+        "#);
     }
 }

@@ -304,7 +304,9 @@ impl Kind for ReplicationGroup {
             event.source_identifier().is_some_and(|id| id == live.state.id || id.starts_with(&members))
         });
         let newest = &events[events.len().saturating_sub(10)..];
-        let telling = |message: &&str| ["fail", "unable", "insufficient", "not enough"].iter().any(|word| message.to_lowercase().contains(word));
+        let telling = |message: &&str| {
+            ["fail", "unable", "insufficient", "not enough"].iter().any(|word| message.to_lowercase().contains(word))
+        };
         evidence.cause = newest.iter().rev().filter_map(Event::message).find(telling).map(str::to_owned);
         evidence.lines = newest.iter().filter_map(|event| Some(format!("event: {}", event.message()?))).collect();
         evidence
