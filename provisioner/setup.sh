@@ -22,6 +22,8 @@ if [ "${1:-}" != laptop ]; then
   # The local dashboard is tested in a real browser.
   command -v chromium >/dev/null || missing+=(chromium)
   command -v chromedriver >/dev/null || missing+=(chromium-driver)
+  # Builds actionlint, which checks the workflow that `provision ci` prints.
+  command -v go >/dev/null || missing+=(golang-go)
 fi
 if [ ${#missing[@]} -gt 0 ]; then
   if ! command -v apt-get >/dev/null; then

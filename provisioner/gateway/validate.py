@@ -31,7 +31,7 @@ from botocore.loaders import Loader  # noqa: E402
 from botocore.model import OperationNotFoundError, ServiceModel, StructureShape  # noqa: E402
 
 # Signing names that are not botocore's folder names, as in src/request.rs: recordings have the folder names already.
-FOLDERS = {"elasticloadbalancing": "elbv2", "es": "opensearch", "monitoring": "cloudwatch"}
+FOLDERS = {"elasticloadbalancing": "elbv2", "es": "opensearch", "monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 FOLDERS["tagging"] = "resourcegroupstaggingapi"
 # Of values, as they are after `from_json`, `from_form` or `from_text`.
 TYPES = {

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
+use crate::evidence::Evidence;
 use crate::json::Json;
 use crate::kind::{Address, Changed, Facts, Kind, LastWish, Live, Owner, Query, Status};
 use crate::scope::Scope;
@@ -51,7 +52,7 @@ pub trait AnyKind: Send + Sync {
     fn delete<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive, last: LastWish) -> BoxFuture<'a, Result<(), Error>>;
     fn unprotect<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Result<(), Error>>;
     fn adopt<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Result<(), Error>>;
-    fn explain<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Vec<String>>;
+    fn explain<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Evidence>;
 }
 
 impl<K: Kind> AnyKind for K {
@@ -118,11 +119,11 @@ impl<K: Kind> AnyKind for K {
         Box::pin(async move { K::adopt(cx, &typed_live(live)?).await })
     }
 
-    fn explain<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Vec<String>> {
+    fn explain<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Evidence> {
         Box::pin(async move {
             match typed_live(live) {
                 Ok(live) => K::explain(cx, &live).await,
-                Err(_) => Vec::new(),
+                Err(_) => Evidence::default(),
             }
         })
     }

@@ -73,6 +73,22 @@ enum Command {
         #[command(flatten)]
         options: commands::options::UpOptions,
     },
+    /// Look for what would stop an `up` half-way: credentials, permissions, quotas, classes and versions, names, certificate,
+    /// images
+    ///
+    /// Without a stack file only who the credentials belong to. A warning that something could not be checked is no failure; exit
+    /// code 1: something would be refused.
+    Doctor {
+        file: Option<PathBuf>,
+        /// With --local: install what is missing
+        #[arg(long)]
+        install: bool,
+    },
+    /// Print a CI pipeline: plan and comment on a pull request, `up` with the plan that was seen on the main branch
+    Ci {
+        #[arg(value_enum)]
+        pipeline: commands::ci::Pipeline,
+    },
     /// Remove the stack, and prove that nothing is left
     Down {
         file: PathBuf,
@@ -206,6 +222,7 @@ pub async fn main() -> ExitCode {
     let printer = Printer::new(global.no_color, global.verbose);
     let exit = match command {
         Command::Check { file } => commands::check::check(&file, &global, printer),
+        Command::Ci { pipeline } => commands::ci::ci(pipeline, printer),
         #[cfg(feature = "aws")]
         Command::Schema { plan: true } => commands::schema_of_plans(printer),
         Command::Schema { .. } => commands::schema(printer),
@@ -228,6 +245,12 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
     match command {
         Command::Plan { file, options } => commands::plan::plan(&file, global, &options, printer).await,
         Command::Up { file, options } => commands::up::up(&file, global, &options, printer).await,
+        Command::Doctor { file, install: false } => commands::doctor::doctor(file.as_deref(), global, printer).await,
+        Command::Doctor { install: true, .. } => {
+            printer.error("there is nothing to install for AWS");
+            printer.hint("give --local for what runs on this machine");
+            Exit::Usage
+        }
         Command::Down { file, data } => commands::down::down(&file, global, &data, printer).await,
         Command::Status { file, snapshot } => {
             commands::status::status(&file, global, snapshot.as_deref(), printer).await
@@ -248,7 +271,7 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
             printer.hint("give --local");
             Exit::Usage
         }
-        Command::Check { .. } | Command::Schema { .. } | Command::Completions { .. } => Exit::Usage,
+        Command::Check { .. } | Command::Ci { .. } | Command::Schema { .. } | Command::Completions { .. } => Exit::Usage,
     }
 }
 
@@ -274,6 +297,11 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
         Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
         Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),
         Command::Fault { what, file, part } => laptop::fault(&file, &global, what, &part, printer),
+        // The one place where `doctor --local [STACK] [--install]` begins.
+        Command::Doctor { .. } => {
+            printer.error("`doctor --local` is not there yet");
+            Exit::Usage
+        }
         _ => {
             printer.error("this has no meaning with --local");
             Exit::Usage

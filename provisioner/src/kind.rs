@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
+use crate::evidence::Evidence;
 use crate::kinds;
 use crate::scope::Scope;
 
@@ -76,8 +77,8 @@ pub trait Kind: Send + Sync + Sized + 'static {
     }
 
     /// Evidence for people when this failed: events, stopped reasons, the last log lines. Best effort.
-    fn explain(_: &Cx, _: &Live<Self>) -> impl Future<Output = Vec<String>> + Send {
-        async { Vec::new() }
+    fn explain(_: &Cx, _: &Live<Self>) -> impl Future<Output = Evidence> + Send {
+        async { Evidence::default() }
     }
 }
 

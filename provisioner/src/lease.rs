@@ -45,6 +45,8 @@ pub struct Lease {
 pub enum Refused {
     /// Somebody else is at work, and was seen renewing.
     Held(String),
+    /// We were told to stop while we waited.
+    Stopped,
     Failed(Error),
 }
 
@@ -61,6 +63,9 @@ pub async fn acquire(cx: &Cx, who: &str, tell: &dyn Fn(String)) -> Result<Lease,
     let item = item(&id, &holder, who);
     let mut seen: Option<(Holder, Instant)> = None;
     loop {
+        if cx.stop.reason().is_some() {
+            return Err(Refused::Stopped);
+        }
         let error = match put(&client, item.clone(), None).await {
             Ok(unclean) => return Ok(start(cx, client, id, holder, unclean)),
             Err(error) => error,
@@ -102,7 +107,15 @@ pub async fn acquire(cx: &Cx, who: &str, tell: &dyn Fn(String)) -> Result<Lease,
         }
         tell(format!("{} holds the lease; taking it over in {left:.0} s unless it is renewed", now.who));
         seen = Some((now, since));
-        cx.clock.sleep(RENEW_SECONDS.min(left).max(0.5)).await;
+        wait(cx, RENEW_SECONDS.min(left).max(0.5)).await;
+    }
+}
+
+/// Until the time is over, or we are told to stop.
+async fn wait(cx: &Cx, seconds: f64) {
+    let began = Instant::now();
+    while cx.stop.reason().is_none() && cx.clock.since(began) < seconds {
+        cx.clock.sleep((seconds - cx.clock.since(began)).clamp(0.0, 0.2 * cx.clock.scale())).await;
     }
 }
 

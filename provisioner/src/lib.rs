@@ -52,7 +52,11 @@ pub mod desired;
 #[cfg(feature = "aws")]
 pub mod diff;
 #[cfg(feature = "aws")]
+pub mod doctor;
+#[cfg(feature = "aws")]
 pub mod engine;
+#[cfg(feature = "aws")]
+pub mod evidence;
 #[cfg(feature = "aws")]
 pub mod expand;
 #[cfg(feature = "aws")]

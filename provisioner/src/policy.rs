@@ -5,16 +5,22 @@
 //! Source of actions and resource types: the Service Authorization Reference
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/>).
 
+mod needs;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::aws::denial;
 use crate::commands::{health, logs, probe, redrive};
 use crate::desired::Desired;
+use crate::doctor;
 use crate::kinds::KINDS;
 use crate::lease;
 use crate::scope::Scope;
+
+pub use needs::{Need, needs};
 
 /// Characters of a managed policy, blanks not counted (IAM user guide, quotas).
 const MOST_CHARACTERS: usize = 6_144;
@@ -110,7 +116,10 @@ fn bounded_by(desired: &Desired) -> Option<String> {
 fn needed(desired: &Desired, bounded_by: Option<&str>) -> BTreeSet<&'static str> {
     let used: BTreeSet<&str> = desired.resources().iter().map(|wanted| wanted.address.kind).collect();
     let mut needed: BTreeSet<&'static str> =
-        OURS.iter().chain(lease::ACTIONS).chain(health::ACTIONS).copied().collect();
+        [OURS, lease::ACTIONS, health::ACTIONS, denial::ACTIONS, doctor::ACTIONS].concat().into_iter().collect();
+    for (kind, actions) in doctor::ACTIONS_OF {
+        needed.extend(actions.iter().filter(|_| used.contains(kind)));
+    }
     for kind in KINDS {
         let facts = kind.facts();
         let all = used.contains(facts.name);
@@ -125,19 +134,24 @@ fn needed(desired: &Desired, bounded_by: Option<&str>) -> BTreeSet<&'static str>
     if probe::is_possible(desired) {
         needed.extend(probe::ACTIONS);
     }
+    keep_boundaries(&mut needed, bounded_by);
+    needed
+}
+
+/// A boundary is set only where the stack file names one, and taken away only where it says so.
+fn keep_boundaries(needed: &mut BTreeSet<&'static str>, bounded_by: Option<&str>) {
     if bounded_by.is_none_or(str::is_empty) {
         needed.remove("iam:PutRolePermissionsBoundary");
     }
     if bounded_by != Some("") {
         needed.remove("iam:DeleteRolePermissionsBoundary");
     }
-    needed
 }
 
 /// Reads what there is, and no secret.
 fn looks(action: &str) -> bool {
     let (_, name) = action.split_once(':').unwrap_or_default();
-    let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck", "Filter"];
+    let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck", "Filter", "Simulate"];
     reads.iter().any(|word| name.starts_with(word)) && !matches!(name, "GetSecretValue" | "GetAuthorizationToken")
 }
 
@@ -164,6 +178,7 @@ const ON_EVERYTHING: &[&str] = &[
     "ecs:ListServices",
     "ecs:ListTaskDefinitionFamilies",
     "ecs:ListTaskDefinitions",
+    "elasticache:DescribeCacheEngineVersions",
     "elasticache:DescribeEvents",
     "elasticloadbalancing:DescribeListeners",
     "elasticloadbalancing:DescribeLoadBalancerAttributes",
@@ -174,17 +189,24 @@ const ON_EVERYTHING: &[&str] = &[
     "elasticloadbalancing:DescribeTargetGroups",
     "elasticloadbalancing:DescribeTargetHealth",
     "es:ListDomainNames",
+    "es:ListInstanceTypeDetails",
+    "es:ListVersions",
     "iam:ListRoles",
     "kms:CreateKey",
     "kms:ListKeys",
     "logs:DescribeLogGroups",
+    "rds:DescribeDBEngineVersions",
     "rds:DescribeEvents",
+    "rds:DescribeOrderableDBInstanceOptions",
     "secretsmanager:GetRandomPassword",
     "secretsmanager:ListSecrets",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
     "sns:GetSubscriptionAttributes",
     "sns:SetSubscriptionAttributes",
     "sns:Unsubscribe",
     "sqs:ListQueues",
+    "sts:DecodeAuthorizationMessage",
     "sts:GetCallerIdentity",
     "tag:GetResources",
     "tag:TagResources",
@@ -258,7 +280,7 @@ fn statement(scope: &Scope, about: About<'_>, actions: &[&str]) -> Value {
 /// Everything of a service in this account and region: many reads answer about all or nothing.
 fn whole(scope: &Scope, service: &str) -> Vec<String> {
     match service {
-        "iam" => vec![scope.global_arn("iam", "role/*")],
+        "iam" => vec![scope.global_arn("iam", "role/*"), scope.global_arn("iam", "user/*")],
         "cloudwatch" => vec![scope.arn(service, "*"), scope.global_arn(service, "dashboard/*")],
         "es" => vec![scope.arn(service, "*"), scope.arn("opensearch", "*")],
         _ => vec![scope.arn(service, "*")],

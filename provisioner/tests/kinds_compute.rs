@@ -457,7 +457,7 @@ async fn failure_of_the_service(bench: &Bench, shape: &Shape) -> (String, String
     let snapshot = bench.take(&desired).await;
     let report = bench.apply(&desired, &Plan::new(&bench.cx.scope, &desired, &snapshot), &snapshot).await;
     let failed = report.outcomes.into_iter().find_map(|outcome| match outcome.result {
-        Ending::Failed { error, evidence } => Some((outcome.address.to_string(), error, evidence.join("\n"))),
+        Ending::Failed { error, evidence } => Some((outcome.address.to_string(), error, evidence.lines.join("\n"))),
         _ => None,
     });
     let (address, error, evidence) = failed.expect("a failure");

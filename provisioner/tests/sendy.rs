@@ -78,6 +78,7 @@ fn called(gateway: &Gateway) -> BTreeSet<String> {
         "elbv2" => "elasticloadbalancing".to_owned(),
         "opensearch" => "es".to_owned(),
         "resourcegroupstaggingapi" => "tag".to_owned(),
+        "service-quotas" => "servicequotas".to_owned(),
         other => other.to_owned(),
     };
     gateway.calls().iter().map(|call| format!("{}:{}", iam(&call.service), call.action)).collect()

@@ -134,9 +134,25 @@ impl Gateway {
         self.shared.state().pace.fails.clear();
     }
 
-    /// What becomes of tasks that RunTask starts: the first script that fits counts.
+    /// What becomes of tasks that RunTask starts, and what the tasks of a service say that `fail` lets fail: the first script
+    /// that fits counts.
     pub fn scripts(&self, scripts: Vec<Script>) {
         self.shared.state().services.one_offs.scripts = scripts;
+    }
+
+    /// What the caller may not do from now on: globs as in `ec2:Create*`. Replaces those before.
+    pub fn deny(&self, actions: &[&str]) {
+        self.shared.state().repairs.denied = actions.iter().map(|action| (*action).to_owned()).collect();
+    }
+
+    /// Classes and versions that are not to be had from now on, as globs. Replaces those before.
+    pub fn unsell(&self, what: &[&str]) {
+        self.shared.state().repairs.unsold = what.iter().map(|what| (*what).to_owned()).collect();
+    }
+
+    /// Another quota than AWS's default, by its code.
+    pub fn quota(&self, code: &str, value: f64) {
+        self.shared.state().repairs.quotas.insert(code.to_owned(), value);
     }
 
     /// What was refused (or, for `duplicate`, noticed) because AWS would.

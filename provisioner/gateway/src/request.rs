@@ -326,6 +326,7 @@ fn service_name(signing: &str) -> &str {
         "elasticloadbalancing" => "elbv2",
         "es" => "opensearch",
         "monitoring" => "cloudwatch",
+        "servicequotas" => "service-quotas",
         "tagging" => "resourcegroupstaggingapi",
         other => other,
     }

@@ -49,6 +49,7 @@ pub(crate) const REST: &[(&str, &str, &str, &str)] = &[
     ("opensearch", "POST", "/2021-01-01/opensearch/upgradeDomain", "UpgradeDomain"),
     ("opensearch", "GET", "/2021-01-01/opensearch/versions", "ListVersions"),
     ("opensearch", "GET", "/2021-01-01/opensearch/compatibleVersions", "GetCompatibleVersions"),
+    ("opensearch", "GET", "/2021-01-01/opensearch/instanceTypeDetails/{EngineVersion}", "ListInstanceTypeDetails"),
     ("opensearch", "GET", "/2021-01-01/tags", "ListTags"),
     ("opensearch", "POST", "/2021-01-01/tags", "AddTags"),
     ("opensearch", "POST", "/2021-01-01/tags-removal", "RemoveTags"),

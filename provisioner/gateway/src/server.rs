@@ -175,6 +175,10 @@ impl Shared {
         if self.state().options.mutate {
             mutate::lower_names(&mut lowered);
         }
+        let denied = gaps::denial::refusal(&self.state().repairs.denied, request);
+        if let Some(fault) = denied {
+            return (Answer::error(request, &fault), format!("fault {}", fault.code));
+        }
         let verdict = self.state().refuse(n, &lowered);
         if let Some((fault, outcome)) = verdict {
             return (Answer::error(request, &fault), outcome);

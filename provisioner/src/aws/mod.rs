@@ -1,5 +1,6 @@
 //! The way to AWS: credentials, clients, one error type, rate limits.
 
+pub mod denial;
 mod error;
 mod limits;
 mod look;
@@ -38,6 +39,7 @@ pub struct Cx {
     pub stop: Arc<Stop>,
     /// The runtime, as image and as Lambda package, when the stack uses it.
     pub artefacts: Arc<Artefacts>,
+    pub acm: aws_sdk_acm::Client,
     pub autoscaling: aws_sdk_applicationautoscaling::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
@@ -55,10 +57,12 @@ pub struct Cx {
     pub lambda: aws_sdk_lambda::Client,
     pub logs: aws_sdk_cloudwatchlogs::Client,
     pub opensearch: aws_sdk_opensearch::Client,
+    pub quotas: aws_sdk_servicequotas::Client,
     pub rds: aws_sdk_rds::Client,
     pub secrets: aws_sdk_secretsmanager::Client,
     pub sns: aws_sdk_sns::Client,
     pub sqs: aws_sdk_sqs::Client,
+    pub sts: aws_sdk_sts::Client,
     tagging: aws_sdk_resourcegroupstagging::Client,
 }
 
@@ -108,6 +112,7 @@ impl Cx {
             clock,
             stop: Arc::default(),
             artefacts: Arc::new(artefacts),
+            acm: aws_sdk_acm::Client::new(config),
             autoscaling: aws_sdk_applicationautoscaling::Client::new(config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
@@ -124,10 +129,12 @@ impl Cx {
             lambda: aws_sdk_lambda::Client::new(config),
             logs: aws_sdk_cloudwatchlogs::Client::new(config),
             opensearch: aws_sdk_opensearch::Client::new(config),
+            quotas: aws_sdk_servicequotas::Client::new(config),
             rds: aws_sdk_rds::Client::new(config),
             secrets: aws_sdk_secretsmanager::Client::new(config),
             sns: aws_sdk_sns::Client::new(config),
             sqs: aws_sdk_sqs::Client::new(config),
+            sts: aws_sdk_sts::Client::new(config),
             tagging: aws_sdk_resourcegroupstagging::Client::new(config),
         }
     }
@@ -192,11 +199,21 @@ pub struct Stop {
     interrupted: AtomicBool,
     lease_lost: AtomicBool,
     login: AtomicBool,
+    forced: AtomicBool,
 }
 
 impl Stop {
     pub fn interrupt(&self) {
         self.interrupted.store(true, Ordering::SeqCst);
+    }
+
+    /// Not even the calls in flight are waited for any more.
+    pub fn force(&self) {
+        self.forced.store(true, Ordering::SeqCst);
+    }
+
+    pub fn is_forced(&self) -> bool {
+        self.forced.load(Ordering::SeqCst)
     }
 
     pub fn lose_lease(&self) {

@@ -31,7 +31,8 @@ pub(crate) async fn down(file: &Path, global: &Global, data: &DataFlags, printer
         Ok(lease) => lease,
         Err(exit) => return exit,
     };
-    let result = with_lease(&session, global, data, lease.unclean, printer).await;
+    let work = with_lease(&session, global, data, lease.unclean, printer);
+    let result = run::unless_forced(&session, work, printer).await;
     let clean = matches!(result, Ok(()) | Err(Exit::Usage));
     run::release(lease, clean, printer).await;
     result.err().unwrap_or(Exit::Done)

@@ -2,6 +2,7 @@
 //! holding the lease while writing ([`run`]).
 
 pub mod check;
+pub mod ci;
 #[cfg(feature = "local")]
 pub mod laptop;
 
@@ -10,7 +11,11 @@ pub(crate) mod format;
 pub(crate) mod options;
 
 #[cfg(feature = "aws")]
+pub mod doctor;
+#[cfg(feature = "aws")]
 pub mod down;
+#[cfg(feature = "aws")]
+mod explain;
 #[cfg(feature = "aws")]
 pub mod export;
 #[cfg(feature = "aws")]
@@ -45,7 +50,7 @@ pub mod up;
 use std::path::Path;
 
 #[cfg(feature = "aws")]
-pub(crate) use session::{Session, login_hint, open, open_without_runtime, take};
+pub(crate) use session::{Session, login_hint, open, open_without_runtime, take, time_scale};
 
 use crate::cli::{Exit, Global};
 use crate::printer::Printer;

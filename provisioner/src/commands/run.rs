@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::Session;
 use crate::aws::{Proof, Stop};
@@ -13,6 +15,9 @@ use crate::kind::Address;
 use crate::lease::{self, Lease, Refused};
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
+use crate::wait::pause;
+
+pub(super) use super::explain::explain;
 
 /// Says where we are, before anything happens.
 pub(super) fn greet(session: &Session, verb: &str, printer: Printer) {
@@ -39,6 +44,10 @@ pub(super) async fn lease(session: &Session, printer: Printer) -> Result<Lease, 
             printer.hint("try again when that run is over");
             Err(Exit::LeaseHeld)
         }
+        Err(Refused::Stopped) => {
+            printer.talk("interrupted: run the same command again to go on");
+            Err(Exit::Interrupted)
+        }
         Err(Refused::Failed(error)) => {
             printer.error(format!("taking the lease in the DynamoDB table `{}`: {error}", lease::TABLE));
             printer.hint(super::login_hint(&error));
@@ -48,8 +57,12 @@ pub(super) async fn lease(session: &Session, printer: Printer) -> Result<Lease, 
 }
 
 pub(super) async fn release(lease: Lease, clean: bool, printer: Printer) {
-    if let Err(error) = lease.release(clean).await {
-        printer.talk(format!("giving the lease back failed, it ends by itself in a minute: {error}"));
+    let failed = "giving the lease back failed, it ends by itself in a minute";
+    tokio::select! {
+        result = lease.release(clean) => if let Err(error) = result {
+            printer.talk(format!("{failed}: {error}"));
+        },
+        () = pause(Duration::from_secs(60)) => printer.talk(format!("{failed}: no answer")),
     }
 }
 
@@ -67,20 +80,54 @@ pub(super) async fn take_carefully(session: &Session, unclean: bool, printer: Pr
     Ok(snapshot)
 }
 
-/// Ctrl-C, or the end of a CI job: no new call that changes something, those in flight are awaited.
+/// Ctrl-C, or the end of a CI job: no new call that changes something, those in flight are awaited. A second signal (CI sends
+/// SIGTERM 7.5 s after SIGINT, and SIGKILL 2.5 s later) waits for nothing but the lease.
 pub(super) fn listen_for_stop(stop: Arc<Stop>, printer: Printer) {
     tokio::spawn(async move {
-        let mut term = match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-            Ok(term) => term,
-            Err(error) => return printer.detail(format!("SIGTERM cannot be caught: {error}")),
+        let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+            (Ok(int), Ok(term)) => (int, term),
+            (Err(error), _) | (_, Err(error)) => return printer.detail(format!("signals cannot be caught: {error}")),
         };
-        tokio::select! {
-            _ = tokio::signal::ctrl_c() => {}
-            _ = term.recv() => {}
+        for force in [false, true] {
+            tokio::select! {
+                _ = int.recv() => {}
+                _ = term.recv() => {}
+            }
+            match force {
+                false => {
+                    stop.interrupt();
+                    printer.talk("stopping after the calls in flight; run again to go on");
+                }
+                true => stop.force(),
+            }
         }
-        stop.interrupt();
-        printer.talk("stopping after the calls in flight; run again to go on");
+        // Whoever sits at a question is not asked twice.
+        pause(LAST_SECONDS).await;
+        std::process::exit(Exit::Interrupted as i32);
     });
+}
+
+/// What is left after the second signal.
+const LAST_SECONDS: Duration = Duration::from_secs(2);
+
+/// The work, unless it is told to stop a second time.
+pub(super) async fn unless_forced<T>(
+    session: &Session,
+    work: impl Future<Output = Result<T, Exit>>,
+    printer: Printer,
+) -> Result<T, Exit> {
+    let forced = async {
+        while !session.cx.stop.is_forced() {
+            pause(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::select! {
+        result = work => result,
+        () = forced => {
+            printer.talk("interrupted: calls in flight were not waited for; the next run looks for what they made");
+            Err(Exit::Interrupted)
+        }
+    }
 }
 
 /// Prints what happens, a line each. On a terminal waiting is shown once per resource and state, elsewhere too.
@@ -102,42 +149,6 @@ pub(super) fn progress(printer: Printer) -> impl FnMut(Progress) {
             News::Serving => printer.bold("serving: requests are answered"),
         };
         printer.talk(format!("{:>7.1}s {done:>4}/{all} {text}", after.as_secs_f64()));
-    }
-}
-
-/// Root causes, what they stopped, and what to do next.
-pub(super) fn explain(report: &Report, printer: Printer) {
-    for outcome in &report.outcomes {
-        if let Ending::Failed { error, evidence } = &outcome.result {
-            printer.error(error);
-            for line in evidence {
-                printer.talk(format!("  {line}"));
-            }
-            let behind: Vec<String> = report
-                .outcomes
-                .iter()
-                .filter(|other| matches!(&other.result, Ending::Skipped { after } if *after == outcome.address))
-                .map(|other| other.address.to_string())
-                .collect();
-            if !behind.is_empty() {
-                printer.talk(format!("  skipped because of it: {}", behind.join(", ")));
-            }
-        }
-    }
-    match report.stopped {
-        Some("interrupted") => printer.talk("interrupted: run the same command again to go on"),
-        Some("the credentials have expired") => {
-            printer.error("the credentials have expired");
-            printer.hint("log in, then run the same command again: it goes on where this one ended");
-        }
-        Some(reason) => {
-            printer.error(reason);
-            printer.hint("run the same command again");
-        }
-        None if report.failed() => {
-            printer.hint("fix the cause, then run the same command again: what is done stays done")
-        }
-        None => {}
     }
 }
 
@@ -167,7 +178,9 @@ pub(super) fn outcomes(report: &Report) -> Vec<Value> {
             value["error"] = error.into();
         }
         if let Ending::Failed { evidence, .. } = &outcome.result {
-            value["evidence"] = json!(evidence);
+            value["cause"] = json!(evidence.cause);
+            value["evidence"] = json!(evidence.lines);
+            value["unread"] = json!(evidence.unread);
         }
         value
     };

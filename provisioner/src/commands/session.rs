@@ -116,7 +116,7 @@ pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> R
     }
 }
 
-fn time_scale(printer: Printer) -> Result<f64, Exit> {
+pub(crate) fn time_scale(printer: Printer) -> Result<f64, Exit> {
     match std::env::var("PROVISION_TIME_SCALE") {
         Err(_) => Ok(1.0),
         Ok(text) => text.parse().ok().filter(|scale: &f64| scale.is_finite() && *scale > 0.0).ok_or_else(|| {

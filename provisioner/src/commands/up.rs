@@ -9,7 +9,7 @@ use super::format::text;
 use super::options::UpOptions;
 use super::outputs::exported;
 use super::part::{complete, is_called};
-use super::{Session, agree, open, render, run};
+use super::{Session, agree, doctor, open, render, run};
 use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
 use crate::engine::{self, Report, Work};
@@ -41,7 +41,7 @@ pub(crate) async fn up(file: &Path, global: &Global, options: &UpOptions, printe
         Err(exit) => return exit,
     };
     let run = Run { session: &session, global, options, saved: saved.as_ref(), file, printer };
-    let result = run.with_lease(lease.unclean).await;
+    let result = run::unless_forced(&session, run.with_lease(lease.unclean), printer).await;
     let clean = matches!(result, Ok(()) | Err(Exit::Usage));
     run::release(lease, clean, printer).await;
     result.err().unwrap_or(Exit::Done)
@@ -78,6 +78,9 @@ impl Run<'_> {
         printer.talk(render::text(&review, &self.file.display().to_string(), printer));
         refuse(&plan, &options.delete_data, printer)?;
         options.part.allow(&plan, printer)?;
+        if !options.no_preflight {
+            doctor::preflight(session, &plan, &snapshot, printer).await?;
+        }
         if !plan.is_empty() {
             agree(global, "Go ahead? [y/N]", printer)?;
         }

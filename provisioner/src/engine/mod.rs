@@ -16,9 +16,10 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
 use crate::any::AnyLive;
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, denial};
 use crate::board::{Board, Late, Published};
 use crate::diff::diff;
+use crate::evidence::{self, Evidence};
 use crate::kind::{Address, Status};
 use crate::plan::Action;
 use crate::wait;
@@ -55,7 +56,7 @@ enum Event {
     Made(usize, Result<Did, Error>),
     Removed(usize, Result<(), Error>),
     Polled(&'static str, Vec<poll::Seen>),
-    Explained(usize, Vec<String>),
+    Explained(usize, Evidence),
 }
 
 struct Engine<'a, 'p> {
@@ -314,23 +315,32 @@ impl Engine<'_, '_> {
         if error.code == "Stopped" {
             return self.finish(index, Phase::Lost, Ending::Stopped);
         }
+        let (message, encoded) = denial::split(&error.message);
+        let error = Error { message: message.to_owned(), ..error.clone() };
         let text = format!("{}: {error}", self.nodes[index].doing());
-        self.fail_with(index, text);
+        self.fail_because(index, text, encoded.map(str::to_owned));
     }
 
     fn fail_with(&mut self, index: usize, error: String) {
-        self.finish(index, Phase::Lost, Ending::Failed { error, evidence: Vec::new() });
-        let node = &self.nodes[index];
-        let Some(live) = node.live.clone() else {
-            return;
-        };
-        let (cx, kind) = (self.cx, node.kind);
-        self.in_flight.push(Box::pin(async move { Event::Explained(index, kind.explain(cx, &live).await) }));
+        self.fail_because(index, error, None);
     }
 
-    fn add_evidence(&mut self, index: usize, found: Vec<String>) {
+    /// With the encoded reason, where AWS gave one.
+    fn fail_because(&mut self, index: usize, error: String, encoded: Option<String>) {
+        self.finish(index, Phase::Lost, Ending::Failed { error, evidence: Evidence::default() });
+        let (cx, kind, live) = (self.cx, self.nodes[index].kind, self.nodes[index].live.clone());
+        if live.is_none() && encoded.is_none() {
+            return;
+        }
+        self.in_flight.push(Box::pin(async move {
+            let by_kind = live.as_ref().map(|live| kind.explain(cx, live));
+            Event::Explained(index, evidence::gather(cx, by_kind, encoded.as_deref()).await)
+        }));
+    }
+
+    fn add_evidence(&mut self, index: usize, found: Evidence) {
         if let Some(Ending::Failed { evidence, .. }) = &mut self.nodes[index].ending {
-            evidence.extend(found);
+            evidence.add(found);
         }
     }
 

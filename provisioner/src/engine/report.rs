@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::board::Board;
 use crate::desired::Desired;
+use crate::evidence::Evidence;
 use crate::kind::{Address, LastWish};
 use crate::plan::Plan;
 use crate::snapshot::Snapshot;
@@ -58,7 +59,7 @@ pub enum Ending {
     Created,
     Updated,
     Deleted,
-    Failed { error: String, evidence: Vec<String> },
+    Failed { error: String, evidence: Evidence },
     Skipped { after: Address },
     Stopped,
 }

@@ -134,7 +134,7 @@ pub fn lines(plan: &Plan) -> String {
 pub fn assert_good(report: &Report) {
     for outcome in &report.outcomes {
         if let Ending::Failed { error, evidence } = &outcome.result {
-            panic!("{error}\n{}", evidence.join("\n"));
+            panic!("{error}\n{}", evidence.lines.join("\n"));
         }
     }
     let left: Vec<_> = report.outcomes.iter().filter(|outcome| !outcome.result.is_good()).collect();

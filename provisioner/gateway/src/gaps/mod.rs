@@ -1,12 +1,16 @@
 //! What an emulator lacks, by name. Each gap has a probe, and a test asks all of them: a gap that an emulator has closed
 //! breaks the test, and its entry and its repair can go. Product code never bends to a gap; the repairs here do.
 
+pub(crate) mod denial;
 mod echo;
 mod ecr;
+mod events;
 mod mirror;
 mod moves;
+mod offers;
 mod opensearch;
 mod probe;
+mod questions;
 mod scaling;
 mod steps;
 mod table;
@@ -19,6 +23,7 @@ use crate::server::Shared;
 use crate::upstream::Emulator;
 use anyhow::Result;
 pub use probe::{Gap, Step};
+pub use questions::QUESTIONS;
 use std::collections::{BTreeMap, BTreeSet};
 pub use table::GAPS;
 
@@ -38,6 +43,12 @@ pub(crate) struct Repairs {
     tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Answers to creates with a client token, by (home, action, token).
     tokens: BTreeMap<(String, String, String), Answer>,
+    /// Globs over actions, as in `ec2:Create*`, that the caller may not.
+    pub(crate) denied: Vec<String>,
+    /// Globs over classes and versions that are not to be had.
+    pub(crate) unsold: Vec<String>,
+    /// Quotas that are not AWS's defaults, by code.
+    pub(crate) quotas: BTreeMap<String, f64>,
     /// Of messages out of dead-letter queues, the oldest first.
     moves: Vec<moves::Move>,
 }
@@ -53,6 +64,11 @@ pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Opt
     if request.service == "ec2" && request.flag("DryRun") == Some(true) {
         let message = "Request would have succeeded, but DryRun flag is set.";
         return Ok(Some(Answer::error(request, &fault(412, "DryRunOperation", message))));
+    }
+    let played =
+        events::before(shared, request).or_else(|| denial::before(shared, request)).or_else(|| offers::before(shared, request));
+    if played.is_some() {
+        return Ok(played);
     }
     match request.service.as_str() {
         "ecr" => Ok(ecr::before(shared, request)),
@@ -85,6 +101,8 @@ pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answe
             token::after(shared, request, answer);
         }
         "application-autoscaling" => scaling::after(shared, request, answer),
+        "sts" => denial::after(request, answer),
+        "sqs" => offers::after(shared, request, answer),
         "ec2" if request.action == "DeleteSubnet" && answer.ok() => disassociate(shared, request).await?,
         "ec2" => missing(request, answer),
         "rds" if request.action == "CreateDBInstanceReadReplica" && answer.ok() => {

@@ -67,6 +67,7 @@ impl Services {
         }
         if request.is("logs", &["GetLogEvents"]) {
             self.one_offs.log(pace, request, answer);
+            self.last_words(request, answer);
         }
         if request.service != "ecs" {
             return;
@@ -252,6 +253,21 @@ impl Services {
         }
     }
 
+    /// Answers GetLogEvents for the tasks of a service that stopped, with what their script says.
+    fn last_words(&self, request: &Request, answer: &mut Answer) {
+        let (group, stream) = (request.text("logGroupName"), request.text("logStreamName").unwrap_or_default());
+        let mine = self.services.iter().filter(|((home, _), _)| *home == request.home);
+        for (task, definition) in mine.flat_map(|(_, service)| tasks(service, true)) {
+            let options = self.one_offs.container(&request.home, &definition).map(|one| &one["logConfiguration"]["options"]);
+            let here = stream.ends_with(&task) && options.is_some_and(|options| options["awslogs-group"].as_str() == group);
+            let Some(script) = self.one_offs.script(&definition).filter(|script| here && script.never_starts.is_none()) else {
+                continue;
+            };
+            let events: Vec<Value> = script.lines.iter().map(|line| json!({"timestamp": 0, "message": line})).collect();
+            *answer = Answer::json(request, json!({"events": events, "nextForwardToken": "f/0", "nextBackwardToken": "b/0"}));
+        }
+    }
+
     fn describe_tasks(&self, request: &Request, answer: &mut Answer) {
         let asked = request.list("tasks");
         let mut found = Vec::new();
@@ -261,7 +277,8 @@ impl Services {
             for is_stopped in [false, true] {
                 for (task, definition) in tasks(service, is_stopped) {
                     if asked.iter().any(|arn| arn.ends_with(&task)) {
-                        found.push(describe_task(request, service, cluster, &task, &definition, is_stopped));
+                        let script = self.one_offs.script(&definition).filter(|_| is_stopped);
+                        found.push(describe_task(request, service, cluster, &task, &definition, script, is_stopped));
                     }
                 }
             }

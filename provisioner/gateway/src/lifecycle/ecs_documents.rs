@@ -1,5 +1,6 @@
 //! What ECS says about tasks, and about settings that nobody gave.
 
+use super::one_off::Script;
 use super::rollout::Service;
 use crate::request::Request;
 use crate::upstream::ACCOUNT;
@@ -30,6 +31,7 @@ pub(super) fn describe_task(
     cluster: &str,
     task: &str,
     definition: &str,
+    end: Option<&Script>,
     stopped: bool,
 ) -> Value {
     let container = service.document["loadBalancers"][0]["containerName"].as_str().unwrap_or("app");
@@ -44,10 +46,20 @@ pub(super) fn describe_task(
         "containers": [{"name": container, "lastStatus": if stopped { "STOPPED" } else { "RUNNING" }}],
     });
     if stopped {
+        match end.map(|script| (script, &script.never_starts)) {
+            Some((_, Some(reason))) => {
+                part["stopCode"] = json!("TaskFailedToStart");
+                part["stoppedReason"] = json!(reason);
+                return part;
+            }
+            Some((script, None)) => part["containers"][0]["exitCode"] = json!(script.exit_code),
+            None => {
+                part["containers"][0]["exitCode"] = json!(1);
+                part["containers"][0]["reason"] = json!("Error: failed on order");
+            }
+        }
         part["stopCode"] = json!("EssentialContainerExited");
         part["stoppedReason"] = json!("Essential container in task exited");
-        part["containers"][0]["exitCode"] = json!(1);
-        part["containers"][0]["reason"] = json!("Error: failed on order");
     }
     part
 }

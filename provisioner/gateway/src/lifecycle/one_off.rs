@@ -61,6 +61,17 @@ struct OneOff {
 }
 
 impl OneOffs {
+    /// What becomes of tasks of this definition, if somebody said so.
+    pub(super) fn script(&self, definition: &str) -> Option<&Script> {
+        let family = definition.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or_default();
+        self.scripts.iter().find(|script| glob(&script.family, family))
+    }
+
+    /// The first container of a definition.
+    pub(super) fn container(&self, home: &str, definition: &str) -> Option<&Value> {
+        self.definitions.get(&(home.to_owned(), definition.to_owned()))?.get(0)
+    }
+
     pub(super) fn register(&mut self, request: &Request, arn: &str) {
         let containers = request.params["containerDefinitions"].clone();
         self.definitions.insert((request.home.clone(), arn.to_owned()), containers);
@@ -85,7 +96,7 @@ impl OneOffs {
             return refuse("InvalidParameterException", message);
         }
         let family = definition.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or_default();
-        let script = self.scripts.iter().find(|script| glob(&script.family, family)).cloned().unwrap_or_default();
+        let script = self.script(definition).cloned().unwrap_or_default();
         let cluster = request.text("cluster").and_then(|cluster| cluster.rsplit('/').next()).unwrap_or("default");
         let mut chance = crate::chance::Chance::of(self.tasks.len() as u64, definition);
         let id = format!("{:016x}{:016x}", chance.next(), chance.next());

@@ -21,6 +21,7 @@ use std::collections::HashSet;
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification, UnsuccessfulItem};
 
 use crate::aws::{Cx, Error};
+use crate::evidence::Evidence;
 use crate::kind::{Kind, Live, Owner, Status};
 use crate::scope::STACK_TAG;
 
@@ -102,12 +103,14 @@ fn all_successful(refused: &[UnsuccessfulItem]) -> Result<(), Error> {
 }
 
 /// Who still holds on to it: network interfaces, each with the description that its service gave it.
-async fn holders(cx: &Cx, by: &str, id: &str) -> Vec<String> {
+async fn holders(cx: &Cx, by: &str, id: &str) -> Evidence {
+    let mut evidence = Evidence::default();
     let found = cx.ec2.describe_network_interfaces().filters(filter(by, id)).into_paginator().items().send();
-    let found = found.try_collect().await.unwrap_or_default();
+    let found = evidence.read("network interfaces", found.try_collect().await).unwrap_or_default();
     let line = |interface: &aws_sdk_ec2::types::NetworkInterface| {
         let (id, of) = (interface.network_interface_id(), interface.description());
         format!("{} is still in it: {}", id.unwrap_or_default(), of.unwrap_or_default())
     };
-    found.iter().map(line).collect()
+    evidence.lines = found.iter().map(line).collect();
+    evidence
 }

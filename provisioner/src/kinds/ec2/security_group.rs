@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
+use crate::evidence::Evidence;
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
 use crate::scope::Scope;
 
@@ -117,7 +118,7 @@ impl Kind for SecurityGroup {
         or_gone(cx.ec2.delete_security_group().group_id(&live.id).send().await, &["InvalidGroup.NotFound"])
     }
 
-    async fn explain(cx: &Cx, live: &Live<SecurityGroup>) -> Vec<String> {
+    async fn explain(cx: &Cx, live: &Live<SecurityGroup>) -> Evidence {
         holders(cx, "group-id", &live.id).await
     }
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
+use crate::evidence::Evidence;
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
 use crate::scope::Scope;
 
@@ -141,20 +142,28 @@ impl Kind for Subnet {
         or_gone(cx.ec2.delete_subnet().subnet_id(&live.id).send().await, &["InvalidSubnetID.NotFound"])
     }
 
-    async fn explain(cx: &Cx, live: &Live<Subnet>) -> Vec<String> {
+    async fn explain(cx: &Cx, live: &Live<Subnet>) -> Evidence {
         holders(cx, "subnet-id", &live.id).await
     }
 }
 
-/// Zones that everybody has: no local or wavelength zones, none that has to be opted into.
+impl Subnet {
+    /// Zones that everybody has: no local or wavelength zones, none that has to be opted into.
+    pub async fn zones(cx: &Cx) -> Result<Vec<String>, Error> {
+        let call = cx.ec2.describe_availability_zones().filters(filter("state", "available"));
+        let call = call.filters(filter("zone-type", "availability-zone"));
+        let answer = call.filters(filter("opt-in-status", "opt-in-not-required")).send().await?;
+        let mut names: Vec<String> =
+            answer.availability_zones().iter().filter_map(|zone| zone.zone_name()).map(str::to_owned).collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+}
+
 async fn zone_at(cx: &Cx, place: usize) -> Result<String, Error> {
-    let call = cx.ec2.describe_availability_zones().filters(filter("state", "available"));
-    let call = call.filters(filter("zone-type", "availability-zone"));
-    let answer = call.filters(filter("opt-in-status", "opt-in-not-required")).send().await?;
-    let mut names: Vec<&str> = answer.availability_zones().iter().filter_map(|zone| zone.zone_name()).collect();
-    names.sort_unstable();
+    let names = Subnet::zones(cx).await?;
     match names.get(place) {
-        Some(name) => Ok((*name).to_owned()),
+        Some(name) => Ok(name.clone()),
         None => {
             Err(Error::ours(format!("{} has {} zones, and this needs {}", cx.scope.region, names.len(), place + 1)))
         }

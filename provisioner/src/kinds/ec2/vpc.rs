@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{after_create, holders, name_of, one_of_each, or_gone, ours, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
+use crate::evidence::Evidence;
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Status};
 use crate::scope::Scope;
 
@@ -125,7 +126,7 @@ impl Kind for Vpc {
         or_gone(cx.ec2.delete_vpc().vpc_id(&live.id).send().await, GONE)
     }
 
-    async fn explain(cx: &Cx, live: &Live<Vpc>) -> Vec<String> {
+    async fn explain(cx: &Cx, live: &Live<Vpc>) -> Evidence {
         holders(cx, "vpc-id", &live.id).await
     }
 }

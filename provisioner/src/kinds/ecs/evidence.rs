@@ -1,60 +1,120 @@
-//! Why a service does not come up, as far as AWS knows: its last events, why tasks stopped, what they last said, and what the
-//! load balancer thinks of them. Best effort: what cannot be read is left out.
+//! Why a service does not come up, as far as AWS knows: why its tasks stopped, what they last said, what the load balancer
+//! thinks of them, and the last events of the service.
 
-use aws_sdk_ecs::types::{DesiredStatus, LogConfiguration, Task};
-use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum;
+use aws_sdk_ecs::types::{Container, DesiredStatus, LogConfiguration, Task};
+use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
 
 use crate::aws::Cx;
+use crate::evidence::Evidence;
 
 const EVENTS: usize = 5;
-const TASKS: usize = 3;
 const LINES: i32 = 10;
 
-pub(super) async fn of_service(cx: &Cx, cluster: &str, service: &str, target_groups: &[&str]) -> Vec<String> {
-    let (events, tasks) = tokio::join!(events(cx, cluster, service), stopped(cx, cluster, service));
-    let mut lines = events;
-    lines.extend(tasks.iter().take(TASKS).flat_map(why_it_stopped));
+pub(super) async fn of_service(cx: &Cx, cluster: &str, service: &str, target_groups: &[&str]) -> Evidence {
+    let mut evidence = Evidence::default();
+    let tasks = stopped(cx, cluster, service, &mut evidence).await;
+    evidence.lines.extend(reasons(&tasks));
     if let Some(newest) = tasks.first() {
-        lines.extend(last_lines(cx, newest).await);
+        let said = last_lines(cx, newest, &mut evidence).await;
+        evidence.cause = cause(newest, &said);
+        evidence.lines.extend(said.into_iter().map(|line| format!("log: {line}")));
     }
     for group in target_groups {
-        lines.extend(unhealthy(cx, group).await);
+        unhealthy(cx, group, &mut evidence).await;
     }
-    lines
+    let events = events(cx, cluster, service, &mut evidence).await;
+    let telling = |event: &&String| ["unable to", "failed", "unhealthy"].iter().any(|word| event.contains(word));
+    evidence.cause = evidence.cause.or_else(|| events.iter().find(telling).cloned());
+    evidence.lines.extend(events.into_iter().rev().map(|event| format!("event: {event}")));
+    evidence
 }
 
-async fn events(cx: &Cx, cluster: &str, service: &str) -> Vec<String> {
-    let Ok(answer) = cx.ecs.describe_services().cluster(cluster).services(service).send().await else {
-        return Vec::new();
-    };
-    let events = answer.services().iter().flat_map(aws_sdk_ecs::types::Service::events);
+/// The newest first.
+async fn events(cx: &Cx, cluster: &str, service: &str, evidence: &mut Evidence) -> Vec<String> {
+    let answer = cx.ecs.describe_services().cluster(cluster).services(service).send().await;
+    let answer = evidence.read("events of the service", answer);
+    let services = answer.and_then(|answer| answer.services).unwrap_or_default();
+    let events = services.iter().flat_map(aws_sdk_ecs::types::Service::events);
     events.filter_map(|event| event.message.clone()).take(EVENTS).collect()
 }
 
 /// The newest first.
-async fn stopped(cx: &Cx, cluster: &str, service: &str) -> Vec<Task> {
+async fn stopped(cx: &Cx, cluster: &str, service: &str, evidence: &mut Evidence) -> Vec<Task> {
     let call = cx.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Stopped);
-    let Some(arns) = call.send().await.ok().and_then(|answer| answer.task_arns).filter(|arns| !arns.is_empty()) else {
+    let arns = evidence.read("stopped tasks", call.send().await).and_then(|answer| answer.task_arns);
+    let Some(arns) = arns.filter(|arns| !arns.is_empty()) else {
         return Vec::new();
     };
-    let Ok(answer) = cx.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns)).send().await else {
-        return Vec::new();
-    };
-    let mut tasks = answer.tasks.unwrap_or_default();
+    let call = cx.ecs.describe_tasks().cluster(cluster).set_tasks(Some(arns));
+    let answer = evidence.read("stopped tasks", call.send().await);
+    let mut tasks = answer.and_then(|answer| answer.tasks).unwrap_or_default();
     tasks.sort_by_key(|task| std::cmp::Reverse(task.stopped_at().map(|at| at.secs())));
     tasks
 }
 
-pub(crate) fn why_it_stopped(task: &Task) -> Vec<String> {
-    let id = id(task);
-    let mut lines = vec![format!("task {id} stopped: {}", task.stopped_reason().unwrap_or("AWS does not say why"))];
-    for container in task.containers() {
-        let code = container.exit_code().map(|code| format!("exit code {code}"));
-        let parts: Vec<String> = code.into_iter().chain(container.reason().map(str::to_owned)).collect();
-        if !parts.is_empty() {
-            lines.push(format!("task {id}, container {}: {}", container.name().unwrap_or_default(), parts.join(", ")));
+/// Each reason once, with how many tasks it stopped.
+fn reasons(tasks: &[Task]) -> Vec<String> {
+    let mut seen: Vec<(Vec<String>, usize)> = Vec::new();
+    for task in tasks {
+        let parts = parts(task);
+        match seen.iter_mut().find(|(other, _)| *other == parts) {
+            Some((_, count)) => *count += 1,
+            None => seen.push((parts, 1)),
         }
     }
+    let line = |(parts, count): (Vec<String>, usize)| match count {
+        1 => format!("a task stopped: {}", parts.join("; ")),
+        _ => format!("{count} tasks stopped: {}", parts.join("; ")),
+    };
+    seen.into_iter().map(line).collect()
+}
+
+/// What AWS says of a task, then what it says of each container.
+fn parts(task: &Task) -> Vec<String> {
+    let mut parts = vec![task.stopped_reason().unwrap_or("AWS does not say why").to_owned()];
+    parts.extend(task.containers().iter().filter_map(|container| {
+        let code = container.exit_code().map(|code| format!("exit code {code}"));
+        let said: Vec<String> = code.into_iter().chain(container.reason().map(str::to_owned)).collect();
+        (!said.is_empty()).then(|| format!("container {}: {}", container.name().unwrap_or_default(), said.join(", ")))
+    }));
+    parts
+}
+
+/// Texts as in the ECS developer guide, "Stopped tasks error messages".
+fn cause(task: &Task, said: &[String]) -> Option<String> {
+    let reason = task.stopped_reason().unwrap_or_default();
+    let container =
+        task.containers().iter().find(|one| one.reason().is_some() || one.exit_code().is_some_and(|code| code != 0));
+    let name = container.and_then(Container::name).unwrap_or_default();
+    let inner = container.and_then(Container::reason).unwrap_or_default();
+    for text in [inner, reason] {
+        let advice = match text {
+            _ if text.starts_with("CannotPullContainerError") || text.contains("CannotPullImage") => {
+                "the image cannot be pulled"
+            }
+            _ if text.starts_with("OutOfMemoryError") => "the container needed more than its `memory:`",
+            _ if text.starts_with("ResourceInitializationError") => "the task got no secret, no log or no network",
+            _ if text.contains("health checks") => "the task runs, but does not answer its health check",
+            _ => continue,
+        };
+        return Some(format!("{advice}: {text}"));
+    }
+    let code = container?.exit_code()?;
+    let last = said.iter().rev().find(|line| is_complaint(line)).or(said.last());
+    let last = last.map(|line| format!(", after saying: {}", line.trim())).unwrap_or_default();
+    Some(format!("the container {name} ended by itself with exit code {code}{last}"))
+}
+
+fn is_complaint(line: &str) -> bool {
+    let line = line.to_lowercase();
+    ["error", "panic", "fatal", "exception", "cannot", "failed"].iter().any(|word| line.contains(word))
+}
+
+pub(crate) fn why_it_stopped(task: &Task) -> Vec<String> {
+    let id = id(task);
+    let mut parts = parts(task).into_iter();
+    let mut lines = vec![format!("task {id} stopped: {}", parts.next().unwrap_or_default())];
+    lines.extend(parts.map(|part| format!("task {id}, {part}")));
     lines
 }
 
@@ -73,50 +133,47 @@ pub(crate) async fn log_stream(cx: &Cx, task: &Task) -> Option<(String, String)>
     Some((options.get("awslogs-group")?.clone(), stream))
 }
 
-async fn last_lines(cx: &Cx, task: &Task) -> Vec<String> {
+/// What never ran has no stream, and has said nothing.
+async fn last_lines(cx: &Cx, task: &Task, evidence: &mut Evidence) -> Vec<String> {
     let Some((group, stream)) = log_stream(cx, task).await else {
         return Vec::new();
     };
     let call = cx.logs.get_log_events().log_group_name(group).log_stream_name(stream).limit(LINES);
-    let Ok(answer) = call.send().await else {
-        return Vec::new();
-    };
-    answer.events().iter().filter_map(|event| Some(format!("log: {}", event.message()?.trim_end()))).collect()
+    let answer = crate::aws::Error::unless_gone(call.send().await, &["ResourceNotFoundException"]);
+    let events = evidence.read("the log", answer).flatten().and_then(|answer| answer.events).unwrap_or_default();
+    events.iter().filter_map(|event| Some(event.message()?.trim_end().to_owned())).collect()
 }
 
-async fn unhealthy(cx: &Cx, group: &str) -> Vec<String> {
-    let Ok(answer) = cx.elbv2.describe_target_health().target_group_arn(group).send().await else {
-        return Vec::new();
+async fn unhealthy(cx: &Cx, group: &str, evidence: &mut Evidence) {
+    let answer = cx.elbv2.describe_target_health().target_group_arn(group).send().await;
+    let Some(answer) = evidence.read("the health of targets", answer) else {
+        return;
     };
-    let mut lines = Vec::new();
     for target in answer.target_health_descriptions() {
         let health = target.target_health();
-        let Some(state) = health.and_then(|health| health.state()) else {
+        let Some(state) = health.and_then(|health| health.state()).filter(|state| **state != Healthy) else {
             continue;
         };
-        if *state == TargetHealthStateEnum::Healthy {
-            continue;
-        }
         let id = target.target().and_then(|target| target.id()).unwrap_or_default();
-        let why = health.and_then(|health| health.description()).unwrap_or_default();
-        lines.push(format!("target {id} is {}: {why}", state.as_str()).trim_end_matches(": ").to_owned());
+        let code = health.and_then(|health| health.reason()).map(|reason| reason.as_str());
+        let why = health.and_then(|health| health.description()).or(code).unwrap_or("no reason given");
+        evidence.lines.push(format!("target {id} is {}: {why}", state.as_str()));
     }
-    lines
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use aws_sdk_ecs::types::Container;
+
+    fn task(reason: &str, container: aws_sdk_ecs::types::builders::ContainerBuilder) -> Task {
+        let arn = "arn:aws:ecs:us-east-1:012345678910:task/main/c09f0188";
+        Task::builder().task_arn(arn).stopped_reason(reason).containers(container.name("web").build()).build()
+    }
 
     #[test]
     fn a_task_says_why_it_stopped() {
-        let container = Container::builder().name("web").exit_code(1).reason("OutOfMemoryError").build();
-        let task = Task::builder()
-            .task_arn("arn:aws:ecs:us-east-1:012345678910:task/main/c09f0188")
-            .stopped_reason("Essential container in task exited")
-            .containers(container)
-            .build();
+        let task =
+            task("Essential container in task exited", Container::builder().exit_code(1).reason("OutOfMemoryError"));
         assert_eq!(
             why_it_stopped(&task),
             [
@@ -124,5 +181,37 @@ mod tests {
                 "task c09f0188, container web: exit code 1, OutOfMemoryError",
             ]
         );
+        assert_eq!(
+            reasons(&[task.clone(), task]),
+            ["2 tasks stopped: Essential container in task exited; container web: exit code 1, OutOfMemoryError"]
+        );
+    }
+
+    /// Reasons as AWS words them: ECS developer guide, "Stopped tasks error messages".
+    #[test]
+    fn one_cause() {
+        let said =
+            ["listening".to_owned(), r#"{"level":"error","message":"no database"}"#.to_owned(), "bye".to_owned()];
+        let ended = task("Essential container in task exited", Container::builder().exit_code(1));
+        let unpulled = "CannotPullContainerError: pull image manifest has been retried 5 time(s): not found";
+        let unpulled = task("Task failed to start", Container::builder().reason(unpulled));
+        let secretless = "ResourceInitializationError: unable to pull secrets or registry auth";
+        let secretless = task(secretless, Container::builder());
+        let silent = task("Task failed ELB health checks in (target-group web)", Container::builder().exit_code(0));
+        let stopped = task("Scaling activity initiated by deployment", Container::builder().exit_code(0));
+        let causes = [
+            cause(&ended, &said),
+            cause(&unpulled, &[]),
+            cause(&secretless, &[]),
+            cause(&silent, &[]),
+            cause(&stopped, &[]),
+        ];
+        insta::assert_snapshot!(causes.map(|cause| cause.unwrap_or_else(|| "unknown".into())).join("\n"), @r#"
+        the container web ended by itself with exit code 1, after saying: {"level":"error","message":"no database"}
+        the image cannot be pulled: CannotPullContainerError: pull image manifest has been retried 5 time(s): not found
+        the task got no secret, no log or no network: ResourceInitializationError: unable to pull secrets or registry auth
+        the task runs, but does not answer its health check: Task failed ELB health checks in (target-group web)
+        unknown
+        "#);
     }
 }

@@ -21,6 +21,7 @@ use super::{Behind, Cluster, TaskDefinition, WayOut, evidence, pairs, rollout, t
 use crate::aws::{Cx, Error, Proof, each};
 use crate::board::{Missing, Outputs};
 use crate::diff::diff;
+use crate::evidence::Evidence;
 use crate::json::Json;
 use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
@@ -260,7 +261,7 @@ impl Kind for Service {
         Ok(())
     }
 
-    async fn explain(cx: &Cx, live: &Live<Service>) -> Vec<String> {
+    async fn explain(cx: &Cx, live: &Live<Service>) -> Evidence {
         let groups: Vec<&str> = live.state.targets.iter().map(|targets| targets.group.as_str()).collect();
         evidence::of_service(cx, &live.state.cluster, &live.output.name, &groups).await
     }

@@ -17,12 +17,13 @@ mod token;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_elasticache::types::{CacheCluster, ReplicationGroup as Group, SourceType, Tag, TransitEncryptionMode};
+use aws_sdk_elasticache::types::{CacheCluster, Event, ReplicationGroup as Group, Tag, TransitEncryptionMode};
 use serde::{Deserialize, Serialize};
 
 use super::SubnetGroup;
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
+use crate::evidence::Evidence;
 use crate::kind::Effect::{Downtime, Failover};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::SecurityGroup;
@@ -297,15 +298,27 @@ impl Kind for ReplicationGroup {
         }
     }
 
-    async fn explain(cx: &Cx, live: &Live<ReplicationGroup>) -> Vec<String> {
-        let call = cx.elasticache.describe_events().source_type(SourceType::ReplicationGroup);
-        let day = 24 * 60;
-        let Ok(answer) = call.source_identifier(&live.state.id).duration(day).send().await else {
-            return Vec::new();
+    /// Of the group and of its members, which are called `<group>-001` and so on.
+    async fn explain(cx: &Cx, live: &Live<ReplicationGroup>) -> Evidence {
+        let mut evidence = Evidence::default();
+        let answer = cx.elasticache.describe_events().duration(DAY).send().await;
+        let mut events = evidence.read("events", answer).and_then(|answer| answer.events).unwrap_or_default();
+        let members = format!("{}-", live.state.id);
+        events.retain(|event| {
+            event.source_identifier().is_some_and(|id| id == live.state.id || id.starts_with(&members))
+        });
+        let newest = &events[events.len().saturating_sub(10)..];
+        let telling = |message: &&str| {
+            ["fail", "unable", "insufficient", "not enough"].iter().any(|word| message.to_lowercase().contains(word))
         };
-        answer.events().iter().rev().take(10).filter_map(|event| event.message()).map(str::to_owned).collect()
+        evidence.cause = newest.iter().rev().filter_map(Event::message).find(telling).map(str::to_owned);
+        evidence.lines = newest.iter().filter_map(|event| Some(format!("event: {}", event.message()?))).collect();
+        evidence
     }
 }
+
+/// In minutes.
+const DAY: i32 = 24 * 60;
 
 fn group_id(scope: &Scope, name: &str) -> String {
     scope.name(name, 40).to_lowercase()

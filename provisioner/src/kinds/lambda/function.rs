@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
+use crate::evidence::Evidence;
 use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet};
 use crate::kinds::iam::Role;
@@ -251,6 +252,24 @@ impl Kind for Function {
 
     async fn delete(cx: &Cx, live: &Live<Function>, _: LastWish) -> Result<(), Error> {
         leaving::delete(cx, &live.output.name, !live.state.subnets.is_empty()).await
+    }
+
+    async fn explain(cx: &Cx, live: &Live<Function>) -> Evidence {
+        let mut evidence = Evidence::default();
+        let answer = cx.lambda.get_function_configuration().function_name(&live.output.name).send().await;
+        let Some(found) = evidence.read("the state of the function", answer) else {
+            return evidence;
+        };
+        let told = |of: &str, word: Option<&str>, code: Option<&str>, reason: Option<&str>| {
+            let told: Vec<&str> = [word, code, reason].into_iter().flatten().collect();
+            (reason.is_some() || code.is_some()).then(|| format!("{of}: {}", told.join(", ")))
+        };
+        let code = found.state_reason_code().map(|code| code.as_str());
+        let update = found.last_update_status_reason_code().map(|code| code.as_str());
+        evidence.lines.extend(told("state", found.state().map(Phase::as_str), code, found.state_reason()));
+        let status = found.last_update_status().map(LastUpdateStatus::as_str);
+        evidence.lines.extend(told("last update", status, update, found.last_update_status_reason()));
+        evidence
     }
 }
 

@@ -26,6 +26,7 @@ use serde_json::Value;
 
 use crate::aws::{Cx, Error, Look, Tags, each};
 use crate::board::{Missing, Outputs};
+use crate::evidence::Evidence;
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
 use crate::kinds::iam::Role;
@@ -315,16 +316,27 @@ impl Kind for Domain {
         }
     }
 
-    async fn explain(cx: &Cx, live: &Live<Domain>) -> Vec<String> {
+    async fn explain(cx: &Cx, live: &Live<Domain>) -> Evidence {
+        let mut evidence = Evidence::default();
         let call = cx.opensearch.describe_domain_change_progress().domain_name(&live.output.name);
-        let Some(progress) = call.send().await.ok().and_then(|answer| answer.change_progress_status) else {
-            return Vec::new();
+        let answer = evidence.read("the progress of the change", call.send().await);
+        let Some(progress) = answer.and_then(|answer| answer.change_progress_status) else {
+            return evidence;
         };
-        let stages = progress.change_progress_stages().iter().map(|stage| {
+        if let Some(status) = progress.status() {
+            let pending = progress.pending_properties().join(", ");
+            let pending = if pending.is_empty() { pending } else { format!(", still to come: {pending}") };
+            evidence.lines.push(format!("the change is {}{pending}", status.as_str().to_lowercase()));
+        }
+        for stage in progress.change_progress_stages() {
             let (name, status) = (stage.name().unwrap_or_default(), stage.status().unwrap_or_default());
-            format!("{name}: {status} {}", stage.description().unwrap_or_default())
-        });
-        stages.collect()
+            let said = stage.description().unwrap_or_default();
+            if status.eq_ignore_ascii_case("failed") && !said.is_empty() {
+                evidence.cause = Some(format!("{name}: {said}"));
+            }
+            evidence.lines.push(format!("stage {name}: {status} {said}").trim_end().to_owned());
+        }
+        evidence
     }
 }
 

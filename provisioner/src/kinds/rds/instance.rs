@@ -20,12 +20,13 @@ mod request;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_rds::types::{DbInstance, SourceType, Tag};
+use aws_sdk_rds::types::{DbInstance, Event, SourceType, Tag};
 use serde::{Deserialize, Serialize};
 
 use super::{ParameterGroup, SubnetGroup};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
+use crate::evidence::Evidence;
 use crate::kind::Effect::{Downtime, Restart};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::SecurityGroup;
@@ -338,17 +339,21 @@ impl Kind for Instance {
         }
     }
 
-    async fn explain(cx: &Cx, live: &Live<Instance>) -> Vec<String> {
+    async fn explain(cx: &Cx, live: &Live<Instance>) -> Evidence {
+        let mut evidence = Evidence::default();
         let call = cx.rds.describe_events().source_type(SourceType::DbInstance);
-        let day = 24 * 60;
-        let Ok(answer) = call.source_identifier(&live.output.identifier).duration(day).send().await else {
-            return Vec::new();
-        };
-        let events = answer.events().iter().rev().take(10).filter_map(|event| event.message()).map(str::to_owned);
-        events.collect()
+        let answer = call.source_identifier(&live.output.identifier).duration(DAY).send().await;
+        let events = evidence.read("events", answer).and_then(|answer| answer.events).unwrap_or_default();
+        let failed = |event: &&Event| event.event_categories().iter().any(|category| category == "failure");
+        evidence.cause = events.iter().rev().find(failed).and_then(Event::message).map(str::to_owned);
+        let newest = &events[events.len().saturating_sub(10)..];
+        evidence.lines = newest.iter().filter_map(|event| Some(format!("event: {}", event.message()?))).collect();
+        evidence
     }
 }
 
+/// In minutes.
+const DAY: i32 = 24 * 60;
 const GONE: &[&str] = &["DBInstanceNotFound", "DBInstanceNotFoundFault"];
 
 fn identifier(scope: &Scope, name: &str) -> String {

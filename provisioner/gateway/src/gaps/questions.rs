@@ -1,0 +1,63 @@
+//! Questions that emulators have no answer to, or one for another account: the gateway answers them itself, from `denial`,
+//! `events` and `offers`.
+
+use super::probe::{Gap, form, json};
+use crate::answer::Answer;
+use crate::upstream::Emulator::{Ministack, Moto};
+
+fn refused(answers: &[Answer]) -> bool {
+    answers.last().is_some_and(|answer| !answer.ok())
+}
+
+fn sells_none(answers: &[Answer]) -> bool {
+    let sold = answers.last().and_then(Answer::xml_body).is_some_and(|root| root.find("OrderableDBInstanceOption").is_some());
+    !sold
+}
+
+fn knows_no_8_4(answers: &[Answer]) -> bool {
+    let known = answers.last().and_then(Answer::xml_body).map(|root| root.all("EngineVersion"));
+    !known.is_some_and(|all| all.iter().any(|version| version.text.starts_with("8.4")))
+}
+
+const DECODE: &[super::Step] = &[form("sts", "Action=DecodeAuthorizationMessage&Version=2011-06-15&EncodedMessage=gap")];
+const QUOTA: &[super::Step] =
+    &[json("servicequotas", "ServiceQuotasV20190624.GetServiceQuota", r#"{"ServiceCode":"fargate","QuotaCode":"L-3032A538"}"#)];
+const SOLD: &[super::Step] = &[form(
+    "rds",
+    "Action=DescribeOrderableDBInstanceOptions&Version=2014-10-31&Engine=mysql&EngineVersion=8.4.7&DBInstanceClass=db.t4g.micro",
+)];
+const VERSIONS: &[super::Step] =
+    &[form("rds", "Action=DescribeDBEngineVersions&Version=2014-10-31&Engine=mysql&EngineVersion=8.4")];
+const TYPES: &[super::Step] = &[json("es", "GET /2021-01-01/opensearch/instanceTypeDetails/OpenSearch_2.19", "")];
+const OFFERS: &[super::Step] =
+    &[form("elasticache", "Action=DescribeReservedCacheNodesOfferings&Version=2015-02-02&CacheNodeType=cache.t4g.micro")];
+
+pub const QUESTIONS: &[Gap] = &[
+    Gap { emulator: Moto, name: "decoding", why: "no DecodeAuthorizationMessage", steps: DECODE, still: refused },
+    Gap { emulator: Ministack, name: "decoding", why: "no DecodeAuthorizationMessage", steps: DECODE, still: refused },
+    Gap {
+        emulator: Moto,
+        name: "simulation",
+        why: "no SimulatePrincipalPolicy; ministack's knows nothing of what the gateway denies",
+        steps: &[form(
+            "iam",
+            "Action=SimulatePrincipalPolicy&Version=2010-05-08&PolicySourceArn=arn:aws:iam::123456789012:user/gap&ActionNames.member.1=sqs:CreateQueue",
+        )],
+        still: refused,
+    },
+    Gap { emulator: Moto, name: "quotas", why: "no quota of Fargate", steps: QUOTA, still: refused },
+    Gap { emulator: Ministack, name: "quotas", why: "no Service Quotas", steps: QUOTA, still: refused },
+    Gap { emulator: Moto, name: "classes", why: "no class of MySQL is sold", steps: SOLD, still: sells_none },
+    Gap { emulator: Moto, name: "versions", why: "no DescribeDBEngineVersions", steps: VERSIONS, still: refused },
+    Gap { emulator: Ministack, name: "versions", why: "no MySQL 8.4", steps: VERSIONS, still: knows_no_8_4 },
+    Gap { emulator: Moto, name: "instance-types", why: "no ListInstanceTypeDetails", steps: TYPES, still: refused },
+    Gap { emulator: Ministack, name: "instance-types", why: "no ListInstanceTypeDetails", steps: TYPES, still: refused },
+    Gap { emulator: Ministack, name: "offers", why: "no DescribeReservedCacheNodesOfferings", steps: OFFERS, still: refused },
+    Gap {
+        emulator: Moto,
+        name: "caller",
+        why: "STS calls a user one of its own, not of IAM",
+        steps: &[form("sts", "Action=GetCallerIdentity&Version=2011-06-15")],
+        still: |answers| answers[0].xml_text("Arn").is_some_and(|arn| arn.starts_with("arn:aws:sts::")),
+    },
+];

@@ -1,0 +1,23 @@
+//! `provision ci`: pipelines to begin with. They are files of `templates/ci`, as they are.
+
+use clap::ValueEnum;
+
+use crate::cli::Exit;
+use crate::printer::Printer;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Pipeline {
+    /// A workflow, for `.github/workflows/provision.yml`
+    GithubActions,
+    /// A shell script, for any other CI
+    Shell,
+}
+
+pub(crate) fn ci(pipeline: Pipeline, printer: Printer) -> Exit {
+    let text = match pipeline {
+        Pipeline::GithubActions => include_str!("../../../templates/ci/github-actions.yml"),
+        Pipeline::Shell => include_str!("../../../templates/ci/pipeline.sh"),
+    };
+    printer.data(text.trim_end());
+    Exit::Done
+}

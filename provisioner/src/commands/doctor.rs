@@ -1,0 +1,131 @@
+//! `provision doctor`: what would stop an `up` half-way, found before its first change.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{Session, login_hint, open, take, time_scale};
+use crate::aws::{self, Access, Proof};
+use crate::cli::{Exit, Global};
+use crate::doctor::{Finding, Level, Scene, examine};
+use crate::plan::Plan;
+use crate::printer::Printer;
+use crate::snapshot::Snapshot;
+use crate::wait::Clock;
+
+pub(crate) async fn doctor(file: Option<&Path>, global: &Global, printer: Printer) -> Exit {
+    let result = match file {
+        Some(file) => of_stack(file, global, printer).await,
+        None => of_credentials(global, printer).await,
+    };
+    result.err().unwrap_or(Exit::Done)
+}
+
+async fn of_stack(file: &Path, global: &Global, printer: Printer) -> Result<(), Exit> {
+    let session = open(file, global, printer).await?;
+    let snapshot = take(&session, Proof::Service, printer).await?;
+    let plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
+    let scope = &session.cx.scope;
+    let mut findings = vec![
+        Finding::ok(
+            "stack",
+            format!(
+                "{}: {} resources, {} to change",
+                scope.tag(),
+                session.expanded.desired.resources().len(),
+                plan.changes().count()
+            ),
+        ),
+        Finding::ok("account", format!("{} in {}, as {}", scope.account, scope.region, session.principal)),
+    ];
+    findings.extend(examine(&scene(&session, &plan, &snapshot, true)).await);
+    tell(
+        global,
+        &json!({"stack": scope.stack, "env": scope.env, "account": scope.account, "region": scope.region}),
+        &findings,
+        printer,
+    )
+}
+
+/// Who the credentials belong to, without a stack.
+async fn of_credentials(global: &Global, printer: Printer) -> Result<(), Exit> {
+    let access = Access {
+        profile: global.profile.clone(),
+        region: global.region.clone(),
+        endpoint_url: global.endpoint_url.clone(),
+    };
+    let config = aws::connect(&access, global.region.as_deref(), Clock::new(time_scale(printer)?)).await;
+    let region = config.region().map(ToString::to_string);
+    let finding = match (&region, aws::caller(&config).await) {
+        (None, _) => Finding::stop("account", "no region is known", "give --region, or a stack file with one"),
+        (Some(region), Ok(caller)) => {
+            Finding::ok("account", format!("{} in {region}, as {}", caller.account, caller.arn))
+        }
+        (Some(_), Err(error)) => {
+            Finding::stop("account", format!("the credentials do not work: {error}"), login_hint(&error))
+        }
+    };
+    tell(global, &json!({"region": region}), &[finding], printer)
+}
+
+/// Before `up`: only about what this plan changes, and only what is not in order is told.
+pub(super) async fn preflight(
+    session: &Session,
+    plan: &Plan,
+    snapshot: &Snapshot,
+    printer: Printer,
+) -> Result<(), Exit> {
+    if plan.is_empty() {
+        return Ok(());
+    }
+    let findings = examine(&scene(session, plan, snapshot, false)).await;
+    for finding in &findings {
+        let text = text(finding, printer);
+        match finding.level {
+            Level::Ok => printer.detail(text),
+            Level::Warning | Level::Stop => printer.talk(text),
+        }
+    }
+    let stops = findings.iter().filter(|finding| finding.level == Level::Stop).count();
+    if stops > 0 {
+        printer.error(format!("{stops} of this would stop it half-way, so nothing was begun"));
+        printer.hint("mend it, or give --no-preflight to try all the same");
+        return Err(Exit::Failed);
+    }
+    Ok(())
+}
+
+fn scene<'a>(session: &'a Session, plan: &'a Plan, snapshot: &'a Snapshot, whole: bool) -> Scene<'a> {
+    Scene { cx: &session.cx, principal: &session.principal, desired: &session.expanded.desired, plan, snapshot, whole }
+}
+
+fn tell(global: &Global, of: &serde_json::Value, findings: &[Finding], printer: Printer) -> Result<(), Exit> {
+    let count = |level| findings.iter().filter(|finding| finding.level == level).count();
+    let (stops, warnings) = (count(Level::Stop), count(Level::Warning));
+    if global.json {
+        let mut report = json!({"version": 1, "stops": stops, "warnings": warnings, "findings": findings});
+        if let (Some(report), Some(of)) = (report.as_object_mut(), of.as_object()) {
+            report.extend(of.clone());
+        }
+        printer.data(report);
+    } else {
+        for finding in findings {
+            printer.data(text(finding, printer));
+        }
+    }
+    match stops {
+        0 => Ok(()),
+        _ => Err(Exit::Failed),
+    }
+}
+
+/// `stop     quotas       what`, and below it what to do. The word tells, not the colour.
+fn text(finding: &Finding, printer: Printer) -> String {
+    let word = match finding.level {
+        Level::Ok => printer.green(format!("{:8}", "ok")),
+        Level::Warning => printer.yellow(format!("{:8}", "warning")),
+        Level::Stop => printer.red(format!("{:8}", "stop")),
+    };
+    let todo = finding.todo.as_ref().map(|todo| format!("\n{:23}{}", "", printer.dim(format!("-> {todo}"))));
+    format!("{word} {:13} {}{}", finding.check, finding.what, todo.unwrap_or_default())
+}

@@ -1,0 +1,194 @@
+//! What would stop a plan half-way, looked for before its first change: a file for each check, a line for each in [`CHECKS`].
+//!
+//! A check says `stop` only of what AWS itself says it would refuse. What could not be found out is a warning with the
+//! reason: an emulator without the call, an identity that may not ask.
+
+mod cache;
+mod certificate;
+mod database;
+mod image;
+mod names;
+mod permissions;
+mod quotas;
+mod search;
+
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, join_all};
+use serde::Serialize;
+
+use crate::aws::{Cx, Error};
+use crate::desired::{Desired, Wanted};
+use crate::kind::Kind;
+use crate::kinds::ec2::Subnet;
+use crate::plan::{Action, Plan, Step};
+use crate::snapshot::Snapshot;
+use crate::wait::pause;
+
+/// The IAM actions of this folder, beside those of the kinds. Without them `doctor` still works, and warns of what it cannot
+/// find out.
+pub const ACTIONS: &[&str] = &[
+    "ec2:DescribeAvailabilityZones",
+    "ecr:DescribeImages",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "iam:GetRole",
+    "iam:SimulatePrincipalPolicy",
+    "servicequotas:GetAWSDefaultServiceQuota",
+    "servicequotas:GetServiceQuota",
+];
+
+/// What is about one kind only, and is needed where the stack has it.
+pub const ACTIONS_OF: &[(&str, &[&str])] = &[
+    ("rds.instance", &["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]),
+    (
+        "elasticache.replication_group",
+        &[
+            "elasticache:DescribeCacheClusters",
+            "elasticache:DescribeCacheEngineVersions",
+            "elasticache:DescribeReservedCacheNodesOfferings",
+        ],
+    ),
+    ("opensearch.domain", &["es:ListInstanceTypeDetails", "es:ListVersions"]),
+    ("elbv2.listener", &["acm:DescribeCertificate"]),
+];
+
+/// One check, in the order in which they are told.
+struct Check {
+    name: &'static str,
+    run: for<'a> fn(&'a Scene<'a>) -> BoxFuture<'a, Result<Vec<Finding>, Error>>,
+}
+
+const CHECKS: &[Check] = &[
+    Check { name: "permissions", run: |scene| Box::pin(permissions::check(scene)) },
+    Check { name: "quotas", run: |scene| Box::pin(quotas::check(scene)) },
+    Check { name: "databases", run: |scene| Box::pin(database::check(scene)) },
+    Check { name: "caches", run: |scene| Box::pin(cache::check(scene)) },
+    Check { name: "search", run: |scene| Box::pin(search::check(scene)) },
+    Check { name: "names", run: |scene| Box::pin(names::check(scene)) },
+    Check { name: "certificate", run: |scene| Box::pin(certificate::check(scene)) },
+    Check { name: "images", run: |scene| Box::pin(image::check(scene)) },
+];
+
+/// No check may take longer, in real seconds.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    Ok,
+    Warning,
+    /// AWS would refuse it.
+    Stop,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Finding {
+    pub check: &'static str,
+    pub level: Level,
+    pub what: String,
+    /// What to do about it.
+    pub todo: Option<String>,
+}
+
+impl Finding {
+    pub fn ok(check: &'static str, what: impl Into<String>) -> Finding {
+        Finding { check, level: Level::Ok, what: what.into(), todo: None }
+    }
+
+    pub fn warning(check: &'static str, what: impl Into<String>, todo: impl Into<String>) -> Finding {
+        Finding { check, level: Level::Warning, what: what.into(), todo: Some(todo.into()) }
+    }
+
+    pub fn stop(check: &'static str, what: impl Into<String>, todo: impl Into<String>) -> Finding {
+        Finding { check, level: Level::Stop, what: what.into(), todo: Some(todo.into()) }
+    }
+
+    /// Not known is not bad, and not good either.
+    fn unknown(check: &'static str, what: &str, why: impl std::fmt::Display) -> Finding {
+        Finding { check, level: Level::Warning, what: format!("{what} could not be checked: {why}"), todo: None }
+    }
+}
+
+/// What is looked at.
+pub struct Scene<'a> {
+    pub cx: &'a Cx,
+    /// The ARN of the caller.
+    pub principal: &'a str,
+    pub desired: &'a Desired,
+    pub plan: &'a Plan,
+    pub snapshot: &'a Snapshot,
+    /// All that is wanted, and not only what the plan changes.
+    pub whole: bool,
+}
+
+/// All checks beside each other.
+pub async fn examine(scene: &Scene<'_>) -> Vec<Finding> {
+    let each = CHECKS.iter().map(|check| async {
+        let found = tokio::select! {
+            found = (check.run)(scene) => found,
+            () = pause(DEADLINE) => Err(Error::ours(format!("no answer within {} s", DEADLINE.as_secs()))),
+        };
+        found.unwrap_or_else(|error| vec![Finding::unknown(check.name, "this", error)])
+    });
+    let mut findings: Vec<Finding> = join_all(each).await.into_iter().flatten().collect();
+    // Two of a kind have one answer.
+    findings.dedup();
+    findings
+}
+
+impl Scene<'_> {
+    /// What is looked at of one kind, with the kind's own spec.
+    fn of<K: Kind>(&self) -> Vec<(&Wanted, K::Spec)> {
+        let mine = self.desired.resources().iter().filter(|wanted| wanted.address.kind == K::FACTS.name);
+        let touched = mine.filter(|wanted| self.whole || self.step(wanted).is_some_and(|step| step.action.is_change()));
+        touched.filter_map(|wanted| Some((wanted, wanted.spec.read().ok()?))).collect()
+    }
+
+    fn step(&self, wanted: &Wanted) -> Option<&Step> {
+        self.plan.get(&wanted.address)
+    }
+
+    /// What the plan makes of a kind.
+    fn made(&self, kind: &str) -> Vec<&Step> {
+        let makes = |step: &&Step| matches!(step.action, Action::Create { .. } | Action::Replace { .. });
+        self.plan.steps.iter().filter(|step| step.address.kind == kind).filter(makes).collect()
+    }
+
+    /// The names of the zones that the stack uses: those of its subnets, or those that the first ones will get.
+    async fn zones(&self) -> Result<Vec<String>, Error> {
+        let wanted = self.desired.resources().iter().filter(|wanted| wanted.address.kind == Subnet::FACTS.name);
+        let (mut zones, mut places) = (Vec::new(), Vec::new());
+        for subnet in wanted {
+            let live = self
+                .snapshot
+                .live
+                .get(&subnet.address)
+                .and_then(|live| live.output.get("zone").as_str().map(str::to_owned));
+            match (live.filter(|zone| !zone.is_empty()), subnet.spec.get("zone").as_u64()) {
+                (Some(zone), _) => zones.push(zone),
+                (None, Some(place)) => places.push(place),
+                (None, None) => {}
+            }
+        }
+        if !places.is_empty() {
+            let all = Subnet::zones(self.cx).await?;
+            let named = places.into_iter().filter_map(|place| all.get(usize::try_from(place).ok()?).cloned());
+            zones.extend(named);
+        }
+        zones.sort();
+        zones.dedup();
+        Ok(zones)
+    }
+}
+
+/// `a, b and c`, each once.
+fn list(items: impl IntoIterator<Item = impl Into<String>>) -> String {
+    let mut items: Vec<String> = items.into_iter().map(Into::into).collect();
+    items.sort();
+    items.dedup();
+    match items.split_last() {
+        None => "none".to_owned(),
+        Some((one, [])) => one.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}

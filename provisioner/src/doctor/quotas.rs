@@ -1,0 +1,152 @@
+//! Whether there is room for what the plan makes. Codes: Service Quotas' own, as `aws service-quotas list-service-quotas` shows
+//! them. What a new account has least of: 5 addresses, 5 networks, 6 vCPU on Fargate.
+
+use super::{Finding, Scene};
+use crate::aws::{Cx, Error, each};
+use crate::kind::Kind;
+use crate::kinds::ecs::Service;
+
+const NAME: &str = "quotas";
+
+struct Quota {
+    service: &'static str,
+    code: &'static str,
+    what: &'static str,
+    /// The kind that takes from it.
+    kind: &'static str,
+}
+
+const QUOTAS: &[Quota] = &[
+    Quota { service: "vpc", code: "L-F678F1CE", what: "VPCs", kind: "ec2.vpc" },
+    Quota { service: "vpc", code: "L-A4707A72", what: "internet gateways", kind: "ec2.internet_gateway" },
+    Quota { service: "ec2", code: "L-0263D0A3", what: "elastic IP addresses", kind: "ec2.elastic_ip" },
+    Quota { service: "elasticloadbalancing", code: "L-53DA6B97", what: "load balancers", kind: "elbv2.load_balancer" },
+    Quota { service: "rds", code: "L-7B6409FD", what: "database instances", kind: "rds.instance" },
+    Quota { service: "elasticache", code: "L-DFE45DF3", what: "cache nodes", kind: "elasticache.replication_group" },
+    Quota { service: "es", code: "L-076D529E", what: "search domains", kind: "opensearch.domain" },
+    Quota { service: "fargate", code: "L-3032A538", what: "vCPU on Fargate", kind: "ecs.service" },
+];
+
+pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
+    let taken: Vec<(&'static Quota, f64)> =
+        QUOTAS.iter().map(|quota| (quota, needed(scene, quota))).filter(|(_, needed)| *needed > 0.0).collect();
+    let taken = &taken;
+    let found = each((0..taken.len()).collect(), |index| async move {
+        let (quota, needed) = taken[index];
+        match room(scene.cx, quota).await {
+            Ok((limit, used)) => judge(quota, needed, limit, used),
+            Err(error) => Finding::unknown(NAME, &format!("the quota of {}", quota.what), error),
+        }
+    });
+    let found = found.await;
+    // What is in order is one line together.
+    let (fine, rest): (Vec<Finding>, Vec<Finding>) =
+        found.into_iter().partition(|one| one.todo.is_none() && one.level == super::Level::Ok);
+    let fine: Vec<String> = fine.into_iter().map(|one| one.what).collect();
+    let fine = (!fine.is_empty()).then(|| Finding::ok(NAME, fine.join("; ")));
+    Ok(fine.into_iter().chain(rest).collect())
+}
+
+/// How much of it the plan takes.
+#[allow(clippy::cast_precision_loss, reason = "counts of resources")]
+fn needed(scene: &Scene<'_>, quota: &Quota) -> f64 {
+    let made = scene.made(quota.kind);
+    match quota.kind {
+        "elasticache.replication_group" => {
+            let nodes = |step: &&crate::plan::Step| {
+                let wanted = scene.desired.get(&step.address);
+                wanted.and_then(|wanted| wanted.spec.get("nodes").as_f64()).unwrap_or(1.0)
+            };
+            made.iter().map(nodes).sum()
+        }
+        "ecs.service" => {
+            let made = made.iter().filter_map(|step| scene.desired.get(&step.address));
+            made.map(|wanted| vcpu(scene, wanted).unwrap_or(0.0)).sum()
+        }
+        _ => made.len() as f64,
+    }
+}
+
+/// Of all tasks that a service starts with.
+fn vcpu(scene: &Scene<'_>, wanted: &crate::desired::Wanted) -> Option<f64> {
+    let spec: <Service as Kind>::Spec = wanted.spec.read().ok()?;
+    let task = wanted.refers_to.iter().find(|address| address.kind == "ecs.task_definition")?;
+    let units = scene.desired.get(task)?.spec.get("cpu").as_f64()?;
+    Some(f64::from(spec.tasks) * units / 1024.0)
+}
+
+/// The quota, and how much of it is taken; `None` where only AWS knows.
+async fn room(cx: &Cx, quota: &Quota) -> Result<(f64, Option<usize>), Error> {
+    let (limit, used) = tokio::join!(limit(cx, quota), used(cx, quota));
+    Ok((limit?, used?))
+}
+
+/// The account's own value, or AWS's default where nobody has ever changed it.
+async fn limit(cx: &Cx, quota: &Quota) -> Result<f64, Error> {
+    let own = cx.quotas.get_service_quota().service_code(quota.service).quota_code(quota.code).send().await;
+    let own = Error::unless_gone(own, &["NoSuchResourceException"])?.and_then(|answer| answer.quota?.value);
+    if let Some(value) = own {
+        return Ok(value);
+    }
+    let call = cx.quotas.get_aws_default_service_quota().service_code(quota.service).quota_code(quota.code);
+    let default = call.send().await?.quota.and_then(|quota| quota.value);
+    default.ok_or_else(|| Error::ours("AWS does not say"))
+}
+
+async fn used(cx: &Cx, quota: &Quota) -> Result<Option<usize>, Error> {
+    Ok(Some(match quota.kind {
+        "ec2.vpc" => cx.ec2.describe_vpcs().into_paginator().items().send().try_collect().await?.len(),
+        "ec2.internet_gateway" => {
+            cx.ec2.describe_internet_gateways().into_paginator().items().send().try_collect().await?.len()
+        }
+        "ec2.elastic_ip" => cx.ec2.describe_addresses().send().await?.addresses().len(),
+        "elbv2.load_balancer" => {
+            cx.elbv2.describe_load_balancers().into_paginator().items().send().try_collect().await?.len()
+        }
+        "rds.instance" => cx.rds.describe_db_instances().into_paginator().items().send().try_collect().await?.len(),
+        "elasticache.replication_group" => {
+            cx.elasticache.describe_cache_clusters().into_paginator().items().send().try_collect().await?.len()
+        }
+        "opensearch.domain" => cx.opensearch.list_domain_names().send().await?.domain_names().len(),
+        _ => return Ok(None),
+    }))
+}
+
+#[allow(clippy::cast_precision_loss, reason = "counts of resources")]
+fn judge(quota: &Quota, needed: f64, limit: f64, used: Option<usize>) -> Finding {
+    let taken = used.unwrap_or(0) as f64;
+    let what = match used {
+        Some(used) => format!("{}: {used} of {limit} taken, {needed} more", quota.what),
+        None => format!("{}: {needed} of {limit}, others not counted", quota.what),
+    };
+    if taken + needed <= limit {
+        return Finding::ok(NAME, what);
+    }
+    let desired = (taken + needed).ceil();
+    Finding::stop(
+        NAME,
+        format!("{what}, which is too many"),
+        format!(
+            "ask for more: aws service-quotas request-service-quota-increase --service-code {} --quota-code {} --desired-value {desired}",
+            quota.service, quota.code
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_stops() {
+        let judged = |needed, used| judge(&QUOTAS[2], needed, 5.0, used);
+        assert_eq!(judged(2.0, Some(3)).what, "elastic IP addresses: 3 of 5 taken, 2 more");
+        let stop = judged(3.0, Some(3));
+        assert_eq!(stop.level, super::super::Level::Stop);
+        assert!(
+            stop.todo
+                .is_some_and(|todo| todo.ends_with("--service-code ec2 --quota-code L-0263D0A3 --desired-value 6"))
+        );
+        assert_eq!(judge(&QUOTAS[7], 0.75, 6.0, None).what, "vCPU on Fargate: 0.75 of 6, others not counted");
+    }
+}

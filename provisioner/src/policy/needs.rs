@@ -1,0 +1,84 @@
+//! What one plan asks of IAM: for a simulation before its first call.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{About, about, bounded_by, keep_boundaries, looks, named};
+use crate::desired::Desired;
+use crate::kinds::KINDS;
+use crate::lease;
+use crate::scope::Scope;
+
+/// What a plan asks of IAM, for a simulation: actions, and examples of what they are about.
+pub struct Need {
+    pub actions: Vec<&'static str>,
+    pub resources: Vec<String>,
+    /// Keys of conditions, with what the calls will have there.
+    pub context: &'static [(&'static str, &'static str)],
+}
+
+/// What it takes to change these kinds; `true` for those that are only made. Reading has worked by then.
+pub fn needs(scope: &Scope, desired: &Desired, kinds: &BTreeMap<&str, bool>) -> Vec<Need> {
+    let mut needed: BTreeSet<&'static str> = lease::ACTIONS.iter().copied().collect();
+    for kind in KINDS {
+        if let Some(only_made) = kinds.get(kind.facts().name) {
+            needed.extend(kind.facts().actions.iter().filter(|action| !(*only_made && ends(action))));
+        }
+    }
+    keep_boundaries(&mut needed, bounded_by(desired).as_deref());
+    needed.retain(|action| !looks(action));
+    let mut groups: BTreeMap<About, Vec<&'static str>> = BTreeMap::new();
+    for action in needed {
+        groups.entry(about(action)).or_default().push(action);
+    }
+    let need = |(about, actions): (About, Vec<&'static str>)| {
+        let of = |patterns: Vec<String>| patterns.into_iter().map(|arn| arn.replace('*', "x")).collect();
+        let (resources, context): (Vec<String>, &[(&str, &str)]) = match about {
+            About::Everything => (vec!["*".to_owned()], &[]),
+            About::Reads(service) | About::Writes(service) if service == "ec2" => {
+                (EC2_TYPES.iter().map(|one| scope.arn("ec2", &format!("{one}/x"))).collect(), &[])
+            }
+            About::Reads(service) | About::Writes(service) => (of(named(scope, service)), &[]),
+            About::Bounded(_) => (of(named(scope, "iam")), &[]),
+            About::PassRole => (of(named(scope, "iam")), &[("iam:PassedToService", "ecs-tasks.amazonaws.com")]),
+            About::ServiceLinkedRole => (
+                of(vec![scope.global_arn("iam", "role/aws-service-role/*")]),
+                &[("iam:AWSServiceName", "ecs.amazonaws.com")],
+            ),
+            About::Grant => (of(vec![scope.arn("kms", "key/*")]), &[("kms:GrantIsForAWSResource", "true")]),
+        };
+        Need { actions, resources, context }
+    };
+    groups.into_iter().map(need).collect()
+}
+
+/// What nothing that is only made needs.
+fn ends(action: &str) -> bool {
+    let (_, name) = action.split_once(':').unwrap_or_default();
+    let ends = [
+        "Cancel",
+        "Delete",
+        "Deregister",
+        "Detach",
+        "Disassociate",
+        "Release",
+        "Remove",
+        "Retire",
+        "Schedule",
+        "Untag",
+    ];
+    ends.iter().any(|word| name.starts_with(word))
+}
+
+const EC2_TYPES: &[&str] = &[
+    "elastic-ip",
+    "internet-gateway",
+    "natgateway",
+    "network-interface",
+    "route-table",
+    "security-group",
+    "security-group-rule",
+    "subnet",
+    "vpc",
+    "vpc-endpoint",
+    "vpc-flow-log",
+];

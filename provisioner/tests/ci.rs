@@ -1,0 +1,125 @@
+//! The pipelines that `provision ci` prints: valid, and the one for a shell carried out, against a gateway.
+
+mod support;
+
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use gateway::{Base, Effect, Gateway, Options, Rule};
+use support::binary::{command, run, said, stack};
+
+const NOWHERE: &str = "http://127.0.0.1:9";
+
+async fn printed(pipeline: &str, into: &Path) -> PathBuf {
+    let output = run(NOWHERE, &["ci", pipeline]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let file = into.join(if pipeline == "shell" { "pipeline.sh" } else { "workflow.yml" });
+    std::fs::write(&file, output.stdout).expect("written");
+    file
+}
+
+fn lint(tool: &str, file: &Path) {
+    let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.emulators/ci/bin");
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap_or_default());
+    // actionlint runs shellcheck on the steps.
+    let linted = std::process::Command::new(tools.join(tool)).arg(file).env("PATH", path).output();
+    let linted = linted.expect("it runs: run provisioner/setup.sh first");
+    assert!(linted.status.success(), "{}", said(&linted));
+}
+
+#[tokio::test]
+async fn both_are_valid() {
+    let folder = tempfile::tempdir().expect("a folder");
+    lint("shellcheck", &printed("shell", folder.path()).await);
+    let workflow = printed("github-actions", folder.path()).await;
+    lint("actionlint", &workflow);
+    let text = std::fs::read_to_string(workflow).expect("it is there");
+    let workflow: serde_json::Value = serde_yaml(&text);
+    assert_eq!(workflow["permissions"], serde_json::json!({"contents": "read"}), "a job asks for more itself");
+    let up = &workflow["jobs"]["up"];
+    assert_eq!(up["concurrency"]["cancel-in-progress"], false, "an `up` is not cut off for a newer one");
+    assert_eq!(up["needs"], "plan");
+    let last = up["steps"].as_array().and_then(|steps| steps.last()).expect("steps");
+    assert!(last["run"].as_str().is_some_and(|run| run.starts_with("exec ")), "the signal has to reach it: {last}");
+    let offline = workflow["jobs"]["offline"].to_string();
+    assert!(!offline.contains("id-token") && !offline.contains("aws-actions"), "a fork gets no credentials");
+    assert_eq!(run(NOWHERE, &["ci", "jenkins"]).await.status.code(), Some(64));
+}
+
+/// By Python's reader, which is not ours.
+fn serde_yaml(text: &str) -> serde_json::Value {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.emulators/venv/bin/python");
+    let code = "import sys, yaml, json; print(json.dumps(yaml.load(sys.stdin.read().replace('\\non:', '\\n\"on\":'), yaml.SafeLoader)))";
+    let child =
+        std::process::Command::new(python).args(["-c", code]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.expect("python runs: run provisioner/setup.sh first");
+    std::io::Write::write_all(&mut child.stdin.take().expect("piped"), text.as_bytes()).expect("read");
+    let output = child.wait_with_output().expect("it ends");
+    serde_json::from_slice(&output.stdout).expect("YAML")
+}
+
+/// The pipeline, in the place of a CI job.
+fn job(url: &str, folder: &Path, script: &Path, what: &str) -> tokio::process::Command {
+    let mut job = tokio::process::Command::new("sh");
+    let of_binary = command(url, &[]);
+    let variables =
+        of_binary.as_std().get_envs().filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())));
+    job.arg(script).arg(what).current_dir(folder).env_clear().envs(variables);
+    job.env("PROVISION", env!("CARGO_BIN_EXE_provision")).env("STACK", stack("bell")).env("ENVIRONMENT", "dev");
+    job.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    job
+}
+
+async fn ended(mut job: tokio::process::Command) -> Output {
+    let output = tokio::time::timeout(Duration::from_secs(120), job.output()).await;
+    output.expect("ends in time").expect("it runs")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shell_pipeline_plans_comments_and_brings_up() {
+    let options = Options { base: Base::Moto, scale: support::SCALE, ..Options::default() };
+    let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/setup.sh first");
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = printed("shell", folder.path()).await;
+    let job = |url: &str, what: &str| job(url, folder.path(), &script, what);
+    let comment = || std::fs::read_to_string(folder.path().join("comment.md")).expect("a comment");
+
+    // From a fork: no call at all.
+    let offline = ended(job(NOWHERE, "offline")).await;
+    assert_eq!(offline.status.code(), Some(0), "{}", said(&offline));
+    assert!(comment().contains("rings"), "{}", comment());
+
+    let planned = ended(job(gateway.url(), "plan")).await;
+    assert_eq!(planned.status.code(), Some(0), "{}", said(&planned));
+    assert!(said(&planned).contains("a difference: comment.md is for people"), "{}", said(&planned));
+    assert!(comment().contains("rings") && comment().len() < 65_000, "{}", comment());
+    assert!(gateway.calls().iter().all(|call| !call.write), "a plan changes nothing");
+
+    // Cancelled, and begun again: the signal goes to the first process of the job.
+    gateway.rules(vec![Rule { effect: Effect::Latency { ms: 300 }, ..Rule::default() }]).expect("a rule");
+    let child = job(gateway.url(), "up").spawn().expect("it runs");
+    let begun = async || {
+        while !gateway.calls().iter().any(|call| call.write && !call.lease) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), begun()).await.expect("it begins");
+    let pid = child.id().expect("it runs").to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    let cancelled = tokio::time::timeout(Duration::from_millis(7500), child.wait_with_output()).await;
+    let cancelled = cancelled.expect("before SIGTERM would come").expect("it ran");
+    assert_eq!(cancelled.status.code(), Some(130), "{}", said(&cancelled));
+    gateway.rules(Vec::new()).expect("no rules");
+
+    // The plan was of before: the next one is of what is there now.
+    let again = ended(job(gateway.url(), "plan")).await;
+    assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+    let up = ended(job(gateway.url(), "up")).await;
+    assert_eq!(up.status.code(), Some(0), "{}", said(&up));
+    let nothing = ended(job(gateway.url(), "plan")).await;
+    assert_eq!(nothing.status.code(), Some(0), "{}", said(&nothing));
+    assert!(said(&nothing).contains("no difference"), "{}", said(&nothing));
+    assert_eq!(ended(job(gateway.url(), "frobnicate")).await.status.code(), Some(64));
+    gateway.stop().await;
+}
