@@ -42,7 +42,7 @@ pub struct Global {
     /// Print one JSON document on stdout instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`, `probe`, `fault`. Of several
+    /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`, `probe`. Of several
     /// environments it takes `dev`
     #[arg(long, global = true)]
     pub local: bool,
@@ -75,6 +75,9 @@ enum Command {
         /// tags first, then it is changed as the plan shows
         #[arg(long, value_name = "KIND NAME")]
         adopt: Vec<String>,
+        /// With --local: get the engines that are missing, after asking
+        #[arg(long, requires = "local")]
+        install: bool,
     },
     /// Remove the stack, and prove that nothing is left
     Down {
@@ -83,6 +86,7 @@ enum Command {
         data: DataFlags,
     },
     /// Show what is live
+    #[command(visible_alias = "ps")]
     Status { file: PathBuf },
     /// Print addresses and names that others need
     Outputs {
@@ -103,16 +107,10 @@ enum Command {
         #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = seconds)]
         since: u64,
     },
-    /// With --local: do something to one part, to see what the others make of it
+    /// Do something to one part of a stack on this machine, to see what the others make of it
     #[cfg(feature = "local")]
-    Fault {
-        /// What is done
-        #[arg(value_enum)]
-        what: commands::laptop::Fault,
-        file: PathBuf,
-        /// Its name, as `status` shows it
-        part: String,
-    },
+    #[command(subcommand)]
+    Local(commands::laptop::faults::Fault),
     /// Follow one reservation on its whole way through the live stack, each hop with its time
     ///
     /// The runtime does it, as one Fargate task with the image, role, subnets and firewall of the service that has the role
@@ -144,6 +142,13 @@ enum Command {
         /// What a node is
         #[arg(long, value_enum, default_value_t = commands::graph::By::Section)]
         by: commands::graph::By,
+    },
+    /// With --local: say what this machine needs to run stacks, and what is missing
+    Doctor {
+        file: Option<PathBuf>,
+        /// With --local: get what is missing, after asking
+        #[arg(long, requires = "local")]
+        install: bool,
     },
     /// Print the JSON Schema of stack files, for editors
     Schema,
@@ -197,6 +202,8 @@ pub async fn main() -> ExitCode {
             Exit::Done
         }
         command if global.local => on_this_machine(command, global, printer).await,
+        #[cfg(feature = "local")]
+        command @ Command::Local(_) => on_this_machine(command, global, printer).await,
         command => on_aws(command, &global, printer).await,
     };
     if let Some(why) = printer.lost() {
@@ -210,7 +217,7 @@ pub async fn main() -> ExitCode {
 async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
     match command {
         Command::Plan { file, exit_code } => commands::plan::plan(&file, global, exit_code, printer).await,
-        Command::Up { file, adopt } => commands::up::up(&file, global, &adopt, printer).await,
+        Command::Up { file, adopt, install: _ } => commands::up::up(&file, global, &adopt, printer).await,
         Command::Down { file, data } => commands::down::down(&file, global, &data, printer).await,
         Command::Status { file } => commands::status::status(&file, global, printer).await,
         Command::Outputs { file, format } => commands::outputs::outputs(&file, global, format, printer).await,
@@ -222,12 +229,13 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
         Command::Redrive { file, queue } => commands::redrive::redrive(&file, global, &queue, printer).await,
         Command::Policy { file } => commands::policy::policy(&file, global, printer),
         Command::Graph { file, format, by } => commands::graph::graph(&file, global, format, by, printer),
-        #[cfg(feature = "local")]
-        Command::Fault { .. } => {
-            printer.error("faults are for what runs on this machine");
+        Command::Doctor { .. } => {
+            printer.error("this looks at this machine only");
             printer.hint("give --local");
             Exit::Usage
         }
+        #[cfg(feature = "local")]
+        Command::Local(_) => Exit::Usage,
         Command::Check { .. } | Command::Schema | Command::Completions { .. } => Exit::Usage,
     }
 }
@@ -245,13 +253,14 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
     use commands::laptop;
     let work = move || match command {
         Command::Plan { file, exit_code } => laptop::plan(&file, &global, exit_code, printer),
-        Command::Up { file, adopt } if adopt.is_empty() => laptop::up(&file, &global, printer),
+        Command::Up { file, adopt, install } if adopt.is_empty() => laptop::up(&file, &global, install, printer),
+        Command::Doctor { file: _, install } => laptop::doctor::doctor(&global, install, printer),
         Command::Down { file, data } => laptop::down(&file, &global, &data, printer),
-        Command::Status { file } => laptop::status(&file, &global, printer),
+        Command::Status { file } => laptop::status::status(&file, &global, printer),
         Command::Outputs { file, format } => laptop::outputs(&file, &global, format, printer),
         Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
         Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),
-        Command::Fault { what, file, part } => laptop::fault(&file, &global, what, &part, printer),
+        Command::Local(fault) => laptop::faults::fault(&fault, &global, printer),
         _ => {
             printer.error("this has no meaning with --local");
             Exit::Usage
