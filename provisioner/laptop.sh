@@ -30,6 +30,7 @@ It runs. Try:
   curl $address/notifications?after=0
   $provision status $stack --local
   $dashboard    # in a browser: all of it on one page
-  $provision fault kill $stack reservations --local    # the primary; ask again
+  $provision local stop $stack reservations            # the primary; ask again, then:
+  $provision local promote $stack reservations-replica # and again; status tells more
   $provision down $stack --local                       # stops everything, keeps the data
 END

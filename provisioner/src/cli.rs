@@ -42,7 +42,7 @@ pub struct Global {
     /// Print one JSON document on stdout instead of text
     #[arg(long, global = true)]
     pub json: bool,
-    /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`, `probe`, `fault`. Of several
+    /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`, `probe`. Of several
     /// environments it takes `dev`
     #[arg(long, global = true)]
     pub local: bool,
@@ -77,11 +77,11 @@ enum Command {
     /// images
     ///
     /// Without a stack file only who the credentials belong to. A warning that something could not be checked is no failure; exit
-    /// code 1: something would be refused.
+    /// code 1: something would be refused. With --local: what this machine needs to run stacks, and what is missing.
     Doctor {
         file: Option<PathBuf>,
-        /// With --local: install what is missing
-        #[arg(long)]
+        /// With --local: get what is missing, after asking
+        #[arg(long, requires = "local")]
         install: bool,
     },
     /// Print a CI pipeline: plan and comment on a pull request, `up` with the plan that was seen on the main branch
@@ -96,6 +96,7 @@ enum Command {
         data: DataFlags,
     },
     /// Show what is live
+    #[command(visible_alias = "ps")]
     Status {
         file: PathBuf,
         /// Keep what is live in a file, without secrets: reviews without credentials compare with it
@@ -121,16 +122,10 @@ enum Command {
         #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = seconds)]
         since: u64,
     },
-    /// With --local: do something to one part, to see what the others make of it
+    /// Do something to one part of a stack on this machine, to see what the others make of it
     #[cfg(feature = "local")]
-    Fault {
-        /// What is done
-        #[arg(value_enum)]
-        what: commands::laptop::Fault,
-        file: PathBuf,
-        /// Its name, as `status` shows it
-        part: String,
-    },
+    #[command(subcommand)]
+    Local(commands::laptop::faults::Fault),
     /// Follow one reservation on its whole way through the live stack, each hop with its time
     ///
     /// The runtime does it, as one Fargate task with the image, role, subnets and firewall of the service that has the role
@@ -231,6 +226,8 @@ pub async fn main() -> ExitCode {
             Exit::Done
         }
         command if global.local => on_this_machine(command, global, printer).await,
+        #[cfg(feature = "local")]
+        command @ Command::Local(_) => on_this_machine(command, global, printer).await,
         command => on_aws(command, &global, printer).await,
     };
     if let Some(why) = printer.lost() {
@@ -245,12 +242,7 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
     match command {
         Command::Plan { file, options } => commands::plan::plan(&file, global, &options, printer).await,
         Command::Up { file, options } => commands::up::up(&file, global, &options, printer).await,
-        Command::Doctor { file, install: false } => commands::doctor::doctor(file.as_deref(), global, printer).await,
-        Command::Doctor { install: true, .. } => {
-            printer.error("there is nothing to install for AWS");
-            printer.hint("give --local for what runs on this machine");
-            Exit::Usage
-        }
+        Command::Doctor { file, install: _ } => commands::doctor::doctor(file.as_deref(), global, printer).await,
         Command::Down { file, data } => commands::down::down(&file, global, &data, printer).await,
         Command::Status { file, snapshot } => {
             commands::status::status(&file, global, snapshot.as_deref(), printer).await
@@ -266,12 +258,10 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
         Command::Graph { file, format, by } => commands::graph::graph(&file, global, format, by, printer),
         Command::Export { language, file } => commands::export::export(language, &file, global, printer),
         #[cfg(feature = "local")]
-        Command::Fault { .. } => {
-            printer.error("faults are for what runs on this machine");
-            printer.hint("give --local");
+        Command::Local(_) => Exit::Usage,
+        Command::Check { .. } | Command::Ci { .. } | Command::Schema { .. } | Command::Completions { .. } => {
             Exit::Usage
         }
-        Command::Check { .. } | Command::Ci { .. } | Command::Schema { .. } | Command::Completions { .. } => Exit::Usage,
     }
 }
 
@@ -290,18 +280,14 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
         Command::Plan { file, options } if options.is_plain() => {
             laptop::plan(&file, &global, options.exit_code, printer)
         }
-        Command::Up { file, options } if options.is_plain() => laptop::up(&file, &global, printer),
+        Command::Up { file, options } if options.is_plain() => laptop::up(&file, &global, options.install, printer),
+        Command::Doctor { file: _, install } => laptop::doctor::doctor(&global, install, printer),
         Command::Down { file, data } => laptop::down(&file, &global, &data, printer),
-        Command::Status { file, snapshot: None } => laptop::status(&file, &global, printer),
+        Command::Status { file, snapshot: None } => laptop::status::status(&file, &global, printer),
         Command::Outputs { file, format } => laptop::outputs(&file, &global, format, printer),
         Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
         Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),
-        Command::Fault { what, file, part } => laptop::fault(&file, &global, what, &part, printer),
-        // The one place where `doctor --local [STACK] [--install]` begins.
-        Command::Doctor { .. } => {
-            printer.error("`doctor --local` is not there yet");
-            Exit::Usage
-        }
+        Command::Local(fault) => laptop::faults::fault(&fault, &global, printer),
         _ => {
             printer.error("this has no meaning with --local");
             Exit::Usage

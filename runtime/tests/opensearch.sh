@@ -6,17 +6,18 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 home="$here/../../.emulators/opensearch"
+pom="$here/../../templates/search/opensearch-pom.xml"
 
 install() {
-    if [ -f "$home/pom.xml" ] && cmp -s "$here/opensearch/pom.xml" "$home/pom.xml"; then
+    if [ -f "$home/pom.xml" ] && cmp -s "$pom" "$home/pom.xml"; then
         return
     fi
     rm -rf "$home"
     mkdir -p "$home/lib"
-    mvn --quiet --batch-mode --file "$here/opensearch/pom.xml" dependency:copy-dependencies \
+    mvn --quiet --batch-mode --file "$pom" dependency:copy-dependencies \
         "-DoutputDirectory=$(cd "$home/lib" && pwd)" >&2
     # Last: this says that the rest is there.
-    cp "$here/opensearch/pom.xml" "$home/pom.xml"
+    cp "$pom" "$home/pom.xml"
 }
 
 case "${1:-}" in

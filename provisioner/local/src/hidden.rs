@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use crate::engines::light;
 use crate::{balancer, dashboard, messaging, supervisor};
 
 /// Does what the hidden arguments say (the program's name left out), and `None` if these are no hidden arguments.
@@ -17,6 +18,7 @@ pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
         ("supervise", [flag, state]) if flag == "--state" => supervisor::serve::supervise(&PathBuf::from(state)),
         ("child", [parent, program, rest @ ..]) => supervisor::serve::become_child(parent, program, rest),
         ("balance", [config, port]) => balancer::serve::run(&PathBuf::from(config), port),
+        ("cap", [port]) => light::cap(port.to_str()?.parse().ok()?),
         ("dashboard", [state, port]) => dashboard::serve::run(&PathBuf::from(state), port),
         ("messages", [config, directory, port]) => messages(config, directory, port),
         _ => return None,

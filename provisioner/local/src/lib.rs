@@ -10,5 +10,6 @@ pub mod balancer;
 pub mod dashboard;
 pub mod engines;
 pub mod hidden;
+pub mod http;
 pub mod messaging;
 pub mod supervisor;

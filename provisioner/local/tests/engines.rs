@@ -10,8 +10,10 @@ use std::time::{Duration, Instant};
 
 use local::engines::find::Places;
 use local::engines::mariadb::{self, Choice, Rights, Role, Server, User};
-use local::engines::ports;
 use local::engines::redis::{self, Cache, Tls};
+use local::engines::replica::{self, Replication};
+use local::engines::{light, ports};
+use local::http;
 use local::supervisor::part::Part;
 use local::supervisor::probe::{self, Probe};
 use local::supervisor::protocol::State;
@@ -142,14 +144,22 @@ fn a_replica_is_promoted_and_the_old_primary_follows_it() {
     as_user(&pair.primary, "app", "INSERT INTO shop.row VALUES (1)").unwrap();
     pair.caught_up();
 
-    mariadb::delay(&pair.program, &pair.replica, 2).unwrap();
+    replica::delay(&pair.program, &pair.replica, 2).unwrap();
     as_user(&pair.primary, "app", "INSERT INTO shop.row VALUES (2)").unwrap();
-    until("the replica to lag", || mariadb::lag(&pair.replica).unwrap().filter(|lag| *lag > 0));
-    mariadb::delay(&pair.program, &pair.replica, 0).unwrap();
+    until("the replica to lag", || replication(&pair.replica).lag_seconds.filter(|lag| *lag > 0));
+    assert_eq!(replication(&pair.replica).delay_seconds, 2);
+    // It waits for what is held back.
+    replica::hand_over(Some(&pair.primary), &pair.replica).unwrap();
+    assert_eq!(as_user(&pair.replica, "app", "SELECT COUNT(*) FROM shop.row").unwrap(), ["2"]);
+    assert!(as_user(&pair.primary, "app", "INSERT INTO shop.row VALUES (9)").unwrap_err().contains("1290"));
+    sql_as_root(&pair.primary, "SET GLOBAL read_only=0");
+    replica::delay(&pair.program, &pair.replica, 0).unwrap();
+    until("replication", || Some(replication(&pair.replica)).filter(|it| it.replicating && it.delay_seconds == 0));
     pair.caught_up();
 
     let begin = Instant::now();
     stack.client().kill("primary").unwrap();
+    replica::hand_over(None, &pair.replica).unwrap();
     mariadb::promote(&pair.program, &mut pair.replica).unwrap();
     as_user(&pair.replica, "app", "INSERT INTO shop.row VALUES (3)").unwrap();
     println!("first write on the promoted replica after {:?}", begin.elapsed());
@@ -190,6 +200,11 @@ fn a_replica_is_promoted_and_the_old_primary_follows_it() {
     stack.up_whole(&parts);
     pair.caught_up();
     assert_eq!(as_user(&pair.replica, "app", "SELECT id FROM shop.row").unwrap(), ["1", "2", "3", "5", "7"]);
+}
+
+fn replication(server: &Server) -> Replication {
+    let login = Login { at: Address::Socket(server.socket.clone()), user: "root".into(), password: String::new() };
+    replica::replication(&login).unwrap().unwrap()
 }
 
 fn sql_as_root(server: &Server, statement: &str) {
@@ -269,4 +284,46 @@ fn a_port_that_somebody_took_meanwhile_is_replaced_and_told() {
     stack.up_whole(&pair.parts());
     assert_eq!(as_user(&pair.replica, "app", "SELECT COUNT(*) FROM shop.row").unwrap(), ["0"]);
     drop(taken);
+}
+
+/// With the engine in memory, where it is installed; elsewhere it says that it was not run.
+#[test]
+fn the_oldest_log_documents_are_thrown_away() {
+    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let fetched = home.join(".cache/provision/cache/osmem-server");
+    let found = Places::of_this_machine().find(&["osmem-server"]).or(Some(fetched).filter(|it| it.is_file()));
+    let Some(program) = found else {
+        eprintln!("not run: there is no osmem-server here");
+        return;
+    };
+    let stack = Stack::new();
+    let (ports, _) = ports::choose(stack.place().state(), &["logs"], &BTreeSet::new()).unwrap();
+    let port = ports["logs"];
+    stack.up_whole(&[light::part("logs", &program, port), light::cap_part("logs", support::program(), port)]);
+    let bulk = |from: usize, count: usize| {
+        let lines: String = (from..from + count)
+            .map(|id| {
+                let (minute, second) = (id / 60 % 60, id % 60);
+                let time = format!("2026-11-21T{:02}:{minute:02}:{second:02}.000Z", id / 3600);
+                let index = format!("{{\"create\":{{\"_index\":\"logs-{}\",\"_id\":\"{id}\"}}}}", id / 2000);
+                format!("{index}\n{{\"@timestamp\":\"{time}\",\"number\":{id}}}\n")
+            })
+            .collect();
+        let answer = http::ask(port, "POST", "/_bulk?refresh=true", Some(&lines), Duration::from_secs(30)).unwrap();
+        assert_eq!(answer.status, 200);
+    };
+    let count = |query: &str| {
+        let answer = http::ask(port, "GET", &format!("/_all/_count{query}"), None, Duration::from_secs(10)).unwrap();
+        let text = String::from_utf8(answer.body).unwrap();
+        let digits = text.split("\"count\":").nth(1).unwrap();
+        digits.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<usize>().unwrap()
+    };
+    bulk(0, light::MOST);
+    std::thread::sleep(Duration::from_secs(4));
+    assert_eq!(count(""), light::MOST, "not before there are more");
+    bulk(light::MOST, 500);
+    until("the oldest to go", || (count("") == light::KEPT).then_some(()));
+    assert_eq!(count("?q=number:0"), 0);
+    assert_eq!(count(&format!("?q=number:{}", light::MOST + 499)), 1);
+    assert_eq!(stack.status("logs-cap").restarts, 0);
 }

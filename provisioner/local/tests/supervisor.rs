@@ -174,6 +174,43 @@ fn a_paused_part_stands_still_and_can_be_stopped() {
 }
 
 #[test]
+fn a_held_part_stays_down_until_somebody_wants_it_again() {
+    let stack = Stack::new();
+    let parts = [shell("a", "exec sleep 600"), after(shell("b", "exec sleep 600"), &["a"])];
+    stack.up_whole(&parts);
+    let pid = stack.pid("b");
+    stack.client().hold("a", MINUTE).unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert_eq!((stack.status("a").state, stack.status("a").pid, stack.pid("b")), (State::Held, None, pid));
+    stack.client().resume("a").unwrap();
+    until("a again", || (stack.status("a").state == State::Ready).then_some(()));
+    stack.client().hold("a", MINUTE).unwrap();
+    stack.client().pause("b").unwrap();
+    stack.up_whole(&parts);
+    assert_eq!((stack.status("b").state, stack.pid("b")), (State::Ready, pid));
+}
+
+#[test]
+fn a_log_that_is_full_begins_anew_and_loses_no_line() {
+    let stack = Stack::new();
+    // A line is 100 bytes and ends with its number; they come for some seconds, so that some come while it is cut.
+    let script = "i=0; while [ $i -lt 120000 ]; do i=$((i+1)); printf '%099d\\n' $i; [ $((i % 2000)) = 0 ] && sleep 0.05; \
+                  done; exec sleep 600";
+    stack.up_whole(&[shell("a", script)]);
+    let log = stack.place().log("a");
+    let read =
+        || [log.with_extension("log.1"), log.clone()].map(|path| std::fs::read(path).unwrap_or_default()).concat();
+    until("all lines, in two files", || {
+        let is_cut = log.metadata().is_ok_and(|file| file.len() < local::supervisor::logs::CAP);
+        (is_cut && read().ends_with(b"120000\n")).then_some(())
+    });
+    let all = String::from_utf8(read()).unwrap();
+    let numbers: Vec<u32> = all.lines().map(|line| line.trim_start_matches('0').parse().unwrap()).collect();
+    assert_eq!(numbers, (1..=120_000).collect::<Vec<_>>());
+    assert_eq!(stack.status("a").state, State::Ready);
+}
+
+#[test]
 fn a_supervisor_that_is_killed_leaves_nothing_for_long() {
     let stack = Stack::new();
     let parts = [shell("a", "exec sleep 600"), shell("b", "sleep 601 & setsid sleep 602 & exec sleep 603")];

@@ -1,16 +1,19 @@
 //! The commands with `--local`: the same stack on this machine.
 
+pub mod doctor;
+pub mod faults;
+pub mod status;
+
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
-use local::dashboard::part::known_address;
+use local::engines::replica;
 use local::hidden;
 use local::supervisor::part::Wanted;
 use local::supervisor::place::Place;
-use local::supervisor::protocol::{Outcome, State};
+use local::supervisor::protocol::{Outcome, PartStatus};
 use local::supervisor::{client, logs};
 use serde_json::{Value, json};
 
@@ -18,23 +21,11 @@ use super::format::{Format, chosen, write};
 use super::{agree, document, load, read};
 use crate::cli::{DataFlags, Exit, Global};
 use crate::local::{
-    Described, Difference, Laptop, Probe, Purpose, differences, prepare, state_directory, status as live,
+    Action, Described, Difference, Laptop, Probe, Purpose, delays, differences, prepare, state_directory,
+    status as live,
 };
 use crate::printer::Printer;
 use crate::stack::{self, Loaded};
-
-/// What can be done to one part of a stack that runs here, to see what the others make of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Fault {
-    /// End it at once, as by `kill -9`; the supervisor starts it again
-    Kill,
-    /// Let it stand still, with its port open
-    Pause,
-    /// Let it go on
-    Resume,
-    /// End it in order and start it again
-    Restart,
-}
 
 /// The arguments with which this program calls itself, for what runs in the background.
 pub fn hidden() -> Option<std::process::ExitCode> {
@@ -54,7 +45,10 @@ pub(crate) fn plan(file: &Path, global: &Global, exit_code: bool, printer: Print
     if exit_code && !differences.is_empty() { Exit::Difference } else { Exit::Done }
 }
 
-pub(crate) fn up(file: &Path, global: &Global, printer: Printer) -> Exit {
+pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) -> Exit {
+    if install && let Err(exit) = doctor::complete(global, printer) {
+        return exit;
+    }
     let (laptop, differences) = match look(file, global, printer) {
         Ok(found) => found,
         Err(exit) => return exit,
@@ -148,43 +142,6 @@ pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Prin
     Exit::Done
 }
 
-pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
-    let (_, state) = match found(file, global, printer) {
-        Ok(found) => found,
-        Err(exit) => return exit,
-    };
-    let parts = match live(&state) {
-        Ok(parts) => parts,
-        Err(error) => return failed(&error, printer),
-    };
-    if global.json {
-        printer.data(document::pretty(&json!({ "version": document::VERSION, "parts": parts })));
-        return Exit::Done;
-    }
-    if parts.is_empty() {
-        printer.data("nothing of this stack runs here");
-    }
-    for part in &parts {
-        let port = part.port.map_or_else(String::new, |port| format!("127.0.0.1:{port}"));
-        let pid = part.pid.map_or_else(String::new, |pid| format!("pid {pid}"));
-        let memory = part.memory_kib.map_or_else(String::new, |kib| format!("{:.1} MiB", kib as f64 / 1024.0));
-        let restarts = if part.restarts > 0 { format!("restarted {} times", part.restarts) } else { String::new() };
-        let state = json!(part.state).as_str().unwrap_or_default().replace('_', " ");
-        let state =
-            if part.state == State::Ready { printer.green(format!("{state:<9}")) } else { format!("{state:<9}") };
-        let line = format!("{state} {:<26} {:<24} {port:<16} {pid:<12} {memory:>9}  {restarts}", part.name, part.kind);
-        printer.data(line.trim_end());
-        if let Some(error) = part.last_error.as_ref().filter(|_| part.state != State::Ready) {
-            printer.data(format!("          {}", error.lines().next().unwrap_or_default()));
-        }
-    }
-    if let Some(address) = known_address(&state).filter(|_| !parts.is_empty()) {
-        printer.talk(format!("dashboard: {address}"));
-    }
-    let ill = parts.iter().any(|part| matches!(part.state, State::Failed | State::BackOff));
-    if ill { Exit::Failed } else { Exit::Done }
-}
-
 pub(crate) fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Exit {
     let looked = chosen(format, global, printer).and_then(|format| Ok((format, look(file, global, printer)?.0)));
     match looked {
@@ -214,25 +171,6 @@ pub(crate) fn logs(file: &Path, global: &Global, parts: &[String], follow: bool,
     Exit::Done
 }
 
-pub(crate) fn fault(file: &Path, global: &Global, fault: Fault, part: &str, printer: Printer) -> Exit {
-    let (_, state) = match found(file, global, printer) {
-        Ok(found) => found,
-        Err(exit) => return exit,
-    };
-    let Some(client) = client::running(&state) else {
-        printer.error("nothing of this stack runs here");
-        printer.hint("`provision up --local` starts it");
-        return Exit::Failed;
-    };
-    let done = match fault {
-        Fault::Kill => client.kill(part),
-        Fault::Pause => client.pause(part),
-        Fault::Resume => client.resume(part),
-        Fault::Restart => client.restart(part),
-    };
-    done.map_or_else(|error| failed(&error, printer), |()| Exit::Done)
-}
-
 const LINES: usize = 20;
 /// Of everything, with what restarts meanwhile.
 const APPLY: Duration = Duration::from_secs(120);
@@ -252,7 +190,8 @@ fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, Path
 fn look(file: &Path, global: &Global, printer: Printer) -> Result<(Laptop, Vec<Difference>), Exit> {
     let (loaded, state) = found(file, global, printer)?;
     let looked = prepare(&state, &loaded, Purpose::Look).and_then(|laptop| {
-        let differences = differences(&laptop, &live(&state)?);
+        let running: Vec<PartStatus> = live(&state)?;
+        let differences = differences(&laptop, &running, &delays(&state, &loaded, &running)?);
         Ok((laptop, differences))
     });
     looked.map_err(|error| failed(&error, printer))
@@ -260,14 +199,26 @@ fn look(file: &Path, global: &Global, printer: Printer) -> Result<(Laptop, Vec<D
 
 fn apply(file: &Path, global: &Global, printer: Printer) -> Result<(Laptop, Outcome), Exit> {
     let (loaded, state) = found(file, global, printer)?;
-    let applied = prepare(&state, &loaded, Purpose::Run).and_then(|laptop| {
-        let client = client::ensure(laptop.place.state())?;
-        let wanted = Wanted { parts: laptop.parts.clone() };
-        let outcome = client.apply(&wanted, APPLY, |event| printer.talk(format!("  {event}")))?;
-        Described::of(&laptop.parts).keep(laptop.place.state())?;
-        Ok((laptop, outcome))
-    });
-    applied.map_err(|error| failed(&error, printer))
+    make_so(&state, &loaded, printer).map_err(|error| failed(&error, printer))
+}
+
+fn make_so(state: &Path, loaded: &Loaded, printer: Printer) -> anyhow::Result<(Laptop, Outcome)> {
+    let laptop = prepare(state, loaded, Purpose::Run)?;
+    let client = client::ensure(laptop.place.state())?;
+    let wanted = Wanted { parts: laptop.parts.clone() };
+    let outcome = client.apply(&wanted, APPLY, |event| printer.talk(format!("  {event}")))?;
+    Described::of(&laptop.parts).keep(laptop.place.state())?;
+    for servers in laptop.databases.iter().filter(|servers| outcome.ready.contains(&servers.primary.name)) {
+        replica::open(&servers.primary)?;
+    }
+    // What was held back by hand is not any more.
+    let held_back = delays(state, loaded, &client.status()?)?;
+    for servers in &laptop.databases {
+        if let Some(replica) = servers.replica.as_ref().filter(|replica| held_back.contains_key(&replica.name)) {
+            replica::delay(&servers.program, replica, 0)?;
+        }
+    }
+    Ok((laptop, outcome))
 }
 
 /// One reservation on its whole way; each hop is told as it is done.
@@ -307,9 +258,10 @@ fn text(laptop: &Laptop, differences: &[Difference], printer: Printer) -> String
     for difference in differences {
         let Difference { part, kind, section, action, changes } = difference;
         let verb = match action {
-            crate::local::Action::Start => printer.green("+ start  "),
-            crate::local::Action::Restart => printer.yellow("~ restart"),
-            crate::local::Action::Stop => printer.red("- stop   "),
+            Action::Start => printer.green("+ start  "),
+            Action::Restart => printer.yellow("~ restart"),
+            Action::Resume => printer.yellow("~ resume "),
+            Action::Stop => printer.red("- stop   "),
         };
         let why = if section.is_empty() { "nothing asks for it" } else { section };
         lines.push(format!("  {verb} {part}: {kind} {}", printer.dim(format!("({why})"))));

@@ -47,6 +47,9 @@ pub(crate) struct UpOptions {
     /// Delete or replace these although they hold data
     #[arg(long, value_name = "NAME,…", require_equals = true, value_delimiter = ',')]
     pub(super) delete_data: Vec<String>,
+    /// With --local: get the engines that are missing, after asking
+    #[arg(long, requires = "local")]
+    pub(crate) install: bool,
     /// Do not look first for what would stop the plan half-way, as `doctor` does
     #[arg(long)]
     pub(super) no_preflight: bool,

@@ -4,10 +4,10 @@ use local::dashboard::config::{Config, Connection, Lane, Link, Node, Queue};
 use local::dashboard::part::{self, NAME};
 use serde_json::Value;
 
-use super::Purpose;
-use super::expand::{BALANCER, MESSAGING, Making};
+use super::expand::{BALANCER, MESSAGING, Making, replica_name};
 use super::search::Search;
-use crate::stack::{Name, database_schema, dead_letter_name};
+use super::{Purpose, Servers};
+use crate::stack::{Name, dead_letter_name};
 
 /// After everything else: it shows what the others are.
 pub(super) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
@@ -27,12 +27,7 @@ fn describe(making: &Making<'_>) -> Config {
         stack: stack.stack.to_string(),
         environment: making.loaded.env.to_string(),
         notes: making.laptop.notes.clone(),
-        replicas: stack
-            .databases
-            .iter()
-            .filter(|(_, it)| it.replica)
-            .map(|(name, _)| format!("{name}-replica"))
-            .collect(),
+        replicas: making.laptop.databases.iter().filter_map(|servers| servers.pair.replica.clone()).collect(),
         ..Config::default()
     };
     for part in &making.laptop.parts {
@@ -74,8 +69,16 @@ fn messages(making: &Making<'_>, config: &mut Config) {
 
 fn links(making: &Making<'_>, config: &mut Config) {
     let stack = &making.loaded.stack;
-    let replicas = stack.databases.iter().filter(|(_, database)| database.replica);
-    config.links.extend(replicas.map(|(name, _)| link(name.to_string(), format!("{name}-replica"), "replicates to")));
+    let pairs = || making.laptop.databases.iter().map(|servers| &servers.pair);
+    for pair in pairs() {
+        let replica = pair.replica.clone();
+        config.links.extend(replica.map(|replica| link(pair.primary.clone(), replica, "replicates to")));
+    }
+    // The part that has the last word about it.
+    let part_of = |thing: &Name| {
+        let primary = pairs().find(|pair| pair.database == thing.0).map(|pair| pair.primary.clone());
+        primary.unwrap_or_else(|| thing.to_string())
+    };
     for (name, service) in stack.services.iter().filter(|(_, service)| service.role.is_some()) {
         if service.http.is_some() {
             config.links.push(link(BALANCER.to_owned(), name.to_string(), "routes to"));
@@ -86,9 +89,9 @@ fn links(making: &Making<'_>, config: &mut Config) {
             } else if stack.queues.contains_key(thing) {
                 (queue(thing), name.to_string(), "feeds")
             } else if service.owns.contains(thing) {
-                (name.to_string(), thing.to_string(), "owns")
+                (name.to_string(), part_of(thing), "owns")
             } else {
-                (name.to_string(), thing.to_string(), "uses")
+                (name.to_string(), part_of(thing), "uses")
             };
             config.links.push(link(from, to, verb));
         }
@@ -114,15 +117,15 @@ fn connections(making: &Making<'_>, config: &mut Config) {
     if let Some(address) = making.laptop.outputs.get("services.address").and_then(Value::as_str) {
         add("services".into(), BALANCER, address.to_owned(), None);
     }
-    for (name, database) in &stack.databases {
-        let replica = database.replica.then(|| format!("{name}-replica"));
-        for (server, user) in [(name.to_string(), "owner"), (name.to_string(), "app")]
-            .into_iter()
-            .chain(replica.into_iter().map(|replica| (replica, "app")))
-        {
-            let (secret, port) = (making.keys.get(user), making.port(&server));
-            let text = format!("mysql://{user}:{secret}@127.0.0.1:{port}/{}", database_schema(&name.0));
-            add(format!("{server} as {user}"), &server, text, Some(secret));
+    for servers in &making.laptop.databases {
+        let Servers { pair, primary, replica, .. } = servers;
+        let database = &pair.database;
+        let readers = replica.iter().map(|replica| (replica_name(database), replica, "app"));
+        let both = ["owner", "app"].map(|user| (database.clone(), primary, user));
+        for (address, server, user) in both.into_iter().chain(readers) {
+            let (secret, port) = (making.keys.get(user), server.port);
+            let text = format!("mysql://{user}:{secret}@127.0.0.1:{port}/{}", server.database);
+            add(format!("{address} as {user}"), &server.name, text, Some(secret));
         }
     }
     for name in stack.caches.keys() {

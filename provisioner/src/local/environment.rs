@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::expand::Making;
+use super::expand::{Making, replica_name};
 use crate::stack::{self, Given, Service, Value, database_schema};
 
 pub(super) struct Environment {
@@ -24,7 +24,7 @@ pub(super) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) 
             }
             Value::ReplicaHost(thing) => {
                 // On AWS it has the port of the primary.
-                environment.set(given.beside("REPLICA_PORT"), port(&format!("{thing}-replica")));
+                environment.set(given.beside("REPLICA_PORT"), port(&replica_name(thing)));
                 host()
             }
             Value::CacheReaderHost(_) => host(),

@@ -16,9 +16,10 @@ use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
 use super::keys::Keys;
+use super::roles::Roles;
 use super::search::{self, Search};
 use super::services;
-use super::{Laptop, Purpose, cache, dashboard};
+use super::{Laptop, Purpose, Servers, cache, dashboard};
 use crate::scope::hex;
 use crate::stack::{DEAD_LETTER_RETENTION, Database, Loaded, Name, Queue, database_schema, dead_letter_name};
 
@@ -32,6 +33,7 @@ pub(super) const BALANCER: &str = "web";
 pub(super) struct Making<'a> {
     pub(super) loaded: &'a Loaded,
     pub(super) keys: &'a Keys,
+    pub(super) roles: &'a Roles,
     pub(super) place: &'a Place,
     ports: &'a BTreeMap<String, u16>,
     places: Places,
@@ -47,7 +49,7 @@ pub(super) fn ports(loaded: &Loaded) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (name, database) in &stack.databases {
         names.push(name.0.clone());
-        names.extend(database.replica.then(|| format!("{name}-replica")));
+        names.extend(database.replica.then(|| replica_name(&name.0)));
     }
     names
         .extend(stack.caches.keys().chain(stack.search.keys()).chain(stack.services.keys()).map(|name| name.0.clone()));
@@ -65,6 +67,7 @@ pub(super) fn expand(
     loaded: &Loaded,
     place: &Place,
     keys: &Keys,
+    roles: &Roles,
     ports: &BTreeMap<String, u16>,
     purpose: Purpose,
 ) -> anyhow::Result<Laptop> {
@@ -72,18 +75,22 @@ pub(super) fn expand(
     let laptop = Laptop {
         place: place.clone(),
         parts: Vec::new(),
+        databases: Vec::new(),
         sections: BTreeMap::new(),
         outputs: BTreeMap::new(),
         notes: Vec::new(),
         probe: None,
     };
     let program = std::env::current_exe().context("finding this program")?;
-    let search = search::find(&places);
-    let mut making = Making { loaded, keys, place, ports, places, search, program, laptop, purpose };
+    let search = match loaded.stack.search.is_empty() {
+        true => Search::None,
+        false => search::find(&places, search::choice()?)?,
+    };
+    let mut making = Making { loaded, keys, roles, place, ports, places, search, program, laptop, purpose };
     databases(&mut making)?;
     caches(&mut making)?;
     messages(&mut making)?;
-    searches(&mut making);
+    searches(&mut making)?;
     services::expand(&mut making)?;
     dashboard::expand(&mut making)?;
     Ok(making.laptop)
@@ -105,7 +112,9 @@ impl Making<'_> {
     pub(super) fn search_endpoint(&self, name: &str) -> Option<String> {
         match &self.search {
             Search::Theirs(url) => Some(url.clone()),
-            Search::Light(_) => Some(format!("http://127.0.0.1:{}", self.port(name))),
+            Search::Light(_) | Search::Installed(_) | Search::Fetched { .. } => {
+                Some(format!("http://127.0.0.1:{}", self.port(name)))
+            }
             Search::None => None,
         }
     }
@@ -135,8 +144,7 @@ impl Making<'_> {
     }
 
     pub(super) fn named(&self, name: &str, fifo: bool) -> String {
-        let suffix = if fifo { ".fifo" } else { "" };
-        format!("{}-{}-{name}{suffix}", self.loaded.stack.stack, self.loaded.env)
+        named(self.loaded, name, fifo)
     }
 
     pub(super) fn directory(&self, name: &str) -> PathBuf {
@@ -175,23 +183,24 @@ fn one_database(
     database: &Database,
 ) -> anyhow::Result<()> {
     let user = |name: &str, rights| mariadb::User { name: name.to_owned(), password: making.keys.get(name), rights };
-    let server = |name: &str, role| mariadb::Server {
-        name: name.to_owned(),
-        directory: making.directory(name),
-        socket: making.place.socket(name),
-        port: making.port(name),
+    let server = |part: &str, port, role| mariadb::Server {
+        name: part.to_owned(),
+        directory: making.directory(part),
+        socket: making.place.socket(part),
+        port,
         database: database_schema(name),
         users: vec![user("owner", mariadb::Rights::Owner), user("app", mariadb::Rights::Rows)],
         replication_password: making.keys.get("replication"),
         role,
     };
-    let primary = server(name, mariadb::Role::Primary);
-    let replica_name = format!("{name}-replica");
-    let replica = database.replica.then(|| {
-        let mut replica = server(&replica_name, mariadb::Role::Replica { of: primary.port });
-        replica.database.clone_from(&primary.database);
-        replica
-    });
+    let pair = making.roles.pair(name, database.replica);
+    let primary = server(&pair.primary, making.port(name), mariadb::Role::Primary);
+    let following = mariadb::Role::Replica { of: primary.port };
+    let replica = pair.replica.as_ref().map(|replica| server(replica, making.port(&replica_name(name)), following));
+    if let Some(out) = &pair.out {
+        let note = format!("`{}` is the primary since it was promoted, and `{out}` is out of service", pair.primary);
+        making.laptop.notes.push(note);
+    }
     let section = format!("databases.{name}");
     for server in [Some(&primary), replica.as_ref()].into_iter().flatten() {
         if making.purpose == Purpose::Run {
@@ -204,10 +213,17 @@ fn one_database(
         making.add(&section, part);
     }
     making.export(format!("{section}.host"), format!("127.0.0.1:{}", primary.port));
-    if let Some(replica) = &replica {
-        making.export(format!("{section}.replica_host"), format!("127.0.0.1:{}", replica.port));
+    if database.replica {
+        let port = making.port(&replica_name(name));
+        making.export(format!("{section}.replica_host"), format!("127.0.0.1:{port}"));
     }
+    making.laptop.databases.push(Servers { pair, program: program.clone(), primary, replica });
     Ok(())
+}
+
+/// Of its address.
+pub(super) fn replica_name(database: &str) -> String {
+    format!("{database}-replica")
 }
 
 fn caches(making: &mut Making<'_>) -> anyhow::Result<()> {
@@ -244,8 +260,7 @@ fn messages(making: &mut Making<'_>) -> anyhow::Result<()> {
         config.topics.insert(making.topic(&name.0), fifo.into_iter().collect());
     }
     for (name, queue) in &stack.queues {
-        let main = making.queue(&name.0);
-        let dead = making.named(&dead_letter_name(&name.0), queue.fifo);
+        let (main, dead) = queue_names(making.loaded, &name.0, queue);
         let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{dead}");
         let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": queue.receives() });
         let mut attributes = attributes(queue);
@@ -288,6 +303,16 @@ fn messages(making: &mut Making<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Of the queue, and of the one for its dead letters.
+pub(super) fn queue_names(loaded: &Loaded, name: &str, queue: &Queue) -> (String, String) {
+    (named(loaded, name, queue.fifo), named(loaded, &dead_letter_name(name), queue.fifo))
+}
+
+fn named(loaded: &Loaded, name: &str, fifo: bool) -> String {
+    let suffix = if fifo { ".fifo" } else { "" };
+    format!("{}-{}-{name}{suffix}", loaded.stack.stack, loaded.env)
+}
+
 fn attributes(queue: &Queue) -> BTreeMap<String, String> {
     let mut attributes = BTreeMap::from([
         ("VisibilityTimeout".to_owned(), queue.visibility_seconds().to_string()),
@@ -300,25 +325,23 @@ fn attributes(queue: &Queue) -> BTreeMap<String, String> {
     attributes
 }
 
-fn searches(making: &mut Making<'_>) {
-    for name in making.loaded.stack.search.keys() {
-        match &making.search {
-            Search::Theirs(url) => {
-                making.laptop.notes.push(format!("logs are searched at {url}, which is yours"));
-            }
-            Search::Light(program) => {
-                let part = search::part(&name.0, program, making.port(&name.0));
-                making.add(format!("search.{name}"), part);
-                let note = "logs are searched in memory: they are gone when it stops, and nothing deletes old ones";
-                making.laptop.notes.push(note.to_owned());
-            }
-            Search::None => {
-                let note = "no search engine: logs are files only. `pip download osmem-server`, put it on the PATH, or set OPENSEARCH_URL";
-                making.laptop.notes.push(note.to_owned());
-            }
+fn searches(making: &mut Making<'_>) -> anyhow::Result<()> {
+    let names: Vec<String> = making.loaded.stack.search.keys().map(|name| name.0.clone()).collect();
+    if !names.is_empty() {
+        making.laptop.notes.push(making.search.note());
+    }
+    for name in names {
+        let directory = making.directory(&name);
+        let parts = making.search.parts(&name, making.port(&name), &directory, &making.program);
+        if making.purpose == Purpose::Run && !parts.is_empty() {
+            private_directory(&directory)?;
         }
-        if let Some(endpoint) = making.search_endpoint(&name.0) {
+        for part in parts {
+            making.add(format!("search.{name}"), part);
+        }
+        if let Some(endpoint) = making.search_endpoint(&name) {
             making.export(format!("search.{name}.endpoint"), endpoint);
         }
     }
+    Ok(())
 }

@@ -9,14 +9,18 @@ mod environment;
 mod expand;
 mod keys;
 mod plan;
-mod search;
+mod roles;
+pub(crate) mod search;
 mod services;
+pub(crate) mod tools;
+mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use local::engines::ports;
+use local::engines::find::Places;
+use local::engines::{mariadb, ports};
 use local::supervisor::client;
 use local::supervisor::part::Part;
 use local::supervisor::place::{Place, private_directory};
@@ -25,6 +29,9 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 pub(crate) use self::plan::{Action, Described, Difference, differences};
+pub(crate) use self::roles::{Pair, Roles};
+use self::search::Search;
+pub(crate) use self::watch::{Part as WatchedPart, Watched, delays, watch};
 use crate::scope::hex;
 use crate::stack::Loaded;
 
@@ -32,6 +39,7 @@ use crate::stack::Loaded;
 pub(crate) struct Laptop {
     pub(crate) place: Place,
     pub(crate) parts: Vec<Part>,
+    pub(crate) databases: Vec<Servers>,
     /// Which part of the stack file asks for a part.
     pub(crate) sections: BTreeMap<String, String>,
     /// What people need: `services.address`, and the like. No secret but the dashboard's address, which opens it.
@@ -45,6 +53,14 @@ pub(crate) struct Laptop {
 pub(crate) struct Probe {
     pub(crate) program: PathBuf,
     pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// One database, as its servers are to be.
+pub(crate) struct Servers {
+    pub(crate) pair: Pair,
+    pub(crate) program: mariadb::Program,
+    pub(crate) primary: mariadb::Server,
+    pub(crate) replica: Option<mariadb::Server>,
 }
 
 /// Of one stack file: two of them, also two copies in two folders, are two stacks.
@@ -65,12 +81,20 @@ pub(crate) enum Purpose {
 /// Works everything out, and to run it writes the configuration files. Starts nothing.
 pub(crate) fn prepare(state: &Path, loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Laptop> {
     let place = Place::open(state)?;
-    let running = running(state);
     let keys = keys::load(&place)?;
+    let roles = Roles::load(place.state())?;
     let names = expand::ports(loaded);
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let (ports, moved) = ports::choose(place.state(), &names, &running)?;
-    let mut laptop = expand::expand(loaded, &place, &keys, &ports, purpose)?;
+    let in_use = in_use(state)?;
+    if !loaded.stack.search.is_empty()
+        && let Search::Fetched { .. } = search::find(&Places::of_this_machine(), search::choice()?)?
+    {
+        for name in loaded.stack.search.keys() {
+            ports::prefer(place.state(), &name.0, search::PORTS, &in_use)?;
+        }
+    }
+    let (ports, moved) = ports::choose(place.state(), &names, &in_use)?;
+    let mut laptop = expand::expand(loaded, &place, &keys, &roles, &ports, purpose)?;
     for ports::Moved { name, from, to } in moved {
         laptop.notes.push(format!("port {from} of `{name}` is taken by somebody else: it has {to} now"));
     }
@@ -87,7 +111,7 @@ fn home() -> anyhow::Result<PathBuf> {
     from("PROVISION_HOME", "XDG_STATE_HOME", ".local/state").map(|home| home.join("stacks"))
 }
 
-fn cache() -> anyhow::Result<PathBuf> {
+pub(crate) fn cache() -> anyhow::Result<PathBuf> {
     from("PROVISION_HOME", "XDG_CACHE_HOME", ".cache").map(|home| home.join("cache"))
 }
 
@@ -100,6 +124,14 @@ fn from(own: &str, xdg: &str, usual: &str) -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-fn running(state: &Path) -> BTreeSet<String> {
-    status(state).unwrap_or_default().into_iter().filter(|part| part.pid.is_some()).map(|part| part.name).collect()
+/// The addresses that parts of this stack listen on, by their names.
+fn in_use(state: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let live: BTreeSet<u16> = status(state)
+        .unwrap_or_default()
+        .iter()
+        .filter(|part| part.pid.is_some())
+        .filter_map(|part| part.port)
+        .collect();
+    let kept = ports::kept(state)?;
+    Ok(kept.into_iter().filter(|(_, port)| live.contains(port)).map(|(name, _)| name).collect())
 }

@@ -30,6 +30,8 @@ pub(crate) struct Difference {
 pub(crate) enum Action {
     Start,
     Restart,
+    /// What stands still, or is held back, by hand.
+    Resume,
     Stop,
 }
 
@@ -41,7 +43,9 @@ pub(crate) struct Change {
 }
 
 /// In the order of the stack file; what nothing asks for any more comes last.
-pub(crate) fn differences(laptop: &Laptop, running: &[PartStatus]) -> Vec<Difference> {
+///
+/// `delays`: the replicas that hold back what they get, and for how many seconds.
+pub(crate) fn differences(laptop: &Laptop, running: &[PartStatus], delays: &BTreeMap<String, u64>) -> Vec<Difference> {
     let before = Described::read(&laptop.place.state().join(FILE));
     let after = Described::of(&laptop.parts);
     let mut differences = Vec::new();
@@ -50,12 +54,18 @@ pub(crate) fn differences(laptop: &Laptop, running: &[PartStatus]) -> Vec<Differ
         let action = match live {
             Some(live) if live.fingerprint.as_deref() == Some(&part.fingerprint()) => match live.state {
                 State::Failed => Action::Start,
+                State::Paused => Action::Resume,
+                _ if delays.contains_key(&part.name) => Action::Resume,
                 _ => continue,
             },
             Some(live) if live.pid.is_some() => Action::Restart,
             _ => Action::Start,
         };
-        let changes = if action == Action::Restart { before.changes(&after, &part.name) } else { Vec::new() };
+        let mut changes = if action == Action::Restart { before.changes(&after, &part.name) } else { Vec::new() };
+        if let Some(seconds) = delays.get(&part.name) {
+            let (path, from, to) = ("delay".to_owned(), format!("{seconds} s"), "none".to_owned());
+            changes.push(Change { path, from, to });
+        }
         let section = laptop.sections.get(&part.name).cloned().unwrap_or_default();
         differences.push(Difference { part: part.name.clone(), kind: part.kind.clone(), section, action, changes });
     }

@@ -1,36 +1,188 @@
-//! The search engine: one that the user has, else the light one, else none.
+//! The search engine: a real OpenSearch where there is one or where the user asks for one, else the light one, else none.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use local::engines::find::Places;
-use local::supervisor::part::Part;
+use anyhow::{Context, bail};
+use local::engines::find::{Install, Places};
+use local::engines::light;
+use local::supervisor::part::{Part, Stop, StopSignal};
 use local::supervisor::probe::Probe;
 
-pub(super) enum Search {
+pub(crate) enum Search {
     /// `OPENSEARCH_URL`: whatever is there is the user's.
     Theirs(String),
-    /// <https://pypi.org/project/osmem-server/>: in memory, without ISM.
+    /// An installation of the user's, of which a node of our own is started. **Never run**: there was none to run it with.
+    Installed(PathBuf),
+    /// One of ordinary artefacts out of a Maven repository.
+    Fetched {
+        java: PathBuf,
+        libraries: PathBuf,
+    },
+    /// In memory.
     Light(PathBuf),
     None,
 }
 
-pub(super) fn find(places: &Places) -> Search {
-    if let Some(url) = std::env::var("OPENSEARCH_URL").ok().filter(|url| !url.is_empty()) {
-        return Search::Theirs(url);
-    }
-    let fetched = super::cache().ok().map(|cache| cache.join("osmem-server")).filter(|path| path.is_file());
-    match places.find(&["osmem-server"]).or(fetched) {
-        Some(program) => Search::Light(program),
-        None => Search::None,
+/// What to fetch. The same as for the tests.
+pub(crate) const POM: &str = include_str!("../../../templates/search/opensearch-pom.xml");
+pub(crate) const JAVA: Install = Install { apt: "openjdk-17-jre-headless", brew: "openjdk@17" };
+pub(crate) const MAVEN: Install = Install { apt: "maven", brew: "maven" };
+/// The node out of a Maven repository takes no others.
+pub(super) const PORTS: std::ops::RangeInclusive<u16> = 9201..=9299;
+
+/// `PROVISION_SEARCH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// What is there, but a JVM only if the user has put it there.
+    Auto,
+    OpenSearch,
+    Light,
+    None,
+}
+
+pub(crate) fn choice() -> anyhow::Result<Choice> {
+    match std::env::var("PROVISION_SEARCH").unwrap_or_default().as_str() {
+        "" | "auto" => Ok(Choice::Auto),
+        "opensearch" => Ok(Choice::OpenSearch),
+        "light" => Ok(Choice::Light),
+        "none" => Ok(Choice::None),
+        other => bail!("PROVISION_SEARCH is `{other}`, and not auto, opensearch, light or none"),
     }
 }
 
-pub(super) fn part(name: &str, program: &PathBuf, port: u16) -> Part {
-    let words = ["-addr", &format!("127.0.0.1:{port}"), "-no-stdin-watch", "-no-ja"].map(str::to_owned);
-    Part {
-        args: words.to_vec(),
-        port: Some(port),
-        ready: Probe::Http { port, path: "/".to_owned() },
-        ..Part::new(name, "search engine in memory", program)
+pub(crate) fn find(places: &Places, choice: Choice) -> anyhow::Result<Search> {
+    if let Some(url) = std::env::var("OPENSEARCH_URL").ok().filter(|url| !url.is_empty()) {
+        return Ok(Search::Theirs(url));
     }
+    let cache = super::cache()?;
+    let light = || {
+        let fetched = Some(cache.join(LIGHT)).filter(|path| path.is_file());
+        places.find(&["osmem-server"]).or(fetched).map(Search::Light)
+    };
+    match choice {
+        Choice::Auto => Ok(installed(places).or_else(light).or_else(|| fetched(places, &cache)).unwrap_or(Search::None)),
+        Choice::OpenSearch => installed(places).or_else(|| fetched(places, &cache)).context(
+            "PROVISION_SEARCH asks for OpenSearch, and there is none here: `provision doctor --local --install` fetches one",
+        ),
+        Choice::Light => light().context(
+            "PROVISION_SEARCH asks for the light search engine, and there is none here: `provision doctor --local --install` \
+             fetches it",
+        ),
+        Choice::None => Ok(Search::None),
+    }
+}
+
+/// Where it is put when it is fetched.
+pub(crate) const LIGHT: &str = "osmem-server";
+pub(crate) const FETCHED: &str = "opensearch";
+
+impl Search {
+    pub(super) fn note(&self) -> String {
+        match self {
+            Search::Theirs(url) => format!("logs are searched at {url}, which is yours"),
+            Search::Installed(program) => {
+                format!(
+                    "logs are searched by a node of your own OpenSearch, {}, which was never tried",
+                    program.display()
+                )
+            }
+            Search::Fetched { .. } => {
+                "logs are searched by OpenSearch on the JVM, without its plugins: nothing deletes \
+                                       indexes by age (ISM), and everybody on this machine may read them"
+                    .to_owned()
+            }
+            Search::Light(_) => format!(
+                "logs are searched in memory: they are gone when it stops, there are at most {} documents, no ISM. For a real \
+                 OpenSearch: OPENSEARCH_URL, or PROVISION_SEARCH=opensearch",
+                light::MOST
+            ),
+            Search::None => {
+                "no search engine: logs are files only. `provision doctor --local --install` fetches one, or set \
+                             OPENSEARCH_URL"
+                    .to_owned()
+            }
+        }
+    }
+
+    /// The processes for one domain: nothing runs here for what is the user's.
+    pub(super) fn parts(&self, name: &str, port: u16, directory: &Path, provision: &Path) -> Vec<Part> {
+        match self {
+            Search::Theirs(_) | Search::None => Vec::new(),
+            Search::Light(program) => vec![light::part(name, program, port), light::cap_part(name, provision, port)],
+            Search::Fetched { java, libraries } => {
+                vec![node(name, fetched_node(libraries, port, directory), java, port, directory)]
+            }
+            Search::Installed(program) => {
+                let mut part = node(name, installed_node(program, port, directory), program, port, directory);
+                part.env.insert("OPENSEARCH_JAVA_OPTS".to_owned(), HEAP.join(" "));
+                vec![part]
+            }
+        }
+    }
+}
+
+/// Small, because nobody has many logs on a laptop.
+const HEAP: [&str; 4] = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+
+fn node(name: &str, args: Vec<String>, program: &Path, port: u16, directory: &Path) -> Part {
+    Part {
+        args,
+        cwd: directory.to_owned(),
+        port: Some(port),
+        // It answers before it has found its indexes again.
+        ready: Probe::Http { port, path: "/_cluster/health?wait_for_status=yellow&timeout=1s".to_owned() },
+        // It is the slowest of all by far.
+        ready_within_ms: 110_000,
+        stop: Stop { signal: StopSignal::Term, within_ms: 10_000 },
+        ..Part::new(name, "search engine, OpenSearch", program)
+    }
+}
+
+fn fetched_node(libraries: &Path, port: u16, directory: &Path) -> Vec<String> {
+    // Others on this machine are not to join it.
+    let cluster = format!("provision-{port}");
+    let mut args: Vec<String> = HEAP.map(str::to_owned).to_vec();
+    args.extend(["-cp".to_owned(), format!("{}/*", libraries.display())]);
+    args.extend(["org.codelibs.opensearch.runner.OpenSearchRunner", "-numOfNode", "1"].map(str::to_owned));
+    args.extend(["-basePath".to_owned(), directory.display().to_string()]);
+    // It takes the port after the one that it is given.
+    args.extend(["-baseHttpPort".to_owned(), (port - 1).to_string(), "-clusterName".to_owned(), cluster]);
+    args
+}
+
+fn installed_node(program: &Path, port: u16, directory: &Path) -> Vec<String> {
+    let data = directory.display();
+    let mut args = vec![
+        format!("-Ecluster.name=provision-{port}"),
+        "-Ediscovery.type=single-node".to_owned(),
+        "-Enetwork.host=127.0.0.1".to_owned(),
+        format!("-Ehttp.port={port}"),
+        "-Etransport.port=0".to_owned(),
+        format!("-Epath.data={data}/data"),
+        format!("-Epath.logs={data}/logs"),
+    ];
+    let home = program.parent().and_then(Path::parent);
+    if home.is_some_and(|home| home.join("plugins/opensearch-security").is_dir()) {
+        args.push("-Eplugins.security.disabled=true".to_owned());
+    }
+    args
+}
+
+/// It refuses to run as root.
+fn installed(places: &Places) -> Option<Search> {
+    if rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let mut places = places.clone();
+    let usual = ["/usr/share/opensearch/bin", "/opt/opensearch/bin", "/opt/homebrew/opt/opensearch/bin"];
+    places.usual.extend(usual.map(PathBuf::from));
+    places.find(&["opensearch"]).map(|program| Search::Installed(program.canonicalize().unwrap_or(program)))
+}
+
+fn fetched(places: &Places, cache: &Path) -> Option<Search> {
+    let home = cache.join(FETCHED);
+    // The last thing to be written says that the rest is there.
+    let is_whole = std::fs::read_to_string(home.join("pom.xml")).is_ok_and(|pom| pom == POM);
+    let java = places.find(&["java"]).filter(|_| is_whole)?;
+    Some(Search::Fetched { java, libraries: home.join("lib") })
 }

@@ -1,6 +1,7 @@
 //! `services:` and `logs:` -> processes of the runtime, the load balancer's stand-in, and the log forwarders.
 
 use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,21 +11,19 @@ use local::supervisor::part::{Part, Stop, StopSignal};
 use local::supervisor::place::private_directory;
 use local::supervisor::probe::Probe;
 use serde_json::json;
-use sha2::{Digest, Sha256};
 
 use super::Purpose;
 use super::environment::{self, Environment};
 use super::expand::{BALANCER, MESSAGING, Making};
 use super::search::Search;
 use crate::image::{Architecture, find_runtime};
-use crate::scope::hex;
 use crate::stack::{Http, Name, Service, priorities};
 
 /// The program of every service and of the log forwarders.
 struct Runtime {
     path: PathBuf,
     /// Another one is a reason to restart what runs it.
-    digest: String,
+    build: String,
 }
 
 /// The services, what stands before them, and what ships their logs.
@@ -39,6 +38,13 @@ pub(super) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
 
 fn services(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     let services = &making.loaded.stack.services;
+    let is_scaled = |service: &Service| service.role.is_some() && service.scale.max.is_some_and(|most| most > 1);
+    let scaled: Vec<String> =
+        services.iter().filter(|(_, service)| is_scaled(service)).map(|(name, _)| format!("`{name}`")).collect();
+    if !scaled.is_empty() {
+        let note = format!("scaling is not simulated: one copy each of {} runs, whatever the load", scaled.join(", "));
+        making.laptop.notes.push(note);
+    }
     let mut routes = Routes::default();
     for (name, service) in services {
         let Some(role) = &service.role else {
@@ -100,7 +106,9 @@ fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &st
     let mut after: Vec<String> = Vec::new();
     for thing in &things {
         let known = Name(thing.clone());
-        if stack.databases.contains_key(&known) || stack.caches.contains_key(&known) {
+        if let Some(database) = stack.databases.get(&known) {
+            after.push(making.roles.pair(thing, database.replica).primary);
+        } else if stack.caches.contains_key(&known) {
             after.push(thing.clone());
         } else if stack.topics.contains_key(&known) || stack.queues.contains_key(&known) {
             after.push(MESSAGING.to_owned());
@@ -118,7 +126,7 @@ fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &st
         ready: Probe::Http { port, path: if role == "hello" { "/healthz" } else { "/readyz" }.to_owned() },
         after,
         stop: Stop { signal: StopSignal::Term, within_ms: 30_000 },
-        generation: runtime.digest.clone(),
+        generation: runtime.build.clone(),
         ..Part::new(name, format!("service, role {role}"), &runtime.path)
     };
     making.add(format!("services.{name}"), part);
@@ -153,13 +161,13 @@ fn shipping(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
             args.extend(["--pattern".to_owned(), pattern.clone()]);
         }
         args.extend(["--file".to_owned(), words(&file)?, "--state".to_owned(), words(&state)?]);
-        let own = matches!(making.search, Search::Light(_)).then(|| logs.to.0.clone());
+        let own = (!matches!(making.search, Search::Theirs(_))).then(|| logs.to.0.clone());
         let part = Part {
             args,
             env: environment.variables,
             cwd: directory,
             after: own.into_iter().collect(),
-            generation: runtime.digest.clone(),
+            generation: runtime.build.clone(),
             ..Part::new(format!("forward-{service}"), "log forwarder", &runtime.path)
         };
         making.add(format!("logs.ship.{service}"), part);
@@ -167,15 +175,21 @@ fn shipping(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn runtime() -> anyhow::Result<Runtime> {
+    let path = find()?;
+    // Its bytes would take longer to read than everything else together.
+    let file = path.metadata().with_context(|| format!("`{}`", path.display()))?;
+    let build = format!("{}-{}.{:09}-{}", file.len(), file.mtime(), file.mtime_nsec(), file.ino());
+    Ok(Runtime { path, build })
+}
+
 /// The one that PROVISION_RUNTIME names, else the one that was built with this program, which need not fit into the image; else
 /// the one that would go into it.
-fn runtime() -> anyhow::Result<Runtime> {
+pub(super) fn find() -> anyhow::Result<PathBuf> {
     let architecture = if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 };
     let beside = std::env::current_exe()?.with_file_name("runtime");
-    let path = match std::env::var_os("PROVISION_RUNTIME") {
-        None if beside.is_file() => beside,
-        _ => find_runtime(architecture)?.canonicalize()?,
-    };
-    let digest = hex(&Sha256::digest(std::fs::read(&path)?)[..12]);
-    Ok(Runtime { path, digest })
+    match std::env::var_os("PROVISION_RUNTIME") {
+        None if beside.is_file() => Ok(beside),
+        _ => Ok(find_runtime(architecture)?.canonicalize()?),
+    }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::config::Config;
 use super::messages;
-use crate::engines::mariadb;
+use crate::engines::replica::{self, Replication};
 use crate::supervisor::client;
 use crate::supervisor::place::Place;
 use crate::supervisor::sql::{Address, Login};
@@ -94,8 +94,10 @@ fn queues(port: u16, config: &Config) -> BTreeMap<String, Value> {
 
 fn lag(place: &Place, replica: &str) -> Value {
     let root = Login { at: Address::Socket(place.socket(replica)), user: "root".into(), password: String::new() };
-    match mariadb::lag_at(&root) {
-        Ok(seconds) => json!({ "seconds": seconds }),
+    match replica::replication(&root) {
+        Ok(Some(Replication { why: Some(why), lag_seconds: None, .. })) => json!({ "error": why }),
+        Ok(Some(replication)) => json!({ "seconds": replication.lag_seconds }),
+        Ok(None) => json!({ "error": "it follows nobody" }),
         Err(error) => json!({ "error": format!("{error:#}") }),
     }
 }

@@ -200,37 +200,7 @@ pub fn rebuild(server: &Server) -> Result<()> {
     template::remove(&server.directory.join("data"))
 }
 
-/// Seconds that the replica is behind; `None` if it does not know, because the primary is away.
-pub fn lag(server: &Server) -> Result<Option<u64>> {
-    lag_at(&root(server))
-}
-
-/// For who knows no more than how to ask.
-pub fn lag_at(login: &Login) -> Result<Option<u64>> {
-    block_on(within(Duration::from_secs(3), async {
-        let mut connection = connect(login).await?;
-        let row: Option<mysql_async::Row> = connection.query_first("SHOW REPLICA STATUS").await?;
-        let row = row.context("it is no replica")?;
-        let lag: Option<Option<Option<u64>>> =
-            row.get_opt("Seconds_Behind_Master").or_else(|| row.get_opt("Seconds_Behind_Source")).map(Result::ok);
-        // A server writes into its log who left without a word.
-        connection.disconnect().await?;
-        Ok(lag.flatten().flatten())
-    }))
-}
-
-/// The replica holds everything back for so long, as one that is slow does; 0 ends it.
-pub fn delay(program: &Program, server: &Server, seconds: u32) -> Result<()> {
-    let statements = match program.flavour {
-        Flavour::Maria => {
-            ["STOP SLAVE".into(), format!("CHANGE MASTER TO MASTER_DELAY={seconds}"), "START SLAVE".into()]
-        }
-        Flavour::Mysql => mysql::delay(seconds),
-    };
-    run(server, &statements).with_context(|| format!("delaying `{}`", server.name))
-}
-
-fn run(server: &Server, statements: &[String]) -> Result<()> {
+pub(super) fn run(server: &Server, statements: &[String]) -> Result<()> {
     block_on(within(Duration::from_secs(10), async {
         let mut connection = connect(&root(server)).await?;
         for statement in statements {
@@ -244,7 +214,7 @@ fn run(server: &Server, statements: &[String]) -> Result<()> {
 }
 
 /// Over the socket, in a directory that is this user's only. It has no password, and no other way in.
-fn root(server: &Server) -> Login {
+pub(super) fn root(server: &Server) -> Login {
     Login { at: Address::Socket(server.socket.clone()), user: "root".into(), password: String::new() }
 }
 
@@ -287,7 +257,7 @@ fn follow(role: Role, password: &str) -> Vec<String> {
             all.push(format!(
                 "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={of}, MASTER_USER='repl', \
                  MASTER_PASSWORD={password}, MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1, \
-                 MASTER_HEARTBEAT_PERIOD=5, MASTER_DEMOTE_TO_SLAVE=1"
+                 MASTER_HEARTBEAT_PERIOD=5, MASTER_DELAY=0, MASTER_DEMOTE_TO_SLAVE=1"
             ));
             all.push("START SLAVE".into());
             all

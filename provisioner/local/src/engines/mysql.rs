@@ -37,7 +37,7 @@ pub fn follow(role: Role, password: &str) -> Vec<String> {
             format!(
                 "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={of}, SOURCE_USER='repl', \
                  SOURCE_PASSWORD={password}, SOURCE_AUTO_POSITION=1, SOURCE_CONNECT_RETRY=1, \
-                 SOURCE_HEARTBEAT_PERIOD=5, GET_SOURCE_PUBLIC_KEY=1"
+                 SOURCE_HEARTBEAT_PERIOD=5, SOURCE_DELAY=0, GET_SOURCE_PUBLIC_KEY=1"
             ),
             "START REPLICA".into(),
         ],

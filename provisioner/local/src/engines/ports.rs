@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::TcpListener;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,11 +20,8 @@ pub struct Moved {
 /// A port for each name. Those of `running` are in use by ourselves, so nobody asks whether they are free; any other one
 /// that is taken is replaced, and the caller says so.
 pub fn choose(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Result<(BTreeMap<String, u16>, Vec<Moved>)> {
-    let path = state.join("ports.json");
-    let mut kept: BTreeMap<String, u16> = match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("`{}`", path.display()))?,
-        Err(_) => BTreeMap::new(),
-    };
+    let path = state.join(FILE);
+    let mut kept = kept(state)?;
     let before = kept.clone();
     // All are held until all are chosen, so that none is given twice.
     let mut held = Vec::new();
@@ -47,6 +45,35 @@ pub fn choose(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Resul
     kept.retain(|name, _| names.contains(&name.as_str()));
     Ok((kept, moved))
 }
+
+/// For what takes no other ports than these: one of them, if it has none yet or somebody else has it. To be called before
+/// [`choose`], which keeps it.
+pub fn prefer(state: &Path, name: &str, range: RangeInclusive<u16>, running: &BTreeSet<String>) -> Result<()> {
+    let mut kept = kept(state)?;
+    let is_good = |port: u16| range.contains(&port) && (running.contains(name) || again(port).is_some());
+    if kept.get(name).is_some_and(|port| is_good(*port)) {
+        return Ok(());
+    }
+    let is_free = |port: &u16| {
+        !kept.iter().any(|(other, kept)| other != name && kept == port)
+            && TcpListener::bind(("127.0.0.1", *port)).is_ok()
+    };
+    let (first, last) = (*range.start(), *range.end());
+    let port = range.clone().find(is_free).with_context(|| format!("all ports from {first} to {last} are taken"))?;
+    kept.insert(name.to_owned(), port);
+    write(&state.join(FILE), &serde_json::to_vec_pretty(&kept)?)
+}
+
+/// Those that were chosen before, also for names that nobody asks for at the moment.
+pub fn kept(state: &Path) -> Result<BTreeMap<String, u16>> {
+    let path = state.join(FILE);
+    match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).with_context(|| format!("`{}`", path.display())),
+        Err(_) => Ok(BTreeMap::new()),
+    }
+}
+
+const FILE: &str = "ports.json";
 
 /// Tried for a moment: a process that is just being made holds what its parent had open until it is another program.
 fn again(port: u16) -> Option<TcpListener> {
@@ -102,5 +129,17 @@ mod tests {
         assert_eq!((second["b"], second.len()), (first["b"], 3));
         drop(taken);
         assert_eq!(choose(directory.path(), &["a"], &nobody).unwrap().0["a"], second["a"]);
+
+        let range = 48_100..=48_199;
+        prefer(directory.path(), "a", range.clone(), &nobody).unwrap();
+        let chosen = choose(directory.path(), &["a"], &nobody).unwrap().0["a"];
+        assert!(range.contains(&chosen));
+        let taken = again(chosen).unwrap();
+        prefer(directory.path(), "a", range.clone(), &ourselves).unwrap();
+        assert_eq!(choose(directory.path(), &["a"], &ourselves).unwrap().0["a"], chosen);
+        prefer(directory.path(), "a", range.clone(), &nobody).unwrap();
+        let other = choose(directory.path(), &["a"], &nobody).unwrap().0["a"];
+        assert!(range.contains(&other) && other != chosen);
+        drop(taken);
     }
 }

@@ -69,6 +69,10 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Fu
     if head.method == Method::GET && head.uri.path() == "/healthz" {
         return respond(200, "application/json", "{\"status\":\"ok\"}".to_owned());
     }
+    // Numbers only, which no page of another site can read.
+    if head.method == Method::GET && head.uri.path() == "/depths" {
+        return respond(200, "application/json", json!(shared.depths()).to_string());
+    }
     let target = header(&head.headers, "x-amz-target").and_then(|target| target.strip_prefix("AmazonSQS."));
     // Not checked, but it must be there: no page in a browser can add it to a request to another site.
     if !head.headers.contains_key(AUTHORIZATION) {

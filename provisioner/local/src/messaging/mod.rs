@@ -33,7 +33,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
 use tokio::sync::watch;
@@ -85,10 +85,7 @@ impl Server {
 
     /// Of every queue, by name.
     pub fn depths(&self) -> BTreeMap<String, Depth> {
-        let mut store = self.shared.store();
-        let names: Vec<String> = store.state.queues.keys().cloned().collect();
-        let depth = |name: String| Some((name.clone(), store.queue(&name, now()).ok()?.depth()));
-        names.into_iter().filter_map(depth).collect()
+        self.shared.depths()
     }
 
     /// A queue's dead letters back to where they came from; how many.
@@ -104,6 +101,12 @@ impl Server {
         self.stop.send_replace(true);
         let _ = self.running.await;
     }
+}
+
+/// Of every queue, by name, asked of one that runs at this port.
+pub fn depths(port: u16) -> anyhow::Result<BTreeMap<String, Depth>> {
+    let answer = crate::http::ask(port, "GET", "/depths", None, Duration::from_secs(2)).context("asking for queues")?;
+    serde_json::from_slice(&answer.body).context("what the queues say")
 }
 
 /// What every request has in its hands.
@@ -129,6 +132,13 @@ impl Shared {
         let now = now();
         let records = declare::difference(&store, config, now)?;
         store.commit(records, now).map_err(|refusal| vec![refusal.message])
+    }
+
+    fn depths(&self) -> BTreeMap<String, Depth> {
+        let mut store = self.store();
+        let names: Vec<String> = store.state.queues.keys().cloned().collect();
+        let depth = |name: String| Some((name.clone(), store.queue(&name, now()).ok()?.depth()));
+        names.into_iter().filter_map(depth).collect()
     }
 
     fn is_stopping(&self) -> bool {

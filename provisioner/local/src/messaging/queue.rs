@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::record::{Definition, Message, Record};
@@ -27,7 +27,7 @@ pub struct Queue {
 const MOST_IN_FLIGHT: usize = 120_000;
 
 /// How many messages there are of each kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Depth {
     pub visible: usize,
     pub in_flight: usize,

@@ -60,6 +60,7 @@ pub fn asked(place: &Place, request: &Request) {
         Request::Pause { part } => write(place, part, "pause", ""),
         Request::Resume { part } => write(place, part, "resume", ""),
         Request::Restart { part } => write(place, part, "restart", ""),
+        Request::Hold { part } => write(place, part, "hold", ""),
         _ => {}
     }
 }

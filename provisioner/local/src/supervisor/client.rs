@@ -91,6 +91,11 @@ pub fn stop_all_by(program: &Path, state: &Path, within: Duration, mut tell: imp
     bail!("not everything in `{}` has ended within {} s", state.display(), within.as_secs())
 }
 
+/// Of one process: its share of the machine's memory.
+pub fn memory_kib(pid: u32) -> Option<u64> {
+    process::memory_kib(pid)
+}
+
 impl Client {
     pub fn place(&self) -> &Place {
         &self.place
@@ -129,12 +134,26 @@ impl Client {
         self.done(&Request::Pause { part: part.into() })
     }
 
+    /// One that stands still goes on, one that is held is started.
     pub fn resume(&self, part: &str) -> Result<()> {
         self.done(&Request::Resume { part: part.into() })
     }
 
     pub fn restart(&self, part: &str) -> Result<()> {
         self.done(&Request::Restart { part: part.into() })
+    }
+
+    /// Ended in order and not started again, until it is resumed, restarted or applied. Returns when its process is gone.
+    pub fn hold(&self, part: &str, within: Duration) -> Result<()> {
+        self.done(&Request::Hold { part: part.into() })?;
+        let deadline = Instant::now() + within;
+        while self.status()?.iter().any(|status| status.name == part && status.pid.is_some()) {
+            if Instant::now() >= deadline {
+                bail!("`{part}` is still stopping");
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// The supervisor's protocol, and its process id with its start time.

@@ -50,6 +50,7 @@ impl Converger {
         let mut probes = Vec::new();
         for (name, slot) in &mut self.slots {
             slot.want(wanted.remove(name));
+            slot.go_on();
             probes.extend(slot.adopt());
         }
         for (part, cancelled) in probes {
@@ -151,6 +152,30 @@ impl Converger {
         Ok(())
     }
 
+    /// Whatever somebody did to it that it does not run.
+    pub fn resume(&mut self, name: &str) -> Result<(), String> {
+        let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
+        let wanted = slot.wanted.clone();
+        slot.want(wanted);
+        slot.go_on();
+        Ok(())
+    }
+
+    /// Ends in order, and is not started again for now.
+    pub fn hold(&mut self, name: &str) -> Result<(), String> {
+        let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
+        slot.held = true;
+        slot.retry_at = None;
+        match &mut slot.process {
+            Some(process) if process.stopping.is_none() => {
+                process.stop(None, Instant::now());
+                self.tell(name, What::Stopping);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// In an orderly way, and without counting as a failure.
     pub fn restart(&mut self, name: &str) -> Result<(), String> {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
@@ -164,6 +189,30 @@ impl Converger {
             _ => {}
         }
         Ok(())
+    }
+
+    /// Log files do not grow for ever, however long a part runs.
+    pub fn trim_logs(&self) {
+        for (name, slot) in &self.slots {
+            let path = self.place.log(name);
+            let Some(process) = slot.process.as_ref().filter(|_| logs::is_full(&path)) else { continue };
+            // Nobody may write between the copy and the cut. A part that stands still already is left so.
+            if !process.paused {
+                process::stand_still(process.child.id());
+            }
+            let trimmed = logs::trim(&path);
+            if !process.paused {
+                process::signal_group(process.child.id(), Signal::CONT);
+            }
+            note(&match trimmed {
+                Ok(()) => format!("{name}: its log is full, and begins anew"),
+                Err(error) => format!("{name}: its log is full, and stays so: {error}"),
+            });
+        }
+        let own = self.place.supervisor_log();
+        if logs::is_full(&own) {
+            let _ = logs::trim(&own);
+        }
     }
 
     pub fn status(&self) -> Vec<PartStatus> {
@@ -196,7 +245,7 @@ impl Converger {
 
     fn start_if_due(&mut self, name: &str, now: Instant) {
         let Some(slot) = self.slots.get(name) else { return };
-        let (None, None, Some(part)) = (&slot.process, &slot.failed, &slot.wanted) else { return };
+        let (None, None, false, Some(part)) = (&slot.process, &slot.failed, slot.held, &slot.wanted) else { return };
         let ready = |name: &String| self.slots.get(name).is_some_and(Slot::is_ready);
         if slot.retry_at.is_some_and(|at| now < at) || !part.after.iter().all(ready) {
             return;
@@ -275,10 +324,7 @@ impl Converger {
 
     fn tell(&mut self, part: &str, what: What) {
         let event = Event { part: part.to_owned(), what };
-        // The supervisor's own log: what happened when nobody was asking.
-        use std::io::Write;
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let _ = writeln!(std::io::stderr(), "{} {event}", now.as_millis());
+        note(&event.to_string());
         chronicle::event(&self.place, &event);
         // One that does not listen any more is none.
         self.watchers.retain(|watcher| watcher.send(Reply::Event { event: event.clone() }).is_ok());
@@ -293,6 +339,9 @@ impl Converger {
         for (name, slot) in &self.slots {
             match (&slot.failed, self.hopeless_dependency(slot)) {
                 (Some(error), _) => outcome.failed.push(Failure { part: name.clone(), error: error.clone() }),
+                (None, _) if slot.held && slot.process.is_none() => {
+                    outcome.failed.push(Failure { part: name.clone(), error: "stopped by hand".to_owned() });
+                }
                 (None, _) if slot.is_ready() => outcome.ready.push(name.clone()),
                 (None, Some(after)) if slot.process.is_none() => {
                     outcome.skipped.push(Skipped { part: name.clone(), after: after.clone() });
@@ -303,13 +352,21 @@ impl Converger {
         Some(outcome)
     }
 
-    /// One that has been given up, or waits for such a one itself.
+    /// One that has been given up or is held, or waits for such a one itself.
     fn hopeless_dependency<'a>(&self, slot: &'a Slot) -> Option<&'a String> {
         let part = slot.wanted.as_ref()?;
         part.after.iter().find(|name| {
-            self.slots.get(*name).is_some_and(|slot| slot.failed.is_some() || self.hopeless_dependency(slot).is_some())
+            let gone = |slot: &Slot| slot.failed.is_some() || (slot.held && slot.process.is_none());
+            self.slots.get(*name).is_some_and(|slot| gone(slot) || self.hopeless_dependency(slot).is_some())
         })
     }
+}
+
+/// Into the supervisor's own log: what happened when nobody was asking.
+fn note(what: &str) {
+    use std::io::Write;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "{} {what}", now.as_millis());
 }
 
 fn how(status: ExitStatus) -> String {

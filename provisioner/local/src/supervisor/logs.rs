@@ -8,17 +8,32 @@ use std::time::Duration;
 
 use super::place::Place;
 
-/// A part that starts and finds more than this in its file begins a new one; the one before is kept.
+/// More than this is not kept in one file: a new one is begun, and the one before is kept as `.log.1`.
 pub const CAP: u64 = 8 << 20;
 
 /// How often files are looked at that are followed.
 const LOOK: Duration = Duration::from_millis(100);
 
+/// Before anybody has it open.
 pub fn rotate(path: &Path) -> std::io::Result<()> {
     match path.metadata() {
         Ok(file) if file.len() > CAP => std::fs::rename(path, path.with_extension("log.1")),
         _ => Ok(()),
     }
+}
+
+pub fn is_full(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.len() > CAP)
+}
+
+/// While it is open, by one who appends and must not do so meanwhile: what is in it goes into `.log.1`, and it is empty.
+pub fn trim(path: &Path) -> std::io::Result<()> {
+    let (new, old) = (path.with_extension("log.new"), path.with_extension("log.1"));
+    let copied = std::fs::copy(path, &new).and_then(|_| std::fs::rename(&new, &old));
+    if copied.is_err() {
+        let _ = std::fs::remove_file(&new);
+    }
+    copied.and_then(|()| File::options().write(true).open(path)?.set_len(0))
 }
 
 /// The last lines, or fewer if they are long: at most 16 KiB are read.
@@ -97,6 +112,11 @@ impl Followed {
 
     fn read(&mut self) -> Vec<String> {
         let Some(file) = &mut self.file else { return Vec::new() };
+        // It was emptied, and what was in it is in the file before.
+        if file.metadata().is_ok_and(|metadata| file.stream_position().is_ok_and(|at| at > metadata.len())) {
+            let _ = file.rewind();
+            self.rest.clear();
+        }
         let _ = file.take(1 << 20).read_to_end(&mut self.rest);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else { return Vec::new() };
         let whole: Vec<u8> = self.rest.drain(..=end).collect();
@@ -128,13 +148,16 @@ mod tests {
                     rotate(&path).unwrap();
                     writeln!(append(&path).unwrap(), "다섯").unwrap();
                 }
+                4 => trim(&path).unwrap(),
+                5 => writeln!(append(&path).unwrap(), "여섯").unwrap(),
                 _ => return turn < 8,
             }
             true
         };
         follow(&place, &["a".into()], 1, write, |part, line| seen.push(format!("{part} {}", line.trim_matches('\0'))));
         seen.retain(|line| line.len() > 2);
-        assert_eq!(seen, ["a two", "a three", "a half", "a 다섯"]);
-        assert!(path.with_extension("log.1").exists());
+        assert_eq!(seen, ["a two", "a three", "a half", "a 다섯", "a 여섯"]);
+        assert_eq!(std::fs::read_to_string(path.with_extension("log.1")).unwrap(), "다섯\n");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "여섯\n");
     }
 }

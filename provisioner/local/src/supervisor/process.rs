@@ -60,6 +60,21 @@ pub fn signal_group(leader: u32, signal: Signal) {
     }
 }
 
+/// The group, and returns when its leader does, or after a moment.
+pub fn stand_still(leader: u32) {
+    signal_group(leader, Signal::STOP);
+    let stopped = || {
+        let stat = std::fs::read_to_string(format!("/proc/{leader}/stat")).unwrap_or_default();
+        stat.rsplit_once(')').is_none_or(|(_, rest)| rest.trim_start().starts_with(['T', 'Z']))
+    };
+    for _ in 0..50 {
+        if stopped() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_micros(200));
+    }
+}
+
 pub fn signal_of(signal: StopSignal) -> Signal {
     match signal {
         StopSignal::Term => Signal::TERM,

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::part::Wanted;
 
 /// Supervisors of another number are stopped and replaced. `Hello` and `Stop` keep their form for ever, so that this works.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
@@ -30,6 +30,9 @@ pub enum Request {
         part: String,
     },
     Restart {
+        part: String,
+    },
+    Hold {
         part: String,
     },
 }
@@ -113,6 +116,8 @@ pub enum State {
     BackOff,
     /// It died too often; the next `apply` tries again.
     Failed,
+    /// Ended by hand; the next `apply` starts it again.
+    Held,
 }
 
 impl fmt::Display for State {
@@ -125,6 +130,7 @@ impl fmt::Display for State {
             State::Stopping => "stopping",
             State::BackOff => "starting again",
             State::Failed => "failed",
+            State::Held => "held",
         })
     }
 }

@@ -26,7 +26,7 @@ use super::{chronicle, process, reap};
 /// Longest request: a stack's parts with their environments are some kilobytes.
 const LONGEST: u64 = 16 << 20;
 
-/// How often it looks whether its state directory is still there.
+/// How often it looks whether its state directory is still there, and how long the logs have become.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until it is told to stop. Returns at once if there is another one.
@@ -80,8 +80,13 @@ pub fn become_child(parent: &OsString, program: &OsString, arguments: &[OsString
 /// The main thread's. Every child is started from here, because a child ends with the thread that started it.
 fn main_loop(place: &Place, mut converger: Converger, news: &Receiver<News>, lock: u64) {
     let mut stopping = false;
+    let mut looked = Instant::now();
     loop {
         let next = converger.converge();
+        if looked.elapsed() >= LOOK {
+            converger.trim_logs();
+            looked = Instant::now();
+        }
         if stopping && converger.is_empty() {
             return;
         }
@@ -128,7 +133,8 @@ fn answer(converger: &mut Converger, request: Request, reply: Sender<Reply>) {
         Request::Status => Reply::Status { parts: converger.status() },
         Request::Kill { part } => done(converger.signal(&part, Signal::KILL)),
         Request::Pause { part } => done(converger.signal(&part, Signal::STOP)),
-        Request::Resume { part } => done(converger.signal(&part, Signal::CONT)),
+        Request::Resume { part } => done(converger.resume(&part)),
+        Request::Hold { part } => done(converger.hold(&part)),
         Request::Restart { part } => done(converger.restart(&part)),
         Request::Apply { wanted } => match wanted.problems() {
             problems if problems.is_empty() => return converger.want(wanted, reply),

@@ -34,6 +34,8 @@ pub struct Slot {
     pub retry_at: Option<Instant>,
     /// Given up, and why.
     pub failed: Option<String>,
+    /// Not to be started before somebody says so.
+    pub held: bool,
     pub last_error: Option<String>,
 }
 
@@ -64,6 +66,7 @@ impl Slot {
             Some(Process { paused: true, .. }) => State::Paused,
             Some(Process { ready: Some(_), .. }) => State::Ready,
             Some(_) => State::Starting,
+            None if self.held => State::Held,
             None if self.failed.is_some() => State::Failed,
             None if self.retry_at.is_some() => State::BackOff,
             None => State::Waiting,
@@ -90,6 +93,15 @@ impl Slot {
         self.failures = 0;
         self.retry_at = None;
         self.failed = None;
+        self.held = false;
+    }
+
+    /// One that stands still does so no longer.
+    pub fn go_on(&mut self) {
+        if let Some(process) = self.process.as_mut().filter(|process| process.paused) {
+            process::signal_group(process.child.id(), Signal::CONT);
+            process.paused = false;
+        }
     }
 
     /// What runs already takes over what needs no restart. Returns what is to be probed anew, if it is not ready yet.
@@ -128,7 +140,7 @@ impl Slot {
     }
 
     pub fn status(&self, name: &str) -> PartStatus {
-        let part = self.wanted.as_ref().or(self.process.as_ref().map(|process| &process.part));
+        let part = self.process.as_ref().map(|process| &process.part).or(self.wanted.as_ref());
         let pid = self.process.as_ref().map(|process| process.child.id());
         let since = self.process.as_ref().and_then(|process| process.since.duration_since(SystemTime::UNIX_EPOCH).ok());
         PartStatus {

@@ -1,0 +1,45 @@
+//! One request to something on this machine, and its answer. For a thread that waits.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+pub struct Answer {
+    pub status: u16,
+    pub body: Vec<u8>,
+}
+
+/// By HTTP/1.0, so that the answer is whole when the connection ends, whatever its length.
+pub fn ask(port: u16, method: &str, path: &str, json: Option<&str>, within: Duration) -> Result<Answer> {
+    let deadline = Instant::now() + within;
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), within)?;
+    stream.set_write_timeout(Some(within))?;
+    let body = json.unwrap_or_default();
+    let kind = if json.is_some() { "Content-Type: application/json\r\n" } else { "" };
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+    )?;
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 16 << 10];
+    loop {
+        let rest = deadline.saturating_duration_since(Instant::now());
+        if rest.is_zero() || bytes.len() > LONGEST {
+            bail!("no whole answer within {} ms", within.as_millis());
+        }
+        stream.set_read_timeout(Some(rest))?;
+        match stream.read(&mut chunk)? {
+            0 => break,
+            length => bytes.extend_from_slice(&chunk[..length]),
+        }
+    }
+    let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").context("no HTTP answer")?;
+    let head = String::from_utf8_lossy(&bytes[..end]);
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no HTTP answer")?;
+    Ok(Answer { status, body: bytes.split_off(end + 4) })
+}
+
+const LONGEST: usize = 16 << 20;

@@ -1,0 +1,322 @@
+//! `provision local …`: failures on demand. Each says what people will see and how to undo it, and is undone by the next
+//! `up --local` at the latest, but for a promotion, which is a fact of the data.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use clap::Subcommand;
+use local::engines::{mariadb, replica};
+use local::supervisor::client::{self, Client};
+use local::supervisor::probe;
+use local::supervisor::protocol::{PartStatus, State};
+use serde_json::json;
+
+use super::{failed, found, make_so};
+use crate::cli::{Exit, Global};
+use crate::commands::{agree, document};
+use crate::local::{Purpose, Roles, Servers, prepare};
+use crate::printer::Printer;
+use crate::stack::Loaded;
+
+/// What can be done to one part of a stack that runs here, to see what the others make of it.
+#[derive(Subcommand)]
+pub(crate) enum Fault {
+    /// End a part at once, as by `kill -9`; the supervisor starts it again
+    Kill(Victim),
+    /// Let a part stand still, with its port open
+    Pause(Victim),
+    /// End a part in order and leave it so
+    Stop(Victim),
+    /// Let a part go on that was paused or stopped
+    Resume(Victim),
+    /// End a part in order and start it again
+    Restart(Victim),
+    /// Make a replica the primary, at the address that the services know
+    ///
+    /// A primary that runs takes no more writes until the replica has them all; of one that is gone, what the replica has not
+    /// received is on the old primary's disk only, as on RDS. The old primary is out of service until `rejoin`.
+    Promote(Victim),
+    /// Let the old primary follow the new one
+    Rejoin {
+        #[command(flatten)]
+        victim: Victim,
+        /// Throw away what only the old primary has, and fill it again from the new one
+        #[arg(long)]
+        discard: bool,
+    },
+    /// Let a replica hold back whatever it gets, for so long
+    Lag {
+        #[command(flatten)]
+        victim: Victim,
+        /// As in 30s or 2m; 0 ends it
+        #[arg(value_parser = delay)]
+        time: u32,
+    },
+}
+
+#[derive(clap::Args)]
+pub(crate) struct Victim {
+    file: PathBuf,
+    /// Its name, as `status` shows it
+    part: String,
+}
+
+pub(crate) fn fault(fault: &Fault, global: &Global, printer: Printer) -> Exit {
+    let Victim { file, part } = fault.victim();
+    let (loaded, state) = match found(file, global, printer) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    let Some(client) = client::running(&state) else {
+        printer.error("nothing of this stack runs here");
+        printer.hint("`provision up --local` starts it");
+        return Exit::Failed;
+    };
+    if let Fault::Rejoin { discard: true, .. } = fault
+        && let Err(exit) = agree(global, &format!("Throw away what only `{part}` has? [y/N]"), printer)
+    {
+        return exit;
+    }
+    let desk = Desk { loaded: &loaded, state: &state, client: &client, file, part, printer };
+    let done = match fault {
+        Fault::Kill(_) => client.kill(part).and_then(|()| desk.seen("killed; it starts again within a second", None)),
+        Fault::Pause(_) => {
+            client.pause(part).and_then(|()| desk.seen("stands still, with its port open", Some("resume")))
+        }
+        Fault::Stop(_) => client.hold(part, STOP).and_then(|()| desk.seen("stopped, and stays so", Some("resume"))),
+        Fault::Resume(_) => client.resume(part).map(|()| Told::plain("goes on")),
+        Fault::Restart(_) => client.restart(part).and_then(|()| desk.seen("restarts", None)),
+        Fault::Promote(_) => desk.promote(),
+        Fault::Rejoin { discard, .. } => desk.rejoin(*discard),
+        Fault::Lag { time, .. } => desk.lag(*time),
+    };
+    match done {
+        Ok(told) => {
+            told.print(part, global, printer);
+            Exit::Done
+        }
+        Err(error) => failed(&error, printer),
+    }
+}
+
+/// For a service that answers what is in flight.
+const STOP: Duration = Duration::from_secs(40);
+/// For the old primary, to get everything that the new one has written since.
+const CATCH_UP: Duration = Duration::from_secs(30);
+
+/// What was done, what people will see of it, and the command that takes it back.
+struct Told {
+    did: String,
+    see: Option<&'static str>,
+    undo: Option<String>,
+}
+
+struct Desk<'a> {
+    loaded: &'a Loaded,
+    state: &'a Path,
+    client: &'a Client,
+    file: &'a Path,
+    part: &'a str,
+    printer: Printer,
+}
+
+impl Desk<'_> {
+    fn seen(&self, did: &str, undo: Option<&str>) -> anyhow::Result<Told> {
+        let status = self.status(self.part)?;
+        Ok(Told {
+            did: did.to_owned(),
+            see: Some(effect(&status.kind)),
+            undo: undo.map(|undo| self.command(undo, self.part)),
+        })
+    }
+
+    fn promote(&self) -> anyhow::Result<Told> {
+        let part = self.part;
+        let servers = self.servers()?;
+        let Some(of) = servers.iter().find(|servers| servers.replica.as_ref().is_some_and(|it| it.name == part)) else {
+            bail!("`{part}` is no replica{}", replicas(&servers));
+        };
+        let (primary, replica) = (&of.primary, of.replica.as_ref().context("no replica")?);
+        let status = self.status(part)?;
+        ensure!(status.state == State::Ready, "`{part}` is {}: it cannot take over", status.state);
+        let runs = self.status(&primary.name).is_ok_and(|status| status.state == State::Ready);
+        replica::hand_over(runs.then_some(primary), replica).with_context(|| format!("promoting `{part}`"))?;
+        // Written down first: whatever ends this, the next `up` goes on from here.
+        let mut roles = Roles::load(self.state)?;
+        roles.promote(&of.pair.database, part);
+        roles.keep(self.state)?;
+        // Its address must be free before another one listens there.
+        self.client.hold(&primary.name, STOP)?;
+        self.make_so()?;
+        let again =
+            format!("{}, then {}", self.command("rejoin", &primary.name), self.command("promote", &primary.name));
+        Ok(Told {
+            did: format!(
+                "is the primary, at 127.0.0.1:{}; `{}` is out of service, with its data",
+                primary.port, primary.name
+            ),
+            see: Some("writes and reads go on, through the addresses that the services know; there is no replica"),
+            undo: Some(again),
+        })
+    }
+
+    fn rejoin(&self, discard: bool) -> anyhow::Result<Told> {
+        let part = self.part;
+        let mut roles = Roles::load(self.state)?;
+        let pairs = roles.pairs(self.loaded);
+        let is_ours = |name: &Option<String>| name.as_deref() == Some(part);
+        let Some(pair) = pairs.iter().find(|pair| is_ours(&pair.out) || is_ours(&pair.replica)) else {
+            bail!("`{part}` is no old primary: there is one only after a promotion");
+        };
+        roles.rejoin(&pair.database);
+        roles.keep(self.state)?;
+        if discard {
+            if is_ours(&pair.replica) {
+                self.client.hold(part, STOP)?;
+            }
+            let servers = self.servers()?;
+            let replica = servers.iter().find_map(|servers| servers.replica.as_ref().filter(|it| it.name == part));
+            mariadb::rebuild(replica.context("it is no replica")?)?;
+        }
+        self.make_so()?;
+        let servers = self.servers()?;
+        let of = servers.iter().find(|servers| servers.pair.database == pair.database).context("no such database")?;
+        let caught_up = mariadb::caught_up(&of.primary, of.replica.as_ref().context("no replica")?);
+        let deadline = Instant::now() + CATCH_UP;
+        while let Err(error) = probe::once(&caught_up) {
+            let strays = format!("{error:#}").contains("never got");
+            if strays || Instant::now() >= deadline {
+                let discard = self.command("rejoin", part);
+                return Err(error.context(format!(
+                    "`{part}` cannot follow (`{discard} --discard` throws away what only it has, and fills it again)"
+                )));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(Told {
+            did: format!("follows `{}`, and has everything that it has", of.primary.name),
+            see: Some("misses of the cache are read from the replica again"),
+            undo: None,
+        })
+    }
+
+    fn lag(&self, seconds: u32) -> anyhow::Result<Told> {
+        let part = self.part;
+        let servers = self.servers()?;
+        let Some((of, replica)) =
+            servers.iter().find_map(|of| Some((of, of.replica.as_ref().filter(|replica| replica.name == part)?)))
+        else {
+            bail!("`{part}` is no replica{}", replicas(&servers));
+        };
+        let primary = self.status(&of.primary.name)?;
+        // It would forget what it has received and holds back.
+        ensure!(
+            primary.state == State::Ready,
+            "`{}` is {}: a delay is changed while it runs",
+            primary.name,
+            primary.state
+        );
+        replica::delay(&of.program, replica, seconds)?;
+        if seconds == 0 {
+            return Ok(Told::plain("holds nothing back"));
+        }
+        Ok(Told {
+            did: format!("holds back for {seconds} s whatever it gets"),
+            see: Some(
+                "who has written reads the primary; when the replica is five seconds behind, everybody does. Without a \
+                 primary, reads answer what the replica has",
+            ),
+            undo: Some(format!("{} 0", self.command("lag", part))),
+        })
+    }
+
+    fn servers(&self) -> anyhow::Result<Vec<Servers>> {
+        Ok(prepare(self.state, self.loaded, Purpose::Look)?.databases)
+    }
+
+    fn make_so(&self) -> anyhow::Result<()> {
+        let (_, outcome) = make_so(self.state, self.loaded, self.printer)?;
+        match outcome.failed.first() {
+            Some(failure) => bail!("{}: {}", failure.part, failure.error),
+            None => Ok(()),
+        }
+    }
+
+    fn status(&self, part: &str) -> anyhow::Result<PartStatus> {
+        let all = self.client.status()?;
+        all.into_iter().find(|status| status.name == part).with_context(|| format!("there is no part `{part}`"))
+    }
+
+    fn command(&self, verb: &str, part: &str) -> String {
+        let file = self.file.display().to_string();
+        let plain = file.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+        let file = if plain { file } else { format!("'{}'", file.replace('\'', "'\\''")) };
+        format!("provision local {verb} {file} {part}")
+    }
+}
+
+impl Told {
+    fn plain(did: &str) -> Told {
+        Told { did: did.to_owned(), see: None, undo: None }
+    }
+
+    fn print(&self, part: &str, global: &Global, printer: Printer) {
+        let Told { did, see, undo } = self;
+        if global.json {
+            let told = json!({ "version": document::VERSION, "part": part, "did": did, "see": see, "undo": undo });
+            return printer.data(document::pretty(&told));
+        }
+        printer.talk(format!("`{part}` {did}"));
+        if let Some(see) = see {
+            printer.talk(format!("  you will see: {see}"));
+        }
+        if let Some(undo) = undo {
+            printer.talk(format!("  to undo it: {undo}"));
+        }
+    }
+}
+
+impl Fault {
+    fn victim(&self) -> &Victim {
+        match self {
+            Fault::Kill(victim) | Fault::Pause(victim) | Fault::Stop(victim) => victim,
+            Fault::Resume(victim) | Fault::Restart(victim) | Fault::Promote(victim) => victim,
+            Fault::Rejoin { victim, .. } | Fault::Lag { victim, .. } => victim,
+        }
+    }
+}
+
+/// While it is away, in the words of who uses the stack.
+fn effect(kind: &str) -> &'static str {
+    match kind {
+        "mariadb primary" | "mysql primary" => {
+            "reads are answered from the replica or the cache; writes get 503, and can be repeated"
+        }
+        "mariadb replica" | "mysql replica" => "reads go to the primary; nothing else changes",
+        "redis" | "valkey" => "lookups answer from the database, with `x-cache: bypass`",
+        "topics and queues" => "reservations go on; notifications wait in the outbox and come later",
+        "load balancer" => "nothing answers at `services.address`; the services themselves go on",
+        "log forwarder" => "log lines wait in the files; none is lost",
+        kind if kind.starts_with("service, ") => "the load balancer answers 502 or 503 for its paths",
+        kind if kind.starts_with("search engine") => "log lines wait; those in memory are gone when it is killed",
+        _ => "what uses it waits",
+    }
+}
+
+fn replicas(servers: &[Servers]) -> String {
+    let names: Vec<&str> = servers.iter().filter_map(|servers| Some(servers.replica.as_ref()?.name.as_str())).collect();
+    if names.is_empty() { "; there is none".to_owned() } else { format!("; there is: {}", names.join(", ")) }
+}
+
+fn delay(text: &str) -> Result<u32, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: Option<u32> = digits.parse().ok();
+    let seconds = match (number, &text[digits.len()..]) {
+        (Some(0), "") => Some(0),
+        (Some(number), "s") => Some(number),
+        (Some(number), "m") => number.checked_mul(60),
+        _ => None,
+    };
+    seconds.filter(|seconds| *seconds <= 3600).ok_or_else(|| "30s, 2m, at most 60m, or 0".to_owned())
+}

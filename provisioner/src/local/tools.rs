@@ -1,0 +1,229 @@
+//! What has to be on this machine, what is missing, and the exact commands that get it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+use local::engines::find::{Install, Places};
+use local::engines::{mariadb, redis};
+use serde::Serialize;
+
+use super::search::{self, Choice, Search};
+use super::services;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Tool {
+    pub(crate) what: &'static str,
+    /// The sections of a stack file that need it.
+    pub(crate) needed_for: &'static str,
+    /// Where it is.
+    pub(crate) found: Option<String>,
+    /// Without it something is not there, but a stack runs.
+    pub(crate) optional: bool,
+    /// What gets it, as one would type it.
+    pub(crate) commands: Vec<String>,
+    #[serde(skip)]
+    steps: Vec<Step>,
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Package(Install),
+    /// A static program out of a Python package.
+    Light,
+    /// Through Maven.
+    OpenSearch,
+}
+
+/// The search engine out of the Python package index. Pinned: it has one author, and its version begins with 0.
+const LIGHT: &str = "osmem-server==0.1.6";
+
+pub(crate) fn tools() -> anyhow::Result<Vec<Tool>> {
+    let places = Places::of_this_machine();
+    let mut tools = vec![
+        tool("MariaDB", "databases", mariadb(&places), vec![Step::Package(mariadb::INSTALL)]),
+        tool(
+            "Redis or Valkey",
+            "caches",
+            redis::find(&places, None).ok().map(shown),
+            vec![Step::Package(redis::INSTALL)],
+        ),
+    ];
+    tools.push(search_engine(&places)?);
+    let runtime = services::find().ok();
+    let mut runtime = tool("the runtime", "services, logs", runtime.map(shown), Vec::new());
+    runtime.commands.push("runtime/build.sh".to_owned());
+    tools.push(runtime);
+    Ok(tools)
+}
+
+/// Gets what is missing. The commands' own words go to standard error.
+pub(crate) fn install(tools: &[Tool]) -> anyhow::Result<()> {
+    let steps: Vec<&Step> = tools.iter().filter(|tool| tool.found.is_none()).flat_map(|tool| &tool.steps).collect();
+    let packages: Vec<Install> = steps
+        .iter()
+        .filter_map(|step| match step {
+            Step::Package(install) => Some(*install),
+            _ => None,
+        })
+        .collect();
+    if !packages.is_empty() {
+        for command in package_commands(&packages)? {
+            run(&command)?;
+        }
+    }
+    for step in steps {
+        match step {
+            Step::Package(_) => {}
+            Step::Light => fetch_light().context("fetching the light search engine")?,
+            Step::OpenSearch => fetch_opensearch().context("fetching OpenSearch")?,
+        }
+    }
+    Ok(())
+}
+
+/// Nothing left to do for those.
+pub(crate) fn installable(tools: &[Tool]) -> Vec<&Tool> {
+    tools.iter().filter(|tool| tool.found.is_none() && !tool.steps.is_empty()).collect()
+}
+
+fn tool(what: &'static str, needed_for: &'static str, found: Option<String>, steps: Vec<Step>) -> Tool {
+    let commands = if found.is_some() { Vec::new() } else { steps.iter().flat_map(words).collect() };
+    Tool { what, needed_for, found, optional: false, commands, steps }
+}
+
+fn mariadb(places: &Places) -> Option<String> {
+    let program = mariadb::find(places, &mariadb::Choice::Auto).ok()?;
+    Some(format!("{} ({})", program.server.display(), program.version))
+}
+
+fn search_engine(places: &Places) -> anyhow::Result<Tool> {
+    let choice = search::choice()?;
+    let found = match search::find(places, choice) {
+        Ok(Search::Theirs(url)) => Some(url),
+        Ok(Search::Installed(program) | Search::Light(program)) => Some(shown(program)),
+        Ok(Search::Fetched { libraries, .. }) => Some(shown(libraries)),
+        Ok(Search::None) if choice == Choice::None => Some("none, as PROVISION_SEARCH says".to_owned()),
+        Ok(Search::None) | Err(_) => None,
+    };
+    let steps = match choice {
+        Choice::OpenSearch => {
+            let missing = |program: &str, install| places.find(&[program]).is_none().then_some(Step::Package(install));
+            let packages = [missing("java", search::JAVA), missing("mvn", search::MAVEN)];
+            packages.into_iter().flatten().chain([Step::OpenSearch]).collect()
+        }
+        _ => vec![Step::Light],
+    };
+    let mut tool = tool("a search engine", "search, logs", found, steps);
+    tool.optional = choice == Choice::Auto;
+    Ok(tool)
+}
+
+/// For people, with both package managers where neither is here.
+fn words(step: &Step) -> Vec<String> {
+    let cache = || super::cache().unwrap_or_default();
+    match step {
+        Step::Package(install) => match package_commands(&[*install]) {
+            Ok(commands) => commands.last().map(|command| command.join(" ")).into_iter().collect(),
+            Err(_) => vec![
+                format!("apt-get install -y --no-install-recommends {}", install.apt),
+                format!("brew install {}", install.brew),
+            ],
+        },
+        Step::Light => {
+            vec![format!("pip download --no-deps {LIGHT} and its program to {}", cache().join(search::LIGHT).display())]
+        }
+        Step::OpenSearch => {
+            vec![format!("mvn dependency:copy-dependencies to {}", cache().join(search::FETCHED).display())]
+        }
+    }
+}
+
+/// Those of the package manager that is here.
+fn package_commands(packages: &[Install]) -> anyhow::Result<Vec<Vec<String>>> {
+    let places = Places::of_this_machine();
+    let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
+    if places.find(&["apt-get"]).is_some() {
+        let sudo = match (rustix::process::geteuid().is_root(), places.find(&["sudo"])) {
+            (true, _) => "",
+            (false, Some(_)) => "sudo ",
+            (false, None) => bail!("installing packages takes root, and there is no sudo"),
+        };
+        let names: Vec<&str> = packages.iter().map(|package| package.apt).collect();
+        let install = format!("{sudo}apt-get install -y -q --no-install-recommends {}", names.join(" "));
+        return Ok(vec![words(&format!("{sudo}apt-get update -q")), words(&install)]);
+    }
+    if places.find(&["brew"]).is_some() {
+        let names: Vec<&str> = packages.iter().map(|package| package.brew).collect();
+        return Ok(vec![words(&format!("brew install {}", names.join(" ")))]);
+    }
+    let (apt, brew): (Vec<&str>, Vec<&str>) = packages.iter().map(|package| (package.apt, package.brew)).unzip();
+    bail!(
+        "there is neither apt-get nor brew here. What is needed: {} (Debian), {} (brew)",
+        apt.join(" "),
+        brew.join(" ")
+    )
+}
+
+/// Whole or not at all.
+fn fetch_light() -> anyhow::Result<()> {
+    let cache = super::cache()?;
+    let scratch = cache.join("light.new");
+    let _ = std::fs::remove_dir_all(&scratch);
+    let venv = shown(scratch.join("venv"));
+    run(&["python3".to_owned(), "-m".to_owned(), "venv".to_owned(), venv.clone()])
+        .context("it takes Python with venv (on Debian: python3-venv)")?;
+    let pip = [format!("{venv}/bin/pip"), "install".into(), "-q".into(), "--disable-pip-version-check".into()];
+    run(&[&pip[..], &["--no-deps".to_owned(), LIGHT.to_owned()]].concat())?;
+    let program = program_in(&scratch).context("the package holds no program")?;
+    let new = cache.join(format!("{}.new", search::LIGHT));
+    std::fs::copy(program, &new)?;
+    std::fs::rename(&new, cache.join(search::LIGHT))?;
+    std::fs::remove_dir_all(&scratch)?;
+    Ok(())
+}
+
+/// The program itself, and not the script of the same name that calls it.
+fn program_in(directory: &Path) -> Option<PathBuf> {
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).ok()?.flatten() {
+            let Ok(kind) = entry.file_type() else { continue };
+            let is_large = entry.metadata().is_ok_and(|file| file.len() > 1 << 20);
+            match () {
+                () if kind.is_dir() => directories.push(entry.path()),
+                () if kind.is_file() && is_large && entry.file_name() == search::LIGHT => return Some(entry.path()),
+                () => {}
+            }
+        }
+    }
+    None
+}
+
+fn fetch_opensearch() -> anyhow::Result<()> {
+    let home = super::cache()?.join(search::FETCHED);
+    let _ = std::fs::remove_dir_all(&home);
+    std::fs::create_dir_all(home.join("lib"))?;
+    let asked = home.join("asked.xml");
+    std::fs::write(&asked, search::POM)?;
+    let maven = ["mvn", "-q", "-B", "-f", &shown(asked), "dependency:copy-dependencies"].map(str::to_owned);
+    let to = format!("-DoutputDirectory={}", home.join("lib").display());
+    run(&[&maven[..], &[to]].concat())?;
+    // Last: this says that the rest is there.
+    std::fs::write(home.join("pom.xml"), search::POM)?;
+    Ok(())
+}
+
+fn run(words: &[String]) -> anyhow::Result<()> {
+    let (program, arguments) = words.split_first().context("an empty command")?;
+    let mut command = Command::new(program);
+    command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive");
+    let status = command.stdin(Stdio::null()).stdout(std::io::stderr()).status();
+    let status = status.with_context(|| format!("`{}`", words.join(" ")))?;
+    ensure!(status.success(), "`{}` ended with {status}", words.join(" "));
+    Ok(())
+}
+
+fn shown(path: PathBuf) -> String {
+    path.display().to_string()
+}
