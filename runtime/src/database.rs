@@ -136,6 +136,7 @@ pub fn code(error: &mysql_async::Error) -> Option<u16> {
     }
 }
 
+pub const NO_SUCH_TABLE: u16 = 1146;
 pub const DUPLICATE: u16 = 1062;
 pub const DEADLOCK: u16 = 1213;
 pub const LOCK_WAIT: u16 = 1205;

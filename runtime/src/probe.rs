@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::client::{Answer, Client};
 use crate::config::{Aws, Probe};
-use crate::database::{Database, Server};
+use crate::database::{self, Database, Server};
 use crate::lookup::X_CACHE;
 use crate::{aws, signed, telemetry};
 
@@ -96,13 +96,17 @@ impl Walk {
     async fn row_on(&self, server: &Server, id: i64) -> anyhow::Result<()> {
         loop {
             let mut connection = server.connection().await?;
-            let name: Option<String> =
-                connection.exec_first("SELECT user_name FROM reservations WHERE id = ?", (id,)).await?;
-            match name {
-                Some(name) if name == self.name => return Ok(()),
-                Some(_) => bail!("the row {id} is another one"),
-                None => tokio::time::sleep(PAUSE).await,
+            let asked = connection.exec_first("SELECT user_name FROM reservations WHERE id = ?", (id,)).await;
+            match asked {
+                Ok(Some(name)) if name == self.name => return Ok(()),
+                Ok(Some::<String>(_)) => bail!("the row {id} is another one"),
+                Ok(None) => {}
+                // A replica that is young has not got the schema yet.
+                Err(error) if database::code(&error) == Some(database::NO_SUCH_TABLE) => {}
+                Err(error) => return Err(error.into()),
             }
+            drop(connection);
+            tokio::time::sleep(PAUSE).await;
         }
     }
 
