@@ -95,7 +95,7 @@ impl Laptop {
         let address = said.lines().find_map(|line| line.strip_prefix("dashboard = http://")).unwrap();
         assert!(self.done(&["status"]).contains(&format!("dashboard: http://{address}")));
         let (host, path) = address.split_once('/').unwrap();
-        let answer = until("the dashboard", || send(host, "GET", &format!("/{path}{what}"), &[("host", host)], ""));
+        let answer = until("the dashboard", || send(host, "GET", &format!("/{path}{what}"), &[], ""));
         assert_eq!(answer.status, 200, "{}", answer.head);
         answer.body
     }
@@ -171,7 +171,7 @@ pub fn send(address: &str, method: &str, path: &str, headers: &[(&str, &str)], b
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
     )
     .ok()?;
     let mut answer = String::new();
