@@ -64,17 +64,14 @@ enum Command {
     /// Show the difference between the stack file and what is live
     Plan {
         file: PathBuf,
-        /// Exit with 2 if there is a difference
-        #[arg(long)]
-        exit_code: bool,
+        #[command(flatten)]
+        options: commands::options::PlanOptions,
     },
     /// Create and change whatever is needed
     Up {
         file: PathBuf,
-        /// Take over what another made under the name of a resource of this stack, as in `sqs.queue work`. It gets the stack's
-        /// tags first, then it is changed as the plan shows
-        #[arg(long, value_name = "KIND NAME")]
-        adopt: Vec<String>,
+        #[command(flatten)]
+        options: commands::options::UpOptions,
     },
     /// Remove the stack, and prove that nothing is left
     Down {
@@ -83,7 +80,12 @@ enum Command {
         data: DataFlags,
     },
     /// Show what is live
-    Status { file: PathBuf },
+    Status {
+        file: PathBuf,
+        /// Keep what is live in a file, without secrets: reviews without credentials compare with it
+        #[arg(long, value_name = "FILE")]
+        snapshot: Option<PathBuf>,
+    },
     /// Print addresses and names that others need
     Outputs {
         file: PathBuf,
@@ -146,7 +148,12 @@ enum Command {
         by: commands::graph::By,
     },
     /// Print the JSON Schema of stack files, for editors
-    Schema,
+    Schema {
+        /// Of what `plan --json` prints instead
+        #[cfg(feature = "aws")]
+        #[arg(long)]
+        plan: bool,
+    },
     /// Print the completions of a shell
     Completions { shell: clap_complete::Shell },
 }
@@ -191,7 +198,9 @@ pub async fn main() -> ExitCode {
     let printer = Printer::new(global.no_color, global.verbose);
     let exit = match command {
         Command::Check { file } => commands::check::check(&file, &global, printer),
-        Command::Schema => commands::schema(printer),
+        #[cfg(feature = "aws")]
+        Command::Schema { plan: true } => commands::schema_of_plans(printer),
+        Command::Schema { .. } => commands::schema(printer),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());
             Exit::Done
@@ -209,10 +218,12 @@ pub async fn main() -> ExitCode {
 #[cfg(feature = "aws")]
 async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
     match command {
-        Command::Plan { file, exit_code } => commands::plan::plan(&file, global, exit_code, printer).await,
-        Command::Up { file, adopt } => commands::up::up(&file, global, &adopt, printer).await,
+        Command::Plan { file, options } => commands::plan::plan(&file, global, &options, printer).await,
+        Command::Up { file, options } => commands::up::up(&file, global, &options, printer).await,
         Command::Down { file, data } => commands::down::down(&file, global, &data, printer).await,
-        Command::Status { file } => commands::status::status(&file, global, printer).await,
+        Command::Status { file, snapshot } => {
+            commands::status::status(&file, global, snapshot.as_deref(), printer).await
+        }
         Command::Outputs { file, format } => commands::outputs::outputs(&file, global, format, printer).await,
         Command::Logs { file, services, follow, since } => {
             let which = commands::logs::Which { services, follow, since };
@@ -228,7 +239,7 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
             printer.hint("give --local");
             Exit::Usage
         }
-        Command::Check { .. } | Command::Schema | Command::Completions { .. } => Exit::Usage,
+        Command::Check { .. } | Command::Schema { .. } | Command::Completions { .. } => Exit::Usage,
     }
 }
 
@@ -244,10 +255,12 @@ async fn on_aws(_: Command, _: &Global, printer: Printer) -> Exit {
 async fn on_this_machine(command: Command, global: Global, printer: Printer) -> Exit {
     use commands::laptop;
     let work = move || match command {
-        Command::Plan { file, exit_code } => laptop::plan(&file, &global, exit_code, printer),
-        Command::Up { file, adopt } if adopt.is_empty() => laptop::up(&file, &global, printer),
+        Command::Plan { file, options } if options.is_plain() => {
+            laptop::plan(&file, &global, options.exit_code, printer)
+        }
+        Command::Up { file, options } if options.is_plain() => laptop::up(&file, &global, printer),
         Command::Down { file, data } => laptop::down(&file, &global, &data, printer),
-        Command::Status { file } => laptop::status(&file, &global, printer),
+        Command::Status { file, snapshot: None } => laptop::status(&file, &global, printer),
         Command::Outputs { file, format } => laptop::outputs(&file, &global, format, printer),
         Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
         Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),

@@ -1,13 +1,13 @@
 //! The difference of two states, field by field. Generic, because live and wanted are the same type.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::json::Json;
 use crate::kind::{Class, Effect, Facts};
 
 /// One difference. `path` starts with the name of the field: `policy.Statement`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     pub path: String,
     pub from: Value,
@@ -37,7 +37,13 @@ pub fn diff(facts: &Facts, live: &Json, want: &Json) -> Vec<Change> {
             Class::Theirs => {}
             // A default was used when it was made; what it has become is kept.
             Class::ChosenOnce if !from.is_null() => {}
-            Class::ChosenOnce | Class::Wanted => compare(field.name, from, to, field.effect, &mut changes),
+            Class::ChosenOnce | Class::Wanted => {
+                let first = changes.len();
+                compare(field.name, from, to, field.effect, &mut changes);
+                if field.hidden {
+                    changes[first..].iter_mut().filter(|change| !change.from.is_null()).for_each(hide);
+                }
+            }
             Class::WriteOnly => changes.push(Change {
                 path: field.name.to_owned(),
                 from: Value::from("(a secret)"),
@@ -49,8 +55,12 @@ pub fn diff(facts: &Facts, live: &Json, want: &Json) -> Vec<Change> {
     changes
 }
 
+fn hide(change: &mut Change) {
+    change.from = Value::from("(not shown)");
+}
+
 /// Goes into objects, so that one changed member of a long document shows as just that.
-fn compare(path: &str, from: &Value, to: &Value, effect: Effect, changes: &mut Vec<Change>) {
+pub(crate) fn compare(path: &str, from: &Value, to: &Value, effect: Effect, changes: &mut Vec<Change>) {
     let (Value::Object(old), Value::Object(new)) = (from, to) else {
         if from != to {
             changes.push(Change { path: path.to_owned(), from: from.clone(), to: to.clone(), effect });
@@ -81,6 +91,7 @@ mod tests {
             Field::theirs("count"),
             Field::write_only("password_version"),
             Field::wanted("policy"),
+            Field::wanted("environment").hidden(),
         ],
         ..Facts::DEFAULT
     };
@@ -109,6 +120,21 @@ mod tests {
     fn a_fixed_field_replaces() {
         let changes = changes(json!({"key": "a"}), json!({"key": "b"}));
         assert_eq!(changes[0].effect, Effect::Replace);
+    }
+
+    #[test]
+    fn what_may_be_a_secret_is_not_shown_as_it_was() {
+        let (live, want) =
+            (json!({"environment": {"A": "by hand", "B": "b"}}), json!({"environment": {"A": "a", "C": "c"}}));
+        let changes = changes(live, want);
+        let told: Vec<String> = changes.iter().map(|one| format!("{} {} {}", one.path, one.from, one.to)).collect();
+        let hidden = "\"(not shown)\"";
+        let expected = [
+            format!("environment.A {hidden} \"a\""),
+            format!("environment.B {hidden} null"),
+            "environment.C null \"c\"".to_owned(),
+        ];
+        assert_eq!(told, expected);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -95,6 +96,10 @@ pub struct Facts {
     pub holds_data: bool,
     /// It holds data and AWS takes no last snapshot of it: where one is asked for, it is kept.
     pub no_last_snapshot: bool,
+    /// The field that names what its data is a copy of, if that is all that it holds.
+    pub copy_of: Option<&'static str>,
+    /// What goes with it although nobody has to name it: messages, log lines. For the reader of a plan.
+    pub takes_along: &'static str,
     /// Nothing (no unique name) stops a second create from making a second one: the SDK's retries are off for the
     /// create, and after a crash or a lost answer it is looked up by tag until the lag is over.
     pub unnamed: bool,
@@ -122,6 +127,8 @@ impl Facts {
         read_after: &[],
         holds_data: false,
         no_last_snapshot: false,
+        copy_of: None,
+        takes_along: "",
         unnamed: false,
         update_moves_output: false,
         serves: false,
@@ -159,42 +166,70 @@ pub struct Retry {
     pub seconds: u32,
 }
 
-/// One field of a kind's state.
+/// One field of a kind's state, and what a change of it means to those who depend on the resource.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
     pub name: &'static str,
     pub class: Class,
     pub effect: Effect,
+    /// For how many seconds they notice, from and to.
+    pub outage: (u32, u32),
+    /// How many seconds the change takes, where that is not the kind's usual time.
+    pub takes: Option<(u32, u32)>,
+    /// What the reader of a plan should know.
+    pub note: &'static str,
+    /// What is live may be anybody's secret, so it is never shown.
+    pub hidden: bool,
 }
 
 impl Field {
     /// The file or a security rule sets it: compared, changed in place.
     pub const fn wanted(name: &'static str) -> Field {
-        Field { name, class: Class::Wanted, effect: Effect::InPlace }
+        Field::of(name, Class::Wanted)
     }
 
     /// Like `wanted`, but AWS cannot change it: another value is another resource.
     pub const fn fixed(name: &'static str) -> Field {
-        Field { name, class: Class::Wanted, effect: Effect::Replace }
+        Field::of(name, Class::Wanted).with(Effect::Replace)
     }
 
     /// A default is used at create, then what is live is kept.
     pub const fn chosen(name: &'static str) -> Field {
-        Field { name, class: Class::ChosenOnce, effect: Effect::InPlace }
+        Field::of(name, Class::ChosenOnce)
     }
 
     /// AWS changes it by itself: never compared.
     pub const fn theirs(name: &'static str) -> Field {
-        Field { name, class: Class::Theirs, effect: Effect::InPlace }
+        Field::of(name, Class::Theirs)
     }
 
     /// AWS never returns it: compared by the version id kept in a tag.
     pub const fn write_only(name: &'static str) -> Field {
-        Field { name, class: Class::WriteOnly, effect: Effect::InPlace }
+        Field::of(name, Class::WriteOnly)
+    }
+
+    const fn of(name: &'static str, class: Class) -> Field {
+        Field { name, class, effect: Effect::InPlace, outage: (0, 0), takes: None, note: "", hidden: false }
     }
 
     pub const fn with(self, effect: Effect) -> Field {
-        Field { name: self.name, class: self.class, effect }
+        Field { effect, ..self }
+    }
+
+    pub const fn out_for(self, least: u32, most: u32) -> Field {
+        Field { outage: (least, most), ..self }
+    }
+
+    pub const fn taking(self, least: u32, most: u32) -> Field {
+        Field { takes: Some((least, most)), ..self }
+    }
+
+    pub const fn note(self, note: &'static str) -> Field {
+        Field { note, ..self }
+    }
+
+    pub const fn hidden(self) -> Field {
+        Field { hidden: true, ..self }
     }
 }
 
@@ -207,7 +242,7 @@ pub enum Class {
 }
 
 /// What changing a field does to the people who use the resource. Ordered: the worst of several counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
     InPlace,

@@ -3,17 +3,24 @@
 //! The plan is a value: the same one is printed, tested and applied. `down` is the plan for the empty stack, and a refresh is
 //! just a plan, since nothing is stored.
 
+mod part;
+pub mod review;
+pub mod saved;
+pub mod sources;
+
 use std::collections::BTreeSet;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use self::part::Lack;
 use crate::any::AnyLive;
 use crate::board::{Board, Late, Published};
 use crate::desired::{Desired, Wanted};
 use crate::diff::{Change, diff};
+use crate::expand::section_of;
 use crate::json::Json;
-use crate::kind::{Address, Effect, Owner, Status};
+use crate::kind::{Address, Effect, Facts, Owner, Status};
 use crate::kinds;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
@@ -26,18 +33,20 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Step {
     pub address: Address,
-    /// The part of the stack file that asks for it, or "" for what nothing asks for any more.
+    /// The part of the stack file that asks for it; for what nothing asks for any more, the part that must have.
     pub section: String,
     /// The ARN or id of what is live.
     pub id: Option<String>,
     pub action: Action,
     /// Deleting or replacing it loses data.
     pub loses_data: bool,
+    /// What goes with it, in words.
+    pub loss: Option<String>,
     /// What AWS says it is doing right now, if it is busy.
     pub busy: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "do")]
 pub enum Action {
     Keep,
@@ -66,15 +75,7 @@ impl Action {
 impl Plan {
     /// From what is live to what is wanted.
     pub fn new(scope: &Scope, desired: &Desired, snapshot: &Snapshot) -> Plan {
-        let mut board = snapshot.board();
-        let mut steps = Vec::new();
-        for wanted in desired.in_order() {
-            let live = snapshot.live.get(&wanted.address).filter(|live| live.status != Status::Deleting);
-            steps.push(step(scope, wanted, live, &mut board));
-        }
-        steps.sort_by_cached_key(|step| desired.place(&step.address));
-        steps.extend(removals(desired, snapshot));
-        Plan { steps }
+        Plan::part(scope, desired, snapshot, &|_, _| true).0
     }
 
     /// From what is live to nothing. `keep` says what stays, with all that it stands on.
@@ -87,6 +88,7 @@ impl Plan {
             if keep.contains(&step.address) {
                 step.action = Action::Retain;
                 step.loses_data = false;
+                step.loss = None;
             }
         }
         Plan { steps }
@@ -127,10 +129,12 @@ fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boar
         _ => false,
     };
     publish_placeholders(wanted, live.filter(|_| !moves), board);
+    let replaced = live.filter(|_| matches!(action, Action::Replace { .. }));
     Step {
         address: wanted.address.clone(),
         section: wanted.section.clone(),
         id: live.map(|live| live.id.clone()),
+        loss: replaced.and_then(|live| loss(facts, live)),
         loses_data: facts.holds_data && matches!(action, Action::Replace { .. }),
         busy: live.and_then(|live| match &live.status {
             Status::Busy(word) => Some(word.clone()),
@@ -155,12 +159,36 @@ fn publish_placeholders(wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boa
     );
 }
 
+/// The resource that a value comes after, if it is not known yet.
+pub fn known_after(value: &Value) -> Option<&str> {
+    match value {
+        Value::String(text) => {
+            let (_, rest) = text.split_once(KNOWN_AFTER)?;
+            rest.split_once(')').map(|(address, _)| address)
+        }
+        Value::Array(items) => items.iter().find_map(known_after),
+        Value::Object(map) => map.values().find_map(known_after),
+        _ => None,
+    }
+}
+
+const KNOWN_AFTER: &str = "(known after ";
+
 fn placeholder(value: &Value, address: &Address) -> Value {
     match value {
-        Value::String(_) => Value::String(format!("(known after {address})")),
+        Value::String(_) => Value::String(format!("{KNOWN_AFTER}{address})")),
         Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), placeholder(value, address))).collect(),
         other => other.clone(),
     }
+}
+
+/// All that a stack is made of, as far as it is known.
+fn known(desired: &Desired, snapshot: &Snapshot) -> Board {
+    let mut board = Board::default();
+    for wanted in desired.resources() {
+        publish_placeholders(wanted, snapshot.live.get(&wanted.address), &mut board);
+    }
+    board
 }
 
 /// What is live and ours and that nothing asks for, users before what they use.
@@ -172,12 +200,27 @@ fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step
         .filter(|live| desired.get(&live.address).is_none())
         .collect();
     orphans.sort_by_key(|live| std::cmp::Reverse(kinds::position(live.address.kind)));
-    orphans.into_iter().map(|live| Step {
-        address: live.address.clone(),
-        section: String::new(),
-        id: Some(live.id.clone()),
-        action: Action::Delete,
-        loses_data: kinds::find(live.address.kind).is_some_and(|kind| kind.facts().holds_data),
-        busy: None,
+    orphans.into_iter().map(|live| {
+        let facts = kinds::find(live.address.kind).map(|kind| kind.facts());
+        Step {
+            address: live.address.clone(),
+            section: section_of(&live.address),
+            id: Some(live.id.clone()),
+            action: Action::Delete,
+            loses_data: facts.is_some_and(|facts| facts.holds_data),
+            loss: facts.and_then(|facts| loss(facts, live)),
+            busy: None,
+        }
     })
+}
+
+/// What goes with a resource that goes.
+fn loss(facts: &Facts, live: &AnyLive) -> Option<String> {
+    let copied = facts.copy_of.and_then(|field| live.state.get(field).as_str().map(str::to_owned));
+    match (facts.holds_data, copied) {
+        (true, Some(source)) => Some(format!("its copy of the data, while {source} keeps its own")),
+        (true, None) => Some("all its data".to_owned()),
+        (false, _) if facts.takes_along.is_empty() => None,
+        (false, _) => Some(facts.takes_along.to_owned()),
+    }
 }

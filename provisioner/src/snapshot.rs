@@ -1,5 +1,7 @@
 //! What is live: one batched read per kind, all kinds at once, parents before the children that hang on them.
 
+pub mod kept;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::any::{AnyKind, AnyLive};

@@ -7,12 +7,15 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::document::VERSION;
+use super::part::is_called;
 use super::{Session, agree, open, render, run};
 use crate::aws::Proof;
 use crate::cli::{DataFlags, Exit, Global};
 use crate::engine::{self, Work};
 use crate::kind::{Address, LastWish, Owner, Status};
 use crate::kinds;
+use crate::plan::review::Review;
+use crate::plan::sources::Sources;
 use crate::plan::{Action, Plan};
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
@@ -51,7 +54,8 @@ async fn with_lease(
     let snapshot = run::take_carefully(session, unclean, printer).await?;
     let fate = fate(session, &snapshot, data, printer)?;
     let plan = Plan::removal(&session.expanded.desired, &snapshot, &fate.keep);
-    printer.talk(render::text(&plan, printer));
+    let review = Review::new(&session.cx.scope, &plan, &session.expanded.desired, &Sources::default());
+    printer.talk(render::text(&review, "", printer));
     if !plan.is_empty() {
         agree(global, "Delete all this? [y/N]", printer)?;
     }
@@ -161,11 +165,6 @@ fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Prin
 
 fn list(addresses: &[&Address]) -> String {
     addresses.iter().map(|address| address.to_string()).collect::<Vec<_>>().join(", ")
-}
-
-/// A database is called by its name in the stack file, and so are its primary and its replica.
-fn is_called(address: &Address, name: &str) -> bool {
-    address.name == name || address.name.strip_suffix("-replica") == Some(name)
 }
 
 /// These, and all that they stand on.

@@ -7,6 +7,7 @@ pub mod laptop;
 
 mod document;
 pub(crate) mod format;
+pub(crate) mod options;
 
 #[cfg(feature = "aws")]
 pub mod down;
@@ -18,6 +19,8 @@ pub mod health;
 pub mod logs;
 #[cfg(feature = "aws")]
 pub mod outputs;
+#[cfg(feature = "aws")]
+mod part;
 #[cfg(feature = "aws")]
 pub mod plan;
 #[cfg(feature = "aws")]
@@ -47,7 +50,14 @@ use crate::printer::Printer;
 use crate::stack::{self, Loaded};
 
 pub(crate) fn schema(printer: Printer) -> Exit {
-    printer.data(serde_json::to_string_pretty(&stack::schema()).unwrap_or_default());
+    printer.data(document::pretty(&stack::schema()));
+    Exit::Done
+}
+
+/// Of what `plan --json` prints.
+#[cfg(feature = "aws")]
+pub(crate) fn schema_of_plans(printer: Printer) -> Exit {
+    printer.data(document::pretty(&render::schema()));
     Exit::Done
 }
 
@@ -75,6 +85,17 @@ pub(crate) fn agree(global: &Global, question: &str, printer: Printer) -> Result
             Err(Exit::Usage)
         }
     }
+}
+
+/// Whole or not at all: what is half written misleads.
+pub(crate) fn write_whole(path: &Path, text: &str, printer: Printer) -> Result<(), Exit> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".part");
+    let written = std::fs::write(&beside, format!("{text}\n")).and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|error| {
+        printer.error(format!("writing {}: {error}", path.display()));
+        Exit::Failed
+    })
 }
 
 pub(crate) fn read(file: &Path, printer: Printer) -> Result<String, Exit> {

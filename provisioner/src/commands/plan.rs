@@ -2,28 +2,153 @@
 
 use std::path::Path;
 
-use super::render;
+use super::document::pretty;
+use super::options::{Form, PlanOptions};
+use super::{load, open, read, render, take, write_whole};
 use crate::aws::Proof;
 use crate::cli::{Exit, Global};
-use crate::commands::{open, take};
+use crate::expand::{Digests, Expanded, expand};
 use crate::plan::Plan;
+use crate::plan::review::{Against, Review};
+use crate::plan::saved::Saved;
+use crate::plan::sources::{File, Sources};
 use crate::printer::Printer;
+use crate::scope::Scope;
+use crate::snapshot::Snapshot;
+use crate::snapshot::kept::Kept;
+use crate::stack::Loaded;
 
-pub(crate) async fn plan(file: &Path, global: &Global, exit_code: bool, printer: Printer) -> Exit {
-    match differences(file, global, printer).await {
-        Ok(true) if exit_code => Exit::Difference,
+/// All that a plan is made of.
+pub(super) struct Basis {
+    pub(super) scope: Scope,
+    pub(super) loaded: Loaded,
+    pub(super) digests: Digests,
+    pub(super) expanded: Expanded,
+    pub(super) snapshot: Snapshot,
+    pub(super) against: Against,
+}
+
+pub(crate) async fn plan(file: &Path, global: &Global, options: &PlanOptions, printer: Printer) -> Exit {
+    match differences(file, global, options, printer).await {
+        Ok(true) if options.exit_code => Exit::Difference,
         Ok(_) => Exit::Done,
         Err(exit) => exit,
     }
 }
 
-async fn differences(file: &Path, global: &Global, printer: Printer) -> Result<bool, Exit> {
+async fn differences(file: &Path, global: &Global, options: &PlanOptions, printer: Printer) -> Result<bool, Exit> {
+    let format = match (options.format, global.json) {
+        (Some(Form::Text | Form::Markdown), true) => {
+            printer.error("--json and another --format");
+            return Err(Exit::Usage);
+        }
+        (None, true) => Form::Json,
+        (format, _) => format.unwrap_or(Form::Text),
+    };
+    let basis = match (&options.snapshot, options.offline) {
+        (None, false) => live(file, global, printer).await?,
+        (kept, _) => offline(file, global, kept.as_deref(), printer)?,
+    };
+    let (plan, left_out) = options.part.plan(&basis.scope, &basis.expanded.desired, &basis.snapshot, printer)?;
+    let name = file.display().to_string();
+    let text = read(file, printer)?;
+    let sources = basis.sources(&text, &plan);
+    let mut review = Review::new(&basis.scope, &plan, &basis.expanded.desired, &sources);
+    review.left_out = left_out;
+    review.against = basis.against;
+    let saved = Saved::of(&basis.scope, &plan);
+    let hash = saved.hash();
+    let hash = (!plan.is_empty() && basis.against == Against::Aws).then_some(hash.as_str());
+    match format {
+        Form::Json => printer.data(pretty(&render::json(&review, &plan, hash))),
+        Form::Markdown => printer.data(render::markdown(&review, &name, hash)),
+        Form::Text => {
+            printer.data(render::text(&review, &name, printer));
+            if let Some(hash) = hash {
+                printer.data(format!("Hash: {hash}"));
+            }
+        }
+    }
+    if let Some(out) = &options.out {
+        write(out, &saved, printer)?;
+    }
+    options.part.allow(&plan, printer)?;
+    Ok(!plan.is_empty())
+}
+
+async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, Exit> {
     let session = open(file, global, printer).await?;
     let snapshot = take(&session, Proof::Index, printer).await?;
-    let plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
-    match global.json {
-        true => printer.data(render::json(&session.cx.scope, &plan)),
-        false => printer.data(render::text(&plan, printer)),
+    Ok(Basis {
+        scope: session.cx.scope.clone(),
+        loaded: session.loaded,
+        digests: session.digests,
+        expanded: session.expanded,
+        snapshot,
+        against: Against::Aws,
+    })
+}
+
+/// Offline nobody says whose account it is.
+const ACCOUNT: &str = "000000000000";
+/// The runtime need not be built for a review.
+const BUILT_LATER: &str = "(known after the runtime is built)";
+
+/// Without a call to anybody.
+fn offline(file: &Path, global: &Global, kept: Option<&Path>, printer: Printer) -> Result<Basis, Exit> {
+    let loaded = load(file, global, printer)?;
+    let stack = loaded.stack.stack.0.clone();
+    let kept = kept.map(|path| kept_in(path, &loaded, printer)).transpose()?;
+    let Some((scope, digests, snapshot, against)) = kept else {
+        let Some(region) = global.region.clone().or_else(|| loaded.stack.region.clone()) else {
+            printer.error("no region is known");
+            printer.hint("set `region:` in the stack file, or give --region");
+            return Err(Exit::Usage);
+        };
+        let account = loaded.stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
+        let scope = Scope { account, region, stack, env: loaded.env.clone() };
+        let digests = Digests { image: BUILT_LATER.to_owned(), zip: BUILT_LATER.to_owned() };
+        let expanded = expand(&loaded, &scope, &digests);
+        let snapshot = Snapshot::default();
+        return Ok(Basis { scope, loaded, digests, expanded, snapshot, against: Against::Nothing });
+    };
+    let expanded = expand(&loaded, &scope, &digests);
+    Ok(Basis { scope, loaded, digests, expanded, snapshot, against })
+}
+
+fn kept_in(path: &Path, loaded: &Loaded, printer: Printer) -> Result<(Scope, Digests, Snapshot, Against), Exit> {
+    let refuse = |why: String| {
+        printer.error(format!("{}: {why}", path.display()));
+        printer.hint("`provision status --snapshot FILE` writes one, with credentials");
+        Exit::Failed
+    };
+    let kept = Kept::read(&read(path, printer)?).map_err(refuse)?;
+    let (stack, env) = (&loaded.stack.stack.0, &loaded.env);
+    if (&kept.stack, &kept.env) != (stack, env) {
+        return Err(refuse(format!("it is of {}/{}, and this is {stack}/{env}", kept.stack, kept.env)));
     }
-    Ok(!plan.is_empty())
+    if let Some(account) = loaded.stack.account.as_ref().filter(|account| **account != kept.account) {
+        return Err(refuse(format!("it is of account {}, and the stack is for {account}", kept.account)));
+    }
+    let snapshot = kept.snapshot().map_err(refuse)?;
+    let against = Against::Snapshot { age_seconds: kept.age() };
+    let Kept { stack, env, account, region, digests, .. } = kept;
+    Ok((Scope { account, region, stack, env }, digests, snapshot, against))
+}
+
+impl Basis {
+    fn sources(&self, text: &str, plan: &Plan) -> Sources {
+        let (scope, loaded, digests) = (&self.scope, &self.loaded, &self.digests);
+        let (desired, snapshot) = (&self.expanded.desired, &self.snapshot);
+        Sources::find(&File { text, loaded, scope, digests, desired, snapshot }, plan)
+    }
+}
+
+fn write(out: &Path, saved: &Saved, printer: Printer) -> Result<(), Exit> {
+    let refused = saved.refused();
+    if !refused.is_empty() {
+        printer.error(format!("a plan with this cannot be carried out, so it is not written: {}", refused.join(", ")));
+        return Err(Exit::Failed);
+    }
+    write_whole(out, &pretty(&saved.document()), printer)
 }

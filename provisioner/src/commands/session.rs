@@ -18,6 +18,8 @@ pub(crate) struct Session {
     pub(crate) cx: Cx,
     pub(crate) expanded: Expanded,
     pub(crate) principal: String,
+    pub(crate) loaded: Loaded,
+    pub(crate) digests: Digests,
 }
 
 /// Loads the file, logs in, and works out the resources. What goes wrong is printed.
@@ -50,6 +52,10 @@ async fn log_in(
         printer.hint("set `region:` in the stack file, or give --region");
         return Err(Exit::Usage);
     };
+    if let Some(why) = loaded.stack.guard.as_ref().and_then(|guard| guard.against_region(&region)) {
+        printer.error(why);
+        return Err(Exit::Failed);
+    }
     let caller = match aws::caller(&config).await {
         Ok(caller) => caller,
         Err(error) => {
@@ -73,7 +79,8 @@ async fn log_in(
         zip: artefacts.zip.as_ref().map(|zip| zip.sha256.clone()).unwrap_or_default(),
     };
     let expanded = expand(loaded, &scope, &digests);
-    Ok(Session { cx: Cx::new(scope, clock, &config, artefacts), expanded, principal: caller.arn })
+    let (loaded, cx) = (loaded.clone(), Cx::new(scope, clock, &config, artefacts));
+    Ok(Session { cx, expanded, principal: caller.arn, loaded, digests })
 }
 
 /// The runtime as image and as Lambda package, if the stack runs it.

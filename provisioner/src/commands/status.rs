@@ -6,11 +6,14 @@ use serde_json::json;
 
 use crate::aws::Proof;
 use crate::cli::{Exit, Global};
-use crate::commands::{health, open, take};
+use crate::commands::document::pretty;
+use crate::commands::{health, open, take, write_whole};
 use crate::kind::{Owner, Status};
 use crate::printer::Printer;
+use crate::snapshot::kept::Kept;
 
-pub(crate) async fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
+/// `keep` is a file for a snapshot, for `plan --snapshot`.
+pub(crate) async fn status(file: &Path, global: &Global, keep: Option<&Path>, printer: Printer) -> Exit {
     let session = match open(file, global, printer).await {
         Ok(session) => session,
         Err(exit) => return exit,
@@ -20,6 +23,13 @@ pub(crate) async fn status(file: &Path, global: &Global, printer: Printer) -> Ex
         Err(exit) => return exit,
     };
     let desired = &session.expanded.desired;
+    if let Some(path) = keep {
+        let kept = Kept::of(&session.cx.scope, desired, &session.digests, &snapshot);
+        if let Err(exit) = write_whole(path, &pretty(&kept.document()), printer) {
+            return exit;
+        }
+        printer.talk(format!("what is live is in {}, without secrets, for `plan --snapshot`", path.display()));
+    }
     let healths = health::take(&session.cx, desired, &snapshot, printer).await;
     let mut rows = Vec::new();
     for wanted in desired.resources() {

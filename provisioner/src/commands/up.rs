@@ -1,66 +1,159 @@
 //! `provision up`: make it so.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use serde_json::json;
 
 use super::document::VERSION;
 use super::format::text;
+use super::options::UpOptions;
 use super::outputs::exported;
+use super::part::{complete, is_called};
 use super::{Session, agree, open, render, run};
 use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
 use crate::engine::{self, Report, Work};
-use crate::kind::{LastWish, Owner};
+use crate::kind::{Address, LastWish, Owner};
 use crate::kinds;
+use crate::plan::review::Review;
+use crate::plan::saved::Saved;
+use crate::plan::sources::{File, Sources};
 use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
 
-pub(crate) async fn up(file: &Path, global: &Global, adopt: &[String], printer: Printer) -> Exit {
+pub(crate) async fn up(file: &Path, global: &Global, options: &UpOptions, printer: Printer) -> Exit {
+    let saved = match options.plan.as_deref().map(|path| saved(path, printer)).transpose() {
+        Ok(saved) => saved,
+        Err(exit) => return exit,
+    };
     let session = match open(file, global, printer).await {
         Ok(session) => session,
         Err(exit) => return exit,
     };
+    if let Err(exit) = saved.iter().try_for_each(|saved| same_stack(saved, &session, printer)) {
+        return exit;
+    }
     run::greet(&session, "bringing up", printer);
     run::listen_for_stop(session.cx.stop.clone(), printer);
     let lease = match run::lease(&session, printer).await {
         Ok(lease) => lease,
         Err(exit) => return exit,
     };
-    let result = with_lease(&session, global, adopt, lease.unclean, printer).await;
+    let run = Run { session: &session, global, options, saved: saved.as_ref(), file, printer };
+    let result = run.with_lease(lease.unclean).await;
     let clean = matches!(result, Ok(()) | Err(Exit::Usage));
     run::release(lease, clean, printer).await;
     result.err().unwrap_or(Exit::Done)
 }
 
-async fn with_lease(
-    session: &Session,
-    global: &Global,
-    names: &[String],
-    unclean: bool,
+/// One run, as it was asked for.
+struct Run<'a> {
+    session: &'a Session,
+    global: &'a Global,
+    options: &'a UpOptions,
+    saved: Option<&'a Saved>,
+    file: &'a Path,
     printer: Printer,
-) -> Result<(), Exit> {
-    let mut snapshot = run::take_carefully(session, unclean, printer).await?;
-    let mut plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
-    if !names.is_empty() {
-        adopt(session, global, names, (&plan, &snapshot), printer).await?;
-        snapshot = run::take_carefully(session, false, printer).await?;
-        plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
+}
+
+impl Run<'_> {
+    async fn with_lease(&self, unclean: bool) -> Result<(), Exit> {
+        let Run { session, global, options, printer, .. } = *self;
+        let mut snapshot = run::take_carefully(session, unclean, printer).await?;
+        let (scope, desired) = (&session.cx.scope, &session.expanded.desired);
+        if !options.adopt.is_empty() {
+            let plan = Plan::new(scope, desired, &snapshot);
+            adopt(session, global, &options.adopt, (&plan, &snapshot), printer).await?;
+            snapshot = run::take_carefully(session, false, printer).await?;
+        }
+        let (plan, left_out) = match self.saved {
+            Some(saved) => agreed(saved, session, &snapshot, printer)?,
+            None => options.part.plan(scope, desired, &snapshot, printer)?,
+        };
+        let refused = refuse(&plan, &options.delete_data, printer).and_then(|()| options.part.allow(&plan, printer));
+        let text = super::read(self.file, printer)?;
+        let (loaded, digests) = (&session.loaded, &session.digests);
+        let sources = Sources::find(&File { text: &text, loaded, scope, digests, desired, snapshot: &snapshot }, &plan);
+        let review = Review { left_out, ..Review::new(scope, &plan, desired, &sources) };
+        printer.talk(render::text(&review, &self.file.display().to_string(), printer));
+        refused?;
+        if !plan.is_empty() {
+            agree(global, "Go ahead? [y/N]", printer)?;
+        }
+        let report = self.apply(&plan, &snapshot, unclean).await;
+        run::explain(&report, printer);
+        tell(session, &report, global, printer);
+        match run::exit(&report) {
+            Exit::Done => answers(session, &report, printer).await,
+            exit => Err(exit),
+        }
     }
-    refuse(&plan, printer)?;
-    printer.talk(render::text(&plan, printer));
-    if !plan.is_empty() {
-        agree(global, "Go ahead? [y/N]", printer)?;
+
+    async fn apply(&self, plan: &Plan, snapshot: &Snapshot, unclean: bool) -> Report {
+        // Who names the data has said that its protection may go.
+        let named = |step: &&Step| step.loses_data && is_named(&step.address, &self.options.delete_data);
+        let work = Work {
+            desired: &self.session.expanded.desired,
+            plan,
+            snapshot,
+            unclean,
+            last_wish: LastWish::Discard,
+            unprotect: plan.steps.iter().filter(named).map(|step| step.address.clone()).collect(),
+        };
+        engine::apply(&self.session.cx, &work, &mut run::progress(self.printer)).await
     }
-    let report = apply(session, &plan, &snapshot, unclean, printer).await;
-    run::explain(&report, printer);
-    tell(session, &report, global, printer);
-    match run::exit(&report) {
-        Exit::Done => answers(session, &report, printer).await,
-        exit => Err(exit),
+}
+
+fn saved(path: &Path, printer: Printer) -> Result<Saved, Exit> {
+    let text = super::read(path, printer)?;
+    Saved::read(&text).map_err(|why| {
+        printer.error(format!("{} cannot be carried out: {why}", path.display()));
+        printer.hint("make the plan again with this program: `provision plan --out`");
+        Exit::Failed
+    })
+}
+
+fn same_stack(saved: &Saved, session: &Session, printer: Printer) -> Result<(), Exit> {
+    let scope = &session.cx.scope;
+    let now = [&scope.stack, &scope.env, &scope.account, &scope.region];
+    let then = [&saved.stack, &saved.env, &saved.account, &saved.region];
+    let words = ["stack", "environment", "account", "region"];
+    match (0..4).find(|place| now[*place] != then[*place]) {
+        None => Ok(()),
+        Some(place) => {
+            printer.error(format!("the plan is for {} {}, and this is {}", words[place], then[place], now[place]));
+            Err(Exit::Failed)
+        }
     }
+}
+
+/// What a saved plan touches, planned again: it has to be what was shown. The rest is left alone.
+fn agreed(
+    saved: &Saved,
+    session: &Session,
+    snapshot: &Snapshot,
+    printer: Printer,
+) -> Result<(Plan, Vec<Address>), Exit> {
+    let (scope, desired) = (&session.cx.scope, &session.expanded.desired);
+    let touched = |_: &str, address: &Address| saved.touches(address);
+    let (plan, lacks) = Plan::part(scope, desired, snapshot, &touched);
+    let moved = saved.compare(&plan, snapshot);
+    for one in &moved {
+        printer.error(format!("{}: {}", one.address, one.how));
+    }
+    if !moved.is_empty() {
+        printer.hint("nothing was done. Make the plan again, look at it, and bring that one up");
+        return Err(Exit::Failed);
+    }
+    complete(&lacks, desired, printer)?;
+    let whole = Plan::new(scope, desired, snapshot);
+    let beside = whole.changes().filter(|step| !saved.touches(&step.address));
+    Ok((plan, beside.map(|step| step.address.clone()).collect()))
+}
+
+fn is_named(address: &Address, names: &[String]) -> bool {
+    names.iter().any(|name| is_called(address, name))
 }
 
 /// Puts our tags on what is named; nothing else of it changes yet. What is ours by now is passed over: a run that was cut
@@ -162,20 +255,8 @@ async fn get(host: &str) -> Result<u16, String> {
     }
 }
 
-async fn apply(session: &Session, plan: &Plan, snapshot: &Snapshot, unclean: bool, printer: Printer) -> Report {
-    let work = Work {
-        desired: &session.expanded.desired,
-        plan,
-        snapshot,
-        unclean,
-        last_wish: LastWish::Discard,
-        unprotect: BTreeSet::new(),
-    };
-    engine::apply(&session.cx, &work, &mut run::progress(printer)).await
-}
-
 /// Nothing is begun that cannot be ended, and no data is lost that nobody named.
-fn refuse(plan: &Plan, printer: Printer) -> Result<(), Exit> {
+fn refuse(plan: &Plan, delete_data: &[String], printer: Printer) -> Result<(), Exit> {
     let mut refused = false;
     for step in &plan.steps {
         if step.action == Action::Refuse {
@@ -190,22 +271,19 @@ fn refuse(plan: &Plan, printer: Printer) -> Result<(), Exit> {
             ));
             refused = true;
         }
-        if step.loses_data {
+        if step.loses_data && !is_named(&step.address, delete_data) {
             let verb = if matches!(step.action, Action::Delete) { "deleting" } else { "replacing" };
-            printer.error(format!("{verb} {} loses its data", step.address));
-            printer.hint(
-                "`up` never does that: change the stack file back, or remove the data with `down --delete-data` first",
-            );
+            let loss = step.loss.as_deref().unwrap_or("its data");
+            printer.error(format!("{verb} {} loses {loss}", step.address));
+            printer.hint(format!("change the stack file back, or name it: --delete-data={}", step.address.name));
             refused = true;
         }
     }
-    match refused {
-        true => {
-            printer.talk(render::text(plan, printer));
-            Err(Exit::Failed)
-        }
-        false => Ok(()),
+    let unknown = |name: &&String| !plan.steps.iter().any(|step| step.loses_data && is_called(&step.address, name));
+    if let Some(name) = delete_data.iter().find(unknown) {
+        printer.talk(format!("--delete-data={name}: this plan loses no data of that name"));
     }
+    if refused { Err(Exit::Failed) } else { Ok(()) }
 }
 
 fn tell(session: &Session, report: &Report, global: &Global, printer: Printer) {

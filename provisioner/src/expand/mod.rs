@@ -8,12 +8,16 @@ mod messaging;
 mod network;
 pub(crate) mod probe;
 mod search;
+mod section;
 mod service;
 mod uses;
 
 use std::collections::BTreeMap;
 
+pub(crate) use self::section::section_of;
 pub(crate) use logs::FAILED as FORWARDER_FAILED;
+
+use serde::{Deserialize, Serialize};
 
 use crate::desired::Desired;
 use crate::kind::{Address, Kind, Ref};
@@ -36,7 +40,7 @@ pub struct Export {
 }
 
 /// The fingerprints of the runtime's two forms.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Digests {
     /// Of the image's manifest, `sha256:…`.
     pub image: String,

@@ -6,6 +6,8 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
+#[cfg(feature = "aws")]
+use super::guard;
 use super::{Profile, Stack, check};
 use crate::yaml::{self, Data, Node, Position, Positions, Problem};
 
@@ -67,6 +69,10 @@ pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
             Ok(stack) => {
                 let loaded = Loaded { stack, env: env.to_owned(), profile };
                 check::check(&loaded, &positions, &mut problems);
+                #[cfg(feature = "aws")]
+                if problems.is_empty() {
+                    guard::check(&loaded, &positions, &mut problems);
+                }
                 if problems.is_empty() {
                     return Ok(loaded);
                 }
@@ -80,7 +86,7 @@ pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
 }
 
 /// The stack with what the environment changes laid over it.
-fn in_environment(root: Node, env: &str) -> (Node, Profile) {
+pub(super) fn in_environment(root: Node, env: &str) -> (Node, Profile) {
     let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
     let Some(mut over) = root.get("environments").and_then(|all| all.get(env)).cloned() else {
         return (root, default);
@@ -103,7 +109,7 @@ fn validate(value: &Value, positions: &Positions, problems: &mut Vec<Problem>) {
 }
 
 /// To a JSON Schema `256.0` is an integer, to serde it is not.
-fn whole_numbers(value: &mut Value) {
+pub(super) fn whole_numbers(value: &mut Value) {
     match value {
         Value::Object(map) => map.values_mut().for_each(whole_numbers),
         Value::Array(items) => items.iter_mut().for_each(whole_numbers),

@@ -2,6 +2,9 @@
 //! the same. Doc comments here are what an editor shows.
 
 mod check;
+mod guard;
+#[cfg(feature = "aws")]
+pub(crate) mod lines;
 mod load;
 mod routes;
 mod uses;
@@ -11,6 +14,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use guard::{Guard, Public};
 pub(crate) use load::similar;
 pub use load::{Loaded, environments, load, schema};
 pub(crate) use routes::priorities;
@@ -35,6 +39,8 @@ pub struct Stack {
         pattern = r"^(arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/)?([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$"
     ))]
     pub permissions_boundary: Option<String>,
+    /// What no environment may become.
+    pub guard: Option<Guard>,
     /// The environments, chosen by `--env`. Each may repeat any section to change it.
     #[serde(default)]
     pub environments: BTreeMap<Name, Environment>,

@@ -28,6 +28,14 @@ impl Positions {
         }
     }
 
+    /// The key that leads to a JSON pointer, if it is in the file.
+    pub fn exactly(&self, pointer: &str) -> Option<Position> {
+        match self.find(pointer) {
+            (found, true) => Some(found.key),
+            (_, false) => None,
+        }
+    }
+
     /// The nearest thing that is there, and whether it is the one.
     fn find(&self, pointer: &str) -> (&Positions, bool) {
         let mut found = self;

@@ -91,26 +91,29 @@ pub struct ServiceOutput {
     pub scaling_id: String,
 }
 
+/// Old tasks go when new ones are healthy.
+const ROLLING: &str = "tasks are replaced one by one, none goes before another is healthy";
+
 impl Kind for Service {
     const FACTS: Facts = Facts {
         name: "ecs.service",
         fields: &[
             Field::fixed("name"),
             Field::fixed("cluster"),
-            Field::wanted("task_definition").with(Effect::Restart),
+            Field::wanted("task_definition").with(Effect::Restart).note(ROLLING),
             Field::wanted("tasks"),
             Field::theirs("tasks_at_first"),
-            Field::wanted("subnets").with(Effect::Restart),
-            Field::wanted("security_groups").with(Effect::Restart),
-            Field::wanted("public_ip").with(Effect::Restart),
-            Field::wanted("targets").with(Effect::Restart),
+            Field::wanted("subnets").with(Effect::Restart).note(ROLLING),
+            Field::wanted("security_groups").with(Effect::Restart).note(ROLLING),
+            Field::wanted("public_ip").with(Effect::Restart).note(ROLLING),
+            Field::wanted("targets").with(Effect::Restart).note(ROLLING),
             Field::wanted("grace"),
             Field::wanted("rolling"),
-            Field::wanted("platform").with(Effect::Restart),
+            Field::wanted("platform").with(Effect::Restart).note(ROLLING),
             Field::wanted("managed_tags"),
             Field::wanted("propagate_tags"),
-            Field::wanted("execute_command").with(Effect::Restart),
-            Field::wanted("stalled").with(Effect::Restart),
+            Field::wanted("execute_command").with(Effect::Restart).note(ROLLING),
+            Field::wanted("stalled").with(Effect::Restart).note(ROLLING),
         ],
         seconds: Seconds { create: 120, update: 180, delete: 60 },
         read_after: &["ecs.cluster", "ecs.task_definition", "elbv2.target_group"],

@@ -115,7 +115,7 @@ impl Kind for TaskDefinition {
             revised("memory"),
             revised("port"),
             revised("architecture"),
-            revised("environment"),
+            revised("environment").hidden(),
             revised("secrets"),
             revised("execution_role"),
             revised("task_role"),

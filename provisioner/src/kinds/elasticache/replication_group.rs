@@ -88,6 +88,8 @@ pub struct ReplicationGroupReady {
     pub port: u16,
 }
 
+const UPGRADE: &str = "it cannot be undone";
+const TLS: &str = "clients that use no TLS are shut out";
 const PORT: i32 = 6379;
 const GONE: &[&str] = &["ReplicationGroupNotFoundFault", "ReplicationGroupNotFound"];
 impl Kind for ReplicationGroup {
@@ -95,17 +97,19 @@ impl Kind for ReplicationGroup {
         name: "elasticache.replication_group",
         fields: &[
             Field::fixed("id"),
-            Field::wanted("engine").with(Failover),
-            Field::wanted("version").with(Failover),
-            Field::wanted("class").with(Failover),
-            Field::wanted("nodes"),
+            // What a change does: ElastiCache user guide, "Scaling" and "Upgrading engine versions". With one node there is
+            // nobody to fail over to, and a failover is an outage.
+            Field::wanted("engine").with(Failover).out_for(1, 60).taking(600, 3600).note(UPGRADE),
+            Field::wanted("version").with(Failover).out_for(1, 60).taking(600, 3600).note(UPGRADE),
+            Field::wanted("class").with(Failover).out_for(1, 60).taking(300, 1800),
+            Field::wanted("nodes").taking(300, 1200),
             Field::wanted("failover"),
             Field::wanted("multi_az"),
             Field::fixed("subnet_group"),
             Field::wanted("security_groups"),
             Field::fixed("kms_key"),
             Field::fixed("at_rest"),
-            Field::wanted("transit").with(Downtime),
+            Field::wanted("transit").with(Downtime).out_for(1, 300).note(TLS),
             Field::wanted("snapshot_days"),
             Field::wanted("auto_minor"),
             Field::theirs("auth"),

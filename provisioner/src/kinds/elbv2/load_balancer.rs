@@ -60,7 +60,7 @@ impl Kind for LoadBalancer {
         fields: &[
             Field::fixed("name"),
             Field::fixed("scheme"),
-            Field::wanted("subnets").with(Effect::Failover),
+            Field::wanted("subnets").with(Effect::Failover).out_for(0, 60).taking(10, 60),
             Field::wanted("security_groups"),
             Field::wanted("protected"),
             Field::wanted("drop_invalid_headers"),

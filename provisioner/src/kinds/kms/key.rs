@@ -71,6 +71,7 @@ impl Kind for Key {
             "kms:TagResource",
             "kms:UpdateAlias",
         ],
+        takes_along: "the way to read what is encrypted under it, once AWS's waiting period is over",
         ..Facts::DEFAULT
     };
 

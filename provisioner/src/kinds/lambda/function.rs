@@ -110,7 +110,7 @@ impl Kind for Function {
             Field::wanted("architecture").with(Effect::Restart),
             Field::wanted("memory"),
             Field::wanted("timeout"),
-            Field::wanted("environment"),
+            Field::wanted("environment").hidden(),
             Field::wanted("kms_key"),
             Field::wanted("log_group"),
             Field::wanted("log_format"),

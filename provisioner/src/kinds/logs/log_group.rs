@@ -61,6 +61,7 @@ impl Kind for LogGroup {
             "logs:PutRetentionPolicy",
             "logs:TagResource",
         ],
+        takes_along: "the log lines in it",
         ..Facts::DEFAULT
     };
 

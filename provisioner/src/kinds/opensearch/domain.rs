@@ -104,6 +104,16 @@ pub struct DomainReady {
     pub endpoint: String,
 }
 
+/// A blue/green deployment: AWS makes new machines beside the old ones and moves the data. Answers go on.
+const fn beside(name: &'static str) -> Field {
+    Field::wanted(name).taking(900, 7200).note("AWS makes new nodes beside the old ones: searches go on, slower")
+}
+
+/// A setting of the domain, without new machines.
+const fn quick(name: &'static str) -> Field {
+    Field::wanted(name).taking(10, 300)
+}
+
 const AT_ONCE: usize = 5;
 const EXISTS: &str = "ResourceAlreadyExistsException";
 const GONE: &[&str] = &["ResourceNotFoundException"];
@@ -113,23 +123,24 @@ impl Kind for Domain {
         name: "opensearch.domain",
         fields: &[
             Field::fixed("name"),
-            Field::wanted("version"),
-            Field::wanted("class"),
-            Field::wanted("nodes"),
-            Field::wanted("zones"),
-            Field::wanted("storage"),
-            Field::wanted("volume"),
+            // OpenSearch developer guide, "Making configuration changes": which ones take new machines.
+            beside("version").note("an upgrade of the engine: it cannot be undone"),
+            beside("class"),
+            beside("nodes"),
+            beside("zones"),
+            beside("storage"),
+            beside("volume"),
             Field::fixed("inside"),
-            Field::wanted("subnets"),
-            Field::wanted("security_groups"),
+            beside("subnets"),
+            beside("security_groups"),
             Field::fixed("kms_key"),
             Field::fixed("node_to_node"),
-            Field::wanted("https"),
-            Field::wanted("tls_policy"),
-            Field::wanted("fine_grained"),
-            Field::wanted("internal_users"),
-            Field::wanted("access"),
-            Field::wanted("auto_update"),
+            quick("https"),
+            quick("tls_policy"),
+            beside("fine_grained"),
+            quick("internal_users"),
+            quick("access"),
+            quick("auto_update"),
             Field::theirs("master"),
         ],
         seconds: Seconds { create: 1200, update: 900, delete: 600 },

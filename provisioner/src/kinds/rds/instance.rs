@@ -119,6 +119,8 @@ const CA: &str = "rds-ca-rsa2048-g1";
 /// Not `admin` or `root`, which attackers try first.
 const USERNAME: &str = "owner";
 const LOGS: [&str; 2] = ["error", "slowquery"];
+const MACHINE: &str = "the database moves to another machine and is away meanwhile";
+const UPGRADE: &str = "an upgrade of the engine: it cannot be undone";
 /// AWS lets storage grow by itself up to this many times what was asked for.
 const GROWTH: u32 = 4;
 
@@ -128,7 +130,9 @@ impl Kind for Instance {
         fields: &[
             Field::fixed("identifier"),
             Field::fixed("source"),
-            Field::wanted("class").with(Downtime),
+            // What a change does: RDS user guide, "Settings for DB instances" (Overview.DBInstance.Modifying). How long is
+            // our estimate: it depends on the size and the load.
+            Field::wanted("class").with(Downtime).out_for(60, 600).taking(300, 1200).note(MACHINE),
             Field::wanted("security_groups"),
             Field::wanted("protected"),
             Field::wanted("public"),
@@ -136,25 +140,26 @@ impl Kind for Instance {
             Field::wanted("copy_tags"),
             Field::wanted("auto_minor"),
             Field::wanted("logs"),
-            Field::wanted("ca").with(Restart),
-            Field::wanted("major").with(Downtime),
+            Field::wanted("ca").with(Restart).out_for(30, 180),
+            Field::wanted("major").with(Downtime).out_for(600, 1800).taking(900, 3600).note(UPGRADE),
             Field::theirs("engine_version"),
-            Field::wanted("standby"),
-            Field::wanted("backup_days"),
+            Field::wanted("standby").taking(300, 3600),
+            Field::wanted("backup_days").note("to or from 0 days the database restarts"),
             Field::chosen("storage"),
             Field::wanted("max_storage"),
-            Field::wanted("storage_type"),
+            Field::wanted("storage_type").taking(600, 21_600).note("slower while storage is rebuilt"),
             Field::fixed("kms_key"),
             Field::fixed("database"),
             Field::fixed("username"),
             Field::fixed("subnet_group"),
-            Field::wanted("parameter_group").with(Restart),
+            Field::wanted("parameter_group").with(Restart).out_for(30, 180),
             Field::theirs("awaits_restart"),
             Field::theirs("master"),
             Field::write_only("master_version"),
         ],
         seconds: Seconds { create: 420, update: 120, delete: 240 },
         holds_data: true,
+        copy_of: Some("source"),
         exists: &["DBInstanceAlreadyExists"],
         retry: &[
             // Busy with something else: it has to be available first.

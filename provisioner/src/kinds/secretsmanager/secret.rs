@@ -90,6 +90,7 @@ impl Kind for Secret {
             "secretsmanager:TagResource",
             "secretsmanager:UpdateSecret",
         ],
+        takes_along: "the password in it",
         ..Facts::DEFAULT
     };
 

@@ -90,6 +90,7 @@ impl Kind for Queue {
             "sqs:SetQueueAttributes",
             "sqs:TagQueue",
         ],
+        takes_along: "the messages that are still in it",
         ..Facts::DEFAULT
     };
 

@@ -1,0 +1,94 @@
+//! Guards of the command line: which part of a stack, and how much may go.
+
+use std::collections::BTreeSet;
+
+use super::options::Part;
+use crate::cli::Exit;
+use crate::desired::Desired;
+use crate::kind::Address;
+use crate::plan::{Action, Lack, Plan};
+use crate::printer::Printer;
+use crate::scope::Scope;
+use crate::snapshot::Snapshot;
+use crate::stack::similar;
+
+impl Part {
+    /// The plan for what was chosen, and what would change beside it.
+    pub(super) fn plan(
+        &self,
+        scope: &Scope,
+        desired: &Desired,
+        snapshot: &Snapshot,
+        printer: Printer,
+    ) -> Result<(Plan, Vec<Address>), Exit> {
+        let whole = Plan::new(scope, desired, snapshot);
+        if self.only.is_empty() && self.except.is_empty() {
+            return Ok((whole, Vec::new()));
+        }
+        self.known(&whole, printer)?;
+        let inside = |section: &str, names: &[String]| names.iter().any(|name| is_in(section, name));
+        let chosen = |section: &str, _: &Address| match self.only.is_empty() {
+            true => !inside(section, &self.except),
+            false => inside(section, &self.only),
+        };
+        let (plan, lacks) = Plan::part(scope, desired, snapshot, &chosen);
+        complete(&lacks, desired, printer)?;
+        let left_out = whole.changes().filter(|step| !chosen(&step.section, &step.address));
+        let left_out = left_out.map(|step| step.address.clone()).collect();
+        Ok((plan, left_out))
+    }
+
+    /// Whether so much may go.
+    pub(super) fn allow(&self, plan: &Plan, printer: Printer) -> Result<(), Exit> {
+        let goes = |action: &Action| matches!(action, Action::Delete | Action::Replace { .. });
+        let going: Vec<String> =
+            plan.steps.iter().filter(|step| goes(&step.action)).map(|step| step.address.to_string()).collect();
+        match self.max_deletes {
+            Some(most) if going.len() > most => {
+                printer.error(format!(
+                    "{} would be deleted or replaced, and --max-deletes allows {most}: {}",
+                    going.len(),
+                    going.join(", ")
+                ));
+                printer.hint("look whether the stack file says what you mean, or allow more");
+                Err(Exit::Failed)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn known(&self, plan: &Plan, printer: Printer) -> Result<(), Exit> {
+        let mut known: BTreeSet<&str> = plan.steps.iter().map(|step| step.section.as_str()).collect();
+        known.extend(plan.steps.iter().filter_map(|step| step.section.split('.').next()));
+        match self.only.iter().chain(&self.except).find(|name| !known.contains(name.as_str())) {
+            None => Ok(()),
+            Some(unknown) => {
+                printer.error(format!("`{unknown}` is no section of this stack"));
+                match similar(unknown, known.iter().copied()) {
+                    Some(near) => printer.hint(format!("did you mean `{near}`?")),
+                    None => printer.hint(format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", "))),
+                }
+                Err(Exit::Usage)
+            }
+        }
+    }
+}
+
+/// What is chosen has all that it needs.
+pub(super) fn complete(lacks: &[Lack], desired: &Desired, printer: Printer) -> Result<(), Exit> {
+    for Lack { user, needs } in lacks {
+        let section = desired.get(needs).map_or("", |wanted| wanted.section.as_str());
+        printer.error(format!("{user} needs {needs}, which is not there yet and not in this plan"));
+        printer.hint(format!("take the section `{section}` too"));
+    }
+    if lacks.is_empty() { Ok(()) } else { Err(Exit::Failed) }
+}
+
+/// A database is called by its name in the stack file, and so are its primary and its replica.
+pub(super) fn is_called(address: &Address, name: &str) -> bool {
+    address.name == name || address.name.strip_suffix("-replica") == Some(name)
+}
+
+fn is_in(section: &str, name: &str) -> bool {
+    section.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}

@@ -1,0 +1,78 @@
+//! What the forms of a plan share: values and reasons in few words, and nothing that a terminal takes for a command.
+
+use serde_json::Value;
+
+use crate::plan::review::{Disruption, Renamed};
+use crate::plan::sources::Why;
+
+/// Longer values are cut; the JSON form has them whole.
+const SHOWN: usize = 60;
+
+/// In one line of a terminal, whatever the text holds.
+pub(super) fn printable(text: &str) -> String {
+    // Direction marks and the like change how what stands beside them looks.
+    let hides =
+        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            c if c.is_control() || hides(c) => shown.extend(c.escape_unicode()),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+pub(super) fn short(value: &Value) -> String {
+    let text = match value {
+        Value::Null => return "(unset)".to_owned(),
+        // What stands in brackets is no value but says something about one.
+        Value::String(text) if text.starts_with('(') && text.ends_with(')') => text.clone(),
+        other => other.to_string(),
+    };
+    let text = printable(&text);
+    match text.char_indices().nth(SHOWN) {
+        None => text,
+        Some((cut, _)) => format!("{}… ({} characters)", &text[..cut], text.chars().count()),
+    }
+}
+
+/// Of a list, what comes and what goes.
+pub(super) fn list_change(from: &[Value], to: &[Value]) -> String {
+    let only = |these: &[Value], those: &[Value], sign: &str| -> Vec<String> {
+        these.iter().filter(|this| !those.contains(this)).map(|this| format!("{sign} {}", short(this))).collect()
+    };
+    let (mut all, come) = (only(from, to, "-"), only(to, from, "+"));
+    all.extend(come);
+    if all.is_empty() { "in another order".to_owned() } else { all.join(", ") }
+}
+
+/// What the change of a name means, around the other name.
+pub(super) fn renamed(renamed: &Renamed) -> (&'static str, &str, &'static str) {
+    match renamed {
+        Renamed::From(old) => ("renamed from ", old, "? AWS cannot rename: this one starts empty"),
+        Renamed::To(new) => ("renamed to ", new, "? AWS cannot rename: this one goes with all that is in it"),
+    }
+}
+
+/// `data loss 3, restart 1`
+pub(super) fn risks(risks: &[(usize, Disruption)]) -> String {
+    let told = risks.iter().map(|(count, risk)| format!("{} {count}", risk.told((0, 0))));
+    told.collect::<Vec<_>>().join(", ")
+}
+
+/// Why, unless it is what the heading of the section says already.
+pub(super) fn because(why: &Why, section: Option<usize>) -> Option<String> {
+    match why {
+        Why::Line { line, key, .. } if key == "profile" => Some(format!("the profile, line {line}")),
+        Why::Line { line, .. } => Some(format!("line {line}")),
+        Why::Section { line, .. } if Some(*line) == section => None,
+        Why::Section { line, .. } => Some(format!("line {line}")),
+        Why::Drift => Some("no line says so: drift, or its line is gone".to_owned()),
+        Why::Follows { resource } => Some(format!("follows {}", printable(resource))),
+        Why::Build => Some("the runtime was built anew".to_owned()),
+        Why::Secret => Some("the secret has another version".to_owned()),
+        Why::Nobody => Some("no line asks for it any more".to_owned()),
+        Why::Stack => None,
+    }
+}

@@ -1,0 +1,328 @@
+//! A plan as its reader needs it: by section of the stack file, each change with its reason, what it does to those who
+//! depend on the resource, and how long it takes. Pure: text, Markdown and JSON are made of this one value.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use super::sources::{Sources, Why};
+use super::{Action, Plan, Step, known_after};
+use crate::desired::Desired;
+use crate::diff::Change;
+use crate::kind::{Address, Effect};
+use crate::kinds;
+use crate::scope::Scope;
+
+/// What a change does to those who use the resource. Ordered: the worst comes first in a review.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disruption {
+    None,
+    Restart,
+    Failover,
+    /// It goes, and holds no data.
+    Removed,
+    Downtime,
+    /// Something is lost for good.
+    DataLoss,
+    /// It is not done: the name is taken.
+    Blocked,
+}
+
+/// What the stack file was compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "with")]
+pub enum Against {
+    /// What is live.
+    Aws,
+    /// An empty account: nobody was asked.
+    Nothing,
+    /// What was live when the snapshot was taken: nobody was asked now.
+    Snapshot { age_seconds: u64 },
+}
+
+impl Against {
+    /// What the reader has to know about it.
+    pub fn warning(self) -> Option<String> {
+        match self {
+            Against::Aws => None,
+            Against::Nothing => Some("Compared with an empty account: nobody was asked what is there.".to_owned()),
+            Against::Snapshot { age_seconds } => {
+                let age = seconds(u32::try_from(age_seconds).unwrap_or(u32::MAX));
+                Some(format!("Compared with a snapshot that is {age} old: nobody was asked what is there now."))
+            }
+        }
+    }
+}
+
+pub struct Review<'a> {
+    pub scope: &'a Scope,
+    pub against: Against,
+    /// In the order of the stack file; those with no change are not here.
+    pub sections: Vec<Section<'a>>,
+    /// How many resources there are in all.
+    pub resources: usize,
+    pub kept: Vec<&'a Address>,
+    /// Not changed by this plan, but AWS is at work on it.
+    pub busy: Vec<(&'a Address, &'a str)>,
+    /// What would change too, but was not chosen.
+    pub left_out: Vec<Address>,
+    /// Seconds that it takes, about: from and to.
+    pub takes: (u32, u32),
+}
+
+pub struct Section<'a> {
+    pub name: &'a str,
+    pub line: Option<usize>,
+    pub items: Vec<Item<'a>>,
+    /// It looks as if it had another name before, or has another one now.
+    pub renamed: Option<Renamed>,
+}
+
+pub enum Renamed {
+    From(String),
+    To(String),
+}
+
+pub struct Item<'a> {
+    pub step: &'a Step,
+    pub why: Why,
+    pub disruption: Disruption,
+    pub outage: (u32, u32),
+    pub takes: (u32, u32),
+    /// What the reader should know beside.
+    pub notes: Vec<&'static str>,
+    pub fields: Vec<Field<'a>>,
+}
+
+pub struct Field<'a> {
+    pub change: &'a Change,
+    pub why: Why,
+    pub disruption: Disruption,
+    pub unknown: bool,
+}
+
+impl<'a> Review<'a> {
+    pub fn new(scope: &'a Scope, plan: &'a Plan, desired: &Desired, sources: &Sources) -> Review<'a> {
+        let mut sections: Vec<Section<'a>> = Vec::new();
+        let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+        for step in plan.changes() {
+            let place = *places.entry(&step.section).or_insert_with(|| {
+                let line = sources.line_of(&step.section);
+                sections.push(Section { name: &step.section, line, items: Vec::new(), renamed: None });
+                sections.len() - 1
+            });
+            sections[place].items.push(item(step, sources));
+        }
+        renames(&mut sections);
+        let still = plan.steps.iter().filter(|step| !step.action.is_change());
+        Review {
+            scope,
+            against: Against::Aws,
+            takes: takes(&sections, desired),
+            sections,
+            resources: plan.steps.len(),
+            kept: plan.steps.iter().filter(|step| step.action == Action::Retain).map(|step| &step.address).collect(),
+            busy: still.filter_map(|step| Some((&step.address, step.busy.as_deref()?))).collect(),
+            left_out: Vec::new(),
+        }
+    }
+
+    pub fn items(&self) -> impl Iterator<Item = &Item<'a>> {
+        self.sections.iter().flat_map(|section| &section.items)
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.sections.is_empty()
+    }
+
+    /// `3 to create`, `1 to delete`, with the words of the actions.
+    pub fn totals(&self) -> Vec<(usize, &'static str)> {
+        let count = |word| self.items().filter(|item| item.step.action.word() == word).count();
+        let mut totals: Vec<(usize, &str)> = Action::WORDS.iter().map(|(word, said)| (count(*word), *said)).collect();
+        totals.push((self.kept.len(), "kept"));
+        totals.push((self.left_out.len(), "left out"));
+        totals.retain(|(count, _)| *count > 0);
+        totals
+    }
+
+    /// How many changes there are of each disruption, the worst first. Those without any are not among them.
+    pub fn risks(&self) -> Vec<(usize, Disruption)> {
+        let mut counts: BTreeMap<Disruption, usize> = BTreeMap::new();
+        for item in self.items().filter(|item| item.disruption != Disruption::None) {
+            *counts.entry(item.disruption).or_default() += 1;
+        }
+        counts.into_iter().rev().map(|(risk, count)| (count, risk)).collect()
+    }
+}
+
+impl Action {
+    /// The words of the changes, and how many of them are told.
+    const WORDS: [(&'static str, &'static str); 5] = [
+        ("create", "to create"),
+        ("change", "to change"),
+        ("replace", "to replace"),
+        ("delete", "to delete"),
+        ("refuse", "refused"),
+    ];
+
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Keep => "keep",
+            Action::Create { .. } => "create",
+            Action::Update { .. } => "change",
+            Action::Replace { .. } => "replace",
+            Action::Delete => "delete",
+            Action::Retain => "retain",
+            Action::Refuse => "refuse",
+        }
+    }
+
+    pub fn symbol(&self) -> &'static str {
+        match self {
+            Action::Create { .. } => "+",
+            Action::Update { .. } => "~",
+            Action::Replace { .. } => "±",
+            Action::Delete => "-",
+            Action::Refuse => "!",
+            Action::Keep | Action::Retain => "=",
+        }
+    }
+
+    pub fn changes(&self) -> &[Change] {
+        match self {
+            Action::Update { changes } | Action::Replace { changes } => changes,
+            _ => &[],
+        }
+    }
+}
+
+impl Disruption {
+    /// In words, with its length where there is one: `downtime of 10 to 30 min`.
+    pub fn told(self, outage: (u32, u32)) -> String {
+        let lasting = |word: &str| match outage {
+            (_, 0) => word.to_owned(),
+            (0, most) => format!("{word} of up to {}", seconds(most)),
+            (least, most) => format!("{word} of {}", range(least, most)),
+        };
+        match self {
+            Disruption::None => "no disruption".to_owned(),
+            Disruption::Restart => lasting("restart"),
+            Disruption::Failover => lasting("failover"),
+            Disruption::Removed => "removed".to_owned(),
+            Disruption::Downtime => lasting("downtime"),
+            Disruption::DataLoss => "DATA LOSS".to_owned(),
+            Disruption::Blocked => "BLOCKED".to_owned(),
+        }
+    }
+}
+
+/// `about 7 min`, `10 to 30 min`, `20 min to 2 h`.
+pub fn range(least: u32, most: u32) -> String {
+    let (from, to) = (seconds(least), seconds(most));
+    match (from.split_once(' '), to.split_once(' ')) {
+        _ if from == to => format!("about {from}"),
+        (Some((number, unit)), Some((_, other))) if unit == other => format!("{number} to {to}"),
+        _ => format!("{from} to {to}"),
+    }
+}
+
+fn seconds(seconds: u32) -> String {
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..5_400 => format!("{} min", seconds.div_ceil(60)),
+        5_400..172_800 => format!("{} h", seconds.div_ceil(3_600)),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
+
+fn item<'a>(step: &'a Step, sources: &Sources) -> Item<'a> {
+    let facts = kinds::find(step.address.kind).expect("steps are of known kinds").facts();
+    let changes = step.action.changes();
+    let known: Vec<_> = changes.iter().filter_map(|change| facts.field(change.field())).collect();
+    let mut notes: Vec<&str> = known.iter().map(|field| field.note).filter(|note| !note.is_empty()).collect();
+    notes.dedup();
+    let (disruption, outage, takes) = match &step.action {
+        Action::Refuse => (Disruption::Blocked, (0, 0), (0, 0)),
+        Action::Delete => (gone(step, Disruption::Removed), (0, 0), both(facts.seconds.delete)),
+        Action::Replace { .. } => {
+            notes = vec!["AWS cannot change this in place: the old one is deleted, then a new one is made"];
+            let away = both(facts.seconds.delete + facts.seconds.create);
+            (gone(step, Disruption::Downtime), away, away)
+        }
+        Action::Update { .. } => {
+            let worst = known.iter().map(|field| field.effect).max().unwrap_or(Effect::InPlace);
+            let of_worst = known.iter().filter(|field| field.effect == worst).map(|field| field.outage);
+            let outage = of_worst.fold((0, 0), longest);
+            let takes = known.iter().map(|field| field.takes.unwrap_or(both(facts.seconds.update)));
+            (of_effect(worst), outage, takes.fold((0, 0), longest))
+        }
+        _ => (Disruption::None, (0, 0), both(facts.seconds.create)),
+    };
+    let field = |change: &'a Change| Field {
+        change,
+        why: sources.of_change(step, change),
+        disruption: of_effect(change.effect),
+        unknown: known_after(&change.to).is_some(),
+    };
+    let fields = changes.iter().map(field).collect();
+    Item { step, why: sources.of_step(step), disruption, outage, takes, notes, fields }
+}
+
+fn gone(step: &Step, otherwise: Disruption) -> Disruption {
+    if step.loss.is_some() { Disruption::DataLoss } else { otherwise }
+}
+
+fn of_effect(effect: Effect) -> Disruption {
+    match effect {
+        Effect::InPlace => Disruption::None,
+        Effect::Restart => Disruption::Restart,
+        Effect::Failover => Disruption::Failover,
+        Effect::Downtime | Effect::Replace => Disruption::Downtime,
+    }
+}
+
+fn both(seconds: u32) -> (u32, u32) {
+    (seconds, seconds)
+}
+
+fn longest(one: (u32, u32), other: (u32, u32)) -> (u32, u32) {
+    (one.0.max(other.0), one.1.max(other.1))
+}
+
+/// The longest path: what a change needs is done before it; what goes, goes when all else is done.
+fn takes(sections: &[Section<'_>], desired: &Desired) -> (u32, u32) {
+    let items: BTreeMap<&Address, &Item<'_>> =
+        sections.iter().flat_map(|section| &section.items).map(|item| (&item.step.address, item)).collect();
+    let mut ends: BTreeMap<&Address, (u32, u32)> = BTreeMap::new();
+    for wanted in desired.in_order() {
+        let own = items.get(&wanted.address).filter(|item| item.step.action != Action::Delete);
+        let own = own.map_or((0, 0), |item| item.takes);
+        let before = wanted.refers_to.iter().filter_map(|needs| ends.get(needs).copied()).fold((0, 0), longest);
+        ends.insert(&wanted.address, (before.0 + own.0, before.1 + own.1));
+    }
+    let made = ends.into_values().fold((0, 0), longest);
+    let gone = items.values().filter(|item| item.step.action == Action::Delete).map(|item| item.takes);
+    let gone = gone.fold((0, 0), longest);
+    (made.0 + gone.0, made.1 + gone.1)
+}
+
+/// One section goes whole and one of its sort comes: to AWS that is no rename.
+fn renames(sections: &mut [Section<'_>]) {
+    let sort = |name: &str| name.split_once('.').map(|(sort, _)| sort.to_owned());
+    let all = |section: &Section<'_>, word| section.items.iter().all(|item| item.step.action.word() == word);
+    let of = |word: &'static str| -> Vec<(String, usize)> {
+        let whole = sections.iter().enumerate().filter(|(_, section)| all(section, word));
+        whole.filter_map(|(place, section)| Some((sort(section.name)?, place))).collect()
+    };
+    let (gone, come) = (of("delete"), of("create"));
+    for (sort, old) in &gone {
+        let only = |list: &[(String, usize)]| list.iter().filter(|(other, _)| other == sort).count() == 1;
+        let new = come.iter().find(|(other, _)| other == sort).filter(|_| only(&gone) && only(&come));
+        if let Some((_, new)) = new {
+            sections[*new].renamed = Some(Renamed::From(sections[*old].name.to_owned()));
+            sections[*old].renamed = Some(Renamed::To(sections[*new].name.to_owned()));
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Why a plan changes what it changes: the line of the stack file, or that no line says so.
+//!
+//! Nothing is recorded about earlier runs. So each line of the file is tried with something else: the fields that differ then
+//! are the ones that it is the reason for. A field that no line decides, and that is not as it should be, has drifted, or
+//! its line is gone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Action, Plan, Step, known, known_after};
+use crate::board::Late;
+use crate::desired::{Desired, Wanted};
+use crate::diff::{Change, compare};
+use crate::expand::{Digests, expand};
+use crate::json::Json;
+use crate::kind::{Address, Class, Effect};
+use crate::kinds;
+use crate::scope::Scope;
+use crate::snapshot::Snapshot;
+use crate::stack::Loaded;
+use crate::stack::lines::{Leaf, Lines};
+
+/// Why something changes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case", tag = "because")]
+pub enum Why {
+    /// A line of the stack file says so.
+    Line { line: usize, column: usize, key: String },
+    /// Its section in the stack file asks for it.
+    Section { line: usize, column: usize },
+    /// No line of the file says so: it was changed outside, or its line is gone.
+    Drift,
+    /// It follows another resource of this plan.
+    Follows { resource: String },
+    /// The runtime was built anew.
+    Build,
+    /// A secret has another version.
+    Secret,
+    /// Nothing asks for it any more.
+    Nobody,
+    /// It belongs to every stack of this sort.
+    Stack,
+}
+
+/// Trying a line means to expand the whole stack: for a plan there is only so much time.
+const MOST_WORK: usize = 300_000;
+
+#[derive(Default)]
+pub struct Sources {
+    lines: Option<Lines>,
+    of_fields: BTreeMap<(Address, String), Why>,
+    of_resources: BTreeMap<Address, Why>,
+    /// Sections with lines that could not be tried.
+    untried: BTreeSet<String>,
+    all_tried: bool,
+}
+
+/// The stack file, and what it becomes.
+pub struct File<'a> {
+    pub text: &'a str,
+    pub loaded: &'a Loaded,
+    pub scope: &'a Scope,
+    pub digests: &'a Digests,
+    pub desired: &'a Desired,
+    pub snapshot: &'a Snapshot,
+}
+
+impl Sources {
+    pub fn find(file: &File<'_>, plan: &Plan) -> Sources {
+        let mut sources = Sources { lines: Lines::of(file.text, &file.loaded.env), ..Sources::default() };
+        let Some(lines) = &sources.lines else { return sources };
+        let mut leaves = lines.leaves();
+        let work = |leaves: &[Leaf]| leaves.len() * file.desired.resources().len();
+        sources.all_tried = work(&leaves) <= MOST_WORK;
+        if !sources.all_tried {
+            let changed: BTreeSet<&str> = plan.changes().map(|step| step.section.as_str()).collect();
+            leaves.retain(|leaf| changed.iter().any(|section| leaf.is_in(section)));
+        }
+        if work(&leaves) > MOST_WORK || plan.is_empty() {
+            return sources;
+        }
+        let mut trial = Trial::new(file, plan);
+        for leaf in &leaves {
+            match lines.other(leaf) {
+                Some(other) => trial.note(leaf, &expand(&other, file.scope, file.digests).desired),
+                None => drop(sources.untried.insert(section(&leaf.key()))),
+            }
+        }
+        let built = Digests { image: "sha256:another".to_owned(), zip: "another".to_owned() };
+        trial.note_build(&expand(file.loaded, file.scope, &built).desired);
+        (sources.of_fields, sources.of_resources) = (trial.of_fields, trial.of_resources);
+        sources
+    }
+
+    /// Where a section begins.
+    pub fn line_of(&self, section: &str) -> Option<usize> {
+        self.lines.as_ref()?.section(section).map(|at| at.line)
+    }
+
+    pub fn of_step(&self, step: &Step) -> Why {
+        match &step.action {
+            // Where there is no file, as for `down`, the whole stack goes.
+            Action::Delete if self.lines.is_some() => Why::Nobody,
+            Action::Update { changes } | Action::Replace { changes } => {
+                changes.iter().map(|change| self.of_change(step, change)).min().unwrap_or(Why::Drift)
+            }
+            _ => self.of_resources.get(&step.address).cloned().unwrap_or_else(|| self.of_section(&step.section)),
+        }
+    }
+
+    pub fn of_change(&self, step: &Step, change: &Change) -> Why {
+        let field = kinds::find(step.address.kind).and_then(|kind| kind.facts().field(change.field()));
+        if field.is_some_and(|field| field.class == Class::WriteOnly) {
+            return Why::Secret;
+        }
+        if let Some(why) = self.of_fields.get(&(step.address.clone(), change.path.clone())) {
+            return why.clone();
+        }
+        match known_after(&change.to) {
+            Some(resource) => Why::Follows { resource: resource.to_owned() },
+            None if !self.all_tried || self.untried.contains(&step.section) => self.of_section(&step.section),
+            None => Why::Drift,
+        }
+    }
+
+    fn of_section(&self, section: &str) -> Why {
+        match self.lines.as_ref().and_then(|lines| lines.section(section)) {
+            Some(at) if section != "stack" => Why::Section { line: at.line, column: at.column },
+            _ => Why::Stack,
+        }
+    }
+}
+
+/// `queues.work` of `queues.work.from.0`.
+fn section(key: &str) -> String {
+    key.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
+}
+
+struct Trial<'a> {
+    file: &'a File<'a>,
+    /// What changes, with what it should be when nothing is known yet.
+    changed: Vec<(&'a Step, &'a Wanted, Option<Json>)>,
+    of_fields: BTreeMap<(Address, String), Why>,
+    of_resources: BTreeMap<Address, Why>,
+}
+
+impl<'a> Trial<'a> {
+    fn new(file: &'a File<'a>, plan: &'a Plan) -> Trial<'a> {
+        let board = known(file.desired, file.snapshot);
+        let outputs = board.outputs(Late::MayBeAbsent);
+        let changed = plan.changes().filter_map(|step| {
+            let wanted = file.desired.get(&step.address)?;
+            let differs = matches!(step.action, Action::Update { .. } | Action::Replace { .. });
+            let want = || wanted.kind.want(file.scope, &wanted.address.name, &wanted.spec, &outputs).ok();
+            Some((step, wanted, if differs { want() } else { None }))
+        });
+        Trial { file, changed: changed.collect(), of_fields: BTreeMap::new(), of_resources: BTreeMap::new() }
+    }
+
+    /// A line is the reason for what would be different without it. Of several the first in the resource's own section.
+    fn note(&mut self, leaf: &Leaf, other: &Desired) {
+        let why = Why::Line { line: leaf.at.line, column: leaf.at.column, key: leaf.key() };
+        self.compare(other, &why, &|section| leaf.is_in(section));
+    }
+
+    fn note_build(&mut self, other: &Desired) {
+        self.compare(other, &Why::Build, &|_| false);
+    }
+
+    fn compare(&mut self, other: &Desired, why: &Why, at_home: &dyn Fn(&str) -> bool) {
+        let mut board = None;
+        for (step, wanted, want) in &self.changed {
+            let home = at_home(&step.section);
+            let Some(changed) = other.get(&step.address) else {
+                put(&mut self.of_resources, step.address.clone(), why, home);
+                continue;
+            };
+            let (Some(want), Action::Update { changes } | Action::Replace { changes }) = (want, &step.action) else {
+                continue;
+            };
+            if changed.spec == wanted.spec {
+                continue;
+            }
+            let outputs = board.get_or_insert_with(|| known(other, self.file.snapshot)).outputs(Late::MayBeAbsent);
+            let Ok(then) = wanted.kind.want(self.file.scope, &wanted.address.name, &changed.spec, &outputs) else {
+                continue;
+            };
+            let mut moved = Vec::new();
+            let (now, then) = (want.tree(), then.tree());
+            for field in wanted.kind.facts().fields {
+                compare(field.name, &now[field.name], &then[field.name], Effect::InPlace, &mut moved);
+            }
+            for change in changes.iter().filter(|change| moved.iter().any(|moved| concerns(moved, change))) {
+                put(&mut self.of_fields, (step.address.clone(), change.path.clone()), why, home);
+            }
+        }
+    }
+}
+
+fn put<K: Ord>(reasons: &mut BTreeMap<K, Why>, of: K, why: &Why, home: bool) {
+    if home {
+        // Those at home come in the order of the file, and the first one stays; one from elsewhere gives way.
+        let first = reasons.entry(of).or_insert_with(|| why.clone());
+        if let (Why::Line { key: there, .. }, Why::Line { key, .. }) = (&*first, why)
+            && section(there) != section(key)
+        {
+            *first = why.clone();
+        }
+    } else {
+        reasons.entry(of).or_insert_with(|| why.clone());
+    }
+}
+
+/// Whether what a line decides is what changes. Of a list only the members that come or go count.
+fn concerns(moved: &Change, change: &Change) -> bool {
+    let inside = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'));
+    if moved.path != change.path {
+        return inside(&moved.path, &change.path) || inside(&change.path, &moved.path);
+    }
+    match (&moved.from, &moved.to, &change.from, &change.to) {
+        (Value::Array(now), Value::Array(then), Value::Array(from), Value::Array(to)) => {
+            let decided = apart(now, then);
+            let changes = apart(from, to);
+            // A list of which nothing comes or goes is in another order.
+            changes.is_empty() || changes.iter().any(|member| decided.contains(member) || known_after(member).is_some())
+        }
+        _ => true,
+    }
+}
+
+fn apart<'a>(one: &'a [Value], other: &'a [Value]) -> Vec<&'a Value> {
+    let only = |these: &'a [Value], those: &'a [Value]| these.iter().filter(|this| !those.contains(this)).collect();
+    let mut all: Vec<&Value> = only(one, other);
+    all.extend::<Vec<&Value>>(only(other, one));
+    all
+}
