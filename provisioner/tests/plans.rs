@@ -7,6 +7,7 @@ use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use aws_sdk_sqs::types::QueueAttributeName;
 use gateway::{Base, Gateway, Options};
 use provision::artefacts::Artefacts;
 use serde_json::Value;
@@ -72,8 +73,11 @@ impl Bench {
     async fn set_queue(&self, queue: &str, attribute: &str, value: &str) {
         let cx = support::context(self.gateway.url(), "pact", Artefacts::default()).await;
         let url = cx.sqs.get_queue_url().queue_name(queue).send().await.expect("it is there").queue_url;
-        let set = cx.sqs.set_queue_attributes().set_queue_url(url).attributes(attribute.into(), value);
-        set.send().await.expect("set");
+        // Without a policy beside it moto takes this for a wish to have none.
+        let kept = cx.sqs.get_queue_attributes().set_queue_url(url.clone()).attribute_names(QueueAttributeName::Policy);
+        let kept = kept.send().await.expect("read").attributes.unwrap_or_default();
+        let set = cx.sqs.set_queue_attributes().set_queue_url(url).set_attributes(Some(kept));
+        set.attributes(attribute.into(), value).send().await.expect("set");
     }
 }
 

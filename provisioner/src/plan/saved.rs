@@ -272,3 +272,119 @@ fn told(value: &Value) -> String {
         None => text,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Json;
+    use crate::kind::{Effect, Owner, Status};
+    use crate::plan::Step;
+
+    fn address() -> Address {
+        Address { kind: "sqs.queue", name: "work".to_owned() }
+    }
+
+    fn plan(action: Action, id: Option<&str>) -> Plan {
+        let (address, section, id) = (address(), "queues.work".to_owned(), id.map(str::to_owned));
+        Plan { steps: vec![Step { address, section, id, action, loses_data: false, loss: None, busy: None }] }
+    }
+
+    fn change(path: &str, from: i32, to: i32, effect: Effect) -> Change {
+        Change { path: path.to_owned(), from: from.into(), to: to.into(), effect }
+    }
+
+    fn update(from: i32, to: i32) -> Action {
+        Action::Update { changes: vec![change("delay", from, to, Effect::InPlace)] }
+    }
+
+    fn create(delay: &str) -> Action {
+        Action::Create { want: Json::of(&json!({"name": "work", "delay": delay})) }
+    }
+
+    fn saved(action: Action, id: Option<&str>) -> Saved {
+        let name = |text: &str| text.to_owned();
+        let scope = Scope { account: name("1"), region: name("r"), stack: name("s"), env: name("e") };
+        Saved::of(&scope, &plan(action, id))
+    }
+
+    /// What stops the first, when a plan made now is the second and this is live.
+    fn stops(then: (Action, Option<&str>), now: Option<(Action, Option<&str>)>, live: Value) -> String {
+        let mut snapshot = Snapshot::default();
+        let (id, owner, status, state) = ("a".to_owned(), Owner::Ours, Status::Ready, Json::of(&live));
+        let live = AnyLive { address: address(), id, owner, output: state.clone(), state, ready: None, status };
+        snapshot.live.insert(address(), live);
+        let now = now.map_or_else(Plan::default, |(action, id)| plan(action, id));
+        let moved = saved(then.0, then.1).compare(&now, &snapshot);
+        moved.into_iter().map(|moved| moved.how).collect()
+    }
+
+    #[test]
+    fn what_was_not_shown_is_not_done() {
+        let replace = || Action::Replace { changes: vec![change("name", 1, 2, Effect::Replace)] };
+        let (a, b) = (Some("a"), Some("b"));
+        let delay = |delay: i32| json!({"delay": delay});
+        let told = [
+            stops((update(1, 2), a), Some((replace(), a)), delay(1)),
+            stops((update(1, 2), a), Some((update(1, 2), b)), delay(1)),
+            stops((update(1, 2), a), Some((create("x"), None)), delay(1)),
+            stops((update(1, 2), a), Some((Action::Delete, a)), delay(1)),
+            stops((update(1, 2), a), Some((Action::Keep, a)), delay(1)),
+            stops((update(1, 2), a), Some((Action::Refuse, a)), delay(1)),
+            stops((update(1, 2), a), None, delay(1)),
+            stops((create("x"), None), Some((create("y"), None)), delay(1)),
+            stops((create("x"), None), Some((replace(), a)), delay(1)),
+            stops((create("x"), None), Some((update(7, 8), a)), delay(7)),
+            stops((Action::Delete, a), Some((Action::Delete, b)), delay(1)),
+            stops((Action::Delete, a), Some((Action::Keep, a)), delay(1)),
+        ];
+        insta::assert_snapshot!(told.join("\n"), @r#"
+        it has to be replaced now, because of `name`, and the plan showed no replacement
+        it was a when the plan was made, and is b now
+        it is gone: the plan would create it, and showed no such thing
+        the stack file does not ask for it any more
+        the plan changes `delay` to 2, and the stack file does not ask for that any more
+        its name is taken by something that this stack did not make
+        the stack file does not ask for it any more
+        `delay` becomes "x" in the plan, and "y" by the stack file as it is now
+        it is there by now, and would have to be replaced
+        it is there by now, and its `delay` is 7
+        it was a when the plan was made, and is b now
+        the plan deletes it, and the stack file asks for it again
+        "#);
+    }
+
+    #[test]
+    fn what_is_done_already_or_was_not_known_stops_nothing() {
+        let a = Some("a");
+        let unknown = || create("(known after sqs.queue other)");
+        let half = Action::Update { changes: vec![Change { to: "x".into(), ..change("delay", 0, 0, Effect::InPlace) }] };
+        for (then, now, delay) in [
+            ((update(1, 2), a), Some((update(1, 2), a)), 1),
+            ((update(1, 2), a), Some((Action::Keep, a)), 2),
+            ((create("x"), None), Some((Action::Keep, a)), 2),
+            ((create("x"), None), Some((half, a)), 2),
+            ((unknown(), None), Some((create("https://other"), None)), 2),
+            ((Action::Delete, a), None, 2),
+            ((Action::Delete, a), Some((Action::Delete, a)), 2),
+        ] {
+            let told = format!("{then:?} {now:?}");
+            assert_eq!(stops(then, now, json!({"delay": delay})), "", "{told}");
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_as_it_was_written_or_not_at_all() {
+        let saved = saved(update(1, 2), Some("a"));
+        let text = saved.document().to_string();
+        assert_eq!(Saved::read(&text), Ok(saved.clone()));
+        assert_eq!(saved.document()["hash"].as_str().map(|hash| hash.starts_with(&saved.hash())), Some(true));
+        for (from, to) in [("\"to\":2", "\"to\":3"), ("\"e\"", "\"f\""), ("\"section\"", "\"more\":1,\"section\"")] {
+            let lies = text.replace(from, to);
+            assert_ne!(lies, text);
+            assert!(Saved::read(&lies).expect_err("refused").starts_with("it was changed"), "{lies}");
+        }
+        for other in ["", "{}", "[]", "{\"format\":\"provision plan\"}"] {
+            assert!(Saved::read(other).is_err(), "{other}");
+        }
+    }
+}
