@@ -9,7 +9,9 @@
 //!                                   │ snapshot::take ◄── the cloud: one batched read per kind
 //!                                Snapshot       live: ours, wanted or not, and foreign
 //!                                   │ Plan::new (pure, synchronous, deterministic)
-//!                                 Plan  ── printed, or engine::apply ──► Report
+//!                                 Plan  ── plan::review (text, Markdown, JSON), plan::saved (approved elsewhere)
+//!                                   │ engine::apply
+//!                                Report
 //! ```
 //!
 //! Invariants, chiefly what is *absent*:

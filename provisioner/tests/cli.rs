@@ -212,12 +212,18 @@ async fn a_stack_from_plan_to_down() {
 
     let plan = run(url, &["plan", bell, "--exit-code"]).await;
     assert_eq!(plan.status.code(), Some(2), "{}", said(&plan));
-    insta::assert_snapshot!(String::from_utf8_lossy(&plan.stdout), @r"
-      + create  kms.key main (stack)
-      + create  sns.topic rings (topics.rings)
-      + create  sqs.queue answers-dead-letter (queues.answers)
-      + create  sqs.queue answers (queues.answers)
-      + create  sns.subscription rings-to-answers (queues.answers)
+    let text = String::from_utf8_lossy(&plan.stdout).replace(bell, "bell.yaml");
+    let (text, hash) = text.split_once("\nHash: ").expect("what `up --plan` would check");
+    assert!(hash.trim().len() == 12, "{hash}");
+    insta::assert_snapshot!(text, @r"
+    stack  bell.yaml:2
+      + create  kms.key main
+    topics.rings  bell.yaml:6
+      + create  sns.topic rings
+    queues.answers  bell.yaml:9
+      + create  sqs.queue answers-dead-letter
+      + create  sqs.queue answers
+      + create  sns.subscription rings-to-answers  [line 10]
     Plan: 5 to create.
     ");
 
@@ -259,12 +265,21 @@ async fn a_stack_from_plan_to_down() {
     let mut json: serde_json::Value = serde_json::from_slice(&plan.stdout).expect("JSON");
     json["steps"].as_array_mut().expect("steps").retain(|step| step["do"] != "keep");
     json["steps"][0]["id"] = "[url]".into();
+    json.as_object_mut().map(|members| members.remove("hash")).expect("it can be saved");
     insta::assert_json_snapshot!(json, @r#"
     {
       "account": "123456789012",
       "changes": 1,
+      "compared": {
+        "with": "aws"
+      },
       "env": "dev",
+      "left_out": [],
       "region": "eu-west-1",
+      "seconds": [
+        1,
+        1
+      ],
       "stack": "bell",
       "steps": [
         {
@@ -274,15 +289,39 @@ async fn a_stack_from_plan_to_down() {
               "effect": "in-place",
               "from": 3,
               "path": "redrive.maxReceiveCount",
-              "to": 9
+              "to": 9,
+              "unknown": false,
+              "why": {
+                "because": "line",
+                "column": 5,
+                "key": "queues.answers.max_receives",
+                "line": 11
+              }
             }
           ],
+          "disruption": "none",
           "do": "update",
           "id": "[url]",
           "kind": "sqs.queue",
           "loses_data": false,
+          "loss": null,
           "name": "answers",
-          "section": "queues.answers"
+          "notes": [],
+          "outage_seconds": [
+            0,
+            0
+          ],
+          "seconds": [
+            1,
+            1
+          ],
+          "section": "queues.answers",
+          "why": {
+            "because": "line",
+            "column": 5,
+            "key": "queues.answers.max_receives",
+            "line": 11
+          }
         }
       ],
       "version": 1

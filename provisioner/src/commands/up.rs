@@ -71,13 +71,13 @@ impl Run<'_> {
             Some(saved) => agreed(saved, session, &snapshot, printer)?,
             None => options.part.plan(scope, desired, &snapshot, printer)?,
         };
-        let refused = refuse(&plan, &options.delete_data, printer).and_then(|()| options.part.allow(&plan, printer));
         let text = super::read(self.file, printer)?;
         let (loaded, digests) = (&session.loaded, &session.digests);
         let sources = Sources::find(&File { text: &text, loaded, scope, digests, desired, snapshot: &snapshot }, &plan);
         let review = Review { left_out, ..Review::new(scope, &plan, desired, &sources) };
         printer.talk(render::text(&review, &self.file.display().to_string(), printer));
-        refused?;
+        refuse(&plan, &options.delete_data, printer)?;
+        options.part.allow(&plan, printer)?;
         if !plan.is_empty() {
             agree(global, "Go ahead? [y/N]", printer)?;
         }

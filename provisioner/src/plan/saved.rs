@@ -357,7 +357,8 @@ mod tests {
     fn what_is_done_already_or_was_not_known_stops_nothing() {
         let a = Some("a");
         let unknown = || create("(known after sqs.queue other)");
-        let half = Action::Update { changes: vec![Change { to: "x".into(), ..change("delay", 0, 0, Effect::InPlace) }] };
+        let half =
+            Action::Update { changes: vec![Change { to: "x".into(), ..change("delay", 0, 0, Effect::InPlace) }] };
         for (then, now, delay) in [
             ((update(1, 2), a), Some((update(1, 2), a)), 1),
             ((update(1, 2), a), Some((Action::Keep, a)), 2),

@@ -215,7 +215,7 @@ proptest! {
         prop_assert!(places.len() > 20, "there is room for more than {}", places.len());
         // What has no room is counted.
         let counted = review.items().count();
-        let shown = comment.lines().filter(|line| line.starts_with("- ") && line.contains(&"<code>") | line.contains('`')).count();
+        let shown = comment.lines().filter(|line| line.starts_with("- ") && line.contains("<code>") || line.contains('`')).count();
         prop_assert!(shown < counted && comment.contains("has no room here"));
         // Nobody is called, and no tag is open but ours.
         let inert = comment.replace("<code>", "").replace("</code>", "").replace("<details><summary>", "");

@@ -48,9 +48,11 @@ fn totals(review: &Review<'_>) -> Vec<String> {
 }
 
 fn heading(section: &Section<'_>, file: &str, printer: Printer, lines: &mut Vec<String>) {
-    let place = section.line.map(|line| format!("{file}:{line}"));
-    let place = place.map_or_else(String::new, |place| printer.dim(format!("  {place}")));
-    lines.push(format!("{}{place}", printer.bold(section.name)));
+    let place = section.line.map_or_else(String::new, |line| match format!("  {file}:{line}") {
+        place if width(section.name) + width(&place) <= COLUMNS => place,
+        _ => format!("  line {line}"),
+    });
+    lines.push(format!("{}{}", printer.bold(section.name), printer.dim(place)));
     if let Some(of) = &section.renamed {
         let (before, name, after) = renamed(of);
         lines.extend(wrapped(&format!("{before}{name}{after}"), "  ", "  "));
