@@ -56,7 +56,7 @@ services:
     http: {paths: ["/one*"], methods: [GET, POST], health: /healthz}
     scale: {min: 2, max: 4, cpu: 60}
     env: {COLOUR: blue}
-  two: {image: "example.com/two:1", http: {}}
+  two: {image: "example.com/two:1", user: "1000:1000", http: {}}
 logs: {to: texts, keep_days: 14, ship: {one: "", two: "ERROR"}}
 alerts: {email: [a@full.example]}
 "#;
