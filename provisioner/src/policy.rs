@@ -180,6 +180,7 @@ const ON_EVERYTHING: &[&str] = &[
     "ecs:ListTaskDefinitions",
     "elasticache:DescribeCacheEngineVersions",
     "elasticache:DescribeEvents",
+    "elasticache:DescribeReservedCacheNodesOfferings",
     "elasticloadbalancing:DescribeListeners",
     "elasticloadbalancing:DescribeLoadBalancerAttributes",
     "elasticloadbalancing:DescribeLoadBalancers",

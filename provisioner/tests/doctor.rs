@@ -123,6 +123,9 @@ async fn names_that_rest() {
     let options = Options { base: Base::Moto, scale: 1.0, ..Options::default() };
     let gateway = Gateway::start(options).await.expect("the gateway starts");
     let cx = support::context(gateway.url(), "bell", provision::artefacts::Artefacts::default()).await;
+    // The emulators start with the first call to them, which takes its time.
+    let before = doctor(&gateway, &stack("bell"), &["--json"]).await;
+    assert_eq!(found(&before, "names"), "ok names: every name is free");
     let made = cx.sqs.create_queue().queue_name("bell-dev-answers").send().await.expect("made");
     cx.sqs.delete_queue().set_queue_url(made.queue_url).send().await.expect("deleted");
     let output = doctor(&gateway, &stack("bell"), &["--json"]).await;

@@ -115,8 +115,9 @@ pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
     let state = shared.state();
     let rests = |when: &std::time::Instant| when.elapsed() < state.pace.real(60);
     let names = state.account.deleted.iter().filter(|((home, _), when)| *home == request.home && rests(when));
-    let names = names.filter_map(|((_, name), _)| name.starts_with(&prefix).then(|| name.trim_start_matches("sqs.queue:")));
-    let ghosts: Vec<Value> = names.map(|name| json!(format!("{}/{ACCOUNT}/{name}", shared.url))).collect();
+    let names = names.map(|((_, name), _)| name).filter(|name| name.starts_with(&prefix));
+    let url = |name: &String| json!(format!("{}/{ACCOUNT}/{}", shared.url, name.trim_start_matches("sqs.queue:")));
+    let ghosts: Vec<Value> = names.map(url).collect();
     let Some(body) = answer.json_body_mut() else { return };
     if ghosts.is_empty() {
         return;
