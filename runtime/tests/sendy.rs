@@ -209,7 +209,7 @@ async fn what_follows_from_a_write_waits_for_what_is_away() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_that_lags_is_not_believed() {
-    let sendy = Sendy::new().await;
+    let mut sendy = Sendy::new().await;
     let [write, read, _] = sendy.services();
     assert_eq!(write.post(&reservation()).status, 201);
     until("the row from the replica", || (read.get("/reservations/1").status == 200).then_some(()));
@@ -231,6 +231,13 @@ async fn a_replica_that_lags_is_not_believed() {
     for _ in 0..5 {
         assert_eq!(read.get("/reservations/1").json()["destination"], "광주");
     }
+    // What was acknowledged is not said to be missing, also while nobody knows it.
+    until("the cache again", || (read.get("/reservations/2").header("x-cache") == Some("hit")).then_some(()));
+    assert_eq!(write.post(&reservation()).status, 201);
+    until("the fence", || redis(&sendy, &["GET", "reservation:3"]).starts_with('!').then_some(()));
+    sendy.primary.engine.kill();
+    assert_eq!(read.get("/reservations/3").status, 500);
+    assert_eq!(read.get("/reservations/4").status, 404);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

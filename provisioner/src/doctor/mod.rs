@@ -52,10 +52,12 @@ pub const ACTIONS_OF: &[(&str, &[&str])] = &[
     ("elbv2.listener", &["acm:DescribeCertificate"]),
 ];
 
+type Checked<'a> = BoxFuture<'a, Result<Vec<Finding>, Error>>;
+
 /// One check, in the order in which they are told.
 struct Check {
     name: &'static str,
-    run: for<'a> fn(&'a Scene<'a>) -> BoxFuture<'a, Result<Vec<Finding>, Error>>,
+    run: for<'a> fn(&'a Scene<'a>) -> Checked<'a>,
 }
 
 const CHECKS: &[Check] = &[

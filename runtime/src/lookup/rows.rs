@@ -1,5 +1,6 @@
 //! One reservation by its id.
 
+use anyhow::ensure;
 use hyper::body::Bytes;
 use mysql_async::prelude::Queryable;
 
@@ -9,11 +10,15 @@ use crate::database::{READ_TIMEOUT, Server};
 use crate::reservation::{COLUMNS, Reservation};
 
 pub async fn find(service: &Service, id: i32) -> anyhow::Result<(Option<Bytes>, From)> {
+    let mut written = false;
     let (key, replica_will_do) = match service.cache.row(id).await {
         Ok(Found::Row(body)) => return Ok((Some(body), From::Cache)),
         // A write returned not long ago: the fence is in the key of the flight, so that nobody joins one that took off
         // before the write.
-        Ok(Found::Fence(version)) => (format!("{id}!{version}"), false),
+        Ok(Found::Fence(version)) => {
+            written = true;
+            (format!("{id}!{version}"), false)
+        }
         Ok(Found::Nothing) => {
             // What the cache forgot in a break may have been a fence.
             let unbroken = service.cache.since().is_some_and(|since| service.freshness.passed(since));
@@ -24,6 +29,9 @@ pub async fn find(service: &Service, id: i32) -> anyhow::Result<(Option<Bytes>, 
     };
     let loading = async {
         let loaded = load(service, id, replica_will_do).await?;
+        // The replica did not say so because there is none, but because it is behind.
+        let unknown = written && loaded.is_none() && !service.database.primary.is_up();
+        ensure!(!unknown, "it was written not long ago, the primary is away, and the replica has not got it yet");
         if let Some((version, body)) = &loaded {
             // A cache that is gone by now is no reason to fail.
             let _ = service.cache.keep(id, *version, body).await;
