@@ -134,13 +134,13 @@ async fn names_that_rest() {
 
     let artefacts = provision::artefacts::Artefacts::default();
     let cx = support::context_in(gateway.url(), "ap-northeast-2", "sendy", artefacts).await;
-    let secret = "sendy-dev-reservations-master";
+    let secret = "sendy-dev-reservations-app";
     cx.secrets.create_secret().name(secret).secret_string("x").send().await.expect("made");
     cx.secrets.delete_secret().secret_id(secret).send().await.expect("scheduled");
     let output = doctor(&gateway, &stack("sendy"), &["--env", "dev", "--json"]).await;
     let day = found(&output, "names");
     assert!(
-        day.starts_with(&format!("stop names: secretsmanager.secret reservations-master: a secret `{secret}` that")),
+        day.starts_with(&format!("stop names: secretsmanager.secret reservations-app: a secret `{secret}` that")),
         "{day}"
     );
     gateway.stop().await;
@@ -164,11 +164,18 @@ async fn certificate_and_image() {
     };
     let output = checked(&waiting).await;
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    insta::assert_snapshot!(format!("{}\n{}", found(&output, "certificate"), found(&output, "images")), @"");
+    insta::assert_snapshot!(format!("{}\n{}", found(&output, "certificate"), found(&output, "images")), @r"
+    stop certificate: the certificate of web.example waits for its validation -> put ACM's CNAME record into the domain's DNS and wait until it is issued: aws acm describe-certificate shows it
+    stop images: there is no image 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/web:1 -> push it first, or name another one in `image:`
+    warning images: the image nginx:1 could not be checked: it is not in ECR
+    ");
     let missing = "arn:aws:acm:eu-west-1:123456789012:certificate/00000000-0000-0000-0000-000000000000";
     let elsewhere = missing.replace("eu-west-1", "us-east-1");
     let told = [found(&checked(missing).await, "certificate"), found(&checked(&elsewhere).await, "certificate")];
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r"
+    stop certificate: there is no certificate arn:aws:acm:eu-west-1:123456789012:certificate/00000000-0000-0000-0000-000000000000 -> request or import one, and name it in `network.certificate`
+    stop certificate: the certificate is of us-east-1, and the load balancer is in eu-west-1 -> request or import one in that region, and name it in `network.certificate`
+    ");
     gateway.stop().await;
 }
 
