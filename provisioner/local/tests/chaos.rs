@@ -22,6 +22,8 @@ use mysql_async::prelude::Queryable;
 use support::{Stack, after, kill, program, shell, until};
 
 const PASSWORD: &str = "secret";
+/// Of all kills together, which take a minute.
+const DEADLINE: Duration = Duration::from_secs(600);
 
 fn parts(stack: &Stack) -> (Vec<Part>, Server, Server) {
     let program = mariadb::find(&Places::of_this_machine(), &Choice::Auto).unwrap();
@@ -115,6 +117,7 @@ fn a_hundred_kills_at_random_lose_nothing_and_leave_nothing() {
         let mut killed = std::collections::BTreeMap::<String, u32>::new();
         let mut done = 0;
         while done < kills {
+            assert!(begin.elapsed() < DEADLINE, "{done} kills only: something does not come back");
             let mut client = up(&stack, &file);
             std::thread::sleep(Duration::from_millis(random.u64(0..400)));
             // One to three at once.

@@ -253,6 +253,13 @@ fn follow(role: Role, password: &str) -> Vec<String> {
         Role::Primary => own(&[strangers, "STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only=0"]),
         Role::Replica { of } => {
             let mut all: Vec<String> = own(&[strangers, "SET GLOBAL read_only=1", "STOP SLAVE"]);
+            // What follows empties the table of the position and fills it again: a server that is killed between the two has
+            // forgotten how far it was. Its own log has not.
+            all.push(
+                "SET GLOBAL gtid_slave_pos = \
+                 IF(@@GLOBAL.gtid_slave_pos = '', @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_slave_pos)"
+                    .into(),
+            );
             // The last of it: one that was a primary counts what it wrote itself as received.
             all.push(format!(
                 "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={of}, MASTER_USER='repl', \

@@ -1,0 +1,320 @@
+"""Changes a live Sendy by hand, as somebody at a console would, and says what each change should show up as.
+
+    mutations.py URL    prints one JSON object per change: {"kind", "name", "field", "error"}
+
+An independent client: boto3, not the SDK that `provision` is made of. `field` is null for what was deleted.
+"""
+
+import json
+import sys
+
+import boto3
+
+REGION = "ap-northeast-2"
+P = "sendy-dev-"
+OPEN = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"}]}
+
+
+def client(service):
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
+    return boto3.client(service, endpoint_url=sys.argv[1], region_name=REGION, **keys)
+
+
+def change(kind, name, fields, action):
+    """One call, and the fields that it should show in."""
+    error = None
+    try:
+        action()
+    except Exception as failure:  # noqa: BLE001: whatever went wrong is told, and fails the test
+        error = f"{type(failure).__name__}: {failure}"
+    for field in fields:
+        print(json.dumps({"kind": kind, "name": name, "field": field, "error": error}))
+
+
+def messaging():
+    sqs, sns = client("sqs"), client("sns")
+
+    def queue(name):
+        return sqs.get_queue_url(QueueName=P + name)["QueueUrl"]
+
+    def attribute(name, **attributes):
+        return lambda: sqs.set_queue_attributes(QueueUrl=queue(name), Attributes=attributes)
+
+    work, dead, failed = "notifications", "notifications-dead-letter", "forwarder-failed"
+    change("sqs.queue", work, ["visibility_timeout"], attribute(work, VisibilityTimeout="99"))
+    redrive = json.loads(
+        sqs.get_queue_attributes(QueueUrl=queue(work), AttributeNames=["RedrivePolicy"])["Attributes"]["RedrivePolicy"]
+    )
+    redrive["maxReceiveCount"] = 9
+    change("sqs.queue", work, ["redrive"], attribute(work, RedrivePolicy=json.dumps(redrive)))
+    change("sqs.queue", work, ["policy"], attribute(work, Policy=json.dumps(OPEN)))
+    change("sqs.queue", dead, ["delay"], attribute(dead, DelaySeconds="5"))
+    change("sqs.queue", dead, ["managed_encryption"], attribute(dead, SqsManagedSseEnabled="false"))
+    change("sqs.queue", failed, ["retention"], attribute(failed, MessageRetentionPeriod="600"))
+    change("sqs.queue", failed, ["receive_wait"], attribute(failed, ReceiveMessageWaitTimeSeconds="3"))
+
+    topic = next(t["TopicArn"] for t in sns.list_topics()["Topics"] if t["TopicArn"].endswith(P + "events"))
+    key = {"AttributeName": "KmsMasterKeyId", "AttributeValue": "alias/aws/sns"}
+    change("sns.topic", "events", ["kms_key"], lambda: sns.set_topic_attributes(TopicArn=topic, **key))
+    subscription = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"][0]["SubscriptionArn"]
+    raw = sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"].get("RawMessageDelivery")
+    other = {"AttributeName": "RawMessageDelivery", "AttributeValue": "false" if raw == "true" else "true"}
+    change(
+        "sns.subscription",
+        "events-to-notifications",
+        ["raw"],
+        lambda: sns.set_subscription_attributes(SubscriptionArn=subscription, **other),
+    )
+
+
+def network():
+    ec2 = client("ec2")
+
+    def named(things, name):
+        tags = lambda thing: {tag["Key"]: tag["Value"] for tag in thing.get("Tags", [])}  # noqa: E731
+        return next(thing for thing in things if tags(thing).get("Name") == P + name)
+
+    vpc = named(ec2.describe_vpcs()["Vpcs"], "main")["VpcId"]
+    change(
+        "ec2.vpc",
+        "main",
+        ["dns_hostnames"],
+        lambda: ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": False}),
+    )
+    subnet = named(ec2.describe_subnets()["Subnets"], "private-0")["SubnetId"]
+    change(
+        "ec2.subnet",
+        "private-0",
+        ["public_addresses"],
+        lambda: ec2.modify_subnet_attribute(SubnetId=subnet, MapPublicIpOnLaunch={"Value": True}),
+    )
+    table = named(ec2.describe_route_tables()["RouteTables"], "private-0")["RouteTableId"]
+    change(
+        "ec2.route_table",
+        "private-0",
+        ["routes"],
+        lambda: ec2.delete_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0"),
+    )
+
+    def anywhere(port):
+        addresses = [{"CidrIp": "0.0.0.0/0"}]
+        return [{"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": addresses}]
+
+    groups = ec2.describe_security_groups(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["SecurityGroups"]
+    database = next(g["GroupId"] for g in groups if g["GroupName"] == P + "database-reservations")
+    web = next(g["GroupId"] for g in groups if g["GroupName"] == P + "web")
+    default = next(g["GroupId"] for g in groups if g["GroupName"] == "default")
+    rules = "ec2.security_group_rules"
+    change(
+        rules,
+        "database-reservations",
+        ["ingress"],
+        lambda: ec2.authorize_security_group_ingress(GroupId=database, IpPermissions=anywhere(3306)),
+    )
+    change(rules, "web", ["egress"], lambda: ec2.authorize_security_group_egress(GroupId=web, IpPermissions=anywhere(25)))
+    change(
+        "ec2.default_security_group",
+        "main",
+        ["ingress"],
+        lambda: ec2.authorize_security_group_ingress(GroupId=default, IpPermissions=anywhere(22)),
+    )
+    log = ec2.describe_flow_logs()["FlowLogs"][0]["FlowLogId"]
+    change("ec2.flow_log", "main", [None], lambda: ec2.delete_flow_logs(FlowLogIds=[log]))
+
+
+def data():
+    rds, cache, search = client("rds"), client("elasticache"), client("opensearch")
+    change(
+        "rds.instance",
+        "reservations",
+        ["backup_days", "protected"],
+        lambda: rds.modify_db_instance(
+            DBInstanceIdentifier=P + "reservations",
+            BackupRetentionPeriod=3,
+            DeletionProtection=True,
+            ApplyImmediately=True,
+        ),
+    )
+    change(
+        "rds.instance",
+        "reservations-replica",
+        ["class"],
+        lambda: rds.modify_db_instance(
+            DBInstanceIdentifier=P + "reservations-replica", DBInstanceClass="db.t4g.large", ApplyImmediately=True
+        ),
+    )
+    parameter = {"ParameterName": "max_connections", "ParameterValue": "50", "ApplyMethod": "immediate"}
+    group = next(
+        g["DBParameterGroupName"]
+        for g in rds.describe_db_parameter_groups()["DBParameterGroups"]
+        if g["DBParameterGroupName"].startswith(P)
+    )
+    change(
+        "rds.parameter_group",
+        "reservations-mysql84",
+        ["parameters"],
+        lambda: rds.modify_db_parameter_group(DBParameterGroupName=group, Parameters=[parameter]),
+    )
+    change(
+        "elasticache.replication_group",
+        "lookups",
+        ["snapshot_days"],
+        lambda: cache.modify_replication_group(
+            ReplicationGroupId=P + "lookups", SnapshotRetentionLimit=9, ApplyImmediately=True
+        ),
+    )
+    change(
+        "opensearch.domain",
+        "logs",
+        ["access", "tls_policy"],
+        lambda: search.update_domain_config(
+            DomainName=P + "logs",
+            AccessPolicies=json.dumps(OPEN),
+            DomainEndpointOptions={"EnforceHTTPS": True, "TLSSecurityPolicy": "Policy-Min-TLS-1-0-2019-07"},
+        ),
+    )
+
+
+def services():
+    ecs, ecr, lb, scaling = client("ecs"), client("ecr"), client("elbv2"), client("application-autoscaling")
+    # The settings of the cluster are not among them: moto answers UpdateClusterSettings with 500.
+    change(
+        "ecs.service",
+        "lookup",
+        ["execute_command"],
+        lambda: ecs.update_service(cluster=P + "main", service=P + "lookup", enableExecuteCommand=True),
+    )
+    rolling = {"maximumPercent": 150, "minimumHealthyPercent": 50}
+    change(
+        "ecs.service",
+        "reservation",
+        ["rolling"],
+        lambda: ecs.update_service(cluster=P + "main", service=P + "reservation", deploymentConfiguration=rolling),
+    )
+    change(
+        "ecr.repository",
+        "runtime",
+        ["scan_on_push"],
+        lambda: ecr.put_image_scanning_configuration(
+            repositoryName=P + "runtime", imageScanningConfiguration={"scanOnPush": False}
+        ),
+    )
+    change("ecr.repository", "runtime", ["lifecycle"], lambda: ecr.delete_lifecycle_policy(repositoryName=P + "runtime"))
+
+    web = lb.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
+
+    def attribute(key, value):
+        attributes = [{"Key": key, "Value": value}]
+        return lambda: lb.modify_load_balancer_attributes(LoadBalancerArn=web, Attributes=attributes)
+
+    change("elbv2.load_balancer", "web", ["idle_timeout"], attribute("idle_timeout.timeout_seconds", "30"))
+    drop = "routing.http.drop_invalid_header_fields.enabled"
+    change("elbv2.load_balancer", "web", ["drop_invalid_headers"], attribute(drop, "false"))
+    every = lb.describe_target_groups()["TargetGroups"]
+
+    def group(name):
+        return next(g["TargetGroupArn"] for g in every if g["TargetGroupName"].startswith(P + name))
+
+    change(
+        "elbv2.target_group",
+        "lookup",
+        ["health"],
+        lambda: lb.modify_target_group(TargetGroupArn=group("lookup"), HealthCheckPath="/elsewhere"),
+    )
+    delay = [{"Key": "deregistration_delay.timeout_seconds", "Value": "5"}]
+    change(
+        "elbv2.target_group",
+        "notification",
+        ["deregistration_delay"],
+        lambda: lb.modify_target_group_attributes(TargetGroupArn=group("notification"), Attributes=delay),
+    )
+
+    space = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
+    resource = f"service/{P}main/{P}lookup"
+    change(
+        "autoscaling.target",
+        "lookup",
+        ["max"],
+        lambda: scaling.register_scalable_target(ResourceId=resource, MinCapacity=1, MaxCapacity=77, **space),
+    )
+    policy = scaling.describe_scaling_policies(ServiceNamespace="ecs", ResourceId=resource)["ScalingPolicies"][0]
+    aim = dict(policy["TargetTrackingScalingPolicyConfiguration"], TargetValue=11.0)
+    change(
+        "autoscaling.policy",
+        "lookup",
+        ["aim"],
+        lambda: scaling.put_scaling_policy(
+            PolicyName=policy["PolicyName"],
+            ResourceId=resource,
+            PolicyType=policy["PolicyType"],
+            TargetTrackingScalingPolicyConfiguration=aim,
+            **space,
+        ),
+    )
+
+
+def rest():
+    iam, logs, functions, watch, kms = (client(s) for s in ("iam", "logs", "lambda", "cloudwatch", "kms"))
+    roles = {role["RoleName"] for role in iam.list_roles(PathPrefix="/provision/")["Roles"]}
+    execution = next(role for role in roles if role.startswith(P + "lookup-execution"))
+    task = next(role for role in roles if role.startswith(P + "reservation-task"))
+    wide = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+    inline = iam.list_role_policies(RoleName=execution)["PolicyNames"][0]
+    change(
+        "iam.role",
+        "lookup-execution",
+        ["policy"],
+        lambda: iam.put_role_policy(RoleName=execution, PolicyName=inline, PolicyDocument=json.dumps(wide)),
+    )
+    # One of our own: the emulator has not all of AWS's.
+    managed = iam.create_policy(PolicyName="by-hand", PolicyDocument=json.dumps(wide))["Policy"]["Arn"]
+    change("iam.role", "reservation-task", ["managed"], lambda: iam.attach_role_policy(RoleName=task, PolicyArn=managed))
+
+    group = "/sendy-dev/lookup"
+    change(
+        "logs.log_group",
+        "lookup",
+        ["retention_days"],
+        lambda: logs.put_retention_policy(logGroupName=group, retentionInDays=1),
+    )
+    shipped = "/sendy-dev/reservation"
+    filters = logs.describe_subscription_filters(logGroupName=shipped)["subscriptionFilters"]
+    kept = {"filterName": filters[0]["filterName"], "destinationArn": filters[0]["destinationArn"]}
+    change(
+        "logs.subscription_filter",
+        "reservation",
+        ["pattern"],
+        lambda: logs.put_subscription_filter(logGroupName=shipped, filterPattern="nothing", **kept),
+    )
+    change(
+        "lambda.function",
+        "forwarder",
+        ["timeout", "memory"],
+        lambda: functions.update_function_configuration(FunctionName=P + "forwarder", Timeout=10, MemorySize=128),
+    )
+    alarm = watch.describe_alarms(AlarmNames=[P + "errors"])["MetricAlarms"][0]
+    given = ["AlarmName", "AlarmDescription", "ActionsEnabled", "AlarmActions", "OKActions", "MetricName", "Namespace"]
+    given += ["Statistic", "Dimensions", "Period", "EvaluationPeriods", "ComparisonOperator", "TreatMissingData"]
+    same = {name: alarm[name] for name in given if name in alarm}
+    change(
+        "cloudwatch.alarm",
+        "errors",
+        ["threshold"],
+        lambda: watch.put_metric_alarm(Threshold=4711.0, **same),
+    )
+    board = watch.list_dashboards()["DashboardEntries"][0]["DashboardName"]
+    change(
+        "cloudwatch.dashboard",
+        "main",
+        ["body"],
+        lambda: watch.put_dashboard(DashboardName=board, DashboardBody=json.dumps({"widgets": []})),
+    )
+    key = kms.describe_key(KeyId="alias/sendy-dev")["KeyMetadata"]["KeyId"]
+    change("kms.key", "main", ["rotation"], lambda: kms.disable_key_rotation(KeyId=key))
+
+
+messaging()
+network()
+data()
+services()
+rest()
