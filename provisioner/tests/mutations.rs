@@ -30,7 +30,8 @@ async fn what_was_changed_by_hand_is_shown_and_repaired() {
     let plan: Value = serde_json::from_slice(&plan.stdout).expect("JSON");
     let steps = plan["steps"].as_array().expect("steps");
     let missing: Vec<&Value> = changes.iter().filter(|change| !steps.iter().any(|step| shows(step, change))).collect();
-    assert!(missing.is_empty(), "not in the plan: {missing:#?}");
+    let beside: Vec<&Value> = steps.iter().filter(|step| missing.iter().any(|change| is_of(step, change))).collect();
+    assert!(missing.is_empty(), "not in the plan: {missing:#?}, but {beside:#?}");
     // Nothing else moved, but for what follows from these.
     let asked = |step: &&Value| changes.iter().any(|change| is_of(step, change));
     let stray: Vec<&Value> = steps.iter().filter(|step| step["do"] != "keep").filter(|step| !asked(step)).collect();
