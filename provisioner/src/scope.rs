@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::stack::Loaded;
+
 /// The identity of a deployed stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
@@ -20,6 +22,10 @@ pub const VERSION_TAG: &str = "provision:version";
 pub const PREFIX_LIMIT: usize = 18;
 
 impl Scope {
+    pub fn of(loaded: &Loaded, account: String, region: String) -> Scope {
+        Scope { account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone() }
+    }
+
     /// `sendy-dev-orders`, cut to `limit` characters. What is cut is replaced by a hash of the whole, so that two long
     /// names never meet. AWS's limits are in each kind's file.
     pub fn name(&self, name: &str, limit: usize) -> String {

@@ -22,10 +22,6 @@ impl Element {
         self.children.iter().find(|child| child.name == name)
     }
 
-    pub fn child_mut(&mut self, name: &str) -> Option<&mut Element> {
-        self.children.iter_mut().find(|child| child.name == name)
-    }
-
     /// The child of that name, made when there is none.
     pub fn child_or_new(&mut self, name: &str) -> &mut Element {
         let at = match self.children.iter().position(|child| child.name == name) {

@@ -13,3 +13,7 @@ pub mod hidden;
 pub mod http;
 pub mod messaging;
 pub mod supervisor;
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

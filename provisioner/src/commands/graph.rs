@@ -46,12 +46,9 @@ pub(crate) fn graph(file: &Path, global: &Global, format: Format, by: By, printe
         Err(exit) => return exit,
     };
     let stack = &loaded.stack;
-    let scope = Scope {
-        account: stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned()),
-        region: global.region.clone().or_else(|| stack.region.clone()).unwrap_or_else(|| REGION.to_owned()),
-        stack: stack.stack.0.clone(),
-        env: loaded.env.clone(),
-    };
+    let account = stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
+    let region = global.region.clone().or_else(|| stack.region.clone()).unwrap_or_else(|| REGION.to_owned());
+    let scope = Scope::of(&loaded, account, region);
     let desired = expand(&loaded, &scope, &Digests::default()).desired;
     let graph = match by {
         By::Section => by_section(&desired),

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::document::pretty;
 use super::options::{Form, PlanOptions};
-use super::{load, open, read, render, take, write_whole};
+use super::{load, no_region, open, read, render, take, write_whole};
 use crate::aws::Proof;
 use crate::cli::{Exit, Global};
 use crate::expand::{Digests, Expanded, expand};
@@ -97,16 +97,13 @@ const BUILT_LATER: &str = "(known after the runtime is built)";
 /// Without a call to anybody.
 fn offline(file: &Path, global: &Global, kept: Option<&Path>, printer: Printer) -> Result<Basis, Exit> {
     let loaded = load(file, global, printer)?;
-    let stack = loaded.stack.stack.0.clone();
     let kept = kept.map(|path| kept_in(path, &loaded, printer)).transpose()?;
     let Some((scope, digests, snapshot, against)) = kept else {
         let Some(region) = global.region.clone().or_else(|| loaded.stack.region.clone()) else {
-            printer.error("no region is known");
-            printer.hint("set `region:` in the stack file, or give --region");
-            return Err(Exit::Usage);
+            return Err(no_region(printer));
         };
         let account = loaded.stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
-        let scope = Scope { account, region, stack, env: loaded.env.clone() };
+        let scope = Scope::of(&loaded, account, region);
         let digests = Digests { image: BUILT_LATER.to_owned(), zip: BUILT_LATER.to_owned() };
         let expanded = expand(&loaded, &scope, &digests);
         let snapshot = Snapshot::default();

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::load;
+use super::{load, no_region};
 use crate::cli::{Exit, Global};
 use crate::expand::{Digests, expand};
 use crate::policy;
@@ -24,15 +24,13 @@ pub(crate) fn policy(file: &Path, global: &Global, printer: Printer) -> Exit {
 fn policies(file: &Path, global: &Global, printer: Printer) -> Result<serde_json::Value, Exit> {
     let loaded = load(file, global, printer)?;
     let Some(region) = global.region.clone().or_else(|| loaded.stack.region.clone()) else {
-        printer.error("no region is known");
-        printer.hint("set `region:` in the stack file, or give --region");
-        return Err(Exit::Usage);
+        return Err(no_region(printer));
     };
     if loaded.stack.account.is_none() {
         printer.talk("the stack file names no `account:`, so the policy is for any");
     }
     let account = loaded.stack.account.clone().unwrap_or_else(|| "*".to_owned());
-    let scope = Scope { account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone() };
+    let scope = Scope::of(&loaded, account, region);
     let expanded = expand(&loaded, &scope, &Digests::default());
     let policy::Policies { policies, permissions_boundary, dependent } = policy::policies(&scope, &expanded.desired);
     Ok(json!({

@@ -48,9 +48,7 @@ async fn log_in(
     let region = access.region.clone().or_else(|| loaded.stack.region.clone());
     let config = aws::connect(&access, region.as_deref(), clock).await;
     let Some(region) = config.region().map(ToString::to_string) else {
-        printer.error("no region is known");
-        printer.hint("set `region:` in the stack file, or give --region");
-        return Err(Exit::Usage);
+        return Err(no_region(printer));
     };
     if let Some(why) = loaded.stack.guard.as_ref().and_then(|guard| guard.against_region(&region)) {
         printer.error(why);
@@ -72,7 +70,7 @@ async fn log_in(
         printer.hint("choose another --profile, or change `account:` in the stack file");
         return Err(Exit::Failed);
     }
-    let scope = Scope { account: caller.account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone() };
+    let scope = Scope::of(loaded, caller.account, region);
     let artefacts = build(loaded, printer)?;
     let digests = Digests {
         image: artefacts.image.as_ref().map(|image| image.manifest.digest.clone()).unwrap_or_default(),
@@ -124,6 +122,12 @@ pub(crate) fn time_scale(printer: Printer) -> Result<f64, Exit> {
             Exit::Usage
         }),
     }
+}
+
+pub(crate) fn no_region(printer: Printer) -> Exit {
+    printer.error("no region is known");
+    printer.hint("set `region:` in the stack file, or give --region");
+    Exit::Usage
 }
 
 pub(crate) fn login_hint(error: &Error) -> &'static str {

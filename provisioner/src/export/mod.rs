@@ -43,12 +43,7 @@ use crate::stack::Loaded;
 
 /// The template of a stack, offline; or what CloudFormation cannot take, a line each.
 pub fn cloudformation(loaded: &Loaded) -> Result<Template, Vec<String>> {
-    let scope = Scope {
-        account: tokens::pseudo("account"),
-        region: tokens::pseudo("region"),
-        stack: loaded.stack.stack.0.clone(),
-        env: loaded.env.clone(),
-    };
+    let scope = Scope::of(loaded, tokens::pseudo("account"), tokens::pseudo("region"));
     let expanded = expand(loaded, &scope, &Digests::default());
     let mut making = Making::new(&scope, &expanded.desired);
     for wanted in expanded.desired.in_order() {

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 use super::config::Config;
 use super::serve::PAGE;
 use crate::engines::ports;
-use crate::supervisor::part::{Part, Stop, StopSignal, hex};
+use crate::hex;
+use crate::supervisor::part::{Part, Stop, StopSignal};
 use crate::supervisor::place::Place;
 use crate::supervisor::probe::Probe;
 

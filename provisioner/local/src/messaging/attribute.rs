@@ -7,6 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
+use crate::hex;
+
 pub type MessageAttributes = BTreeMap<String, Attribute>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -78,10 +80,6 @@ pub fn is_number(text: &str) -> bool {
 
 pub fn is_base64(text: &str) -> bool {
     STANDARD.decode(text).is_ok()
-}
-
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn put(told: &mut Vec<u8>, bytes: &[u8]) {

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use md5::{Digest, Md5};
 
-use super::attribute::hex;
 use super::config::{Attributes, Config};
 use super::record::{Definition, Record, Subscribed};
 use super::sns;
 use super::store::Store;
 use super::{arn, settings};
+use crate::hex;
 
 /// Queues that stay keep their messages. What SDKs have made is left alone, unless it is declared now.
 pub fn difference(store: &Store, config: &Config, now: u64) -> Result<Vec<Record>, Vec<String>> {

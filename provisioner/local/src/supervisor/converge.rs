@@ -166,12 +166,8 @@ impl Converger {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         slot.held = true;
         slot.retry_at = None;
-        match &mut slot.process {
-            Some(process) if process.stopping.is_none() => {
-                process.stop(None, Instant::now());
-                self.tell(name, What::Stopping);
-            }
-            _ => {}
+        if slot.end() {
+            self.tell(name, What::Stopping);
         }
         Ok(())
     }
@@ -181,12 +177,8 @@ impl Converger {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         let wanted = slot.wanted.clone();
         slot.want(wanted);
-        match &mut slot.process {
-            Some(process) if process.stopping.is_none() => {
-                process.stop(None, Instant::now());
-                self.tell(name, What::Stopping);
-            }
-            _ => {}
+        if slot.end() {
+            self.tell(name, What::Stopping);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::probe::Probe;
+use crate::hex;
 
 /// All that should run for one stack. What runs and is not in here is stopped.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -119,10 +120,6 @@ impl Wanted {
         }
         Some(order)
     }
-}
-
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn is_name(name: &str) -> bool {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
 
-use super::part::hex;
+use crate::hex;
 
 /// A socket's path has 108 bytes on Linux and 104 on macOS, the ending zero included.
 const SOCKET_PATH: usize = 103;

@@ -96,6 +96,13 @@ impl Slot {
         self.held = false;
     }
 
+    /// Asks its process to end, unless it was asked before; `false` where there is nothing to ask.
+    pub fn end(&mut self) -> bool {
+        let Some(process) = self.process.as_mut().filter(|process| process.stopping.is_none()) else { return false };
+        process.stop(None, Instant::now());
+        true
+    }
+
     /// One that stands still does so no longer.
     pub fn go_on(&mut self) {
         if let Some(process) = self.process.as_mut().filter(|process| process.paused) {

@@ -13,12 +13,7 @@ pub(in crate::stack) fn check(loaded: &Loaded, positions: &Positions, problems: 
     if let Some(what) = region.as_deref().and_then(|region| guard.against_region(region)) {
         problems.push(Problem::new(positions.of("/region"), what));
     }
-    let nowhere = Scope {
-        account: String::new(),
-        region: region.clone().unwrap_or_default(),
-        stack: loaded.stack.stack.0.clone(),
-        env: loaded.env.clone(),
-    };
+    let nowhere = Scope::of(loaded, String::new(), region.clone().unwrap_or_default());
     let desired = expand(loaded, &nowhere, &Digests::default()).desired;
     for wanted in desired.resources() {
         let pointer = format!("/{}", wanted.section.replacen('.', "/", 1));

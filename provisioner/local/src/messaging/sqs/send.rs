@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::batch::{self, Outcome};
 use super::{Request, invalid, missing, queue_name, read};
-use crate::messaging::attribute::{self, Attribute, Content, MessageAttributes, hex, md5_of, md5_of_attributes};
+use crate::hex;
+use crate::messaging::attribute::{self, Attribute, Content, MessageAttributes, md5_of, md5_of_attributes};
 use crate::messaging::refusal::Refusal;
 use crate::messaging::settings::{LARGEST, Settings};
 use crate::messaging::store::{Draft, Sent, Store, no_queue};
