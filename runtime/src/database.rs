@@ -91,22 +91,22 @@ pub async fn as_user(config: &stores::Database) -> anyhow::Result<Conn> {
     single(config, &config.user).await.with_context(|| format!("connecting to the database at {}", config.primary))
 }
 
-/// Statements that happen all or not at all, in one round trip. Gives the id that each inserted, if it did.
-pub async fn together(connection: &mut Conn, statements: &[String]) -> anyhow::Result<Vec<Option<u64>>> {
+/// Statements that happen all or not at all, in one round trip. Gives the id that each inserted, if it did. After a
+/// [`refusal`] nothing happened; after another error nobody knows.
+pub async fn together(connection: &mut Conn, statements: &[&str]) -> anyhow::Result<Vec<Option<u64>>> {
     // Whatever leaves the session in the middle, an error or a caller that went away: it is rolled back before anybody
     // else gets it.
     connection.reset_connection(true);
-    let text = format!("START TRANSACTION;\n{};\nCOMMIT", statements.join(";\n"));
-    let mut result = connection.query_iter(text).await?;
-    let mut inserted = Vec::new();
-    while !result.is_empty() {
-        inserted.push(result.last_insert_id());
-        result.for_each(drop).await?;
-    }
-    // An error of a later statement waits here, the commit's too.
-    result.drop_result().await?;
+    let mut inserted = Vec::with_capacity(statements.len() + 1);
+    let answered = answers(connection, statements, &mut inserted).await;
     // The first answer is the transaction's, the last, the commit's, was not looked at.
-    ensure!(inserted.len() == statements.len() + 1, "the database answered {} statements", inserted.len());
+    let all = inserted.len() == statements.len() + 1;
+    match answered {
+        // The commit may have been cut off when it was done already.
+        Err(error) if all => anyhow::bail!("committing: {error}"),
+        Err(error) => return Err(error.into()),
+        Ok(()) => ensure!(all, "the database answered {} statements", inserted.len()),
+    }
     connection.reset_connection(false);
     inserted.remove(0);
     Ok(inserted)
@@ -136,6 +136,11 @@ pub fn code(error: &mysql_async::Error) -> Option<u16> {
     }
 }
 
+/// The same of an error whose kind is not known; `None` unless the database said no.
+pub fn refusal(error: &anyhow::Error) -> Option<u16> {
+    error.downcast_ref().and_then(code)
+}
+
 pub const NO_SUCH_TABLE: u16 = 1146;
 pub const DUPLICATE: u16 = 1062;
 pub const DEADLOCK: u16 = 1213;
@@ -144,6 +149,21 @@ pub const LOCK_WAIT: u16 = 1205;
 async fn single(config: &stores::Database, login: &Login) -> anyhow::Result<Conn> {
     let connecting = Conn::new(options(config, &config.primary, login)?);
     Ok(tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.context("no answer in time")??)
+}
+
+async fn answers(
+    connection: &mut Conn,
+    statements: &[&str],
+    inserted: &mut Vec<Option<u64>>,
+) -> Result<(), mysql_async::Error> {
+    let text = format!("START TRANSACTION;\n{};\nCOMMIT", statements.join(";\n"));
+    let mut result = connection.query_iter(text).await?;
+    while !result.is_empty() {
+        inserted.push(result.last_insert_id());
+        result.for_each(drop).await?;
+    }
+    // An error of a later statement waits here, the commit's too.
+    result.drop_result().await
 }
 
 /// What every session begins with.

@@ -1,6 +1,7 @@
 //! The role `reservation`: writes. A change, and what has to follow from it, are committed together; the relay does the
 //! rest.
 
+mod group_commit;
 mod housekeeping;
 mod outbox;
 mod publish;
@@ -17,6 +18,7 @@ use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use hyper::{HeaderMap, StatusCode};
 
+use self::group_commit::GroupCommit;
 pub use self::row::{COLUMNS, Fields, LONGEST, Reservation, id};
 use self::write::Outcome;
 use crate::background::Background;
@@ -34,6 +36,7 @@ pub const REPLAYED: &str = "idempotency-replayed";
 pub struct Service {
     database: Arc<Database>,
     cache: Arc<Cache>,
+    group_commit: Arc<GroupCommit>,
     invalid_input: StatusCode,
     pending: relay::Pending,
 }
@@ -45,6 +48,7 @@ pub async fn start(config: config::Reservation, background: &Background) -> anyh
     let service = Arc::new(Service {
         database: Arc::clone(&database),
         cache: Arc::clone(&cache),
+        group_commit: GroupCommit::new(&database),
         invalid_input: config.invalid_input,
         pending: relay::Pending::default(),
     });

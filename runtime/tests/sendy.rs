@@ -3,11 +3,13 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
-use support::engines::{SCHEMA, TOKEN};
-use support::sendy::{Sendy, balancer, eventually, reservation, send};
+use support::engines::{APP, SCHEMA, TOKEN, pause};
+use support::sendy::{Answer, Sendy, balancer, eventually, reservation, send};
 use support::{connect, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,6 +174,59 @@ async fn a_reservation_without_its_effects_is_none() {
     // Nothing of what was begun before comes with it.
     assert_eq!(write.post(&reservation()).status, 201);
     assert_eq!(sendy.primary.number(&rows).await, 1);
+}
+
+/// Writes that come together share a transaction, and nothing else.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_that_is_refused_takes_no_other_with_it() {
+    let sendy = Sendy::new().await;
+    let [write, _read, notify] = sendy.services();
+    let commits = "SELECT variable_value FROM information_schema.global_status WHERE variable_name = 'COM_COMMIT'";
+    let before = sendy.primary.number(commits).await;
+    let answers = at_once(&sendy, write.address, |at| format!("user {at}")).await;
+    assert!(answers.iter().all(|(_, answer)| answer.status == 201), "{answers:?}");
+    let commits = sendy.primary.number(commits).await - before;
+    assert!(commits <= 3, "{commits} transactions");
+
+    let refuse = format!(
+        "CREATE TRIGGER {SCHEMA}.refuse BEFORE INSERT ON {SCHEMA}.reservations FOR EACH ROW \
+         IF NEW.user_name = 'refused' THEN SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'refused'; END IF"
+    );
+    sendy.primary.run(&refuse).await;
+    let name = |at| if at % 13 == 5 { "refused".to_owned() } else { format!("other user {at}") };
+    for (name, answer) in at_once(&sendy, write.address, name).await {
+        if name == "refused" {
+            assert_eq!(answer.status, 503);
+            continue;
+        }
+        assert_eq!(answer.status, 201, "{name}: {answer:?}");
+        let of = format!("SELECT id FROM {SCHEMA}.reservations WHERE user_name = '{name}'");
+        assert_eq!(answer.json()["id"], sendy.primary.number(&of).await, "{name}");
+    }
+    assert_eq!(sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.reservations")).await, 77);
+    notify.notifications(77);
+}
+
+/// 40 reservations: the first of them waits for the table, and the others gather behind it.
+async fn at_once(sendy: &Sendy, address: SocketAddr, name: impl Fn(usize) -> String) -> Vec<(String, Answer)> {
+    let mut locked = sendy.primary.root().await;
+    locked.query_drop(format!("LOCK TABLES {SCHEMA}.reservations WRITE")).await.unwrap();
+    let sent: Vec<_> = (0..40)
+        .map(|at| {
+            let name = name(at);
+            let body = with("user_name", json!(name)).to_string();
+            std::thread::spawn(move || (name, send(address, "POST", "/reservations", &[], &body)))
+        })
+        .collect();
+    let waiting = format!(
+        "SELECT COUNT(*) FROM information_schema.processlist WHERE state LIKE 'Waiting for table%' AND user = '{}'",
+        APP.0
+    );
+    eventually("a write to wait", async || sendy.primary.number(&waiting).await > 0).await;
+    pause(1000).await;
+    assert_eq!(sendy.primary.number(&waiting).await, 1);
+    locked.query_drop("UNLOCK TABLES").await.unwrap();
+    sent.into_iter().map(|sent| sent.join().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -342,6 +397,7 @@ async fn drivers_get_the_feed_as_a_stream_and_by_webhook() {
         assert_eq!(write.post(&reservation()).status, 201);
     }
     assert!(events.any(|line| line == "id: 3"));
+    let silent = Instant::now();
 
     let mut resumed = connect(notify.address);
     let request = "GET /notifications HTTP/1.1\r\nhost: x\r\naccept: text/event-stream\r\nlast-event-id: 2\r\n\r\n";
@@ -352,6 +408,11 @@ async fn drivers_get_the_feed_as_a_stream_and_by_webhook() {
     let ids = || taken.lock().unwrap().iter().map(|item| item["id"].as_u64().unwrap()).collect::<Vec<_>>();
     eventually("the webhook to be told", async || ids().len() >= 3).await;
     assert_eq!(ids(), [1, 2, 3]);
+
+    // A proxy would close what is silent for a minute.
+    stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    assert!(events.any(|line| line.starts_with(':')));
+    assert!((24..40).contains(&silent.elapsed().as_secs()), "a comment after {:?}", silent.elapsed());
 
     // A stop ends the streams, and nothing waits for them.
     notify.process.terminate();

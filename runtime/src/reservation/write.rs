@@ -35,7 +35,7 @@ pub async fn create(service: &Service, fields: &Fields, key: Option<&str>, calle
     match attempts(|| insert(service, fields, Some((key, &request)), caller)).await {
         Ok(committed) => Ok(Outcome::Done(finished(service, Change::Created, committed, caller).await?)),
         // The same request, at the same time, was faster.
-        Err(error) if code(&error) == Some(database::DUPLICATE) => {
+        Err(error) if database::refusal(&error) == Some(database::DUPLICATE) => {
             replay(service, fields, key, &request).await?.context("the idempotency key was there and is gone")
         }
         Err(error) => Err(error),
@@ -110,8 +110,7 @@ async fn insert(
             format!("INSERT INTO idempotency_keys (name, request, reservation_id) VALUES ({key}, x'{request}', LAST_INSERT_ID())"),
         );
     }
-    let mut connection = service.database.primary.connection().await?;
-    let inserted = database::together(&mut connection, &statements).await?;
+    let inserted = service.group_commit.commit(statements).await?;
     let id = |at: Option<&Option<u64>>| at.copied().flatten().context("no id for the row");
     let reservation = fields.row(i32::try_from(id(inserted.first())?)?);
     Ok(Committed { reservation, version: 1, invalidation: id(inserted.last())? })
@@ -161,7 +160,9 @@ async fn attempts<T, F: Future<Output = anyhow::Result<T>>>(mut attempt: impl Fn
         loop {
             left -= 1;
             match attempt().await {
-                Err(error) if left > 0 && matches!(code(&error), Some(database::DEADLOCK | database::LOCK_WAIT)) => {}
+                Err(error)
+                    if left > 0
+                        && matches!(database::refusal(&error), Some(database::DEADLOCK | database::LOCK_WAIT)) => {}
                 outcome => return outcome,
             }
         }
@@ -236,8 +237,4 @@ fn digest(fields: &Fields) -> Vec<u8> {
         digest.update(field);
     }
     digest.finalize().to_vec()
-}
-
-fn code(error: &anyhow::Error) -> Option<u16> {
-    error.downcast_ref().and_then(database::code)
 }
