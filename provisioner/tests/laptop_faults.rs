@@ -84,8 +84,12 @@ fn a_dead_primary_is_replaced_and_comes_back_as_the_replica() {
     laptop.done(&["local", "promote", "reservations"]);
     laptop.done(&["local", "rejoin", "reservations-replica"]);
     reserved("fourth");
+    // Both have been a primary by now, and have written as one.
+    laptop.done(&["local", "promote", "reservations-replica"]);
+    laptop.done(&["local", "rejoin", "reservations"]);
+    reserved("fifth");
     let list = laptop.ask("GET", "/reservations", "");
-    for name in ["first", "second", "third", "fourth"] {
+    for name in ["first", "second", "third", "fourth", "fifth"] {
         assert_eq!(list.matches(&format!("\"{name}\"")).count(), 1, "{name}: {list}");
     }
     laptop.told(&["local", "rejoin", "lookups"], 1, "`lookups` is no old primary");

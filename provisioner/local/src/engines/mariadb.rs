@@ -254,10 +254,11 @@ fn follow(role: Role, password: &str) -> Vec<String> {
         Role::Replica { of } => {
             let mut all: Vec<String> = own(&[strangers, "SET GLOBAL read_only=1", "STOP SLAVE"]);
             // What follows empties the table of the position and fills it again: a server that is killed between the two has
-            // forgotten how far it was. Its own log has not.
+            // forgotten how far it was. Its own log has not. One that was a primary has written more than it ever received:
+            // to set it back to that is a warning, and a file that is read at the start ends at its first warning.
             all.push(
                 "SET GLOBAL gtid_slave_pos = \
-                 IF(@@GLOBAL.gtid_slave_pos = '', @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_slave_pos)"
+                 IF(@@GLOBAL.gtid_slave_pos = '', @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos)"
                     .into(),
             );
             // The last of it: one that was a primary counts what it wrote itself as received.
