@@ -40,6 +40,8 @@ pub async fn run(config: Probe) -> anyhow::Result<()> {
 
 /// Each hop has so long; the log takes longer.
 const HOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// With a search engine that answers, but not what it was asked.
+const SEARCH_PATIENCE: Duration = Duration::from_secs(15);
 /// CloudWatch Logs hands events on within seconds, and a search engine refreshes once in one.
 const LOG_TIMEOUT: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(100);
@@ -138,10 +140,14 @@ impl Walk {
     async fn logged(&self, search: &Uri) -> anyhow::Result<()> {
         let query = json!({ "query": { "match_phrase": { "user_name": self.name } } });
         let path = format!("/{}/_search?ignore_unavailable=true", self.config.index);
+        let begun = Instant::now();
         loop {
             let answer = self.search(search, &path, &query).await?;
-            ensure!(answer.status.is_success(), "the search answered {}", answer.status);
-            if json_of(&answer)?["hits"]["total"]["value"].as_u64().unwrap_or(0) > 0 {
+            // An index that is new has no shard to ask for a moment; and a busy domain says so.
+            let busy = answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS;
+            let waits = busy && begun.elapsed() < SEARCH_PATIENCE;
+            ensure!(answer.status.is_success() || waits, "the search answered {}", answer.status);
+            if !busy && json_of(&answer)?["hits"]["total"]["value"].as_u64().unwrap_or(0) > 0 {
                 return Ok(());
             }
             tokio::time::sleep(PAUSE * 5).await;
