@@ -88,12 +88,7 @@ fn generated(queues: usize) -> String {
 }
 
 fn expanded(loaded: &stack::Loaded) -> (Scope, Desired) {
-    let scope = Scope {
-        account: "123456789012".into(),
-        region: "eu-west-1".into(),
-        stack: loaded.stack.stack.0.clone(),
-        env: loaded.env.clone(),
-    };
+    let scope = Scope::of(loaded, "123456789012".into(), "eu-west-1".into());
     let desired = expand(loaded, &scope, &Digests::default()).desired;
     (scope, desired)
 }
@@ -112,7 +107,7 @@ fn all_live(text: &str) -> Snapshot {
         let live = AnyLive {
             address: address.clone(),
             id: address.to_string(),
-            owner: Owner::Ours,
+            owner: Owner::Tagged(Default::default()),
             state,
             output,
             ready: Some(ready),

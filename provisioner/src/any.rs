@@ -51,7 +51,6 @@ pub trait AnyKind: Send + Sync {
     ) -> BoxFuture<'a, Result<(), Error>>;
     fn delete<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive, last: LastWish) -> BoxFuture<'a, Result<(), Error>>;
     fn unprotect<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Result<(), Error>>;
-    fn adopt<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Result<(), Error>>;
     fn explain<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Evidence>;
 }
 
@@ -113,10 +112,6 @@ impl<K: Kind> AnyKind for K {
 
     fn unprotect<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(async move { K::unprotect(cx, &typed_live(live)?).await })
-    }
-
-    fn adopt<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Result<(), Error>> {
-        Box::pin(async move { K::adopt(cx, &typed_live(live)?).await })
     }
 
     fn explain<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Evidence> {

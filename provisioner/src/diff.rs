@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::any::AnyLive;
 use crate::json::Json;
-use crate::kind::{Class, Effect, Facts};
+use crate::kind::{Class, Effect, Facts, Owner};
+use crate::scope::Scope;
 
 /// One difference. `path` starts with the name of the field: `policy.Statement`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -19,6 +21,24 @@ impl Change {
     pub fn field(&self) -> &str {
         self.path.split('.').next().unwrap_or(&self.path)
     }
+}
+
+/// The field under which tags are shown, whatever the kind.
+pub const TAGS: &str = "tags";
+
+/// What would have to change about something live: its fields, and its tags.
+pub fn changes(scope: &Scope, facts: &Facts, live: &AnyLive, want: &Json) -> Vec<Change> {
+    let mut changes = diff(facts, &live.state, want);
+    if let Owner::Tagged(tags) = &live.owner {
+        let retags = scope.retags(tags).into_iter();
+        changes.extend(retags.map(|(key, from, to)| Change {
+            path: format!("{TAGS}.{key}"),
+            from: from.into(),
+            to: to.into(),
+            effect: Effect::InPlace,
+        }));
+    }
+    changes
 }
 
 /// What would have to change for `live` to be `want`. A wanted field that is unset means: keep.

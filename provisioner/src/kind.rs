@@ -4,6 +4,7 @@
 //! cloud is the record. So a kind says how to find what was made before, what is wanted now, and how to get from one to
 //! the other. Live and wanted are the same type, so the diff is generic.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -69,11 +70,6 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// Lifts a protection against deletion that the stack file asked for.
     fn unprotect(_: &Cx, _: &Live<Self>) -> impl Future<Output = Result<(), Error>> + Send {
         async { Ok(()) }
-    }
-
-    /// Gives something that another made our tags, because the user said so. Nothing else of it changes.
-    fn adopt(cx: &Cx, live: &Live<Self>) -> impl Future<Output = Result<(), Error>> + Send {
-        cx.adopt(&live.id, &live.name)
     }
 
     /// Evidence for people when this failed: events, stopped reasons, the last log lines. Best effort.
@@ -298,10 +294,18 @@ pub struct Live<K: Kind> {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// Carries this stack's tag, or cannot carry one and belongs to a parent that does.
-    Ours,
+    /// Carries this stack's tag, and these beside those that say so.
+    Tagged(BTreeMap<String, String>),
+    /// Belongs to a parent that does, or says so in its own text.
+    Child,
     /// Has our name but not our tag. Never touched.
     Foreign,
+}
+
+impl Owner {
+    pub fn is_ours(&self) -> bool {
+        *self != Owner::Foreign
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

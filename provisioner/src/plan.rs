@@ -17,10 +17,10 @@ pub use self::part::Lack;
 use crate::any::AnyLive;
 use crate::board::{Board, Late, Published};
 use crate::desired::{Desired, Wanted};
-use crate::diff::{Change, diff};
+use crate::diff::{Change, TAGS, changes};
 use crate::expand::section_of;
 use crate::json::Json;
-use crate::kind::{Address, Effect, Facts, Owner, Status};
+use crate::kind::{Address, Effect, Facts, Status};
 use crate::kinds;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
@@ -116,8 +116,8 @@ fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boar
         .expect("everything upstream has published, if only a placeholder");
     let action = match live {
         None => Action::Create { want },
-        Some(live) if live.owner == Owner::Foreign => Action::Refuse,
-        Some(live) => match diff(facts, &live.state, &want) {
+        Some(live) if !live.owner.is_ours() => Action::Refuse,
+        Some(live) => match changes(scope, facts, live, &want) {
             changes if changes.is_empty() => Action::Keep,
             changes if changes.iter().any(|change| change.effect == Effect::Replace) => Action::Replace { changes },
             changes => Action::Update { changes },
@@ -125,7 +125,7 @@ fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boar
     };
     let moves = match &action {
         Action::Create { .. } | Action::Replace { .. } | Action::Refuse => true,
-        Action::Update { .. } => facts.update_moves_output,
+        Action::Update { changes } => facts.update_moves_output && changes.iter().any(|change| change.field() != TAGS),
         _ => false,
     };
     publish_placeholders(wanted, live.filter(|_| !moves), board);
@@ -196,7 +196,7 @@ fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step
     let mut orphans: Vec<&AnyLive> = snapshot
         .live
         .values()
-        .filter(|live| live.owner == Owner::Ours && live.status != Status::Deleting)
+        .filter(|live| live.owner.is_ours() && live.status != Status::Deleting)
         .filter(|live| desired.get(&live.address).is_none())
         .collect();
     orphans.sort_by_key(|live| std::cmp::Reverse(kinds::position(live.address.kind)));

@@ -105,7 +105,7 @@ const fn dependent(action: &'static str, because: &'static str, source: &'static
 }
 
 /// What needs no kind: who we are, the tag index.
-const OURS: &[&str] = &["sts:GetCallerIdentity", "tag:GetResources", "tag:TagResources"];
+const OURS: &[&str] = &["sts:GetCallerIdentity", "tag:GetResources"];
 
 /// What the stack file says that bounds its roles, the same for all of them: an ARN, "" for none.
 fn bounded_by(desired: &Desired) -> Option<String> {
@@ -210,7 +210,6 @@ const ON_EVERYTHING: &[&str] = &[
     "sts:DecodeAuthorizationMessage",
     "sts:GetCallerIdentity",
     "tag:GetResources",
-    "tag:TagResources",
 ];
 
 /// What a statement is about, and the order of statements.

@@ -1,5 +1,7 @@
 //! Whose stack this is: account, region, stack and environment, and every name that follows from them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use sha2::{Digest, Sha256};
 
 use crate::stack::Loaded;
@@ -11,11 +13,17 @@ pub struct Scope {
     pub region: String,
     pub stack: String,
     pub env: String,
+    /// The user's own, for every resource.
+    pub tags: BTreeMap<String, String>,
 }
 
 pub const STACK_TAG: &str = "provision:stack";
 pub const NAME_TAG: &str = "provision:name";
 pub const VERSION_TAG: &str = "provision:version";
+/// Says which of the other tags are from the stack file. Without it nobody knew what to remove when one is taken out.
+pub const KEYS_TAG: &str = "provision:tags";
+/// Between the keys of that tag; no key may have it.
+pub const KEYS_SEPARATOR: char = '=';
 
 /// Stack and environment together may have this many characters, so that the prefix survives in the tightest name
 /// (28 characters, an OpenSearch domain) beside a hash.
@@ -23,7 +31,8 @@ pub const PREFIX_LIMIT: usize = 18;
 
 impl Scope {
     pub fn of(loaded: &Loaded, account: String, region: String) -> Scope {
-        Scope { account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone() }
+        let tags = loaded.stack.tags.clone();
+        Scope { account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone(), tags }
     }
 
     /// `sendy-dev-orders`, cut to `limit` characters. What is cut is replaced by a hash of the whole, so that two long
@@ -50,11 +59,34 @@ impl Scope {
 
     /// The tags of every resource, in the create call wherever AWS takes them there.
     pub fn tags(&self, name: &str) -> Vec<(String, String)> {
-        vec![
+        let mut tags = vec![
             (STACK_TAG.to_owned(), self.tag()),
             (NAME_TAG.to_owned(), name.to_owned()),
             ("Name".to_owned(), format!("{}-{name}", self.prefix())),
-        ]
+        ];
+        tags.extend(self.others());
+        tags
+    }
+
+    /// The user's own tags, and the one that says which they are.
+    fn others(&self) -> BTreeMap<String, String> {
+        let mut others = self.tags.clone();
+        if !others.is_empty() {
+            let keys: Vec<&str> = self.tags.keys().map(String::as_str).collect();
+            others.insert(KEYS_TAG.to_owned(), keys.join(&KEYS_SEPARATOR.to_string()));
+        }
+        others
+    }
+
+    /// What is different about the tags of something of ours: key, is, should be. Tags that neither the stack file nor an
+    /// earlier one has put there are not ours to judge.
+    pub fn retags(&self, live: &BTreeMap<String, String>) -> Vec<(String, Option<String>, Option<String>)> {
+        let wanted = self.others();
+        let put = live.get(KEYS_TAG).into_iter().flat_map(|keys| keys.split(KEYS_SEPARATOR));
+        let mut keys: BTreeSet<&str> = put.chain(wanted.keys().map(String::as_str)).collect();
+        keys.extend(live.contains_key(KEYS_TAG).then_some(KEYS_TAG));
+        let different = keys.into_iter().filter(|key| live.get(*key) != wanted.get(*key));
+        different.map(|key| (key.to_owned(), live.get(key).cloned(), wanted.get(key).cloned())).collect()
     }
 
     /// An ARN of this account and region.
@@ -85,7 +117,8 @@ mod tests {
     use super::*;
 
     fn scope(stack: &str, env: &str) -> Scope {
-        Scope { account: "123456789012".into(), region: "eu-west-1".into(), stack: stack.into(), env: env.into() }
+        let tags = BTreeMap::new();
+        Scope { account: "123456789012".into(), region: "eu-west-1".into(), stack: stack.into(), env: env.into(), tags }
     }
 
     #[test]
@@ -107,6 +140,25 @@ mod tests {
         sendy-dev-a-rather-long-name-of-a-queue
         sendy-dev-a-rather-long-name
         ");
+    }
+
+    #[test]
+    fn tags_of_others_are_theirs() {
+        let tags = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
+            pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let retags = |wanted: &[(&str, &str)], live: &[(&str, &str)]| -> Vec<String> {
+            let scope = Scope { tags: tags(wanted), ..scope("a", "b") };
+            let retags = scope.retags(&tags(live));
+            retags.into_iter().map(|(key, is, wanted)| format!("{key}: {is:?} -> {wanted:?}")).collect()
+        };
+        let new = retags(&[("team", "core")], &[("theirs", "1")]);
+        assert_eq!(new, [r#"provision:tags: None -> Some("team")"#, r#"team: None -> Some("core")"#]);
+        let of_both = retags(&[("team", "core")], &[("team", "web"), ("provision:tags", "team"), ("theirs", "1")]);
+        assert_eq!(of_both, [r#"team: Some("web") -> Some("core")"#]);
+        let gone = retags(&[], &[("team", "web"), ("provision:tags", "team"), ("theirs", "1")]);
+        assert_eq!(gone, [r#"provision:tags: Some("team") -> None"#, r#"team: Some("web") -> None"#]);
+        assert!(retags(&[], &[("theirs", "1")]).is_empty());
     }
 
     #[test]

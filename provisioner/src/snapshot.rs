@@ -9,7 +9,7 @@ use crate::aws::{Cx, Error, Look, Proof};
 use crate::board::{Board, Late, Published};
 use crate::desired::Desired;
 use crate::json::Json;
-use crate::kind::{Address, Owner};
+use crate::kind::Address;
 use crate::kinds::KINDS;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -26,7 +26,7 @@ impl Snapshot {
     /// The outputs of everything that is ours.
     pub fn board(&self) -> Board {
         let mut board = Board::default();
-        for live in self.live.values().filter(|live| live.owner == Owner::Ours) {
+        for live in self.live.values().filter(|live| live.owner.is_ours()) {
             board.publish(&live.address, Published { output: live.output.clone(), ready: live.ready.clone() });
         }
         board

@@ -38,7 +38,7 @@ async fn only_what_is_named_is_taken_over() {
 
     // Killed when the topic has its tags, and run again as it was: what is ours by now is passed over.
     let both = ["up", file, "--yes", "--adopt", "sqs.queue answers", "--adopt", "sns.topic rings"];
-    let tagged = Rule { action: Some("TagResources".into()), effect: Effect::KillAfter, ..Rule::default() };
+    let tagged = Rule { action: Some("TagResource".into()), effect: Effect::KillAfter, ..Rule::default() };
     gateway.rules(vec![tagged]).expect("a rule");
     let killed = run_as_victim(&gateway, &both).await;
     assert_eq!(killed.status.code(), None, "{}", said(&killed));

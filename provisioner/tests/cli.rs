@@ -119,6 +119,23 @@ async fn a_role_is_given_what_it_needs_and_indexes_do_not_overlap() {
 }
 
 #[tokio::test]
+async fn tags_are_what_all_services_take() {
+    let tags = "tags:\n  team: core\n  Team: core\n  aws:mine: x\n  Name: x\n  a=b: x\n  fine: \"\"\n  odd: a*b\n  cost center: \"4711\"\n";
+    let file = written(&format!("stack: bell\nregion: eu-west-1\n{tags}"));
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!(stderr(&output, &file), @r"
+    stack.yaml:4:9: IAM does not tell `team` from `Team`
+      hint: leave one of them out
+    stack.yaml:6:13: the key `aws:mine` is not yours to set
+    stack.yaml:7:9: the key `Name` is not yours to set
+    stack.yaml:8:8: the key `a=b` has a `=` in it
+    stack.yaml:9:9: the value of `fine` is empty, or has a space at its beginning or end
+    stack.yaml:10:8: the value of `odd` has a `*`: letters, digits, spaces and _ . : / = + - @ are allowed
+    ");
+}
+
+#[tokio::test]
 async fn every_stack_of_the_repository_is_valid() {
     for name in ["bell", "hello", "sendy"] {
         let file = stack(name);

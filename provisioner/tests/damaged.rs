@@ -237,12 +237,7 @@ fn load(text: &str) -> bool {
 
 /// Everything is planned, and no two resources have the same name.
 fn plan(loaded: &Loaded) {
-    let scope = Scope {
-        account: "123456789012".into(),
-        region: "eu-west-1".into(),
-        stack: loaded.stack.stack.0.clone(),
-        env: loaded.env.clone(),
-    };
+    let scope = Scope::of(loaded, "123456789012".into(), "eu-west-1".into());
     let desired = expand(loaded, &scope, &Digests::default()).desired;
     let mut seen = BTreeSet::new();
     for wanted in desired.resources() {

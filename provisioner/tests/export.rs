@@ -18,6 +18,7 @@ const EVERYTHING: &str = r#"stack: all
 region: eu-west-1
 account: "123456789012"
 permissions_boundary: bounds
+tags: {team: core}
 environments:
   dev: {}
   prod: {alerts: {email: [ops@all.example]}}
@@ -105,6 +106,18 @@ async fn yaml_says_what_json_says() {
     assert!(read.status.success(), "{}", said(&read));
     let read: Value = serde_json::from_slice(&read.stdout).expect("JSON");
     assert_eq!(read, json);
+}
+
+#[test]
+fn the_stacks_tags_are_on_all_that_has_any() {
+    let template = template(EVERYTHING, "prod").json();
+    let resources = template["Resources"].as_object().expect("resources");
+    let tagged: Vec<&Value> =
+        resources.values().map(|one| &one["Properties"]["Tags"]).filter(|it| !it.is_null()).collect();
+    assert!(tagged.len() > 50, "{}", tagged.len());
+    for tags in tagged {
+        assert_eq!(tags[1], json!({"Key": "team", "Value": "core"}), "{tags}");
+    }
 }
 
 #[test]

@@ -77,8 +77,13 @@ async fn left_for_up(env: &str) -> String {
     let image = image::build(runtime, Architecture::X86_64).expect("an image");
     deploy(&template, gateway.url(), &format!("sendy/{env}"), &bytes, &image.manifest.digest);
 
-    let scope =
-        Scope { account: "123456789012".into(), region: "eu-west-1".into(), stack: "sendy".into(), env: env.into() };
+    let scope = Scope {
+        account: "123456789012".into(),
+        region: "eu-west-1".into(),
+        stack: "sendy".into(),
+        env: env.into(),
+        tags: Default::default(),
+    };
     let sha256 = STANDARD.encode(Sha256::digest(&bytes));
     let digests = Digests { image: image.manifest.digest.clone(), zip: sha256.clone() };
     let desired = expand(&loaded, &scope, &digests).desired;

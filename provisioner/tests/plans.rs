@@ -309,7 +309,7 @@ async fn a_review_asks_nobody() {
 #[tokio::test]
 async fn the_guard_of_a_stack_has_its_place() {
     let folder = tempfile::tempdir().expect("a folder");
-    let text = "stack: pact\nregion: eu-central-1\nguard:\n  regions: [eu-west-1]\n  forbidden_classes: [\"*.16xlarge\", \"*.micro\"]\n  \
+    let text = "stack: pact\nregion: eu-central-1\ntags: { owner: me }\nguard:\n  regions: [eu-west-1]\n  required_tags: [team, owner]\n  forbidden_classes: [\"*.16xlarge\", \"*.micro\"]\n  \
         public: [load-balancer]\n  https: true\ndatabases:\n  orders:\n    class: db.r6g.16xlarge\ncaches:\n  seen: {}\n\
         search:\n  found: {}\nservices:\n  shop:\n    image: \"nginx:1\"\n    http: {}\n";
     std::fs::write(folder.path().join("stack.yaml"), text).expect("written");

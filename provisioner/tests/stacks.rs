@@ -11,12 +11,7 @@ fn expanded(name: &str, env: &str) -> (Scope, Desired) {
     let file = format!("{}/../stacks/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(file).expect("a stack");
     let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let scope = Scope {
-        account: "123456789012".into(),
-        region: "eu-west-1".into(),
-        stack: loaded.stack.stack.0.clone(),
-        env: env.into(),
-    };
+    let scope = Scope::of(&loaded, "123456789012".into(), "eu-west-1".into());
     let desired = expand(&loaded, &scope, &Digests::default()).desired;
     (scope, desired)
 }
@@ -120,7 +115,13 @@ fn expand_is_total() {
         let env = if bit(8) { "prod" } else { "dev" };
         text.push_str(&format!("environments: {{{env}: {{}}}}\n"));
         let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{text}\n{problems:?}"));
-        let scope = Scope { account: "1".into(), region: "eu-west-1".into(), stack: "s".into(), env: env.into() };
+        let scope = Scope {
+            account: "1".into(),
+            region: "eu-west-1".into(),
+            stack: "s".into(),
+            env: env.into(),
+            tags: Default::default(),
+        };
         let desired = expand(&loaded, &scope, &Digests::default()).desired;
         let plan = Plan::new(&scope, &desired, &Snapshot::default());
         assert_eq!(plan.steps.len(), desired.resources().len());

@@ -8,7 +8,7 @@ use aws_sdk_resourcegroupstagging::types::TagFilter;
 use tokio::sync::OnceCell;
 
 use super::{Cx, Error};
-use crate::scope::STACK_TAG;
+use crate::scope::{KEYS_TAG, STACK_TAG};
 
 pub type Tags = HashMap<String, String>;
 
@@ -60,10 +60,20 @@ impl Look {
         let index = self.index(cx).await;
         let has_type = || index.keys().any(|other| sort(other) == sort(arn));
         match (index.get(arn), wanted) {
-            (Some(tags), _) => Some(tags.clone()),
-            (None, Some(name)) if !has_type() => Some(cx.scope.tags(name).into_iter().collect()),
+            // Another tag may have been put there a moment ago.
+            (Some(tags), _) => Some(tags).filter(|tags| !is_retagged(cx, tags)).cloned(),
+            (None, Some(name)) if !has_type() && self.proves_names(cx).await => {
+                Some(cx.scope.tags(name).into_iter().collect())
+            }
             (None, _) => None,
         }
+    }
+
+    /// Whether a name alone may tell the tags, where nothing is changed before the service was asked: only while there is
+    /// nothing to tell but whose a resource is.
+    pub async fn proves_names(&self, cx: &Cx) -> bool {
+        let tagged = || async { self.index(cx).await.values().any(|tags| tags.contains_key(KEYS_TAG)) };
+        self.proof == Proof::Index && cx.scope.tags.is_empty() && !tagged().await
     }
 
     /// The ARNs that the tag index has of a type, if it has that type and may be trusted: nothing else has to be listed.
@@ -100,6 +110,11 @@ impl Look {
     async fn index(&self, cx: &Cx) -> &HashMap<String, Tags> {
         self.index.get_or_init(|| read_index(cx)).await
     }
+}
+
+fn is_retagged(cx: &Cx, tags: &Tags) -> bool {
+    let tags = tags.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+    !cx.scope.retags(&tags).is_empty()
 }
 
 async fn read_index(cx: &Cx) -> HashMap<String, Tags> {

@@ -5,7 +5,9 @@ mod error;
 mod limits;
 mod look;
 pub mod policy;
+mod tags;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,12 +18,13 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 pub use error::Error;
 pub use look::{Look, Proof, Tags};
+pub use tags::Retag;
 
 use futures_util::StreamExt;
 
 use crate::artefacts::Artefacts;
 use crate::kind::Owner;
-use crate::scope::{NAME_TAG, STACK_TAG, Scope};
+use crate::scope::{NAME_TAG, STACK_TAG, Scope, VERSION_TAG};
 use crate::wait::Clock;
 
 /// How to reach AWS, as the command line says.
@@ -139,24 +142,6 @@ impl Cx {
         }
     }
 
-    /// Puts our tags on a resource that another made: the tagging API does it for all services but a few.
-    /// <https://docs.aws.amazon.com/resourcegroupstagging/latest/APIReference/API_TagResources.html>
-    pub async fn adopt(&self, arn: &str, name: &str) -> Result<(), Error> {
-        if !arn.starts_with("arn:") {
-            return Err(Error::ours(format!("`{arn}` takes no tags, so it cannot be adopted")));
-        }
-        let tags = self.scope.tags(name).into_iter().collect();
-        let answer = self.tagging.tag_resources().resource_arn_list(arn).set_tags(Some(tags)).send().await?;
-        match answer.failed_resources_map().and_then(|failed| failed.values().next()) {
-            None => Ok(()),
-            Some(failure) => {
-                let code = failure.error_code().map_or("Failed", |code| code.as_str()).to_owned();
-                let message = failure.error_message().unwrap_or("AWS does not say why").to_owned();
-                Err(Error { code, message, request_id: None, ambiguous: false })
-            }
-        }
-    }
-
     /// Whose a resource is, by its tags: `(its name in the stack, ours or not)`. `None`: not ours and not wanted, so it
     /// does not concern us.
     pub fn whose<'a, K, V>(
@@ -168,17 +153,22 @@ impl Cx {
         K: AsRef<str> + 'a,
         V: AsRef<str> + 'a,
     {
-        let (mut stack, mut name) = (None, None);
+        let (mut stack, mut name, mut others) = (None, None, BTreeMap::new());
         for (key, value) in tags {
+            let value = value.as_ref().to_owned();
             match key.as_ref() {
-                STACK_TAG => stack = Some(value.as_ref().to_owned()),
-                NAME_TAG => name = Some(value.as_ref().to_owned()),
-                _ => {}
+                STACK_TAG => stack = Some(value),
+                NAME_TAG => name = Some(value),
+                "Name" | VERSION_TAG => {}
+                aws if aws.starts_with("aws:") => {}
+                other => {
+                    others.insert(other.to_owned(), value);
+                }
             }
         }
         let ours = stack.is_some_and(|stack| stack == self.scope.tag());
         match (ours, wanted) {
-            (true, _) => Some((wanted.map(str::to_owned).or(name)?, Owner::Ours)),
+            (true, _) => Some((wanted.map(str::to_owned).or(name)?, Owner::Tagged(others))),
             (false, Some(name)) => Some((name.to_owned(), Owner::Foreign)),
             (false, None) => None,
         }

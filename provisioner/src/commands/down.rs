@@ -12,7 +12,7 @@ use super::{Session, agree, open, render, run};
 use crate::aws::Proof;
 use crate::cli::{DataFlags, Exit, Global};
 use crate::engine::{self, Work};
-use crate::kind::{Address, LastWish, Owner, Status};
+use crate::kind::{Address, LastWish, Status};
 use crate::kinds;
 use crate::plan::review::Review;
 use crate::plan::sources::Sources;
@@ -112,7 +112,7 @@ fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Prin
     let holders: Vec<&Address> = snapshot
         .live
         .values()
-        .filter(|live| live.owner == Owner::Ours && live.status != Status::Deleting)
+        .filter(|live| live.owner.is_ours() && live.status != Status::Deleting)
         .filter(|live| kinds::find(live.address.kind).is_some_and(|kind| kind.facts().holds_data))
         .map(|live| &live.address)
         .collect();
@@ -194,7 +194,7 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -
         let Some(field) = kind.facts().protection else {
             continue;
         };
-        if live.state.get(field) != json!(true) || live.owner != Owner::Ours {
+        if live.state.get(field) != json!(true) || !live.owner.is_ours() {
             continue;
         }
         let wanted = session.expanded.desired.get(&live.address);
@@ -233,9 +233,7 @@ async fn sweep(session: &Session, keep: &BTreeSet<Address>, printer: Printer) ->
         let left: Vec<String> = snapshot
             .live
             .values()
-            .filter(|live| {
-                live.owner == Owner::Ours && live.status != Status::Deleting && !keep.contains(&live.address)
-            })
+            .filter(|live| live.owner.is_ours() && live.status != Status::Deleting && !keep.contains(&live.address))
             .map(|live| format!("{} ({})", live.address, live.id))
             .collect();
         if left.is_empty() || session.cx.clock.is_over(started, 60.0) {

@@ -13,7 +13,7 @@ use crate::any::AnyLive;
 use crate::aws::{Cx, Error, each};
 use crate::desired::{Desired, Wanted};
 use crate::json::Json;
-use crate::kind::{Owner, Status};
+use crate::kind::Status;
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
 
@@ -79,7 +79,7 @@ pub(crate) async fn take<'a>(
     printer: Printer,
 ) -> Vec<(&'a Wanted, Health)> {
     let live = desired.resources().iter().filter_map(|wanted| Some((wanted, snapshot.live.get(&wanted.address)?)));
-    let ours = live.filter(|(_, live)| live.owner == Owner::Ours).collect();
+    let ours = live.filter(|(_, live)| live.owner.is_ours()).collect();
     let found = each(ours, |(wanted, live)| async move { Some((wanted, of(cx, live, printer).await?)) }).await;
     found.into_iter().flatten().collect()
 }
@@ -232,13 +232,13 @@ fn said<T: fmt::Display>(value: &Option<T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Address;
+    use crate::kind::{Address, Owner};
     use serde_json::json;
 
     fn live(kind: &'static str, status: Status, state: serde_json::Value) -> AnyLive {
         let address = Address { kind, name: "x".into() };
         let (state, output) = (Json::of(&state), Json::of(&json!({})));
-        AnyLive { address, id: String::new(), owner: Owner::Ours, state, output, ready: None, status }
+        AnyLive { address, id: String::new(), owner: Owner::Child, state, output, ready: None, status }
     }
 
     /// As people and as programs see it.

@@ -129,8 +129,8 @@ fn kept_in(path: &Path, loaded: &Loaded, printer: Printer) -> Result<(Scope, Dig
     }
     let snapshot = kept.snapshot().map_err(refuse)?;
     let against = Against::Snapshot { age_seconds: kept.age() };
-    let Kept { stack, env, account, region, digests, .. } = kept;
-    Ok((Scope { account, region, stack, env }, digests, snapshot, against))
+    let Kept { account, region, digests, .. } = kept;
+    Ok((Scope::of(loaded, account, region), digests, snapshot, against))
 }
 
 impl Basis {

@@ -14,7 +14,7 @@ use crate::aws::{Error, Proof};
 use crate::cli::{Exit, Global};
 use crate::desired::Desired;
 use crate::expand::probe;
-use crate::kind::{Address, Kind, Owner};
+use crate::kind::{Address, Kind};
 use crate::kinds::ecs::{Service, TaskDefinition, evidence};
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
@@ -126,7 +126,7 @@ fn order(
     };
     let address = Address { kind: Service::FACTS.name, name: service.0.clone() };
     let live = match snapshot.live.get(&address) {
-        Some(live) if live.owner == Owner::Ours => live,
+        Some(live) if live.owner.is_ours() => live,
         Some(live) => {
             printer.error(format!("{address}: `{}` exists, but this stack did not make it", live.id));
             return Err(Exit::Failed);

@@ -12,7 +12,6 @@ use super::{agree, load, login_hint, open_without_runtime, run};
 use crate::aws::{Cx, Error};
 use crate::cli::{Exit, Global};
 use crate::expand::FORWARDER_FAILED;
-use crate::kind::Owner;
 use crate::kinds::sqs::queue_name;
 use crate::printer::Printer;
 use crate::stack::{Name, Stack, dead_letter_name, similar};
@@ -151,7 +150,7 @@ async fn found(cx: &Cx, name: &str, fifo: bool, printer: Printer) -> Result<Foun
         return Err(Exit::Failed);
     };
     match cx.whose(&tags, Some(name)) {
-        Some((_, Owner::Ours)) => Ok(Found { url, arn: cx.scope.arn("sqs", &called) }),
+        Some((_, owner)) if owner.is_ours() => Ok(Found { url, arn: cx.scope.arn("sqs", &called) }),
         _ => {
             printer.error(format!("`{called}` exists, but this stack did not make it"));
             printer.hint(format!("take it over with `up --adopt 'sqs.queue {name}'`, if it is to be this stack's"));

@@ -12,9 +12,8 @@ use super::part::{complete, is_called};
 use super::{Session, agree, doctor, open, render, run};
 use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
-use crate::engine::{self, Report, Work};
-use crate::kind::{Address, LastWish, Owner};
-use crate::kinds;
+use crate::engine::{self, Report, Work, retag};
+use crate::kind::{Address, LastWish};
 use crate::plan::review::Review;
 use crate::plan::saved::Saved;
 use crate::plan::sources::{File, Sources};
@@ -171,7 +170,7 @@ async fn adopt(
     let mut chosen: Vec<&AnyLive> = Vec::new();
     for name in names {
         match named(name, plan, snapshot) {
-            Some(live) if live.owner == Owner::Ours => printer.talk(format!("{name} is this stack's already")),
+            Some(live) if live.owner.is_ours() => printer.talk(format!("{name} is this stack's already")),
             Some(live) => {
                 printer.talk(format!("adopting {name}: {}", live.id));
                 chosen.push(live);
@@ -192,8 +191,7 @@ async fn adopt(
         return Err(Exit::Usage);
     }
     for live in chosen {
-        let kind = kinds::find(live.address.kind).expect("what is live is of a kind");
-        if let Err(error) = kind.adopt(&session.cx, live).await {
+        if let Err(error) = retag(&session.cx, live).await {
             printer.error(format!("adopting {}: {error}", live.address));
             return Err(Exit::Failed);
         }

@@ -3,7 +3,7 @@
 
 use super::{Finding, Scene};
 use crate::aws::{Error, each};
-use crate::kind::{Owner, Status};
+use crate::kind::Status;
 use crate::plan::{Action, Step};
 
 const NAME: &str = "names";
@@ -24,12 +24,12 @@ fn going(scene: &Scene<'_>) -> Vec<Finding> {
     let goes =
         |live: &&crate::any::AnyLive| live.status == Status::Deleting && scene.desired.get(&live.address).is_some();
     let going = scene.snapshot.live.values().filter(goes);
-    let told = |live: &crate::any::AnyLive| match live.owner {
-        Owner::Ours => {
+    let told = |live: &crate::any::AnyLive| match live.owner.is_ours() {
+        true => {
             let what = format!("{} is still being deleted", live.address);
             Finding::warning(NAME, what, "nothing: `up` waits until its name is free, some minutes for data")
         }
-        Owner::Foreign => {
+        false => {
             let what = format!(
                 "`{}`, which this stack did not make, is being deleted and holds the name of {}",
                 live.id, live.address

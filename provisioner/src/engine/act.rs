@@ -3,9 +3,9 @@
 use std::time::Instant;
 
 use crate::any::{AnyKind, AnyLive};
-use crate::aws::{Cx, Error, Look};
+use crate::aws::{Cx, Error, Look, Retag};
 use crate::board::{Board, Late};
-use crate::diff::diff;
+use crate::diff::{TAGS, changes};
 use crate::json::Json;
 use crate::kind::{Changed, Effect, Facts, LastWish, Owner, Status};
 use crate::wait::back_off;
@@ -104,10 +104,10 @@ async fn once(cx: &Cx, target: &Target, facts: &Facts) -> Result<Did, Refusal> {
         may_write(cx).map_err(Refusal::Final)?;
         return target.kind.create(cx, &target.name, &target.want).await.map(Did::Created).map_err(Refusal::Aws);
     };
-    if live.owner == Owner::Foreign {
+    if !live.owner.is_ours() {
         return Err(Refusal::Final(foreign(live)));
     }
-    let changes = diff(facts, &live.state, &target.want);
+    let changes = changes(&cx.scope, facts, live, &target.want);
     if changes.is_empty() {
         return Ok(Did::Nothing(live.clone()));
     }
@@ -125,10 +125,31 @@ async fn once(cx: &Cx, target: &Target, facts: &Facts) -> Result<Did, Refusal> {
     may_write(cx).map_err(Refusal::Final)?;
     let mut fields: Vec<String> = changes.iter().map(|change| change.field().to_owned()).collect();
     fields.dedup();
+    let others = fields.len();
+    fields.retain(|field| field != TAGS);
+    if fields.len() < others {
+        retag(cx, live).await.map_err(Refusal::Aws)?;
+    }
+    if fields.is_empty() {
+        return Ok(Did::Updated(live.clone()));
+    }
     match target.kind.update(cx, live, &target.want, &Changed(fields)).await {
         Ok(()) => Ok(Did::Updated(live.clone())),
         Err(error) => Err(Refusal::Aws(error)),
     }
+}
+
+/// All of our tags, and none that the stack file no longer has.
+pub(crate) async fn retag(cx: &Cx, live: &AnyLive) -> Result<(), Error> {
+    let remove = match &live.owner {
+        Owner::Tagged(tags) => {
+            let retags = cx.scope.retags(tags).into_iter();
+            retags.filter(|(.., to)| to.is_none()).map(|(key, ..)| key).collect()
+        }
+        Owner::Child | Owner::Foreign => Vec::new(),
+    };
+    let put = cx.scope.tags(&live.address.name);
+    cx.retag(&live.id, Retag { put, remove }).await
 }
 
 pub(super) fn foreign(live: &AnyLive) -> Error {

@@ -18,13 +18,15 @@ use futures_util::stream::FuturesUnordered;
 use crate::any::AnyLive;
 use crate::aws::{Cx, Error, denial};
 use crate::board::{Board, Late, Published};
-use crate::diff::diff;
+use crate::diff::changes;
 use crate::evidence::{self, Evidence};
 use crate::kind::{Address, Status};
 use crate::plan::Action;
 use crate::wait;
 
 pub use report::{Ending, News, Outcome, Progress, Report, Work};
+
+pub(crate) use act::retag;
 
 use act::{Did, Target};
 use nodes::{Node, Phase, Task};
@@ -151,7 +153,7 @@ impl Engine<'_, '_> {
         };
         let (creates, changes) = match &node.live {
             None => (true, true),
-            Some(live) => (false, !diff(node.kind.facts(), &live.state, &want).is_empty()),
+            Some(live) => (false, !changes(&self.cx.scope, node.kind.facts(), live, &want).is_empty()),
         };
         // A busy resource is left alone until it is ready: AWS would refuse the change.
         if changes && let Some(Status::Busy(word)) = node.live.as_ref().map(|live| live.status.clone()) {

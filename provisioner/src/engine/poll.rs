@@ -7,7 +7,7 @@ use super::{Ending, Engine, Event, News, published};
 use crate::any::{AnyKind, AnyLive};
 use crate::aws::{Error, Look};
 use crate::board::{Board, Late};
-use crate::diff::diff;
+use crate::diff::changes;
 use crate::json::Json;
 use crate::kind::{Address, Status};
 use crate::wait::Clock;
@@ -184,7 +184,7 @@ impl Engine<'_, '_> {
             node.awake = true;
             return true;
         };
-        let differs = !diff(node.kind.facts(), &live.state, &want).is_empty();
+        let differs = !changes(&self.cx.scope, node.kind.facts(), &live, &want).is_empty();
         if differs && !self.looked_enough(index, PROPAGATION_SECONDS) {
             return false;
         }

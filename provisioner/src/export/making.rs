@@ -160,9 +160,12 @@ impl It<'_> {
         self.earlier.iter_mut().find(|resource| resource.id == *id).expect("what is referred to comes first")
     }
 
-    /// The name that people see. The tags by which `provision` knows its own are left out: CloudFormation owns it now.
+    /// The name that people see, and the stack's own. The tags by which `provision` knows its own are left out:
+    /// CloudFormation owns it now.
     pub(super) fn tags(&self) -> Value {
-        json!([{"Key": "Name", "Value": format!("{}-{}", self.scope.prefix(), self.name)}])
+        let name = json!({"Key": "Name", "Value": format!("{}-{}", self.scope.prefix(), self.name)});
+        let own = self.scope.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
+        [name].into_iter().chain(own).collect()
     }
 
     pub(super) fn prefix(&self) -> String {

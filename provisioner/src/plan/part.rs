@@ -2,7 +2,7 @@
 
 use super::{Action, Plan, Status, publish_placeholders, removals, step};
 use crate::desired::Desired;
-use crate::kind::{Address, Owner};
+use crate::kind::Address;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
 
@@ -29,7 +29,7 @@ impl Plan {
             let live = snapshot.live.get(&wanted.address).filter(|live| live.status != Status::Deleting);
             if !chosen(&wanted.section, &wanted.address) {
                 publish_placeholders(wanted, live, &mut board);
-                if live.is_none_or(|live| live.owner == Owner::Foreign) {
+                if live.is_none_or(|live| !live.owner.is_ours()) {
                     absent.push(&wanted.address);
                 }
                 continue;

@@ -303,14 +303,15 @@ mod tests {
 
     fn saved(action: Action, id: Option<&str>) -> Saved {
         let name = |text: &str| text.to_owned();
-        let scope = Scope { account: name("1"), region: name("r"), stack: name("s"), env: name("e") };
+        let tags = Default::default();
+        let scope = Scope { account: name("1"), region: name("r"), stack: name("s"), env: name("e"), tags };
         Saved::of(&scope, &plan(action, id))
     }
 
     /// What stops the first, when a plan made now is the second and this is live.
     fn stops(then: (Action, Option<&str>), now: Option<(Action, Option<&str>)>, live: Value) -> String {
         let mut snapshot = Snapshot::default();
-        let (id, owner, status, state) = ("a".to_owned(), Owner::Ours, Status::Ready, Json::of(&live));
+        let (id, owner, status, state) = ("a".to_owned(), Owner::Child, Status::Ready, Json::of(&live));
         let live = AnyLive { address: address(), id, owner, output: state.clone(), state, ready: None, status };
         snapshot.live.insert(address(), live);
         let now = now.map_or_else(Plan::default, |(action, id)| plan(action, id));

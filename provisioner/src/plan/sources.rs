@@ -13,7 +13,7 @@ use serde_json::Value;
 use super::{Action, Plan, Step, known, known_after};
 use crate::board::Late;
 use crate::desired::{Desired, Wanted};
-use crate::diff::{Change, compare};
+use crate::diff::{Change, TAGS, compare};
 use crate::expand::{Digests, expand};
 use crate::json::Json;
 use crate::kind::{Address, Class, Effect};
@@ -22,6 +22,7 @@ use crate::scope::Scope;
 use crate::snapshot::Snapshot;
 use crate::stack::Loaded;
 use crate::stack::lines::{Leaf, Lines};
+use crate::yaml::Position;
 
 /// Why something changes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -115,6 +116,11 @@ impl Sources {
         let field = kinds::find(step.address.kind).and_then(|kind| kind.facts().field(change.field()));
         if field.is_some_and(|field| field.class == Class::WriteOnly) {
             return Why::Secret;
+        }
+        if let Some((TAGS, key)) = change.path.split_once('.') {
+            let at = self.lines.as_ref().and_then(|lines| lines.tag(key));
+            let line = |at: Position| Why::Line { line: at.line, column: at.column, key: change.path.clone() };
+            return at.map_or(Why::Drift, line);
         }
         if let Some(why) = self.of_fields.get(&(step.address.clone(), change.path.clone())) {
             return why.clone();

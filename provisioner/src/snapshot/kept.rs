@@ -3,6 +3,7 @@
 //!
 //! No secret is in it: none is in any state, and what somebody may have set by hand in an environment is left out.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -40,6 +41,9 @@ struct KeptLive {
     name: String,
     id: String,
     ours: bool,
+    /// Of what is ours and carries any: those that do not say so.
+    #[serde(default)]
+    tags: Option<BTreeMap<String, String>>,
     state: Value,
     output: Value,
     ready: Option<Value>,
@@ -65,7 +69,11 @@ impl Kept {
                 kind: live.address.kind.to_owned(),
                 name: live.address.name.clone(),
                 id: live.id.clone(),
-                ours: live.owner == Owner::Ours,
+                ours: live.owner.is_ours(),
+                tags: match &live.owner {
+                    Owner::Tagged(tags) => Some(tags.clone()),
+                    _ => None,
+                },
                 state: redacted(kind.facts(), live.state.tree(), &want.map(|want| want.tree()).unwrap_or_default()),
                 output: live.output.tree(),
                 ready: live.ready.as_ref().map(Json::tree),
@@ -118,7 +126,11 @@ impl Kept {
             let live = AnyLive {
                 address: Address { kind, name: kept.name.clone() },
                 id: kept.id.clone(),
-                owner: if kept.ours { Owner::Ours } else { Owner::Foreign },
+                owner: match (kept.ours, &kept.tags) {
+                    (true, Some(tags)) => Owner::Tagged(tags.clone()),
+                    (true, None) => Owner::Child,
+                    (false, _) => Owner::Foreign,
+                },
                 state: Json::of(&kept.state),
                 output: Json::of(&kept.output),
                 ready: kept.ready.as_ref().map(Json::of),

@@ -2,6 +2,7 @@
 //! offline (the sources are in the comments of the kinds).
 
 mod services;
+mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,6 +16,7 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<P
     let mut say = Say { positions, problems };
     names(loaded, &mut say);
     boundary(stack, &mut say);
+    tags::check(stack, &mut say);
     reserved(stack, &mut say);
     queues(stack, &mut say);
     services::check(loaded, &mut say);

@@ -21,6 +21,9 @@ pub struct Guard {
     pub forbidden_classes: Vec<String>,
     /// What may be reached from the internet; `[]` is nothing. Default: both.
     pub public: Option<Vec<Public>>,
+    /// Keys that `tags` must have, in every environment.
+    #[serde(default)]
+    pub required_tags: Vec<String>,
     /// Whatever is reached from the internet speaks HTTPS. Default: no.
     #[serde(default)]
     pub https: bool,

@@ -38,7 +38,7 @@ impl Leaf {
 }
 
 /// What decides about names and places, or about nothing.
-const ASIDE: [&str; 5] = ["/stack", "/region", "/account", "/environments", "/guard"];
+const ASIDE: [&str; 6] = ["/stack", "/region", "/account", "/tags", "/environments", "/guard"];
 const PROFILE: &str = "/profile";
 
 impl Lines {
@@ -56,6 +56,11 @@ impl Lines {
     /// Where a section begins, as in `queues.work`.
     pub fn section(&self, section: &str) -> Option<Position> {
         self.positions.exactly(&format!("/{}", section.replacen('.', "/", 1)))
+    }
+
+    /// Where a tag is, as in `tags.team`.
+    pub fn tag(&self, key: &str) -> Option<Position> {
+        self.positions.exactly(&below("/tags", key))
     }
 
     /// In the order of the file.

@@ -39,6 +39,10 @@ pub struct Stack {
         pattern = r"^(arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/)?([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$"
     ))]
     pub permissions_boundary: Option<String>,
+    /// Tags for every resource that takes any, as for cost allocation. One that is taken out of the file is taken off. Tags that
+    /// others put on a resource are left alone.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
     /// What no environment may become.
     pub guard: Option<Guard>,
     /// The environments, chosen by `--env`. Each may repeat any section to change it.
@@ -110,6 +114,7 @@ pub struct Environment {
     pub region: Option<serde_json::Value>,
     pub account: Option<serde_json::Value>,
     pub permissions_boundary: Option<serde_json::Value>,
+    pub tags: Option<serde_json::Value>,
     pub network: Option<serde_json::Value>,
     pub databases: Option<serde_json::Value>,
     pub caches: Option<serde_json::Value>,

@@ -108,8 +108,13 @@ pub async fn context_in(url: &str, region: &'static str, stack: &str, artefacts:
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .load()
         .await;
-    let scope =
-        Scope { account: "123456789012".into(), region: region.into(), stack: stack.into(), env: "test".into() };
+    let scope = Scope {
+        account: "123456789012".into(),
+        region: region.into(),
+        stack: stack.into(),
+        env: "test".into(),
+        tags: Default::default(),
+    };
     Cx::new(scope, clock, &config, artefacts)
 }
 

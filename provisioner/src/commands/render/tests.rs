@@ -26,7 +26,8 @@ const FILE: &str = "stacks/sendy.yaml";
 
 fn scope() -> Scope {
     let (account, region) = ("123456789012".to_owned(), "ap-northeast-2".to_owned());
-    Scope { account, region, stack: "sendy".to_owned(), env: "prod".to_owned() }
+    let tags = Default::default();
+    Scope { account, region, stack: "sendy".to_owned(), env: "prod".to_owned(), tags }
 }
 
 fn digests() -> Digests {
@@ -50,7 +51,7 @@ fn made(text: &str) -> Snapshot {
         let state =
             wanted.kind.want(&scope, &wanted.address.name, &wanted.spec, &outputs).expect("what it needs is there");
         board.publish(&wanted.address, Published { output: output.clone(), ready: Some(ready.clone()) });
-        let (address, owner, status) = (wanted.address.clone(), Owner::Ours, Status::Ready);
+        let (address, owner, status) = (wanted.address.clone(), Owner::Child, Status::Ready);
         let live = AnyLive { id: name, address, owner, state, output, ready: Some(ready), status };
         snapshot.live.insert(wanted.address.clone(), live);
     }

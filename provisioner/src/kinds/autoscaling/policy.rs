@@ -116,7 +116,7 @@ impl Kind for Policy {
                 live.push(Live {
                     name: (*name).to_owned(),
                     id: policy.policy_arn.clone(),
-                    owner: Owner::Ours,
+                    owner: Owner::Child,
                     state: state(&policy),
                     output: PolicyOutput { arn: policy.policy_arn },
                     ready: Some(()),

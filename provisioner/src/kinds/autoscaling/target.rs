@@ -89,7 +89,7 @@ impl Kind for Target {
                 live.push(Live {
                     name: name.clone(),
                     id: state.scaling_id.clone(),
-                    owner: Owner::Ours,
+                    owner: Owner::Child,
                     output: TargetOutput { scaling_id: state.scaling_id.clone() },
                     state,
                     ready: Some(()),

@@ -87,6 +87,7 @@ impl Kind for Alarm {
             "cloudwatch:ListTagsForResource",
             "cloudwatch:PutMetricAlarm",
             "cloudwatch:TagResource",
+            "cloudwatch:UntagResource",
         ],
         ..Facts::DEFAULT
     };

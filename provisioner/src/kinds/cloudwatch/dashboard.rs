@@ -78,7 +78,7 @@ impl Kind for Dashboard {
             live.push(Live {
                 name,
                 id: dashboard.clone(),
-                owner: if ours { Owner::Ours } else { Owner::Foreign },
+                owner: if ours { Owner::Child } else { Owner::Foreign },
                 state: DashboardState { name: dashboard, body },
                 output: (),
                 ready: Some(()),
@@ -172,7 +172,13 @@ mod tests {
 
     #[test]
     fn graphs_stand_two_in_a_row() {
-        let scope = Scope { account: "1".into(), region: "eu-west-1".into(), stack: "a".into(), env: "b".into() };
+        let scope = Scope {
+            account: "1".into(),
+            region: "eu-west-1".into(),
+            stack: "a".into(),
+            env: "b".into(),
+            tags: Default::default(),
+        };
         let graph = |title: &str| Graph { title: title.into(), metrics: Vec::new(), statistic: "Sum".into() };
         let body = body(&scope, &[graph("one"), graph("two"), graph("three")]);
         let at = |index: usize| (body["widgets"][index]["x"].clone(), body["widgets"][index]["y"].clone());

@@ -9,10 +9,10 @@ use aws_sdk_ec2::types::Tag;
 use serde::{Deserialize, Serialize};
 
 use super::security_group_rules::{bring, texts};
-use super::{Vpc, name_of, one_of_each, or_gone, security_group, tags};
+use super::{Vpc, one_of_each, or_gone, owned, security_group, tags};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Status};
 use crate::scope::Scope;
 
 pub struct DefaultSecurityGroup;
@@ -66,13 +66,13 @@ impl Kind for DefaultSecurityGroup {
         let groups = security_group::all_groups(cx, query.look).await?;
         let mut live = Vec::new();
         for group in groups.iter().filter(|group| group.group_name() == Some("default")) {
-            let Some(name) = name_of(cx, group.tags()) else {
+            let Some((name, owner)) = owned(cx, group.tags()) else {
                 continue;
             };
             live.push(Live {
                 name,
                 id: group.group_id().unwrap_or_default().to_owned(),
-                owner: Owner::Ours,
+                owner,
                 state: DefaultSecurityGroupState {
                     ingress: texts(&cx.scope.account, group.ip_permissions()),
                     egress: texts(&cx.scope.account, group.ip_permissions_egress()),

@@ -6,10 +6,10 @@
 use aws_sdk_ec2::types::{DomainType, ResourceType};
 use serde::{Deserialize, Serialize};
 
-use super::{InternetGateway, name_of, one_of_each, or_gone, ours, tagged};
+use super::{InternetGateway, one_of_each, or_gone, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Status};
 use crate::scope::Scope;
 
 pub struct ElasticIp;
@@ -40,7 +40,13 @@ impl Kind for ElasticIp {
             Retry { code: "InvalidIPAddress.InUse", text: "", seconds: 300 },
             Retry { code: "AuthFailure", text: "permission to access the specified resource", seconds: 60 },
         ],
-        actions: &["ec2:AllocateAddress", "ec2:CreateTags", "ec2:DescribeAddresses", "ec2:ReleaseAddress"],
+        actions: &[
+            "ec2:AllocateAddress",
+            "ec2:CreateTags",
+            "ec2:DeleteTags",
+            "ec2:DescribeAddresses",
+            "ec2:ReleaseAddress",
+        ],
         ..Facts::DEFAULT
     };
 
@@ -57,14 +63,14 @@ impl Kind for ElasticIp {
     async fn read(cx: &Cx, _: &Query<'_, ElasticIp>) -> Result<Vec<Live<ElasticIp>>, Error> {
         let mut live = Vec::new();
         for address in cx.ec2.describe_addresses().filters(ours(cx)).send().await?.addresses.unwrap_or_default() {
-            let Some(name) = name_of(cx, address.tags()) else {
+            let Some((name, owner)) = owned(cx, address.tags()) else {
                 continue;
             };
             let id = address.allocation_id.unwrap_or_default();
             live.push(Live {
                 name,
                 id: id.clone(),
-                owner: Owner::Ours,
+                owner,
                 state: ElasticIpState { in_use: address.association_id.is_some() },
                 output: ElasticIpOutput { allocation_id: id, address: address.public_ip.unwrap_or_default() },
                 ready: Some(()),

@@ -7,10 +7,10 @@
 use aws_sdk_ec2::types::{FlowLog as Answer, FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType};
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, all_successful, name_of, one_of_each, or_gone, ours, tagged};
+use super::{Vpc, all_successful, one_of_each, or_gone, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Status};
 use crate::kinds::iam::Role;
 use crate::kinds::logs::LogGroup;
 use crate::scope::Scope;
@@ -59,6 +59,7 @@ impl Kind for FlowLog {
             "ec2:CreateFlowLogs",
             "ec2:CreateTags",
             "ec2:DeleteFlowLogs",
+            "ec2:DeleteTags",
             "ec2:DescribeFlowLogs",
             "iam:PassRole",
         ],
@@ -85,7 +86,7 @@ impl Kind for FlowLog {
         let call = cx.ec2.describe_flow_logs().filter(ours(cx));
         let mut live = Vec::new();
         for log in call.into_paginator().items().send().try_collect().await? {
-            let Some(name) = name_of(cx, log.tags()) else {
+            let Some((name, owner)) = owned(cx, log.tags()) else {
                 continue;
             };
             let state = state(&log);
@@ -93,7 +94,7 @@ impl Kind for FlowLog {
             live.push(Live {
                 name,
                 id: id.clone(),
-                owner: Owner::Ours,
+                owner,
                 state,
                 output: FlowLogOutput { id },
                 ready: Some(()),

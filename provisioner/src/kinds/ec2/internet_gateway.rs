@@ -7,10 +7,10 @@
 use aws_sdk_ec2::types::{AttachmentStatus, ResourceType};
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, after_create, name_of, one_of_each, or_gone, ours, tagged};
+use super::{Vpc, after_create, one_of_each, or_gone, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Status};
 use crate::scope::Scope;
 
 pub struct InternetGateway;
@@ -40,6 +40,7 @@ impl Kind for InternetGateway {
             "ec2:CreateInternetGateway",
             "ec2:CreateTags",
             "ec2:DeleteInternetGateway",
+            "ec2:DeleteTags",
             "ec2:DescribeInternetGateways",
             "ec2:DetachInternetGateway",
         ],
@@ -64,7 +65,7 @@ impl Kind for InternetGateway {
         let call = cx.ec2.describe_internet_gateways().filters(ours(cx));
         let mut live = Vec::new();
         for gateway in call.into_paginator().items().send().try_collect().await? {
-            let Some(name) = name_of(cx, gateway.tags()) else {
+            let Some((name, owner)) = owned(cx, gateway.tags()) else {
                 continue;
             };
             // `available` is what EC2 says for attached.
@@ -77,7 +78,7 @@ impl Kind for InternetGateway {
             live.push(Live {
                 name,
                 id: id.clone(),
-                owner: Owner::Ours,
+                owner,
                 ready: attached_to.is_some().then_some(()),
                 state: InternetGatewayState { attached_to },
                 output: InternetGatewayOutput { id },

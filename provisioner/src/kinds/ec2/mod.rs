@@ -55,10 +55,10 @@ fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
     cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
 }
 
-/// What a resource is called in the stack, if it belongs to it.
-fn name_of(cx: &Cx, tags: &[Tag]) -> Option<String> {
+/// What a resource is called in the stack, and that it is ours, if it is.
+fn owned(cx: &Cx, tags: &[Tag]) -> Option<(String, Owner)> {
     let tags = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
-    cx.whose(tags, None).map(|(name, _)| name)
+    cx.whose(tags, None)
 }
 
 /// One of each name. A crash at the wrong moment may have left two: the one that `rank` puts first is the one that is
@@ -67,7 +67,7 @@ fn one_of_each<K: Kind>(mut live: Vec<Live<K>>, rank: impl Fn(&Live<K>) -> usize
     live.sort_by_cached_key(|live| (live.status == Status::Deleting, rank(live), live.id.clone()));
     let mut seen = HashSet::new();
     for live in &mut live {
-        if live.owner == Owner::Ours && !seen.insert(live.name.clone()) {
+        if live.owner.is_ours() && !seen.insert(live.name.clone()) {
             live.name = format!("{}-{}", live.name, live.id);
         }
     }

@@ -8,10 +8,10 @@
 use aws_sdk_ec2::types::{ConnectivityType, NatGateway as Answer, NatGatewayState as Phase, ResourceType};
 use serde::{Deserialize, Serialize};
 
-use super::{ElasticIp, InternetGateway, Subnet, name_of, one_of_each, or_gone, ours, tagged};
+use super::{ElasticIp, InternetGateway, Subnet, one_of_each, or_gone, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::scope::Scope;
 
 pub struct NatGateway;
@@ -46,7 +46,13 @@ impl Kind for NatGateway {
             // The address hangs on a NAT gateway that is on its way out.
             Retry { code: "Resource.AlreadyAssociated", text: "", seconds: 120 },
         ],
-        actions: &["ec2:CreateNatGateway", "ec2:CreateTags", "ec2:DeleteNatGateway", "ec2:DescribeNatGateways"],
+        actions: &[
+            "ec2:CreateNatGateway",
+            "ec2:CreateTags",
+            "ec2:DeleteNatGateway",
+            "ec2:DeleteTags",
+            "ec2:DescribeNatGateways",
+        ],
         ..Facts::DEFAULT
     };
 
@@ -69,12 +75,12 @@ impl Kind for NatGateway {
         let call = cx.ec2.describe_nat_gateways().filter(ours(cx));
         let found = call.into_paginator().items().send().try_collect().await?;
         let live = found.into_iter().filter_map(|gateway| {
-            let name = name_of(cx, gateway.tags())?;
+            let (name, owner) = owned(cx, gateway.tags())?;
             let id = gateway.nat_gateway_id().unwrap_or_default().to_owned();
             Some(Live {
                 name,
                 id: id.clone(),
-                owner: Owner::Ours,
+                owner,
                 state: state(&gateway),
                 output: NatGatewayOutput { id },
                 ready: Some(()),

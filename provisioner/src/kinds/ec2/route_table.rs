@@ -12,10 +12,10 @@ use aws_sdk_ec2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{InternetGateway, NatGateway, Subnet, Vpc, after_create, name_of, one_of_each, or_gone, ours, tagged};
+use super::{InternetGateway, NatGateway, Subnet, Vpc, after_create, one_of_each, or_gone, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Status};
 use crate::scope::Scope;
 
 pub struct RouteTable;
@@ -60,6 +60,7 @@ impl Kind for RouteTable {
             "ec2:CreateTags",
             "ec2:DeleteRoute",
             "ec2:DeleteRouteTable",
+            "ec2:DeleteTags",
             "ec2:DescribeRouteTables",
             "ec2:DisassociateRouteTable",
             "ec2:ReplaceRoute",
@@ -94,12 +95,12 @@ impl Kind for RouteTable {
         let call = cx.ec2.describe_route_tables().filters(ours(cx));
         let found = call.into_paginator().items().send().try_collect().await?;
         let live = found.into_iter().filter_map(|table| {
-            let name = name_of(cx, table.tags())?;
+            let (name, owner) = owned(cx, table.tags())?;
             let id = table.route_table_id().unwrap_or_default().to_owned();
             Some(Live {
                 name,
                 id: id.clone(),
-                owner: Owner::Ours,
+                owner,
                 state: state(&table),
                 output: RouteTableOutput { id },
                 ready: Some(()),

@@ -8,7 +8,7 @@
 use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup as Answer};
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, ours, tagged};
+use super::{Vpc, filter, holders, one_of_each, or_gone, ours, owned, tagged};
 use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
@@ -47,6 +47,7 @@ impl Kind for SecurityGroup {
             "ec2:CreateSecurityGroup",
             "ec2:CreateTags",
             "ec2:DeleteSecurityGroup",
+            "ec2:DeleteTags",
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSecurityGroups",
         ],
@@ -74,8 +75,8 @@ impl Kind for SecurityGroup {
     async fn read(cx: &Cx, query: &Query<'_, SecurityGroup>) -> Result<Vec<Live<SecurityGroup>>, Error> {
         let mut live: Vec<Live<SecurityGroup>> = Vec::new();
         for group in groups(cx, query.look).await? {
-            if let Some(name) = name_of(cx, group.tags()) {
-                live.push(as_live(name, Owner::Ours, group.clone()));
+            if let Some((name, owner)) = owned(cx, group.tags()) {
+                live.push(as_live(name, owner, group.clone()));
             }
         }
         // Somebody else may have taken the name of one that is missing.
@@ -95,7 +96,7 @@ impl Kind for SecurityGroup {
                     group.vpc_id() == Some(vpc) && group.group_name() == Some(name)
                 };
                 if let Some((.., name)) = missing.iter().find(at) {
-                    let owner = if name_of(cx, group.tags()).is_some() { Owner::Ours } else { Owner::Foreign };
+                    let owner = owned(cx, group.tags()).map_or(Owner::Foreign, |(_, owner)| owner);
                     live.push(as_live((*name).clone(), owner, group));
                 }
             }
@@ -178,6 +179,7 @@ mod tests {
             region: "eu-west-1".into(),
             stack: stack.into(),
             env: "dev".into(),
+            tags: Default::default(),
         };
         assert_eq!(group_name(&scope("sendy"), "app"), "sendy-dev-app");
         assert_eq!(group_name(&scope("sg"), "app"), "stack-sg-dev-app");

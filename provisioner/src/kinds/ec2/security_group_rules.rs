@@ -108,7 +108,7 @@ impl Kind for SecurityGroupRules {
             live.push(Live {
                 name: mark.value().unwrap_or_default().to_owned(),
                 id: group.group_id().unwrap_or_default().to_owned(),
-                owner: Owner::Ours,
+                owner: Owner::Child,
                 state: state(&cx.scope.account, group),
                 output: (),
                 ready: Some(()),

@@ -7,11 +7,11 @@
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, SubnetState as Phase};
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, filter, holders, name_of, one_of_each, or_gone, ours, tagged};
+use super::{Vpc, filter, holders, one_of_each, or_gone, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Status};
 use crate::scope::Scope;
 
 pub struct Subnet;
@@ -67,6 +67,7 @@ impl Kind for Subnet {
             "ec2:CreateSubnet",
             "ec2:CreateTags",
             "ec2:DeleteSubnet",
+            "ec2:DeleteTags",
             "ec2:DescribeAvailabilityZones",
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSubnets",
@@ -94,14 +95,14 @@ impl Kind for Subnet {
         let found = cx.ec2.describe_subnets().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
         let mut live = Vec::new();
         for subnet in found {
-            let Some(name) = name_of(cx, subnet.tags()) else {
+            let Some((name, owner)) = owned(cx, subnet.tags()) else {
                 continue;
             };
             let (id, zone) = (subnet.subnet_id.unwrap_or_default(), subnet.availability_zone.unwrap_or_default());
             live.push(Live {
                 name,
                 id: id.clone(),
-                owner: Owner::Ours,
+                owner,
                 state: SubnetState {
                     vpc_id: subnet.vpc_id.unwrap_or_default(),
                     cidr: subnet.cidr_block.unwrap_or_default(),

@@ -9,11 +9,11 @@ use std::collections::HashMap;
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName, VpcState as Phase};
 use serde::{Deserialize, Serialize};
 
-use super::{after_create, holders, name_of, one_of_each, or_gone, ours, tagged};
+use super::{after_create, holders, one_of_each, or_gone, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Status};
 use crate::scope::Scope;
 
 pub struct Vpc;
@@ -44,6 +44,7 @@ impl Kind for Vpc {
         actions: &[
             "ec2:CreateTags",
             "ec2:CreateVpc",
+            "ec2:DeleteTags",
             "ec2:DeleteVpc",
             "ec2:DescribeNetworkInterfaces",
             "ec2:DescribeSubnets",
@@ -68,14 +69,14 @@ impl Kind for Vpc {
         let found = cx.ec2.describe_vpcs().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
         let mut live = Vec::new();
         for vpc in found {
-            let Some(name) = name_of(cx, vpc.tags()) else {
+            let Some((name, owner)) = owned(cx, vpc.tags()) else {
                 continue;
             };
             let id = vpc.vpc_id.unwrap_or_default();
             live.push(Live {
                 name,
                 id: id.clone(),
-                owner: Owner::Ours,
+                owner,
                 state: VpcState { cidr: vpc.cidr_block.unwrap_or_default(), ..VpcState::default() },
                 output: VpcOutput { id },
                 ready: Some(()),

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use aws_sdk_ec2::types::{ResourceType, VpcEndpointType};
 use serde::{Deserialize, Serialize};
 
-use super::{RouteTable, Vpc, all_successful, name_of, one_of_each, or_gone, ours, tagged};
+use super::{RouteTable, Vpc, all_successful, one_of_each, or_gone, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Seconds, Status};
 use crate::scope::Scope;
 
 pub struct VpcEndpoint;
@@ -47,6 +47,7 @@ impl Kind for VpcEndpoint {
         actions: &[
             "ec2:CreateTags",
             "ec2:CreateVpcEndpoint",
+            "ec2:DeleteTags",
             "ec2:DeleteVpcEndpoints",
             "ec2:DescribeVpcEndpoints",
             "ec2:ModifyVpcEndpoint",
@@ -75,7 +76,7 @@ impl Kind for VpcEndpoint {
         let call = cx.ec2.describe_vpc_endpoints().filters(ours(cx));
         let mut live = Vec::new();
         for endpoint in call.into_paginator().items().send().try_collect().await? {
-            let Some(name) = name_of(cx, endpoint.tags()) else {
+            let Some((name, owner)) = owned(cx, endpoint.tags()) else {
                 continue;
             };
             // The model says `Available`, the API `available`.
@@ -93,7 +94,7 @@ impl Kind for VpcEndpoint {
             live.push(Live {
                 name,
                 id: id.clone(),
-                owner: Owner::Ours,
+                owner,
                 state: VpcEndpointState {
                     vpc_id: endpoint.vpc_id.unwrap_or_default(),
                     service: endpoint.service_name.unwrap_or_default(),

@@ -89,7 +89,7 @@ impl Kind for Image {
                 live.push(Live {
                     name: name.to_owned(),
                     id: state.uri.clone(),
-                    owner: Owner::Ours,
+                    owner: Owner::Child,
                     output: ImageOutput { uri: state.uri.clone() },
                     state,
                     ready: Some(()),

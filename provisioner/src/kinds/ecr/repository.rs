@@ -67,6 +67,7 @@ impl Kind for Repository {
             "ecr:PutImageTagMutability",
             "ecr:PutLifecyclePolicy",
             "ecr:TagResource",
+            "ecr:UntagResource",
             "kms:CreateGrant",
             "kms:DescribeKey",
             "kms:RetireGrant",

@@ -50,6 +50,7 @@ impl Kind for Cluster {
             "ecs:DeleteCluster",
             "ecs:DescribeClusters",
             "ecs:TagResource",
+            "ecs:UntagResource",
             "ecs:UpdateClusterSettings",
             "iam:CreateServiceLinkedRole",
             "tag:GetResources",

@@ -145,6 +145,7 @@ impl Kind for Service {
             "ecs:ListServices",
             "ecs:ListTasks",
             "ecs:TagResource",
+            "ecs:UntagResource",
             "ecs:UpdateService",
             "elasticloadbalancing:DescribeTargetGroups",
             "elasticloadbalancing:DescribeTargetHealth",

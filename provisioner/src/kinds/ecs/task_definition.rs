@@ -140,6 +140,7 @@ impl Kind for TaskDefinition {
             "ecs:ListTaskDefinitions",
             "ecs:RegisterTaskDefinition",
             "ecs:TagResource",
+            "ecs:UntagResource",
             "iam:PassRole",
         ],
         ..Facts::DEFAULT

@@ -145,6 +145,7 @@ impl Kind for ReplicationGroup {
             "elasticache:IncreaseReplicaCount",
             "elasticache:ListTagsForResource",
             "elasticache:ModifyReplicationGroup",
+            "elasticache:RemoveTagsFromResource",
             "iam:CreateServiceLinkedRole",
             "kms:CreateGrant",
             "kms:Decrypt",

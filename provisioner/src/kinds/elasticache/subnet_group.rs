@@ -54,6 +54,7 @@ impl Kind for SubnetGroup {
             "elasticache:DescribeCacheSubnetGroups",
             "elasticache:ListTagsForResource",
             "elasticache:ModifyCacheSubnetGroup",
+            "elasticache:RemoveTagsFromResource",
         ],
         ..Facts::DEFAULT
     };

@@ -95,6 +95,7 @@ impl Kind for Listener {
             "elasticloadbalancing:DescribeListeners",
             "elasticloadbalancing:DescribeTags",
             "elasticloadbalancing:ModifyListener",
+            "elasticloadbalancing:RemoveTags",
         ],
         ..Facts::DEFAULT
     };

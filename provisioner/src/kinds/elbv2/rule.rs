@@ -15,7 +15,7 @@ use super::listener::{forward, target_of};
 use super::{GONE, Listener, TargetGroup, tags, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::scope::{NAME_TAG, STACK_TAG, Scope};
 
 pub struct Rule;
@@ -74,6 +74,7 @@ impl Kind for Rule {
             "elasticloadbalancing:DescribeRules",
             "elasticloadbalancing:DescribeTags",
             "elasticloadbalancing:ModifyRule",
+            "elasticloadbalancing:RemoveTags",
             "elasticloadbalancing:SetRulePriorities",
         ],
         ..Facts::DEFAULT
@@ -123,7 +124,7 @@ impl Kind for Rule {
             live.push(Live { name, id: arn, owner, state, output, ready: Some(()), status: Status::Ready });
         }
         // Of ours and a stranger at its new priority, ours is the one to change.
-        live.sort_by_key(|one| (one.name.clone(), one.owner != Owner::Ours));
+        live.sort_by_key(|one| (one.name.clone(), !one.owner.is_ours()));
         live.dedup_by_key(|one| one.name.clone());
         Ok(live)
     }

@@ -90,6 +90,7 @@ impl Kind for TargetGroup {
             "elasticloadbalancing:DescribeTargetGroups",
             "elasticloadbalancing:ModifyTargetGroup",
             "elasticloadbalancing:ModifyTargetGroupAttributes",
+            "elasticloadbalancing:RemoveTags",
             "tag:GetResources",
         ],
         ..Facts::DEFAULT

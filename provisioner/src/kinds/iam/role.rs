@@ -12,7 +12,7 @@ use aws_sdk_iam::types::{Role as Answer, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, Proof, Tags, each, policy};
+use crate::aws::{Cx, Error, Tags, each, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::Key;
@@ -108,6 +108,7 @@ impl Kind for Role {
             "iam:PutRolePermissionsBoundary",
             "iam:PutRolePolicy",
             "iam:TagRole",
+            "iam:UntagRole",
             "iam:UpdateAssumeRolePolicy",
         ],
         ..Facts::DEFAULT
@@ -156,7 +157,8 @@ impl Kind for Role {
         let bounded = query.wanted.iter().filter(|(_, spec)| spec.permissions_boundary.is_some());
         let bounded: BTreeSet<String> = bounded.map(|(name, _)| role_name(&cx.scope, name)).collect();
         // The list has neither tags nor boundaries. Its path is proof enough of whose a role is where nothing is changed.
-        let proven = |role: &String| query.look.proof == Proof::Index && wanted.contains_key(role);
+        let proves_names = query.look.proves_names(cx).await;
+        let proven = |role: &String| proves_names && wanted.contains_key(role);
         let enough = |role: &String| proven(role) && !bounded.contains(role);
         let roles: Vec<_> =
             names.into_iter().map(|role| (listed.remove(&role).filter(|_| enough(&role)), role)).collect();
@@ -214,16 +216,6 @@ impl Kind for Role {
             delete_policy(cx, role, &policy).await?;
         }
         Error::unless_gone(cx.iam.delete_role().role_name(role).send().await, GONE)?;
-        Ok(())
-    }
-
-    /// The tagging API has no roles.
-    async fn adopt(cx: &Cx, live: &Live<Role>) -> Result<(), Error> {
-        let mut call = cx.iam.tag_role().role_name(&live.state.name);
-        for (key, value) in cx.scope.tags(&live.name) {
-            call = call.tags(Tag::builder().key(key).value(value).build()?);
-        }
-        call.send().await?;
         Ok(())
     }
 }
@@ -363,7 +355,13 @@ mod tests {
     use super::*;
 
     fn scope() -> Scope {
-        Scope { account: "644160558196".into(), region: "us-east-1".into(), stack: "bell".into(), env: "dev".into() }
+        Scope {
+            account: "644160558196".into(),
+            region: "us-east-1".into(),
+            stack: "bell".into(),
+            env: "dev".into(),
+            tags: Default::default(),
+        }
     }
 
     /// Url-encoded, as IAM answers it (IAM API reference, GetRole), without the account.

@@ -69,6 +69,7 @@ impl Kind for Key {
             "kms:PutKeyPolicy",
             "kms:ScheduleKeyDeletion",
             "kms:TagResource",
+            "kms:UntagResource",
             "kms:UpdateAlias",
         ],
         takes_along: "the way to read what is encrypted under it, once AWS's waiting period is over",
@@ -311,8 +312,13 @@ mod tests {
     /// ours in the layout of its example of GetKeyPolicy (indented, principals as ARNs, lists of one as scalars).
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
-        let scope =
-            Scope { account: "111122223333".into(), region: "us-east-2".into(), stack: "a".into(), env: "b".into() };
+        let scope = Scope {
+            account: "111122223333".into(),
+            region: "us-east-2".into(),
+            stack: "a".into(),
+            env: "b".into(),
+            tags: Default::default(),
+        };
         let key = KeyMetadata::builder()
             .key_id("1234abcd-12ab-34cd-56ef-1234567890ab")
             .arn("arn:aws:kms:us-east-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab")
@@ -330,8 +336,13 @@ mod tests {
 
     #[test]
     fn a_bare_id_becomes_an_arn() {
-        let scope =
-            Scope { account: "111122223333".into(), region: "us-east-2".into(), stack: "a".into(), env: "b".into() };
+        let scope = Scope {
+            account: "111122223333".into(),
+            region: "us-east-2".into(),
+            stack: "a".into(),
+            env: "b".into(),
+            tags: Default::default(),
+        };
         let arn = "arn:aws:kms:us-east-2:111122223333:key/1234abcd";
         assert_eq!(key_arn(&scope, "1234abcd"), arn);
         assert_eq!(key_arn(&scope, arn), arn);

@@ -153,6 +153,7 @@ impl Kind for Function {
             "lambda:ListTags",
             "lambda:PutFunctionEventInvokeConfig",
             "lambda:TagResource",
+            "lambda:UntagResource",
             "lambda:UpdateFunctionCode",
             "lambda:UpdateFunctionConfiguration",
             "tag:GetResources",

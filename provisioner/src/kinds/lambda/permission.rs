@@ -100,7 +100,7 @@ impl Kind for Permission {
                 live.push(Live {
                     name,
                     id: format!("{} of {function}", state.id),
-                    owner: Owner::Ours,
+                    owner: Owner::Child,
                     output: PermissionOutput { source_arn: state.source_arn.clone() },
                     state,
                     ready: Some(()),

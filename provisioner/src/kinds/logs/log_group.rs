@@ -60,6 +60,7 @@ impl Kind for LogGroup {
             "logs:ListTagsForResource",
             "logs:PutRetentionPolicy",
             "logs:TagResource",
+            "logs:UntagResource",
         ],
         takes_along: "the log lines in it",
         ..Facts::DEFAULT

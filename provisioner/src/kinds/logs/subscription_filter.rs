@@ -86,7 +86,7 @@ impl Kind for SubscriptionFilter {
                 // One per group, so the group's name will do where nothing asks for it any more.
                 name: wanted.get(group.as_str()).map_or_else(|| group.clone(), |name| (*name).to_owned()),
                 id: format!("{} on {}", state.filter, state.log_group),
-                owner: Owner::Ours,
+                owner: Owner::Child,
                 state,
                 output: (),
                 ready: Some(()),

@@ -172,6 +172,7 @@ impl Kind for Domain {
             "es:DescribeDomains",
             "es:ListDomainNames",
             "es:ListTags",
+            "es:RemoveTags",
             "es:UpdateDomainConfig",
             "es:UpgradeDomain",
             "iam:CreateServiceLinkedRole",

@@ -191,6 +191,7 @@ impl Kind for Instance {
             "rds:DescribeDBInstances",
             "rds:DescribeEvents",
             "rds:ModifyDBInstance",
+            "rds:RemoveTagsFromResource",
             "secretsmanager:GetSecretValue",
         ],
         protection: Some("protected"),

@@ -95,6 +95,7 @@ impl Kind for ParameterGroup {
             "rds:DescribeDBParameters",
             "rds:ListTagsForResource",
             "rds:ModifyDBParameterGroup",
+            "rds:RemoveTagsFromResource",
             "rds:ResetDBParameterGroup",
         ],
         ..Facts::DEFAULT

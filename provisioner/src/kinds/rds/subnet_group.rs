@@ -55,6 +55,7 @@ impl Kind for SubnetGroup {
             "rds:DescribeDBSubnetGroups",
             "rds:ListTagsForResource",
             "rds:ModifyDBSubnetGroup",
+            "rds:RemoveTagsFromResource",
         ],
         ..Facts::DEFAULT
     };

@@ -88,6 +88,7 @@ impl Kind for Secret {
             "secretsmanager:PutSecretValue",
             "secretsmanager:RestoreSecret",
             "secretsmanager:TagResource",
+            "secretsmanager:UntagResource",
             "secretsmanager:UpdateSecret",
         ],
         takes_along: "the password in it",
@@ -310,7 +311,13 @@ mod tests {
     use super::*;
 
     fn scope() -> Scope {
-        Scope { account: "123456789012".into(), region: "us-west-2".into(), stack: "sendy".into(), env: "dev".into() }
+        Scope {
+            account: "123456789012".into(),
+            region: "us-west-2".into(),
+            stack: "sendy".into(),
+            env: "dev".into(),
+            tags: Default::default(),
+        }
     }
 
     /// The example of DescribeSecret in botocore's `secretsmanager/2017-10-17/examples-1.json`.

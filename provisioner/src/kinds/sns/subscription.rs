@@ -162,7 +162,7 @@ async fn of_topic(
             live.push(Live {
                 name,
                 id: if pending { format!("{topic} to {endpoint} (not confirmed yet)") } else { arn.to_owned() },
-                owner: Owner::Ours,
+                owner: Owner::Child,
                 state: SubscriptionState {
                     topic_arn: topic.clone(),
                     protocol: found.protocol().unwrap_or_default().to_owned(),

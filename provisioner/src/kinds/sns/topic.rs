@@ -52,6 +52,7 @@ impl Kind for Topic {
             "sns:ListTagsForResource",
             "sns:SetTopicAttributes",
             "sns:TagResource",
+            "sns:UntagResource",
             "tag:GetResources",
         ],
         ..Facts::DEFAULT

@@ -89,6 +89,7 @@ impl Kind for Queue {
             "sqs:ListQueues",
             "sqs:SetQueueAttributes",
             "sqs:TagQueue",
+            "sqs:UntagQueue",
         ],
         takes_along: "the messages that are still in it",
         ..Facts::DEFAULT
@@ -177,16 +178,6 @@ impl Kind for Queue {
             Err(error) if !error.is(GONE) => Err(error),
             _ => Ok(()),
         }
-    }
-
-    async fn adopt(cx: &Cx, live: &Live<Queue>) -> Result<(), Error> {
-        cx.sqs
-            .tag_queue()
-            .queue_url(&live.output.url)
-            .set_tags(Some(cx.scope.tags(&live.name).into_iter().collect()))
-            .send()
-            .await?;
-        Ok(())
     }
 }
 

@@ -13,6 +13,10 @@ pub(in crate::stack) fn check(loaded: &Loaded, positions: &Positions, problems: 
     if let Some(what) = region.as_deref().and_then(|region| guard.against_region(region)) {
         problems.push(Problem::new(positions.of("/region"), what));
     }
+    for key in guard.required_tags.iter().filter(|key| !loaded.stack.tags.contains_key(*key)) {
+        let what = format!("`tags` lacks `{key}`, which `guard.required_tags` asks for");
+        problems.push(Problem::new(positions.of("/tags"), what));
+    }
     let nowhere = Scope::of(loaded, String::new(), region.clone().unwrap_or_default());
     let desired = expand(loaded, &nowhere, &Digests::default()).desired;
     for wanted in desired.resources() {

@@ -125,7 +125,13 @@ mod tests {
     }
 
     fn scope() -> Scope {
-        Scope { account: "123456789012".into(), region: "us-east-1".into(), stack: "a".into(), env: "b".into() }
+        Scope {
+            account: "123456789012".into(),
+            region: "us-east-1".into(),
+            stack: "a".into(),
+            env: "b".into(),
+            tags: Default::default(),
+        }
     }
 
     #[test]

@@ -101,8 +101,13 @@ mod tests {
 
     #[test]
     fn a_recorded_answer() {
-        let scope =
-            Scope { account: "644160558196".into(), region: "us-east-1".into(), stack: "a".into(), env: "b".into() };
+        let scope = Scope {
+            account: "644160558196".into(),
+            region: "us-east-1".into(),
+            stack: "a".into(),
+            env: "b".into(),
+            tags: Default::default(),
+        };
         let domain = recorded().build().expect("complete");
         let state = state(&scope, &domain);
         assert_eq!((state.nodes, state.zones, state.inside, state.kms_key.as_str()), (1, 1, false, ""));

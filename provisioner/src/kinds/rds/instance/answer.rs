@@ -158,8 +158,13 @@ mod tests {
 
     #[test]
     fn a_recorded_answer() {
-        let scope =
-            Scope { account: "123456789012".into(), region: "us-west-2".into(), stack: "a".into(), env: "b".into() };
+        let scope = Scope {
+            account: "123456789012".into(),
+            region: "us-west-2".into(),
+            stack: "a".into(),
+            env: "b".into(),
+            tags: Default::default(),
+        };
         let instance = recorded().build();
         let state = state(&scope, &instance);
         assert_eq!((state.major.as_deref(), state.standby, state.backup_days), (Some("9.5"), Some(false), Some(7)));
