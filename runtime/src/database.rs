@@ -1,6 +1,7 @@
 //! MySQL and MariaDB: a pool to the primary and one to the replica. The same statements run on both engines; a test keeps
 //! it so.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -93,7 +94,7 @@ pub async fn as_user(config: &stores::Database) -> anyhow::Result<Conn> {
 
 /// Statements that happen all or not at all, in one round trip. Gives the id that each inserted, if it did. After a
 /// [`refusal`] nothing happened; after another error nobody knows.
-pub async fn together(connection: &mut Conn, statements: &[&str]) -> anyhow::Result<Vec<Option<u64>>> {
+pub async fn together(connection: &mut Conn, statements: &[String]) -> anyhow::Result<Vec<Option<u64>>> {
     // Whatever leaves the session in the middle, an error or a caller that went away: it is rolled back before anybody
     // else gets it.
     connection.reset_connection(true);
@@ -113,13 +114,29 @@ pub async fn together(connection: &mut Conn, statements: &[&str]) -> anyhow::Res
 }
 
 /// Text as a literal. In hexadecimal nothing in it can mean anything.
-pub fn literal(text: &str) -> String {
-    format!("_utf8mb4 x'{}'", hex(text.as_bytes()))
+pub struct Literal<'a>(pub &'a str);
+
+impl fmt::Display for Literal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "_utf8mb4 x'{}'", Hex(self.0.as_bytes()))
+    }
 }
 
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |digit: u8| char::from(b"0123456789abcdef"[usize::from(digit & 15)]);
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+pub struct Hex<'a>(pub &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not a digit at a time: all that a client sends goes through here twice.
+        let mut digits = [0; 128];
+        for bytes in self.0.chunks(digits.len() / 2) {
+            for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+                pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+                pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+            }
+            f.write_str(std::str::from_utf8(&digits[..bytes.len() * 2]).unwrap_or_default())?;
+        }
+        Ok(())
+    }
 }
 
 /// Of a lock that the whole server knows: it has to say which schema it is about, in 64 characters.
@@ -153,10 +170,16 @@ async fn single(config: &stores::Database, login: &Login) -> anyhow::Result<Conn
 
 async fn answers(
     connection: &mut Conn,
-    statements: &[&str],
+    statements: &[String],
     inserted: &mut Vec<Option<u64>>,
 ) -> Result<(), mysql_async::Error> {
-    let text = format!("START TRANSACTION;\n{};\nCOMMIT", statements.join(";\n"));
+    let length: usize = statements.iter().map(|statement| statement.len() + 2).sum();
+    let mut text = String::with_capacity(length + 32);
+    text.push_str("START TRANSACTION");
+    for statement in statements.iter().map(String::as_str).chain(["COMMIT"]) {
+        text.push_str(";\n");
+        text.push_str(statement);
+    }
     let mut result = connection.query_iter(text).await?;
     while !result.is_empty() {
         inserted.push(result.last_insert_id());

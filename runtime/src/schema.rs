@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::config::stores::{self, Tls};
-use crate::database::{self, Server, hex};
+use crate::database::{self, Hex, Server};
 use crate::telemetry;
 
 pub struct Migration {
@@ -70,7 +70,7 @@ async fn apply(connection: &mut Conn) -> anyhow::Result<()> {
     let applied: Vec<(u32, String)> = connection.query("SELECT version, sha256 FROM schema_migrations").await?;
     for migration in MIGRATIONS {
         let Migration { version, name, sql } = migration;
-        let sha256 = hex(&Sha256::digest(sql));
+        let sha256 = Hex(&Sha256::digest(sql)).to_string();
         match applied.iter().find(|(applied, _)| applied == version) {
             Some((_, theirs)) if *theirs == sha256 => continue,
             Some(_) => bail!(

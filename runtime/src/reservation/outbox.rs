@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::Fields;
-use crate::database::literal;
+use crate::database::Literal;
 use crate::trace::Trace;
 
 /// What happened to a reservation.
@@ -48,31 +48,43 @@ impl Change {
     }
 }
 
-/// The statement that appends both effects of a change. `id` is SQL: a number, or what the statement before inserted. The
-/// row that it inserts first is the invalidation.
-pub fn append(
-    change: Change,
-    id: &str,
+/// Both effects of a change: the invalidation, and the event. They lack only the id of the reservation.
+pub struct Effects {
     version: u32,
-    fields: Option<&Fields>,
-    trace: &Trace,
-) -> anyhow::Result<String> {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let traceparent = trace.to_string();
-    let event = serde_json::to_string(&Event {
-        event: change.event(),
-        version,
-        action: change.action(),
-        dtm: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
-        reservation: fields,
-        traceparent: &traceparent,
-    })?;
-    let rest = literal(&event[1..]);
-    Ok(format!(
-        "INSERT INTO outbox (effect, reservation_id, version, event, traceparent) VALUES \
-         ('invalidate', {id}, {version}, NULL, '{traceparent}'), \
-         ('publish', {id}, {version}, CONCAT('{{\"reservationId\":', {id}, ',', {rest}), '{traceparent}')"
-    ))
+    /// The event without its first brace, behind which the id stands.
+    rest: String,
+    traceparent: String,
+}
+
+/// In front of [`Effects::rows`].
+pub const INSERT: &str = "INSERT INTO outbox (effect, reservation_id, version, event, traceparent) VALUES ";
+pub const ROWS: usize = 2;
+
+impl Effects {
+    pub fn new(change: Change, version: u32, fields: Option<&Fields>, trace: &Trace) -> anyhow::Result<Self> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let traceparent = trace.to_string();
+        let mut rest = serde_json::to_string(&Event {
+            event: change.event(),
+            version,
+            action: change.action(),
+            dtm: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            reservation: fields,
+            traceparent: &traceparent,
+        })?;
+        rest.remove(0);
+        Ok(Effects { version, rest, traceparent })
+    }
+
+    /// Two rows, the invalidation first. `id` is SQL: a number, or what the statement before inserted.
+    pub fn rows(&self, id: &str) -> String {
+        let Effects { version, rest, traceparent } = self;
+        let rest = Literal(rest);
+        format!(
+            "('invalidate', {id}, {version}, NULL, '{traceparent}'), \
+             ('publish', {id}, {version}, CONCAT('{{\"reservationId\":', {id}, ',', {rest}), '{traceparent}')"
+        )
+    }
 }
 
 #[cfg(test)]
@@ -87,7 +99,7 @@ mod tests {
             date: "2022-06-07".to_owned(),
             user_name: "\0\u{1f600}\"".to_owned(),
         };
-        let sql = append(Change::Created, "LAST_INSERT_ID()", 1, Some(&fields), &Trace::begin()).unwrap();
+        let sql = Effects::new(Change::Created, 1, Some(&fields), &Trace::begin()).unwrap().rows("LAST_INSERT_ID()");
         assert!(!sql.contains("DROP") && !sql.contains('\\') && !sql.contains('#'), "{sql}");
         // The quotes are ours: two effects, two traces, the beginning of the event, the comma, the rest.
         assert_eq!(sql.matches('\'').count(), 14, "{sql}");

@@ -8,9 +8,10 @@ use mysql_async::{Transaction, TxOpts};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use super::outbox::{self, Change};
+use super::group_commit::New;
+use super::outbox::{self, Change, Effects};
 use super::{Fields, Reservation, Service};
-use crate::database::{self, STATEMENT_TIMEOUT, hex, literal};
+use crate::database::{self, Hex, Literal, STATEMENT_TIMEOUT};
 use crate::edge::Caller;
 use crate::{metrics, telemetry};
 
@@ -94,26 +95,15 @@ async fn insert(
     caller: &Caller,
 ) -> anyhow::Result<Committed> {
     let [departure, destination, date, user_name] =
-        [&fields.departure, &fields.destination, &fields.date, &fields.user_name].map(|field| literal(field));
-    let mut statements = vec![
-        format!(
-            "INSERT INTO reservations (departure, destination, date, user_name) \
-             VALUES ({departure}, {destination}, {date}, {user_name})"
-        ),
-        outbox::append(Change::Created, "LAST_INSERT_ID()", 1, Some(fields), &caller.trace)?,
-    ];
-    if let Some((key, request)) = key {
-        let (key, request) = (literal(key), hex(request));
-        // After the row, whose id it has; before the outbox, which inserts one too.
-        statements.insert(
-            1,
-            format!("INSERT INTO idempotency_keys (name, request, reservation_id) VALUES ({key}, x'{request}', LAST_INSERT_ID())"),
-        );
-    }
-    let inserted = service.group_commit.commit(statements).await?;
-    let id = |at: Option<&Option<u64>>| at.copied().flatten().context("no id for the row");
-    let reservation = fields.row(i32::try_from(id(inserted.first())?)?);
-    Ok(Committed { reservation, version: 1, invalidation: id(inserted.last())? })
+        [&fields.departure, &fields.destination, &fields.date, &fields.user_name].map(|field| Literal(field));
+    let new = New {
+        reservation: format!("({departure}, {destination}, {date}, {user_name})"),
+        key: key.map(|(key, request)| format!("{}, x'{}'", Literal(key), Hex(request))),
+        effects: Effects::new(Change::Created, 1, Some(fields), &caller.trace)?,
+    };
+    let made = service.group_commit.commit(new).await?;
+    let reservation = fields.row(i32::try_from(made.reservation)?);
+    Ok(Committed { reservation, version: 1, invalidation: made.invalidation })
 }
 
 async fn update(service: &Service, id: i32, fields: &Fields, caller: &Caller) -> anyhow::Result<Option<Committed>> {
@@ -123,7 +113,7 @@ async fn update(service: &Service, id: i32, fields: &Fields, caller: &Caller) ->
     transaction.exec_drop(UPDATE, values).await?;
     let version: Option<u32> = transaction.exec_first(VERSION, (id,)).await?;
     let Some(version) = version else { return Ok(None) };
-    let effects = outbox::append(Change::Changed, &id.to_string(), version, Some(fields), &caller.trace)?;
+    let effects = Effects::new(Change::Changed, version, Some(fields), &caller.trace)?;
     commit(transaction, effects, fields.row(id), version).await.map(Some)
 }
 
@@ -135,17 +125,18 @@ async fn delete(service: &Service, id: i32, caller: &Caller) -> anyhow::Result<O
     transaction.exec_drop(DELETE, (id,)).await?;
     let version = version + 1;
     let reservation = Reservation { id, departure, destination, date, user_name };
-    let effects = outbox::append(Change::Deleted, &id.to_string(), version, None, &caller.trace)?;
+    let effects = Effects::new(Change::Deleted, version, None, &caller.trace)?;
     commit(transaction, effects, reservation, version).await.map(Some)
 }
 
 async fn commit(
     mut transaction: Transaction<'_>,
-    effects: String,
+    effects: Effects,
     reservation: Reservation,
     version: u32,
 ) -> anyhow::Result<Committed> {
-    transaction.query_drop(effects).await?;
+    let rows = effects.rows(&reservation.id.to_string());
+    transaction.query_drop(format!("{}{rows}", outbox::INSERT)).await?;
     // Of several rows it is the first one's.
     let invalidation = transaction.last_insert_id().unwrap_or_default();
     transaction.commit().await?;
