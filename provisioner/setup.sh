@@ -36,20 +36,18 @@ if [ ${#missing[@]} -gt 0 ]; then
   $sudo apt-get update -qq
   $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 fi
-if [ "${1:-}" = laptop ]; then
-  # The search engine: one static program out of a Python package. Without it logs are files only.
-  cache=${PROVISION_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/provision}/cache
-  if ! command -v osmem-server >/dev/null && [ ! -x "$cache/osmem-server" ]; then
-    mkdir -p "$cache"
-    fetched=$(mktemp -d)
-    if python3 -m venv "$fetched/venv" && "$fetched/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps osmem-server==0.1.6; then
-      find "$fetched/venv" -name osmem-server -type f -size +1M -exec install -m 755 {} "$cache/osmem-server" \;
-    else
-      echo "the search engine could not be fetched: logs will be files only" >&2
-    fi
-    rm -rf "$fetched"
+# The local search engine: one static program out of a Python package. Without it logs are files only.
+cache=${PROVISION_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/provision}/cache
+if ! command -v osmem-server >/dev/null && [ ! -x "$cache/osmem-server" ]; then
+  mkdir -p "$cache"
+  fetched=$(mktemp -d)
+  if python3 -m venv "$fetched/venv" && "$fetched/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps osmem-server==0.1.6; then
+    find "$fetched/venv" -name osmem-server -type f -size +1M -exec install -m 755 {} "$cache/osmem-server" \;
+  else
+    echo "the search engine could not be fetched: logs will be files only" >&2
   fi
-  exit 0
+  rm -rf "$fetched"
 fi
+[ "${1:-}" = laptop ] && exit 0
 "$here/gateway/install.sh"
 "$here/../runtime/tests/opensearch.sh" install

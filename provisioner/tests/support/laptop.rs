@@ -22,6 +22,12 @@ pub struct Answer {
     pub body: String,
 }
 
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {} {}", self.head, self.body))
+    }
+}
+
 impl Laptop {
     pub fn new(folder: &str) -> Self {
         Laptop::in_home(Arc::new(tempfile::tempdir().unwrap()), folder)
