@@ -287,6 +287,7 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
         Command::Outputs { file, format } => laptop::outputs(&file, &global, format, printer),
         Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
         Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),
+        Command::Redrive { file, queue } => laptop::redrive::redrive(&file, &global, &queue, printer),
         Command::Local(fault) => laptop::faults::fault(&fault, &global, printer),
         _ => {
             printer.error("this has no meaning with --local");

@@ -118,6 +118,10 @@ fn sendy_through_its_entry() {
     let poison = json!({ "QueueUrl": url, "MessageBody": "poison" }).to_string();
     assert_eq!(send(host, "POST", "/", &headers, &poison).unwrap().status, 200);
     until("the poison to be aside", || (queue()["dead_letters"] == 1).then_some(()));
+    // Back, and aside again: nobody understands it.
+    assert!(laptop.done(&["redrive", "notifications", "--yes"]).contains("done: 1 went back to `notifications`"));
+    until("the poison to be aside again", || (queue()["dead_letters"] == 1).then_some(()));
+    laptop.told(&["redrive", "notification", "--yes"], 64, "did you mean `notifications`?");
     assert!(ids.iter().all(|id| entry.told(*id).len() == 1));
 
     // S0-10: found by a field, and only what was to be shipped.

@@ -2,6 +2,7 @@
 
 pub mod doctor;
 pub mod faults;
+pub mod redrive;
 pub mod status;
 
 use std::io::{BufRead, BufReader};

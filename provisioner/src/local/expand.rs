@@ -308,7 +308,8 @@ pub(super) fn queue_names(loaded: &Loaded, name: &str, queue: &Queue) -> (String
     (named(loaded, name, queue.fifo), named(loaded, &dead_letter_name(name), queue.fifo))
 }
 
-fn named(loaded: &Loaded, name: &str, fifo: bool) -> String {
+/// What a topic or a queue is called, as on AWS.
+pub(crate) fn named(loaded: &Loaded, name: &str, fifo: bool) -> String {
     let suffix = if fifo { ".fifo" } else { "" };
     format!("{}-{}-{name}{suffix}", loaded.stack.stack, loaded.env)
 }

@@ -28,6 +28,7 @@ use local::supervisor::protocol::PartStatus;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub(crate) use self::expand::named;
 pub(crate) use self::plan::{Action, Described, Difference, differences};
 pub(crate) use self::roles::{Pair, Roles};
 use self::search::Search;

@@ -30,6 +30,6 @@ mod guard;
 mod history;
 mod live;
 mod logs;
-mod messages;
+pub mod messages;
 pub mod part;
 pub mod serve;

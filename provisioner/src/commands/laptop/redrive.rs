@@ -1,0 +1,73 @@
+//! `provision redrive --local`: dead letters go back to the queue that they came from.
+
+use std::path::Path;
+use std::time::Instant;
+
+use anyhow::Context;
+use local::dashboard::config::Queue;
+use local::dashboard::messages;
+use serde_json::json;
+
+use super::{document, failed, found, look};
+use crate::cli::{Exit, Global};
+use crate::commands::agree;
+use crate::local::named;
+use crate::printer::Printer;
+use crate::stack::{Name, dead_letter_name, similar};
+
+pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer) -> Exit {
+    match back(file, global, name, printer) {
+        Ok(()) => Exit::Done,
+        Err(exit) => exit,
+    }
+}
+
+fn back(file: &Path, global: &Global, name: &str, printer: Printer) -> Result<(), Exit> {
+    let (loaded, _) = found(file, global, printer)?;
+    let Some(known) = loaded.stack.queues.get(&Name(name.to_owned())) else {
+        printer.error(format!("`{name}` is not a queue of this stack"));
+        let names = || loaded.stack.queues.keys().map(|name| name.0.as_str());
+        printer.hint(match similar(name, names()) {
+            Some(near) => format!("did you mean `{near}`?"),
+            None => format!("there are: {}", names().collect::<Vec<_>>().join(", ")),
+        });
+        return Err(Exit::Usage);
+    };
+    let (laptop, _) = look(file, global, printer)?;
+    let url = laptop.outputs.get(&format!("queues.{name}.url")).and_then(|url| url.as_str());
+    let port = url.and_then(port).context("the queue has no URL").map_err(|error| failed(&error, printer))?;
+    let [main, dead] = [name, &dead_letter_name(name)].map(|name| named(&loaded, name, known.fifo));
+    let queue = Queue { id: name.to_owned(), main, dead_letters: Some(dead.clone()) };
+
+    let asked = |error: anyhow::Error| {
+        let exit = failed(&error.context("asking for the topics and queues of this stack"), printer);
+        printer.hint("`provision up --local` starts them");
+        exit
+    };
+    let begun = Instant::now();
+    let count = messages::depth(port, &queue).map_err(asked)?.dead;
+    let moved = match count {
+        0 => 0,
+        _ => {
+            agree(global, &format!("Move {count} dead letters back to `{name}`? [y/N]"), printer)?;
+            messages::redrive(port, &queue).map_err(asked)?
+        }
+    };
+    if global.json {
+        printer.data(document::pretty(&json!({
+            "version": document::VERSION, "stack": loaded.stack.stack.0, "env": loaded.env, "queue": name,
+            "from": dead, "to": queue.main, "status": "completed", "moved": moved, "to_move": count, "why": null,
+            "seconds": begun.elapsed().as_secs_f64(),
+        })));
+    }
+    match (count, moved) {
+        (0, _) => printer.talk(format!("there is nothing to move back to `{name}`")),
+        (_, moved) => printer.talk(format!("{}: {moved} went back to `{name}`", printer.green("done"))),
+    }
+    Ok(())
+}
+
+/// Of `http://127.0.0.1:PORT/…`
+fn port(url: &str) -> Option<u16> {
+    url.strip_prefix("http://")?.split('/').next()?.rsplit(':').next()?.parse().ok()
+}
