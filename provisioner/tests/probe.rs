@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 use gateway::{Base, Effect, Gateway, Options, Rule, Script};
 use serde_json::{Value, json};
 use support::binary::{command, run, said, stack};
+use support::recorded::valid;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -224,17 +225,6 @@ fn snapshot(name: &str, output: &Output, code: i32) {
     };
     let lines = text.lines().filter(|line| !line.starts_with("… ")).map(words);
     insta::assert_snapshot!(name, lines.collect::<Vec<_>>().join("\n"));
-}
-
-/// Every request, by the models that botocore ships, signatures included.
-fn valid(record: &Path) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = Command::new(root.join("../.emulators/venv/bin/python"))
-        .arg(root.join("gateway/validate.py"))
-        .arg(record)
-        .output()
-        .expect("python runs: run provisioner/gateway/install.sh first");
-    assert!(python.status.success(), "{}", said(&python));
 }
 
 fn path(file: &Path) -> &str {

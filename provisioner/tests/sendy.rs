@@ -3,12 +3,10 @@
 
 mod support;
 
-use std::collections::BTreeSet;
-use std::process::Command;
-
 use gateway::{Base, Gateway, Options};
 use serde_json::Value;
 use support::binary::{run, said, stack};
+use support::recorded::{called, may_all_be_called, valid};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_moto() {
@@ -65,38 +63,11 @@ async fn whole(base: Base, env: &str) {
         status["resources"].as_array().into_iter().flatten().filter(|one| one["status"] != "missing").collect();
     assert!(left.is_empty(), "{left:?}");
     assert!(gateway.refusals().is_empty(), "{:?}", gateway.refusals());
-    called.extend(self::called(&gateway));
+    called.extend(support::recorded::called(&gateway));
     may_all_be_called(&run(url, &["policy", file, "--env", env]).await, &called);
     no_secret_was_said(&[&up, &plan, &live, &undecided, &down]);
     valid(record.path());
     gateway.stop().await;
-}
-
-/// As IAM names actions.
-fn called(gateway: &Gateway) -> BTreeSet<String> {
-    let iam = |service: &str| match service {
-        "elbv2" => "elasticloadbalancing".to_owned(),
-        "opensearch" => "es".to_owned(),
-        "resourcegroupstaggingapi" => "tag".to_owned(),
-        "service-quotas" => "servicequotas".to_owned(),
-        other => other.to_owned(),
-    };
-    gateway.calls().iter().map(|call| format!("{}:{}", iam(&call.service), call.action)).collect()
-}
-
-/// The policy that provision prints for itself has every action that was called.
-fn may_all_be_called(policy: &std::process::Output, called: &BTreeSet<String>) {
-    let printed: Value = serde_json::from_slice(&policy.stdout).unwrap_or_else(|_| panic!("{}", said(policy)));
-    let statements =
-        printed["policies"].as_array().expect("documents").iter().flat_map(|one| one["Statement"].as_array());
-    let allowed: BTreeSet<&str> =
-        statements.flatten().flat_map(|one| one["Action"].as_array()).flatten().filter_map(Value::as_str).collect();
-    let denied: Vec<_> = called.iter().filter(|action| !allowed.contains(action.as_str())).collect();
-    assert!(
-        denied.is_empty() && called.len() > 100,
-        "{} were called, and not in the policy are {denied:?}",
-        called.len()
-    );
 }
 
 /// Generated passwords are 32 or 64 alphanumeric characters; nothing that we print has such a run, but for digests.
@@ -110,15 +81,4 @@ fn no_secret_was_said(outputs: &[&std::process::Output]) {
         });
         assert_eq!(secret, None, "{text}");
     }
-}
-
-/// Every request, by the models that botocore ships, signatures included.
-fn valid(record: &std::path::Path) {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(root.join("../.emulators/venv/bin/python"))
-        .arg(root.join("gateway/validate.py"))
-        .arg(record)
-        .output()
-        .expect("python runs: run provisioner/gateway/install.sh first");
-    assert!(output.status.success(), "{}", said(&output));
 }

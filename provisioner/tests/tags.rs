@@ -8,6 +8,7 @@ use gateway::{Base, Gateway, Options};
 use provision::artefacts::Artefacts;
 use serde_json::Value;
 use support::binary::{run, said, stack};
+use support::recorded::{called, may_all_be_called, valid};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tags_follow_the_stack_file_on_moto() {
@@ -32,7 +33,8 @@ const WITHOUT: [&str; 8] = [
 ];
 
 async fn follow(base: Base) {
-    let options = Options { base, scale: support::SCALE, ..Options::default() };
+    let record = tempfile::NamedTempFile::new().expect("a temporary file");
+    let options = Options { base, scale: support::SCALE, record: Some(record.path().to_owned()), ..Options::default() };
     let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
     let url = gateway.url();
     let folder = tempfile::tempdir().expect("a folder");
@@ -88,6 +90,11 @@ async fn follow(base: Base) {
     let mut left: Vec<&str> = tags.keys().map(String::as_str).collect();
     left.sort_unstable();
     assert_eq!(left, ["Name", "provision:name", "provision:stack", "theirs"]);
+
+    assert!(gateway.refusals().is_empty(), "{:?}", gateway.refusals());
+    let policy = run(url, &["policy", file.to_str().expect("UTF-8"), "--env", "dev"]).await;
+    may_all_be_called(&policy, &called(&gateway));
+    valid(record.path());
     gateway.stop().await;
 }
 
