@@ -1,8 +1,9 @@
 //! The store against a model that is too simple to be wrong, with kills and compactions at any point between.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 
@@ -156,11 +157,24 @@ fn records(store: &Store, now: u64) -> Vec<Record> {
     store.state.snapshot(&store.place, now).collect()
 }
 
+/// Another test of this process may be starting a program: until that is loaded, it holds a copy of the lock.
+fn open(directory: &Path) -> Store {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match Store::open(directory, place()) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return opened.expect("the log is readable"),
+        }
+    }
+}
+
 /// Closes nothing: what is not in the file by now is lost.
 fn reopen(store: Store, directory: &Path, now: u64) -> Store {
     let before = records(&store, now);
     drop(store);
-    let store = Store::open(directory, place()).expect("the log is readable");
+    let store = open(directory);
     assert_eq!(records(&store, now), before, "what was read back is not what was");
     store
 }
@@ -297,7 +311,7 @@ fn a_second_process_is_refused() {
 #[test]
 fn a_damaged_line_costs_itself_only() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut store = Store::open(directory.path(), place()).expect("a store");
+    let mut store = open(directory.path());
     let declared = declare::difference(&store, &config(), 1).expect("no problems");
     store.commit(declared, 1).expect("room");
     let draft = |body: &str| Draft { body: body.to_owned(), ..Draft::default() };
@@ -308,7 +322,7 @@ fn a_damaged_line_costs_itself_only() {
     let path = directory.path().join("messages.log");
     let log = std::fs::read_to_string(&path).expect("a log");
     std::fs::write(&path, log.replace("second", "sec\"ond")).expect("room");
-    let mut store = Store::open(directory.path(), place()).expect("a store");
+    let mut store = open(directory.path());
     let received = store.receive(STANDARD, 10, None, 1).expect("received").messages;
     let bodies: Vec<&str> = received.iter().map(|message| message.body.as_str()).collect();
     assert_eq!(bodies, ["first", "third"]);
@@ -319,7 +333,7 @@ fn a_damaged_line_costs_itself_only() {
 #[test]
 fn the_log_stays_small() {
     let directory = tempfile::tempdir().expect("a directory");
-    let mut store = Store::open(directory.path(), place()).expect("a store");
+    let mut store = open(directory.path());
     let declared = declare::difference(&store, &config(), 1).expect("no problems");
     store.commit(declared, 1).expect("room");
     let mut largest = 0;
