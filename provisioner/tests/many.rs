@@ -27,10 +27,10 @@ async fn no_call_is_throttled() {
     // In real time: limits are per second.
     let options = Options { base: Base::Moto, scale: 1.0, mutate: false, ..Options::default() };
     let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
-    let limit = Effect::Bucket { rate: PER_SECOND, burst: BURST };
-    gateway.rules(vec![Rule { service: Some("sqs".into()), effect: limit, ..Rule::default() }]).expect("a rule");
-
     for words in [["up", "--yes"], ["plan", "--exit-code"]] {
+        // A run cannot know what the one before has left: each begins with all of its burst.
+        let limit = Effect::Bucket { rate: PER_SECOND, burst: BURST };
+        gateway.rules(vec![Rule { service: Some("sqs".into()), effect: limit, ..Rule::default() }]).expect("a rule");
         let file = file.path().to_str().expect("UTF-8");
         let mut command = command(gateway.url(), &[words[0], file, words[1]]);
         let run = command.env("PROVISION_TIME_SCALE", "1").output();
