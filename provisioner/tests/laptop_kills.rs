@@ -152,7 +152,18 @@ fn check(laptop: &Laptop, address: &str, acknowledged: &[(String, i64)]) {
         let answer = until(path, || send(address, "GET", path, &[], "").filter(|answer| answer.status == 200));
         serde_json::from_str(&answer.body).unwrap()
     };
-    let rows = get("/reservations?after=0");
+    // A page has at most 10,000.
+    let all = |path: &str| -> Vec<Value> {
+        let mut all: Vec<Value> = Vec::new();
+        loop {
+            let after = all.last().map_or(0, |last| last["id"].as_i64().unwrap());
+            match get(&format!("{path}?after={after}")) {
+                page if page.is_empty() => return all,
+                page => all.extend(page),
+            }
+        }
+    };
+    let rows = all("/reservations");
     let ours: Vec<&Value> =
         rows.iter().filter(|row| row["user_name"].as_str().is_some_and(|name| name.starts_with("kills-"))).collect();
     for (name, id) in acknowledged {
@@ -162,7 +173,7 @@ fn check(laptop: &Laptop, address: &str, acknowledged: &[(String, i64)]) {
     assert_eq!(ours.len(), acknowledged.len(), "there are more than were acknowledged");
     let told = until("every notification", || {
         let mut told = BTreeMap::<i64, u32>::new();
-        for item in get("/notifications?after=0") {
+        for item in all("/notifications") {
             // The probe of `up` reserves as well, and tells twice: that it did, and that it took it back.
             let of = item["reservationId"].as_i64()?;
             if acknowledged.iter().any(|(_, id)| *id == of) {
