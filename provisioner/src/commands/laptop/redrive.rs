@@ -8,10 +8,10 @@ use local::dashboard::config::Queue;
 use local::dashboard::messages;
 use serde_json::json;
 
-use super::{document, failed, found, look};
+use super::{document, failed, found};
 use crate::cli::{Exit, Global};
 use crate::commands::agree;
-use crate::local::named;
+use crate::local::{Purpose, named, prepare};
 use crate::printer::Printer;
 use crate::stack::{Name, dead_letter_name, similar};
 
@@ -23,7 +23,7 @@ pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer
 }
 
 fn back(file: &Path, global: &Global, name: &str, printer: Printer) -> Result<(), Exit> {
-    let (loaded, _) = found(file, global, printer)?;
+    let (loaded, state) = found(file, global, printer)?;
     let Some(known) = loaded.stack.queues.get(&Name(name.to_owned())) else {
         printer.error(format!("`{name}` is not a queue of this stack"));
         let names = || loaded.stack.queues.keys().map(|name| name.0.as_str());
@@ -33,7 +33,7 @@ fn back(file: &Path, global: &Global, name: &str, printer: Printer) -> Result<()
         });
         return Err(Exit::Usage);
     };
-    let (laptop, _) = look(file, global, printer)?;
+    let laptop = prepare(&state, &loaded, Purpose::Look).map_err(|error| failed(&error, printer))?;
     let url = laptop.outputs.get(&format!("queues.{name}.url")).and_then(|url| url.as_str());
     let port = url.and_then(port).context("the queue has no URL").map_err(|error| failed(&error, printer))?;
     let [main, dead] = [name, &dead_letter_name(name)].map(|name| named(&loaded, name, known.fifo));
