@@ -14,6 +14,8 @@ command -v python3 >/dev/null || missing+=(python3)
 PATH=$PATH:/usr/sbin:/usr/local/sbin
 command -v mariadbd >/dev/null || missing+=(mariadb-server-core)
 command -v mariadb-install-db >/dev/null || missing+=(mariadb-server-core)
+# mariadb-install-db calls it by this path. It is in another package.
+[ -x /usr/bin/my_print_defaults ] || command -v brew >/dev/null || missing+=(mariadb-client-core)
 command -v redis-check-rdb >/dev/null || missing+=(redis-tools)
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
 if [ "${1:-}" != laptop ]; then
@@ -41,7 +43,8 @@ cache=${PROVISION_HOME:-${XDG_CACHE_HOME:-$HOME/.cache}/provision}/cache
 if ! command -v osmem-server >/dev/null && [ ! -x "$cache/osmem-server" ]; then
   mkdir -p "$cache"
   fetched=$(mktemp -d)
-  if python3 -m venv "$fetched/venv" && "$fetched/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps osmem-server==0.1.6; then
+  # Not bin/pip, which is a script: its first line is a path that must not have a space or a quote.
+  if python3 -m venv "$fetched/venv" && "$fetched/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps osmem-server==0.1.6; then
     find "$fetched/venv" -name osmem-server -type f -size +1M -exec install -m 755 {} "$cache/osmem-server" \;
   else
     echo "the search engine could not be fetched: logs will be files only" >&2
