@@ -222,7 +222,9 @@ pub async fn main() -> ExitCode {
         Command::Schema { plan: true } => commands::schema_of_plans(printer),
         Command::Schema { .. } => commands::schema(printer),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "provision", &mut script);
+            printer.data(String::from_utf8_lossy(&script).trim_end());
             Exit::Done
         }
         command if global.local => on_this_machine(command, global, printer).await,

@@ -1,5 +1,7 @@
 //! The only place that prints. Data goes to stdout, talk to stderr; both are readable without colour.
 
+#![allow(clippy::disallowed_methods, reason = "the one place")]
+
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
 use std::sync::OnceLock;

@@ -50,7 +50,9 @@ pub mod up;
 use std::path::Path;
 
 #[cfg(feature = "aws")]
-pub(crate) use session::{Session, login_hint, no_region, open, open_without_runtime, take, time_scale};
+pub(crate) use session::{
+    Session, login_hint, no_region, open, open_and_build, open_without_runtime, take, time_scale,
+};
 
 use crate::cli::{Exit, Global};
 use crate::printer::Printer;

@@ -7,6 +7,7 @@ use crate::artefacts::{self, Artefacts};
 use crate::aws::{self, Access, Cx, Error, Proof};
 use crate::cli::{Exit, Global};
 use crate::expand::{self, Digests, Expanded, expand};
+use crate::image::{self, Architecture};
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::snapshot::{self, Snapshot};
@@ -25,6 +26,13 @@ pub(crate) struct Session {
 /// Loads the file, logs in, and works out the resources. What goes wrong is printed.
 pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
     let loaded = load(file, global, printer)?;
+    log_in(&loaded, global, build_artefacts, printer).await
+}
+
+/// The same for `up`: a runtime that the stack needs and that is not built is built first, if people agree.
+pub(crate) async fn open_and_build(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
+    let loaded = load(file, global, printer)?;
+    offer_runtime(&loaded, global, printer)?;
     log_in(&loaded, global, build_artefacts, printer).await
 }
 
@@ -79,6 +87,29 @@ async fn log_in(
     let expanded = expand(loaded, &scope, &digests);
     let (loaded, cx) = (loaded.clone(), Cx::new(scope, clock, &config, artefacts));
     Ok(Session { cx, expanded, principal: caller.arn, loaded, digests })
+}
+
+/// In a source checkout, offers to build the runtime that the stack needs. Where there is nobody to ask, the command that
+/// misses the runtime says what builds it.
+fn offer_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<(), Exit> {
+    let (image, zip) = expand::needs_runtime(loaded);
+    if !(image || zip) || std::env::var_os("PROVISION_RUNTIME").is_some() {
+        return Ok(());
+    }
+    let architecture = Architecture::X86_64;
+    let (Err(_), Some(script)) = (image::find_runtime(architecture), image::build_script()) else { return Ok(()) };
+    printer.talk(format!("the stack runs the bundled runtime, which is not built: {} builds it", script.display()));
+    if !global.yes {
+        match printer.ask("Build it now? It takes some minutes. [y/N]").as_deref() {
+            Some("y" | "Y" | "yes") => {}
+            _ => return Ok(()),
+        }
+    }
+    image::build_runtime(&script, architecture).map_err(|error| {
+        printer.error(format!("{error:#}"));
+        printer.hint("the compiler says why above; when it is mended, run the same command again");
+        Exit::Failed
+    })
 }
 
 /// The runtime as image and as Lambda package, if the stack runs it.
