@@ -5,8 +5,9 @@
 #[path = "support/laptop.rs"]
 mod support;
 
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use support::{Laptop, program, reservation};
@@ -94,6 +95,35 @@ fn from_the_first_up_to_the_last_down() {
     let state = laptop.home.path().join("home/stacks");
     laptop.done(&["down", "--delete-data", "--yes"]);
     assert_eq!(std::fs::read_dir(state).unwrap().count(), 0);
+}
+
+/// At a terminal, because only there it asks: `script` of util-linux makes one.
+#[test]
+fn what_was_shown_is_what_is_applied_whatever_the_file_says_by_then() {
+    let before = "stack: bell\ntopics: {rings: {}}\n";
+    let laptop = Laptop::of("asked", before);
+    let mut asking = Command::new("script");
+    asking.arg("-qec").arg(format!("'{}' up '{}' --local", program().display(), laptop.stack.display()));
+    asking.arg("/dev/null").env("PROVISION_HOME", laptop.home()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut asking = asking.spawn().unwrap();
+    let (mut screen, mut told, mut bytes) = (asking.stdout.take().unwrap(), Vec::new(), [0; 4096]);
+    while !String::from_utf8_lossy(&told).contains("Go ahead? [y/N]") {
+        let count = screen.read(&mut bytes).unwrap();
+        assert_ne!(count, 0, "{}", String::from_utf8_lossy(&told));
+        told.extend_from_slice(&bytes[..count]);
+    }
+    std::fs::write(&laptop.stack, "stack: bell\ntopics: {rings: {}}\nqueues: {answers: {from: [rings]}}\n").unwrap();
+    let mut keyboard = asking.stdin.take().unwrap();
+    keyboard.write_all(b"y\n").unwrap();
+    let _ = screen.read_to_end(&mut told);
+    let told = String::from_utf8_lossy(&told);
+    assert!(asking.wait().unwrap().success(), "{told}");
+    assert!(told.contains("topics.rings.arn") && !told.contains("queues.answers"), "{told}");
+    // The new line of the file is a difference still.
+    assert!(laptop.status()["queues"].as_array().unwrap().is_empty());
+    assert_eq!(laptop.run(&["plan", "--exit-code"]).status.code(), Some(2));
+    std::fs::write(&laptop.stack, before).unwrap();
+    assert!(laptop.done(&["plan", "--exit-code"]).starts_with("No changes"));
 }
 
 #[test]

@@ -19,7 +19,7 @@ use local::supervisor::{client, logs};
 use serde_json::{Value, json};
 
 use super::format::{Format, chosen, write};
-use super::{agree, document, load, read};
+use super::{agree, document, load_text, read};
 use crate::cli::{DataFlags, Exit, Global};
 use crate::local::{
     Action, Described, Difference, Laptop, Probe, Purpose, delays, differences, prepare, state_directory,
@@ -35,8 +35,8 @@ pub fn hidden() -> Option<std::process::ExitCode> {
 }
 
 pub(crate) fn plan(file: &Path, global: &Global, exit_code: bool, printer: Printer) -> Exit {
-    let (laptop, differences) = match look(file, global, printer) {
-        Ok(found) => found,
+    let Looked { laptop, differences, .. } = match look(file, global, printer) {
+        Ok(looked) => looked,
         Err(exit) => return exit,
     };
     match global.json {
@@ -50,8 +50,8 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
     if install && let Err(exit) = doctor::complete(global, printer) {
         return exit;
     }
-    let (laptop, differences) = match look(file, global, printer) {
-        Ok(found) => found,
+    let Looked { loaded, state, laptop, differences } = match look(file, global, printer) {
+        Ok(looked) => looked,
         Err(exit) => return exit,
     };
     for note in &laptop.notes {
@@ -64,9 +64,9 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
         return exit;
     }
     let started = Instant::now();
-    let (laptop, outcome) = match apply(file, global, printer) {
-        Ok(applied) => applied,
-        Err(exit) => return exit,
+    let (laptop, outcome) = match make_so(&state, &loaded, printer) {
+        Ok(made) => made,
+        Err(error) => return failed(&error, printer),
     };
     let seconds = started.elapsed().as_secs_f64();
     for failure in &outcome.failed {
@@ -98,7 +98,7 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
 /// The last step of `up`, on its own.
 pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Exit {
     match look(file, global, printer) {
-        Ok((Laptop { probe: Some(probe), .. }, _)) => match walk(&probe, printer) {
+        Ok(Looked { laptop: Laptop { probe: Some(probe), .. }, .. }) => match walk(&probe, printer) {
             true => Exit::Done,
             false => Exit::Failed,
         },
@@ -144,7 +144,7 @@ pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Prin
 }
 
 pub(crate) fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Exit {
-    let looked = chosen(format, global, printer).and_then(|format| Ok((format, look(file, global, printer)?.0)));
+    let looked = chosen(format, global, printer).and_then(|format| Ok((format, look(file, global, printer)?.laptop)));
     match looked {
         Ok((format, laptop)) => write(&laptop.outputs, format, printer),
         Err(exit) => exit,
@@ -178,29 +178,34 @@ const APPLY: Duration = Duration::from_secs(120);
 
 /// The stack for this machine: of several environments it takes `dev` by itself.
 fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, PathBuf), Exit> {
+    let text = read(file, printer)?;
     let mut global = global.clone();
     if global.env.is_none() {
-        let known = stack::environments(&read(file, printer)?);
+        let known = stack::environments(&text);
         global.env = known.len().gt(&1).then(|| "dev".to_owned()).filter(|dev| known.contains(dev));
     }
-    let loaded = load(file, &global, printer)?;
+    let loaded = load_text(file, &text, &global, printer)?;
     let state = state_directory(file, &loaded).map_err(|error| failed(&error, printer))?;
     Ok((loaded, state))
 }
 
-fn look(file: &Path, global: &Global, printer: Printer) -> Result<(Laptop, Vec<Difference>), Exit> {
+/// All that was seen before anything is done. What is done is what was shown: nobody reads the stack file again.
+struct Looked {
+    loaded: Loaded,
+    state: PathBuf,
+    laptop: Laptop,
+    differences: Vec<Difference>,
+}
+
+fn look(file: &Path, global: &Global, printer: Printer) -> Result<Looked, Exit> {
     let (loaded, state) = found(file, global, printer)?;
     let looked = prepare(&state, &loaded, Purpose::Look).and_then(|laptop| {
         let running: Vec<PartStatus> = live(&state)?;
         let differences = differences(&laptop, &running, &delays(&state, &loaded, &running)?);
         Ok((laptop, differences))
     });
-    looked.map_err(|error| failed(&error, printer))
-}
-
-fn apply(file: &Path, global: &Global, printer: Printer) -> Result<(Laptop, Outcome), Exit> {
-    let (loaded, state) = found(file, global, printer)?;
-    make_so(&state, &loaded, printer).map_err(|error| failed(&error, printer))
+    let (laptop, differences) = looked.map_err(|error| failed(&error, printer))?;
+    Ok(Looked { loaded, state, laptop, differences })
 }
 
 fn make_so(state: &Path, loaded: &Loaded, printer: Printer) -> anyhow::Result<(Laptop, Outcome)> {

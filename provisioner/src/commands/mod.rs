@@ -72,9 +72,13 @@ pub(crate) fn schema_of_plans(printer: Printer) -> Exit {
 
 /// The stack file for one environment, without a network.
 pub(crate) fn load(file: &Path, global: &Global, printer: Printer) -> Result<Loaded, Exit> {
-    let text = read(file, printer)?;
-    let env = choose_env(file, &text, global, printer)?;
-    stack::load(&text, &env).map_err(|problems| {
+    load_text(file, &read(file, printer)?, global, printer)
+}
+
+/// The same of a text that was read from the file.
+fn load_text(file: &Path, text: &str, global: &Global, printer: Printer) -> Result<Loaded, Exit> {
+    let env = choose_env(file, text, global, printer)?;
+    stack::load(text, &env).map_err(|problems| {
         printer.problems(&file.display().to_string(), &problems);
         Exit::Failed
     })

@@ -51,8 +51,7 @@ async fn differences(file: &Path, global: &Global, options: &PlanOptions, printe
     };
     let (plan, left_out) = options.part.plan(&basis.scope, &basis.expanded.desired, &basis.snapshot, printer)?;
     let name = file.display().to_string();
-    let text = read(file, printer)?;
-    let sources = basis.sources(&text, &plan);
+    let sources = basis.sources(&plan);
     let mut review = Review::new(&basis.scope, &plan, &basis.expanded.desired, &sources);
     review.left_out = left_out;
     review.against = basis.against;
@@ -134,10 +133,10 @@ fn kept_in(path: &Path, loaded: &Loaded, printer: Printer) -> Result<(Scope, Dig
 }
 
 impl Basis {
-    fn sources(&self, text: &str, plan: &Plan) -> Sources {
+    fn sources(&self, plan: &Plan) -> Sources {
         let (scope, loaded, digests) = (&self.scope, &self.loaded, &self.digests);
         let (desired, snapshot) = (&self.expanded.desired, &self.snapshot);
-        Sources::find(&File { text, loaded, scope, digests, desired, snapshot }, plan)
+        Sources::find(&File { loaded, scope, digests, desired, snapshot }, plan)
     }
 }
 

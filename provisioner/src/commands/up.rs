@@ -70,9 +70,8 @@ impl Run<'_> {
             Some(saved) => agreed(saved, session, &snapshot, printer)?,
             None => options.part.plan(scope, desired, &snapshot, printer)?,
         };
-        let text = super::read(self.file, printer)?;
         let (loaded, digests) = (&session.loaded, &session.digests);
-        let sources = Sources::find(&File { text: &text, loaded, scope, digests, desired, snapshot: &snapshot }, &plan);
+        let sources = Sources::find(&File { loaded, scope, digests, desired, snapshot: &snapshot }, &plan);
         let review = Review { left_out, ..Review::new(scope, &plan, desired, &sources) };
         printer.talk(render::text(&review, &self.file.display().to_string(), printer));
         refuse(&plan, &options.delete_data, printer)?;

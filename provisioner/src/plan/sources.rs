@@ -61,7 +61,6 @@ pub struct Sources {
 
 /// The stack file, and what it becomes.
 pub struct File<'a> {
-    pub text: &'a str,
     pub loaded: &'a Loaded,
     pub scope: &'a Scope,
     pub digests: &'a Digests,
@@ -71,7 +70,7 @@ pub struct File<'a> {
 
 impl Sources {
     pub fn find(file: &File<'_>, plan: &Plan) -> Sources {
-        let mut sources = Sources { lines: Lines::of(file.text, &file.loaded.env), ..Sources::default() };
+        let mut sources = Sources { lines: Lines::of(file.loaded), ..Sources::default() };
         let Some(lines) = &sources.lines else { return sources };
         let mut leaves = lines.leaves();
         let work = |leaves: &[Leaf]| leaves.len() * file.desired.resources().len();

@@ -1,6 +1,8 @@
 //! Which lines of a stack file there are, and the stack that it would be if one of them said something else. What a line
 //! changes it is the reason for: that needs no list of who depends on what.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::load::{in_environment, whole_numbers};
@@ -11,7 +13,8 @@ use crate::yaml::{self, Position, Positions, below};
 /// A stack file in one environment, line by line.
 pub struct Lines {
     value: Value,
-    positions: Positions,
+    positions: Arc<Positions>,
+    text: Arc<str>,
     env: String,
     profile: Profile,
     profile_at: Option<Position>,
@@ -42,15 +45,14 @@ const ASIDE: [&str; 6] = ["/stack", "/region", "/account", "/tags", "/environmen
 const PROFILE: &str = "/profile";
 
 impl Lines {
-    /// Of a file without problems.
-    pub fn of(text: &str, env: &str) -> Option<Lines> {
-        let root = yaml::parse(text).0?;
-        let in_env = below("/environments", env);
-        let profile_at = root.to_value().1.exactly(&in_env);
-        let (merged, profile) = in_environment(root, env);
-        let (mut value, positions) = merged.to_value();
+    /// Of the text that a stack was loaded from.
+    pub fn of(loaded: &Loaded) -> Option<Lines> {
+        let Loaded { env, profile, text, positions, .. } = loaded.clone();
+        let root = yaml::parse(&text).0?;
+        let profile_at = root.to_value().1.exactly(&below("/environments", &env));
+        let mut value = in_environment(root, &env).0.to_value().0;
         whole_numbers(&mut value);
-        Some(Lines { value, positions, env: env.to_owned(), profile, profile_at })
+        Some(Lines { value, positions, text, env, profile, profile_at })
     }
 
     /// Where a section begins, as in `queues.work`.
@@ -117,7 +119,8 @@ impl Lines {
 
     fn loaded(&self, value: Value, profile: Profile, checked: bool) -> Option<Loaded> {
         let stack: Stack = serde_json::from_value(value).ok()?;
-        let loaded = Loaded { stack, env: self.env.clone(), profile };
+        let (env, text, positions) = (self.env.clone(), Arc::clone(&self.text), Arc::clone(&self.positions));
+        let loaded = Loaded { stack, env, profile, text, positions };
         let mut problems = Vec::new();
         if checked {
             check::check(&loaded, &self.positions, &mut problems);
@@ -171,7 +174,8 @@ mod tests {
     #[test]
     fn each_line_is_tried_with_something_else() {
         let text = "stack: s\nqueues:\n  work:\n    max_receives: 3\n    retention: 14d\n    fifo: true\n";
-        let lines = Lines::of(text, "dev").expect("a stack");
+        let loaded = crate::stack::load(text, "dev").expect("a stack");
+        let lines = Lines::of(&loaded).expect("a stack");
         let tried: Vec<String> = lines
             .leaves()
             .iter()

@@ -1,6 +1,6 @@
 //! From text to [`Stack`]: parse, choose the environment, validate against the schema, then what no schema can say.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
@@ -11,12 +11,16 @@ use super::guard;
 use super::{Profile, Stack, check};
 use crate::yaml::{self, Data, Node, Position, Positions, Problem};
 
-/// A stack without problems, in one environment.
+/// A stack without problems, in one environment, and the one reading of its file that it was made from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub stack: Stack,
     pub env: String,
     pub profile: Profile,
+    /// The whole file. Nobody reads the file again: it may say something else by then.
+    pub text: Arc<str>,
+    /// Where each value of this environment stands in the text.
+    pub positions: Arc<Positions>,
 }
 
 /// Each environment is a load of the whole file, so a file with thousands of them would take hours to check.
@@ -67,11 +71,12 @@ pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
         whole_numbers(&mut value);
         match serde_json::from_value::<Stack>(value) {
             Ok(stack) => {
-                let loaded = Loaded { stack, env: env.to_owned(), profile };
-                check::check(&loaded, &positions, &mut problems);
+                let (text, positions) = (text.into(), Arc::new(positions));
+                let loaded = Loaded { stack, env: env.to_owned(), profile, text, positions };
+                check::check(&loaded, &loaded.positions, &mut problems);
                 #[cfg(feature = "aws")]
                 if problems.is_empty() {
-                    guard::check(&loaded, &positions, &mut problems);
+                    guard::check(&loaded, &loaded.positions, &mut problems);
                 }
                 if problems.is_empty() {
                     return Ok(loaded);

@@ -33,6 +33,13 @@ impl Laptop {
         Laptop::in_home(Arc::new(tempfile::tempdir().unwrap()), folder)
     }
 
+    /// Another stack than Sendy.
+    pub fn of(folder: &str, stack: &str) -> Self {
+        let laptop = Laptop::new(folder);
+        std::fs::write(&laptop.stack, stack).unwrap();
+        laptop
+    }
+
     /// Another folder of the same user.
     pub fn beside(&self, folder: &str) -> Self {
         Laptop::in_home(Arc::clone(&self.home), folder)

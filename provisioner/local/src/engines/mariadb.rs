@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail, ensure};
 use mysql_async::prelude::Queryable;
 use sha2::{Digest, Sha256};
 
-use super::find::{Install, Places, configured};
+use super::find::{Install, Places, beside, configured};
 use super::{mysql, ports, template};
 use crate::hex;
 use crate::supervisor::part::{Part, Stop, StopSignal};
@@ -22,6 +22,17 @@ use crate::supervisor::replication::nothing_of_its_own;
 use crate::supervisor::sql::{Address, Login, block_on, connect, within};
 
 pub const INSTALL: Install = Install { apt: "mariadb-server-core mariadb-client-core", brew: "mariadb" };
+
+/// What `mariadb-install-db`, which is a shell script, calls by the path, and what is called here. Of its others `awk` and
+/// `resolveip` are not called with `--force`, `chown` is not without `--user`; `my_print_defaults` it calls by its place.
+const TOOLS: [(&[&str], Install); 2] = [
+    (&["cat", "chmod", "cp", "dirname", "id", "mkdir", "uname"], Install { apt: "coreutils", brew: "coreutils" }),
+    (&["sed"], Install { apt: "sed", brew: "gnu-sed" }),
+];
+/// The script reads option files with it, although it is told that there are none. On Debian another package has it.
+const READER: &str = "my_print_defaults";
+/// A server takes no path of 512 bytes or more (`FN_REFLEN`), and appends the names of schemas and tables to this one.
+const LONGEST_PATH: usize = 340;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flavour {
@@ -97,28 +108,47 @@ pub fn find(places: &Places, choice: &Choice) -> Result<Program> {
         Choice::At(path) => Some(describe(configured(path)?, places)?),
     };
     let Some(program) = found else { return INSTALL.missing("MariaDB (`mariadbd`)") };
-    if program.flavour == Flavour::Maria && program.installer.is_none() {
-        return INSTALL.missing("`mariadb-install-db`");
+    if program.flavour == Flavour::Mysql {
+        return Ok(program);
+    }
+    let Some(installer) = &program.installer else { return INSTALL.missing("`mariadb-install-db`") };
+    if beside(installer, READER).is_none() {
+        return INSTALL.missing(&format!("`{READER}`, which `mariadb-install-db` calls,"));
+    }
+    for (names, install) in TOOLS {
+        if let Some(name) = names.iter().find(|name| places.find(&[name]).is_none()) {
+            return install.missing(&format!("`{name}`, which `mariadb-install-db` calls,"));
+        }
     }
     Ok(program)
 }
 
 /// Its directory with everything in it, as it should be at its next start. Changes no data that is there.
 pub fn prepare(program: &Program, server: &Server, cache: &Path) -> Result<()> {
+    for directory in [&server.directory, cache] {
+        let length = directory.as_os_str().len();
+        ensure!(
+            length <= LONGEST_PATH,
+            "`{}` is a path of {length} bytes, and a database takes at most {LONGEST_PATH} here: set PROVISION_HOME to a \
+             shorter one",
+            directory.display()
+        );
+    }
     private_directory(&server.directory).with_context(|| format!("`{}`", server.directory.display()))?;
-    let user = user_name()?;
     let name: String =
         program.version.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
     let template = template::template(cache, &format!("data-{name}-1"), |directory| match &program.installer {
+        // It is a shell script that quotes little: no path that it is given may have a space, or anything else that a shell or
+        // the server takes apart. Without `--user` it changes the owner of nothing, and as root the server runs all the same
+        // for this. With `--force` it does not look up this machine's name.
         Some(installer) => {
             let mut command = Command::new(installer);
-            command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"]);
+            command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--force"]);
             command.args(["--skip-name-resolve", "--innodb-log-file-size=16M", "--innodb-buffer-pool-size=32M"]);
-            command.arg("--innodb-undo-tablespaces=0").arg(format!("--user={user}"));
-            command.arg(format!("--datadir={}", directory.display()));
+            command.args(["--innodb-undo-tablespaces=0", "--tmpdir=."]).arg(format!("--datadir=./{directory}"));
             command
         }
-        None => mysql::initialize(&program.server, directory, &user),
+        None => mysql::initialize(&program.server, directory),
     })?;
     let (data, id) = (server.directory.join("data"), server.directory.join("server-id"));
     if !data.exists() {
@@ -280,7 +310,7 @@ fn configuration(program: &Program, server: &Server) -> String {
         ("datadir", at("data")),
         ("socket", server.socket.display().to_string()),
         ("pid-file", at("pid")),
-        ("tmpdir", server.directory.display().to_string()),
+        ("tmpdir", temporary(&server.directory)),
         ("init-file", at("init.sql")),
         ("port", server.port.to_string()),
     ];
@@ -292,9 +322,16 @@ fn configuration(program: &Program, server: &Server) -> String {
     format!("[mysqld]\n{}{COMMON}{flavour}", own.concat())
 }
 
-/// In an option file, where a backslash begins an escape and a `#` a comment.
+/// In an option file, where a backslash begins an escape, a `#` a comment and a new line another option.
 fn quoted(value: &str) -> String {
-    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+    let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");
+    format!("\"{escaped}\"")
+}
+
+/// The server takes this for a list with colons between the paths: then its data directory, where it is once it runs.
+fn temporary(directory: &Path) -> String {
+    let whole = directory.display().to_string();
+    if whole.contains(':') { ".".to_owned() } else { whole }
 }
 
 fn literal(text: &str) -> String {
@@ -324,11 +361,12 @@ fn describe(server: PathBuf, places: &Places) -> Result<Program> {
     Ok(Program { server, flavour, version, installer })
 }
 
+/// In a container a user may have a number and no name.
 fn user_name() -> Result<String> {
     let output = Command::new("id").arg("-un").output().context("id -un")?;
     let name = String::from_utf8(output.stdout)?.trim().to_owned();
-    ensure!(!name.is_empty(), "`id -un` gave no name");
-    Ok(name)
+    let number = || rustix::process::geteuid().as_raw().to_string();
+    Ok(if name.is_empty() || !output.status.success() { number() } else { name })
 }
 
 const OWNER: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCESS, REFERENCES, INDEX, ALTER, \

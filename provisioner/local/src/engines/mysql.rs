@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use rustix::process::geteuid;
+
 use super::mariadb::Role;
 
 pub const OPTIONS: &str = "\
@@ -15,10 +17,15 @@ innodb-redo-log-capacity=32M
 mysqlx=OFF
 ";
 
-pub fn initialize(server: &Path, directory: &Path, user: &str) -> Command {
+/// `directory` is a name in the current directory. The server makes it by itself and calls no other program.
+pub fn initialize(server: &Path, directory: &str) -> Command {
     let mut command = Command::new(server);
-    command.args(["--no-defaults", "--initialize-insecure"]).arg(format!("--user={user}"));
-    command.arg(format!("--datadir={}", directory.display()));
+    command.args(["--no-defaults", "--initialize-insecure"]);
+    // As root it does not start without being told so.
+    if geteuid().is_root() {
+        command.arg("--user=root");
+    }
+    command.arg(format!("--datadir=./{directory}"));
     command
 }
 

@@ -1,19 +1,37 @@
 //! A data directory as an engine makes it, kept for each version and set of options, and copied for each server.
 
+use std::fmt;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
+use crate::supervisor::logs;
 use crate::supervisor::place::private_directory;
 
 /// Somebody else may be making it at the moment, on a busy machine.
 const WAIT: Duration = Duration::from_secs(120);
 
-/// The template of this name, made by the command if it is not there yet. The command makes `{directory}`.
-pub fn template(cache: &Path, name: &str, make: impl FnOnce(&Path) -> Command) -> Result<PathBuf> {
+/// The error for a command that failed. It shows as one line; the whole is for who asks for it.
+#[derive(Debug)]
+pub struct Said {
+    cause: String,
+    pub whole: String,
+}
+
+impl std::error::Error for Said {}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)
+    }
+}
+
+/// The template of this name, made by the command if it is not there yet. The command runs in the cache and makes the
+/// directory whose plain name it is given: so it never sees the path, whatever is in it.
+pub fn template(cache: &Path, name: &str, make: impl FnOnce(&str) -> Command) -> Result<PathBuf> {
     let template = cache.join(name);
     if template.exists() {
         return Ok(template);
@@ -32,15 +50,20 @@ pub fn template(cache: &Path, name: &str, make: impl FnOnce(&Path) -> Command) -
         return Ok(template);
     }
     // Half made by one that was killed.
-    let new = cache.join(format!("{name}.new"));
+    let half = format!("{name}.new");
+    let new = cache.join(&half);
     remove(&new)?;
-    let mut command = make(&new);
-    let output = command.stdin(Stdio::null()).output().with_context(|| format!("{:?}", command.get_program()))?;
+    let mut command = make(&half);
+    command.current_dir(cache).stdin(Stdio::null());
+    let program = Path::new(command.get_program()).display().to_string();
+    let output = command.output().with_context(|| format!("running `{program}`"))?;
     if !output.status.success() {
-        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let last: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
-        let last = last[last.len().saturating_sub(5)..].join("\n");
-        bail!("making a data directory in `{}`: {}: {last}", cache.display(), output.status);
+        let whole = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let lines: Vec<&str> = whole.lines().collect();
+        let why = logs::cause(&lines).map_or_else(String::new, |line| format!(": {line}"));
+        let cause = format!("`{program}` ended with {}{why}", output.status);
+        let making = format!("making a data directory in `{}`", cache.display());
+        return Err(anyhow::Error::new(Said { cause, whole }).context(making));
     }
     std::fs::rename(&new, &template).with_context(|| format!("`{}`", template.display()))?;
     Ok(template)
@@ -80,14 +103,14 @@ mod tests {
     fn what_was_half_made_is_made_again_and_what_is_there_stays() {
         let directory = tempfile::tempdir().unwrap();
         let cache = directory.path().join("캐시");
-        let make = |directory: &Path| {
+        let make = |directory: &str| {
             let mut command = Command::new("sh");
             command.args(["-c", "mkdir \"$0\" && echo new > \"$0/file\""]).arg(directory);
             command
         };
         std::fs::create_dir_all(cache.join("a.new")).unwrap();
         let made = template(&cache, "a", make).unwrap();
-        let never = |_: &Path| -> Command { panic!("it is there") };
+        let never = |_: &str| -> Command { panic!("it is there") };
         assert_eq!(template(&cache, "a", never).unwrap(), made);
         let data = directory.path().join("data");
         std::fs::create_dir_all(directory.path().join("data.new/half")).unwrap();
@@ -97,12 +120,15 @@ mod tests {
         copy(&made, &data).unwrap();
         assert_eq!(std::fs::read_to_string(data.join("file")).unwrap(), "rows");
 
-        let fail = |_: &Path| {
+        let fail = |_: &str| {
             let mut command = Command::new("sh");
-            command.args(["-c", "echo no space >&2; exit 3"]);
+            command.args(["-c", "echo begun; echo no space >&2; exit 3"]);
             command
         };
-        let error = format!("{:#}", template(&cache, "b", fail).unwrap_err());
-        assert!(error.ends_with("exit status: 3: no space"), "{error}");
+        let error = template(&cache, "b", fail).unwrap_err();
+        let whole = error.chain().find_map(|cause| cause.downcast_ref::<Said>()).unwrap();
+        assert_eq!(whole.whole, "begun\nno space\n");
+        let error = format!("{error:#}");
+        assert!(error.ends_with("`sh` ended with exit status: 3: no space"), "{error}");
     }
 }

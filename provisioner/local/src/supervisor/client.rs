@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 
 use super::part::Wanted;
 use super::place::Place;
-use super::protocol::{Event, Outcome, PROTOCOL, PartStatus, Reply, Request, State};
+use super::protocol::{Event, Outcome, PROTOCOL, PartStatus, Reply, Request, State, first_line};
 use super::{logs, process};
 
 /// Longer than it takes to end what an earlier supervisor left.
@@ -191,7 +191,7 @@ impl Client {
         let waiting = self.status().ok()?.into_iter().filter(|part| part.state != State::Ready);
         let texts: Vec<String> = waiting
             .map(|part| match part.last_error {
-                Some(error) => format!("{} ({}; {error})", part.name, part.state),
+                Some(error) => format!("{} ({}; {})", part.name, part.state, first_line(&error)),
                 None => format!("{} ({})", part.name, part.state),
             })
             .collect();

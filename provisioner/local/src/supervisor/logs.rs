@@ -52,6 +52,24 @@ pub fn tail(path: &Path, lines: usize) -> Vec<String> {
     all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
+/// The line that says why a program ended, of the last that it said: where engines mark their errors the first since the
+/// last start, else the last line of all.
+pub fn cause(lines: &[&str]) -> Option<String> {
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).filter(|line| !line.is_empty()).collect();
+    let start =
+        lines.iter().rposition(|line| line.contains("Starting MariaDB") || line.contains("starting as process"));
+    let is_error = |line: &&&str| line.contains("[ERROR]") && !line.ends_with("Aborting");
+    let marked = || {
+        let marks = ["FATAL ERROR", "ERROR: ", "Caused by: ", "Exception in thread "];
+        lines.iter().rev().find(|line| marks.iter().any(|mark| line.starts_with(mark)))
+    };
+    let found = lines[start.unwrap_or(0)..].iter().find(is_error).or_else(marked).or(lines.last())?;
+    Some(found.trim_start().chars().take(LONGEST_CAUSE).collect())
+}
+
+/// Of a line that is to be one on the screen too.
+const LONGEST_CAUSE: usize = 400;
+
 /// Gives each whole line of the parts' logs: the last `lines` there are, then what comes, until `go_on` says no.
 pub fn follow(
     place: &Place,
@@ -130,6 +148,27 @@ mod tests {
 
     use super::*;
     use crate::supervisor::process::append;
+
+    #[test]
+    fn the_cause_is_one_line() {
+        let of = |text: &str| cause(&text.lines().collect::<Vec<_>>()).unwrap_or_default();
+        assert_eq!(of("one\n\nthe last  \n\n"), "the last");
+        assert_eq!(of(""), "");
+        let script =
+            "\nFATAL ERROR: Could not find /usr/bin/my_print_defaults\n\nIf you compiled from source, you need to\n";
+        assert_eq!(of(script), "FATAL ERROR: Could not find /usr/bin/my_print_defaults");
+        let server = "2026-01-01 0:00:00 0 [ERROR] of an earlier start\n\
+                      2026-01-01 0:00:01 0 [Note] Starting MariaDB 10.11.19 as process 7\n\
+                      2026-01-01 0:00:01 0 [ERROR] Can't start server: Bind on TCP/IP port: Address already in use\n\
+                      2026-01-01 0:00:01 0 [ERROR] Do you already have another server running?\n\
+                      2026-01-01 0:00:01 0 [ERROR] Aborting\n";
+        assert!(of(server).ends_with("Bind on TCP/IP port: Address already in use"));
+        let redis =
+            "*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line 1\n>>> 'x'\nno";
+        assert_eq!(of(redis), "no");
+        let java = "Exception in thread \"main\" E: first\n\tat a.B\nCaused by: F: second\n\tat c.D\n\t... 3 more\n";
+        assert_eq!(of(java), "Caused by: F: second");
+    }
 
     #[test]
     fn a_log_is_followed_into_the_next_file() {

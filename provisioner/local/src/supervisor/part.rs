@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -109,6 +110,18 @@ impl Wanted {
         problems
     }
 
+    /// How long it may take until each part is ready or has been given up once: the longest chain of those that wait for each
+    /// other. There is none in what goes in a circle.
+    pub fn longest_wait(&self) -> Option<Duration> {
+        let mut until: BTreeMap<&str, u64> = BTreeMap::new();
+        for name in self.in_order()? {
+            let part = self.parts.iter().find(|part| part.name == name)?;
+            let before = part.after.iter().filter_map(|after| until.get(after.as_str())).max().copied().unwrap_or(0);
+            until.insert(name, before + part.ready_within_ms);
+        }
+        Some(Duration::from_millis(until.into_values().max().unwrap_or(0)))
+    }
+
     /// Names with the dependencies first, or `None` if they go in a circle.
     fn in_order(&self) -> Option<Vec<&str>> {
         let mut order: Vec<&str> = Vec::new();
@@ -152,6 +165,16 @@ mod tests {
         let circle = Wanted { parts: vec![part("a", &["b"]), part("b", &["a"])] };
         assert_eq!(circle.problems(), ["some parts wait for each other"]);
         assert!(Wanted { parts: vec![part("b", &["a"]), part("a", &[])] }.problems().is_empty());
+    }
+
+    #[test]
+    fn what_starts_one_after_the_other_may_take_the_time_of_all() {
+        let mut slow = part("slow", &["a"]);
+        slow.ready_within_ms = 600_000;
+        let wanted = Wanted { parts: vec![part("web", &["slow", "b"]), slow, part("b", &[]), part("a", &[])] };
+        assert_eq!(wanted.longest_wait(), Some(Duration::from_secs(660)));
+        assert_eq!(Wanted::default().longest_wait(), Some(Duration::ZERO));
+        assert_eq!(Wanted { parts: vec![part("a", &["b"]), part("b", &["a"])] }.longest_wait(), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use mysql_async::prelude::Queryable;
 use serde::{Deserialize, Serialize};
 
@@ -15,12 +15,13 @@ use super::replication;
 use super::sql::{self, Address, Login, within};
 
 const TRY: Duration = Duration::from_secs(2);
+const LIVED: Duration = Duration::from_millis(500);
 
 /// No `Debug`, because of the passwords.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "probe", rename_all = "snake_case")]
 pub enum Probe {
-    /// As soon as the process is there.
+    /// Once it has lived for `LIVED`: nothing else can be asked, and one that cannot do its work ends at once.
     Running,
     Tcp {
         port: u16,
@@ -48,10 +49,13 @@ pub enum Probe {
 
 /// Tries until it is, or the time is over, or nobody is interested any more.
 pub fn until_ready(probe: &Probe, within: Duration, cancelled: &AtomicBool) -> Result<(), String> {
-    let deadline = Instant::now() + within;
+    let started = Instant::now();
+    let deadline = started + within;
     let mut pause = Duration::from_millis(5);
     loop {
         let error = match once(probe) {
+            // If it ends meanwhile, it cancels this.
+            Ok(()) if matches!(probe, Probe::Running) && started.elapsed() < LIVED => anyhow!("it has just started"),
             Ok(()) => return Ok(()),
             Err(error) => error,
         };

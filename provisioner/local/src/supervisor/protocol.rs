@@ -73,7 +73,7 @@ pub struct Outcome {
     pub skipped: Vec<Skipped>,
 }
 
-/// With the last lines of its log.
+/// Its error's first line says why; the others are the last lines of its log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     pub part: String,
@@ -120,6 +120,16 @@ pub enum State {
     Held,
 }
 
+impl Failure {
+    pub fn cause(&self) -> &str {
+        first_line(&self.error)
+    }
+}
+
+pub fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -142,7 +152,7 @@ impl fmt::Display for Event {
             What::Starting => write!(f, "{part}: starting"),
             What::Ready { after_ms } => write!(f, "{part}: ready after {after_ms} ms"),
             What::Exited { how, again_in_ms } => write!(f, "{part}: {how}; again in {again_in_ms} ms"),
-            What::Failed { error } => write!(f, "{part}: {error}"),
+            What::Failed { error } => write!(f, "{part}: {}", first_line(error)),
             What::Stopping => write!(f, "{part}: stopping"),
             What::Stopped => write!(f, "{part}: stopped"),
         }

@@ -126,12 +126,14 @@ impl Slot {
         Some((wanted.clone(), process.cancelled.clone()))
     }
 
-    /// Counts, and says how long to wait before the next start; `None` if this was one too many.
+    /// Counts, and says how long to wait before the next start; `None` if this was one too many. The first line of the error
+    /// is for people, the others are what the part said.
     pub fn count_failure(&mut self, error: String, now: Instant) -> Option<Duration> {
         self.failures += 1;
         self.last_error = Some(error.clone());
         if self.failures >= FAILURES {
-            self.failed = Some(format!("{error} ({FAILURES} times in a row)"));
+            let (first, rest) = error.split_at(error.find('\n').unwrap_or(error.len()));
+            self.failed = Some(format!("{first} ({FAILURES} times in a row){rest}"));
             return None;
         }
         let wait = (FIRST_WAIT * 2_u32.pow(self.failures - 1)).min(LONGEST_WAIT);
@@ -184,17 +186,18 @@ impl Process {
     }
 }
 
-/// With the end of the log, without the secrets that the part was given.
+/// One line with the cause, and below it the end of the log, without the secrets that the part was given.
 pub fn with_log(error: &str, part: &Part, place: &Place) -> String {
     let lines = logs::tail(&place.log(&part.name), LINES_IN_AN_ERROR);
-    if lines.is_empty() {
-        return error.to_owned();
-    }
-    let mut text = lines.iter().map(|line| format!("\n    {line}")).collect::<String>();
+    let Some(cause) = logs::cause(&lines.iter().map(String::as_str).collect::<Vec<_>>()) else {
+        return format!("{error}, and said nothing");
+    };
+    let mut text = format!("{error}: {cause}");
+    text.extend(lines.iter().map(|line| format!("\n    {line}")));
     for secret in part.secrets.iter().filter_map(|name| part.env.get(name)).filter(|secret| !secret.is_empty()) {
         text = text.replace(secret.as_str(), "***");
     }
-    format!("{error}; the end of its log:{text}")
+    text
 }
 
 #[cfg(test)]
@@ -209,6 +212,7 @@ mod tests {
             (0..5).map(|_| slot.count_failure("exit 1".into(), now).map(|wait| wait.as_millis())).collect();
         assert_eq!(waits, [Some(200), Some(400), Some(800), Some(1600), None]);
         assert_eq!(slot.state(), State::Failed);
+        assert_eq!(slot.failed.as_deref(), Some("exit 1 (5 times in a row)"));
         slot.want(None);
         assert_eq!(slot.failures, 0);
     }
@@ -222,6 +226,10 @@ mod tests {
         part.env.insert("PASSWORD".into(), "pa55".into());
         part.secrets.insert("PASSWORD".into());
         let error = with_log("exit status: 1", &part, &place);
-        assert_eq!(error, "exit status: 1; the end of its log:\n    connecting with ***\n    no");
+        assert_eq!(error, "exit status: 1: no\n    connecting with ***\n    no");
+        std::fs::write(place.log("a"), "no pa55").unwrap();
+        assert_eq!(with_log("exit status: 1", &part, &place), "exit status: 1: no ***\n    no ***");
+        std::fs::write(place.log("a"), "").unwrap();
+        assert_eq!(with_log("exit status: 1", &part, &place), "exit status: 1, and said nothing");
     }
 }

@@ -84,7 +84,7 @@ fn shown(file: &str, snapshot: &Snapshot) -> Shown {
     let (scope, digests, loaded) = (scope(), digests(), loaded(file));
     let Expanded { desired, .. } = expand(&loaded, &scope, &digests);
     let plan = Plan::new(&scope, &desired, snapshot);
-    let source = File { text: file, loaded: &loaded, scope: &scope, digests: &digests, desired: &desired, snapshot };
+    let source = File { loaded: &loaded, scope: &scope, digests: &digests, desired: &desired, snapshot };
     let review = Review::new(&scope, &plan, &desired, &Sources::find(&source, &plan));
     let hash = Saved::of(&scope, &plan).hash();
     let text = text(&review, FILE, Printer::new(true, false));
