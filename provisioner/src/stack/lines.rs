@@ -4,6 +4,7 @@
 use serde_json::Value;
 
 use super::load::{in_environment, whole_numbers};
+use super::mend::Mended;
 use super::{Loaded, Profile, Stack, check};
 use crate::roles;
 use crate::yaml::{self, Position, Positions, below};
@@ -120,7 +121,7 @@ impl Lines {
         let loaded = Loaded { stack, env: self.env.clone(), profile };
         let mut problems = Vec::new();
         if checked {
-            check::check(&loaded, &self.positions, &mut problems);
+            check::check(&loaded, &self.positions, &Mended::default(), &mut problems);
         }
         problems.is_empty().then_some(loaded)
     }
