@@ -19,9 +19,7 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         },
         None => stack::environments(&text),
     };
-    let mut problems: Vec<_> = envs.iter().filter_map(|env| stack::load(&text, env).err()).flatten().collect();
-    problems.sort();
-    problems.dedup();
+    let problems = stack::problems(&text, &envs);
     if global.json {
         let list: Vec<_> = problems
             .iter()

@@ -55,7 +55,7 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
     let mut ports = vec![80];
     ports.extend(certificate.as_ref().map(|_| 443));
     let ingress = ports.into_iter().map(network::anywhere).collect();
-    let egress = behind.iter().map(|(name, service, _)| network::from_group(name.0.clone(), port(service))).collect();
+    let egress = behind.iter().map(|(name, service, _)| network::from_group(name.0.clone(), service.port())).collect();
     network::group(making, SECTION, WEB, "The load balancer answers everybody", ingress, egress);
     let spec = LoadBalancerSpec {
         subnets: network::subnets("public", network::zones(making)),
@@ -77,7 +77,7 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
     }
     for (name, service, http) in behind {
         let section = format!("services.{name}");
-        let spec = TargetGroupSpec { vpc: network::vpc(), port: port(service), health: http.health() };
+        let spec = TargetGroupSpec { vpc: network::vpc(), port: service.port(), health: http.health() };
         making.add::<TargetGroup>(&section, &name.0, spec);
     }
     for (name, priority) in priorities(behind) {
@@ -98,7 +98,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     given.statements.extend(probe::statement(making, name));
     let mut ingress = Vec::new();
     if service.http.is_some() {
-        ingress.push(network::from_group(WEB.to_owned(), port(service)));
+        ingress.push(network::from_group(WEB.to_owned(), service.port()));
     }
     let mut egress: Vec<Firewall> = vec![network::anywhere(443)];
     egress.extend(given.egress);
@@ -113,7 +113,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
         making.role(&section, &task, ASSUMED_BY, given.statements);
     }
     let mut environment = given.environment;
-    environment.push(("PORT".to_owned(), Variable::Text(port(service).to_string())));
+    environment.push(("PORT".to_owned(), Variable::Text(service.port().to_string())));
     environment.push(("SERVICE_NAME".to_owned(), Variable::Text(name.to_owned())));
     for (key, value) in &service.env {
         environment.push((key.clone(), Variable::Text(value.clone())));
@@ -131,9 +131,9 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
         image,
         user: service.user.clone().unwrap_or_else(|| NOBODY.to_owned()),
         command,
-        cpu: service.cpu.unwrap_or(256),
-        memory: service.memory.unwrap_or(512),
-        port: port(service),
+        cpu: service.cpu(),
+        memory: service.memory(),
+        port: service.port(),
         architecture: ARCHITECTURE.to_owned(),
         environment,
         secrets: given.secrets,
@@ -147,13 +147,13 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
 }
 
 fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service) {
-    let min = service.scale.min.unwrap_or(if making.prod() { 2 } else { 1 });
-    let max = service.scale.max.unwrap_or(min).max(min);
+    let min = service.scale.min(making.loaded.profile);
+    let max = service.scale.max(making.loaded.profile).max(min);
     let mut way_out: Vec<WayOut> = network::all_nats(making).into_iter().map(WayOut::Nat).collect();
     way_out.extend(network::private_tables(making).into_iter().map(WayOut::Routes));
     let behind = service.http.as_ref().map(|http| Behind {
         target_group: Ref::to(name),
-        port: port(service),
+        port: service.port(),
         listener: Ref::to(WEB),
         rule: (!http.takes_everything()).then(|| Ref::to(name)),
     });
@@ -170,7 +170,7 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
     making.add::<ecs::Service>(section, name, spec);
     if max > min {
         making.add::<Target>(section, name, TargetSpec { service: Ref::to(name), min, max });
-        let cpu = service.scale.cpu.unwrap_or(50);
+        let cpu = service.scale.cpu();
         making.add::<Policy>(section, name, PolicySpec { target: Ref::to(name), cpu });
     }
 }
@@ -221,8 +221,4 @@ fn execution_statements(
         });
     }
     statements
-}
-
-fn port(service: &Service) -> u16 {
-    service.port.unwrap_or(8080)
 }

@@ -1,33 +1,38 @@
 //! What no schema can say: references, limits that depend on each other, and what AWS refuses as far as it can be known
 //! offline (the sources are in the comments of the kinds).
 
+mod fargate;
+mod routes;
 mod services;
 mod tags;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::similar;
-use super::{Loaded, Name, Profile, Span, Stack};
+use super::mend::Mended;
+use super::{Loaded, Name, Span, Stack, guard};
 use crate::scope::PREFIX_LIMIT;
-use crate::yaml::{Positions, Problem, below};
+use crate::yaml::{Position, Positions, Problem, below};
 
-pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<Problem>) {
+pub(super) fn check(loaded: &Loaded, positions: &Positions, mended: &Mended, problems: &mut Vec<Problem>) {
     let stack = &loaded.stack;
-    let mut say = Say { positions, problems };
+    let mut say = Say { positions, mended, problems };
     names(loaded, &mut say);
     boundary(stack, &mut say);
     tags::check(stack, &mut say);
     reserved(stack, &mut say);
     queues(stack, &mut say);
     services::check(loaded, &mut say);
+    routes::check(stack, &mut say);
     logs(stack, &mut say);
     search(loaded, &mut say);
+    guard::check(loaded, &mut say);
     if let Some(alerts) = &stack.alerts {
         let mut seen = BTreeSet::new();
         for (index, address) in alerts.email.iter().enumerate() {
             let place = format!("/alerts/email/{index}");
             if !address.contains('@') {
-                say.problem(place, format!("`{address}` is no e-mail address"), None);
+                say.problem(place, format!("`{address}` is not an e-mail address"), None);
             } else if !seen.insert(address) {
                 say.problem(place, format!("`{address}` is here twice"), None);
             }
@@ -38,14 +43,43 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<P
 /// Whoever has made this many mistakes needs no more guesses at what was meant: each takes a look at every name.
 const GUESSES: usize = 200;
 
-struct Say<'a> {
+/// Tells problems, but none of what was only put in the place of something else.
+pub(super) struct Say<'a> {
     positions: &'a Positions,
+    mended: &'a Mended,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Say<'_> {
-    fn problem(&mut self, pointer: String, what: String, hint: Option<String>) {
-        self.problems.push(Problem { hint, ..Problem::new(self.positions.of(&pointer), what) });
+    pub(super) fn problem(&mut self, pointer: String, what: String, hint: Option<String>) {
+        if !self.mended.is(&pointer) {
+            self.problems.push(Problem { hint, ..Problem::new(self.positions.of(&pointer), what) });
+        }
+    }
+
+    /// At the key, where the value is what it should be.
+    pub(super) fn at_key(&mut self, pointer: &str, what: String, hint: &str) {
+        if !self.mended.is(pointer) {
+            self.problems.push(Problem::new(self.positions.key(pointer), what).hint(hint));
+        }
+    }
+
+    /// Where the value is.
+    fn place(&self, pointer: &str) -> Position {
+        self.positions.of(pointer)
+    }
+
+    /// Whether the file says this itself. Else what follows from it is no mistake of its own.
+    pub(super) fn sound(&self, pointer: &str) -> bool {
+        !self.mended.touches(pointer)
+    }
+
+    /// A reference to something that is not there, unless it may have been in what was taken out.
+    fn dangling(&mut self, place: String, word: &Name, sections: &[&str], what: String, hint: Option<String>) {
+        let lost = self.mended.knew(&word.0) || sections.iter().any(|section| self.mended.is(&format!("/{section}")));
+        if !lost {
+            self.problem(place, what, hint);
+        }
     }
 
     fn meant<'a>(&self, word: &Name, known: impl Iterator<Item = &'a Name>) -> Option<String> {
@@ -148,12 +182,12 @@ fn queues(stack: &Stack, say: &mut Say<'_>) {
         for (index, topic) in queue.from.iter().enumerate() {
             let place = format!("{path}/from/{index}");
             match stack.topics.get(topic) {
-                None => say.problem(
-                    place,
-                    format!("`{topic}` is not a topic of this stack"),
-                    say.meant(topic, stack.topics.keys()),
-                ),
-                Some(found) if queue.fifo && !found.fifo => {
+                None => {
+                    let hint = say.meant(topic, stack.topics.keys());
+                    let what = format!("`{topic}` is not a topic of this stack");
+                    say.dangling(place, topic, &["topics"], what, hint);
+                }
+                Some(found) if queue.fifo && !found.fifo && say.sound(&format!("/topics/{topic}")) => {
                     say.problem(
                         place,
                         format!(
@@ -203,7 +237,7 @@ const RETENTIONS: &[u32] =
 
 fn logs(stack: &Stack, say: &mut Say<'_>) {
     let Some(logs) = &stack.logs else { return };
-    if logs.ship.is_empty() {
+    if logs.ship.is_empty() && say.sound("/logs/ship") {
         // The forwarder's role would have a statement without a resource, which IAM refuses.
         say.problem(
             "/logs/ship".into(),
@@ -212,19 +246,18 @@ fn logs(stack: &Stack, say: &mut Say<'_>) {
         );
     }
     for name in logs.ship.keys().filter(|name| !stack.services.contains_key(name)) {
-        say.problem(
-            format!("/logs/ship/{name}"),
-            format!("`{name}` is not a service of this stack"),
-            say.meant(name, stack.services.keys()),
-        );
+        let hint = say.meant(name, stack.services.keys());
+        let what = format!("`{name}` is not a service of this stack");
+        say.dangling(format!("/logs/ship/{name}"), name, &["services"], what, hint);
     }
     for (name, index) in &logs.indexes {
         let place = below("/logs/indexes", &name.0);
         if !logs.ship.contains_key(name) {
-            let problem = format!("the logs of `{name}` are not shipped");
-            say.problem(place, problem, say.meant(name, logs.ship.keys()));
+            let hint = say.meant(name, logs.ship.keys());
+            let what = format!("the logs of `{name}` are not shipped");
+            say.dangling(place, name, &["logs/ship"], what, hint);
         } else if !is_index(index) {
-            let problem = format!("`{index}` is no name of an index");
+            let problem = format!("`{index}` is not the name of an index");
             let rule = "lower-case letters, digits, `-`, `_` and `.`, the first a letter or digit, at most 200";
             say.problem(place, problem, Some(rule.into()));
         }
@@ -242,11 +275,9 @@ fn logs(stack: &Stack, say: &mut Say<'_>) {
         }
     }
     if !stack.search.contains_key(&logs.to) {
-        say.problem(
-            "/logs/to".into(),
-            format!("`{}` is not a search domain of this stack", logs.to),
-            say.meant(&logs.to, stack.search.keys()),
-        );
+        let hint = say.meant(&logs.to, stack.search.keys());
+        let what = format!("`{}` is not a search domain of this stack", logs.to);
+        say.dangling("/logs/to".into(), &logs.to, &["search"], what, hint);
     }
     if let Some(days) = logs.keep_days.filter(|days| !RETENTIONS.contains(days)) {
         say.problem(
@@ -259,10 +290,9 @@ fn logs(stack: &Stack, say: &mut Say<'_>) {
 
 fn search(loaded: &Loaded, say: &mut Say<'_>) {
     for (name, domain) in &loaded.stack.search {
-        let zones =
-            u32::from(loaded.stack.network.zones.unwrap_or(if loaded.profile == Profile::Prod { 3 } else { 2 }));
-        let nodes = u32::from(domain.nodes.unwrap_or(if loaded.profile == Profile::Prod { 3 } else { 1 }));
-        if nodes > 1 && nodes % zones.min(nodes) != 0 {
+        let zones = u32::from(loaded.stack.network.zones(loaded.profile));
+        let nodes = u32::from(domain.nodes(loaded.profile));
+        if nodes > 1 && nodes % zones.min(nodes) != 0 && say.sound("/network/zones") {
             say.problem(
                 format!("/search/{name}/nodes"),
                 format!("{nodes} nodes cannot be spread evenly over {zones} zones"),

@@ -1,12 +1,10 @@
 //! `guard:`, what no environment of a stack may become.
 
-#[cfg(feature = "aws")]
 mod check;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[cfg(feature = "aws")]
 pub(super) use self::check::check;
 
 /// What no environment may become. `check`, `plan` and `up` refuse it.

@@ -6,8 +6,7 @@ use jsonschema::error::ValidationErrorKind;
 use jsonschema::{ValidationError, Validator};
 use serde_json::Value;
 
-#[cfg(feature = "aws")]
-use super::guard;
+use super::mend::Mended;
 use super::{Profile, Stack, check};
 use crate::yaml::{self, Data, Node, Position, Positions, Problem};
 
@@ -46,54 +45,85 @@ pub fn environments(text: &str) -> Vec<String> {
     }
 }
 
-/// Loads one environment. Either a stack, or every problem that there is.
+/// Everything that is wrong with a file in these environments, each thing once.
+pub fn problems(text: &str, envs: &[String]) -> Vec<Problem> {
+    let mut problems: Vec<_> = envs.iter().filter_map(|env| load(text, env).err()).flatten().collect();
+    problems.sort();
+    problems.dedup();
+    problems
+}
+
+/// Loads one environment. Either a stack, or every problem that there is: of form, and, with something standing in for what
+/// has the wrong form, of meaning.
 pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
     let (root, mut problems) = yaml::parse(text);
-    let Some(root) = root else {
+    let Some(mut root) = root else {
         return Err(problems);
     };
-    let (whole, positions) = root.to_value();
-    validate(&whole, &positions, &mut problems);
-    if whole["environments"].as_object().is_some_and(|all| all.len() > ENVIRONMENTS) {
-        let what = format!("there are more than {ENVIRONMENTS} environments");
-        problems.push(Problem::new(positions.key("/environments"), what));
+    let mut mended = Mended::default();
+    let whole = validate(&mut root, &mut mended, &mut problems);
+    if let Data::Map(sections) = &root.data
+        && let Some((_, at, Node { data: Data::Map(all), .. })) =
+            sections.iter().find(|(key, ..)| key == "environments")
+        && all.len() > ENVIRONMENTS
+    {
+        problems.push(Problem::new(*at, format!("there are more than {ENVIRONMENTS} environments")));
     }
-    if !problems.is_empty() {
-        problems.sort();
-        return Err(problems);
+    if let Some(over) = root.get("environments").and_then(|all| all.get(env)) {
+        mended.overlaid(&over.to_value().0);
     }
-    drop((whole, positions));
-    let (merged, profile) = in_environment(root, env);
-    let (mut value, positions) = merged.to_value();
-    drop(merged);
-    validate(&value, &positions, &mut problems);
-    if problems.is_empty() {
-        whole_numbers(&mut value);
-        match serde_json::from_value::<Stack>(value) {
-            Ok(stack) => {
-                let (text, positions) = (text.into(), Arc::new(positions));
-                let loaded = Loaded { stack, env: env.to_owned(), profile, text, positions };
-                check::check(&loaded, &loaded.positions, &mut problems);
-                #[cfg(feature = "aws")]
-                if problems.is_empty() {
-                    guard::check(&loaded, &loaded.positions, &mut problems);
-                }
-                if problems.is_empty() {
-                    return Ok(loaded);
-                }
+    let (mut merged, profile) = in_environment(root, env);
+    let loaded = match whole {
+        true => validate(&mut merged, &mut mended, &mut problems).then(|| stack(&merged)),
+        false => None,
+    };
+    match loaded {
+        Some((Ok(stack), positions)) => {
+            let loaded =
+                Loaded { stack, env: env.to_owned(), profile, text: text.into(), positions: Arc::new(positions) };
+            problems.extend(meaning(&loaded, &mended));
+            if problems.is_empty() {
+                return Ok(loaded);
             }
-            Err(error) => problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string())),
         }
+        // Of what was mended nobody is told.
+        Some((Err(error), _)) if mended.is_empty() => {
+            problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string()));
+        }
+        Some((Err(_), _)) | None => {}
     }
     problems.sort();
     problems.dedup();
     Err(problems)
 }
 
+fn stack(merged: &Node) -> (serde_json::Result<Stack>, Positions) {
+    let (mut value, positions) = merged.to_value();
+    whole_numbers(&mut value);
+    (serde_json::from_value(value), positions)
+}
+
+/// What no schema can say. Of which profile an environment would be, if it said something else than one of the two, nobody
+/// knows: then only what is wrong with both.
+fn meaning(loaded: &Loaded, mended: &Mended) -> Vec<Problem> {
+    let with = |profile| {
+        let mut problems = Vec::new();
+        check::check(&Loaded { profile, ..loaded.clone() }, &loaded.positions, mended, &mut problems);
+        problems
+    };
+    if !mended.is(&format!("{}/profile", yaml::below("/environments", &loaded.env))) {
+        return with(loaded.profile);
+    }
+    let other = with(Profile::Prod);
+    with(Profile::Dev).into_iter().filter(|problem| other.contains(problem)).collect()
+}
+
 /// The stack with what the environment changes laid over it.
 pub(super) fn in_environment(root: Node, env: &str) -> (Node, Profile) {
     let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
-    let Some(mut over) = root.get("environments").and_then(|all| all.get(env)).cloned() else {
+    let mut root = root;
+    let environments = take(&mut root, "environments");
+    let Some(mut over) = environments.as_ref().and_then(|all| all.get(env)).cloned() else {
         return (root, default);
     };
     let profile = match over.get("profile").map(|node| &node.data) {
@@ -107,9 +137,41 @@ pub(super) fn in_environment(root: Node, env: &str) -> (Node, Profile) {
     (yaml::merge(root, &over), profile)
 }
 
-fn validate(value: &Value, positions: &Positions, problems: &mut Vec<Problem>) {
-    for error in VALIDATOR.iter_errors(value) {
-        problems.extend(problems_of(&error, &SCHEMA, positions));
+/// The environments have had their say by then.
+fn take(root: &mut Node, key: &str) -> Option<Node> {
+    let Data::Map(entries) = &mut root.data else { return None };
+    let place = entries.iter().position(|(name, ..)| name == key)?;
+    Some(entries.remove(place).2)
+}
+
+/// More rounds than there are ways to mend a value, one after the other, up to the section around it.
+const ROUNDS: usize = 12;
+
+/// Tells every mistake of form, and leaves a tree without. Says whether that could be done.
+fn validate(root: &mut Node, mended: &mut Mended, problems: &mut Vec<Problem>) -> bool {
+    for _ in 0..ROUNDS {
+        let (value, positions) = root.to_value();
+        let all: Vec<ValidationError<'_>> = VALIDATOR.iter_errors(&value).collect();
+        let errors: Vec<&ValidationError<'_>> = all.iter().flat_map(leaves).collect();
+        if errors.is_empty() {
+            return true;
+        }
+        let told = errors.iter().filter(|error| !mended.answers_for(error));
+        problems.extend(told.flat_map(|error| problems_of(error, &SCHEMA, &positions)));
+        if !mended.mend(root, &errors, &SCHEMA) {
+            return false;
+        }
+    }
+    false
+}
+
+/// Of something optional: what is wrong with it as what it should be.
+fn leaves<'a>(error: &'a ValidationError<'a>) -> Vec<&'a ValidationError<'a>> {
+    match error.kind() {
+        ValidationErrorKind::AnyOf { context } if !error.instance().is_null() && !context.is_empty() => {
+            context[0].iter().flat_map(|inner| leaves(inner)).collect()
+        }
+        _ => vec![error],
     }
 }
 
@@ -136,10 +198,6 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
     let path = spoken(&pointer);
     let value = error.instance();
     match error.kind() {
-        // Something optional: what is wrong with it as what it should be.
-        ValidationErrorKind::AnyOf { context } if !value.is_null() && !context.is_empty() => {
-            context[0].iter().flat_map(|inner| problems_of(inner, schema, positions)).collect()
-        }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let known = known_keys(schema, error.schema_path().as_str());
             let problem = |key: &String| {
@@ -158,7 +216,11 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
             vec![Problem::new(at, format!("`{property}` is missing{}", inside(&path)))]
         }
         ValidationErrorKind::Pattern { pattern } => {
-            vec![Problem::new(at, format!("`{path}` is {value}, which does not fit")).hint(meaning(pattern))]
+            vec![Problem::new(at, format!("`{path}` is {value}, which does not fit")).hint(asked_for(pattern))]
+        }
+        _ if pointer.is_empty() => {
+            let problem = Problem::new(at, "a stack file is a map of sections");
+            vec![problem.hint("it starts with `stack: <name>`")]
         }
         _ if value.is_null() => {
             vec![Problem::new(at, format!("`{path}` is empty")).hint("write `{}` for all defaults")]
@@ -174,7 +236,7 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
 const NAME: &str = "lower-case letters, digits and single dashes, starting with a letter";
 
 /// What a pattern asks for, in words.
-fn meaning(pattern: &str) -> String {
+fn asked_for(pattern: &str) -> String {
     match pattern {
         p if p.starts_with("^[a-z]([a-z0-9]") => NAME.into(),
         p if p.contains("(s|m|h|d)") => "a number with a unit: `30s`, `5m`, `12h` or `4d`".into(),
@@ -197,23 +259,39 @@ fn inside(path: &str) -> String {
 }
 
 /// The keys that a schema object knows, from the place where the schema refused one.
-fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
-    let owner = schema_path.trim_end_matches("/additionalProperties");
+pub(super) fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
+    let keys = owner(schema, schema_path).get("properties").and_then(Value::as_object);
+    keys.map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// The schema of a key, from the place where the schema refused an object without it.
+pub(super) fn property<'a>(schema: &'a Value, schema_path: &str, key: &str) -> &'a Value {
+    let owner = owner(schema, schema_path);
+    match owner.get("properties").and_then(|keys| keys.get(key)) {
+        Some(property) => resolved(schema, property),
+        None => owner,
+    }
+}
+
+/// The schema that holds the keyword which refused something.
+fn owner<'a>(schema: &'a Value, schema_path: &str) -> &'a Value {
+    let owner = schema_path.rsplit_once('/').map_or("", |(owner, _)| owner);
     let mut node = schema;
     for part in owner.split('/').filter(|part| !part.is_empty()) {
         node = match part {
-            "$ref" => node
-                .get("$ref")
-                .and_then(Value::as_str)
-                .and_then(|target| schema.pointer(target.trim_start_matches('#')))
-                .unwrap_or(node),
+            "$ref" => resolved(schema, node),
             part => node
                 .get(part)
                 .or_else(|| node.as_array().and_then(|items| items.get(part.parse::<usize>().ok()?)))
                 .unwrap_or(node),
         };
     }
-    node.get("properties").and_then(Value::as_object).map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+    node
+}
+
+fn resolved<'a>(schema: &'a Value, node: &'a Value) -> &'a Value {
+    let target = node.get("$ref").and_then(Value::as_str);
+    target.and_then(|target| schema.pointer(target.trim_start_matches('#'))).unwrap_or(node)
 }
 
 /// The most similar of some names, if one is similar at all.

@@ -2,12 +2,18 @@
 //! the same. Doc comments here are what an editor shows.
 
 mod check;
+mod defaults;
 mod guard;
 #[cfg(feature = "aws")]
 pub(crate) mod lines;
 mod load;
+mod mend;
 mod routes;
 mod uses;
+mod wildcard;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
@@ -16,7 +22,7 @@ use serde::Deserialize;
 
 pub use guard::{Guard, Public};
 pub(crate) use load::similar;
-pub use load::{Loaded, environments, load, schema};
+pub use load::{Loaded, environments, load, problems, schema};
 pub(crate) use routes::priorities;
 pub(crate) use uses::{Given, Used, Value, given, schema as database_schema, used};
 
@@ -300,10 +306,10 @@ pub struct Service {
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<u16>,
     /// CPU units: 256 is a quarter of a vCPU. Default: 256.
-    #[schemars(range(max = 16384))]
+    #[schemars(range(max = 32768))]
     pub cpu: Option<u32>,
     /// MiB. Default: 512.
-    #[schemars(range(max = 122880))]
+    #[schemars(range(max = 249856))]
     pub memory: Option<u32>,
     /// Databases, caches, topics, queues and search domains that it uses: gives the environment variables, the firewall rule and the
     /// IAM permission together.
