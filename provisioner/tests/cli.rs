@@ -51,8 +51,8 @@ async fn references_are_checked_and_near_names_are_suggested() {
     stack.yaml:11:12: `answer` is not in this stack
       hint: did you mean `answers`?
     stack.yaml:12:10: Fargate has no tasks with 256 CPU units and 4096 MiB
-      hint: 256: 512, 1024, 2048; 512: 1024 to 4096; 1024: 2048 to 8192; 2048: 4096 to 16384; 4096: 8192 to 30720
-    stack.yaml:14:22: `get` is no HTTP method
+      hint: with 256 CPU units: 512, 1024, 2048 MiB
+    stack.yaml:14:22: `get` is not an HTTP method
       hint: did you mean `GET`?
     stack.yaml:16:7: `logs` is not a search domain of this stack
     stack.yaml:17:15: `two` is not a service of this stack

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::cli::{Exit, Global};
-use crate::commands::{choose_env, read};
+use crate::commands::{allow_region, choose_env, read};
 use crate::printer::Printer;
 use crate::stack;
 
@@ -26,6 +26,12 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
             .map(|p| serde_json::json!({"line": p.at.line, "column": p.at.column, "problem": p.what, "hint": p.hint}))
             .collect();
         printer.data(serde_json::json!({"version": 1, "file": file, "environments": envs, "problems": list}));
+    }
+    if let Some(region) = &global.region {
+        let loaded = envs.iter().filter_map(|env| stack::load(&text, env).ok());
+        if loaded.map(|loaded| allow_region(&loaded, region, printer)).find(Result::is_err).is_some() {
+            return Exit::Failed;
+        }
     }
     if problems.is_empty() {
         printer.talk(format!("{}: no problems ({})", file.display(), envs.join(", ")));

@@ -78,10 +78,24 @@ pub(crate) fn load(file: &Path, global: &Global, printer: Printer) -> Result<Loa
 /// The same of a text that was read from the file.
 fn load_text(file: &Path, text: &str, global: &Global, printer: Printer) -> Result<Loaded, Exit> {
     let env = choose_env(file, text, global, printer)?;
-    stack::load(text, &env).map_err(|problems| {
+    let loaded = stack::load(text, &env).map_err(|problems| {
         printer.problems(&file.display().to_string(), &problems);
         Exit::Failed
-    })
+    })?;
+    match &global.region {
+        Some(region) => allow_region(&loaded, region, printer).map(|()| loaded),
+        None => Ok(loaded),
+    }
+}
+
+/// A region that the file does not say, but the command line, a profile or what was kept.
+pub(crate) fn allow_region(loaded: &Loaded, region: &str, printer: Printer) -> Result<(), Exit> {
+    let Some((why, hint)) = loaded.against_region(region) else { return Ok(()) };
+    printer.error(why);
+    if let Some(hint) = hint {
+        printer.hint(hint);
+    }
+    Err(Exit::Failed)
 }
 
 /// Asks, unless `--yes` has answered.

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::document::pretty;
 use super::options::{Form, PlanOptions};
-use super::{load, no_region, open, read, render, take, write_whole};
+use super::{allow_region, load, no_region, open, read, render, take, write_whole};
 use crate::aws::Proof;
 use crate::cli::{Exit, Global};
 use crate::expand::{Digests, Expanded, expand};
@@ -97,6 +97,9 @@ const BUILT_LATER: &str = "(known after the runtime is built)";
 fn offline(file: &Path, global: &Global, kept: Option<&Path>, printer: Printer) -> Result<Basis, Exit> {
     let loaded = load(file, global, printer)?;
     let kept = kept.map(|path| kept_in(path, &loaded, printer)).transpose()?;
+    if let Some((scope, ..)) = &kept {
+        allow_region(&loaded, &scope.region, printer)?;
+    }
     let Some((scope, digests, snapshot, against)) = kept else {
         let Some(region) = global.region.clone().or_else(|| loaded.stack.region.clone()) else {
             return Err(no_region(printer));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::load;
+use super::{allow_region, load};
 use crate::artefacts::{self, Artefacts};
 use crate::aws::{self, Access, Cx, Error, Proof};
 use crate::cli::{Exit, Global};
@@ -58,10 +58,7 @@ async fn log_in(
     let Some(region) = config.region().map(ToString::to_string) else {
         return Err(no_region(printer));
     };
-    if let Some(why) = loaded.stack.guard.as_ref().and_then(|guard| guard.against_region(&region)) {
-        printer.error(why);
-        return Err(Exit::Failed);
-    }
+    allow_region(loaded, &region, printer)?;
     let caller = match aws::caller(&config).await {
         Ok(caller) => caller,
         Err(error) => {

@@ -115,7 +115,7 @@ pub(super) fn role(making: &mut Making<'_>, name: &str, section: &str) {
         let log = words(&["logs:CreateLogStream", "logs:PutLogEvents"]);
         statements.push(statement(log, vec![Resource::LogStreams(Ref::to(FORWARDER))]));
         statements.push(statement(words(&["sqs:SendMessage"]), vec![Resource::Queue(Ref::to(FAILED))]));
-        let through = format!("lambda.{}.amazonaws.com", making.scope.region);
+        let through = making.scope.regional("lambda");
         statements.push(Statement {
             actions: words(&["kms:Decrypt"]),
             resources: vec![Resource::Key(making.key())],

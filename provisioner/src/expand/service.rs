@@ -213,7 +213,7 @@ fn execution_statements(
             resources,
             condition: Value::Null,
         });
-        let through = format!("secretsmanager.{}.amazonaws.com", making.scope.region);
+        let through = making.scope.regional("secretsmanager");
         statements.push(Statement {
             actions: words(&["kms:Decrypt"]),
             resources: vec![Resource::Key(making.key())],

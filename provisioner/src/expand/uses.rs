@@ -96,7 +96,7 @@ impl Given {
     fn topic(&mut self, making: &Making<'_>, name: &str) {
         self.allow(&["sns:Publish"], vec![Resource::Topic(Ref::to(name))], serde_json::Value::Null);
         // Publishing to an encrypted topic takes the key too (SNS developer guide, key management).
-        let through = json!({"StringEquals": {"kms:ViaService": format!("sns.{}.amazonaws.com", making.scope.region)}});
+        let through = json!({"StringEquals": {"kms:ViaService": making.scope.regional("sns")}});
         self.allow(&["kms:Decrypt", "kms:GenerateDataKey"], vec![Resource::Key(making.key())], through);
     }
 

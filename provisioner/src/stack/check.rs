@@ -1,43 +1,34 @@
 //! What no schema can say: references, limits that depend on each other, and what AWS refuses as far as it can be known
 //! offline (the sources are in the comments of the kinds).
 
+mod alerts;
 mod fargate;
+mod names;
 mod routes;
 mod services;
 mod tags;
+pub(super) mod whereabouts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::load::similar;
 use super::mend::Mended;
 use super::{Loaded, Name, Span, Stack, guard};
-use crate::scope::PREFIX_LIMIT;
 use crate::yaml::{Position, Positions, Problem, below};
 
 pub(super) fn check(loaded: &Loaded, positions: &Positions, mended: &Mended, problems: &mut Vec<Problem>) {
     let stack = &loaded.stack;
     let mut say = Say { positions, mended, problems };
-    names(loaded, &mut say);
-    boundary(stack, &mut say);
+    names::check(loaded, &mut say);
+    whereabouts::check(loaded, &mut say);
     tags::check(stack, &mut say);
-    reserved(stack, &mut say);
     queues(stack, &mut say);
     services::check(loaded, &mut say);
     routes::check(stack, &mut say);
     logs(stack, &mut say);
     search(loaded, &mut say);
     guard::check(loaded, &mut say);
-    if let Some(alerts) = &stack.alerts {
-        let mut seen = BTreeSet::new();
-        for (index, address) in alerts.email.iter().enumerate() {
-            let place = format!("/alerts/email/{index}");
-            if !address.contains('@') {
-                say.problem(place, format!("`{address}` is not an e-mail address"), None);
-            } else if !seen.insert(address) {
-                say.problem(place, format!("`{address}` is here twice"), None);
-            }
-        }
-    }
+    alerts::check(stack, &mut say);
 }
 
 /// Whoever has made this many mistakes needs no more guesses at what was meant: each takes a look at every name.
@@ -87,80 +78,6 @@ impl Say<'_> {
             return None;
         }
         similar(&word.0, known.map(|name| name.0.as_str())).map(|near| format!("did you mean `{near}`?"))
-    }
-}
-
-fn names(loaded: &Loaded, say: &mut Say<'_>) {
-    let stack = &loaded.stack;
-    let length = stack.stack.0.len() + 1 + loaded.env.len();
-    if length > PREFIX_LIMIT {
-        let what = format!(
-            "`{}-{}` has {length} characters, more than the {PREFIX_LIMIT} that leave room in AWS's shortest names",
-            stack.stack, loaded.env
-        );
-        say.problem("/stack".into(), what, Some("take a shorter name for the stack or the environment".into()));
-    }
-    // `uses:` names a thing without saying of which section, so a name is used once.
-    let mut seen: BTreeMap<&Name, &str> = BTreeMap::new();
-    for (section, name) in used(stack) {
-        match seen.get(name) {
-            Some(first) => say.problem(
-                format!("/{section}/{name}"),
-                format!("`{name}` is also the name of one of the {first}"),
-                Some("`uses` needs different names".into()),
-            ),
-            None => {
-                seen.insert(name, section);
-            }
-        }
-    }
-    // A key of the schema's maps has a pattern, but no length.
-    let all = used(stack).into_iter().chain(stack.services.keys().map(|name| ("services", name)));
-    for (section, name) in all.filter(|(_, name)| name.0.len() > LONGEST) {
-        let what = format!("`{name}` has {} characters, more than the {LONGEST} of a name", name.0.len());
-        say.problem(format!("/{section}/{name}"), what, None);
-    }
-}
-
-const LONGEST: usize = 40;
-
-/// A role takes only boundaries of its own account, and AWS's.
-fn boundary(stack: &Stack, say: &mut Say<'_>) {
-    let owner = stack.permissions_boundary.as_deref().and_then(|policy| policy.split(':').nth(4));
-    if let (Some(owner), Some(account)) = (owner, &stack.account)
-        && ![account.as_str(), "aws"].contains(&owner)
-    {
-        say.problem(
-            "/permissions_boundary".into(),
-            format!("the policy is of account {owner}, and the stack's roles are of {account}"),
-            Some("the name alone means the stack's own account".into()),
-        );
-    }
-}
-
-/// Names that the stack's own parts have.
-fn reserved(stack: &Stack, say: &mut Say<'_>) {
-    let mut taken = |section: &str, name: &Name| {
-        say.problem(
-            format!("/{section}/{name}"),
-            format!("`{name}` is the name of a part that provision makes itself"),
-            None,
-        );
-    };
-    for name in stack.services.keys() {
-        let prefixed = ["database-", "cache-", "search-"].iter().any(|prefix| name.0.starts_with(prefix));
-        if prefixed || ["web", "redirect", "forwarder", "flow-logs"].contains(&name.0.as_str()) {
-            taken("services", name);
-        }
-    }
-    for name in stack.topics.keys().filter(|name| name.0 == "alerts") {
-        taken("topics", name);
-    }
-    for name in stack.queues.keys().filter(|name| name.0 == "forwarder-failed" || name.0.ends_with("-dead-letter")) {
-        taken("queues", name);
-    }
-    for name in stack.databases.keys().filter(|name| name.0.ends_with("-replica")) {
-        taken("databases", name);
     }
 }
 

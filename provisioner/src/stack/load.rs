@@ -1,12 +1,13 @@
 //! From text to [`Stack`]: parse, choose the environment, validate against the schema, then what no schema can say.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{ValidationError, Validator};
+use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::Value;
 
-use super::mend::Mended;
+use super::mend::{Mended, allows, as_name};
 use super::{Profile, Stack, check};
 use crate::yaml::{self, Data, Node, Position, Positions, Problem};
 
@@ -56,11 +57,11 @@ pub fn problems(text: &str, envs: &[String]) -> Vec<Problem> {
 /// Loads one environment. Either a stack, or every problem that there is: of form, and, with something standing in for what
 /// has the wrong form, of meaning.
 pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
-    let (root, mut problems) = yaml::parse(text);
+    let (root, of_yaml) = yaml::parse(text);
     let Some(mut root) = root else {
-        return Err(problems);
+        return Err(of_yaml);
     };
-    let mut mended = Mended::default();
+    let (mut problems, mut mended) = (Vec::new(), Mended::default());
     let whole = validate(&mut root, &mut mended, &mut problems);
     if let Data::Map(sections) = &root.data
         && let Some((_, at, Node { data: Data::Map(all), .. })) =
@@ -69,32 +70,44 @@ pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
     {
         problems.push(Problem::new(*at, format!("there are more than {ENVIRONMENTS} environments")));
     }
+    // An environment's name may have been mended too.
+    let mended_name = as_name(env);
+    let is_there = root.get("environments").is_some_and(|all| all.get(env).is_some());
+    let env = if is_there { env } else { mended_name.as_str() };
     if let Some(over) = root.get("environments").and_then(|all| all.get(env)) {
         mended.overlaid(&over.to_value().0);
     }
     let (mut merged, profile) = in_environment(root, env);
-    let loaded = match whole {
-        true => validate(&mut merged, &mut mended, &mut problems).then(|| stack(&merged)),
+    let stack = match whole && validate(&mut merged, &mut mended, &mut problems) {
+        true => Some(stack(&merged)),
         false => None,
     };
-    match loaded {
+    let loaded = match stack {
         Some((Ok(stack), positions)) => {
             let loaded =
                 Loaded { stack, env: env.to_owned(), profile, text: text.into(), positions: Arc::new(positions) };
             problems.extend(meaning(&loaded, &mended));
-            if problems.is_empty() {
-                return Ok(loaded);
-            }
+            Some(loaded)
         }
-        // Of what was mended nobody is told.
-        Some((Err(error), _)) if mended.is_empty() => {
+        // The schema lets something through that is no stack.
+        Some((Err(error), _)) if problems.is_empty() => {
             problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string()));
+            None
         }
-        Some((Err(_), _)) | None => {}
+        _ => None,
+    };
+    // Of a value that is not what it seems nothing else is told.
+    let strange: BTreeSet<Position> = of_yaml.iter().map(|problem| problem.at).collect();
+    problems.retain(|problem| !strange.contains(&problem.at));
+    problems.extend(of_yaml);
+    match loaded {
+        Some(loaded) if problems.is_empty() => Ok(loaded),
+        _ => {
+            problems.sort();
+            problems.dedup();
+            Err(problems)
+        }
     }
-    problems.sort();
-    problems.dedup();
-    Err(problems)
 }
 
 fn stack(merged: &Node) -> (serde_json::Result<Stack>, Positions) {
@@ -106,16 +119,18 @@ fn stack(merged: &Node) -> (serde_json::Result<Stack>, Positions) {
 /// What no schema can say. Of which profile an environment would be, if it said something else than one of the two, nobody
 /// knows: then only what is wrong with both.
 fn meaning(loaded: &Loaded, mended: &Mended) -> Vec<Problem> {
-    let with = |profile| {
+    let of = |loaded: &Loaded| {
         let mut problems = Vec::new();
-        check::check(&Loaded { profile, ..loaded.clone() }, &loaded.positions, mended, &mut problems);
+        check::check(loaded, &loaded.positions, mended, &mut problems);
         problems
     };
+    let problems = of(loaded);
     if !mended.is(&format!("{}/profile", yaml::below("/environments", &loaded.env))) {
-        return with(loaded.profile);
+        return problems;
     }
-    let other = with(Profile::Prod);
-    with(Profile::Dev).into_iter().filter(|problem| other.contains(problem)).collect()
+    let profile = if loaded.profile == Profile::Dev { Profile::Prod } else { Profile::Dev };
+    let other: BTreeSet<Problem> = of(&Loaded { profile, ..loaded.clone() }).into_iter().collect();
+    problems.into_iter().filter(|problem| other.contains(problem)).collect()
 }
 
 /// The stack with what the environment changes laid over it.
@@ -216,14 +231,31 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
             vec![Problem::new(at, format!("`{property}` is missing{}", inside(&path)))]
         }
         ValidationErrorKind::Pattern { pattern } => {
-            vec![Problem::new(at, format!("`{path}` is {value}, which does not fit")).hint(asked_for(pattern))]
+            let problem = Problem::new(at, format!("`{path}` is {value}, which does not fit"));
+            let text = value.as_str().unwrap_or_default().to_lowercase();
+            vec![match similar(&text, partition::regions()).filter(|_| pattern == REGION) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem.hint(asked_for(pattern)),
+            }]
         }
         _ if pointer.is_empty() => {
             let problem = Problem::new(at, "a stack file is a map of sections");
             vec![problem.hint("it starts with `stack: <name>`")]
         }
         _ if value.is_null() => {
-            vec![Problem::new(at, format!("`{path}` is empty")).hint("write `{}` for all defaults")]
+            vec![Problem::new(at, format!("`{path}` is empty")).hint(match error.kind() {
+                ValidationErrorKind::Type { kind } if allows(kind, JsonType::Object) => "write `{}` for all defaults",
+                _ => "write a value, or leave it out",
+            })]
+        }
+        // To YAML 1.1 these were the same as the two.
+        ValidationErrorKind::Type { .. }
+            if value.as_str().is_some_and(|word| SWITCHES.contains(&&*word.to_lowercase())) =>
+        {
+            vec![Problem::new(at, format!("`{path}`: {error}")).hint("write `true` or `false`, without quotes")]
+        }
+        ValidationErrorKind::Type { .. } if value.is_boolean() => {
+            vec![Problem::new(at, format!("`{path}`: {error}")).hint(format!("a text is in quotes: `\"{value}\"`"))]
         }
         ValidationErrorKind::Type { .. } if value.is_number() => {
             let hint = format!("a time has a unit, as in `{value}s`; a version or an account is in quotes");
@@ -233,6 +265,9 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
     }
 }
 
+/// Of a region, in the schema.
+const REGION: &str = r"^[a-z]+(-[a-z]+)+-[0-9]+$";
+const SWITCHES: [&str; 8] = ["yes", "no", "on", "off", "y", "n", "true", "false"];
 const NAME: &str = "lower-case letters, digits and single dashes, starting with a letter";
 
 /// What a pattern asks for, in words.
@@ -243,6 +278,19 @@ fn asked_for(pattern: &str) -> String {
         p if p.contains("{12}$") && p.starts_with("^[0-9]") => "12 digits, in quotes".into(),
         p if p.starts_with("^/") => "a path: it starts with `/` and has at most 1024 characters".into(),
         p if p.starts_with("^[^ ") => "the name of an image with its tag or digest".into(),
+        REGION => "the name of a region, as in `eu-west-1`".into(),
+        p if p.contains(":acm:") => {
+            "the ARN of a certificate in ACM, as in `arn:aws:acm:REGION:ACCOUNT:certificate/ID`".into()
+        }
+        p if p.starts_with("^(10") => {
+            "the first address of a private block with 65,536 of them, as in `10.1.0.0`, `172.20.0.0` or `192.168.0.0`"
+                .into()
+        }
+        p if p.starts_with("^db") => "the class of an RDS instance, as in `db.t4g.micro`".into(),
+        p if p.starts_with("^cache") => "a node type of ElastiCache, as in `cache.t4g.micro`".into(),
+        p if p.contains("search$") => "an instance type of OpenSearch, as in `t3.small.search`".into(),
+        p if p.starts_with("^[1-9]") => "a version of OpenSearch in quotes, as in `\"2.19\"`".into(),
+        p if p.starts_with("^[0-9]{1,10}") => "a user by number, in quotes, as in `\"1000\"` or `\"1000:1000\"`".into(),
         p if p.contains(":policy/") => "the name of an IAM policy, its whole ARN, or `none`".into(),
         p if p.contains("8\\.(0|4)") => "`\"8.4\"` or `\"8.0\"`, in quotes".into(),
         p => format!("it has to match {p}"),

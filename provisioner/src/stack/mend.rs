@@ -52,11 +52,6 @@ impl Mended {
         self.names.contains(name)
     }
 
-    /// Whether nothing was mended at all.
-    pub(super) fn is_empty(&self) -> bool {
-        self.places.is_empty()
-    }
-
     /// What an environment says anew is what the file says.
     pub(super) fn overlaid(&mut self, over: &Value) {
         self.places.retain(|place| over.pointer(place).is_none());
@@ -190,7 +185,7 @@ impl Mended {
     }
 }
 
-fn allows(kind: &TypeKind, wanted: JsonType) -> bool {
+pub(super) fn allows(kind: &TypeKind, wanted: JsonType) -> bool {
     match kind {
         TypeKind::Single(only) => *only == wanted,
         TypeKind::Multiple(several) => several.contains(wanted),
@@ -198,7 +193,7 @@ fn allows(kind: &TypeKind, wanted: JsonType) -> bool {
 }
 
 /// The nearest text that is a name: `Orders_DB` is `orders-db`.
-fn as_name(text: &str) -> String {
+pub(super) fn as_name(text: &str) -> String {
     let lower = text.to_lowercase();
     let parts = lower.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit()).filter(|part| !part.is_empty());
     let name: String = parts.collect::<Vec<_>>().join("-").chars().take(40).collect();

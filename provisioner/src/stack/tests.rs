@@ -100,6 +100,7 @@ fn one_mistake_in_each_section_is_told_in_one_run() {
     35:46: CloudWatch Logs cannot keep logs for 8 days
       hint: it can for [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653]
     36:18: `ops` is not an e-mail address
+      hint: one address, as in `ops@example.com`
     "#);
 }
 
@@ -166,19 +167,21 @@ fn there_is_no_cascade() {
 /// What a wrong value hides nothing of.
 #[test]
 fn what_was_guessed_is_looked_at_too() {
-    let text =
-        "stack: Bell_1\nqueus: {Work: {form: tock, retention: 5}}\nservices: {one: {role: hello, env: {PORT: 5}}}";
+    let text = "environments: {Dev: {queues: {a: {delay: 1h}}}}\nstack: Bell_1\nqueus: {Work: {form: tock, retention: 5}}\nservices: {one: {role: hello, env: {PORT: 5}}}";
     insta::assert_snapshot!(told(text), @r#"
-    1:8: `stack` is "Bell_1", which does not fit
+    1:16: `Dev` is not known in `environments`
       hint: lower-case letters, digits and single dashes, starting with a letter
-    2:1: `queus` is not known
+    1:42: `queues.a.delay` is 1h, outside of 0s to 15m
+    2:8: `stack` is "Bell_1", which does not fit
+      hint: lower-case letters, digits and single dashes, starting with a letter
+    3:1: `queus` is not known
       hint: did you mean `queues`?
-    2:16: `form` is not known in `queues.work`
+    3:16: `form` is not known in `queues.work`
       hint: did you mean `from`?
-    2:39: `queues.work.retention`: 5 is not of type "string"
+    3:39: `queues.work.retention`: 5 is not of type "string"
       hint: a time has a unit, as in `5s`; a version or an account is in quotes
-    3:43: `PORT` is a variable that provision sets itself
-    3:43: `services.one.env.PORT`: 5 is not of type "string"
+    4:43: `PORT` is a variable that provision sets itself
+    4:43: `services.one.env.PORT`: 5 is not of type "string"
       hint: a time has a unit, as in `5s`; a version or an account is in quotes
     "#);
 }
@@ -314,4 +317,240 @@ fn a_service_that_gets_no_requests_is_refused() {
     ] {
         assert_eq!(with(one, two), "", "{one} {two}");
     }
+}
+
+/// ESPresense-companion#724, redhat-developer/vscode-yaml#476: a tag says that the value is not this text.
+#[test]
+fn no_tag_of_another_tool_is_passed_over() {
+    let text = r#"stack: bell
+region: !Ref AWS::Region
+environments:
+  dev: {}
+  prod: !reset {services: {greeter: {cpu: !env CPU}}}
+topics: {a: {}}
+queues: {q: {from: !override [a, !Sub b]}}
+services:
+  greeter:
+    role: hello
+    env:
+      PASSWORD: !secret db_password
+      URL: !Sub "https://${AWS::Region}.example"
+      !key NAME: x
+      BINARY: !!binary aGk=
+      WORD: !<tag:example.com,2000:word> x
+    http: !override {}
+"#;
+    insta::assert_snapshot!(told(text), @r"
+    2:9: the tag `!Ref` is not known here
+      hint: write the value itself; addresses and names of the stack's own parts come with `uses:`
+    5:9: the tag `!reset` is not known here
+      hint: leave the tag out: what an environment says is laid over the rest of the file
+    5:43: the tag `!env` is not known here
+      hint: write the value itself; passwords and addresses of the stack's own parts come with `uses:`
+    7:20: the tag `!override` is not known here
+      hint: leave the tag out: what an environment says is laid over the rest of the file
+    7:34: the tag `!Sub` is not known here
+      hint: write the value itself; addresses and names of the stack's own parts come with `uses:`
+    12:17: the tag `!secret` is not known here
+      hint: write the value itself; passwords and addresses of the stack's own parts come with `uses:`
+    13:12: the tag `!Sub` is not known here
+      hint: write the value itself; addresses and names of the stack's own parts come with `uses:`
+    14:7: the tag `!key` is not known here
+      hint: write the value itself; passwords and addresses of the stack's own parts come with `uses:`
+    15:15: the tag `!!binary` is not known here
+      hint: write the value itself; passwords and addresses of the stack's own parts come with `uses:`
+    16:13: the tag `!<tag:example.com,2000:word>` is not known here
+      hint: write the value itself; passwords and addresses of the stack's own parts come with `uses:`
+    17:11: the tag `!override` is not known here
+      hint: leave the tag out: what an environment says is laid over the rest of the file
+    ");
+}
+
+/// YAML 1.2.2, section 10.3.
+#[test]
+fn tags_of_the_core_schema_keep_their_meaning() {
+    let text = r#"!!map
+stack: ! bell
+tags: !!map {a: !!str 5, b: ! 5, c: !<tag:yaml.org,2002:str> true}
+queues: {q: {max_receives: !!int "7", raw: !!bool "true", from: !!seq []}, r: {max_receives: !!int 0x10, delay: !!null ~}}
+"#;
+    assert_eq!(told(text), "");
+    let text = "stack: !!int x\ntags: {a: !!bool yes, b: !!float .inf, c: !!seq x, d: !!str [x], e: !!map [x], f: !!null x}\n\
+                queues: {q: {max_receives: !!int 3.5}}\n";
+    insta::assert_snapshot!(told(text), @r"
+    1:8: `x` is not a whole number, as the tag `!!int` says
+      hint: leave the tag out, or write a whole number
+    2:11: `yes` is not `true` or `false`, as the tag `!!bool` says
+      hint: leave the tag out, or write `true` or `false`
+    2:26: `.inf` is not a number, as the tag `!!float` says
+      hint: leave the tag out, or write a number
+    2:43: `x` is not a list, as the tag `!!seq` says
+      hint: leave the tag out, or write a list
+    2:55: a list with the tag `!!str`
+      hint: leave the tag out
+    2:69: a list with the tag `!!map`
+      hint: leave the tag out
+    2:83: `x` is not null, as the tag `!!null` says
+      hint: leave the tag out, or write null
+    3:28: `3.5` is not a whole number, as the tag `!!int` says
+      hint: leave the tag out, or write a whole number
+    ");
+}
+
+#[test]
+fn yaml_of_other_tools() {
+    let text = r#"stack: bell
+x-common: &common {role: hello, memory: 512}
+queues:
+  q: {raw: yes, fifo: "true", max_receives: 0o17}
+services:
+  one: {<<: *common, cpu: 256, env: {DEBUG: true, ANSWER: no}}
+  two: {image: "app:${TAG}"}
+"#;
+    insta::assert_snapshot!(told(text), @r#"
+    2:1: `x-common` is not known
+      hint: there are: account, alerts, caches, databases, environments, guard, logs, network, permissions_boundary, queues, region, search, services, stack, tags, topics
+    4:12: `queues.q.raw`: "yes" is not of type "boolean"
+      hint: write `true` or `false`, without quotes
+    4:23: `queues.q.fifo`: "true" is not of type "boolean"
+      hint: write `true` or `false`, without quotes
+    4:45: `queues.q.max_receives`: "0o17" is not of types "null", "integer"
+    6:9: `<<` merges maps in other tools, and is not known here
+      hint: write the keys themselves; `*name` stands for a whole value
+    6:45: `services.one.env.DEBUG`: true is not of type "string"
+      hint: a text is in quotes: `"true"`
+    7:16: an image with a `$` in its name
+      hint: this file has no variables: write the name itself, with its tag or digest
+    "#);
+    for text in ["stack: {{ name }}\n", "stack: bell\n---\nstack: bell\n", "stack: bell\n  bad: 1\n"] {
+        assert_eq!(told(text).lines().filter(|line| !line.starts_with("  hint")).count(), 1, "{}", told(text));
+    }
+    assert_eq!(told("\u{feff}stack: bell\n"), "");
+    assert_eq!(told("%YAML 1.2\n---\nstack: bell\n...\n"), "");
+}
+
+#[test]
+fn words_that_mysql_keeps() {
+    let text = "stack: shop\ndatabases: {mysql: {}, sys: {}, information-schema: {}, performance-schema: {}, innodb: {}, rdsadmin: {}, \
+                groups: {}, current-user: {}, orders: {}, test: {}, mysql-orders: {}}\n";
+    insta::assert_snapshot!(told(text), @r"
+    2:13: `mysql` is a schema of the database server itself
+      hint: name it after what is in it, as in `orders`
+    2:24: `sys` is a schema of the database server itself
+      hint: name it after what is in it, as in `orders`
+    2:33: `information_schema` is a schema of the database server itself
+      hint: name it after what is in it, as in `orders`
+    2:57: `performance_schema` is a schema of the database server itself
+      hint: name it after what is in it, as in `orders`
+    2:81: `innodb` is a schema of the database server itself
+      hint: name it after what is in it, as in `orders`
+    2:93: `rdsadmin` is a schema of the database server itself
+      hint: name it after what is in it, as in `orders`
+    2:107: `groups` is a word that MySQL reserves, and RDS takes no schema of that name
+      hint: name it after what is in it, as in `orders`
+    2:119: `current_user` is a word that MySQL reserves, and RDS takes no schema of that name
+      hint: name it after what is in it, as in `orders`
+    ");
+}
+
+#[test]
+fn names_that_aws_keeps() {
+    let with = |stack: &str, rest: &str| told(&format!("stack: {stack}\n{rest}"));
+    let told = [
+        with("sg", "caches: {a: {}}"),
+        with("internal", "services: {one: {role: hello, http: {}}}"),
+        with("internal", "services: {one: {role: hello}}"),
+        with("sg", "topics: {a: {}}"),
+        with(
+            "s",
+            "services: {one: {role: hello, env: {AWS_ACCESS_KEY_ID: x, AWS_REGION: eu-west-1, \"A B\": x, ECS_AGENT_URI: x}}}",
+        ),
+    ];
+    insta::assert_snapshot!(told.join("\n"), @r"
+    1:8: the name of a firewall group would begin with `sg-`, which AWS keeps for itself
+      hint: take another name for the stack
+    1:8: the name of a load balancer would begin with `internal-`, which AWS keeps for itself
+      hint: take another name for the stack
+
+
+    2:56: with `AWS_ACCESS_KEY_ID` the service would not have the rights that `uses` gives it
+      hint: the task's role has keys of its own, which change
+    2:89: `A B` is not the name of an environment variable
+    2:107: `ECS_AGENT_URI` is a variable that ECS sets itself
+    ");
+}
+
+#[test]
+fn addresses_are_addresses() {
+    let text = "stack: s\nalerts:\n  email: [ops@example.com, a.b+c@x-y.example.org, ops, ops@example, \"Ops <ops@example.com>\", \
+                mailto:ops@example.com, a@b@example.com, ops@example..com, \"ops @example.com\", \"${OPS}@example.com\", ops@example.com]\n";
+    insta::assert_snapshot!(told(text), @r"
+    3:51: `ops` is not an e-mail address
+      hint: one address, as in `ops@example.com`
+    3:56: `ops@example` is not an e-mail address
+      hint: one address, as in `ops@example.com`
+    3:69: `Ops <ops@example.com>` is not an e-mail address
+      hint: one address, as in `ops@example.com`
+    3:94: `mailto:ops@example.com` is not an e-mail address
+      hint: one address, as in `ops@example.com`
+    3:118: `a@b@example.com` is not an e-mail address
+      hint: one address, as in `ops@example.com`
+    3:135: `ops@example..com` is not an e-mail address
+      hint: one address, as in `ops@example.com`
+    3:153: `ops @example.com` is not an e-mail address
+      hint: one address, as in `ops@example.com`
+    3:173: `${OPS}@example.com` is not an e-mail address
+      hint: one address, as in `ops@example.com`
+    3:195: `ops@example.com` is here twice
+    ");
+}
+
+/// One region of each partition, from AWS's own list.
+#[test]
+fn a_region_is_in_a_partition() {
+    for partition in partition::PARTITIONS {
+        let region = partition.regions[0];
+        assert_eq!(told(&format!("stack: bell\nregion: {region}\ntopics: {{rings: {{}}}}\n")), "", "{region}");
+    }
+    let region = |region: &str| told(&format!("stack: s\nregion: {region}\n"));
+    let refused = ["eu-wset-1", "eu-west1", "moon-north-1", "eusc-east-1", "EU-WEST-1", "eu-west-1a"].map(region);
+    insta::assert_snapshot!(refused.join("\n"), @r#"
+    2:9: `eu-wset-1` is not a region of AWS
+      hint: did you mean `eu-west-1`?
+    2:9: `region` is "eu-west1", which does not fit
+      hint: did you mean `eu-west-1`?
+    2:9: `moon-north-1` is not a region of AWS
+      hint: did you mean `cn-north-1`?
+    2:9: `eusc-east-1` is not a region of AWS
+      hint: did you mean `us-east-1`?
+    2:9: `region` is "EU-WEST-1", which does not fit
+      hint: did you mean `eu-west-1`?
+    2:9: `region` is "eu-west-1a", which does not fit
+      hint: did you mean `eu-west-1`?
+    "#);
+    assert_eq!(region("eu-west-9"), "");
+}
+
+#[test]
+fn arns_are_of_the_stacks_own_region_account_and_partition() {
+    let text = r#"stack: s
+region: eusc-de-east-1
+account: "123456789012"
+permissions_boundary: arn:aws:iam::123456789012:policy/b
+network: {cidr: 10.300.0.0, certificate: "arn:aws:acm:eu-west-1:999999999999:certificate/x"}
+"#;
+    let same = text.replace("arn:aws:", "arn:aws-eusc:").replace("eu-west-1", "eusc-de-east-1");
+    insta::assert_snapshot!([told(text), told(&same)].join("\n\n"), @r"
+    4:23: the policy is in the partition aws, and eusc-de-east-1 is in aws-eusc
+      hint: its ARN begins with `arn:aws-eusc:`
+    5:17: `10.300.0.0` is not an address
+      hint: a part is at most 255
+    5:42: the certificate is in eu-west-1, and the load balancer is in eusc-de-east-1
+      hint: request or import one in the region of the stack
+    5:42: the certificate is of account 999999999999, and the load balancer is of 123456789012
+
+    5:17: `10.300.0.0` is not an address
+      hint: a part is at most 255
+    5:42: the certificate is of account 999999999999, and the load balancer is of 123456789012
+    ");
 }

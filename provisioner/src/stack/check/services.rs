@@ -65,6 +65,12 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
                 say.problem(place, what, Some("a number from 1 to 4294967295, with or without `:` and a group".into()));
             }
         }
+        if let Some(odd) = service.image.as_deref().and_then(|image| image.chars().find(|c| "${}<>\"'`|".contains(*c)))
+        {
+            let what = format!("an image with a `{odd}` in its name");
+            let hint = "this file has no variables: write the name itself, with its tag or digest";
+            say.problem(format!("{path}/image"), what, Some(hint.into()));
+        }
         let (cpu, memory) = (service.cpu(), service.memory());
         let place = format!("{path}/{}", if service.cpu.is_some() { "cpu" } else { "memory" });
         if let Some((what, hint)) = fargate::problem(cpu, memory)
@@ -76,8 +82,8 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
         let already: BTreeSet<String> = given(stack, service).iter().map(Given::name).collect();
         for key in service.env.keys() {
             let place = below(&format!("{path}/env"), key);
-            if let Some(what) = no_variable(key) {
-                say.problem(place, what, None);
+            if let Some((what, hint)) = no_variable(key) {
+                say.problem(place, what, hint.map(str::to_owned));
             } else if already.contains(key) {
                 let what = format!("`{key}` is a variable that `{name}` gets by what it uses");
                 say.problem(place, what, Some("take another name for it".into()));
@@ -123,11 +129,30 @@ fn lacks(
     }
 }
 
-/// What is wrong with the name of an environment variable.
-fn no_variable(name: &str) -> Option<String> {
-    if name.is_empty() || name.contains(['=', '\0']) {
-        return Some(format!("`{name}` is no name of an environment variable"));
+/// What is wrong with the name of an environment variable, and why.
+fn no_variable(name: &str) -> Option<(String, Option<&'static str>)> {
+    if name.is_empty() || name.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control()) {
+        return Some((format!("`{}` is not the name of an environment variable", name.escape_debug()), None));
     }
-    let taken = ["PORT", "SERVICE_NAME"].contains(&name);
-    taken.then(|| format!("`{name}` is a variable that provision sets itself"))
+    if ["PORT", "SERVICE_NAME"].contains(&name) {
+        return Some((format!("`{name}` is a variable that provision sets itself"), None));
+    }
+    // ECS developer guide: task metadata, task IAM role, environment of a container.
+    if AGENTS.contains(&name) || name.starts_with("ECS_CONTAINER_METADATA_URI") {
+        return Some((format!("`{name}` is a variable that ECS sets itself"), None));
+    }
+    KEYS.contains(&name).then(|| {
+        let what = format!("with `{name}` the service would not have the rights that `uses` gives it");
+        (what, Some("the task's role has keys of its own, which change"))
+    })
 }
+
+const AGENTS: &[&str] = &[
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_EXECUTION_ENV",
+    "ECS_AGENT_URI",
+];
+/// Every SDK takes these before the role of the task.
+const KEYS: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];
