@@ -91,14 +91,15 @@ enum Command {
     },
     /// Remove the stack, and prove that nothing is left
     Down {
+        /// With --local also the name of a stack, as `status --local` lists it: its file may be gone
         file: PathBuf,
         #[command(flatten)]
         data: DataFlags,
     },
-    /// Show what is live
+    /// Show what is live. With --local and without a stack file: all stacks of this machine, and their files
     #[command(visible_alias = "ps")]
     Status {
-        file: PathBuf,
+        file: Option<PathBuf>,
         /// Keep what is live in a file, without secrets: reviews without credentials compare with it
         #[arg(long, value_name = "FILE")]
         snapshot: Option<PathBuf>,
@@ -246,8 +247,13 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
         Command::Up { file, options } => commands::up::up(&file, global, &options, printer).await,
         Command::Doctor { file, install: _ } => commands::doctor::doctor(file.as_deref(), global, printer).await,
         Command::Down { file, data } => commands::down::down(&file, global, &data, printer).await,
-        Command::Status { file, snapshot } => {
+        Command::Status { file: Some(file), snapshot } => {
             commands::status::status(&file, global, snapshot.as_deref(), printer).await
+        }
+        Command::Status { file: None, .. } => {
+            printer.error("`status` needs a stack file");
+            printer.hint("without one, `status --local` lists the stacks of this machine");
+            Exit::Usage
         }
         Command::Outputs { file, format } => commands::outputs::outputs(&file, global, format, printer).await,
         Command::Logs { file, services, follow, since } => {
@@ -285,7 +291,8 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
         Command::Up { file, options } if options.is_plain() => laptop::up(&file, &global, options.install, printer),
         Command::Doctor { file: _, install } => laptop::doctor::doctor(&global, install, printer),
         Command::Down { file, data } => laptop::down(&file, &global, &data, printer),
-        Command::Status { file, snapshot: None } => laptop::status::status(&file, &global, printer),
+        Command::Status { file: Some(file), snapshot: None } => laptop::status::status(&file, &global, printer),
+        Command::Status { file: None, snapshot: None } => laptop::stacks::list(&global, printer),
         Command::Outputs { file, format } => laptop::outputs(&file, &global, format, printer),
         Command::Logs { file, services, follow, since: _ } => laptop::logs(&file, &global, &services, follow, printer),
         Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),

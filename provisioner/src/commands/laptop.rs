@@ -3,6 +3,7 @@
 pub mod doctor;
 pub mod faults;
 pub mod redrive;
+pub mod stacks;
 pub mod status;
 
 use std::io::{BufRead, BufReader};
@@ -11,6 +12,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use local::engines::replica;
+use local::engines::template::Said;
 use local::hidden;
 use local::supervisor::part::Wanted;
 use local::supervisor::place::Place;
@@ -21,9 +23,10 @@ use serde_json::{Value, json};
 use super::format::{Format, chosen, write};
 use super::{agree, document, load_text, read};
 use crate::cli::{DataFlags, Exit, Global};
+use crate::local::tools;
 use crate::local::{
-    Action, Described, Difference, Laptop, Probe, Purpose, delays, differences, prepare, state_directory,
-    status as live,
+    Action, Described, Difference, Laptop, Probe, Purpose, delays, differences, prepare, stacks as known,
+    state_directory, status as live,
 };
 use crate::printer::Printer;
 use crate::stack::{self, Loaded};
@@ -47,12 +50,25 @@ pub(crate) fn plan(file: &Path, global: &Global, exit_code: bool, printer: Print
 }
 
 pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) -> Exit {
-    if install && let Err(exit) = doctor::complete(global, printer) {
+    let (loaded, state) = match found(file, global, printer) {
+        Ok(found) => found,
+        Err(exit) => return exit,
+    };
+    if install && let Err(exit) = doctor::complete(&loaded.stack, global, printer) {
         return exit;
     }
-    let Looked { loaded, state, laptop, differences } = match look(file, global, printer) {
+    if !known::runs(&state) {
+        stacks::tell_strays(file, &loaded, &state, printer);
+    }
+    let (laptop, differences) = match look_at(&loaded, &state) {
         Ok(looked) => looked,
-        Err(exit) => return exit,
+        Err(error) => {
+            let exit = failed(&error, printer);
+            if !install && tools::of_stack(&loaded.stack).is_ok_and(|tools| !tools::installable(&tools).is_empty()) {
+                printer.hint("`up --local --install` gets what is missing, after asking");
+            }
+            return exit;
+        }
     };
     for note in &laptop.notes {
         printer.talk(printer.dim(format!("note: {note}")));
@@ -64,13 +80,16 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
         return exit;
     }
     let started = Instant::now();
-    let (laptop, outcome) = match make_so(&state, &loaded, printer) {
+    // First: whatever becomes of this run, somebody can find out what it was.
+    let made = known::keep(&state, file, &loaded).and_then(|()| make_so(&state, &loaded, printer));
+    let (laptop, outcome) = match made {
         Ok(made) => made,
         Err(error) => return failed(&error, printer),
     };
     let seconds = started.elapsed().as_secs_f64();
     for failure in &outcome.failed {
-        printer.error(format!("{}: {}", failure.part, failure.error));
+        printer.error(format!("{}: {}", failure.part, failure.cause()));
+        failure.error.lines().skip(1).for_each(|line| printer.detail(line));
     }
     for skipped in &outcome.skipped {
         printer.talk(format!("{} was not started: it comes after {}", skipped.part, skipped.after));
@@ -89,7 +108,15 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
     match complete && probed != Some(false) {
         true => Exit::Done,
         false => {
-            printer.hint("`provision logs --local` shows what the parts say");
+            match outcome.failed.first() {
+                Some(failure) => printer.hint(format!(
+                    "`provision logs --local {} {}` shows more of what it said; what runs goes on, and the same `up` goes on \
+                     from here",
+                    shell(&file.display().to_string()),
+                    failure.part
+                )),
+                None => printer.hint("`provision logs --local` shows what the parts say"),
+            }
             Exit::Failed
         }
     }
@@ -97,7 +124,7 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
 
 /// The last step of `up`, on its own.
 pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Exit {
-    match look(file, global, printer) {
+    match look_running(file, global, printer) {
         Ok(Looked { laptop: Laptop { probe: Some(probe), .. }, .. }) => match walk(&probe, printer) {
             true => Exit::Done,
             false => Exit::Failed,
@@ -111,15 +138,27 @@ pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Exit {
 }
 
 pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Exit {
-    let (_, state) = match found(file, global, printer) {
-        Ok(found) => found,
+    let (loaded, state) = match stacks::chosen(file, global, printer) {
+        Ok(chosen) => chosen,
         Err(exit) => return exit,
     };
     if data.snapshot_data || data.delete_data.as_ref().is_some_and(|names| names.iter().any(|name| name != "*")) {
         printer.error("on this machine data is kept (the default), or deleted with the whole stack: --delete-data");
         return Exit::Usage;
     }
-    let delete = data.delete_data.is_some();
+    let (runs, delete) = (known::runs(&state), data.delete_data.is_some());
+    if !runs {
+        printer.talk("nothing of this stack runs here");
+        if let Some(loaded) = &loaded {
+            stacks::tell_strays(file, loaded, &state, printer);
+        }
+        if !delete || !known::has_data(&state) {
+            if known::has_data(&state) {
+                printer.talk("its data is kept: --delete-data deletes it");
+            }
+            return Exit::Done;
+        }
+    }
     if delete && !global.yes && printer.ask("Delete all data of this stack? [y/N]").is_none_or(|said| said != "y") {
         printer.error("nothing was deleted");
         printer.hint("give --yes to go ahead without a question");
@@ -138,13 +177,18 @@ pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Prin
             return failed(&error.context(format!("deleting {}", state.display())), printer);
         }
     }
-    let what = if delete { "stopped, and its data deleted" } else { "stopped; its data is kept" };
+    let what = match (runs, delete) {
+        (true, true) => "stopped, and its data deleted",
+        (true, false) => "stopped; its data is kept",
+        (false, _) => "its data is deleted",
+    };
     printer.talk(format!("{}: {what}, after {:.1} s", printer.green("done"), started.elapsed().as_secs_f64()));
     Exit::Done
 }
 
 pub(crate) fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Exit {
-    let looked = chosen(format, global, printer).and_then(|format| Ok((format, look(file, global, printer)?.laptop)));
+    let looked =
+        chosen(format, global, printer).and_then(|format| Ok((format, look_running(file, global, printer)?.laptop)));
     match looked {
         Ok((format, laptop)) => write(&laptop.outputs, format, printer),
         Err(exit) => exit,
@@ -173,8 +217,16 @@ pub(crate) fn logs(file: &Path, global: &Global, parts: &[String], follow: bool,
 }
 
 const LINES: usize = 20;
-/// Of everything, with what restarts meanwhile.
+/// Of everything, with what restarts meanwhile: at least the first, and for what may take longer so much more than it may.
 const APPLY: Duration = Duration::from_secs(120);
+const APPLY_MORE: Duration = Duration::from_secs(60);
+
+/// As on AWS: the command line's, the file's, or that of the environment. A profile is not read: nothing here logs in.
+fn region(loaded: &Loaded, global: &Global) -> Option<String> {
+    let named = global.region.clone().or_else(|| loaded.stack.region.clone());
+    let set = |name| std::env::var(name).ok().filter(|region| !region.is_empty());
+    named.or_else(|| ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(set))
+}
 
 /// The stack for this machine: of several environments it takes `dev` by itself.
 fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, PathBuf), Exit> {
@@ -184,35 +236,50 @@ fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, Path
         let known = stack::environments(&text);
         global.env = known.len().gt(&1).then(|| "dev".to_owned()).filter(|dev| known.contains(dev));
     }
-    let loaded = load_text(file, &text, &global, printer)?;
+    let mut loaded = load_text(file, &text, &global, printer)?;
+    loaded.stack.region = region(&loaded, &global);
     let state = state_directory(file, &loaded).map_err(|error| failed(&error, printer))?;
     Ok((loaded, state))
 }
 
-/// All that was seen before anything is done. What is done is what was shown: nobody reads the stack file again.
+/// All that was seen before anything is done.
 struct Looked {
-    loaded: Loaded,
-    state: PathBuf,
     laptop: Laptop,
     differences: Vec<Difference>,
 }
 
 fn look(file: &Path, global: &Global, printer: Printer) -> Result<Looked, Exit> {
     let (loaded, state) = found(file, global, printer)?;
-    let looked = prepare(&state, &loaded, Purpose::Look).and_then(|laptop| {
-        let running: Vec<PartStatus> = live(&state)?;
-        let differences = differences(&laptop, &running, &delays(&state, &loaded, &running)?);
-        Ok((laptop, differences))
-    });
-    let (laptop, differences) = looked.map_err(|error| failed(&error, printer))?;
-    Ok(Looked { loaded, state, laptop, differences })
+    let (laptop, differences) = look_at(&loaded, &state).map_err(|error| failed(&error, printer))?;
+    Ok(Looked { laptop, differences })
+}
+
+fn look_at(loaded: &Loaded, state: &Path) -> anyhow::Result<(Laptop, Vec<Difference>)> {
+    let laptop = prepare(state, loaded, Purpose::Look)?;
+    let running: Vec<PartStatus> = live(state)?;
+    let differences = differences(&laptop, &running, &delays(state, loaded, &running)?);
+    Ok((laptop, differences))
+}
+
+/// Of a stack that does not run nobody gets an address: it would be one where nobody answers.
+fn look_running(file: &Path, global: &Global, printer: Printer) -> Result<Looked, Exit> {
+    let (loaded, state) = found(file, global, printer)?;
+    if live(&state).is_ok_and(|parts| parts.is_empty()) {
+        printer.error("nothing of this stack runs here");
+        printer.hint(format!("`provision up --local {}` starts it", shell(&file.display().to_string())));
+        stacks::tell_strays(file, &loaded, &state, printer);
+        return Err(Exit::Failed);
+    }
+    let (laptop, differences) = look_at(&loaded, &state).map_err(|error| failed(&error, printer))?;
+    Ok(Looked { laptop, differences })
 }
 
 fn make_so(state: &Path, loaded: &Loaded, printer: Printer) -> anyhow::Result<(Laptop, Outcome)> {
     let laptop = prepare(state, loaded, Purpose::Run)?;
     let client = client::ensure(laptop.place.state())?;
     let wanted = Wanted { parts: laptop.parts.clone() };
-    let outcome = client.apply(&wanted, APPLY, |event| printer.talk(format!("  {event}")))?;
+    let within = wanted.longest_wait().map_or(APPLY, |longest| APPLY.max(longest + APPLY_MORE));
+    let outcome = client.apply(&wanted, within, |event| printer.talk(format!("  {event}")))?;
     Described::of(&laptop.parts).keep(laptop.place.state())?;
     for servers in laptop.databases.iter().filter(|servers| outcome.ready.contains(&servers.primary.name)) {
         replica::open(&servers.primary)?;
@@ -286,5 +353,15 @@ fn document(differences: &[Difference]) -> Value {
 
 fn failed(error: &anyhow::Error, printer: Printer) -> Exit {
     printer.error(format!("{error:#}"));
+    if let Some(said) = error.chain().find_map(|cause| cause.downcast_ref::<Said>()) {
+        said.whole.lines().for_each(|line| printer.detail(line));
+        printer.hint("-v shows all that it said");
+    }
     Exit::Failed
+}
+
+/// As one would type it.
+fn shell(word: &str) -> String {
+    let plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
+    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }
 }

@@ -4,7 +4,7 @@ use local::dashboard::config::{Config, Connection, Lane, Link, Node, Queue};
 use local::dashboard::part::{self, NAME};
 use serde_json::Value;
 
-use super::expand::{BALANCER, MESSAGING, Making, replica_name};
+use super::expand::{BALANCER, MESSAGING, Making, region, replica_name};
 use super::search::Search;
 use super::{Purpose, Servers};
 use crate::stack::{Name, dead_letter_name};
@@ -141,7 +141,8 @@ fn connections(making: &Making<'_>, config: &mut Config) {
     if config.messaging.is_some() {
         let port = making.port(MESSAGING);
         let text = format!(
-            "AWS_ENDPOINT_URL=http://127.0.0.1:{port} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1"
+            "AWS_ENDPOINT_URL=http://127.0.0.1:{port} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={region}",
+            region = region(making.loaded)
         );
         add("AWS CLI and SDKs".into(), MESSAGING, text, None);
     }

@@ -16,16 +16,17 @@ use sha2::{Digest, Sha256};
 
 use super::environment::Environment;
 use super::keys::Keys;
+use super::programs::{self, Programs};
 use super::roles::Roles;
-use super::search::{self, Search};
+use super::search::Search;
 use super::services;
 use super::{Laptop, Purpose, Servers, cache, dashboard};
-use crate::scope::hex;
+use crate::scope::{Scope, hex};
 use crate::stack::{DEAD_LETTER_RETENTION, Database, Loaded, Name, Queue, database_schema, dead_letter_name};
 
+/// Of names in a stack whose file says none.
 const ACCOUNT: &str = "000000000000";
-/// What every request is signed for; nothing checks it.
-const REGION: &str = "us-east-1";
+pub(crate) const REGION: &str = "us-east-1";
 pub(super) const MESSAGING: &str = "messaging";
 pub(super) const BALANCER: &str = "web";
 
@@ -36,7 +37,8 @@ pub(super) struct Making<'a> {
     pub(super) roles: &'a Roles,
     pub(super) place: &'a Place,
     ports: &'a BTreeMap<String, u16>,
-    places: Places,
+    database: Option<mariadb::Program>,
+    cache: Option<PathBuf>,
     pub(super) search: Search,
     pub(super) program: PathBuf,
     pub(super) laptop: Laptop,
@@ -71,7 +73,7 @@ pub(super) fn expand(
     ports: &BTreeMap<String, u16>,
     purpose: Purpose,
 ) -> anyhow::Result<Laptop> {
-    let places = Places::of_this_machine();
+    let Programs { database, cache, search } = programs::find(&Places::of_this_machine(), &loaded.stack)?;
     let laptop = Laptop {
         place: place.clone(),
         parts: Vec::new(),
@@ -82,11 +84,7 @@ pub(super) fn expand(
         probe: None,
     };
     let program = std::env::current_exe().context("finding this program")?;
-    let search = match loaded.stack.search.is_empty() {
-        true => Search::None,
-        false => search::find(&places, search::choice()?)?,
-    };
-    let mut making = Making { loaded, keys, roles, place, ports, places, search, program, laptop, purpose };
+    let mut making = Making { loaded, keys, roles, place, ports, database, cache, search, program, laptop, purpose };
     databases(&mut making)?;
     caches(&mut making)?;
     messages(&mut making)?;
@@ -102,11 +100,21 @@ impl Making<'_> {
     }
 
     pub(super) fn topic_arn(&self, name: &str) -> String {
-        format!("arn:aws:sns:{REGION}:{ACCOUNT}:{}", self.topic(name))
+        self.scope().arn("sns", &self.topic(name))
+    }
+
+    /// As on AWS, so that names are the same there and here.
+    fn scope(&self) -> Scope {
+        Scope::of(self.loaded, account(self.loaded), region(self.loaded))
     }
 
     pub(super) fn queue_url(&self, name: &str) -> String {
-        format!("http://127.0.0.1:{}/{ACCOUNT}/{}", self.port(MESSAGING), self.queue(name))
+        format!(
+            "http://127.0.0.1:{}/{account}/{}",
+            self.port(MESSAGING),
+            self.queue(name),
+            account = account(self.loaded)
+        )
     }
 
     pub(super) fn search_endpoint(&self, name: &str) -> Option<String> {
@@ -123,7 +131,7 @@ impl Making<'_> {
     pub(super) fn aws(&self, environment: &mut Environment) {
         let endpoint = format!("http://127.0.0.1:{}", self.port(MESSAGING));
         for (name, value) in [
-            ("AWS_REGION", REGION),
+            ("AWS_REGION", region(self.loaded).as_str()),
             ("AWS_ACCESS_KEY_ID", "local"),
             ("AWS_SECRET_ACCESS_KEY", "local"),
             ("AWS_EC2_METADATA_DISABLED", "true"),
@@ -161,12 +169,18 @@ impl Making<'_> {
     }
 }
 
+/// Whose names topics and queues have here, as on AWS.
+pub(crate) fn account(loaded: &Loaded) -> String {
+    loaded.stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned())
+}
+
+pub(crate) fn region(loaded: &Loaded) -> String {
+    loaded.stack.region.clone().unwrap_or_else(|| REGION.to_owned())
+}
+
 fn databases(making: &mut Making<'_>) -> anyhow::Result<()> {
     let databases = &making.loaded.stack.databases;
-    if databases.is_empty() {
-        return Ok(());
-    }
-    let program = mariadb::find(&making.places, &mariadb::Choice::Auto)?;
+    let Some(program) = making.database.clone().filter(|_| !databases.is_empty()) else { return Ok(()) };
     if program.flavour == mariadb::Flavour::Maria {
         making.laptop.notes.push(format!("databases run on MariaDB {}, not on MySQL", program.version));
     }
@@ -228,7 +242,7 @@ pub(super) fn replica_name(database: &str) -> String {
 
 fn caches(making: &mut Making<'_>) -> anyhow::Result<()> {
     for name in making.loaded.stack.caches.keys() {
-        let program = redis::find(&making.places, None)?;
+        let program = making.cache.clone().context("no program for caches was looked for")?;
         let cache = redis::Cache {
             name: name.0.clone(),
             directory: making.directory(&name.0),
@@ -254,14 +268,23 @@ fn messages(making: &mut Making<'_>) -> anyhow::Result<()> {
     if stack.topics.is_empty() && stack.queues.is_empty() {
         return Ok(());
     }
-    let mut config = messaging::Config { account: ACCOUNT.into(), region: REGION.into(), ..Default::default() };
+    let scope = making.scope();
+    let mut config =
+        messaging::Config { account: scope.account.clone(), region: scope.region.clone(), ..Default::default() };
+    if stack.region.is_none() {
+        let note = format!(
+            "no region is known, so topics and queues have the names of {REGION}: `region:` in the stack file, --region or \
+             AWS_REGION say another one"
+        );
+        making.laptop.notes.push(note);
+    }
     for (name, topic) in &stack.topics {
         let fifo = topic.fifo.then(|| ("FifoTopic".to_owned(), "true".to_owned()));
         config.topics.insert(making.topic(&name.0), fifo.into_iter().collect());
     }
     for (name, queue) in &stack.queues {
         let (main, dead) = queue_names(making.loaded, &name.0, queue);
-        let arn = format!("arn:aws:sqs:{REGION}:{ACCOUNT}:{dead}");
+        let arn = scope.arn("sqs", &dead);
         let redrive = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": queue.receives() });
         let mut attributes = attributes(queue);
         attributes.insert("RedrivePolicy".to_owned(), redrive.to_string());

@@ -9,16 +9,18 @@ mod environment;
 mod expand;
 mod keys;
 mod plan;
+mod programs;
 mod roles;
 pub(crate) mod search;
 mod services;
+pub(crate) mod stacks;
 pub(crate) mod tools;
 mod watch;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use local::engines::find::Places;
 use local::engines::{mariadb, ports};
 use local::supervisor::client;
@@ -88,7 +90,7 @@ pub(crate) fn prepare(state: &Path, loaded: &Loaded, purpose: Purpose) -> anyhow
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let in_use = in_use(state)?;
     if !loaded.stack.search.is_empty()
-        && let Search::Fetched { .. } = search::find(&Places::of_this_machine(), search::choice()?)?
+        && let Ok(Search::Fetched { .. }) = search::find(&Places::of_this_machine(), search::choice()?)
     {
         for name in loaded.stack.search.keys() {
             ports::prefer(place.state(), &name.0, search::PORTS, &in_use)?;
@@ -108,7 +110,7 @@ pub(crate) fn status(state: &Path) -> anyhow::Result<Vec<PartStatus>> {
 }
 
 /// Where the states of all stacks are, and what can be made again: templates, programs that were fetched.
-fn home() -> anyhow::Result<PathBuf> {
+pub(crate) fn home() -> anyhow::Result<PathBuf> {
     from("PROVISION_HOME", "XDG_STATE_HOME", ".local/state").map(|home| home.join("stacks"))
 }
 
@@ -121,6 +123,12 @@ fn from(own: &str, xdg: &str, usual: &str) -> anyhow::Result<PathBuf> {
     let home = || set("HOME").context("neither PROVISION_HOME nor HOME is set").map(|home| home.join(usual));
     let all = set(own).map(Ok).or_else(|| set(xdg).map(|xdg| Ok(xdg.join("provision"))));
     let directory = all.unwrap_or_else(|| home().map(|home| home.join("provision")))?;
+    // It becomes part of configuration files and arguments.
+    ensure!(
+        directory.to_str().is_some(),
+        "`{}` is a path that is not UTF-8: set PROVISION_HOME to one that is",
+        directory.display()
+    );
     private_directory(&directory).with_context(|| format!("making {}", directory.display()))?;
     Ok(directory)
 }

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::Purpose;
 use super::environment::{self, Environment};
 use super::expand::{BALANCER, MESSAGING, Making};
+use super::programs::needs_runtime;
 use super::search::Search;
 use crate::image::{Architecture, find_runtime};
 use crate::stack::{Http, Name, Service, priorities};
@@ -28,10 +29,11 @@ struct Runtime {
 
 /// The services, what stands before them, and what ships their logs.
 pub(super) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
-    if making.loaded.stack.services.is_empty() {
-        return Ok(());
-    }
-    let runtime = runtime()?;
+    let runtime = match needs_runtime(&making.loaded.stack) {
+        true => runtime()?,
+        // Nothing is left that it would run.
+        false => Runtime { path: PathBuf::new(), build: String::new() },
+    };
     services(making, &runtime)?;
     shipping(making, &runtime)
 }
@@ -137,6 +139,10 @@ fn shipping(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     let Some(logs) = &making.loaded.stack.logs else { return Ok(()) };
     let Some(endpoint) = making.search_endpoint(&logs.to.0) else { return Ok(()) };
     for (service, pattern) in &logs.ship {
+        // A container of the user's writes no log here.
+        if making.loaded.stack.services.get(service).is_none_or(|service| service.role.is_none()) {
+            continue;
+        }
         let group = format!("/{}/{}/{service}", making.loaded.stack.stack, making.loaded.env);
         let directory = making.directory(&format!("forward-{service}"));
         if making.purpose == Purpose::Run {

@@ -4,12 +4,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
-use local::engines::find::{Install, Places};
+use local::engines::find::{Install, Missing, Places};
 use local::engines::{mariadb, redis};
 use serde::Serialize;
 
+use super::programs::needs_runtime;
 use super::search::{self, Choice, Search};
 use super::services;
+use crate::stack::Stack;
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Tool {
@@ -18,6 +20,8 @@ pub(crate) struct Tool {
     pub(crate) needed_for: &'static str,
     /// Where it is.
     pub(crate) found: Option<String>,
+    /// What exactly is missing, where it is more or less than the whole.
+    pub(crate) lacks: Option<String>,
     /// Without it something is not there, but a stack runs.
     pub(crate) optional: bool,
     /// What gets it, as one would type it.
@@ -37,17 +41,14 @@ enum Step {
 
 /// The search engine out of the Python package index. Pinned: it has one author, and its version begins with 0.
 const LIGHT: &str = "osmem-server==0.1.6";
+/// What fetches it. Debian has the second half of Python's `venv` in a package of its own.
+const PYTHON: Install = Install { apt: "python3 python3-venv", brew: "python" };
 
 pub(crate) fn tools() -> anyhow::Result<Vec<Tool>> {
     let places = Places::of_this_machine();
     let mut tools = vec![
-        tool("MariaDB", "databases", mariadb(&places), vec![Step::Package(mariadb::INSTALL)]),
-        tool(
-            "Redis or Valkey",
-            "caches",
-            redis::find(&places, None).ok().map(shown),
-            vec![Step::Package(redis::INSTALL)],
-        ),
+        engine("MariaDB", "databases", mariadb(&places)),
+        engine("Redis or Valkey", "caches", redis::find(&places, None).map(shown)),
     ];
     tools.push(search_engine(&places)?);
     let runtime = services::find().ok();
@@ -87,14 +88,50 @@ pub(crate) fn installable(tools: &[Tool]) -> Vec<&Tool> {
     tools.iter().filter(|tool| tool.found.is_none() && !tool.steps.is_empty()).collect()
 }
 
-fn tool(what: &'static str, needed_for: &'static str, found: Option<String>, steps: Vec<Step>) -> Tool {
-    let commands = if found.is_some() { Vec::new() } else { steps.iter().flat_map(words).collect() };
-    Tool { what, needed_for, found, optional: false, commands, steps }
+/// Those that this stack needs, for `up`.
+pub(crate) fn of_stack(stack: &Stack) -> anyhow::Result<Vec<Tool>> {
+    let needs = |section: &str| match section {
+        "databases" => !stack.databases.is_empty(),
+        "caches" => !stack.caches.is_empty(),
+        "search" => !stack.search.is_empty(),
+        "services" => needs_runtime(stack),
+        _ => false,
+    };
+    let mut tools = tools()?;
+    tools.retain(|tool| tool.needed_for.split(", ").any(needs));
+    Ok(tools)
 }
 
-fn mariadb(places: &Places) -> Option<String> {
-    let program = mariadb::find(places, &mariadb::Choice::Auto).ok()?;
-    Some(format!("{} ({})", program.server.display(), program.version))
+fn tool(what: &'static str, needed_for: &'static str, found: Option<String>, steps: Vec<Step>) -> Tool {
+    let commands = if found.is_some() { Vec::new() } else { steps.iter().flat_map(words).collect() };
+    Tool { what, needed_for, found, lacks: None, optional: false, commands, steps }
+}
+
+/// One that a package holds, with all that its own scripts call.
+fn engine(what: &'static str, needed_for: &'static str, found: anyhow::Result<String>) -> Tool {
+    match found {
+        Ok(found) => tool(what, needed_for, Some(found), Vec::new()),
+        Err(error) => match error.downcast::<Missing>() {
+            Ok(Missing { what: lacks, install }) => {
+                let lacks = Some(lacks.trim_end_matches(',').to_owned());
+                Tool { lacks, ..tool(what, needed_for, None, vec![Step::Package(install)]) }
+            }
+            Err(error) => Tool { lacks: Some(format!("{error:#}")), ..tool(what, needed_for, None, Vec::new()) },
+        },
+    }
+}
+
+fn mariadb(places: &Places) -> anyhow::Result<String> {
+    let program = mariadb::find(places, &mariadb::Choice::Auto)?;
+    Ok(format!("{} ({})", program.server.display(), program.version))
+}
+
+/// Whether there is a Python that makes a folder with `pip` in it.
+fn has_python(places: &Places) -> bool {
+    let Some(python) = places.find(&["python3"]) else { return false };
+    let mut asking = Command::new(python);
+    asking.args(["-c", "import ensurepip, venv"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    asking.status().is_ok_and(|status| status.success())
 }
 
 fn search_engine(places: &Places) -> anyhow::Result<Tool> {
@@ -112,9 +149,15 @@ fn search_engine(places: &Places) -> anyhow::Result<Tool> {
             let packages = [missing("java", search::JAVA), missing("mvn", search::MAVEN)];
             packages.into_iter().flatten().chain([Step::OpenSearch]).collect()
         }
-        _ => vec![Step::Light],
+        _ if found.is_some() || has_python(places) => vec![Step::Light],
+        _ => vec![Step::Light, Step::Package(PYTHON)],
     };
+    let lacks = steps.iter().any(|step| matches!(step, Step::Package(_))) && found.is_none();
     let mut tool = tool("a search engine", "search, logs", found, steps);
+    tool.lacks = lacks.then(|| match choice {
+        Choice::OpenSearch => "OpenSearch, and the Java or Maven that fetches and runs it".to_owned(),
+        _ => "`osmem-server`, and the Python with venv that fetches it".to_owned(),
+    });
     tool.optional = choice == Choice::Auto;
     Ok(tool)
 }
@@ -173,7 +216,9 @@ fn fetch_light() -> anyhow::Result<()> {
     let venv = shown(scratch.join("venv"));
     run(&["python3".to_owned(), "-m".to_owned(), "venv".to_owned(), venv.clone()])
         .context("it takes Python with venv (on Debian: python3-venv)")?;
-    let pip = [format!("{venv}/bin/pip"), "install".into(), "-q".into(), "--disable-pip-version-check".into()];
+    // Not `venv/bin/pip`: that is a script, and its first line is a path that must not have a space or a quote.
+    let pip = [&format!("{venv}/bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"];
+    let pip = pip.map(str::to_owned);
     run(&[&pip[..], &["--no-deps".to_owned(), LIGHT.to_owned()]].concat())?;
     let program = program_in(&scratch).context("the package holds no program")?;
     let new = cache.join(format!("{}.new", search::LIGHT));

@@ -9,27 +9,79 @@ pub struct Place {
 
 impl Place {
     pub fn queue(&self, name: &str) -> String {
-        format!("arn:aws:sqs:{}:{}:{name}", self.region, self.account)
+        format!("{}{name}", self.begin("sqs"))
     }
 
     pub fn topic(&self, name: &str) -> String {
-        format!("arn:aws:sns:{}:{}:{name}", self.region, self.account)
+        format!("{}{name}", self.begin("sns"))
     }
+
+    /// Of the user that everything belongs to.
+    pub fn root(&self) -> String {
+        format!("arn:{}:iam::{}:root", self.partition(), self.account)
+    }
+
+    /// A text with every ARN of a topic or queue in it as it is here. There is no other place: what was written down when the
+    /// stack file named another region or account, or none, is of this one now.
+    pub fn rewrite(&self, text: &str) -> String {
+        let (mut whole, mut rest) = (String::new(), text);
+        while let Some(at) = rest.find("arn:") {
+            whole.push_str(&rest[..at]);
+            let parts: Vec<&str> = rest[at..].splitn(6, ':').collect();
+            rest = match parts[..] {
+                [_, partition, service @ ("sqs" | "sns"), region, account, rest]
+                    if is_word(partition) && is_word(region) && is_word(account) =>
+                {
+                    whole.push_str(&self.begin(service));
+                    rest
+                }
+                _ => {
+                    whole.push_str("arn:");
+                    &rest[at + 4..]
+                }
+            };
+        }
+        whole + rest
+    }
+
+    fn begin(&self, service: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:", self.partition(), self.region, self.account)
+    }
+
+    fn partition(&self) -> &'static str {
+        match &self.region {
+            region if region.starts_with("cn-") => "aws-cn",
+            region if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
 }
 
 /// The name in the ARN of a queue, whatever its region and account.
 pub fn queue_name(arn: &str) -> Option<&str> {
-    arn.starts_with("arn:aws:sqs:").then(|| last(arn))
+    is_of(arn, "sqs").then(|| last(arn))
 }
 
 /// The name in the ARN of a topic.
 pub fn topic_name(arn: &str) -> Option<&str> {
-    (arn.starts_with("arn:aws:sns:") && arn.split(':').count() == 6).then(|| last(arn))
+    (is_of(arn, "sns") && arn.split(':').count() == 6).then(|| last(arn))
 }
 
-/// The ARN of the topic in that of a subscription.
-pub fn topic_of_subscription(arn: &str) -> &str {
-    arn.rsplit_once(':').map_or(arn, |(topic, _)| topic)
+/// In any partition.
+fn is_of(arn: &str, service: &str) -> bool {
+    let mut parts = arn.split(':');
+    let begins =
+        parts.next() == Some("arn") && parts.next().is_some_and(|part| part == "aws" || part.starts_with("aws-"));
+    begins && parts.next() == Some(service) && parts.next().is_some()
+}
+
+/// What makes the ARN of a subscription different from the others of its topic.
+pub fn subscription_id(arn: &str) -> &str {
+    last(arn)
 }
 
 pub fn is_fifo(name: &str) -> bool {
@@ -47,4 +99,32 @@ const FIFO: &str = ".fifo";
 
 fn last(arn: &str) -> &str {
     arn.rsplit(':').next().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_have_the_partition_of_their_region() {
+        let place = |region: &str| Place { account: "123456789012".into(), region: region.into() };
+        assert_eq!(place("ap-northeast-2").queue("a"), "arn:aws:sqs:ap-northeast-2:123456789012:a");
+        assert_eq!(place("cn-north-1").topic("a"), "arn:aws-cn:sns:cn-north-1:123456789012:a");
+        assert_eq!(queue_name("arn:aws-us-gov:sqs:us-gov-west-1:1:a"), Some("a"));
+        assert_eq!(queue_name("arn:aws:sns:us-east-1:1:a"), None);
+        assert_eq!(topic_name("arn:aws-cn:sns:cn-north-1:1:a"), Some("a"));
+        assert_eq!(topic_name("arn:aws-cn:sns:cn-north-1:1:a:b"), None);
+    }
+
+    #[test]
+    fn what_was_written_for_another_place_is_of_this_one() {
+        let place = Place { account: "123456789012".into(), region: "ap-northeast-2".into() };
+        let policy = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:dead","maxReceiveCount":2}"#;
+        let moved = r#"{"deadLetterTargetArn":"arn:aws:sqs:ap-northeast-2:123456789012:dead","maxReceiveCount":2}"#;
+        assert_eq!(place.rewrite(policy), moved);
+        assert_eq!(place.rewrite(moved), moved);
+        let others = "arn:aws:iam::0:root arn:aws:sqs:*:*:a arn: arn:aws:sqs:x:1:a";
+        let rewritten = "arn:aws:iam::0:root arn:aws:sqs:*:*:a arn: arn:aws:sqs:ap-northeast-2:123456789012:a";
+        assert_eq!(place.rewrite(others), rewritten);
+    }
 }

@@ -7,6 +7,7 @@ use md5::{Digest, Md5};
 use super::config::{Attributes, Config};
 use super::record::{Definition, Record, Subscribed};
 use super::sns;
+use super::state::Subscription;
 use super::store::Store;
 use super::{arn, settings};
 use crate::hex;
@@ -38,9 +39,18 @@ pub fn difference(store: &Store, config: &Config, now: u64) -> Result<Vec<Record
             records.push(Record::Topic { name: name.clone(), definition });
         }
     }
-    let wanted = subscriptions(store, config);
-    for (arn, subscription) in &state.subscriptions {
-        if subscription.subscribed.declared && !wanted.contains_key(arn) {
+    records.extend(elsewhere(store, config));
+    let mut wanted = subscriptions(store, config);
+    for (arn, Subscription { subscribed, .. }) in &state.subscriptions {
+        let same = |other: &Subscribed| other.topic == subscribed.topic && other.queue == subscribed.queue;
+        // One that an SDK has made in another place moves with its topic, or it would deliver beside the one that is declared.
+        if !subscribed.declared && !wanted.values().any(same) {
+            let attributes = moved(store, &subscribed.attributes);
+            let topic = store.place.topic(&subscribed.topic);
+            let here = format!("{topic}:{}", arn::subscription_id(arn));
+            wanted.insert(here, Subscribed { attributes, ..subscribed.clone() });
+        }
+        if !wanted.contains_key(arn) {
             records.push(Record::SubscriptionGone { arn: arn.clone() });
         }
     }
@@ -50,6 +60,27 @@ pub fn difference(store: &Store, config: &Config, now: u64) -> Result<Vec<Record
         }
     }
     Ok(records)
+}
+
+/// What SDKs have made, with the ARNs in it as they are here.
+fn elsewhere(store: &Store, config: &Config) -> Vec<Record> {
+    let moves = |definition: &Definition| {
+        let attributes = moved(store, &definition.attributes);
+        (attributes != definition.attributes).then(|| Definition { attributes, ..definition.clone() })
+    };
+    let queues = store.state.queues.iter().filter(|(name, _)| !config.queues.contains_key(*name));
+    let queues = queues
+        .filter(|(_, queue)| !queue.definition.declared)
+        .filter_map(|(name, queue)| Some(Record::Queue { name: name.clone(), definition: moves(&queue.definition)? }));
+    let topics = store.state.topics.iter().filter(|(name, _)| !config.topics.contains_key(*name));
+    let topics = topics
+        .filter(|(_, topic)| !topic.definition.declared)
+        .filter_map(|(name, topic)| Some(Record::Topic { name: name.clone(), definition: moves(&topic.definition)? }));
+    queues.chain(topics).collect()
+}
+
+fn moved(store: &Store, attributes: &Attributes) -> Attributes {
+    attributes.iter().map(|(name, value)| (name.clone(), store.place.rewrite(value))).collect()
 }
 
 fn check(store: &Store, config: &Config) -> Result<(), Vec<String>> {
@@ -114,11 +145,8 @@ fn subscriptions(store: &Store, config: &Config) -> BTreeMap<String, Subscribed>
         // One that an SDK has made of the same two is taken over: two would deliver twice.
         let same = |other: &Subscribed| other.topic == *topic && other.queue == *queue;
         let existing = store.state.subscriptions.iter().find(|(_, existing)| same(&existing.subscribed));
-        let arn = match existing {
-            Some((arn, _)) if arn::topic_of_subscription(arn) == store.place.topic(topic) => arn.clone(),
-            _ => format!("{}:{}", store.place.topic(topic), id(topic, queue)),
-        };
-        wanted.insert(arn, subscribed);
+        let id = existing.map_or_else(|| id(topic, queue), |(arn, _)| arn::subscription_id(arn).to_owned());
+        wanted.insert(format!("{}:{id}", store.place.topic(topic)), subscribed);
     }
     wanted
 }

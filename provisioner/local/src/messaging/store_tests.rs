@@ -11,6 +11,7 @@ use super::*;
 use crate::messaging::config::{Attributes, Config};
 use crate::messaging::declare;
 use crate::messaging::queue::Depth;
+use crate::messaging::record::{Definition, Subscribed};
 
 const STANDARD: &str = "standard";
 const DEAD: &str = "dead";
@@ -344,4 +345,100 @@ fn the_log_stays_small() {
         largest = largest.max(log.len());
     }
     assert!(largest < 10_000_000, "{largest} bytes");
+}
+
+/// What the program before this one wrote: everything under `us-east-1` and no account, whatever the stack file said.
+#[test]
+fn a_store_of_the_old_names_keeps_everything_under_the_new_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = |region: &str, account: &str| {
+        let dead = format!("arn:aws:sqs:{region}:{account}:work-dead");
+        let redrive = format!("{{\"deadLetterTargetArn\":\"{dead}\",\"maxReceiveCount\":1}}");
+        let of = |all: &[(&str, &str)]| -> Attributes {
+            all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let fifo = of(&[("FifoQueue", "true")]);
+        let main = of(&[("RedrivePolicy", &redrive)]);
+        let queues = [("work", main), ("work-dead", Attributes::new()), ("order.fifo", fifo)];
+        Config {
+            region: region.into(),
+            account: account.into(),
+            queues: queues.map(|(name, attributes)| (name.to_owned(), attributes)).into(),
+            topics: [("events".to_owned(), Attributes::new())].into(),
+            subscriptions: vec![crate::messaging::Subscription {
+                topic: "events".into(),
+                queue: "work".into(),
+                attributes: Attributes::new(),
+            }],
+        }
+    };
+    let open = |config: &Config| {
+        let place = Place { account: config.account.clone(), region: config.region.clone() };
+        let mut store = Store::open(directory.path(), place).unwrap();
+        let records = declare::difference(&store, config, 1_000).unwrap();
+        store.commit(records, 1_000).unwrap();
+        store
+    };
+    let old = config("us-east-1", "000000000000");
+    let mut store = open(&old);
+    // By an SDK: a queue, and two subscriptions, of which one is of what is declared later.
+    let redrive = "{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:000000000000:work-dead\",\"maxReceiveCount\":3}";
+    let attributes = Attributes::from([("RedrivePolicy".to_owned(), redrive.to_owned())]);
+    let definition = Definition { attributes, created: 1, modified: 1, ..Definition::default() };
+    let subscription =
+        |queue: &str| Subscribed { topic: "events".into(), queue: queue.into(), ..Subscribed::default() };
+    let by_sdk = vec![
+        Record::Queue { name: "mine".into(), definition },
+        Record::Subscription {
+            arn: "arn:aws:sns:us-east-1:000000000000:events:1-2-3".into(),
+            subscription: subscription("mine"),
+        },
+        Record::Subscription {
+            arn: "arn:aws:sns:us-east-1:000000000000:events:4-5-6".into(),
+            subscription: subscription("order.fifo"),
+        },
+    ];
+    store.commit(by_sdk, 1_000).unwrap();
+    let text = |body: &str| Draft { body: body.into(), ..Draft::default() };
+    store.send("work", vec![text("dead"), text("waits")], 1_000).unwrap();
+    let once = Draft { group: Some("g".into()), deduplication: Some("once".into()), ..text("ordered") };
+    store.send("order.fifo", vec![once.clone()], 1_000).unwrap();
+    // One of the two is received, and becomes a dead letter the next time.
+    store.receive("work", 1, Some(0), 1_000).unwrap();
+    let again = store.receive("work", 1, Some(0), 1_001).unwrap();
+    assert_eq!(again.messages.len() + store.queue("work-dead", 1_001).unwrap().messages().count(), 2);
+    let count = |store: &mut Store, name: &str| store.queue(name, 2_000).unwrap().messages().count();
+    let before = ["work", "work-dead", "order.fifo"].map(|name| count(&mut store, name));
+    drop(store);
+
+    let new = config("ap-northeast-2", "123456789012");
+    let mut store = open(&new);
+    assert_eq!(["work", "work-dead", "order.fifo"].map(|name| count(&mut store, name)), before);
+    store.send("order.fifo", vec![once], 2_000).unwrap();
+    assert_eq!(count(&mut store, "order.fifo"), 1, "it was sent before");
+    let place = "ap-northeast-2:123456789012:";
+    let subscriptions: Vec<&String> = store.state.subscriptions.keys().collect();
+    assert_eq!(subscriptions.len(), 3, "{subscriptions:?}");
+    assert!(
+        subscriptions.iter().all(|arn| arn.starts_with(&format!("arn:aws:sns:{place}events:"))),
+        "{subscriptions:?}"
+    );
+    assert!(subscriptions.iter().any(|arn| arn.ends_with(":events:1-2-3")), "{subscriptions:?}");
+    for name in ["mine", "work"] {
+        let policy = &store.state.queues[name].definition.attributes["RedrivePolicy"];
+        assert!(policy.contains(&format!("arn:aws:sqs:{place}work-dead")), "{policy}");
+    }
+    // The second time there is nothing to do, and one that an SDK made and the stack file asks for now is taken over.
+    assert_eq!(declare::difference(&store, &new, 3_000), Ok(Vec::new()));
+    let mut more = new.clone();
+    more.queues.insert("mine".into(), Attributes::new());
+    more.subscriptions.push(crate::messaging::Subscription {
+        topic: "events".into(),
+        queue: "mine".into(),
+        attributes: Attributes::new(),
+    });
+    let records = declare::difference(&store, &more, 3_000).unwrap();
+    store.commit(records, 3_000).unwrap();
+    assert_eq!(store.state.subscriptions.len(), 3);
+    assert!(store.state.subscriptions[&format!("arn:aws:sns:{place}events:1-2-3")].subscribed.declared);
 }

@@ -7,6 +7,7 @@ use crate::cli::{Exit, Global};
 use crate::commands::{agree, document};
 use crate::local::tools::{self, Tool};
 use crate::printer::Printer;
+use crate::stack::Stack;
 
 pub(crate) fn doctor(global: &Global, install: bool, printer: Printer) -> Exit {
     let mut found = match tools::tools() {
@@ -30,9 +31,9 @@ pub(crate) fn doctor(global: &Global, install: bool, printer: Printer) -> Exit {
     if is_well { Exit::Done } else { Exit::Failed }
 }
 
-/// For `up --install`: what is missing, after a question.
-pub(super) fn complete(global: &Global, printer: Printer) -> Result<(), Exit> {
-    let found = tools::tools().map_err(|error| failed(&error, printer))?;
+/// For `up --install`: what is missing of what this stack needs, after a question.
+pub(super) fn complete(stack: &Stack, global: &Global, printer: Printer) -> Result<(), Exit> {
+    let found = tools::of_stack(stack).map_err(|error| failed(&error, printer))?;
     if tools::installable(&found).is_empty() {
         return Ok(());
     }
@@ -41,7 +42,7 @@ pub(super) fn complete(global: &Global, printer: Printer) -> Result<(), Exit> {
 
 fn get(tools: &[Tool], global: &Global, printer: Printer) -> Result<(), Exit> {
     for tool in tools::installable(tools) {
-        printer.talk(format!("{} is missing:", tool.what));
+        printer.talk(format!("{} is missing:", tool.lacks.as_deref().unwrap_or(tool.what)));
         tool.commands.iter().for_each(|command| printer.talk(format!("  {command}")));
     }
     agree(global, "Get it? [y/N]", printer)?;
@@ -55,7 +56,7 @@ fn text(tools: &[Tool], installed: bool, printer: Printer) {
             (None, true) => printer.yellow("missing "),
             (None, false) => printer.red("missing "),
         };
-        let found = tool.found.as_deref().unwrap_or_default();
+        let found = tool.found.as_deref().or(tool.lacks.as_deref()).unwrap_or_default();
         printer.data(format!("{state} {:<16} {:<14} {found}", tool.what, tool.needed_for).trim_end());
         for command in &tool.commands {
             printer.data(format!("         {command}"));

@@ -12,7 +12,7 @@ use local::supervisor::probe;
 use local::supervisor::protocol::{PartStatus, State};
 use serde_json::json;
 
-use super::{failed, found, make_so};
+use super::{failed, found, make_so, shell};
 use crate::cli::{Exit, Global};
 use crate::commands::{agree, document};
 use crate::local::{Purpose, Roles, Servers, prepare};
@@ -239,7 +239,7 @@ impl Desk<'_> {
     fn make_so(&self) -> anyhow::Result<()> {
         let (_, outcome) = make_so(self.state, self.loaded, self.printer)?;
         match outcome.failed.first() {
-            Some(failure) => bail!("{}: {}", failure.part, failure.error),
+            Some(failure) => bail!("{}: {}", failure.part, failure.cause()),
             None => Ok(()),
         }
     }
@@ -250,10 +250,7 @@ impl Desk<'_> {
     }
 
     fn command(&self, verb: &str, part: &str) -> String {
-        let file = self.file.display().to_string();
-        let plain = file.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
-        let file = if plain { file } else { format!("'{}'", file.replace('\'', "'\\''")) };
-        format!("provision local {verb} {file} {part}")
+        format!("provision local {verb} {} {part}", shell(&self.file.display().to_string()))
     }
 }
 

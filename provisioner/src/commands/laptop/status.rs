@@ -6,7 +6,7 @@ use local::dashboard::part::known_address;
 use local::supervisor::protocol::State;
 use serde_json::json;
 
-use super::{failed, found};
+use super::{failed, found, stacks};
 use crate::cli::{Exit, Global};
 use crate::commands::document;
 use crate::local::{Watched, WatchedPart, watch};
@@ -21,6 +21,9 @@ pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
         Ok(watched) => watched,
         Err(error) => return failed(&error, printer),
     };
+    if watched.parts.is_empty() {
+        stacks::tell_strays(file, &loaded, &state, printer);
+    }
     match global.json {
         true => {
             let mut told = json!(watched);
@@ -101,7 +104,7 @@ fn line(part: &WatchedPart, printer: Printer) -> String {
     format!("{state} {name:<26} {kind:<26} {port:<16} {pid:<12} {memory:>9} {uptime:>8}  {more}")
 }
 
-fn mib(kib: u64) -> String {
+pub(super) fn mib(kib: u64) -> String {
     format!("{:.1} MiB", kib as f64 / 1024.0)
 }
 

@@ -86,7 +86,7 @@ pub fn get(store: &Store, form: &Form) -> Result<String, Refusal> {
         ("RawMessageDelivery".to_owned(), delivery.raw.to_string()),
         ("PendingConfirmation".to_owned(), "false".to_owned()),
         ("ConfirmationWasAuthenticated".to_owned(), "true".to_owned()),
-        ("SubscriptionPrincipal".to_owned(), format!("arn:aws:iam::{}:root", store.place.account)),
+        ("SubscriptionPrincipal".to_owned(), store.place.root()),
     ]);
     if subscribed.attributes.contains_key("FilterPolicy") {
         all.insert("FilterPolicyScope".to_owned(), "MessageAttributes".to_owned());

@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::{Request, invalid, queue_name, read};
+use crate::messaging::arn::Place;
 use crate::messaging::attribute::{Attribute, Content, md5_of, md5_of_attributes};
 use crate::messaging::handle::Handle;
 use crate::messaging::record::Message;
@@ -46,8 +47,8 @@ pub async fn receive(shared: &Arc<Shared>, request: &Request<'_>) -> Result<Valu
 
         let received = shared.store().receive(name, most, visibility, now())?;
         if !received.messages.is_empty() {
-            let account = shared.store().place.account.clone();
-            let told = |message: &Message| tell(name, message, &input, &account);
+            let place = shared.store().place.clone();
+            let told = |message: &Message| tell(name, message, &input, &place);
             return Ok(json!({ "Messages": received.messages.iter().map(told).collect::<Vec<_>>() }));
         }
         if Instant::now() >= deadline || shared.is_stopping() {
@@ -78,7 +79,7 @@ fn check(input: &Input) -> Result<(usize, Option<u64>, Option<u64>), Refusal> {
     Ok((most as usize, visibility, wait))
 }
 
-fn tell(queue: &str, message: &Message, input: &Input, account: &str) -> Value {
+fn tell(queue: &str, message: &Message, input: &Input, place: &Place) -> Value {
     let handle = Handle { queue: queue.to_owned(), order: message.order, receive: message.receives };
     let mut told = json!({
         "MessageId": message.id,
@@ -86,7 +87,7 @@ fn tell(queue: &str, message: &Message, input: &Input, account: &str) -> Value {
         "MD5OfBody": md5_of(&message.body),
         "Body": message.body,
     });
-    let system = system_attributes(message, account, queue.ends_with(".fifo"));
+    let system = system_attributes(message, place, queue.ends_with(".fifo"));
     let wanted = |name: &str| {
         let mut names = input.attribute_names.iter().chain(&input.message_system_attribute_names);
         names.any(|wanted| wanted == "All" || wanted == name)
@@ -114,9 +115,9 @@ fn tell(queue: &str, message: &Message, input: &Input, account: &str) -> Value {
     told
 }
 
-fn system_attributes(message: &Message, account: &str, fifo: bool) -> BTreeMap<&'static str, String> {
+fn system_attributes(message: &Message, place: &Place, fifo: bool) -> BTreeMap<&'static str, String> {
     let mut all = BTreeMap::from([
-        ("SenderId", account.to_owned()),
+        ("SenderId", place.account.clone()),
         ("SentTimestamp", message.sent.to_string()),
         ("ApproximateReceiveCount", message.receives.to_string()),
         ("ApproximateFirstReceiveTimestamp", message.first_received.to_string()),
@@ -134,7 +135,7 @@ fn system_attributes(message: &Message, account: &str, fifo: bool) -> BTreeMap<&
         all.insert("AWSTraceHeader", trace.clone());
     }
     if let Some(source) = &message.source {
-        all.insert("DeadLetterQueueSourceArn", source.clone());
+        all.insert("DeadLetterQueueSourceArn", place.rewrite(source));
     }
     all
 }

@@ -1,0 +1,124 @@
+//! What runs on this machine, without a stack file: `provision status --local`, and which of it `provision down --local`
+//! means.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::status::mib;
+use super::{failed, found, shell};
+use crate::cli::{Exit, Global};
+use crate::commands::document;
+use crate::local::stacks::{self, Known, Stray};
+use crate::printer::Printer;
+use crate::stack::Loaded;
+
+/// All of them, with the file that each was started from.
+pub(crate) fn list(global: &Global, printer: Printer) -> Exit {
+    let all = match stacks::all() {
+        Ok(all) => all,
+        Err(error) => return failed(&error, printer),
+    };
+    if global.json {
+        let all: Vec<_> = all.iter().map(value).collect();
+        printer.data(document::pretty(&json!({ "version": document::VERSION, "stacks": all })));
+        return Exit::Done;
+    }
+    if all.is_empty() {
+        printer.data("no stack runs here, and no data of one is kept");
+    }
+    let width = all.iter().map(|known| known.name.len()).max().unwrap_or(0);
+    for known in &all {
+        let state = if known.is_running() { printer.green("running") } else { printer.yellow("stopped") };
+        let what = match known.is_running() {
+            true => format!("{} processes, {}", processes(known), mib(memory_kib(known))),
+            false => "its data is kept".to_owned(),
+        };
+        printer.data(format!("{state}  {:width$}  {what:<24}  {}", known.name, file_of(known)));
+    }
+    if !all.is_empty() {
+        printer.hint(
+            "`provision down --local NAME` stops one, and --delete-data deletes its data, with or without its file",
+        );
+    }
+    Exit::Done
+}
+
+/// What `down` is for: a stack file, or one of the list, which needs no file.
+pub(super) fn chosen(name: &Path, global: &Global, printer: Printer) -> Result<(Option<Loaded>, PathBuf), Exit> {
+    if name.exists() {
+        return found(name, global, printer).map(|(loaded, state)| (Some(loaded), state));
+    }
+    let known = stacks::called(name, global.env.as_deref()).map_err(|error| failed(&error, printer))?;
+    match known.as_slice() {
+        [one] => Ok((None, one.state.clone())),
+        [] => {
+            printer.error(format!("there is no file `{}`, and no stack of that name here", name.display()));
+            printer.hint("`provision status --local` lists the stacks of this machine");
+            Err(Exit::Failed)
+        }
+        several => {
+            let names: Vec<&str> = several.iter().map(|known| known.name.as_str()).collect();
+            printer.error(format!("`{}` may be any of {}", name.display(), names.join(", ")));
+            printer.hint("give one of these names");
+            Err(Exit::Usage)
+        }
+    }
+}
+
+/// Of a stack that does not run: those that may be it, under another path or name.
+pub(super) fn tell_strays(file: &Path, loaded: &Loaded, state: &Path, printer: Printer) {
+    // Nothing is decided by it: where the list cannot be read, what is done next says why.
+    for (known, stray) in stacks::strays(file, loaded, state).unwrap_or_default() {
+        let Some(origin) = &known.origin else { continue };
+        let (name, runs) =
+            (&known.name, if known.is_running() { "runs here" } else { "is stopped here, with its data" });
+        let end = format!("`provision down --local {name}` ends it, and with --delete-data deletes its data");
+        match stray {
+            Stray::Moved => {
+                printer.talk(format!(
+                    "note: `{name}` {runs}: a stack of the same name, which was started from {}. That file is not there any more",
+                    origin.file
+                ));
+                let old = Path::new(&origin.file).parent().unwrap_or(Path::new("/")).display().to_string();
+                printer.hint(format!(
+                    "if it is this stack, move its folder back to {} to have it and its data again; {end}",
+                    shell(&old)
+                ));
+            }
+            Stray::Renamed => {
+                printer.talk(format!(
+                    "note: `{name}` {runs}: it was started from this file, {}, when that said `stack: {}`",
+                    origin.file, origin.stack
+                ));
+                printer.hint(format!("write `stack: {}` again to have it and its data; {end}", origin.stack));
+            }
+        }
+    }
+}
+
+fn value(known: &Known) -> serde_json::Value {
+    let origin = known.origin.as_ref();
+    json!({
+        "name": known.name, "stack": origin.map(|it| &it.stack), "env": origin.map(|it| &it.env),
+        "file": origin.map(|it| &it.file), "file_exists": origin.map(stacks::Origin::is_there),
+        "running": known.is_running(), "processes": processes(known), "memory_kib": memory_kib(known),
+        "state": known.state.display().to_string(),
+    })
+}
+
+fn file_of(known: &Known) -> String {
+    match &known.origin {
+        Some(origin) if origin.is_there() => origin.file.clone(),
+        Some(origin) => format!("{} (not there any more)", origin.file),
+        None => "(an earlier version of this program started it, and did not note its file)".to_owned(),
+    }
+}
+
+fn processes(known: &Known) -> usize {
+    known.parts.iter().filter(|part| part.pid.is_some()).count()
+}
+
+fn memory_kib(known: &Known) -> u64 {
+    known.parts.iter().filter_map(|part| part.memory_kib).sum()
+}

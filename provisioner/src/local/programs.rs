@@ -1,0 +1,62 @@
+//! The programs that a stack is run with, all found before anything is started. One stack needs only what its sections ask for.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use local::engines::find::{Missing, Places, not_installed};
+use local::engines::{mariadb, redis};
+
+use super::search::{self, Search};
+use super::services;
+use crate::stack::Stack;
+
+pub(super) struct Programs {
+    pub(super) database: Option<mariadb::Program>,
+    pub(super) cache: Option<PathBuf>,
+    pub(super) search: Search,
+}
+
+/// All that is missing is one error.
+pub(super) fn find(places: &Places, stack: &Stack) -> anyhow::Result<Programs> {
+    let mut lack = Lack::default();
+    let database = || mariadb::find(places, &mariadb::Choice::Auto);
+    let database = if stack.databases.is_empty() { None } else { lack.note(database()) };
+    let cache = if stack.caches.is_empty() { None } else { lack.note(redis::find(places, None)) };
+    let search = || search::choice().and_then(|choice| search::find(places, choice));
+    let search = if stack.search.is_empty() { None } else { lack.note(search()) };
+    if needs_runtime(stack) {
+        lack.note(services::find());
+    }
+    lack.all()?;
+    Ok(Programs { database, cache, search: search.unwrap_or(Search::None) })
+}
+
+/// Containers of the user's do not run here.
+pub(super) fn needs_runtime(stack: &Stack) -> bool {
+    stack.services.values().any(|service| service.role.is_some())
+}
+
+#[derive(Default)]
+struct Lack {
+    missing: Vec<Missing>,
+    others: Vec<String>,
+}
+
+impl Lack {
+    fn note<T>(&mut self, found: anyhow::Result<T>) -> Option<T> {
+        match found {
+            Ok(found) => return Some(found),
+            Err(error) => match error.downcast::<Missing>() {
+                Ok(missing) => self.missing.push(missing),
+                Err(error) => self.others.push(format!("{error:#}")),
+            },
+        }
+        None
+    }
+
+    fn all(self) -> anyhow::Result<()> {
+        let missing = Some(not_installed(&self.missing)).filter(|text| !text.is_empty());
+        let all: Vec<String> = missing.into_iter().chain(self.others).collect();
+        if all.is_empty() { Ok(()) } else { bail!("{}", all.join("; ")) }
+    }
+}

@@ -1,0 +1,138 @@
+//! The stacks of this machine, whether or not the files that they were started from are still where they were. A state
+//! directory is named after the path of its file, so a file that is moved has another one: who looks for the old one finds it
+//! here.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use local::engines::ports as files;
+use local::supervisor::client;
+use local::supervisor::place::Place;
+use local::supervisor::protocol::PartStatus;
+use serde::{Deserialize, Serialize};
+
+use super::home;
+use crate::stack::Loaded;
+
+/// One state directory. What is not known was started by a program that wrote no [`Origin`].
+pub(crate) struct Known {
+    /// The directory's, and so unique.
+    pub(crate) name: String,
+    pub(crate) state: PathBuf,
+    pub(crate) origin: Option<Origin>,
+    pub(crate) parts: Vec<PartStatus>,
+}
+
+/// Written at every `up`, before anything starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Origin {
+    pub(crate) stack: String,
+    pub(crate) env: String,
+    pub(crate) file: String,
+}
+
+/// Why a stack that is here may be the one that somebody looks for under another path or name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stray {
+    /// It has the same name, and its file is gone.
+    Moved,
+    /// It was started from this very file, when that had another `stack:`.
+    Renamed,
+}
+
+pub(crate) fn keep(state: &Path, file: &Path, loaded: &Loaded) -> anyhow::Result<()> {
+    let file = file.canonicalize().with_context(|| format!("finding {}", file.display()))?;
+    let (stack, env) = (loaded.stack.stack.0.clone(), loaded.env.clone());
+    let origin = Origin { stack, env, file: file.to_string_lossy().into_owned() };
+    files::write(&state.join(FILE), &serde_json::to_vec_pretty(&origin)?)
+}
+
+/// By name; without what was only looked at and never started.
+pub(crate) fn all() -> anyhow::Result<Vec<Known>> {
+    let home = home()?;
+    let mut all = Vec::new();
+    let entries = match std::fs::read_dir(&home) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(all),
+        Err(error) => return Err(error).with_context(|| format!("reading {}", home.display())),
+    };
+    for state in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
+        let Some(name) = state.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
+        let origin = std::fs::read(state.join(FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let known = Known { name, origin, parts: running(&state), state };
+        if known.is_there() {
+            all.push(known);
+        }
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(all)
+}
+
+/// Of one whose own state directory is `state` and has nothing that runs.
+pub(crate) fn strays(file: &Path, loaded: &Loaded, state: &Path) -> anyhow::Result<Vec<(Known, Stray)>> {
+    let file = file.canonicalize().with_context(|| format!("finding {}", file.display()))?;
+    let file = file.to_string_lossy();
+    let (stack, env) = (loaded.stack.stack.0.as_str(), loaded.env.as_str());
+    let others = all()?.into_iter().filter(|known| known.state.file_name() != state.file_name());
+    let stray = |known: Known| {
+        let origin = known.origin.as_ref()?;
+        let stray = match () {
+            () if origin.file == file && origin.stack != stack => Stray::Renamed,
+            () if origin.stack == stack && origin.env == env && !origin.is_there() => Stray::Moved,
+            () => return None,
+        };
+        Some((known, stray))
+    };
+    Ok(others.filter_map(stray).collect())
+}
+
+/// Those that somebody may mean by the name in the list, by the name of the stack, or by the path that its file had.
+pub(crate) fn called(name: &Path, env: Option<&str>) -> anyhow::Result<Vec<Known>> {
+    let path = std::path::absolute(name).unwrap_or_else(|_| name.to_owned());
+    let (path, name) = (path.to_string_lossy().into_owned(), name.to_string_lossy().into_owned());
+    let all = all()?;
+    if let Some(at) = all.iter().position(|known| known.name == name) {
+        return Ok(all.into_iter().skip(at).take(1).collect());
+    }
+    let means = |known: &Known| {
+        let Some(Origin { stack, env: of, file }) = &known.origin else { return false };
+        let is_called = *stack == name || format!("{stack}-{of}") == name || *file == path;
+        is_called && env.is_none_or(|env| env == of)
+    };
+    Ok(all.into_iter().filter(means).collect())
+}
+
+/// Also one whose supervisor was killed, and left what it had started.
+pub(crate) fn runs(state: &Path) -> bool {
+    let journal = || Place::find(state).is_ok_and(|place| place.journal().exists());
+    client::running(state).is_some() || journal()
+}
+
+/// Whether something was ever started there, which may have left data.
+pub(crate) fn has_data(state: &Path) -> bool {
+    state.join("data").exists() || state.join(FILE).exists()
+}
+
+impl Known {
+    /// Whether anything of it has a process.
+    pub(crate) fn is_running(&self) -> bool {
+        self.parts.iter().any(|part| part.pid.is_some())
+    }
+
+    fn is_there(&self) -> bool {
+        self.is_running() || has_data(&self.state)
+    }
+}
+
+impl Origin {
+    /// Whether its file still is where it was.
+    pub(crate) fn is_there(&self) -> bool {
+        Path::new(&self.file).exists()
+    }
+}
+
+fn running(state: &Path) -> Vec<PartStatus> {
+    client::running(state).and_then(|client| client.status().ok()).unwrap_or_default()
+}
+
+const FILE: &str = "origin.json";
