@@ -1,5 +1,6 @@
 //! `provision check`: every mistake at once, without a network.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::{Exit, Global};
@@ -19,7 +20,13 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         },
         None => stack::environments(&text),
     };
-    let mut problems: Vec<_> = envs.iter().filter_map(|env| stack::load(&text, env).err()).flatten().collect();
+    let (mut problems, mut only_on_aws) = (Vec::new(), BTreeMap::new());
+    for env in &envs {
+        match stack::load(&text, env) {
+            Ok(loaded) => only_on_aws.extend(stack::only_on_aws(&loaded.stack)),
+            Err(found) => problems.extend(found),
+        }
+    }
     problems.sort();
     problems.dedup();
     if global.json {
@@ -30,6 +37,9 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         printer.data(serde_json::json!({"version": 1, "file": file, "environments": envs, "problems": list}));
     }
     if problems.is_empty() {
+        if global.local {
+            only_on_aws.values().for_each(|why| printer.talk(format!("note: {why}")));
+        }
         printer.talk(format!("{}: no problems ({})", file.display(), envs.join(", ")));
         return Exit::Done;
     }

@@ -1,6 +1,8 @@
 //! What no schema can say: references, limits that depend on each other, and what AWS refuses as far as it can be known
 //! offline (the sources are in the comments of the kinds).
 
+mod health;
+pub(super) mod patterns;
 mod services;
 mod tags;
 
@@ -20,6 +22,7 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<P
     reserved(stack, &mut say);
     queues(stack, &mut say);
     services::check(loaded, &mut say);
+    health::check(stack, &mut say);
     logs(stack, &mut say);
     search(loaded, &mut say);
     if let Some(alerts) = &stack.alerts {

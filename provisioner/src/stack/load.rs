@@ -69,6 +69,7 @@ pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
             Ok(stack) => {
                 let loaded = Loaded { stack, env: env.to_owned(), profile };
                 check::check(&loaded, &positions, &mut problems);
+                check::patterns::check(&loaded.stack, text, &positions, &mut problems);
                 #[cfg(feature = "aws")]
                 if problems.is_empty() {
                     guard::check(&loaded, &positions, &mut problems);
@@ -131,9 +132,11 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
     let path = spoken(&pointer);
     let value = error.instance();
     match error.kind() {
-        // Something optional: what is wrong with it as what it should be.
+        // Something optional, or of several shapes: what is wrong with it as the shape whose type it has.
         ValidationErrorKind::AnyOf { context } if !value.is_null() && !context.is_empty() => {
-            context[0].iter().flat_map(|inner| problems_of(inner, schema, positions)).collect()
+            let of_type = |errors: &&Vec<ValidationError<'_>>| !errors.iter().any(|inner| is_other_type(inner, error));
+            let meant = context.iter().find(of_type).unwrap_or(&context[0]);
+            meant.iter().flat_map(|inner| problems_of(inner, schema, positions)).collect()
         }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let known = known_keys(schema, error.schema_path().as_str());
@@ -163,6 +166,18 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
             vec![Problem::new(at, format!("`{path}`: {error}")).hint(hint)]
         }
         _ => vec![Problem::new(at, format!("`{path}`: {error}"))],
+    }
+}
+
+/// Whether the value itself, and not something inside, is of another type than this shape.
+fn is_other_type(inner: &ValidationError<'_>, outer: &ValidationError<'_>) -> bool {
+    let here = inner.instance_path().to_string() == outer.instance_path().to_string();
+    match inner.kind() {
+        ValidationErrorKind::Type { .. } => here,
+        ValidationErrorKind::AnyOf { context } => {
+            here && context.iter().all(|errors| errors.iter().any(|inner| is_other_type(inner, outer)))
+        }
+        _ => false,
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod check;
 mod guard;
+pub(crate) mod health;
 #[cfg(feature = "aws")]
 pub(crate) mod lines;
 mod load;
@@ -14,7 +15,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use check::patterns::only_on_aws;
 pub use guard::{Guard, Public};
+pub use health::Health;
 pub(crate) use load::similar;
 pub use load::{Loaded, environments, load, schema};
 pub(crate) use routes::priorities;
@@ -331,9 +334,8 @@ pub struct Http {
     /// HTTP methods. Default: all. `GET` brings `HEAD`.
     #[serde(default)]
     pub methods: Vec<String>,
-    /// Where it says that it is well. Default: `/healthz`.
-    #[schemars(regex(pattern = r"^/[^ \t\r\n]{0,1023}$"))]
-    pub health: Option<String>,
+    /// Where it says that it is well, as in `/healthz`, which is the default; or `{path, codes, interval, grace}`.
+    pub health: Option<Health>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
