@@ -1,5 +1,6 @@
 //! YAML as a tree that remembers where everything stood, so that every mistake can be located.
 
+mod inside;
 mod positions;
 mod tags;
 mod text;
@@ -9,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use serde_json::Value;
 
+pub use inside::inside;
 pub use positions::{Positions, below};
 
 /// A mistake in a stack file. Lines and columns count from 1.

@@ -1,5 +1,6 @@
 //! `provision check`: every mistake at once, without a network.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::{Exit, Global};
@@ -19,7 +20,8 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         },
         None => stack::environments(&text),
     };
-    let problems = stack::problems(&text, &envs);
+    let loaded = stack::load_all(&text, &envs);
+    let problems = loaded.as_ref().err().map(Vec::as_slice).unwrap_or_default();
     if global.json {
         let list: Vec<_> = problems
             .iter()
@@ -27,16 +29,22 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
             .collect();
         printer.data(serde_json::json!({"version": 1, "file": file, "environments": envs, "problems": list}));
     }
-    if let Some(region) = &global.region {
-        let loaded = envs.iter().filter_map(|env| stack::load(&text, env).ok());
-        if loaded.map(|loaded| allow_region(&loaded, region, printer)).find(Result::is_err).is_some() {
+    let loaded = match &loaded {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            printer.problems(&file.display().to_string(), problems);
             return Exit::Failed;
         }
+    };
+    if let Some(region) = &global.region
+        && loaded.iter().any(|loaded| allow_region(loaded, region, printer).is_err())
+    {
+        return Exit::Failed;
     }
-    if problems.is_empty() {
-        printer.talk(format!("{}: no problems ({})", file.display(), envs.join(", ")));
-        return Exit::Done;
+    if global.local {
+        let notes: BTreeMap<_, _> = loaded.iter().flat_map(|loaded| stack::only_on_aws(&loaded.stack)).collect();
+        notes.values().for_each(|why| printer.talk(format!("note: {why}")));
     }
-    printer.problems(&file.display().to_string(), &problems);
-    Exit::Failed
+    printer.talk(format!("{}: no problems ({})", file.display(), envs.join(", ")));
+    Exit::Done
 }

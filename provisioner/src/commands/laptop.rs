@@ -212,7 +212,8 @@ pub(crate) fn logs(file: &Path, global: &Global, parts: &[String], follow: bool,
         printer.talk("nothing of this stack runs here");
         return Exit::Done;
     };
-    logs::follow(&place, &chosen, LINES, || follow, |part, line| printer.data(format!("{part} | {line}")));
+    let goes_on = || follow && !printer.is_over();
+    logs::follow(&place, &chosen, LINES, goes_on, |part, line| printer.data(format!("{part} | {line}")));
     Exit::Done
 }
 

@@ -5,8 +5,10 @@ use std::path::Path;
 use super::document::pretty;
 use super::options::{Form, PlanOptions};
 use super::{allow_region, load, no_region, open, read, render, take, write_whole};
-use crate::aws::Proof;
+use crate::aws::{Cx, Proof};
 use crate::cli::{Exit, Global};
+use crate::desired::Desired;
+use crate::doctor::zones;
 use crate::expand::{Digests, Expanded, expand};
 use crate::plan::Plan;
 use crate::plan::review::{Against, Review};
@@ -26,6 +28,8 @@ pub(super) struct Basis {
     pub(super) expanded: Expanded,
     pub(super) snapshot: Snapshot,
     pub(super) against: Against,
+    /// The way to the account, where it was asked.
+    pub(super) cx: Option<Cx>,
 }
 
 pub(crate) async fn plan(file: &Path, global: &Global, options: &PlanOptions, printer: Printer) -> Exit {
@@ -68,6 +72,9 @@ async fn differences(file: &Path, global: &Global, options: &PlanOptions, printe
             }
         }
     }
+    if let Some(cx) = &basis.cx {
+        stop(cx, &basis.expanded.desired, &plan, printer).await?;
+    }
     if let Some(out) = &options.out {
         write(out, &saved, printer)?;
     }
@@ -85,7 +92,24 @@ async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, E
         expanded: session.expanded,
         snapshot,
         against: Against::Aws,
+        cx: Some(session.cx),
     })
+}
+
+/// What no `up` of this plan could get over, as far as the plan's own questions tell. `doctor` asks more.
+async fn stop(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -> Result<(), Exit> {
+    match zones::lack(cx, desired, plan).await {
+        Ok(Some(finding)) => {
+            printer.talk(super::doctor::text(&finding, printer));
+            Err(Exit::Failed)
+        }
+        Ok(None) => Ok(()),
+        // Who may not ask plans without.
+        Err(error) => {
+            printer.detail(format!("the zones of the region are not known: {error}"));
+            Ok(())
+        }
+    }
 }
 
 /// Offline nobody says whose account it is.
@@ -109,10 +133,10 @@ fn offline(file: &Path, global: &Global, kept: Option<&Path>, printer: Printer) 
         let digests = Digests { image: BUILT_LATER.to_owned(), zip: BUILT_LATER.to_owned() };
         let expanded = expand(&loaded, &scope, &digests);
         let snapshot = Snapshot::default();
-        return Ok(Basis { scope, loaded, digests, expanded, snapshot, against: Against::Nothing });
+        return Ok(Basis { scope, loaded, digests, expanded, snapshot, against: Against::Nothing, cx: None });
     };
     let expanded = expand(&loaded, &scope, &digests);
-    Ok(Basis { scope, loaded, digests, expanded, snapshot, against })
+    Ok(Basis { scope, loaded, digests, expanded, snapshot, against, cx: None })
 }
 
 fn kept_in(path: &Path, loaded: &Loaded, printer: Printer) -> Result<(Scope, Digests, Snapshot, Against), Exit> {

@@ -1,9 +1,13 @@
 //! A stack file and the account that it is for: what every command on AWS begins with.
 
+use std::ffi::OsString;
 use std::path::Path;
+
+use aws_config::SdkConfig;
 
 use super::{allow_region, load};
 use crate::artefacts::{self, Artefacts};
+use crate::aws::surroundings::{self, Mistake};
 use crate::aws::{self, Access, Cx, Error, Proof};
 use crate::cli::{Exit, Global};
 use crate::expand::{self, Digests, Expanded, expand};
@@ -54,7 +58,7 @@ async fn log_in(
     };
     let clock = Clock::new(time_scale(printer)?);
     let region = access.region.clone().or_else(|| loaded.stack.region.clone());
-    let config = aws::connect(&access, region.as_deref(), clock).await;
+    let config = connect(&access, region.as_deref(), clock, printer).await?;
     let Some(region) = config.region().map(ToString::to_string) else {
         return Err(no_region(printer));
     };
@@ -107,6 +111,39 @@ fn offer_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<(
         printer.hint("the compiler says why above; when it is mended, run the same command again");
         Exit::Failed
     })
+}
+
+/// The way to AWS, unless the environment leads nowhere.
+pub(crate) async fn connect(
+    access: &Access,
+    region: Option<&str>,
+    clock: Clock,
+    printer: Printer,
+) -> Result<SdkConfig, Exit> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let variables: Vec<(String, String)> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+    let refuse = |mistakes: Vec<Mistake>| {
+        for Mistake { what, hint } in mistakes {
+            printer.error(what);
+            printer.hint(hint);
+        }
+        Exit::Failed
+    };
+    let mistakes = surroundings::mistakes(access, &variables);
+    if !mistakes.is_empty() {
+        return Err(refuse(mistakes));
+    }
+    let config = aws::connect(access, region, clock).await;
+    let found = config.region().map(ToString::to_string).unwrap_or_default();
+    let named = |name: &&str| variables.iter().any(|(other, value)| other == name && *value == found);
+    let from = match &access.region {
+        Some(given) if *given == found => "--region",
+        _ => ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(named).unwrap_or("the AWS profile"),
+    };
+    match surroundings::against_region(&found, from) {
+        Some(mistake) if config.region().is_some() => Err(refuse(vec![mistake])),
+        _ => Ok(config),
+    }
 }
 
 /// The runtime as image and as Lambda package, if the stack runs it.

@@ -27,6 +27,8 @@ pub(super) const WEB: &str = "web";
 /// Who the runtime is in its image, and every other container unless the file says who else.
 const NOBODY: &str = "65532:65532";
 const ARCHITECTURE: &str = "X86_64";
+/// Seconds in which the runtime answers its container's own health check.
+const STARTS_WITHIN: u32 = 15;
 const ASSUMED_BY: &str = "ecs-tasks.amazonaws.com";
 
 pub(super) fn expand(making: &mut Making<'_>) {
@@ -77,7 +79,14 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
     }
     for (name, service, http) in behind {
         let section = format!("services.{name}");
-        let spec = TargetGroupSpec { vpc: network::vpc(), port: service.port(), health: http.health() };
+        let spec = TargetGroupSpec {
+            vpc: network::vpc(),
+            port: service.port(),
+            health: http.health(),
+            codes: http.health_codes(),
+            interval: seconds(http.health_interval()),
+            timeout: seconds(http.health_timeout()),
+        };
         making.add::<TargetGroup>(&section, &name.0, spec);
     }
     for (name, priority) in priorities(behind) {
@@ -141,6 +150,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
         task_role,
         log_group: Ref::to(name),
         health_command,
+        start_period: service.http.as_ref().and_then(Http::given_grace).map_or(STARTS_WITHIN, seconds),
     };
     making.add::<TaskDefinition>(&section, name, spec);
     running(making, &section, name, service);
@@ -156,6 +166,8 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
         port: service.port(),
         listener: Ref::to(WEB),
         rule: (!http.takes_everything()).then(|| Ref::to(name)),
+        grace: seconds(service.grace()),
+        health_takes: seconds(http.health_takes()),
     });
     let spec = ServiceSpec {
         cluster: Ref::to(MAIN),
@@ -221,4 +233,9 @@ fn execution_statements(
         });
     }
     statements
+}
+
+/// The checks keep them far below the largest.
+fn seconds(seconds: u64) -> u32 {
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }

@@ -3,7 +3,9 @@
 
 mod alerts;
 mod fargate;
+mod health;
 mod names;
+pub(super) mod patterns;
 mod routes;
 mod services;
 mod tags;
@@ -25,7 +27,9 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, mended: &Mended, pro
     queues(stack, &mut say);
     services::check(loaded, &mut say);
     routes::check(stack, &mut say);
+    health::check(stack, &mut say);
     logs(stack, &mut say);
+    patterns::check(loaded, &mut say);
     search(loaded, &mut say);
     guard::check(loaded, &mut say);
     alerts::check(stack, &mut say);

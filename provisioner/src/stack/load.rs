@@ -46,12 +46,18 @@ pub fn environments(text: &str) -> Vec<String> {
     }
 }
 
-/// Everything that is wrong with a file in these environments, each thing once.
-pub fn problems(text: &str, envs: &[String]) -> Vec<Problem> {
-    let mut problems: Vec<_> = envs.iter().filter_map(|env| load(text, env).err()).flatten().collect();
+/// Loads several environments. Either all of them, or everything that is wrong in any, each thing once.
+pub fn load_all(text: &str, envs: &[String]) -> Result<Vec<Loaded>, Vec<Problem>> {
+    let (mut all, mut problems) = (Vec::new(), Vec::new());
+    for env in envs {
+        match load(text, env) {
+            Ok(loaded) => all.push(loaded),
+            Err(found) => problems.extend(found),
+        }
+    }
     problems.sort();
     problems.dedup();
-    problems
+    if problems.is_empty() { Ok(all) } else { Err(problems) }
 }
 
 /// Loads one environment. Either a stack, or every problem that there is: of form, and, with something standing in for what
@@ -180,13 +186,27 @@ fn validate(root: &mut Node, mended: &mut Mended, problems: &mut Vec<Problem>) -
     false
 }
 
-/// Of something optional: what is wrong with it as what it should be.
+/// Something optional, or of several shapes: what is wrong with it as the shape whose type it has.
 fn leaves<'a>(error: &'a ValidationError<'a>) -> Vec<&'a ValidationError<'a>> {
     match error.kind() {
         ValidationErrorKind::AnyOf { context } if !error.instance().is_null() && !context.is_empty() => {
-            context[0].iter().flat_map(|inner| leaves(inner)).collect()
+            let of_type = |errors: &&Vec<ValidationError<'_>>| !errors.iter().any(|inner| is_other_type(inner, error));
+            let meant = context.iter().find(of_type).unwrap_or(&context[0]);
+            meant.iter().flat_map(|inner| leaves(inner)).collect()
         }
         _ => vec![error],
+    }
+}
+
+/// Whether the value itself, and not something inside, is of another type than this shape.
+fn is_other_type(inner: &ValidationError<'_>, outer: &ValidationError<'_>) -> bool {
+    let here = inner.instance_path().to_string() == outer.instance_path().to_string();
+    match inner.kind() {
+        ValidationErrorKind::Type { .. } => here,
+        ValidationErrorKind::AnyOf { context } => {
+            here && context.iter().all(|errors| errors.iter().any(|inner| is_other_type(inner, outer)))
+        }
+        _ => false,
     }
 }
 
@@ -268,6 +288,7 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
 /// Of a region, in the schema.
 const REGION: &str = r"^[a-z]+(-[a-z]+)+-[0-9]+$";
 const SWITCHES: [&str; 8] = ["yes", "no", "on", "off", "y", "n", "true", "false"];
+
 const NAME: &str = "lower-case letters, digits and single dashes, starting with a letter";
 
 /// What a pattern asks for, in words.

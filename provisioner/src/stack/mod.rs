@@ -4,6 +4,7 @@
 mod check;
 mod defaults;
 mod guard;
+pub(crate) mod health;
 #[cfg(feature = "aws")]
 pub(crate) mod lines;
 mod load;
@@ -20,9 +21,11 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use check::patterns::only_on_aws;
 pub use guard::{Guard, Public};
+pub use health::Health;
 pub(crate) use load::similar;
-pub use load::{Loaded, environments, load, problems, schema};
+pub use load::{Loaded, environments, load, load_all, schema};
 pub(crate) use routes::priorities;
 pub(crate) use uses::{Given, Used, Value, given, schema as database_schema, used};
 
@@ -339,9 +342,8 @@ pub struct Http {
     /// HTTP methods. Default: all. `GET` brings `HEAD`.
     #[serde(default)]
     pub methods: Vec<String>,
-    /// Where it says that it is well. Default: `/healthz`.
-    #[schemars(regex(pattern = r"^/[^ \t\r\n]{0,1023}$"))]
-    pub health: Option<String>,
+    /// Where it says that it is well, as in `/healthz`, which is the default; or `{path, codes, interval, grace}`.
+    pub health: Option<Health>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

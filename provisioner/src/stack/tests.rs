@@ -1,9 +1,9 @@
 //! What is said about stack files, in every build in the same words.
 
-use super::{environments, problems};
+use super::{environments, load_all};
 
 fn told(text: &str) -> String {
-    let told = problems(text, &environments(text));
+    let told = load_all(text, &environments(text)).err().unwrap_or_default();
     let line = |problem: &crate::yaml::Problem| {
         let hint = problem.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
         format!("{}:{}: {}{hint}", problem.at.line, problem.at.column, problem.what)
