@@ -32,7 +32,7 @@ class Deployment:
     def __init__(self, template, names, url, stack, package, parameters):
         self.resources, self.names, self.url, self.stack = template["Resources"], names, url, stack
         self.prefix, self.package, self.done = stack.replace("/", "-"), package, {}
-        self.values = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", **parameters}
+        self.values = {"AWS::Region": REGION, "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "AWS::URLSuffix": "amazonaws.com", **parameters}
         if missing := set(template.get("Parameters", {})) ^ set(parameters):
             sys.exit(f"parameters: {missing}")
 

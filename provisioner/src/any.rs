@@ -34,6 +34,7 @@ pub trait AnyKind: Send + Sync {
     /// An output and a ready part with nothing in them, from which the plan makes placeholders.
     fn blank(&self) -> (Value, Value);
     fn want(&self, scope: &Scope, name: &str, spec: &Json, outputs: &Outputs) -> Result<Json, Missing>;
+    fn patience(&self, spec: &Json) -> u32;
     fn read<'a>(
         &'a self,
         cx: &'a Cx,
@@ -73,6 +74,10 @@ impl<K: Kind> AnyKind for K {
     fn want(&self, scope: &Scope, name: &str, spec: &Json, outputs: &Outputs) -> Result<Json, Missing> {
         let spec: K::Spec = typed(spec).expect("expand writes specs of the kind's own type");
         Ok(Json::of(&K::want(scope, name, &spec, outputs)?))
+    }
+
+    fn patience(&self, spec: &Json) -> u32 {
+        typed::<K::Spec>(spec).map_or(0, |spec| K::patience(&spec))
     }
 
     fn read<'a>(

@@ -208,10 +208,16 @@ pub async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
-            let asked_for = !error.use_stderr();
-            // Nothing can be done about a closed pipe here.
-            let _ = error.print();
-            return code(if asked_for { Exit::Done } else { Exit::Usage });
+            let printer = Printer::new(false, false);
+            if error.use_stderr() {
+                // There is nobody left to tell that nobody could be told.
+                let _ = error.print();
+                return code(Exit::Usage);
+            }
+            let text = error.render();
+            let text = if printer.is_table() { text.ansi().to_string() } else { text.to_string() };
+            printer.write(&text);
+            return ended(Exit::Done, printer);
         }
     };
     let Cli { command, global } = cli;
@@ -223,7 +229,9 @@ pub async fn main() -> ExitCode {
         Command::Schema { plan: true } => commands::schema_of_plans(printer),
         Command::Schema { .. } => commands::schema(printer),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "provision", &mut std::io::stdout());
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "provision", &mut text);
+            printer.write(&String::from_utf8_lossy(&text));
             Exit::Done
         }
         command if global.local => on_this_machine(command, global, printer).await,
@@ -231,11 +239,18 @@ pub async fn main() -> ExitCode {
         command @ Command::Local(_) => on_this_machine(command, global, printer).await,
         command => on_aws(command, &global, printer).await,
     };
-    if let Some(why) = printer.lost() {
-        printer.error(format!("writing the output: {why}"));
-        return code(Exit::Failed);
+    ended(exit, printer)
+}
+
+/// What is not whole is a failure, however the command ended.
+fn ended(exit: Exit, printer: Printer) -> ExitCode {
+    match printer.lost() {
+        None => code(exit),
+        Some(why) => {
+            printer.error(format!("writing the output: {why}"));
+            code(Exit::Failed)
+        }
     }
-    code(exit)
 }
 
 #[cfg(feature = "aws")]

@@ -16,7 +16,9 @@ use tar::{EntryType, Header};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
-pub use self::runtime::find_runtime;
+use crate::scope::hex;
+
+pub use self::runtime::{build_runtime, build_script, find_runtime};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Architecture {
@@ -174,7 +176,7 @@ fn blob(media_type: &'static str, bytes: Vec<u8>) -> Blob {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    format!("sha256:{:x}", Sha256::digest(bytes))
+    format!("sha256:{}", hex(&Sha256::digest(bytes)))
 }
 
 #[cfg(test)]

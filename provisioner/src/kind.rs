@@ -72,6 +72,11 @@ pub trait Kind: Send + Sync + Sized + 'static {
         async { Ok(()) }
     }
 
+    /// Seconds that it may take beyond what is usual, because the stack file says so.
+    fn patience(_: &Self::Spec) -> u32 {
+        0
+    }
+
     /// Evidence for people when this failed: events, stopped reasons, the last log lines. Best effort.
     fn explain(_: &Cx, _: &Live<Self>) -> impl Future<Output = Evidence> + Send {
         async { Evidence::default() }

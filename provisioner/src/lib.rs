@@ -27,6 +27,7 @@
 //! Two features, both on by default: `aws`, which is all that talks to AWS, and `local`, the same stack on this machine.
 //! With `local` alone no SDK of AWS's is compiled.
 
+#![warn(clippy::disallowed_methods)]
 #![cfg_attr(
     not(all(feature = "aws", feature = "local")),
     allow(dead_code, unused_imports, reason = "what both share, one alone does not use whole")
@@ -39,6 +40,7 @@ pub mod printer;
 pub mod roles;
 pub mod scope;
 pub mod stack;
+pub mod wait;
 pub mod yaml;
 
 #[cfg(feature = "aws")]
@@ -71,14 +73,11 @@ pub mod kind;
 pub mod kinds;
 #[cfg(feature = "aws")]
 pub mod lease;
+#[cfg(feature = "local")]
+mod local;
 #[cfg(feature = "aws")]
 pub mod plan;
 #[cfg(feature = "aws")]
 pub mod policy;
 #[cfg(feature = "aws")]
 pub mod snapshot;
-#[cfg(feature = "aws")]
-pub mod wait;
-
-#[cfg(feature = "local")]
-mod local;

@@ -1,13 +1,17 @@
 //! The only place that prints. Data goes to stdout, talk to stderr; both are readable without colour.
 
+#![allow(clippy::disallowed_methods, reason = "the one place")]
+
 use std::fmt::Display;
 use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::yaml::Problem;
 
 /// Of the whole process, as its standard output is.
 static LOST: OnceLock<String> = OnceLock::new();
+static GONE: AtomicBool = AtomicBool::new(false);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Printer {
@@ -24,15 +28,31 @@ impl Printer {
         Printer { colour, terminal, verbose }
     }
 
-    /// Data, for people and programs.
+    /// Data, for people and programs. After a part that could not be written there is no other: a document with a hole in it
+    /// would look whole.
     pub fn data(&self, text: impl Display) {
-        match writeln!(stdout(), "{text}") {
+        self.write(&format!("{text}\n"));
+    }
+
+    /// The same, as it is.
+    pub fn write(&self, text: &str) {
+        if self.is_over() {
+            return;
+        }
+        let mut out = stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => {}
             // A reader that has gone away, as `head` does, is no failure of ours.
-            Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => GONE.store(true, Ordering::Relaxed),
+            Err(error) => {
                 let _ = LOST.set(error.to_string());
             }
-            _ => {}
         }
+    }
+
+    /// Nobody gets any more data, so what would go on for ever may end.
+    pub fn is_over(&self) -> bool {
+        GONE.load(Ordering::Relaxed) || LOST.get().is_some()
     }
 
     /// Whether data goes to somebody who reads tables.

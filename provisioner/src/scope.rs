@@ -99,12 +99,17 @@ impl Scope {
         format!("arn:{}:{service}::{}:{resource}", self.partition(), self.account)
     }
 
+    /// Of a region that nobody knows it is `aws`: an emulator may have any.
     pub fn partition(&self) -> &'static str {
-        match &self.region {
-            region if region.starts_with("cn-") => "aws-cn",
-            region if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        }
+        partition::of(&self.region).map_or("aws", |partition| partition.id)
+    }
+
+    /// A service as the condition `kms:ViaService` and the principals of a region name it, as in `sns.eu-west-1.amazonaws.com`.
+    /// Principals without a region end with `amazonaws.com` in every partition (terraform-provider-aws, `service_principal`;
+    /// aws-cdk, `region-info`).
+    pub fn regional(&self, service: &str) -> String {
+        let suffix = partition::of(&self.region).map_or("amazonaws.com", |partition| partition.dns_suffix);
+        format!("{service}.{}.{suffix}", self.region)
     }
 }
 
@@ -159,6 +164,27 @@ mod tests {
         let gone = retags(&[], &[("team", "web"), ("provision:tags", "team"), ("theirs", "1")]);
         assert_eq!(gone, [r#"provision:tags: Some("team") -> None"#, r#"team: Some("web") -> None"#]);
         assert!(retags(&[], &[("theirs", "1")]).is_empty());
+    }
+
+    /// `amazonaws.com.cn`: aws-cdk, `region-info`; AWS's own table for the others.
+    #[test]
+    fn a_region_has_its_partition() {
+        let of = |region: &str| {
+            let scope = Scope { region: region.to_owned(), ..scope("a", "b") };
+            format!("{} {}", scope.arn("sqs", "work"), scope.regional("logs"))
+        };
+        let all = partition::PARTITIONS.iter().map(|partition| of(partition.regions[0]));
+        insta::assert_snapshot!(all.chain([of("local")]).collect::<Vec<_>>().join("\n"), @r"
+        arn:aws:sqs:af-south-1:123456789012:work logs.af-south-1.amazonaws.com
+        arn:aws-cn:sqs:cn-north-1:123456789012:work logs.cn-north-1.amazonaws.com.cn
+        arn:aws-us-gov:sqs:us-gov-east-1:123456789012:work logs.us-gov-east-1.amazonaws.com
+        arn:aws-eusc:sqs:eusc-de-east-1:123456789012:work logs.eusc-de-east-1.amazonaws.eu
+        arn:aws-iso:sqs:us-iso-east-1:123456789012:work logs.us-iso-east-1.c2s.ic.gov
+        arn:aws-iso-b:sqs:us-isob-east-1:123456789012:work logs.us-isob-east-1.sc2s.sgov.gov
+        arn:aws-iso-e:sqs:eu-isoe-west-1:123456789012:work logs.eu-isoe-west-1.cloud.adc-e.uk
+        arn:aws-iso-f:sqs:us-isof-east-1:123456789012:work logs.us-isof-east-1.csp.hci.ic.gov
+        arn:aws:sqs:local:123456789012:work logs.local.amazonaws.com
+        ");
     }
 
     #[test]

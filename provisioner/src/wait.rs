@@ -48,6 +48,12 @@ pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
+/// Sleeps for real time, on a thread of its own that may block.
+#[allow(clippy::disallowed_methods, reason = "the one place")]
+pub fn pause_here(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
 pub async fn until(due: Instant) {
     pause(due.saturating_duration_since(Instant::now())).await;
 }

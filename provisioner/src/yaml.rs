@@ -1,6 +1,8 @@
 //! YAML as a tree that remembers where everything stood, so that every mistake can be located.
 
+mod inside;
 mod positions;
+mod tags;
 mod text;
 
 use std::collections::{BTreeMap, HashMap};
@@ -8,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 use serde_json::Value;
 
+pub use inside::inside;
 pub use positions::{Positions, below};
 
 /// A mistake in a stack file. Lines and columns count from 1.
@@ -157,12 +160,24 @@ struct Map {
     entries: Vec<(String, Position, Node)>,
     key: Option<(String, Position)>,
     seen: HashMap<String, Position>,
+    merged: Vec<Vec<(String, Position, Node)>>,
 }
 
 impl Map {
+    fn closed(mut self) -> Vec<(String, Position, Node)> {
+        for (key, at, node) in std::mem::take(&mut self.merged).into_iter().flatten() {
+            if !self.seen.contains_key(&key) {
+                self.seen.insert(key.clone(), at);
+                self.entries.push((key, at, node));
+            }
+        }
+        self.entries
+    }
+
     fn take_key(&mut self, node: Node) -> Result<(), Problem> {
         let Data::Scalar(value) = &node.data else {
-            return Err(Problem::new(node.at, "a key that is a list or a map"));
+            let hint = "a template's `{{ … }}` is filled in before this program reads the file; a text with braces is in quotes";
+            return Err(Problem::new(node.at, "a key that is a list or a map").hint(hint));
         };
         let key = key_text(value);
         if key.len() > KEY {
@@ -176,6 +191,19 @@ impl Map {
     }
 
     fn take_value(&mut self, key: String, at: Position, node: Node) -> Option<Problem> {
+        if key == "<<" {
+            // What other tools would have is there, so that nothing seems to lack; the keys of the map itself go first.
+            let maps = match node.data {
+                Data::List(items) => items,
+                _ => vec![node],
+            };
+            self.merged.extend(maps.into_iter().filter_map(|node| match node.data {
+                Data::Map(entries) => Some(entries),
+                _ => None,
+            }));
+            let hint = "write the keys themselves; `*name` stands for a whole value";
+            return Some(Problem::new(at, "`<<` merges maps in other tools, and is not known here").hint(hint));
+        }
         if let Some(first) = self.seen.get(&key) {
             let hint = format!("the first is in line {}", first.line);
             return Some(Problem::new(at, format!("`{key}` is here twice")).hint(hint));
@@ -197,20 +225,32 @@ impl Builder {
         let at = self.place(&span.start);
         match event {
             Event::Scalar(text, style, anchor, tag) => {
-                let plain = style == ScalarStyle::Plain && tag.is_none();
-                self.close(
-                    anchor,
-                    Node { at, data: Data::Scalar(if plain { scalar(&text) } else { Value::from(text.as_ref()) }) },
-                )
+                let value = match tag {
+                    Some(tag) => tags::tagged(&text, &tag).unwrap_or_else(|wrong| {
+                        self.wrong_tag(at, wrong);
+                        Value::from(text.as_ref())
+                    }),
+                    None if style == ScalarStyle::Plain => scalar(&text),
+                    None => Value::from(text.as_ref()),
+                };
+                self.close(anchor, Node { at, data: Data::Scalar(value) })
             }
-            Event::SequenceStart(anchor, _) => self.open(Open { at, anchor, what: Kind::List(Vec::new()) }),
-            Event::MappingStart(anchor, _) => self.open(Open { at, anchor, what: Kind::Map(Map::default()) }),
+            Event::SequenceStart(anchor, tag) => {
+                let wrong = tag.and_then(|tag| tags::collection(&tag, true));
+                wrong.into_iter().for_each(|wrong| self.wrong_tag(at, wrong));
+                self.open(Open { at, anchor, what: Kind::List(Vec::new()) })
+            }
+            Event::MappingStart(anchor, tag) => {
+                let wrong = tag.and_then(|tag| tags::collection(&tag, false));
+                wrong.into_iter().for_each(|wrong| self.wrong_tag(at, wrong));
+                self.open(Open { at, anchor, what: Kind::Map(Map::default()) })
+            }
             Event::SequenceEnd | Event::MappingEnd => match self.stack.pop() {
                 Some(Open { at, anchor, what: Kind::List(items) }) => {
                     self.close(anchor, Node { at, data: Data::List(items) })
                 }
                 Some(Open { at, anchor, what: Kind::Map(map) }) => {
-                    self.close(anchor, Node { at, data: Data::Map(map.entries) })
+                    self.close(anchor, Node { at, data: Data::Map(map.closed()) })
                 }
                 None => true,
             },
@@ -231,6 +271,10 @@ impl Builder {
             }
             _ => true,
         }
+    }
+
+    fn wrong_tag(&mut self, at: Position, (what, hint): tags::Wrong) {
+        self.problems.push(Problem::new(at, what).hint(hint));
     }
 
     fn open(&mut self, open: Open) -> bool {

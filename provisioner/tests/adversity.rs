@@ -117,6 +117,57 @@ async fn the_disk_is_full() {
         assert_eq!(output.status.code(), Some(1), "{words:?}: {}", said(&output));
         assert!(stderr(&output).contains("writing the output: No space left on device"), "{}", said(&output));
     }
+    // Without a gateway to ask: each command that prints a document, the parser's own among them.
+    let (hello, folder) = (stack("hello"), tempfile::tempdir().expect("a folder"));
+    let hello = hello.to_str().expect("a path in UTF-8");
+    for words in [
+        &["--help"][..],
+        &["plan", "--help"],
+        &["--version"],
+        &["schema"],
+        &["schema", "--plan"],
+        &["completions", "bash"],
+        &["completions", "zsh"],
+        &["ci", "github-actions"],
+        &["graph", hello, "--env", "dev"],
+        &["export", "cloudformation", hello, "--env", "dev"],
+        &["plan", hello, "--env", "dev", "--offline"],
+        &["check", hello, "--json"],
+    ] {
+        let mut command = command(gateway.url(), words);
+        command.stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it"));
+        let output = command.spawn().expect("the binary runs").wait_with_output().await.expect("it can be waited for");
+        assert_eq!(output.status.code(), Some(1), "{words:?}: {}", said(&output));
+        assert!(
+            stderr(&output).ends_with("error: writing the output: No space left on device (os error 28)\n"),
+            "{words:?}: {}",
+            said(&output)
+        );
+        let mut command = support::binary::command(gateway.url(), words);
+        command.stderr(std::fs::OpenOptions::new().write(true).open("/dev/full").expect("Linux has it"));
+        let output = command.spawn().expect("the binary runs").wait_with_output().await.expect("it can be waited for");
+        assert_eq!(output.status.code(), Some(0), "{words:?}: {}", said(&output));
+    }
+    // Where a plan is to be kept: no folder, a device, a link.
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(folder.path().join("kept"), &link).expect("a link");
+    std::fs::write(folder.path().join("kept"), "old").expect("written");
+    for (out, code, what) in [
+        (folder.path().join("missing/plan.json"), 1, "No such file or directory"),
+        (folder.path().to_owned(), 1, "Is a directory"),
+        ("/dev/full".into(), 1, "No space left on device"),
+        ("/dev/null".into(), 0, ""),
+        (link.clone(), 0, ""),
+    ] {
+        let out = out.to_str().expect("a path in UTF-8");
+        let bell = stack("bell").display().to_string();
+        let output = run(gateway.url(), &["plan", &bell, "--out", out]).await;
+        assert_eq!(output.status.code(), Some(code), "{out}: {}", said(&output));
+        assert!(stderr(&output).contains(what), "{out}: {}", said(&output));
+    }
+    assert!(std::fs::symlink_metadata(&link).is_ok_and(|kept| kept.is_symlink()), "it is written through the link");
+    assert!(std::fs::read_to_string(&link).is_ok_and(|kept| kept.starts_with('{')), "the plan is where the link leads");
+    assert!(!std::fs::metadata("/dev/null").expect("it is there").is_file(), "a device stays one");
     // A reader that has enough is something else.
     let words = bell(&["plan"]);
     let mut command = command(gateway.url(), &words.iter().map(String::as_str).collect::<Vec<_>>());

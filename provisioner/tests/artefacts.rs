@@ -108,6 +108,44 @@ fn probe() -> String {
     json!({ "awslogs": { "data": BASE64_STANDARD.encode(gzip.finish().unwrap()) } }).to_string()
 }
 
+/// A checkout whose build script makes something that looks like a runtime. Where the program was copied to no real one is found.
+#[test]
+fn up_in_a_source_checkout_builds_the_runtime_that_is_missing() {
+    let checkout = tempfile::tempdir().unwrap();
+    let script = checkout.path().join("runtime/build.sh");
+    std::fs::create_dir_all(script.parent().unwrap()).unwrap();
+    let program = checkout.path().join("provision");
+    std::fs::copy(env!("CARGO_BIN_EXE_provision"), &program).unwrap();
+    let stack = Path::new(env!("CARGO_MANIFEST_DIR")).join("../stacks/hello.yaml");
+    let up = |build: &str, arguments: &[&str]| {
+        std::fs::write(&script, format!("#!/bin/sh\n{build}\n")).unwrap();
+        std::fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+        let mut command = Command::new(&program);
+        command.args(["up", stack.to_str().unwrap(), "--region", "eu-west-1"]).args(arguments);
+        command.current_dir(checkout.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        // Nobody answers there: it ends when it asks who it is.
+        command.envs([("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_EC2_METADATA_DISABLED", "true")]);
+        command.envs([
+            ("AWS_ACCESS_KEY_ID", "test"),
+            ("AWS_SECRET_ACCESS_KEY", "test"),
+            ("PROVISION_TIME_SCALE", "1000"),
+        ]);
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let said = up("echo built > built", &[]);
+    assert!(said.contains("runtime/build.sh builds it") && !checkout.path().join("built").exists(), "{said}");
+
+    let said = up("echo the compiler is not there >&2; exit 3", &["--yes"]);
+    assert!(said.contains("the compiler is not there"), "{said}");
+    assert!(said.contains("error: building the runtime: ") && said.contains("exit status: 3"), "{said}");
+
+    let said = up("echo x86_64 = $1 > built", &["--yes"]);
+    assert!(said.contains("asking AWS who we are"), "{said}");
+    assert_eq!(std::fs::read_to_string(checkout.path().join("built")).unwrap(), "x86_64 = x86_64\n");
+}
+
 /// Of this machine's architecture, once per test run.
 fn runtime() -> &'static [u8] {
     static RUNTIME: OnceLock<Vec<u8>> = OnceLock::new();

@@ -47,6 +47,35 @@ async fn both_are_valid() {
     assert_eq!(run(NOWHERE, &["ci", "jenkins"]).await.status.code(), Some(64));
 }
 
+/// A newcomer copies the first shell block of README. `.ci/first-command` runs its first line on a fresh machine.
+#[test]
+fn readme_begins_with_the_two_commands() {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let readme = std::fs::read_to_string(checkout.join("README.md")).expect("it is there");
+    let block = readme.split("```sh\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a shell block");
+    assert_eq!(block, "./provisioner/laptop.sh\n./provisioner/test.sh\n");
+    let line = 1 + readme[..readme.find("```sh\n").expect("a shell block")].matches('\n').count();
+    assert!(line <= 30, "it stands near the top, not in line {line}");
+    for command in block.lines() {
+        assert!(checkout.join(command).is_file(), "{command}");
+    }
+}
+
+/// A tag can be moved to other code, a commit cannot.
+#[test]
+fn every_action_is_pinned_to_a_commit_and_our_own_pipeline_only_reads() {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for workflow in [".github/workflows/ci.yml", "templates/ci/github-actions.yml"] {
+        let text = std::fs::read_to_string(checkout.join(workflow)).expect("it is there");
+        for action in text.lines().filter_map(|line| line.split("uses: ").nth(1)) {
+            let commit = action.split(['@', ' ']).nth(1).unwrap_or_default();
+            assert!(commit.len() == 40 && commit.chars().all(|c| c.is_ascii_hexdigit()), "{workflow}: {action}");
+        }
+    }
+    let own = std::fs::read_to_string(checkout.join(".github/workflows/ci.yml")).expect("it is there");
+    assert_eq!(serde_yaml(&own)["permissions"], serde_json::json!({"contents": "read"}));
+}
+
 /// By Python's reader, which is not ours.
 fn serde_yaml(text: &str) -> serde_json::Value {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.emulators/venv/bin/python");

@@ -51,8 +51,8 @@ async fn references_are_checked_and_near_names_are_suggested() {
     stack.yaml:11:12: `answer` is not in this stack
       hint: did you mean `answers`?
     stack.yaml:12:10: Fargate has no tasks with 256 CPU units and 4096 MiB
-      hint: 256: 512, 1024, 2048; 512: 1024 to 4096; 1024: 2048 to 8192; 2048: 4096 to 16384; 4096: 8192 to 30720
-    stack.yaml:14:22: `get` is no HTTP method
+      hint: with 256 CPU units: 512, 1024, 2048 MiB
+    stack.yaml:14:22: `get` is not an HTTP method
       hint: did you mean `GET`?
     stack.yaml:16:7: `logs` is not a search domain of this stack
     stack.yaml:17:15: `two` is not a service of this stack
@@ -96,6 +96,156 @@ async fn what_a_service_cannot_be_is_refused() {
     stack.yaml:9:12: `services.two.image` is "nginx 1", which does not fit
       hint: the name of an image with its tag or digest
     "#);
+}
+
+#[tokio::test]
+async fn health_checks_are_what_aws_takes() {
+    let service = |health: &str| format!("{{image: shop:1, http: {{paths: ['/x*'], health: {health}}}}}");
+    let wrong = [
+        "{path: alive, codes: 2xx, interval: 4s, grace: 31m}",
+        "{codes: [200, 600], interval: 301s, grace: 120}",
+        "{codes: 299-200, interval: 10, gracee: 2m}",
+        "{codes: 199}",
+        "{codes: ''}",
+        "30",
+        "[/alive]",
+    ];
+    let right =
+        ["{}", "{codes: 204}", "{codes: '200,301-302', interval: 5m, grace: 0s}", "{codes: 200-499, grace: 30m}"];
+    let stack = |healths: &[&str]| {
+        let each = healths.iter().enumerate().map(|(index, health)| format!("  s{index}: {}\n", service(health)));
+        written(&format!("stack: bell\nregion: eu-west-1\nservices:\n{}", each.collect::<String>()))
+    };
+    let form = stack(&wrong);
+    let output = run(NOWHERE, &["check", path(&form)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!("health_forms", stderr(&output, &form));
+    let meant =
+        stack(&["{codes: 2xx, interval: 4s, grace: 31m}", "{codes: [200, 600], interval: 301s}", "{codes: 299-200}"]);
+    let output = run(NOWHERE, &["check", path(&meant)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    insta::assert_snapshot!("health_values", stderr(&output, &meant));
+    let paths = right
+        .iter()
+        .enumerate()
+        .map(|(index, health)| format!("  s{index}: {}\n", service(health).replace("/x*", &format!("/{index}*"))));
+    let file = written(&format!("stack: bell\nregion: eu-west-1\nservices:\n{}", paths.collect::<String>()));
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+}
+
+/// From the file to what AWS gets: all of a slow container's health check, and the defaults of an image and of the runtime.
+#[tokio::test]
+async fn a_slow_container_has_its_time() {
+    let file = written(
+        "stack: bell\nregion: eu-west-1\nservices:\n  \
+         shop: {image: 'shop:1', http: {health: {path: /up, codes: [200, 204], interval: 5s, grace: 10m}}}\n  \
+         plain: {image: 'shop:1', http: {paths: ['/a*'], health: /up}}\n  \
+         ours: {role: hello, http: {paths: ['/b*'], health: {grace: 20m}}}\n  other: {role: hello, http: {paths: ['/c*']}}\n",
+    );
+    let output = run(NOWHERE, &["export", "cloudformation", path(&file)]).await;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let told = |key: &str| {
+        let mut values: Vec<&str> =
+            text.lines().filter_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": ")).collect();
+        values.sort_unstable();
+        values.join(" ")
+    };
+    let keys =
+        ["HealthCheckGracePeriodSeconds", "StartPeriod", "HealthCheckIntervalSeconds", "HealthCheckTimeoutSeconds"];
+    let told = [&keys[..], &["HttpCode", "HealthCheckPath"]]
+        .concat()
+        .iter()
+        .map(|key| format!("{key} {}", told(key)))
+        .collect::<Vec<_>>();
+    insta::assert_snapshot!("slow_container", told.join("\n"));
+}
+
+/// AWS would refuse it at `PutSubscriptionFilter`, a quarter of an hour after the search domain.
+#[tokio::test]
+async fn a_broken_filter_pattern_is_told_inside_of_it() {
+    let head = "stack: ship\nregion: ap-northeast-2\nsearch: {logs: {}}\nservices:\n";
+    let patterns = [
+        "'{ $.level = }'",
+        "\"{ $.name = \\\"it's\\\" && }\"",
+        "'?a b'",
+        "'{ $.a = \"x }'",
+        "'{ $.a = 1 & $.b = 2 }'",
+        "'{ $.a IS NOT NULL }'",
+        "|-\n      { $.a = 1 &&\n        $.b ~ 2 }",
+        "'[ip, user'",
+        "&long '{ $.a = \"",
+    ];
+    let mut text = head.to_owned();
+    for index in 0..patterns.len() {
+        text.push_str(&format!("  s{index}: {{role: hello}}\n"));
+    }
+    text.push_str("logs:\n  to: logs\n  ship:\n");
+    for (index, pattern) in patterns.iter().enumerate() {
+        let long = if pattern.starts_with('&') { format!("{}\" }}'", "x".repeat(1024)) } else { String::new() };
+        text.push_str(&format!("    s{index}: {pattern}{long}\n"));
+    }
+    let file = written(&text);
+    let mut before: Option<String> = None;
+    for arguments in [
+        &["check"][..],
+        &["plan", "--offline"],
+        &["plan"],
+        &["plan", "--local"],
+        &["up", "--yes"],
+        &["up", "--local", "--yes"],
+    ] {
+        let output = run(NOWHERE, &[&arguments[..1], &[path(&file)], &arguments[1..]].concat()).await;
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        let told = stderr(&output, &file);
+        assert_eq!(&told, before.get_or_insert(told.clone()), "{arguments:?}");
+    }
+    insta::assert_snapshot!("broken_patterns", before.unwrap_or_default());
+    let file = written(&format!(
+        "{head}  one: {{role: hello}}\n  two: {{role: hello}}\nlogs:\n  to: logs\n  ship:\n    one: '[ip, status = 4*]'\n    two: '{{ $.a = %x% }}'\n"
+    ));
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!((output.status.code(), stderr(&output, &file).as_str()), (Some(0), "stack.yaml: no problems (dev)\n"));
+    let output = run(NOWHERE, &["check", "--local", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    insta::assert_snapshot!(stderr(&output, &file), @r"
+    note: the logs of `one` are shipped on AWS and not here: a pattern for columns is not supported by the forwarder of this machine (column 1 of `logs.ship.one`)
+    note: the logs of `two` are shipped on AWS and not here: a regular expression is not supported by the forwarder of this machine (column 9 of `logs.ship.two`)
+    stack.yaml: no problems (dev)
+    ");
+}
+
+/// A key from a file or a secret of a CI system has a line end behind it (boto/botocore 2001, argoproj/argo-workflows 981): the
+/// SDK puts it into a header, and panics.
+#[tokio::test]
+async fn a_key_with_a_line_end() {
+    let file = written("stack: bell\nregion: eu-west-1\ntopics: {rings: {}}\n");
+    let plan = async |variables: &[(&str, &str)]| {
+        let mut command = command(NOWHERE, &["plan", path(&file)]);
+        let output = command.envs(variables.iter().copied()).output().await.expect("the binary runs");
+        assert_eq!(output.status.code(), Some(1), "{variables:?}: {}", said(&output));
+        assert!(!said(&output).contains("AKIDEXAMPLE"), "the key is not shown: {}", said(&output));
+        stderr(&output, &file)
+    };
+    let around = [
+        ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE\n"),
+        ("AWS_SECRET_ACCESS_KEY", " secret\r\n"),
+        ("AWS_SESSION_TOKEN", "t\n"),
+    ];
+    let told = plan(&around).await;
+    assert!(
+        told.starts_with("error: asking AWS who we are, in eu-west-1: NoAnswer"),
+        "white space around it is taken off: {told}"
+    );
+    let told = plan(&[("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE\nsecret")]).await;
+    let expected = "error: the access key id in AWS_ACCESS_KEY_ID has a line end in it, which none has\n  \
+                    hint: set it again, with nothing but the key\n";
+    assert_eq!(told, expected);
+    let told = plan(&[("AWS_EXECUTION_ENV", "CI\n"), ("AWS_ENDPOINT_URL", "localhost:1")]).await;
+    assert_eq!(told.matches("error: ").count(), 2, "{told}");
+    let told = plan(&[("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "")]).await;
+    assert!(told.starts_with("error: AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"), "{told}");
 }
 
 #[tokio::test]

@@ -129,7 +129,32 @@ fn bombs() {
             "services in one band",
             format!(
                 "stack: s\nservices:\n{}",
-                many(3000, &|n| format!("  s{n}: {{role: hello, http: {{methods: [PUT]}}}}\n"))
+                many(3000, &|n| format!("  s{n}: {{role: hello, http: {{paths: [/s{n:04}], methods: [PUT]}}}}\n"))
+            ),
+        ),
+        (
+            "patterns that may be within each other",
+            format!(
+                "stack: s\nservices:\n{}",
+                many(1000, &|n| format!(
+                    "  s{n}: {{role: hello, http: {{paths: [\"/*{n:04}{}*\"]}}}}\n",
+                    "a?".repeat(50)
+                ))
+            ),
+        ),
+        (
+            "a class and a pattern of stars",
+            format!(
+                "stack: s\nguard: {{forbidden_classes: [\"{}b\"]}}\ndatabases: {{d: {{class: db.a.{}}}}}",
+                "*a".repeat(100),
+                "a".repeat(10_000)
+            ),
+        ),
+        (
+            "everything of the wrong form",
+            format!(
+                "stack: s\nqueues:\n{}",
+                many(10_000, &|n| format!("  Q{n}: {{from: 5, retention: [], fifo: x, k{n}: 1}}\n"))
             ),
         ),
     ];

@@ -90,6 +90,43 @@ async fn each_check_says_stop() {
     gateway.stop().await;
 }
 
+/// us-west-1 has two zones for every account (run-x/opta 156, cloudposse/terraform-aws-dynamic-subnets 218, xuwang/aws-terraform
+/// 28). How many a stack has is chosen once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_with_two_zones() {
+    let gateway = start(Base::Moto).await;
+    gateway.zones(2);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("west.yaml");
+    let text =
+        "stack: west\nregion: us-west-1\nenvironments: {dev: {}, prod: {}}\nservices:\n  shop: {image: 'shop:1'}\n";
+    std::fs::write(&file, text).expect("written");
+    let output = doctor(&gateway, &file, &["--env", "prod", "--json"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let told = "us-west-1 has 2 zones for this account, us-west-1a and us-west-1b, and the stack wants 3";
+    let todo =
+        "write `network: {zones: 2}` in the stack file, or under `environments.prod` if only there; it is chosen once";
+    assert_eq!(found(&output, "zones"), format!("stop zones: {told} -> {todo}"));
+    for arguments in [&["plan", path(&file), "--env", "prod"][..], &["up", path(&file), "--env", "prod", "--yes"]] {
+        let output = run(gateway.url(), arguments).await;
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        assert!(String::from_utf8_lossy(&output.stderr).contains(told), "{}", said(&output));
+    }
+    assert!(gateway.calls().iter().all(|call| !call.write || call.lease), "nothing is made");
+    let output = doctor(&gateway, &file, &["--env", "dev", "--json"]).await;
+    assert_eq!((output.status.code(), found(&output, "zones").as_str()), (Some(0), ""), "{}", said(&output));
+    std::fs::write(&file, text.replace("prod: {}", "prod: {network: {zones: 2}}")).expect("written");
+    let output = run(gateway.url(), &["plan", path(&file), "--env", "prod"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let up = run(gateway.url(), &["up", path(&file), "--env", "dev", "--yes"]).await;
+    assert_eq!(up.status.code(), Some(0), "{}", said(&up));
+    // What has its zones keeps them, whatever the region offers to new ones.
+    gateway.zones(1);
+    let output = run(gateway.url(), &["plan", path(&file), "--env", "dev"]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    gateway.stop().await;
+}
+
 /// Who may not ask gets a warning and no failure: the product says what it does not know.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_asked_is_a_warning() {

@@ -44,6 +44,10 @@ struct Shape {
     boundary: Option<String>,
     protected: bool,
     health: &'static str,
+    codes: &'static str,
+    interval: u32,
+    /// Seconds.
+    grace: u32,
     port: u16,
     redirects: bool,
     paths: Vec<String>,
@@ -66,6 +70,9 @@ fn plain() -> Shape {
         boundary: Some(policy("bounds")),
         protected: false,
         health: "/healthz",
+        codes: "200",
+        interval: 10,
+        grace: 60,
         port: 8080,
         redirects: false,
         paths: vec!["/api/*".into()],
@@ -201,7 +208,14 @@ fn balancing(desired: &mut Desired, shape: &Shape) {
         protected: shape.protected,
     };
     desired.add::<LoadBalancer>("", "web", balancer);
-    let group = TargetGroupSpec { vpc: Ref::to("main"), port: shape.port, health: shape.health.into() };
+    let group = TargetGroupSpec {
+        vpc: Ref::to("main"),
+        port: shape.port,
+        health: shape.health.into(),
+        codes: shape.codes.into(),
+        interval: shape.interval,
+        timeout: 4,
+    };
     desired.add::<TargetGroup>("", "web", group);
     let does = if shape.redirects { Does::ToHttps } else { Does::NotFound };
     desired.add::<Listener>("", "web", ListenerSpec { load_balancer: Ref::to("web"), port: 80, does });
@@ -231,6 +245,8 @@ fn containers(desired: &mut Desired, shape: &Shape) {
         task_role: Some(Ref::to("web")),
         log_group: Ref::to("web"),
         health_command: vec!["CMD".into(), "/runtime".into(), "health".into()],
+        // ECS takes 300 s at most.
+        start_period: shape.grace,
     };
     desired.add::<TaskDefinition>("", "web", task);
     let service = ServiceSpec {
@@ -245,6 +261,8 @@ fn containers(desired: &mut Desired, shape: &Shape) {
             port: shape.port,
             listener: Ref::to("web"),
             rule: Some(Ref::to("web")),
+            grace: shape.grace,
+            health_takes: 3 * shape.interval,
         }),
         way_out: vec![WayOut::Routes(Ref::to("public"))],
     };
@@ -308,6 +326,9 @@ async fn changes(bench: &Bench) {
         boundary: Some(policy("other-bounds")),
         protected: true,
         health: "/alive",
+        codes: "200-299,301",
+        interval: 5,
+        grace: 1800,
         redirects: true,
         paths: vec!["/api/*".into(), "/v2/*".into()],
         priority: 20,
@@ -323,11 +344,11 @@ async fn changes(bench: &Bench) {
         "update iam.role web: policy.Statement, managed, permissions_boundary",
         "update iam.role forwarder: policy.Statement, managed, permissions_boundary",
         "update elbv2.load_balancer web: protected",
-        "update elbv2.target_group web: health.path",
+        "update elbv2.target_group web: health.codes, health.interval, health.path",
         "update elbv2.listener web: does",
         "update elbv2.rule web: priority, paths",
-        "update ecs.task_definition web: environment.COLOR",
-        "update ecs.service web: task_definition",
+        "update ecs.task_definition web: environment.COLOR, health.start_period",
+        "update ecs.service web: task_definition, grace",
         "update autoscaling.target web: max",
         "update autoscaling.policy web: aim",
         "update lambda.function forwarder: memory, environment.COLOR",

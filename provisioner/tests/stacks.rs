@@ -1,19 +1,55 @@
 //! Every stack of the repository: what it becomes, so that a reviewer sees a change of `expand` in the diff.
 
+use std::collections::BTreeSet;
+
+use partition::PARTITIONS;
 use provision::desired::Desired;
 use provision::expand::{Digests, expand};
 use provision::plan::{Action, Plan};
+use provision::policy::policies;
 use provision::scope::Scope;
 use provision::snapshot::Snapshot;
-use provision::stack;
+use provision::stack::{self, Loaded};
 
 fn expanded(name: &str, env: &str) -> (Scope, Desired) {
     let file = format!("{}/../stacks/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(file).expect("a stack");
     let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let scope = Scope::of(&loaded, "123456789012".into(), "eu-west-1".into());
-    let desired = expand(&loaded, &scope, &Digests::default()).desired;
+    in_region(&loaded, "eu-west-1")
+}
+
+fn in_region(loaded: &Loaded, region: &str) -> (Scope, Desired) {
+    let scope = Scope::of(loaded, "123456789012".into(), region.into());
+    let desired = expand(loaded, &scope, &Digests::default()).desired;
     (scope, desired)
+}
+
+/// What the program writes itself is of the partition of the region: one region of each, by AWS's own table.
+#[test]
+fn every_arn_is_of_the_partition_of_its_region() {
+    let text =
+        std::fs::read_to_string(format!("{}/../stacks/sendy.yaml", env!("CARGO_MANIFEST_DIR"))).expect("a stack");
+    let text = format!("{text}\npermissions_boundary: team/bounds\n");
+    for partition in PARTITIONS {
+        let region = partition.regions[0];
+        for env in ["dev", "prod"] {
+            let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
+            let (scope, desired) = in_region(&loaded, region);
+            let mut written: Vec<String> = desired.resources().iter().map(|one| format!("{:?}", one.spec)).collect();
+            written.push(serde_json::to_string(&policies(&scope, &desired)).expect("JSON"));
+            let written = written.join("\n");
+            let arns: BTreeSet<&str> =
+                written.split("arn:").skip(1).filter_map(|rest| rest.split(':').next()).collect();
+            assert_eq!(arns, BTreeSet::from([partition.id]), "{region}");
+            let services = written.split(&format!(".{region}.")).skip(1);
+            for rest in services {
+                assert!(
+                    rest.starts_with(&format!("{}\"", partition.dns_suffix)) || rest.starts_with("s3"),
+                    "{region}: {rest:.40}"
+                );
+            }
+        }
+    }
 }
 
 fn resources(name: &str, env: &str) -> String {

@@ -25,6 +25,11 @@ pub fn ready_made(status: StatusCode, body: impl Into<axum::body::Body>) -> Resp
     response
 }
 
+/// Of a request that is wrong.
+pub fn invalid_input(status: StatusCode) -> Response {
+    message(status, "Invalid input")
+}
+
 pub fn no_reservation(id: &str) -> Response {
     message(StatusCode::NOT_FOUND, &format!("Not found Reservation with id {id}."))
 }

@@ -25,10 +25,12 @@ pub struct Telemetry {
     pub level: Level,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Serve {
     pub listen: SocketAddr,
     pub telemetry: Telemetry,
+    /// Of a request that is wrong: `INVALID_INPUT_STATUS`, 400, or 404 as the system before us answered.
+    pub invalid_input: StatusCode,
 }
 
 #[derive(Debug)]
@@ -37,8 +39,6 @@ pub struct Reservation {
     pub database: Database,
     pub cache: Cache,
     pub topic: Topic,
-    /// Of a request that is wrong: `INVALID_INPUT_STATUS`, 400, or 404 as the system before us answered.
-    pub invalid_input: StatusCode,
 }
 
 #[derive(Debug)]
@@ -164,15 +164,7 @@ impl Serve {
         let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let host = environment.parsed("HOST", everywhere, "an IP address", problems);
         let port = environment.parsed("PORT", DEFAULT_PORT, "a port number", problems);
-        Serve { listen: SocketAddr::new(host, port), telemetry: Telemetry::read(environment, service, problems) }
-    }
-}
-
-impl Reservation {
-    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
-        let mut problems = Vec::new();
-        let status = environment.get("INVALID_INPUT_STATUS").unwrap_or("400");
-        let invalid_input = match status {
+        let invalid_input = match environment.get("INVALID_INPUT_STATUS").unwrap_or("400") {
             "400" => StatusCode::BAD_REQUEST,
             "404" => StatusCode::NOT_FOUND,
             _ => {
@@ -180,12 +172,19 @@ impl Reservation {
                 StatusCode::BAD_REQUEST
             }
         };
+        let telemetry = Telemetry::read(environment, service, problems);
+        Serve { listen: SocketAddr::new(host, port), telemetry, invalid_input }
+    }
+}
+
+impl Reservation {
+    pub fn read(environment: &Environment) -> anyhow::Result<Self> {
+        let mut problems = Vec::new();
         let config = Reservation {
             serve: Serve::of(environment, "reservation", &mut problems),
             database: Database::read(environment, &mut problems),
             cache: Cache::read(environment, &mut problems),
             topic: Topic::read(environment, &mut problems),
-            invalid_input,
         };
         all_or_problems(config, problems)
     }

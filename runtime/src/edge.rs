@@ -5,24 +5,25 @@ use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
-use hyper::header::{HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::trace::{self, Trace};
-use crate::{metrics, telemetry};
+use crate::{answer, metrics, telemetry};
 
 pub const LARGEST_BODY: usize = 1024 * 1024;
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Below the 60 s after which a load balancer gives up and answers 504 itself.
 pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(15);
 
+const TOO_LARGE: &str = "the body is larger than 1 MiB";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Who asks, for what a handler logs and passes on.
@@ -41,7 +42,7 @@ impl Caller {
     }
 }
 
-pub async fn edge(mut request: Request, next: Next) -> Response {
+pub async fn edge(State(invalid_input): State<StatusCode>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id: Arc<str> = request_id(request.headers()).into();
     let header = request.headers().get(trace::HEADER).and_then(|header| header.to_str().ok());
@@ -52,7 +53,7 @@ pub async fn edge(mut request: Request, next: Next) -> Response {
     let path = request.uri().path().to_owned();
 
     let mut response = match limited(request, next).await {
-        Ok(response) => response,
+        Ok(response) => in_our_words(response, invalid_input),
         Err((status, message)) => refuse(status, message),
     };
     if let Ok(value) = HeaderValue::from_str(&id) {
@@ -78,11 +79,31 @@ pub async fn edge(mut request: Request, next: Next) -> Response {
     response
 }
 
-/// The body of every refusal: `{"error": {"code", "message"}}`.
+/// What no handler has answered, because the web framework refused the request itself, is told as the handlers tell it: clients
+/// read `message` of whatever comes back. Who says what a client did wrong says it in JSON, so all else is the framework's.
+fn in_our_words(response: Response, invalid_input: StatusCode) -> Response {
+    let is_json =
+        response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
+    if !response.status().is_client_error() || is_json {
+        return response;
+    }
+    let mut told = match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => refuse(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method"),
+        StatusCode::PAYLOAD_TOO_LARGE => refuse(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE),
+        // A query, a part of the path or a body that does not read.
+        _ => answer::invalid_input(invalid_input),
+    };
+    if let Some(methods) = response.headers().get(ALLOW) {
+        told.headers_mut().insert(ALLOW, methods.clone());
+    }
+    told
+}
+
+/// The body of every refusal that is not in the contract of the system before us: `{"message", "error": {"code", "message"}}`.
 pub fn refuse(status: StatusCode, message: &str) -> Response {
     let code = status.canonical_reason().unwrap_or("Error");
     let code = code.to_ascii_lowercase().replace(' ', "_");
-    let body = json!({ "error": { "code": code, "message": message } });
+    let body = json!({ "message": message, "error": { "code": code, "message": message } });
     (status, Json(body)).into_response()
 }
 
@@ -110,7 +131,7 @@ async fn limited(mut request: Request, next: Next) -> Result<Response, (StatusCo
 }
 
 async fn read(body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
-    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, "the body is larger than 1 MiB");
+    let too_large = (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE);
     // What says itself that it is too large is not waited for.
     if body.size_hint().lower() > LARGEST_BODY as u64 {
         return Err(too_large);

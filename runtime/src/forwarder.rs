@@ -10,7 +10,6 @@ mod deliver;
 mod failed;
 pub mod follow;
 mod install;
-mod pattern;
 mod pause;
 mod payload;
 mod poll;

@@ -71,29 +71,30 @@ fn serve(role: Role, environment: &Environment) -> anyhow::Result<()> {
     };
     tokio.block_on(async {
         let background = Background::new();
-        let (listen, router) = match role {
+        let (serve, router) = match role {
             Role::Hello => {
                 let config = Serve::read(environment)?;
                 telemetry::init(&config.telemetry);
-                (config.listen, hello::router(&config.telemetry.service))
+                let router = hello::router(&config.telemetry.service);
+                (config, router)
             }
             Role::Reservation => {
                 let config = config::Reservation::read(environment)?;
                 telemetry::init(&config.serve.telemetry);
-                (config.serve.listen, reservation::start(config, &background).await?)
+                (config.serve.clone(), reservation::start(config, &background).await?)
             }
             Role::Lookup => {
                 let config = config::Lookup::read(environment)?;
                 telemetry::init(&config.serve.telemetry);
-                (config.serve.listen, lookup::start(config, &background).await?)
+                (config.serve.clone(), lookup::start(config, &background).await?)
             }
             Role::Notification => {
                 let config = config::Notification::read(environment)?;
                 telemetry::init(&config.serve.telemetry);
-                (config.serve.listen, notification::start(config, &background).await?)
+                (config.serve.clone(), notification::start(config, &background).await?)
             }
         };
-        server::run(listen, router, background).await
+        server::run(serve, router, background).await
     })
 }
 

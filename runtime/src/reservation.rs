@@ -49,7 +49,7 @@ pub async fn start(config: config::Reservation, background: &Background) -> anyh
         database: Arc::clone(&database),
         cache: Arc::clone(&cache),
         group_commit: GroupCommit::new(&database),
-        invalid_input: config.invalid_input,
+        invalid_input: config.serve.invalid_input,
         pending: relay::Pending::default(),
     });
     let publisher = publish::Publisher::new(&config.topic).await;
@@ -77,7 +77,7 @@ async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    let Some(fields) = Fields::parse(&body) else { return answer::message(service.invalid_input, "Invalid input") };
+    let Some(fields) = Fields::parse(&body) else { return answer::invalid_input(service.invalid_input) };
     let key = match idempotency_key(&headers) {
         Ok(key) => key,
         Err(()) => {
@@ -104,7 +104,7 @@ async fn change(
     Path(id): Path<String>,
     body: Bytes,
 ) -> Response {
-    let Some(fields) = Fields::parse(&body) else { return answer::message(service.invalid_input, "Invalid input") };
+    let Some(fields) = Fields::parse(&body) else { return answer::invalid_input(service.invalid_input) };
     let Some(known) = row::id(&id) else { return answer::no_reservation(&id) };
     match write::change(&service, known, &fields, &caller).await {
         Ok(Some(reservation)) => answer::json(StatusCode::OK, &reservation),

@@ -1,6 +1,5 @@
 //! HTTP/1.1 on one port: accept, bound what a connection may cost, and stop gracefully.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::background::Background;
-use crate::{edge, metrics, telemetry};
+use crate::{config, edge, metrics, telemetry};
 
 /// More wait in the kernel's queue: a task must not run out of file descriptors.
 pub const CONNECTIONS: usize = 1000;
@@ -33,7 +32,8 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves until SIGTERM or SIGINT, and then until the requests in flight are answered or [`DRAIN_TIMEOUT`] is over. Then
 /// the loops finish what they have in hand.
-pub async fn run(listen: SocketAddr, router: Router, background: Background) -> anyhow::Result<()> {
+pub async fn run(serve: config::Serve, router: Router, background: Background) -> anyhow::Result<()> {
+    let listen = serve.listen;
     // Before listening: whoever sees the port open may signal at once.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -43,13 +43,13 @@ pub async fn run(listen: SocketAddr, router: Router, background: Background) -> 
     background.spawn("metrics", metrics::every_minute);
     let router = router
         .route("/healthz", get(healthy).with_state(background.clone()))
-        .layer(axum::middleware::from_fn(edge::edge));
+        .layer(axum::middleware::from_fn_with_state(serve.invalid_input, edge::edge));
     let free = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let signal = loop {
         tokio::select! {
             (stream, permit) = accept(&listener, &free) => {
-                serve(stream, permit, router.clone(), &graceful);
+                converse(stream, permit, router.clone(), &graceful);
             }
             _ = terminate.recv() => break "SIGTERM",
             _ = interrupt.recv() => break "SIGINT",
@@ -99,7 +99,7 @@ async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, Ow
     }
 }
 
-fn serve(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, graceful: &GracefulShutdown) {
+fn converse(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, graceful: &GracefulShutdown) {
     // Small answers go out at once; failing to say so costs only latency.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()

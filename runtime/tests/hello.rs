@@ -38,6 +38,8 @@ fn every_path_is_answered() {
     assert!(head.starts_with("HTTP/1.1 200") && head.ends_with("\r\n\r\n"), "{head}");
     let post = exchange(address, b"POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n");
     assert!(post.starts_with("HTTP/1.1 405"), "{post}");
+    assert!(post.contains("allow: GET,HEAD\r\n") && post.contains("content-type: application/json\r\n"), "{post}");
+    assert_eq!(body(&post)["message"], "this path has no such method");
 }
 
 #[test]

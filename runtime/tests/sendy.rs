@@ -65,6 +65,33 @@ async fn a_reservation_is_stored_cached_and_told() {
     assert_eq!(sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.reservations")).await, 1);
     assert_eq!(notify.notifications(1).len(), 1);
 
+    // A mistake that the web framework finds is told like any other: clients read `message` of whatever comes back.
+    let long = "9".repeat(40);
+    for query in ["limit=-1", "limit=1e3", "limit=", "after=99999999999", "after=abc", "search=a&search=b", &long] {
+        let (path, expected) = match query == long {
+            true => (format!("/reservations/{long}"), 404),
+            false => (format!("/reservations?{query}"), 400),
+        };
+        let refused = read.get(&path);
+        assert_eq!((refused.status, refused.header("content-type")), (expected, Some("application/json")), "{path}");
+        assert!(refused.json()["message"].is_string(), "{path}: {refused:?}");
+    }
+    for (service, method, path, expected) in [
+        (&notify, "GET", "/notifications?after=abc", (400, "Invalid input")),
+        (&notify, "GET", "/notifications/stream?limit=x", (400, "Invalid input")),
+        (&read, "GET", "/reservations?limit=x", (400, "Invalid input")),
+        (&read, "GET", "/reservations/%FF", (400, "Invalid input")),
+        (&write, "DELETE", "/reservations/%C3%28", (400, "Invalid input")),
+        (&write, "PATCH", "/reservations", (405, "this path has no such method")),
+        (&read, "POST", "/healthz", (405, "this path has no such method")),
+        (&write, "GET", "/nowhere", (404, "there is nothing under this path")),
+    ] {
+        let refused = service.send(method, path, &[], "");
+        assert_eq!(refused.header("content-type"), Some("application/json"), "{method} {path}: {refused:?}");
+        let told = refused.json();
+        assert_eq!((refused.status, told["message"].as_str()), (expected.0, Some(expected.1)), "{method} {path}");
+    }
+
     // Lists and searches are cached too, until a write.
     assert_eq!(read.get("/reservations").body, format!("[{row}]"));
     eventually("a list from the cache", async || read.get("/reservations").header("x-cache") == Some("hit")).await;

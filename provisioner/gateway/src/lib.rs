@@ -150,6 +150,11 @@ impl Gateway {
         self.shared.state().repairs.unsold = what.iter().map(|what| (*what).to_owned()).collect();
     }
 
+    /// How many zones the region has for this account, as with us-west-1's two.
+    pub fn zones(&self, count: usize) {
+        self.shared.state().repairs.zones = Some(count);
+    }
+
     /// Another quota than AWS's default, by its code.
     pub fn quota(&self, code: &str, value: f64) {
         self.shared.state().repairs.quotas.insert(code.to_owned(), value);

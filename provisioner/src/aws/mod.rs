@@ -5,6 +5,7 @@ mod error;
 mod limits;
 mod look;
 pub mod policy;
+pub mod surroundings;
 mod tags;
 
 use std::collections::BTreeMap;
@@ -13,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 
@@ -87,7 +89,14 @@ pub async fn connect(access: &Access, region: Option<&str>, clock: Clock) -> Sdk
     if let Some(url) = &access.endpoint_url {
         loader = loader.endpoint_url(url);
     }
-    loader.load().await
+    let config = loader.load().await;
+    match config.credentials_provider() {
+        Some(provider) => {
+            let clean = SharedCredentialsProvider::new(surroundings::Clean(provider));
+            config.to_builder().credentials_provider(clean).build()
+        }
+        None => config,
+    }
 }
 
 /// Our own settings, before anything about an account.

@@ -1,9 +1,10 @@
 //! `provision check`: every mistake at once, without a network.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::cli::{Exit, Global};
-use crate::commands::{choose_env, read};
+use crate::commands::{allow_region, choose_env, read};
 use crate::printer::Printer;
 use crate::stack;
 
@@ -19,9 +20,8 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         },
         None => stack::environments(&text),
     };
-    let mut problems: Vec<_> = envs.iter().filter_map(|env| stack::load(&text, env).err()).flatten().collect();
-    problems.sort();
-    problems.dedup();
+    let loaded = stack::load_all(&text, &envs);
+    let problems = loaded.as_ref().err().map(Vec::as_slice).unwrap_or_default();
     if global.json {
         let list: Vec<_> = problems
             .iter()
@@ -29,10 +29,22 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
             .collect();
         printer.data(serde_json::json!({"version": 1, "file": file, "environments": envs, "problems": list}));
     }
-    if problems.is_empty() {
-        printer.talk(format!("{}: no problems ({})", file.display(), envs.join(", ")));
-        return Exit::Done;
+    let loaded = match &loaded {
+        Ok(loaded) => loaded,
+        Err(problems) => {
+            printer.problems(&file.display().to_string(), problems);
+            return Exit::Failed;
+        }
+    };
+    if let Some(region) = &global.region
+        && loaded.iter().any(|loaded| allow_region(loaded, region, printer).is_err())
+    {
+        return Exit::Failed;
     }
-    printer.problems(&file.display().to_string(), &problems);
-    Exit::Failed
+    if global.local {
+        let notes: BTreeMap<_, _> = loaded.iter().flat_map(|loaded| stack::only_on_aws(&loaded.stack)).collect();
+        notes.values().for_each(|why| printer.talk(format!("note: {why}")));
+    }
+    printer.talk(format!("{}: no problems ({})", file.display(), envs.join(", ")));
+    Exit::Done
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Session, login_hint, open, take, time_scale};
+use super::{Session, connect, login_hint, open, take, time_scale};
 use crate::aws::{self, Access, Proof};
 use crate::cli::{Exit, Global};
 use crate::doctor::{Finding, Level, Scene, examine};
@@ -54,7 +54,8 @@ async fn of_credentials(global: &Global, printer: Printer) -> Result<(), Exit> {
         region: global.region.clone(),
         endpoint_url: global.endpoint_url.clone(),
     };
-    let config = aws::connect(&access, global.region.as_deref(), Clock::new(time_scale(printer)?)).await;
+    let clock = Clock::new(time_scale(printer)?);
+    let config = connect(&access, global.region.as_deref(), clock, printer).await?;
     let region = config.region().map(ToString::to_string);
     let finding = match (&region, aws::caller(&config).await) {
         (None, _) => Finding::stop("account", "no region is known", "give --region, or a stack file with one"),
@@ -120,7 +121,7 @@ fn tell(global: &Global, of: &serde_json::Value, findings: &[Finding], printer: 
 }
 
 /// `stop     quotas       what`, and below it what to do. The word tells, not the colour.
-fn text(finding: &Finding, printer: Printer) -> String {
+pub(super) fn text(finding: &Finding, printer: Printer) -> String {
     let word = match finding.level {
         Level::Ok => printer.green(format!("{:8}", "ok")),
         Level::Warning => printer.yellow(format!("{:8}", "warning")),

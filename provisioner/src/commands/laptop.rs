@@ -84,7 +84,15 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
     let made = known::keep(&state, file, &loaded).and_then(|()| make_so(&state, &loaded, printer));
     let (laptop, outcome) = match made {
         Ok(made) => made,
-        Err(error) => return failed(&error, printer),
+        Err(error) => {
+            let exit = failed(&error, printer);
+            if known::runs(&state) {
+                printer.hint(
+                    "`provision status --local` shows what runs, `logs` what it says; the same `up` goes on from here",
+                );
+            }
+            return exit;
+        }
     };
     let seconds = started.elapsed().as_secs_f64();
     for failure in &outcome.failed {
@@ -212,7 +220,8 @@ pub(crate) fn logs(file: &Path, global: &Global, parts: &[String], follow: bool,
         printer.talk("nothing of this stack runs here");
         return Exit::Done;
     };
-    logs::follow(&place, &chosen, LINES, || follow, |part, line| printer.data(format!("{part} | {line}")));
+    let goes_on = || follow && !printer.is_over();
+    logs::follow(&place, &chosen, LINES, goes_on, |part, line| printer.data(format!("{part} | {line}")));
     Exit::Done
 }
 

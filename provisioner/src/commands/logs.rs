@@ -74,7 +74,7 @@ pub(crate) async fn logs(file: &Path, global: &Global, which: &Which, printer: P
                 print(&event, global.json, printer);
             }
         }
-        if !which.follow {
+        if !which.follow || printer.is_over() {
             return Exit::Done;
         }
         since = since.max(looked_at - OVERLAP_MILLISECONDS);

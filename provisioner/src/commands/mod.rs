@@ -50,7 +50,9 @@ pub mod up;
 use std::path::Path;
 
 #[cfg(feature = "aws")]
-pub(crate) use session::{Session, login_hint, no_region, open, open_without_runtime, take, time_scale};
+pub(crate) use session::{
+    Session, connect, login_hint, no_region, open, open_and_build, open_without_runtime, take, time_scale,
+};
 
 use crate::cli::{Exit, Global};
 use crate::printer::Printer;
@@ -76,10 +78,24 @@ pub(crate) fn load(file: &Path, global: &Global, printer: Printer) -> Result<Loa
 /// The same of a text that was read from the file.
 fn load_text(file: &Path, text: &str, global: &Global, printer: Printer) -> Result<Loaded, Exit> {
     let env = choose_env(file, text, global, printer)?;
-    stack::load(text, &env).map_err(|problems| {
+    let loaded = stack::load(text, &env).map_err(|problems| {
         printer.problems(&file.display().to_string(), &problems);
         Exit::Failed
-    })
+    })?;
+    match &global.region {
+        Some(region) => allow_region(&loaded, region, printer).map(|()| loaded),
+        None => Ok(loaded),
+    }
+}
+
+/// A region that the file does not say, but the command line, a profile or what was kept.
+pub(crate) fn allow_region(loaded: &Loaded, region: &str, printer: Printer) -> Result<(), Exit> {
+    let Some((why, hint)) = loaded.against_region(region) else { return Ok(()) };
+    printer.error(why);
+    if let Some(hint) = hint {
+        printer.hint(hint);
+    }
+    Err(Exit::Failed)
 }
 
 /// Asks, unless `--yes` has answered.
@@ -98,11 +114,20 @@ pub(crate) fn agree(global: &Global, question: &str, printer: Printer) -> Result
     }
 }
 
-/// Whole or not at all: what is half written misleads.
+/// Whole or not at all: what is half written misleads. A pipe or a device is written to, and not replaced by a file.
 pub(crate) fn write_whole(path: &Path, text: &str, printer: Printer) -> Result<(), Exit> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".part");
-    let written = std::fs::write(&beside, format!("{text}\n")).and_then(|()| std::fs::rename(&beside, path));
+    let text = format!("{text}\n");
+    let written = match std::fs::canonicalize(path) {
+        Ok(real) if !real.is_file() => std::fs::write(real, text),
+        // Through a link to where it leads.
+        found => {
+            let target = found.unwrap_or_else(|_| path.to_owned());
+            let mut beside = target.clone().into_os_string();
+            beside.push(".part");
+            let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, target));
+            written.inspect_err(|_| drop(std::fs::remove_file(&beside)))
+        }
+    };
     written.map_err(|error| {
         printer.error(format!("writing {}: {error}", path.display()));
         Exit::Failed

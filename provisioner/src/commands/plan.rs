@@ -4,9 +4,11 @@ use std::path::Path;
 
 use super::document::pretty;
 use super::options::{Form, PlanOptions};
-use super::{load, no_region, open, read, render, take, write_whole};
-use crate::aws::Proof;
+use super::{allow_region, load, no_region, open, read, render, take, write_whole};
+use crate::aws::{Cx, Proof};
 use crate::cli::{Exit, Global};
+use crate::desired::Desired;
+use crate::doctor::zones;
 use crate::expand::{Digests, Expanded, expand};
 use crate::plan::Plan;
 use crate::plan::review::{Against, Review};
@@ -26,6 +28,8 @@ pub(super) struct Basis {
     pub(super) expanded: Expanded,
     pub(super) snapshot: Snapshot,
     pub(super) against: Against,
+    /// The way to the account, where it was asked.
+    pub(super) cx: Option<Cx>,
 }
 
 pub(crate) async fn plan(file: &Path, global: &Global, options: &PlanOptions, printer: Printer) -> Exit {
@@ -68,6 +72,9 @@ async fn differences(file: &Path, global: &Global, options: &PlanOptions, printe
             }
         }
     }
+    if let Some(cx) = &basis.cx {
+        stop(cx, &basis.expanded.desired, &plan, printer).await?;
+    }
     if let Some(out) = &options.out {
         write(out, &saved, printer)?;
     }
@@ -85,7 +92,24 @@ async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, E
         expanded: session.expanded,
         snapshot,
         against: Against::Aws,
+        cx: Some(session.cx),
     })
+}
+
+/// What no `up` of this plan could get over, as far as the plan's own questions tell. `doctor` asks more.
+async fn stop(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -> Result<(), Exit> {
+    match zones::lack(cx, desired, plan).await {
+        Ok(Some(finding)) => {
+            printer.talk(super::doctor::text(&finding, printer));
+            Err(Exit::Failed)
+        }
+        Ok(None) => Ok(()),
+        // Who may not ask plans without.
+        Err(error) => {
+            printer.detail(format!("the zones of the region are not known: {error}"));
+            Ok(())
+        }
+    }
 }
 
 /// Offline nobody says whose account it is.
@@ -97,6 +121,9 @@ const BUILT_LATER: &str = "(known after the runtime is built)";
 fn offline(file: &Path, global: &Global, kept: Option<&Path>, printer: Printer) -> Result<Basis, Exit> {
     let loaded = load(file, global, printer)?;
     let kept = kept.map(|path| kept_in(path, &loaded, printer)).transpose()?;
+    if let Some((scope, ..)) = &kept {
+        allow_region(&loaded, &scope.region, printer)?;
+    }
     let Some((scope, digests, snapshot, against)) = kept else {
         let Some(region) = global.region.clone().or_else(|| loaded.stack.region.clone()) else {
             return Err(no_region(printer));
@@ -106,10 +133,10 @@ fn offline(file: &Path, global: &Global, kept: Option<&Path>, printer: Printer) 
         let digests = Digests { image: BUILT_LATER.to_owned(), zip: BUILT_LATER.to_owned() };
         let expanded = expand(&loaded, &scope, &digests);
         let snapshot = Snapshot::default();
-        return Ok(Basis { scope, loaded, digests, expanded, snapshot, against: Against::Nothing });
+        return Ok(Basis { scope, loaded, digests, expanded, snapshot, against: Against::Nothing, cx: None });
     };
     let expanded = expand(&loaded, &scope, &digests);
-    Ok(Basis { scope, loaded, digests, expanded, snapshot, against })
+    Ok(Basis { scope, loaded, digests, expanded, snapshot, against, cx: None })
 }
 
 fn kept_in(path: &Path, loaded: &Loaded, printer: Printer) -> Result<(Scope, Digests, Snapshot, Against), Exit> {

@@ -1,12 +1,17 @@
 //! A stack file and the account that it is for: what every command on AWS begins with.
 
+use std::ffi::OsString;
 use std::path::Path;
 
-use super::load;
+use aws_config::SdkConfig;
+
+use super::{allow_region, load};
 use crate::artefacts::{self, Artefacts};
+use crate::aws::surroundings::{self, Mistake};
 use crate::aws::{self, Access, Cx, Error, Proof};
 use crate::cli::{Exit, Global};
 use crate::expand::{self, Digests, Expanded, expand};
+use crate::image::{self, Architecture};
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::snapshot::{self, Snapshot};
@@ -28,6 +33,13 @@ pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Resu
     log_in(&loaded, global, build_artefacts, printer).await
 }
 
+/// The same for `up`: a runtime that the stack needs and that is not built is built first, if people agree.
+pub(crate) async fn open_and_build(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
+    let loaded = load(file, global, printer)?;
+    offer_runtime(&loaded, global, printer)?;
+    log_in(&loaded, global, build_artefacts, printer).await
+}
+
 /// The same without the runtime, for what compares nothing: nobody has to build it for that.
 pub(crate) async fn open_without_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<Session, Exit> {
     log_in(loaded, global, |_, _| Ok(Artefacts::default()), printer).await
@@ -46,14 +58,11 @@ async fn log_in(
     };
     let clock = Clock::new(time_scale(printer)?);
     let region = access.region.clone().or_else(|| loaded.stack.region.clone());
-    let config = aws::connect(&access, region.as_deref(), clock).await;
+    let config = connect(&access, region.as_deref(), clock, printer).await?;
     let Some(region) = config.region().map(ToString::to_string) else {
         return Err(no_region(printer));
     };
-    if let Some(why) = loaded.stack.guard.as_ref().and_then(|guard| guard.against_region(&region)) {
-        printer.error(why);
-        return Err(Exit::Failed);
-    }
+    allow_region(loaded, &region, printer)?;
     let caller = match aws::caller(&config).await {
         Ok(caller) => caller,
         Err(error) => {
@@ -79,6 +88,62 @@ async fn log_in(
     let expanded = expand(loaded, &scope, &digests);
     let (loaded, cx) = (loaded.clone(), Cx::new(scope, clock, &config, artefacts));
     Ok(Session { cx, expanded, principal: caller.arn, loaded, digests })
+}
+
+/// In a source checkout, offers to build the runtime that the stack needs. Where there is nobody to ask, the command that
+/// misses the runtime says what builds it.
+fn offer_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<(), Exit> {
+    let (image, zip) = expand::needs_runtime(loaded);
+    if !(image || zip) || std::env::var_os("PROVISION_RUNTIME").is_some() {
+        return Ok(());
+    }
+    let architecture = Architecture::X86_64;
+    let (Err(_), Some(script)) = (image::find_runtime(architecture), image::build_script()) else { return Ok(()) };
+    printer.talk(format!("the stack runs the bundled runtime, which is not built: {} builds it", script.display()));
+    if !global.yes {
+        match printer.ask("Build it now? It takes some minutes. [y/N]").as_deref() {
+            Some("y" | "Y" | "yes") => {}
+            _ => return Ok(()),
+        }
+    }
+    image::build_runtime(&script, architecture).map_err(|error| {
+        printer.error(format!("{error:#}"));
+        printer.hint("the compiler says why above; when it is mended, run the same command again");
+        Exit::Failed
+    })
+}
+
+/// The way to AWS, unless the environment leads nowhere.
+pub(crate) async fn connect(
+    access: &Access,
+    region: Option<&str>,
+    clock: Clock,
+    printer: Printer,
+) -> Result<SdkConfig, Exit> {
+    let text = |text: OsString| text.to_string_lossy().into_owned();
+    let variables: Vec<(String, String)> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
+    let refuse = |mistakes: Vec<Mistake>| {
+        for Mistake { what, hint } in mistakes {
+            printer.error(what);
+            printer.hint(hint);
+        }
+        Exit::Failed
+    };
+    let mistakes = surroundings::mistakes(access, &variables);
+    if !mistakes.is_empty() {
+        return Err(refuse(mistakes));
+    }
+    let config = aws::connect(access, region, clock).await;
+    let found = config.region().map(ToString::to_string).unwrap_or_default();
+    let named = |name: &&str| variables.iter().any(|(other, value)| other == name && *value == found);
+    let from = match &access.region {
+        Some(given) if *given == found => "--region",
+        _ => ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find(named).unwrap_or("the AWS profile"),
+    };
+    match surroundings::against_region(&found, from) {
+        Some(mistake) if config.region().is_some() => Err(refuse(vec![mistake])),
+        _ => Ok(config),
+    }
 }
 
 /// The runtime as image and as Lambda package, if the stack runs it.

@@ -9,7 +9,7 @@ use super::format::text;
 use super::options::UpOptions;
 use super::outputs::exported;
 use super::part::{complete, is_called};
-use super::{Session, agree, doctor, open, render, run};
+use super::{Session, agree, doctor, open_and_build, render, run};
 use crate::any::AnyLive;
 use crate::cli::{Exit, Global};
 use crate::engine::{self, Report, Work, retag};
@@ -26,7 +26,7 @@ pub(crate) async fn up(file: &Path, global: &Global, options: &UpOptions, printe
         Ok(saved) => saved,
         Err(exit) => return exit,
     };
-    let session = match open(file, global, printer).await {
+    let session = match open_and_build(file, global, printer).await {
         Ok(session) => session,
         Err(exit) => return exit,
     };

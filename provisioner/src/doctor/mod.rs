@@ -11,6 +11,7 @@ mod names;
 mod permissions;
 mod quotas;
 mod search;
+pub mod zones;
 
 use std::time::Duration;
 
@@ -62,6 +63,7 @@ struct Check {
 
 const CHECKS: &[Check] = &[
     Check { name: "permissions", run: |scene| Box::pin(permissions::check(scene)) },
+    Check { name: "zones", run: |scene| Box::pin(zones::check(scene)) },
     Check { name: "quotas", run: |scene| Box::pin(quotas::check(scene)) },
     Check { name: "databases", run: |scene| Box::pin(database::check(scene)) },
     Check { name: "caches", run: |scene| Box::pin(cache::check(scene)) },

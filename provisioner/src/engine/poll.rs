@@ -64,7 +64,11 @@ fn pause(clock: Clock, elapsed: f64, typical: u32) -> Duration {
 
 /// No progress for this long is a failure; it is found again by the next run.
 fn deadline(node: &Node<'_>) -> f64 {
-    f64::from((typical(node) * 6).max(900))
+    let patience = match (node.task, node.wanted) {
+        (Task::Make, Some(wanted)) => node.kind.patience(&wanted.spec),
+        _ => 0,
+    };
+    f64::from((typical(node) * 6).max(900) + patience)
 }
 
 impl Engine<'_, '_> {

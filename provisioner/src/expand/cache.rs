@@ -33,16 +33,16 @@ fn one(making: &mut Making<'_>, name: &str, cache: &Cache) {
     making.add::<Secret>(&section, token(name), secret);
     let ingress = uses::of(making, name).into_iter().map(|service| network::from_group(service, PORT)).collect();
     network::group(making, &section, &firewall(name), "The cache answers its services", ingress, Vec::new());
-    let (engine, version) = match cache.engine.unwrap_or(CacheEngine::Valkey) {
+    let (engine, version) = match cache.engine() {
         CacheEngine::Valkey => ("valkey", "8.0"),
         CacheEngine::Redis => ("redis", "7.1"),
     };
-    let default = if prod { "cache.t4g.small" } else { "cache.t4g.micro" };
+    let profile = making.loaded.profile;
     let spec = ReplicationGroupSpec {
         engine: engine.to_owned(),
         version: version.to_owned(),
-        class: cache.class.clone().unwrap_or_else(|| default.to_owned()),
-        nodes: cache.nodes.unwrap_or(if prod { 2 } else { 1 }),
+        class: cache.class(profile).to_owned(),
+        nodes: cache.nodes(profile),
         subnet_group: Ref::to(SUBNETS),
         security_groups: vec![Ref::to(firewall(name))],
         kms_key: making.key(),

@@ -29,7 +29,8 @@ pub(super) fn expand(making: &mut Making<'_>) {
 fn one(making: &mut Making<'_>, name: &str, database: &Database) {
     let section = format!("databases.{name}");
     let prod = making.prod();
-    let version = database.version.clone().unwrap_or_else(|| "8.4".to_owned());
+    let profile = making.loaded.profile;
+    let version = database.version().to_owned();
     secrets(making, &section, name);
     // Another family is another group: the instance moves to it, then the old one goes.
     let group = format!("{name}-mysql{}", version.replace('.', ""));
@@ -37,19 +38,17 @@ fn one(making: &mut Making<'_>, name: &str, database: &Database) {
     making.add::<ParameterGroup>(&section, &group, spec);
     let ingress = uses::of(making, name).into_iter().map(|service| network::from_group(service, PORT)).collect();
     network::group(making, &section, &firewall(name), "The database answers its services", ingress, Vec::new());
-    let default = if prod { "db.t4g.medium" } else { "db.t4g.micro" };
-    let class = database.class.clone().unwrap_or_else(|| default.to_owned());
     let instance = |role| InstanceSpec {
-        class: class.clone(),
+        class: database.class(profile).to_owned(),
         security_groups: vec![Ref::to(firewall(name))],
         protected: prod,
         role,
     };
     let primary = InstanceRole::Primary {
         version,
-        storage: database.storage.unwrap_or(20),
-        standby: database.standby.unwrap_or(prod),
-        backup_days: database.backup_days.unwrap_or(if prod { 7 } else { 1 }),
+        storage: database.storage(),
+        standby: database.standby(profile),
+        backup_days: database.backup_days(profile),
         database: database_schema(name),
         subnet_group: Ref::to(SUBNETS),
         parameter_group: Ref::to(group),

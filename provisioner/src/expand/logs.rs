@@ -12,6 +12,7 @@ use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, Permissio
 use crate::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};
 use crate::kinds::variable::Variable;
+use crate::stack::Search;
 
 const SECTION: &str = "logs";
 /// The function, its log group, its firewall group.
@@ -34,7 +35,7 @@ pub(super) fn expand(making: &mut Making<'_>) {
     };
     making.add::<Queue>(SECTION, FAILED, failed);
     making.export::<Queue>("logs.failed_url".to_owned(), FAILED, "url");
-    let inside = making.prod().then(|| {
+    let inside = Search::is_inside(making.loaded.profile).then(|| {
         let egress = vec![network::anywhere(443), network::from_group(search::firewall(&to), search::PORT)];
         network::group(making, SECTION, FORWARDER, "The log forwarder talks to search", Vec::new(), egress);
         Inside {
@@ -114,13 +115,13 @@ pub(super) fn role(making: &mut Making<'_>, name: &str, section: &str) {
         let log = words(&["logs:CreateLogStream", "logs:PutLogEvents"]);
         statements.push(statement(log, vec![Resource::LogStreams(Ref::to(FORWARDER))]));
         statements.push(statement(words(&["sqs:SendMessage"]), vec![Resource::Queue(Ref::to(FAILED))]));
-        let through = format!("lambda.{}.amazonaws.com", making.scope.region);
+        let through = making.scope.regional("lambda");
         statements.push(Statement {
             actions: words(&["kms:Decrypt"]),
             resources: vec![Resource::Key(making.key())],
             condition: json!({"StringEquals": {"kms:ViaService": through}}),
         });
-        if making.prod() {
+        if Search::is_inside(making.loaded.profile) {
             // Network interfaces are made before they have a name that a policy could hold (Lambda developer guide, VPC).
             let interfaces = [
                 "ec2:AssignPrivateIpAddresses",

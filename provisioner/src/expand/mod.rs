@@ -24,7 +24,7 @@ use crate::kind::{Address, Kind, Ref};
 use crate::kinds::iam::{Role, RoleSpec, Statement};
 use crate::kinds::kms::{Key, KeySpec};
 use crate::scope::Scope;
-use crate::stack::{Loaded, Profile};
+use crate::stack::{Loaded, Logs, Profile};
 
 /// What the stack is made of, and which of its outputs people ask for.
 pub struct Expanded {
@@ -135,7 +135,6 @@ impl<'a> Making<'a> {
     }
 
     fn log_days(&self) -> u32 {
-        let days = self.loaded.stack.logs.as_ref().and_then(|logs| logs.keep_days);
-        days.unwrap_or(if self.prod() { 365 } else { 7 })
+        Logs::keep_days(self.loaded.stack.logs.as_ref(), self.loaded.profile)
     }
 }

@@ -19,10 +19,10 @@ const SECTION: &str = "network";
 const MAIN: &str = "main";
 
 pub(super) fn expand(making: &mut Making<'_>) {
-    if !is_needed(making) {
+    if !making.loaded.needs_network() {
         return;
     }
-    let cidr = making.loaded.stack.network.cidr.clone().unwrap_or_else(|| "10.0.0.0".to_owned());
+    let cidr = making.loaded.stack.network.cidr();
     let prefix = cidr.trim_end_matches(".0.0").to_owned();
     making.add::<Vpc>(SECTION, MAIN, VpcSpec { cidr: format!("{cidr}/16") });
     making.add::<DefaultSecurityGroup>(SECTION, MAIN, DefaultSecurityGroupSpec { vpc: vpc() });
@@ -84,8 +84,7 @@ pub(super) fn gateway() -> Ref<InternetGateway> {
 }
 
 pub(super) fn zones(making: &Making<'_>) -> usize {
-    let default = if making.prod() { 3 } else { 2 };
-    making.loaded.stack.network.zones.map_or(default, usize::from)
+    usize::from(making.loaded.stack.network.zones(making.loaded.profile))
 }
 
 /// The subnets of a tier: `public`, `private` or `data`.
@@ -128,8 +127,7 @@ fn nats(making: &Making<'_>) -> usize {
     if making.loaded.stack.services.is_empty() {
         return 0;
     }
-    let default = if making.prod() { Nat::PerZone } else { Nat::One };
-    match making.loaded.stack.network.nat.unwrap_or(default) {
+    match making.loaded.stack.network.nat(making.loaded.profile) {
         Nat::One => 1,
         Nat::PerZone => zones(making),
         Nat::None => 0,
@@ -139,10 +137,4 @@ fn nats(making: &Making<'_>) -> usize {
 fn nat_of(making: &Making<'_>, zone: usize) -> Option<Ref<NatGateway>> {
     let nats = nats(making);
     (nats > 0).then(|| Ref::to(format!("nat-{}", zone.min(nats - 1))))
-}
-
-fn is_needed(making: &Making<'_>) -> bool {
-    let stack = &making.loaded.stack;
-    let search_inside = making.prod() && !stack.search.is_empty();
-    !stack.services.is_empty() || !stack.databases.is_empty() || !stack.caches.is_empty() || search_inside
 }

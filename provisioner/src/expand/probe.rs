@@ -7,7 +7,7 @@ use super::{Making, network, search};
 use crate::kinds::ec2::Rule;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::opensearch::Searcher;
-use crate::stack::{Name, Stack};
+use crate::stack::{Name, Search, Stack};
 
 /// Of all roles this one knows most of what the probe looks at: the database, and the way of a reservation begins there.
 pub const ROLE: &str = "reservation";
@@ -38,10 +38,10 @@ pub(super) fn egress(making: &Making<'_>, service: &str) -> Vec<Rule> {
     if !is_it(stack, service) {
         return rules;
     }
-    if stack.network.certificate.is_none() && stack.services.values().any(|service| service.http.is_some()) {
+    if stack.network.certificate.is_none() && stack.has_load_balancer() {
         rules.push(network::anywhere(80));
     }
-    if let (true, Some(shipped)) = (making.prod(), asks(stack, service)) {
+    if let (true, Some(shipped)) = (Search::is_inside(making.loaded.profile), asks(stack, service)) {
         rules.push(network::from_group(search::firewall(shipped.domain), search::PORT));
     }
     rules

@@ -18,9 +18,9 @@ pub(super) fn expand(making: &mut Making<'_>) {
 
 fn one(making: &mut Making<'_>, name: &str, search: &Search) {
     let section = format!("search.{name}");
-    let prod = making.prod();
-    let nodes = search.nodes.unwrap_or(if prod { 3 } else { 1 });
-    let inside = prod.then(|| {
+    let profile = making.loaded.profile;
+    let nodes = search.nodes(profile);
+    let inside = Search::is_inside(profile).then(|| {
         let mut callers = uses::of(making, name);
         if making.loaded.stack.logs.as_ref().is_some_and(|logs| logs.to.0 == name) {
             callers.push(logs::FORWARDER.to_owned());
@@ -31,13 +31,12 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
         let zones = usize::from(nodes).min(network::zones(making));
         Inside { subnets: network::subnets("data", zones), security_groups: vec![Ref::to(firewall(name))] }
     });
-    let default = if prod { "m6g.large.search" } else { "t3.small.search" };
     logs::role(making, name, &section);
     let spec = DomainSpec {
-        version: search.version.clone().unwrap_or_else(|| "2.19".to_owned()),
-        class: search.class.clone().unwrap_or_else(|| default.to_owned()),
+        version: search.version().to_owned(),
+        class: search.class(profile).to_owned(),
         nodes,
-        storage: search.storage.unwrap_or(10),
+        storage: search.storage(),
         kms_key: making.key(),
         master: Ref::to(logs::master(name)),
         readers: uses::of(making, name).into_iter().map(|service| task_role(making, &service)).collect(),

@@ -27,6 +27,8 @@ pub(super) const WEB: &str = "web";
 /// Who the runtime is in its image, and every other container unless the file says who else.
 const NOBODY: &str = "65532:65532";
 const ARCHITECTURE: &str = "X86_64";
+/// Seconds in which the runtime answers its container's own health check.
+const STARTS_WITHIN: u32 = 15;
 const ASSUMED_BY: &str = "ecs-tasks.amazonaws.com";
 
 pub(super) fn expand(making: &mut Making<'_>) {
@@ -55,7 +57,7 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
     let mut ports = vec![80];
     ports.extend(certificate.as_ref().map(|_| 443));
     let ingress = ports.into_iter().map(network::anywhere).collect();
-    let egress = behind.iter().map(|(name, service, _)| network::from_group(name.0.clone(), port(service))).collect();
+    let egress = behind.iter().map(|(name, service, _)| network::from_group(name.0.clone(), service.port())).collect();
     network::group(making, SECTION, WEB, "The load balancer answers everybody", ingress, egress);
     let spec = LoadBalancerSpec {
         subnets: network::subnets("public", network::zones(making)),
@@ -77,7 +79,14 @@ fn load_balancer(making: &mut Making<'_>, behind: &[(&Name, &Service, &Http)]) {
     }
     for (name, service, http) in behind {
         let section = format!("services.{name}");
-        let spec = TargetGroupSpec { vpc: network::vpc(), port: port(service), health: http.health() };
+        let spec = TargetGroupSpec {
+            vpc: network::vpc(),
+            port: service.port(),
+            health: http.health(),
+            codes: http.health_codes(),
+            interval: seconds(http.health_interval()),
+            timeout: seconds(http.health_timeout()),
+        };
         making.add::<TargetGroup>(&section, &name.0, spec);
     }
     for (name, priority) in priorities(behind) {
@@ -98,7 +107,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     given.statements.extend(probe::statement(making, name));
     let mut ingress = Vec::new();
     if service.http.is_some() {
-        ingress.push(network::from_group(WEB.to_owned(), port(service)));
+        ingress.push(network::from_group(WEB.to_owned(), service.port()));
     }
     let mut egress: Vec<Firewall> = vec![network::anywhere(443)];
     egress.extend(given.egress);
@@ -113,7 +122,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
         making.role(&section, &task, ASSUMED_BY, given.statements);
     }
     let mut environment = given.environment;
-    environment.push(("PORT".to_owned(), Variable::Text(port(service).to_string())));
+    environment.push(("PORT".to_owned(), Variable::Text(service.port().to_string())));
     environment.push(("SERVICE_NAME".to_owned(), Variable::Text(name.to_owned())));
     for (key, value) in &service.env {
         environment.push((key.clone(), Variable::Text(value.clone())));
@@ -131,9 +140,9 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
         image,
         user: service.user.clone().unwrap_or_else(|| NOBODY.to_owned()),
         command,
-        cpu: service.cpu.unwrap_or(256),
-        memory: service.memory.unwrap_or(512),
-        port: port(service),
+        cpu: service.cpu(),
+        memory: service.memory(),
+        port: service.port(),
         architecture: ARCHITECTURE.to_owned(),
         environment,
         secrets: given.secrets,
@@ -141,21 +150,24 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
         task_role,
         log_group: Ref::to(name),
         health_command,
+        start_period: service.http.as_ref().and_then(Http::given_grace).map_or(STARTS_WITHIN, seconds),
     };
     making.add::<TaskDefinition>(&section, name, spec);
     running(making, &section, name, service);
 }
 
 fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service) {
-    let min = service.scale.min.unwrap_or(if making.prod() { 2 } else { 1 });
-    let max = service.scale.max.unwrap_or(min).max(min);
+    let min = service.scale.min(making.loaded.profile);
+    let max = service.scale.max(making.loaded.profile).max(min);
     let mut way_out: Vec<WayOut> = network::all_nats(making).into_iter().map(WayOut::Nat).collect();
     way_out.extend(network::private_tables(making).into_iter().map(WayOut::Routes));
     let behind = service.http.as_ref().map(|http| Behind {
         target_group: Ref::to(name),
-        port: port(service),
+        port: service.port(),
         listener: Ref::to(WEB),
         rule: (!http.takes_everything()).then(|| Ref::to(name)),
+        grace: seconds(service.grace()),
+        health_takes: seconds(http.health_takes()),
     });
     let spec = ServiceSpec {
         cluster: Ref::to(MAIN),
@@ -170,7 +182,7 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
     making.add::<ecs::Service>(section, name, spec);
     if max > min {
         making.add::<Target>(section, name, TargetSpec { service: Ref::to(name), min, max });
-        let cpu = service.scale.cpu.unwrap_or(50);
+        let cpu = service.scale.cpu();
         making.add::<Policy>(section, name, PolicySpec { target: Ref::to(name), cpu });
     }
 }
@@ -213,7 +225,7 @@ fn execution_statements(
             resources,
             condition: Value::Null,
         });
-        let through = format!("secretsmanager.{}.amazonaws.com", making.scope.region);
+        let through = making.scope.regional("secretsmanager");
         statements.push(Statement {
             actions: words(&["kms:Decrypt"]),
             resources: vec![Resource::Key(making.key())],
@@ -223,6 +235,7 @@ fn execution_statements(
     statements
 }
 
-fn port(service: &Service) -> u16 {
-    service.port.unwrap_or(8080)
+/// The checks keep them far below the largest.
+fn seconds(seconds: u64) -> u32 {
+    u32::try_from(seconds).unwrap_or(u32::MAX)
 }

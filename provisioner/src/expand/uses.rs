@@ -10,7 +10,7 @@ use crate::kinds::ec2::Rule;
 use crate::kinds::ecs::FromSecret;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::variable::Variable;
-use crate::stack::{self, Name, Service, Stack, Used, Value, database_schema, used};
+use crate::stack::{self, Name, Search, Service, Stack, Used, Value, database_schema, used};
 
 /// What a service gets by what it uses.
 #[derive(Default)]
@@ -96,7 +96,7 @@ impl Given {
     fn topic(&mut self, making: &Making<'_>, name: &str) {
         self.allow(&["sns:Publish"], vec![Resource::Topic(Ref::to(name))], serde_json::Value::Null);
         // Publishing to an encrypted topic takes the key too (SNS developer guide, key management).
-        let through = json!({"StringEquals": {"kms:ViaService": format!("sns.{}.amazonaws.com", making.scope.region)}});
+        let through = json!({"StringEquals": {"kms:ViaService": making.scope.regional("sns")}});
         self.allow(&["kms:Decrypt", "kms:GenerateDataKey"], vec![Resource::Key(making.key())], through);
     }
 
@@ -114,7 +114,7 @@ impl Given {
     fn search(&mut self, making: &Making<'_>, name: &str) {
         let domain = making.scope.arn("es", &format!("domain/{}/*", making.scope.name(name, 28)));
         self.allow(&["es:ESHttpGet", "es:ESHttpPost"], vec![Resource::Arn(domain)], serde_json::Value::Null);
-        if making.prod() {
+        if Search::is_inside(making.loaded.profile) {
             self.egress.push(network::from_group(search::firewall(name), search::PORT));
         }
     }

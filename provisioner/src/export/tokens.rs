@@ -60,9 +60,16 @@ fn intrinsic(text: &str) -> Value {
         };
     }
     let mut sub = String::new();
+    // A service of a region: `sns.eu-west-1.amazonaws.com`, in another partition `sns.cn-north-1.amazonaws.com.cn`.
+    let of_region = format!("${{{}}}", full("region"));
     for piece in pieces {
         match piece {
-            Piece::Text(text) => sub.push_str(&text.replace("${", "${!").replace("arn:aws:", "arn:${AWS::Partition}:")),
+            Piece::Text(text) => {
+                let suffix = text.strip_prefix(".amazonaws.com").filter(|_| sub.ends_with(&of_region));
+                sub.push_str(if suffix.is_some() { ".${AWS::URLSuffix}" } else { "" });
+                let text = suffix.unwrap_or(text);
+                sub.push_str(&text.replace("${", "${!").replace("arn:aws:", "arn:${AWS::Partition}:"));
+            }
             Piece::Token(token) => match token.split_once('|') {
                 Some((id, "")) => sub.push_str(&format!("${{{id}}}")),
                 Some((id, attribute)) => sub.push_str(&format!("${{{id}.{attribute}}}")),
@@ -124,6 +131,8 @@ mod tests {
                 "arn:aws:x",
             ])
         );
+        let service = resolve(&json!(format!("sns.{}.amazonaws.com", pseudo("region"))), &[]);
+        assert_eq!(service, json!({"Fn::Sub": "sns.${AWS::Region}.${AWS::URLSuffix}"}));
         assert!(refers(&resolved, "WorkQueue") && !refers(&resolved, "Work"));
     }
 }

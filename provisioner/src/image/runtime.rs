@@ -1,14 +1,15 @@
 //! Where the runtime is that goes into the artefacts.
 
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
 use super::Architecture;
 
 /// `$PROVISION_RUNTIME`, else `runtime` beside this executable, else what `runtime/build.sh` made in the source checkout
-/// that the current directory is in. The last two are passed over when they cannot run in the image, as the `runtime`
-/// cannot that a plain `cargo build` leaves beside `provision`.
+/// that the current directory or this executable is in. The last two are passed over when they cannot run in the image, as
+/// the `runtime` cannot that a plain `cargo build` leaves beside `provision`.
 pub fn find_runtime(architecture: Architecture) -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("PROVISION_RUNTIME") {
         let path = PathBuf::from(path);
@@ -21,6 +22,25 @@ pub fn find_runtime(architecture: Architecture) -> anyhow::Result<PathBuf> {
     first_that_fits(candidates(executable.as_deref(), target.as_deref(), &from, architecture), architecture)
 }
 
+/// The script that builds the runtime, in the source checkout that the current directory or this executable is in.
+pub fn build_script() -> Option<PathBuf> {
+    let from = std::env::current_dir().ok();
+    let executable = std::env::current_exe().ok();
+    let above = [from, executable];
+    let mut scripts =
+        above.iter().flatten().flat_map(|path| path.ancestors()).map(|directory| directory.join("runtime/build.sh"));
+    scripts.find(|script| script.is_file())
+}
+
+/// Builds the runtime, which takes some minutes. The compiler's words go to standard error.
+pub fn build_runtime(script: &Path, architecture: Architecture) -> anyhow::Result<()> {
+    let mut command = Command::new(script);
+    command.arg(machine(architecture)).stdin(Stdio::null()).stdout(Stdio::null());
+    let status = command.status().with_context(|| format!("starting {}", script.display()))?;
+    ensure!(status.success(), "building the runtime: {} ended with {status}", script.display());
+    Ok(())
+}
+
 fn candidates(
     executable: Option<&Path>,
     target: Option<&Path>,
@@ -28,7 +48,8 @@ fn candidates(
     architecture: Architecture,
 ) -> Vec<PathBuf> {
     let mut targets: Vec<_> = target.map(|target| from.join(target)).into_iter().collect();
-    targets.extend(from.ancestors().map(|directory| directory.join("target")));
+    let above = from.ancestors().chain(executable.into_iter().flat_map(Path::ancestors));
+    targets.extend(above.map(|directory| directory.join("target")));
     let machine = machine(architecture);
     let built = targets.iter().flat_map(|target| {
         ["musl", "gnu"].map(|libc| target.join(format!("{machine}-unknown-linux-{libc}/runtime/runtime")))

@@ -18,7 +18,7 @@ use super::expand::{BALANCER, MESSAGING, Making};
 use super::programs::needs_runtime;
 use super::search::Search;
 use crate::image::{Architecture, find_runtime};
-use crate::stack::{Http, Name, Service, priorities};
+use crate::stack::{Http, Name, Service, health, only_on_aws, priorities};
 
 /// The program of every service and of the log forwarders.
 struct Runtime {
@@ -65,7 +65,7 @@ fn services(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     }
     for (name, _, http) in &behind {
         let target = ([127, 0, 0, 1], making.port(&name.0)).into();
-        let health = Health { path: http.health(), interval_ms: 500, timeout_ms: 2000, ..Health::default() };
+        let health = health_check(http);
         routes.groups.insert(name.0.clone(), Group { targets: vec![target], health });
     }
     for (name, priority) in priorities(&behind) {
@@ -86,6 +86,28 @@ fn services(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     making.add("services", part);
     making.export("services.address", format!("http://127.0.0.1:{port}"));
     Ok(())
+}
+
+/// As on AWS, but checked more often unless the file says how often: nobody wants to wait on a laptop.
+fn health_check(http: &Http) -> Health {
+    let interval_ms = http.given_health_interval().map_or(500, |seconds| seconds * 1000);
+    Health {
+        path: http.health(),
+        interval_ms,
+        timeout_ms: http.given_health_interval().map_or(2000, |_| http.health_timeout() * 1000),
+        healthy_after: health::HEALTHY_AFTER,
+        unhealthy_after: health::UNHEALTHY_AFTER,
+        success: health::ranges(&http.health_codes()).unwrap_or_default(),
+        // On AWS it is for ECS, which is not here: only what the file says is taken for what it wants.
+        grace_ms: http.given_grace().unwrap_or_default() * 1000,
+    }
+}
+
+/// The usual time, or what the file gives a task to become healthy.
+fn ready_within_ms(usual: u64, service: &Service) -> u64 {
+    let http = service.http.as_ref();
+    let given = http.and_then(|http| Some((http.given_grace()? + http.health_takes()) * 1000));
+    usual.max(given.unwrap_or_default())
 }
 
 fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runtime: &Runtime) {
@@ -131,6 +153,7 @@ fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &st
         generation: runtime.build.clone(),
         ..Part::new(name, format!("service, role {role}"), &runtime.path)
     };
+    let part = Part { ready_within_ms: ready_within_ms(part.ready_within_ms, service), ..part };
     making.add(format!("services.{name}"), part);
 }
 
@@ -138,9 +161,14 @@ fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &st
 fn shipping(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     let Some(logs) = &making.loaded.stack.logs else { return Ok(()) };
     let Some(endpoint) = making.search_endpoint(&logs.to.0) else { return Ok(()) };
+    let only_on_aws = only_on_aws(&making.loaded.stack);
     for (service, pattern) in &logs.ship {
         // A container of the user's writes no log here.
         if making.loaded.stack.services.get(service).is_none_or(|service| service.role.is_none()) {
+            continue;
+        }
+        if let Some(why) = only_on_aws.get(service) {
+            making.laptop.notes.push(why.clone());
             continue;
         }
         let group = format!("/{}/{}/{service}", making.loaded.stack.stack, making.loaded.env);

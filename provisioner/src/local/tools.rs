@@ -261,6 +261,7 @@ fn fetch_opensearch() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[allow(clippy::disallowed_methods, reason = "the words of another program are talk")]
 fn run(words: &[String]) -> anyhow::Result<()> {
     let (program, arguments) = words.split_first().context("an empty command")?;
     let mut command = Command::new(program);

@@ -1,51 +1,80 @@
 //! What no schema can say: references, limits that depend on each other, and what AWS refuses as far as it can be known
 //! offline (the sources are in the comments of the kinds).
 
+mod alerts;
+mod fargate;
+mod health;
+mod names;
+pub(super) mod patterns;
+mod routes;
 mod services;
 mod tags;
+pub(super) mod whereabouts;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::load::similar;
-use super::{Loaded, Name, Profile, Span, Stack};
-use crate::scope::PREFIX_LIMIT;
-use crate::yaml::{Positions, Problem, below};
+use super::mend::Mended;
+use super::{Loaded, Name, Span, Stack, guard};
+use crate::yaml::{Position, Positions, Problem, below};
 
-pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<Problem>) {
+pub(super) fn check(loaded: &Loaded, positions: &Positions, mended: &Mended, problems: &mut Vec<Problem>) {
     let stack = &loaded.stack;
-    let mut say = Say { positions, problems };
-    names(loaded, &mut say);
-    boundary(stack, &mut say);
+    let mut say = Say { positions, mended, problems };
+    names::check(loaded, &mut say);
+    whereabouts::check(loaded, &mut say);
     tags::check(stack, &mut say);
-    reserved(stack, &mut say);
     queues(stack, &mut say);
     services::check(loaded, &mut say);
+    routes::check(stack, &mut say);
+    health::check(stack, &mut say);
     logs(stack, &mut say);
+    patterns::check(loaded, &mut say);
     search(loaded, &mut say);
-    if let Some(alerts) = &stack.alerts {
-        let mut seen = BTreeSet::new();
-        for (index, address) in alerts.email.iter().enumerate() {
-            let place = format!("/alerts/email/{index}");
-            if !address.contains('@') {
-                say.problem(place, format!("`{address}` is no e-mail address"), None);
-            } else if !seen.insert(address) {
-                say.problem(place, format!("`{address}` is here twice"), None);
-            }
-        }
-    }
+    guard::check(loaded, &mut say);
+    alerts::check(stack, &mut say);
 }
 
 /// Whoever has made this many mistakes needs no more guesses at what was meant: each takes a look at every name.
 const GUESSES: usize = 200;
 
-struct Say<'a> {
+/// Tells problems, but none of what was only put in the place of something else.
+pub(super) struct Say<'a> {
     positions: &'a Positions,
+    mended: &'a Mended,
     problems: &'a mut Vec<Problem>,
 }
 
 impl Say<'_> {
-    fn problem(&mut self, pointer: String, what: String, hint: Option<String>) {
-        self.problems.push(Problem { hint, ..Problem::new(self.positions.of(&pointer), what) });
+    pub(super) fn problem(&mut self, pointer: String, what: String, hint: Option<String>) {
+        if !self.mended.is(&pointer) {
+            self.problems.push(Problem { hint, ..Problem::new(self.positions.of(&pointer), what) });
+        }
+    }
+
+    /// At the key, where the value is what it should be.
+    pub(super) fn at_key(&mut self, pointer: &str, what: String, hint: &str) {
+        if !self.mended.is(pointer) {
+            self.problems.push(Problem::new(self.positions.key(pointer), what).hint(hint));
+        }
+    }
+
+    /// Where the value is.
+    fn place(&self, pointer: &str) -> Position {
+        self.positions.of(pointer)
+    }
+
+    /// Whether the file says this itself. Else what follows from it is no mistake of its own.
+    pub(super) fn sound(&self, pointer: &str) -> bool {
+        !self.mended.touches(pointer)
+    }
+
+    /// A reference to something that is not there, unless it may have been in what was taken out.
+    fn dangling(&mut self, place: String, word: &Name, sections: &[&str], what: String, hint: Option<String>) {
+        let lost = self.mended.knew(&word.0) || sections.iter().any(|section| self.mended.is(&format!("/{section}")));
+        if !lost {
+            self.problem(place, what, hint);
+        }
     }
 
     fn meant<'a>(&self, word: &Name, known: impl Iterator<Item = &'a Name>) -> Option<String> {
@@ -53,80 +82,6 @@ impl Say<'_> {
             return None;
         }
         similar(&word.0, known.map(|name| name.0.as_str())).map(|near| format!("did you mean `{near}`?"))
-    }
-}
-
-fn names(loaded: &Loaded, say: &mut Say<'_>) {
-    let stack = &loaded.stack;
-    let length = stack.stack.0.len() + 1 + loaded.env.len();
-    if length > PREFIX_LIMIT {
-        let what = format!(
-            "`{}-{}` has {length} characters, more than the {PREFIX_LIMIT} that leave room in AWS's shortest names",
-            stack.stack, loaded.env
-        );
-        say.problem("/stack".into(), what, Some("take a shorter name for the stack or the environment".into()));
-    }
-    // `uses:` names a thing without saying of which section, so a name is used once.
-    let mut seen: BTreeMap<&Name, &str> = BTreeMap::new();
-    for (section, name) in used(stack) {
-        match seen.get(name) {
-            Some(first) => say.problem(
-                format!("/{section}/{name}"),
-                format!("`{name}` is also the name of one of the {first}"),
-                Some("`uses` needs different names".into()),
-            ),
-            None => {
-                seen.insert(name, section);
-            }
-        }
-    }
-    // A key of the schema's maps has a pattern, but no length.
-    let all = used(stack).into_iter().chain(stack.services.keys().map(|name| ("services", name)));
-    for (section, name) in all.filter(|(_, name)| name.0.len() > LONGEST) {
-        let what = format!("`{name}` has {} characters, more than the {LONGEST} of a name", name.0.len());
-        say.problem(format!("/{section}/{name}"), what, None);
-    }
-}
-
-const LONGEST: usize = 40;
-
-/// A role takes only boundaries of its own account, and AWS's.
-fn boundary(stack: &Stack, say: &mut Say<'_>) {
-    let owner = stack.permissions_boundary.as_deref().and_then(|policy| policy.split(':').nth(4));
-    if let (Some(owner), Some(account)) = (owner, &stack.account)
-        && ![account.as_str(), "aws"].contains(&owner)
-    {
-        say.problem(
-            "/permissions_boundary".into(),
-            format!("the policy is of account {owner}, and the stack's roles are of {account}"),
-            Some("the name alone means the stack's own account".into()),
-        );
-    }
-}
-
-/// Names that the stack's own parts have.
-fn reserved(stack: &Stack, say: &mut Say<'_>) {
-    let mut taken = |section: &str, name: &Name| {
-        say.problem(
-            format!("/{section}/{name}"),
-            format!("`{name}` is the name of a part that provision makes itself"),
-            None,
-        );
-    };
-    for name in stack.services.keys() {
-        let prefixed = ["database-", "cache-", "search-"].iter().any(|prefix| name.0.starts_with(prefix));
-        if prefixed || ["web", "redirect", "forwarder", "flow-logs"].contains(&name.0.as_str()) {
-            taken("services", name);
-        }
-    }
-    for name in stack.topics.keys().filter(|name| name.0 == "alerts") {
-        taken("topics", name);
-    }
-    for name in stack.queues.keys().filter(|name| name.0 == "forwarder-failed" || name.0.ends_with("-dead-letter")) {
-        taken("queues", name);
-    }
-    for name in stack.databases.keys().filter(|name| name.0.ends_with("-replica")) {
-        taken("databases", name);
     }
 }
 
@@ -148,12 +103,12 @@ fn queues(stack: &Stack, say: &mut Say<'_>) {
         for (index, topic) in queue.from.iter().enumerate() {
             let place = format!("{path}/from/{index}");
             match stack.topics.get(topic) {
-                None => say.problem(
-                    place,
-                    format!("`{topic}` is not a topic of this stack"),
-                    say.meant(topic, stack.topics.keys()),
-                ),
-                Some(found) if queue.fifo && !found.fifo => {
+                None => {
+                    let hint = say.meant(topic, stack.topics.keys());
+                    let what = format!("`{topic}` is not a topic of this stack");
+                    say.dangling(place, topic, &["topics"], what, hint);
+                }
+                Some(found) if queue.fifo && !found.fifo && say.sound(&format!("/topics/{topic}")) => {
                     say.problem(
                         place,
                         format!(
@@ -203,7 +158,7 @@ const RETENTIONS: &[u32] =
 
 fn logs(stack: &Stack, say: &mut Say<'_>) {
     let Some(logs) = &stack.logs else { return };
-    if logs.ship.is_empty() {
+    if logs.ship.is_empty() && say.sound("/logs/ship") {
         // The forwarder's role would have a statement without a resource, which IAM refuses.
         say.problem(
             "/logs/ship".into(),
@@ -212,19 +167,18 @@ fn logs(stack: &Stack, say: &mut Say<'_>) {
         );
     }
     for name in logs.ship.keys().filter(|name| !stack.services.contains_key(name)) {
-        say.problem(
-            format!("/logs/ship/{name}"),
-            format!("`{name}` is not a service of this stack"),
-            say.meant(name, stack.services.keys()),
-        );
+        let hint = say.meant(name, stack.services.keys());
+        let what = format!("`{name}` is not a service of this stack");
+        say.dangling(format!("/logs/ship/{name}"), name, &["services"], what, hint);
     }
     for (name, index) in &logs.indexes {
         let place = below("/logs/indexes", &name.0);
         if !logs.ship.contains_key(name) {
-            let problem = format!("the logs of `{name}` are not shipped");
-            say.problem(place, problem, say.meant(name, logs.ship.keys()));
+            let hint = say.meant(name, logs.ship.keys());
+            let what = format!("the logs of `{name}` are not shipped");
+            say.dangling(place, name, &["logs/ship"], what, hint);
         } else if !is_index(index) {
-            let problem = format!("`{index}` is no name of an index");
+            let problem = format!("`{index}` is not the name of an index");
             let rule = "lower-case letters, digits, `-`, `_` and `.`, the first a letter or digit, at most 200";
             say.problem(place, problem, Some(rule.into()));
         }
@@ -242,11 +196,9 @@ fn logs(stack: &Stack, say: &mut Say<'_>) {
         }
     }
     if !stack.search.contains_key(&logs.to) {
-        say.problem(
-            "/logs/to".into(),
-            format!("`{}` is not a search domain of this stack", logs.to),
-            say.meant(&logs.to, stack.search.keys()),
-        );
+        let hint = say.meant(&logs.to, stack.search.keys());
+        let what = format!("`{}` is not a search domain of this stack", logs.to);
+        say.dangling("/logs/to".into(), &logs.to, &["search"], what, hint);
     }
     if let Some(days) = logs.keep_days.filter(|days| !RETENTIONS.contains(days)) {
         say.problem(
@@ -259,10 +211,9 @@ fn logs(stack: &Stack, say: &mut Say<'_>) {
 
 fn search(loaded: &Loaded, say: &mut Say<'_>) {
     for (name, domain) in &loaded.stack.search {
-        let zones =
-            u32::from(loaded.stack.network.zones.unwrap_or(if loaded.profile == Profile::Prod { 3 } else { 2 }));
-        let nodes = u32::from(domain.nodes.unwrap_or(if loaded.profile == Profile::Prod { 3 } else { 1 }));
-        if nodes > 1 && nodes % zones.min(nodes) != 0 {
+        let zones = u32::from(loaded.stack.network.zones(loaded.profile));
+        let nodes = u32::from(domain.nodes(loaded.profile));
+        if nodes > 1 && nodes % zones.min(nodes) != 0 && say.sound("/network/zones") {
             say.problem(
                 format!("/search/{name}/nodes"),
                 format!("{nodes} nodes cannot be spread evenly over {zones} zones"),

@@ -1,12 +1,13 @@
 //! `guard:`, what no environment of a stack may become.
 
-#[cfg(feature = "aws")]
 mod check;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-#[cfg(feature = "aws")]
+use super::Loaded;
+use super::check::whereabouts::no_region;
+
 pub(super) use self::check::check;
 
 /// What no environment may become. `check`, `plan` and `up` refuse it.
@@ -36,9 +37,20 @@ pub enum Public {
     Search,
 }
 
+impl Loaded {
+    /// Why this stack may not be in a region that its file does not name, if it may not, and what was meant.
+    pub fn against_region(&self, region: &str) -> Option<(String, Option<String>)> {
+        let guarded = || self.stack.guard.as_ref()?.against_region(region);
+        match no_region(region) {
+            Some((what, hint)) => Some((what, Some(hint))),
+            None => guarded().map(|what| (what, None)),
+        }
+    }
+}
+
 impl Guard {
     /// Why not in this region, if not.
-    pub fn against_region(&self, region: &str) -> Option<String> {
+    fn against_region(&self, region: &str) -> Option<String> {
         let allowed = self.regions.is_empty() || self.regions.iter().any(|allowed| allowed == region);
         (!allowed).then(|| format!("`guard.regions` does not allow {region}, only {}", self.regions.join(", ")))
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::load::{in_environment, whole_numbers};
+use super::mend::Mended;
 use super::{Loaded, Profile, Stack, check};
 use crate::roles;
 use crate::yaml::{self, Position, Positions, below};
@@ -123,7 +124,7 @@ impl Lines {
         let loaded = Loaded { stack, env, profile, text, positions };
         let mut problems = Vec::new();
         if checked {
-            check::check(&loaded, &self.positions, &mut problems);
+            check::check(&loaded, &self.positions, &Mended::default(), &mut problems);
         }
         problems.is_empty().then_some(loaded)
     }

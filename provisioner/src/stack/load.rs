@@ -1,13 +1,13 @@
 //! From text to [`Stack`]: parse, choose the environment, validate against the schema, then what no schema can say.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{ValidationError, Validator};
+use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::Value;
 
-#[cfg(feature = "aws")]
-use super::guard;
+use super::mend::{Mended, allows, as_name};
 use super::{Profile, Stack, check};
 use crate::yaml::{self, Data, Node, Position, Positions, Problem};
 
@@ -46,54 +46,105 @@ pub fn environments(text: &str) -> Vec<String> {
     }
 }
 
-/// Loads one environment. Either a stack, or every problem that there is.
-pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
-    let (root, mut problems) = yaml::parse(text);
-    let Some(root) = root else {
-        return Err(problems);
-    };
-    let (whole, positions) = root.to_value();
-    validate(&whole, &positions, &mut problems);
-    if whole["environments"].as_object().is_some_and(|all| all.len() > ENVIRONMENTS) {
-        let what = format!("there are more than {ENVIRONMENTS} environments");
-        problems.push(Problem::new(positions.key("/environments"), what));
-    }
-    if !problems.is_empty() {
-        problems.sort();
-        return Err(problems);
-    }
-    drop((whole, positions));
-    let (merged, profile) = in_environment(root, env);
-    let (mut value, positions) = merged.to_value();
-    drop(merged);
-    validate(&value, &positions, &mut problems);
-    if problems.is_empty() {
-        whole_numbers(&mut value);
-        match serde_json::from_value::<Stack>(value) {
-            Ok(stack) => {
-                let (text, positions) = (text.into(), Arc::new(positions));
-                let loaded = Loaded { stack, env: env.to_owned(), profile, text, positions };
-                check::check(&loaded, &loaded.positions, &mut problems);
-                #[cfg(feature = "aws")]
-                if problems.is_empty() {
-                    guard::check(&loaded, &loaded.positions, &mut problems);
-                }
-                if problems.is_empty() {
-                    return Ok(loaded);
-                }
-            }
-            Err(error) => problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string())),
+/// Loads several environments. Either all of them, or everything that is wrong in any, each thing once.
+pub fn load_all(text: &str, envs: &[String]) -> Result<Vec<Loaded>, Vec<Problem>> {
+    let (mut all, mut problems) = (Vec::new(), Vec::new());
+    for env in envs {
+        match load(text, env) {
+            Ok(loaded) => all.push(loaded),
+            Err(found) => problems.extend(found),
         }
     }
     problems.sort();
     problems.dedup();
-    Err(problems)
+    if problems.is_empty() { Ok(all) } else { Err(problems) }
+}
+
+/// Loads one environment. Either a stack, or every problem that there is: of form, and, with something standing in for what
+/// has the wrong form, of meaning.
+pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
+    let (root, of_yaml) = yaml::parse(text);
+    let Some(mut root) = root else {
+        return Err(of_yaml);
+    };
+    let (mut problems, mut mended) = (Vec::new(), Mended::default());
+    let whole = validate(&mut root, &mut mended, &mut problems);
+    if let Data::Map(sections) = &root.data
+        && let Some((_, at, Node { data: Data::Map(all), .. })) =
+            sections.iter().find(|(key, ..)| key == "environments")
+        && all.len() > ENVIRONMENTS
+    {
+        problems.push(Problem::new(*at, format!("there are more than {ENVIRONMENTS} environments")));
+    }
+    // An environment's name may have been mended too.
+    let mended_name = as_name(env);
+    let is_there = root.get("environments").is_some_and(|all| all.get(env).is_some());
+    let env = if is_there { env } else { mended_name.as_str() };
+    if let Some(over) = root.get("environments").and_then(|all| all.get(env)) {
+        mended.overlaid(&over.to_value().0);
+    }
+    let (mut merged, profile) = in_environment(root, env);
+    let stack = match whole && validate(&mut merged, &mut mended, &mut problems) {
+        true => Some(stack(&merged)),
+        false => None,
+    };
+    let loaded = match stack {
+        Some((Ok(stack), positions)) => {
+            let loaded =
+                Loaded { stack, env: env.to_owned(), profile, text: text.into(), positions: Arc::new(positions) };
+            problems.extend(meaning(&loaded, &mended));
+            Some(loaded)
+        }
+        // The schema lets something through that is no stack.
+        Some((Err(error), _)) if problems.is_empty() => {
+            problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string()));
+            None
+        }
+        _ => None,
+    };
+    // Of a value that is not what it seems nothing else is told.
+    let strange: BTreeSet<Position> = of_yaml.iter().map(|problem| problem.at).collect();
+    problems.retain(|problem| !strange.contains(&problem.at));
+    problems.extend(of_yaml);
+    match loaded {
+        Some(loaded) if problems.is_empty() => Ok(loaded),
+        _ => {
+            problems.sort();
+            problems.dedup();
+            Err(problems)
+        }
+    }
+}
+
+fn stack(merged: &Node) -> (serde_json::Result<Stack>, Positions) {
+    let (mut value, positions) = merged.to_value();
+    whole_numbers(&mut value);
+    (serde_json::from_value(value), positions)
+}
+
+/// What no schema can say. Of which profile an environment would be, if it said something else than one of the two, nobody
+/// knows: then only what is wrong with both.
+fn meaning(loaded: &Loaded, mended: &Mended) -> Vec<Problem> {
+    let of = |loaded: &Loaded| {
+        let mut problems = Vec::new();
+        check::check(loaded, &loaded.positions, mended, &mut problems);
+        problems
+    };
+    let problems = of(loaded);
+    if !mended.is(&format!("{}/profile", yaml::below("/environments", &loaded.env))) {
+        return problems;
+    }
+    let profile = if loaded.profile == Profile::Dev { Profile::Prod } else { Profile::Dev };
+    let other: BTreeSet<Problem> = of(&Loaded { profile, ..loaded.clone() }).into_iter().collect();
+    problems.into_iter().filter(|problem| other.contains(problem)).collect()
 }
 
 /// The stack with what the environment changes laid over it.
 pub(super) fn in_environment(root: Node, env: &str) -> (Node, Profile) {
     let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
-    let Some(mut over) = root.get("environments").and_then(|all| all.get(env)).cloned() else {
+    let mut root = root;
+    let environments = take(&mut root, "environments");
+    let Some(mut over) = environments.as_ref().and_then(|all| all.get(env)).cloned() else {
         return (root, default);
     };
     let profile = match over.get("profile").map(|node| &node.data) {
@@ -107,9 +158,55 @@ pub(super) fn in_environment(root: Node, env: &str) -> (Node, Profile) {
     (yaml::merge(root, &over), profile)
 }
 
-fn validate(value: &Value, positions: &Positions, problems: &mut Vec<Problem>) {
-    for error in VALIDATOR.iter_errors(value) {
-        problems.extend(problems_of(&error, &SCHEMA, positions));
+/// The environments have had their say by then.
+fn take(root: &mut Node, key: &str) -> Option<Node> {
+    let Data::Map(entries) = &mut root.data else { return None };
+    let place = entries.iter().position(|(name, ..)| name == key)?;
+    Some(entries.remove(place).2)
+}
+
+/// More rounds than there are ways to mend a value, one after the other, up to the section around it.
+const ROUNDS: usize = 12;
+
+/// Tells every mistake of form, and leaves a tree without. Says whether that could be done.
+fn validate(root: &mut Node, mended: &mut Mended, problems: &mut Vec<Problem>) -> bool {
+    for _ in 0..ROUNDS {
+        let (value, positions) = root.to_value();
+        let all: Vec<ValidationError<'_>> = VALIDATOR.iter_errors(&value).collect();
+        let errors: Vec<&ValidationError<'_>> = all.iter().flat_map(leaves).collect();
+        if errors.is_empty() {
+            return true;
+        }
+        let told = errors.iter().filter(|error| !mended.answers_for(error));
+        problems.extend(told.flat_map(|error| problems_of(error, &SCHEMA, &positions)));
+        if !mended.mend(root, &errors, &SCHEMA) {
+            return false;
+        }
+    }
+    false
+}
+
+/// Something optional, or of several shapes: what is wrong with it as the shape whose type it has.
+fn leaves<'a>(error: &'a ValidationError<'a>) -> Vec<&'a ValidationError<'a>> {
+    match error.kind() {
+        ValidationErrorKind::AnyOf { context } if !error.instance().is_null() && !context.is_empty() => {
+            let of_type = |errors: &&Vec<ValidationError<'_>>| !errors.iter().any(|inner| is_other_type(inner, error));
+            let meant = context.iter().find(of_type).unwrap_or(&context[0]);
+            meant.iter().flat_map(|inner| leaves(inner)).collect()
+        }
+        _ => vec![error],
+    }
+}
+
+/// Whether the value itself, and not something inside, is of another type than this shape.
+fn is_other_type(inner: &ValidationError<'_>, outer: &ValidationError<'_>) -> bool {
+    let here = inner.instance_path().to_string() == outer.instance_path().to_string();
+    match inner.kind() {
+        ValidationErrorKind::Type { .. } => here,
+        ValidationErrorKind::AnyOf { context } => {
+            here && context.iter().all(|errors| errors.iter().any(|inner| is_other_type(inner, outer)))
+        }
+        _ => false,
     }
 }
 
@@ -136,10 +233,6 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
     let path = spoken(&pointer);
     let value = error.instance();
     match error.kind() {
-        // Something optional: what is wrong with it as what it should be.
-        ValidationErrorKind::AnyOf { context } if !value.is_null() && !context.is_empty() => {
-            context[0].iter().flat_map(|inner| problems_of(inner, schema, positions)).collect()
-        }
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let known = known_keys(schema, error.schema_path().as_str());
             let problem = |key: &String| {
@@ -158,10 +251,31 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
             vec![Problem::new(at, format!("`{property}` is missing{}", inside(&path)))]
         }
         ValidationErrorKind::Pattern { pattern } => {
-            vec![Problem::new(at, format!("`{path}` is {value}, which does not fit")).hint(meaning(pattern))]
+            let problem = Problem::new(at, format!("`{path}` is {value}, which does not fit"));
+            let text = value.as_str().unwrap_or_default().to_lowercase();
+            vec![match similar(&text, partition::regions()).filter(|_| pattern == REGION) {
+                Some(near) => problem.hint(format!("did you mean `{near}`?")),
+                None => problem.hint(asked_for(pattern)),
+            }]
+        }
+        _ if pointer.is_empty() => {
+            let problem = Problem::new(at, "a stack file is a map of sections");
+            vec![problem.hint("it starts with `stack: <name>`")]
         }
         _ if value.is_null() => {
-            vec![Problem::new(at, format!("`{path}` is empty")).hint("write `{}` for all defaults")]
+            vec![Problem::new(at, format!("`{path}` is empty")).hint(match error.kind() {
+                ValidationErrorKind::Type { kind } if allows(kind, JsonType::Object) => "write `{}` for all defaults",
+                _ => "write a value, or leave it out",
+            })]
+        }
+        // To YAML 1.1 these were the same as the two.
+        ValidationErrorKind::Type { .. }
+            if value.as_str().is_some_and(|word| SWITCHES.contains(&&*word.to_lowercase())) =>
+        {
+            vec![Problem::new(at, format!("`{path}`: {error}")).hint("write `true` or `false`, without quotes")]
+        }
+        ValidationErrorKind::Type { .. } if value.is_boolean() => {
+            vec![Problem::new(at, format!("`{path}`: {error}")).hint(format!("a text is in quotes: `\"{value}\"`"))]
         }
         ValidationErrorKind::Type { .. } if value.is_number() => {
             let hint = format!("a time has a unit, as in `{value}s`; a version or an account is in quotes");
@@ -171,16 +285,33 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
     }
 }
 
+/// Of a region, in the schema.
+const REGION: &str = r"^[a-z]+(-[a-z]+)+-[0-9]+$";
+const SWITCHES: [&str; 8] = ["yes", "no", "on", "off", "y", "n", "true", "false"];
+
 const NAME: &str = "lower-case letters, digits and single dashes, starting with a letter";
 
 /// What a pattern asks for, in words.
-fn meaning(pattern: &str) -> String {
+fn asked_for(pattern: &str) -> String {
     match pattern {
         p if p.starts_with("^[a-z]([a-z0-9]") => NAME.into(),
         p if p.contains("(s|m|h|d)") => "a number with a unit: `30s`, `5m`, `12h` or `4d`".into(),
         p if p.contains("{12}$") && p.starts_with("^[0-9]") => "12 digits, in quotes".into(),
         p if p.starts_with("^/") => "a path: it starts with `/` and has at most 1024 characters".into(),
         p if p.starts_with("^[^ ") => "the name of an image with its tag or digest".into(),
+        REGION => "the name of a region, as in `eu-west-1`".into(),
+        p if p.contains(":acm:") => {
+            "the ARN of a certificate in ACM, as in `arn:aws:acm:REGION:ACCOUNT:certificate/ID`".into()
+        }
+        p if p.starts_with("^(10") => {
+            "the first address of a private block with 65,536 of them, as in `10.1.0.0`, `172.20.0.0` or `192.168.0.0`"
+                .into()
+        }
+        p if p.starts_with("^db") => "the class of an RDS instance, as in `db.t4g.micro`".into(),
+        p if p.starts_with("^cache") => "a node type of ElastiCache, as in `cache.t4g.micro`".into(),
+        p if p.contains("search$") => "an instance type of OpenSearch, as in `t3.small.search`".into(),
+        p if p.starts_with("^[1-9]") => "a version of OpenSearch in quotes, as in `\"2.19\"`".into(),
+        p if p.starts_with("^[0-9]{1,10}") => "a user by number, in quotes, as in `\"1000\"` or `\"1000:1000\"`".into(),
         p if p.contains(":policy/") => "the name of an IAM policy, its whole ARN, or `none`".into(),
         p if p.contains("8\\.(0|4)") => "`\"8.4\"` or `\"8.0\"`, in quotes".into(),
         p => format!("it has to match {p}"),
@@ -197,23 +328,39 @@ fn inside(path: &str) -> String {
 }
 
 /// The keys that a schema object knows, from the place where the schema refused one.
-fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
-    let owner = schema_path.trim_end_matches("/additionalProperties");
+pub(super) fn known_keys(schema: &Value, schema_path: &str) -> Vec<String> {
+    let keys = owner(schema, schema_path).get("properties").and_then(Value::as_object);
+    keys.map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// The schema of a key, from the place where the schema refused an object without it.
+pub(super) fn property<'a>(schema: &'a Value, schema_path: &str, key: &str) -> &'a Value {
+    let owner = owner(schema, schema_path);
+    match owner.get("properties").and_then(|keys| keys.get(key)) {
+        Some(property) => resolved(schema, property),
+        None => owner,
+    }
+}
+
+/// The schema that holds the keyword which refused something.
+fn owner<'a>(schema: &'a Value, schema_path: &str) -> &'a Value {
+    let owner = schema_path.rsplit_once('/').map_or("", |(owner, _)| owner);
     let mut node = schema;
     for part in owner.split('/').filter(|part| !part.is_empty()) {
         node = match part {
-            "$ref" => node
-                .get("$ref")
-                .and_then(Value::as_str)
-                .and_then(|target| schema.pointer(target.trim_start_matches('#')))
-                .unwrap_or(node),
+            "$ref" => resolved(schema, node),
             part => node
                 .get(part)
                 .or_else(|| node.as_array().and_then(|items| items.get(part.parse::<usize>().ok()?)))
                 .unwrap_or(node),
         };
     }
-    node.get("properties").and_then(Value::as_object).map(|keys| keys.keys().cloned().collect()).unwrap_or_default()
+    node
+}
+
+fn resolved<'a>(schema: &'a Value, node: &'a Value) -> &'a Value {
+    let target = node.get("$ref").and_then(Value::as_str);
+    target.and_then(|target| schema.pointer(target.trim_start_matches('#'))).unwrap_or(node)
 }
 
 /// The most similar of some names, if one is similar at all.

@@ -2,21 +2,30 @@
 //! the same. Doc comments here are what an editor shows.
 
 mod check;
+mod defaults;
 mod guard;
+pub(crate) mod health;
 #[cfg(feature = "aws")]
 pub(crate) mod lines;
 mod load;
+mod mend;
 mod routes;
 mod uses;
+mod wildcard;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use check::patterns::only_on_aws;
 pub use guard::{Guard, Public};
+pub use health::Health;
 pub(crate) use load::similar;
-pub use load::{Loaded, environments, load, schema};
+pub use load::{Loaded, environments, load, load_all, schema};
 pub(crate) use routes::priorities;
 pub(crate) use uses::{Given, Used, Value, given, schema as database_schema, used};
 
@@ -27,8 +36,8 @@ pub(crate) use uses::{Given, Used, Value, given, schema as database_schema, used
 pub struct Stack {
     /// The name of the stack: every name that AWS shows starts with `<stack>-<env>-`.
     pub stack: Name,
-    /// The AWS region. `--region` and the AWS profile are used when it is not set here.
-    #[schemars(regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"))]
+    /// The AWS region, of any partition. `--region` and the AWS profile are used when it is not set here.
+    #[schemars(regex(pattern = r"^[a-z]+(-[a-z]+)+-[0-9]+$"))]
     pub region: Option<String>,
     /// The only account that this stack may be deployed to, as 12 digits in quotes.
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
@@ -50,7 +59,8 @@ pub struct Stack {
     pub environments: BTreeMap<Name, Environment>,
     #[serde(default)]
     pub network: Network,
-    /// MySQL databases, each with an optional read replica.
+    /// MySQL databases, each with an optional read replica. A name is also that of the schema, with `_` for `-`, so it is none of
+    /// MySQL's reserved words.
     #[serde(default)]
     pub databases: BTreeMap<Name, Database>,
     /// Valkey or Redis caches.
@@ -148,8 +158,8 @@ pub struct Network {
     /// The first address of the VPC's /16 block. Default: `10.0.0.0`. Chosen once.
     #[schemars(regex(pattern = r"^(10\.[0-9]{1,3}|172\.(1[6-9]|2[0-9]|3[01])|192\.168)\.0\.0$"))]
     pub cidr: Option<String>,
-    /// The ARN of an ACM certificate. With it the load balancer answers on 443 and redirects 80; without it, on 80 only.
-    #[schemars(regex(pattern = r"^arn:[a-z-]+:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$"))]
+    /// The ARN of an ACM certificate, in the region and account of the stack. With it the load balancer answers on 443 and redirects 80; without it, on 80 only.
+    #[schemars(regex(pattern = r"^arn:aws(-[a-z]+)*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$"))]
     pub certificate: Option<String>,
 }
 
@@ -299,11 +309,11 @@ pub struct Service {
     /// The port that it listens on. Default: 8080.
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<u16>,
-    /// CPU units: 256 is a quarter of a vCPU. Default: 256.
-    #[schemars(range(max = 16384))]
+    /// CPU units: 256 is a quarter of a vCPU, 32768 (32 vCPU) is the most. Default: 256.
+    #[schemars(range(max = 32768))]
     pub cpu: Option<u32>,
-    /// MiB. Default: 512.
-    #[schemars(range(max = 122880))]
+    /// MiB, as many as Fargate has with the CPU units. Default: 512.
+    #[schemars(range(max = 249856))]
     pub memory: Option<u32>,
     /// Databases, caches, topics, queues and search domains that it uses: gives the environment variables, the firewall rule and the
     /// IAM permission together.
@@ -325,15 +335,15 @@ pub struct Service {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
-    /// Path patterns, as in `/reservations*`. Default: everything that no other service takes.
+    /// Path patterns, as in `/reservations*`: letters, digits and `_-.$/~"'@:+&`; `*` stands for any text, `?` for one character.
+    /// With the methods at most five. Default: everything that no other service takes.
     #[serde(default)]
     pub paths: Vec<String>,
     /// HTTP methods. Default: all. `GET` brings `HEAD`.
     #[serde(default)]
     pub methods: Vec<String>,
-    /// Where it says that it is well. Default: `/healthz`.
-    #[schemars(regex(pattern = r"^/[^ \t\r\n]{0,1023}$"))]
-    pub health: Option<String>,
+    /// Where it says that it is well, as in `/healthz`, which is the default; or `{path, codes, interval, grace}`.
+    pub health: Option<Health>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]

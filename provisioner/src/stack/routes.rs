@@ -8,10 +8,6 @@ use super::{Http, Name, Service};
 use crate::scope::hex;
 
 impl Http {
-    pub fn health(&self) -> String {
-        self.health.clone().unwrap_or_else(|| "/healthz".to_owned())
-    }
-
     /// Those that the rule names: who may GET may ask for the head alone.
     pub fn rule_methods(&self) -> Vec<String> {
         let mut methods = self.methods.clone();

@@ -111,7 +111,7 @@ fn logs_uri(environment: &Environment, region: &str, problems: &mut Vec<String>)
     if let Some(uri) = endpoint(environment, "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", problems) {
         return uri;
     }
-    let suffix = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+    let suffix = partition::of(region).map_or("amazonaws.com", |partition| partition.dns_suffix);
     if region.is_empty() { Uri::default() } else { uri("AWS_REGION", &format!("logs.{region}.{suffix}"), problems) }
 }
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context;
+use pattern::Pattern;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::pattern::Pattern;
 use super::pause::Pause;
 use super::payload::Events;
 use super::tail::Tail;

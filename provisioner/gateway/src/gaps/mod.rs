@@ -47,6 +47,8 @@ pub(crate) struct Repairs {
     pub(crate) denied: Vec<String>,
     /// Globs over classes and versions that are not to be had.
     pub(crate) unsold: Vec<String>,
+    /// How many availability zones there are; as many as the emulator has without it.
+    pub(crate) zones: Option<usize>,
     /// Quotas that are not AWS's defaults, by code.
     pub(crate) quotas: BTreeMap<String, f64>,
     /// Of messages out of dead-letter queues, the oldest first.

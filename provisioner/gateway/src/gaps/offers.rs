@@ -22,9 +22,9 @@ const QUOTAS: &[(&str, f64)] = &[
 ];
 
 pub(super) fn before(shared: &Shared, request: &Request) -> Option<Answer> {
-    let (quotas, unsold) = {
+    let (quotas, unsold, zones) = {
         let state = shared.state();
-        (state.repairs.quotas.clone(), state.repairs.unsold.clone())
+        (state.repairs.quotas.clone(), state.repairs.unsold.clone(), state.repairs.zones)
     };
     let sold = |what: &str| !unsold.iter().any(|pattern| glob(pattern, what));
     let asked = |name: &str| request.text(name).unwrap_or_default().to_owned();
@@ -36,6 +36,17 @@ pub(super) fn before(shared: &Shared, request: &Request) -> Option<Answer> {
                 Some(value) => Answer::json(request, json!({"Quota": {"QuotaCode": code, "Value": value}})),
                 None => Answer::error(request, &fault(400, "NoSuchResourceException", "no such quota")),
             })
+        }
+        ("ec2", "DescribeAvailabilityZones") => {
+            let zone = |letter: char| {
+                let mut one = Element::new("item");
+                one.set("zoneName", &format!("{}{letter}", request.region));
+                one.set("zoneState", "available");
+                one.set("zoneType", "availability-zone");
+                one.set("optInStatus", "opt-in-not-required");
+                one
+            };
+            Some(list(request, "availabilityZoneInfo", "abcdef".chars().take(zones?).map(zone).collect()))
         }
         ("rds", "DescribeDBEngineVersions") => {
             let versions = ["8.0.43", "8.0.44", "8.4.6", "8.4.7"].into_iter().filter(|version| sold(version));

@@ -45,8 +45,10 @@ pub struct Health {
     /// In a row, for one that was unhealthy; a new target needs one.
     pub healthy_after: u32,
     pub unhealthy_after: u32,
-    /// First and last status that is a success.
-    pub success: (u16, u16),
+    /// The first and the last status of each range that is a success.
+    pub success: Vec<(u16, u16)>,
+    /// How long a target that has just come up may fail its checks, and is not taken for unhealthy.
+    pub grace_ms: u64,
 }
 
 impl Default for Health {
@@ -57,7 +59,8 @@ impl Default for Health {
             timeout_ms: 2_000,
             healthy_after: 2,
             unhealthy_after: 2,
-            success: (200, 299),
+            success: vec![(200, 200)],
+            grace_ms: 0,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::Empty;
 use hyper::body::Bytes;
@@ -78,10 +78,20 @@ impl Drop for Pool {
 
 async fn check(group: String, target: Arc<Target>, health: Health) {
     let (mut good, mut bad, mut is_new) = (0, 0, true);
+    // Since when something listens there.
+    let mut up: Option<Instant> = None;
     loop {
         let timeout = Duration::from_millis(health.timeout_ms);
-        let ok = tokio::time::timeout(timeout, ask(target.address, &health)).await.is_ok_and(|status| status.is_ok());
-        (good, bad) = if ok { (good + 1, 0) } else { (0, bad + 1) };
+        let asked = tokio::time::timeout(timeout, ask(target.address, &health)).await;
+        let ok = asked.as_ref().is_ok_and(Result::is_ok);
+        let refused = matches!(&asked, Ok(Err(error)) if error.is::<std::io::Error>());
+        up = if refused { None } else { up.or_else(|| Some(Instant::now())) };
+        let is_young = up.is_some_and(|since| since.elapsed() < Duration::from_millis(health.grace_ms));
+        (good, bad) = match ok {
+            true => (good + 1, 0),
+            false if is_young => (0, bad),
+            false => (0, bad + 1),
+        };
         let before = target.healthy.load(Ordering::Relaxed);
         let after = match before {
             true => bad < health.unhealthy_after,
@@ -109,10 +119,10 @@ async fn ask(address: SocketAddr, health: &Health) -> Result<(), Box<dyn std::er
         .body(Empty::<Bytes>::new())?;
     let asking = async {
         let response = sender.send_request(request).await?;
-        let (first, last) = health.success;
-        match response.status().as_u16() {
-            status if (first..=last).contains(&status) => Ok(()),
-            status => Err(format!("answered {status}").into()),
+        let status = response.status().as_u16();
+        match health.success.iter().any(|(first, last)| (first..=last).contains(&&status)) {
+            true => Ok(()),
+            false => Err(format!("answered {status}").into()),
         }
     };
     // Its end is no news of its own: a target may close as soon as it has answered, and if it has not, asking fails.

@@ -16,6 +16,9 @@ pub fn prepare(file: &Path, config: &Config) -> Result<()> {
     ports::write(file, &bytes)
 }
 
+/// Of the configuration file.
+const FORM: &str = "2";
+
 /// `program` is one that gives its arguments to `hidden::run`.
 pub fn part(name: &str, program: &Path, file: &Path, port: u16) -> Result<Part> {
     let file = file.to_str().context("a path that is no UTF-8")?;
@@ -24,6 +27,8 @@ pub fn part(name: &str, program: &Path, file: &Path, port: u16) -> Result<Part> 
         port: Some(port),
         ready: Probe::Tcp { port },
         stop: Stop { signal: StopSignal::Term, within_ms: 10_000 },
+        // One that runs already and was made for another form of the file could not read it.
+        generation: FORM.to_owned(),
         ..Part::new(name, "load balancer", program)
     })
 }

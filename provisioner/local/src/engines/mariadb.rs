@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::find::{Install, Places, beside, configured};
 use super::{mysql, ports, template};
+use crate::hex;
 use crate::supervisor::part::{Part, Stop, StopSignal};
 use crate::supervisor::place::private_directory;
 use crate::supervisor::probe::{self, Probe};
@@ -182,7 +183,7 @@ pub fn part(program: &Program, server: &Server) -> Result<Part> {
         port: Some(server.port),
         ready: Probe::Sql { login: login(server)? },
         stop: Stop { signal: StopSignal::Term, within_ms: 10_000 },
-        generation: format!("{:x}", Sha256::digest(configuration)),
+        generation: hex(&Sha256::digest(configuration)),
         ..Part::new(&server.name, kind, &program.server)
     })
 }

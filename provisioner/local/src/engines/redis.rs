@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::find::{Install, Places, configured};
 use super::ports;
+use crate::hex;
 use crate::supervisor::part::{Part, Stop, StopSignal};
 use crate::supervisor::place::private_directory;
 use crate::supervisor::probe::Probe;
@@ -65,7 +66,7 @@ pub fn part(program: &Path, cache: &Cache) -> Part {
         port: Some(cache.port),
         ready: Probe::Redis { at: Address::Socket(cache.socket.clone()), password: cache.password.clone() },
         stop: Stop { signal: StopSignal::Term, within_ms: 5_000 },
-        generation: format!("{:x}", Sha256::digest(configuration(cache))),
+        generation: hex(&Sha256::digest(configuration(cache))),
         ..Part::new(&cache.name, kind, called(program, cache))
     }
 }

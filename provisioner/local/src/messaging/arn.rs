@@ -49,11 +49,7 @@ impl Place {
     }
 
     fn partition(&self) -> &'static str {
-        match &self.region {
-            region if region.starts_with("cn-") => "aws-cn",
-            region if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        }
+        partition::of(&self.region).map_or("aws", |partition| partition.id)
     }
 }
 

@@ -18,6 +18,7 @@ use crate::commands::{agree, document};
 use crate::local::{Purpose, Roles, Servers, prepare};
 use crate::printer::Printer;
 use crate::stack::Loaded;
+use crate::wait::pause_here;
 
 /// What can be done to one part of a stack that runs here, to see what the others make of it.
 #[derive(Subcommand)]
@@ -192,7 +193,7 @@ impl Desk<'_> {
                     "`{part}` cannot follow (`{discard} --discard` throws away what only it has, and fills it again)"
                 )));
             }
-            std::thread::sleep(Duration::from_millis(50));
+            pause_here(Duration::from_millis(50));
         }
         Ok(Told {
             did: format!("follows `{}`, and has everything that it has", of.primary.name),

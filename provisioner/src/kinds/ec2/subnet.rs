@@ -4,7 +4,10 @@
 //! create, so that a new zone in the region moves nothing. A second create is refused with `InvalidSubnet.Conflict`. Goes only
 //! when no network interface is left in it.
 
-use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, SubnetState as Phase};
+use aws_sdk_ec2::types::{
+    AttributeBooleanValue, AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState, ResourceType,
+    SubnetState as Phase,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, filter, holders, one_of_each, or_gone, ours, owned, tagged};
@@ -154,11 +157,18 @@ impl Subnet {
         let call = cx.ec2.describe_availability_zones().filters(filter("state", "available"));
         let call = call.filters(filter("zone-type", "availability-zone"));
         let answer = call.filters(filter("opt-in-status", "opt-in-not-required")).send().await?;
-        let mut names: Vec<String> =
-            answer.availability_zones().iter().filter_map(|zone| zone.zone_name()).map(str::to_owned).collect();
+        let usable = answer.availability_zones().iter().filter(|zone| is_usable(zone));
+        let mut names: Vec<String> = usable.filter_map(|zone| zone.zone_name()).map(str::to_owned).collect();
         names.sort_unstable();
         Ok(names)
     }
+}
+
+/// What the filters ask for, for an answer that does not heed them.
+fn is_usable(zone: &AvailabilityZone) -> bool {
+    zone.state().is_none_or(|state| *state == AvailabilityZoneState::Available)
+        && zone.zone_type().is_none_or(|kind| kind == "availability-zone")
+        && zone.opt_in_status().is_none_or(|status| *status != AvailabilityZoneOptInStatus::NotOptedIn)
 }
 
 async fn zone_at(cx: &Cx, place: usize) -> Result<String, Error> {

@@ -9,14 +9,31 @@ use crate::evidence::Evidence;
 
 const EVENTS: usize = 5;
 const LINES: i32 = 10;
+/// Of the stack file, in seconds.
+const LONGEST_GRACE: i32 = 1800;
 
-pub(super) async fn of_service(cx: &Cx, cluster: &str, service: &str, target_groups: &[&str]) -> Evidence {
+/// What the stack file says about how long a task may take.
+#[derive(Clone, Copy)]
+pub(super) struct Setting<'a> {
+    /// Of the service in the stack file.
+    pub(super) name: &'a str,
+    /// Seconds; `None`: nothing but the container itself checks its health.
+    pub(super) grace: Option<i32>,
+}
+
+pub(super) async fn of_service(
+    cx: &Cx,
+    cluster: &str,
+    service: &str,
+    target_groups: &[&str],
+    setting: Setting<'_>,
+) -> Evidence {
     let mut evidence = Evidence::default();
     let tasks = stopped(cx, cluster, service, &mut evidence).await;
     evidence.lines.extend(reasons(&tasks));
     if let Some(newest) = tasks.first() {
         let said = last_lines(cx, newest, &mut evidence).await;
-        evidence.cause = cause(newest, &said);
+        evidence.cause = cause(newest, &said, setting);
         evidence.lines.extend(said.into_iter().map(|line| format!("log: {line}")));
     }
     for group in target_groups {
@@ -24,7 +41,7 @@ pub(super) async fn of_service(cx: &Cx, cluster: &str, service: &str, target_gro
     }
     let events = events(cx, cluster, service, &mut evidence).await;
     let telling = |event: &&String| ["unable to", "failed", "unhealthy"].iter().any(|word| event.contains(word));
-    evidence.cause = evidence.cause.or_else(|| events.iter().find(telling).cloned());
+    evidence.cause = evidence.cause.or_else(|| Some(in_words(events.iter().find(telling)?, None, setting)));
     evidence.lines.extend(events.into_iter().rev().map(|event| format!("event: {event}")));
     evidence
 }
@@ -81,7 +98,7 @@ fn parts(task: &Task) -> Vec<String> {
 }
 
 /// Texts as in the ECS developer guide, "Stopped tasks error messages".
-fn cause(task: &Task, said: &[String]) -> Option<String> {
+fn cause(task: &Task, said: &[String], setting: Setting<'_>) -> Option<String> {
     let reason = task.stopped_reason().unwrap_or_default();
     let container =
         task.containers().iter().find(|one| one.reason().is_some() || one.exit_code().is_some_and(|code| code != 0));
@@ -94,7 +111,7 @@ fn cause(task: &Task, said: &[String]) -> Option<String> {
             }
             _ if text.starts_with("OutOfMemoryError") => "the container needed more than its `memory:`",
             _ if text.starts_with("ResourceInitializationError") => "the task got no secret, no log or no network",
-            _ if text.contains("health checks") => "the task runs, but does not answer its health check",
+            _ if text.contains("health checks") => return Some(in_words(text, lived(task), setting)),
             _ => continue,
         };
         return Some(format!("{advice}: {text}"));
@@ -103,6 +120,42 @@ fn cause(task: &Task, said: &[String]) -> Option<String> {
     let last = said.iter().rev().find(|line| is_complaint(line)).or(said.last());
     let last = last.map(|line| format!(", after saying: {}", line.trim())).unwrap_or_default();
     Some(format!("the container {name} ended by itself with exit code {code}{last}"))
+}
+
+/// What AWS says of a health check, for how long the task had run by then, and which line of the stack file decides about it.
+fn in_words(text: &str, lived: Option<i64>, setting: Setting<'_>) -> String {
+    if !text.contains("health checks") && !text.contains("Health checks") && !text.contains("unhealthy") {
+        return text.to_owned();
+    }
+    let Setting { name, grace } = setting;
+    let ran = lived.map_or_else(|| "runs".to_owned(), |seconds| format!("ran for {seconds} s"));
+    let text = text.trim_end_matches('.');
+    let mut said = format!("the task {ran}, but does not answer its health check: {text}");
+    // It answered, and was well perhaps: more time is no help.
+    if let Some(code) = answered(text).filter(|code| (200..=499).contains(code)) {
+        let codes = format!(". If {code} means that it is well, say so with `services.{name}.http.health.codes`");
+        return said + &codes;
+    }
+    if let Some(grace) = grace.filter(|grace| *grace < LONGEST_GRACE) {
+        let longer = format!(
+            ". If it takes longer than {grace} s to start, give it more with `services.{name}.http.health.grace`, as in \
+             `grace: {}s`. `path` and `codes` beside it say where it is asked, and which answers are healthy",
+            (2 * grace).clamp(60, LONGEST_GRACE)
+        );
+        said.push_str(&longer);
+    }
+    said
+}
+
+/// `204` of `Health checks failed with these codes: [204]`.
+fn answered(text: &str) -> Option<u16> {
+    text.split_once("these codes: [")?.1.get(..3)?.parse().ok()
+}
+
+/// Seconds.
+fn lived(task: &Task) -> Option<i64> {
+    let from = task.started_at().or(task.created_at())?.secs();
+    Some(task.stopping_at().or(task.stopped_at())?.secs() - from).filter(|seconds| *seconds >= 0)
 }
 
 fn is_complaint(line: &str) -> bool {
@@ -163,7 +216,11 @@ async fn unhealthy(cx: &Cx, group: &str, evidence: &mut Evidence) {
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_types::DateTime;
+
     use super::*;
+
+    const SETTING: Setting<'_> = Setting { name: "web", grace: Some(60) };
 
     fn task(reason: &str, container: aws_sdk_ecs::types::builders::ContainerBuilder) -> Task {
         let arn = "arn:aws:ecs:us-east-1:012345678910:task/main/c09f0188";
@@ -187,6 +244,37 @@ mod tests {
         );
     }
 
+    /// Texts of ECS as others met them with Fargate ("is unhealthy in target-group … due to …").
+    #[test]
+    fn what_was_never_healthy_names_the_setting() {
+        let reason = "Task failed ELB health checks in (target-group web)";
+        let mut silent = task(reason, Container::builder().exit_code(143));
+        silent.started_at = Some(DateTime::from_secs(1_000));
+        silent.stopping_at = Some(DateTime::from_secs(1_094));
+        let slow = "service web (port 8080) is unhealthy in target-group web due to (reason Request timed out).";
+        let other = "service web (port 8080) is unhealthy in target-group web due to (reason Health checks failed with \
+                     these codes: [204]).";
+        let down = "service web (port 8080) is unhealthy in target-group web due to (reason Health checks failed with \
+                    these codes: [502]).";
+        let bare = Setting { name: "web", grace: None };
+        let said = [
+            cause(&silent, &[], SETTING).unwrap_or_default(),
+            in_words(slow, None, SETTING),
+            in_words(other, None, SETTING),
+            in_words(down, None, Setting { grace: Some(1200), ..SETTING }),
+            in_words("(task 1) failed container health checks.", None, bare),
+            in_words("service web was unable to place a task.", None, SETTING),
+        ];
+        insta::assert_snapshot!(said.join("\n"), @r"
+        the task ran for 94 s, but does not answer its health check: Task failed ELB health checks in (target-group web). If it takes longer than 60 s to start, give it more with `services.web.http.health.grace`, as in `grace: 120s`. `path` and `codes` beside it say where it is asked, and which answers are healthy
+        the task runs, but does not answer its health check: service web (port 8080) is unhealthy in target-group web due to (reason Request timed out). If it takes longer than 60 s to start, give it more with `services.web.http.health.grace`, as in `grace: 120s`. `path` and `codes` beside it say where it is asked, and which answers are healthy
+        the task runs, but does not answer its health check: service web (port 8080) is unhealthy in target-group web due to (reason Health checks failed with these codes: [204]). If 204 means that it is well, say so with `services.web.http.health.codes`
+        the task runs, but does not answer its health check: service web (port 8080) is unhealthy in target-group web due to (reason Health checks failed with these codes: [502]). If it takes longer than 1200 s to start, give it more with `services.web.http.health.grace`, as in `grace: 1800s`. `path` and `codes` beside it say where it is asked, and which answers are healthy
+        the task runs, but does not answer its health check: (task 1) failed container health checks
+        service web was unable to place a task.
+        ");
+    }
+
     /// Reasons as AWS words them: ECS developer guide, "Stopped tasks error messages".
     #[test]
     fn one_cause() {
@@ -200,17 +288,17 @@ mod tests {
         let silent = task("Task failed ELB health checks in (target-group web)", Container::builder().exit_code(0));
         let stopped = task("Scaling activity initiated by deployment", Container::builder().exit_code(0));
         let causes = [
-            cause(&ended, &said),
-            cause(&unpulled, &[]),
-            cause(&secretless, &[]),
-            cause(&silent, &[]),
-            cause(&stopped, &[]),
+            cause(&ended, &said, SETTING),
+            cause(&unpulled, &[], SETTING),
+            cause(&secretless, &[], SETTING),
+            cause(&silent, &[], SETTING),
+            cause(&stopped, &[], SETTING),
         ];
         insta::assert_snapshot!(causes.map(|cause| cause.unwrap_or_else(|| "unknown".into())).join("\n"), @r#"
         the container web ended by itself with exit code 1, after saying: {"level":"error","message":"no database"}
         the image cannot be pulled: CannotPullContainerError: pull image manifest has been retried 5 time(s): not found
         the task got no secret, no log or no network: ResourceInitializationError: unable to pull secrets or registry auth
-        the task runs, but does not answer its health check: Task failed ELB health checks in (target-group web)
+        the task runs, but does not answer its health check: Task failed ELB health checks in (target-group web). If it takes longer than 60 s to start, give it more with `services.web.http.health.grace`, as in `grace: 120s`. `path` and `codes` beside it say where it is asked, and which answers are healthy
         unknown
         "#);
     }

@@ -17,7 +17,8 @@ use aws_sdk_ecs::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Behind, Cluster, TaskDefinition, WayOut, evidence, pairs, rollout, tags};
+use super::evidence::{self, Setting};
+use super::{Behind, Cluster, TaskDefinition, WayOut, pairs, rollout, tags};
 use crate::aws::{Cx, Error, Proof, each};
 use crate::board::{Missing, Outputs};
 use crate::diff::diff;
@@ -193,7 +194,7 @@ impl Kind for Service {
             subnets,
             security_groups,
             public_ip: false,
-            grace: (!targets.is_empty()).then_some(60),
+            grace: spec.behind.as_ref().map(|behind| i32::try_from(behind.grace).unwrap_or(i32::MAX)),
             targets,
             rolling: Rolling { circuit_breaker: true, rollback: true, at_least: 100, at_most: 200 },
             platform: "LATEST".to_owned(),
@@ -262,9 +263,16 @@ impl Kind for Service {
         Ok(())
     }
 
+    /// The circuit breaker gives up after three tasks at least (ECS developer guide, deployment circuit breaker), one after the
+    /// other where there is only one, and each of them has its grace.
+    fn patience(spec: &ServiceSpec) -> u32 {
+        spec.behind.as_ref().map_or(0, |behind| 3 * (behind.grace + behind.health_takes))
+    }
+
     async fn explain(cx: &Cx, live: &Live<Service>) -> Evidence {
         let groups: Vec<&str> = live.state.targets.iter().map(|targets| targets.group.as_str()).collect();
-        evidence::of_service(cx, &live.state.cluster, &live.output.name, &groups).await
+        let setting = Setting { name: &live.name, grace: live.state.grace };
+        evidence::of_service(cx, &live.state.cluster, &live.output.name, &groups, setting).await
     }
 }
 

@@ -47,6 +47,8 @@ pub struct TaskDefinitionSpec {
     pub log_group: Ref<LogGroup>,
     /// The command of the container's health check; empty for an image of the user's own.
     pub health_command: Vec<String>,
+    /// Seconds in which that check may fail.
+    pub start_period: u32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -181,7 +183,8 @@ impl Kind for TaskDefinition {
             true => Health::default(),
             false => {
                 let command = spec.health_command.clone();
-                Health { command, interval: 10, timeout: 5, retries: 3, start_period: 15 }
+                let start_period = i32::try_from(spec.start_period.min(LONGEST_START)).unwrap_or_default();
+                Health { command, interval: 10, timeout: 5, retries: 3, start_period }
             }
         };
         Ok(TaskDefinitionState {
@@ -256,6 +259,9 @@ impl Kind for TaskDefinition {
         Ok(())
     }
 }
+
+/// Seconds (ECS API reference, HealthCheck, `startPeriod`).
+const LONGEST_START: u32 = 300;
 
 /// A new revision, and tasks that replace the old ones step by step.
 const fn revised(name: &'static str) -> Field {

@@ -13,6 +13,10 @@ pub struct Behind {
     pub port: u16,
     pub listener: Ref<Listener>,
     pub rule: Option<Ref<Rule>>,
+    /// Seconds in which a task that is not healthy yet is not stopped.
+    pub grace: u32,
+    /// Seconds until the load balancer has made up its mind about a task.
+    pub health_takes: u32,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -20,6 +20,7 @@ use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::Vpc;
 use crate::scope::Scope;
+use crate::stack::health;
 
 pub struct TargetGroup;
 
@@ -29,6 +30,12 @@ pub struct TargetGroupSpec {
     pub port: u16,
     /// The path of the health check.
     pub health: String,
+    /// The status codes that are healthy, as in `200-299`.
+    pub codes: String,
+    /// Seconds between two checks.
+    pub interval: u32,
+    /// Seconds that one may take.
+    pub timeout: u32,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -110,11 +117,11 @@ impl Kind for TargetGroup {
             target_type: TargetTypeEnum::Ip.as_str().to_owned(),
             health: Health {
                 path: spec.health.clone(),
-                codes: "200".to_owned(),
-                interval: 10,
-                timeout: 5,
-                healthy_after: 2,
-                unhealthy_after: 3,
+                codes: spec.codes.clone(),
+                interval: i32::try_from(spec.interval).unwrap_or(i32::MAX),
+                timeout: i32::try_from(spec.timeout).unwrap_or(i32::MAX),
+                healthy_after: health::HEALTHY_AFTER.cast_signed(),
+                unhealthy_after: health::UNHEALTHY_AFTER.cast_signed(),
             },
             // AWS's 300 would make every deployment and every `down` five minutes longer.
             deregistration_delay: 10,

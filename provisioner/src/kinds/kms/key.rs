@@ -178,7 +178,7 @@ fn key_policy(scope: &Scope) -> Value {
         },
         {
             "Sid": "Logs", "Effect": "Allow",
-            "Principal": {"Service": format!("logs.{}.amazonaws.com", scope.region)},
+            "Principal": {"Service": scope.regional("logs")},
             "Action": ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"],
             "Resource": "*",
             "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},

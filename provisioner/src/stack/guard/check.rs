@@ -1,87 +1,70 @@
-//! Asked of what the stack expands into, so that defaults count too.
+//! Asked of what the stack is with its defaults.
 
 use super::{Guard, Public};
-use crate::desired::Wanted;
-use crate::expand::{Digests, expand};
-use crate::scope::Scope;
-use crate::stack::{Loaded, Stack};
-use crate::yaml::{Positions, Problem};
+use crate::stack::check::Say;
+use crate::stack::wildcard::fits;
+use crate::stack::{Loaded, Search};
 
-/// Of a stack without other problems.
-pub(in crate::stack) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<Problem>) {
-    let Stack { guard: Some(guard), region, .. } = &loaded.stack else { return };
-    if let Some(what) = region.as_deref().and_then(|region| guard.against_region(region)) {
-        problems.push(Problem::new(positions.of("/region"), what));
+pub(in crate::stack) fn check(loaded: &Loaded, say: &mut Say<'_>) {
+    let Some(guard) = &loaded.stack.guard else { return };
+    region(loaded, guard, say);
+    tags(loaded, guard, say);
+    classes(loaded, guard, say);
+    public(loaded, guard, say);
+}
+
+fn region(loaded: &Loaded, guard: &Guard, say: &mut Say<'_>) {
+    let refused = loaded.stack.region.as_deref().and_then(|region| guard.against_region(region));
+    if let Some(what) = refused.filter(|_| say.sound("/guard/regions")) {
+        say.problem("/region".into(), what, None);
     }
-    for key in guard.required_tags.iter().filter(|key| !loaded.stack.tags.contains_key(*key)) {
-        let what = format!("`tags` lacks `{key}`, which `guard.required_tags` asks for");
-        problems.push(Problem::new(positions.of("/tags"), what));
-    }
-    let nowhere = Scope::of(loaded, String::new(), region.clone().unwrap_or_default());
-    let desired = expand(loaded, &nowhere, &Digests::default()).desired;
-    for wanted in desired.resources() {
-        let pointer = format!("/{}", wanted.section.replacen('.', "/", 1));
-        if let Some(what) = class(guard, wanted) {
-            problems.push(Problem::new(positions.of(&format!("{pointer}/class")), what));
+}
+
+fn tags(loaded: &Loaded, guard: &Guard, say: &mut Say<'_>) {
+    for (index, key) in guard.required_tags.iter().enumerate() {
+        let meant = say.sound(&format!("/guard/required_tags/{index}"));
+        if meant && !loaded.stack.tags.contains_key(key) {
+            let what = format!("`tags` lacks `{key}`, which `guard.required_tags` asks for");
+            say.problem("/tags".into(), what, None);
         }
-        if let Some((what, hint)) = exposed(guard, wanted, loaded) {
-            problems.push(Problem::new(positions.key(&pointer), what).hint(hint));
+    }
+}
+
+fn classes(loaded: &Loaded, guard: &Guard, say: &mut Say<'_>) {
+    let profile = loaded.profile;
+    let stack = &loaded.stack;
+    let databases = stack.databases.iter().map(|(name, one)| ("databases", name, one.class(profile)));
+    let caches = stack.caches.iter().map(|(name, one)| ("caches", name, one.class(profile)));
+    let search = stack.search.iter().map(|(name, one)| ("search", name, one.class(profile)));
+    for (section, name, class) in databases.chain(caches).chain(search) {
+        let forbidden = guard.forbidden_classes.iter().enumerate().find(|(_, pattern)| fits(pattern, class));
+        if let Some((index, pattern)) = forbidden
+            && say.sound(&format!("/guard/forbidden_classes/{index}"))
+        {
+            let what = format!(
+                "`{section}.{name}` has the class {class}, which `guard.forbidden_classes` forbids by `{pattern}`"
+            );
+            say.problem(format!("/{section}/{name}/class"), what, None);
         }
     }
 }
 
-fn class(guard: &Guard, wanted: &Wanted) -> Option<String> {
-    let class = wanted.spec.get("class");
-    let class = class.as_str()?;
-    let pattern = guard.forbidden_classes.iter().find(|pattern| fits(pattern, class))?;
-    Some(format!("`{}` has the class {class}, which `guard.forbidden_classes` forbids by `{pattern}`", wanted.section))
-}
-
-fn exposed(guard: &Guard, wanted: &Wanted, loaded: &Loaded) -> Option<(String, &'static str)> {
-    let (sort, word) = match wanted.address.kind {
-        "elbv2.load_balancer" => (Public::LoadBalancer, "the load balancer"),
-        "opensearch.domain" if wanted.spec.get("inside").is_null() => (Public::Search, "the search domain"),
-        _ => return None,
-    };
-    if guard.public.as_ref().is_some_and(|allowed| !allowed.contains(&sort)) {
-        let hint = match sort {
-            Public::LoadBalancer => "no service may have `http`",
-            Public::Search => "the profile `prod` has it inside the VPC",
-        };
-        return Some((format!("`guard.public` does not allow {word} to be public"), hint));
+fn public(loaded: &Loaded, guard: &Guard, say: &mut Say<'_>) {
+    let stack = &loaded.stack;
+    let forbidden = |sort| guard.public.as_ref().is_some_and(|allowed| !allowed.contains(&sort));
+    if stack.has_load_balancer() {
+        if forbidden(Public::LoadBalancer) {
+            let what = "`guard.public` does not allow the load balancer to be public".to_owned();
+            say.at_key("/services", what, "no service may have `http`");
+        } else if guard.https && stack.network.certificate.is_none() && say.sound("/network/certificate") {
+            let what = "`guard.https`: the load balancer would answer over plain HTTP".to_owned();
+            say.at_key("/services", what, "set `network.certificate`");
+        }
     }
-    let plain = sort == Public::LoadBalancer && loaded.stack.network.certificate.is_none();
-    (guard.https && plain).then(|| {
-        ("`guard.https`: the load balancer would answer over plain HTTP".to_owned(), "set `network.certificate`")
-    })
-}
-
-/// `*` stands for any text.
-fn fits(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((head, rest)) => match text.strip_prefix(head) {
-            None => false,
-            Some(tail) => (0..=tail.len()).any(|from| tail.is_char_boundary(from) && fits(rest, &tail[from..])),
-        },
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_star_is_any_text() {
-        for (pattern, text, expected) in [
-            ("db.t4g.micro", "db.t4g.micro", true),
-            ("db.t4g", "db.t4g.micro", false),
-            ("*.16xlarge", "db.r6g.16xlarge", true),
-            ("db.*.micro", "db.t4g.micro", true),
-            ("db.*.micro", "db.t4g.small", false),
-            ("*", "", true),
-        ] {
-            assert_eq!(fits(pattern, text), expected, "{pattern} {text}");
+    if forbidden(Public::Search) && !Search::is_inside(loaded.profile) {
+        for name in stack.search.keys() {
+            let what = "`guard.public` does not allow the search domain to be public".to_owned();
+            say.at_key(&format!("/search/{name}"), what, "the profile `prod` has it inside the VPC");
         }
     }
 }

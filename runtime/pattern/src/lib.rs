@@ -2,8 +2,8 @@
 //! and JSON selectors (`{ $.event = "reservation.created" && $.latency_ms > 100 }`).
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html>
 //!
-//! Left out, and refused: regular expressions and the patterns in brackets for columns. Stricter than AWS in one place: terms
-//! with `?` stand alone, as a mixture does not mean to AWS what it looks like.
+//! Left out: regular expressions and the patterns in brackets for columns. [`check`] tells them from mistakes. Stricter than AWS
+//! in one place: terms with `?` stand alone, as a mixture does not mean to AWS what it looks like.
 
 mod parse;
 
@@ -12,6 +12,11 @@ use std::str::FromStr;
 use serde_json::Value;
 
 pub use self::parse::Mistake;
+
+/// An error: AWS would refuse it. Something: AWS takes it, and [`Pattern`] does not, which is no mistake.
+pub fn check(text: &str) -> Result<Option<Mistake>, Mistake> {
+    parse::parse(text).map(|parsed| parsed.unsupported)
+}
 
 #[derive(Debug)]
 pub struct Pattern(Kind);
@@ -35,7 +40,11 @@ impl FromStr for Pattern {
     type Err = Mistake;
 
     fn from_str(text: &str) -> Result<Self, Mistake> {
-        parse::parse(text).map(Pattern)
+        let parsed = parse::parse(text)?;
+        match parsed.unsupported {
+            Some(unsupported) => Err(unsupported),
+            None => Ok(Pattern(parsed.kind)),
+        }
     }
 }
 
@@ -277,10 +286,20 @@ mod tests {
             ("{ $.a = 1 } x", "column 13: expected the end"),
             ("{ $.a = \"x }", "column 13: expected `\"`"),
             ("{ $.a IS 1 }", "column 10: expected `NULL`, `TRUE` or `FALSE`"),
+            ("{ $.a IS NOT NULL }", "column 10: expected `NULL`, `TRUE` or `FALSE`"),
+            ("{ $.a = %x }", "column 13: expected `%`"),
+            ("{ $.a > %x% }", "column 9: expected a number"),
+            ("%x", "column 3: expected `%`"),
+            ("[a, b", "column 6: expected `]`"),
+            ("[a, , b]", "column 5: expected a column"),
+            ("[]", "column 2: expected a column"),
+            ("[a, b] c", "column 8: expected the end"),
+            ("[a = \"x]", "column 9: expected `\"`"),
+            ("[(a = 1]", "column 8: expected `)`"),
             ("{ $.a NOT 1 }", "column 11: expected `EXISTS`"),
-            ("{ $.a = %x% }", "column 9: regular expressions are not supported"),
-            ("%x%", "column 1: regular expressions are not supported"),
-            ("[a, b]", "column 1: patterns for columns are not supported"),
+            ("{ $.a = %x% }", "column 9: a regular expression is not supported"),
+            ("%x%", "column 1: a regular expression is not supported"),
+            ("[a, b]", "column 1: a pattern for columns is not supported"),
             ("?a b", "column 4: a term without `?` beside one with it"),
             ("a -", "column 4: expected a term"),
             ("a \"b", "column 5: expected `\"`"),
@@ -289,6 +308,29 @@ mod tests {
         ] {
             assert_eq!(pattern.parse::<Pattern>().unwrap_err().to_string(), mistake, "{pattern}");
         }
+    }
+
+    /// Examples of the CloudWatch Logs user guide, "Filter pattern syntax": columns and regular expressions.
+    #[test]
+    fn what_aws_takes_and_this_does_not_is_no_mistake() {
+        for (pattern, what) in [
+            (
+                "[ip, user, username, timestamp, request = *.html*, status_code = 4*, bytes]",
+                "column 1: a pattern for columns",
+            ),
+            ("[w1!=ERROR&&w1!=WARN, w2]", "column 1: a pattern for columns"),
+            ("[..., status_code = 404 || status_code = 410, bytes > 1000]", "column 1: a pattern for columns"),
+            ("[w1 = \"a, b]\", (w2 = 1 || w2 = %[a-z]%)]", "column 1: a pattern for columns"),
+            ("%AUTHORIZED%", "column 1: a regular expression"),
+            ("ERROR -%a b%", "column 8: a regular expression"),
+            ("{ $.eventType = %Trail% }", "column 17: a regular expression"),
+            ("{ $.a = 1 && $.b != %x}% }", "column 21: a regular expression"),
+        ] {
+            let unsupported = check(pattern).unwrap_or_else(|mistake| panic!("{pattern}: {mistake}"));
+            assert_eq!(unsupported.expect(pattern).to_string(), format!("{what} is not supported"));
+            assert!(pattern.parse::<Pattern>().is_err(), "{pattern}");
+        }
+        assert!(check("{ $.a = 1 }").is_ok_and(|unsupported| unsupported.is_none()));
     }
 
     proptest! {

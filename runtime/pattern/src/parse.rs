@@ -8,21 +8,28 @@ use super::{Condition, Kind, Operand, Selector, Step, Test};
 #[derive(Debug)]
 pub struct Mistake {
     /// From 1, in characters.
-    column: usize,
-    what: String,
+    pub column: usize,
+    pub what: String,
 }
 
-pub fn parse(text: &str) -> Result<Kind, Mistake> {
-    let mut reader = Reader { rest: text, column: 1, depth: 0 };
+pub struct Parsed {
+    pub kind: Kind,
+    /// What only AWS makes sense of; the kind means nothing then.
+    pub unsupported: Option<Mistake>,
+}
+
+pub fn parse(text: &str) -> Result<Parsed, Mistake> {
+    let mut reader = Reader { rest: text, column: 1, depth: 0, unsupported: None };
     if text.chars().count() > LONGEST {
         return Err(Mistake { column: LONGEST + 1, what: format!("longer than {LONGEST} characters") });
     }
     reader.spaces();
-    match reader.peek() {
-        Some('{') => json(&mut reader).map(Kind::Json),
-        Some('[') => Err(reader.mistake("patterns for columns are not supported")),
-        _ => terms(&mut reader),
-    }
+    let kind = match reader.peek() {
+        Some('{') => Kind::Json(json(&mut reader)?),
+        Some('[') => columns(&mut reader)?,
+        _ => terms(&mut reader)?,
+    };
+    Ok(Parsed { kind, unsupported: reader.unsupported })
 }
 
 impl fmt::Display for Mistake {
@@ -36,12 +43,73 @@ impl std::error::Error for Mistake {}
 /// AWS's own limit.
 const LONGEST: usize = 1024;
 const DEEPEST: usize = 32;
-const REGEX: &str = "regular expressions are not supported";
+const REGEX: &str = "a regular expression is not supported";
+const COLUMNS: &str = "a pattern for columns is not supported";
 
 struct Reader<'a> {
     rest: &'a str,
     column: usize,
     depth: usize,
+    unsupported: Option<Mistake>,
+}
+
+/// `[ip, status_code = 4*, ..., bytes > 1000]`. Only the frame of it: what a column may say is for AWS to know.
+fn columns(reader: &mut Reader<'_>) -> Result<Kind, Mistake> {
+    reader.note(COLUMNS);
+    reader.next();
+    loop {
+        reader.spaces();
+        let start = reader.column;
+        column(reader)?;
+        if reader.column == start {
+            return Err(reader.mistake("expected a column"));
+        }
+        match reader.next() {
+            Some(',') => {}
+            Some(_) => break,
+            None => return Err(reader.mistake("expected `]`")),
+        }
+    }
+    reader.spaces();
+    match reader.peek() {
+        None => Ok(Kind::Terms { all: Vec::new(), none: Vec::new(), any: Vec::new() }),
+        Some(_) => Err(reader.mistake("expected the end")),
+    }
+}
+
+/// To the `,` or `]` behind it.
+fn column(reader: &mut Reader<'_>) -> Result<(), Mistake> {
+    let mut open = 0_usize;
+    while let Some(next) = reader.peek() {
+        match next {
+            '"' => drop(quoted(reader)?),
+            '%' => regex(reader)?,
+            ',' | ']' if open > 0 => return Err(reader.mistake("expected `)`")),
+            ',' | ']' => break,
+            ')' if open == 0 => return Err(reader.mistake("expected `,` or `]`")),
+            _ => {
+                open = if next == '(' { open + 1 } else { open - usize::from(next == ')') };
+                reader.next();
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `%[a-z]+%`, with the spaces after it.
+fn regex(reader: &mut Reader<'_>) -> Result<(), Mistake> {
+    reader.note(REGEX);
+    reader.next();
+    loop {
+        match reader.next() {
+            Some('%') => break,
+            Some('\\') => drop(reader.next()),
+            Some(_) => {}
+            None => return Err(reader.mistake("expected `%`")),
+        }
+    }
+    reader.spaces();
+    Ok(())
 }
 
 fn terms(reader: &mut Reader<'_>) -> Result<Kind, Mistake> {
@@ -50,7 +118,6 @@ fn terms(reader: &mut Reader<'_>) -> Result<Kind, Mistake> {
         let list = match first {
             '?' => &mut any,
             '-' => &mut none,
-            '%' => return Err(reader.mistake(REGEX)),
             _ => &mut all,
         };
         let column = reader.column;
@@ -59,6 +126,10 @@ fn terms(reader: &mut Reader<'_>) -> Result<Kind, Mistake> {
         }
         let term = match reader.peek() {
             Some('"') => quoted(reader)?,
+            Some('%') => {
+                regex(reader)?;
+                REGEX.to_owned()
+            }
             _ => reader.take_while(|c| !c.is_whitespace() && c != '"'),
         };
         if term.is_empty() {
@@ -218,7 +289,10 @@ fn number(reader: &mut Reader<'_>) -> Result<f64, Mistake> {
 
 fn operand(reader: &mut Reader<'_>) -> Result<Operand, Mistake> {
     match reader.peek() {
-        Some('%') => return Err(reader.mistake(REGEX)),
+        Some('%') => {
+            regex(reader)?;
+            return Ok(Operand::Text { parts: Vec::new(), quoted: true });
+        }
         Some('"') => return Ok(Operand::Text { parts: parts(&quoted(reader)?), quoted: true }),
         _ => {}
     }
@@ -303,5 +377,10 @@ impl Reader<'_> {
 
     fn mistake(&self, what: &str) -> Mistake {
         Mistake { column: self.column, what: what.to_owned() }
+    }
+
+    /// The first that only AWS makes sense of is told.
+    fn note(&mut self, what: &str) {
+        self.unsupported = self.unsupported.take().or_else(|| Some(self.mistake(what)));
     }
 }

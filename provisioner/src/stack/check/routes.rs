@@ -1,0 +1,192 @@
+//! `http:` of services: what a rule of the load balancer can say, and rules that leave nothing for another.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::super::load::similar;
+use super::super::wildcard::{beginning, covers};
+use super::Say;
+use crate::stack::{Http, Name, Service, Stack, priorities};
+
+const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+/// Paths and methods of one rule together (ELB user guide, quotas of Application Load Balancers, "Condition values per rule").
+const VALUES: usize = 5;
+/// ELB API reference, `RuleCondition`, path-pattern.
+const LONGEST: usize = 128;
+const SIGNS: &str = "_-.$/~\"'@:+&*?";
+/// All comparisons of one file together; a stack with as many services as a load balancer has rules takes a thousandth.
+const BUDGET: usize = 3_000_000;
+
+pub(super) fn check(stack: &Stack, say: &mut Say<'_>) {
+    let mut behind = Vec::new();
+    for (name, service) in &stack.services {
+        if let Some(http) = &service.http
+            && rule(name, http, say)
+            && say.sound(&format!("/services/{name}/http"))
+        {
+            behind.push((name, service, http));
+        }
+    }
+    twice(behind, say);
+}
+
+/// Tells what the rule of one service cannot say. Says whether it is a rule.
+fn rule(name: &Name, http: &Http, say: &mut Say<'_>) -> bool {
+    let path = format!("/services/{name}/http");
+    let mut good = true;
+    let mut seen: HashSet<&str> = HashSet::new();
+    for (index, method) in http.methods.iter().enumerate() {
+        let place = format!("{path}/methods/{index}");
+        if !METHODS.contains(&method.as_str()) {
+            let near = similar(&method.to_uppercase(), METHODS.iter().copied());
+            let hint = near.map(|near| format!("did you mean `{near}`?"));
+            say.problem(place, format!("`{method}` is not an HTTP method"), hint);
+            good = false;
+        } else if !seen.insert(method) {
+            say.problem(place, format!("`{method}` is here twice"), None);
+        }
+    }
+    for (index, pattern) in http.paths.iter().enumerate() {
+        let place = format!("{path}/paths/{index}");
+        if let Some((what, hint)) = no_path(pattern) {
+            say.problem(place, what, Some(hint));
+            good = false;
+        } else if !seen.insert(pattern) {
+            say.problem(place, format!("`{pattern}` is here twice"), None);
+        }
+    }
+    // HEAD goes with GET, written down or not.
+    let head = usize::from(seen.contains("GET") && !seen.contains("HEAD"));
+    let values = seen.len() + head;
+    if good && values > VALUES {
+        let with = if head == 1 { " (GET brings HEAD)" } else { "" };
+        let what = format!(
+            "`{name}` has {values} paths and methods{with}, more than the {VALUES} that a rule of the load balancer takes"
+        );
+        let hint = "one pattern with `*` for several paths, or no `methods`, which is all of them";
+        say.problem(path, what, Some(hint.into()));
+    }
+    good
+}
+
+/// Why a load balancer's rule cannot have this path, and what to write instead.
+fn no_path(pattern: &str) -> Option<(String, String)> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || SIGNS.contains(c);
+    let shown = |c: char| match c {
+        ' ' => "a space".to_owned(),
+        c => format!("a `{}`", c.escape_debug()),
+    };
+    if let Some(odd) = pattern.chars().find(|c| !allowed(*c)) {
+        let what = format!("`{pattern}` has {} in it, which a path pattern cannot have", shown(odd));
+        let hint = match odd {
+            '=' if pattern.contains('?') => {
+                let path = pattern.split('?').next().unwrap_or_default();
+                format!("a query string is not part of a path: write `{path}`")
+            }
+            '{' | '}' | '(' | ')' | '[' | ']' | '<' | '>' | '^' | '|' | '\\' => format!(
+                "`{{id}}` and `(.*)` are for web frameworks; here `*` stands for any text, as in `{}*`, and `?` for one \
+                 character",
+                plain(pattern)
+            ),
+            '%' | ' ' => "a request has other characters percent-encoded, and a pattern cannot have `%`: `*` stands for \
+                          any text"
+                .to_owned(),
+            odd if !odd.is_ascii() || odd.is_whitespace() => {
+                "a request has it percent-encoded, and a pattern cannot have `%` either: `*` stands for any text".to_owned()
+            }
+            _ => "letters and digits of ASCII and _ - . $ / ~ \" ' @ : + & are allowed; `*` stands for any text, `?` for one \
+                  character"
+                .to_owned(),
+        };
+        return Some((what, hint));
+    }
+    if !pattern.starts_with('/') {
+        let hint = format!("write `/{pattern}`");
+        return Some((format!("`{pattern}` does not begin with `/`, as every path does"), hint));
+    }
+    (pattern.len() > LONGEST).then(|| {
+        let what = format!("a path pattern of {} characters, more than {LONGEST}", pattern.len());
+        (what, "`*` stands for any text".to_owned())
+    })
+}
+
+/// What a pattern begins with, as far as a load balancer understands it.
+fn plain(pattern: &str) -> &str {
+    let pattern = pattern.trim_start_matches('^');
+    let known = |c: char| c.is_ascii_alphanumeric() || "_-.$/~@:+".contains(c);
+    let end = pattern.find(|c| !known(c)).unwrap_or(pattern.len());
+    if pattern.starts_with('/') { &pattern[..end] } else { "/" }
+}
+
+/// The patterns and methods of a rule, each once and in order: who has the same has the same rule.
+fn said(http: &Http) -> (Vec<&str>, Vec<String>) {
+    let mut paths: Vec<&str> = http.paths.iter().map(String::as_str).collect();
+    let mut methods = http.rule_methods();
+    paths.sort_unstable();
+    paths.dedup();
+    methods.sort();
+    methods.dedup();
+    (paths, methods)
+}
+
+/// A service that gets nothing because another one, which is asked first, takes it all runs, is healthy, and costs money.
+fn twice(mut behind: Vec<(&Name, &Service, &Http)>, say: &mut Say<'_>) {
+    behind.sort_by_key(|(name, ..)| say.place(&format!("/services/{name}/http")));
+    let mut first: HashMap<_, &Name> = HashMap::new();
+    let mut different = Vec::new();
+    for one in behind {
+        let (name, _, http) = one;
+        match first.get(&said(http)) {
+            None => {
+                first.insert(said(http), name);
+                different.push(one);
+            }
+            Some(other) => {
+                let what = match http.takes_everything() {
+                    true => format!("both `{other}` and `{name}` take every request"),
+                    false => format!("`{name}` takes the same requests as `{other}`: one of the two gets none"),
+                };
+                say.problem(format!("/services/{name}/http"), what, Some("say other `paths` or `methods`".into()));
+            }
+        }
+    }
+    shadowed(&different, say);
+}
+
+fn shadowed(behind: &[(&Name, &Service, &Http)], say: &mut Say<'_>) {
+    let asked: BTreeMap<String, u32> = priorities(behind).into_iter().collect();
+    let asked = |name: &Name| asked.get(&name.0).copied().unwrap_or(u32::MAX);
+    let rules: Vec<(&Name, (Vec<&str>, Vec<String>), u32)> = behind
+        .iter()
+        .map(|(name, _, http)| {
+            let (mut paths, methods) = said(http);
+            if paths.is_empty() {
+                paths.push("/*");
+            }
+            (*name, (paths, methods), asked(name))
+        })
+        .collect();
+    // Whoever takes all that a pattern stands for begins like it, or sooner ends to say how it goes on.
+    let mut by_beginning: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, (_, (paths, _), _)) in rules.iter().enumerate() {
+        for path in paths {
+            by_beginning.entry(beginning(path)).or_default().push(index);
+        }
+    }
+    let mut budget = BUDGET;
+    for (name, (paths, methods), asked) in &rules {
+        let start = beginning(paths.first().copied().unwrap_or_default());
+        let starts = (0..=start.len()).filter(|end| start.is_char_boundary(*end)).map(|end| &start[..end]);
+        let candidates =
+            starts.flat_map(|start| by_beginning.get(start).into_iter().flatten()).map(|index| &rules[*index]);
+        let mut earlier = candidates.filter(|(other, _, before)| other != name && before < asked);
+        let found = earlier.find(|(_, (outer, their), _)| {
+            budget = budget.saturating_sub(1);
+            let all = their.is_empty() || (!methods.is_empty() && methods.iter().all(|method| their.contains(method)));
+            all && budget > 0 && paths.iter().all(|path| covers(outer, path, &mut budget))
+        });
+        if let Some((other, ..)) = found {
+            let what = format!("`{name}` gets no requests: `{other}`, which is asked first, takes them all");
+            say.problem(format!("/services/{name}/http"), what, Some("say other `paths` or `methods`".into()));
+        }
+    }
+}
