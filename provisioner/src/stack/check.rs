@@ -2,6 +2,7 @@
 //! offline (the sources are in the comments of the kinds).
 
 mod health;
+mod limits;
 pub(super) mod patterns;
 mod services;
 mod tags;
@@ -23,6 +24,7 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, problems: &mut Vec<P
     queues(stack, &mut say);
     services::check(loaded, &mut say);
     health::check(stack, &mut say);
+    limits::check(loaded, &mut say);
     logs(stack, &mut say);
     search(loaded, &mut say);
     if let Some(alerts) = &stack.alerts {

@@ -8,6 +8,7 @@ pub(crate) mod health;
 pub(crate) mod lines;
 mod load;
 mod routes;
+pub(crate) mod shipping;
 mod uses;
 
 use std::collections::BTreeMap;
