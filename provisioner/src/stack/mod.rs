@@ -10,6 +10,7 @@ pub(crate) mod lines;
 mod load;
 mod mend;
 mod routes;
+pub(crate) mod shipping;
 mod uses;
 mod wildcard;
 
