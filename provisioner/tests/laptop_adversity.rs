@@ -143,6 +143,36 @@ fn a_missing_engine_is_named_with_what_gets_it() {
     }
 }
 
+/// On a bare Debian: the package with what `mariadb-install-db` calls is not there. Needs root, which can hide a program in a
+/// view of the files of its own; elsewhere it says that it was not run.
+#[test]
+fn what_an_engines_own_script_calls_is_named_before_anything_starts() {
+    let helper = "/usr/bin/my_print_defaults";
+    let laptop = Laptop::new("helper");
+    let inside = |arguments: &str| {
+        let script = format!("mount --bind /dev/null {helper} && exec \"$0\" {arguments}");
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script]).arg(program()).arg(&laptop.stack);
+        command.env("PROVISION_HOME", laptop.home()).env_remove("OPENSEARCH_URL").env_remove("PROVISION_SEARCH");
+        command.output().unwrap()
+    };
+    if !Path::new(helper).exists() || !inside("--version").status.success() {
+        eprintln!("not run: there is no {helper} that can be hidden here");
+        return;
+    }
+    let output = inside("up --local --yes \"$1\"");
+    let told = said(&output);
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    let error = one_error(&told);
+    assert!(error.contains("`my_print_defaults`, which `mariadb-install-db` calls, is not installed"), "{told}");
+    assert!(error.contains("mariadb-client-core"), "{told}");
+    assert!(laptop.processes().is_empty() && !told.contains("starting"), "{told}");
+    let told = said(&inside("doctor --local"));
+    let line = told.lines().find(|line| line.contains("MariaDB")).unwrap();
+    assert!(line.starts_with("missing") && line.contains("`my_print_defaults`"), "{told}");
+    assert!(told.contains("mariadb-client-core"), "{told}");
+}
+
 #[test]
 fn a_search_engine_that_was_asked_for_and_is_not_there_is_said() {
     let laptop = Laptop::new("search");

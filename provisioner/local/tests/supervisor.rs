@@ -109,6 +109,41 @@ fn what_dies_comes_back_and_what_keeps_dying_is_given_up_until_asked_for_again()
     assert_eq!((again.restarts, again.last_error.unwrap().contains("signal: 9")), (1, true));
 }
 
+/// Yelp/pgctl#208: a start that says ready of a process that ends at once, again and again.
+#[test]
+fn one_without_a_port_is_ready_when_it_has_lived_for_a_moment_and_others_do_not_wait_for_that() {
+    let stack = Stack::new();
+    let begin = Instant::now();
+    let parts = ["a", "b", "c"].map(|name| shell(name, "exec sleep 600"));
+    let events = stack.up_whole(&parts);
+    let after = |part: &str| {
+        let ready = |event: &local::supervisor::protocol::Event| match event.what {
+            What::Ready { after_ms } if event.part == part => Some(after_ms),
+            _ => None,
+        };
+        events.iter().find_map(ready).unwrap()
+    };
+    for part in ["a", "b", "c"] {
+        assert!(after(part) >= 500, "{events:?}");
+    }
+    println!("three without a port after {:?}", begin.elapsed());
+    let starting = events.iter().position(|event| event.part == "c" && event.what == What::Starting).unwrap();
+    let ready = events.iter().position(|event| matches!(event.what, What::Ready { .. })).unwrap();
+    assert!(starting < ready, "{events:?}");
+
+    let dies = shell("dies", "echo one; sleep 0.05; echo column 13: a value is expected; exit 3");
+    let (outcome, events) = stack.up(&[dies, parts[0].clone()]);
+    assert_eq!(outcome.ready, ["a"]);
+    assert!(!events.iter().any(|event| matches!(event.what, What::Ready { .. })), "{events:?}");
+    let failure = &outcome.failed[0];
+    assert_eq!(failure.part, "dies");
+    let cause = "ended with exit status: 3: column 13: a value is expected (5 times in a row)";
+    assert_eq!(failure.cause(), cause);
+    assert!(failure.error.contains("\n    one\n"), "{}", failure.error);
+    let told = events.iter().find(|event| matches!(event.what, What::Failed { .. })).unwrap();
+    assert_eq!(told.to_string(), format!("dies: {cause}"));
+}
+
 #[test]
 fn one_that_is_not_ready_in_time_or_cannot_be_run_says_why() {
     let stack = Stack::new();

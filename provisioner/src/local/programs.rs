@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use local::engines::find::{Missing, Places, not_installed};
+use local::engines::find::Places;
 use local::engines::{mariadb, redis};
 
 use super::search::{self, Search};
@@ -18,7 +18,7 @@ pub(super) struct Programs {
 
 /// All that is missing is one error.
 pub(super) fn find(places: &Places, stack: &Stack) -> anyhow::Result<Programs> {
-    let mut lack = Lack::default();
+    let mut lack = Lack(Vec::new());
     let database = || mariadb::find(places, &mariadb::Choice::Auto);
     let database = if stack.databases.is_empty() { None } else { lack.note(database()) };
     let cache = if stack.caches.is_empty() { None } else { lack.note(redis::find(places, None)) };
@@ -36,27 +36,15 @@ pub(super) fn needs_runtime(stack: &Stack) -> bool {
     stack.services.values().any(|service| service.role.is_some())
 }
 
-#[derive(Default)]
-struct Lack {
-    missing: Vec<Missing>,
-    others: Vec<String>,
-}
+/// What was not found, each with the command that gets it.
+struct Lack(Vec<String>);
 
 impl Lack {
     fn note<T>(&mut self, found: anyhow::Result<T>) -> Option<T> {
-        match found {
-            Ok(found) => return Some(found),
-            Err(error) => match error.downcast::<Missing>() {
-                Ok(missing) => self.missing.push(missing),
-                Err(error) => self.others.push(format!("{error:#}")),
-            },
-        }
-        None
+        found.map_err(|error| self.0.push(format!("{error:#}"))).ok()
     }
 
     fn all(self) -> anyhow::Result<()> {
-        let missing = Some(not_installed(&self.missing)).filter(|text| !text.is_empty());
-        let all: Vec<String> = missing.into_iter().chain(self.others).collect();
-        if all.is_empty() { Ok(()) } else { bail!("{}", all.join("; ")) }
+        if self.0.is_empty() { Ok(()) } else { bail!("{}", self.0.join("; ")) }
     }
 }

@@ -53,7 +53,9 @@ pub(crate) fn tools() -> anyhow::Result<Vec<Tool>> {
     tools.push(search_engine(&places)?);
     let runtime = services::find().ok();
     let mut runtime = tool("the runtime", "services, logs", runtime.map(shown), Vec::new());
-    runtime.commands.push("runtime/build.sh".to_owned());
+    if runtime.found.is_none() {
+        runtime.commands.push("runtime/build.sh".to_owned());
+    }
     tools.push(runtime);
     Ok(tools)
 }

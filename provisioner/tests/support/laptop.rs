@@ -14,6 +14,8 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Laptop {
     pub home: Arc<tempfile::TempDir>,
     pub stack: PathBuf,
+    /// Of PROVISION_HOME, in the folder of this test.
+    named: &'static str,
 }
 
 pub struct Answer {
@@ -30,7 +32,12 @@ impl Answer {
 
 impl Laptop {
     pub fn new(folder: &str) -> Self {
-        Laptop::in_home(Arc::new(tempfile::tempdir().unwrap()), folder)
+        Laptop::in_home(Arc::new(tempfile::tempdir().unwrap()), folder, "home")
+    }
+
+    /// With a home of another name.
+    pub fn at_home(folder: &str, named: &'static str) -> Self {
+        Laptop::in_home(Arc::new(tempfile::tempdir().unwrap()), folder, named)
     }
 
     /// Another stack than Sendy.
@@ -42,15 +49,15 @@ impl Laptop {
 
     /// Another folder of the same user.
     pub fn beside(&self, folder: &str) -> Self {
-        Laptop::in_home(Arc::clone(&self.home), folder)
+        Laptop::in_home(Arc::clone(&self.home), folder, self.named)
     }
 
-    fn in_home(home: Arc<tempfile::TempDir>, folder: &str) -> Self {
+    fn in_home(home: Arc<tempfile::TempDir>, folder: &str, named: &'static str) -> Self {
         let folder = home.path().join(folder);
         std::fs::create_dir_all(&folder).unwrap();
         let stack = folder.join("sendy.yaml");
         std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../stacks/sendy.yaml"), &stack).unwrap();
-        let laptop = Laptop { home, stack };
+        let laptop = Laptop { home, stack, named };
         // The search engine that was fetched for who runs this, if it was: nobody has to fetch it for each test.
         let user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/provision/cache/osmem-server"));
         let (cache, fetched) = (laptop.home().join("cache"), user.filter(|engine| engine.is_file()));
@@ -62,7 +69,7 @@ impl Laptop {
     }
 
     pub fn home(&self) -> PathBuf {
-        self.home.path().join("home")
+        self.home.path().join(self.named)
     }
 
     /// `up --yes` of this stack with `--local`; `local kill part` as it is.
@@ -73,9 +80,23 @@ impl Laptop {
             [verb, rest @ ..] => command.arg(verb).arg(&self.stack).args(rest).arg("--local"),
             [] => &mut command,
         };
-        // No account and no network: whatever a developer has set does not count.
-        command.env("PROVISION_HOME", self.home()).env_remove("OPENSEARCH_URL").env_remove("PROVISION_SEARCH");
+        self.alone(&mut command);
         command
+    }
+
+    /// The arguments as they are, in this home.
+    pub fn plain(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(program());
+        self.alone(&mut command);
+        command.args(arguments).output().unwrap()
+    }
+
+    /// No account and no network: whatever a developer has set does not count.
+    fn alone(&self, command: &mut Command) {
+        command.env("PROVISION_HOME", self.home());
+        for name in ["OPENSEARCH_URL", "PROVISION_SEARCH", "AWS_REGION", "AWS_DEFAULT_REGION"] {
+            command.env_remove(name);
+        }
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {

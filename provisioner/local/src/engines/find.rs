@@ -62,29 +62,10 @@ impl std::error::Error for Missing {}
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&not_installed(std::slice::from_ref(self)))
+        let Missing { what, install: Install { apt, brew } } = self;
+        let apt = format!("apt-get install -y --no-install-recommends {apt}");
+        write!(f, "{what} is not installed: `{apt}`, or `brew install {brew}`")
     }
-}
-
-/// All of them in one sentence, with one command that gets all.
-pub fn not_installed(missing: &[Missing]) -> String {
-    let names: Vec<&str> = missing.iter().map(|missing| missing.what.as_str()).collect();
-    let packages = |name: fn(&Install) -> &'static str| {
-        let mut words: Vec<&str> = Vec::new();
-        for word in missing.iter().flat_map(|missing| name(&missing.install).split(' ')) {
-            if !words.contains(&word) {
-                words.push(word);
-            }
-        }
-        words.join(" ")
-    };
-    let (apt, brew) = (packages(|install| install.apt), packages(|install| install.brew));
-    let names = match names.split_last() {
-        Some((last, [])) => format!("{last} is"),
-        Some((last, others)) => format!("{} and {last} are", others.join(", ")),
-        None => return String::new(),
-    };
-    format!("{names} not installed: `apt-get install -y --no-install-recommends {apt}`, or `brew install {brew}`")
 }
 
 /// One that the user names must be there: another one in its stead would surprise.
@@ -103,20 +84,6 @@ fn is_program(path: &Path) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_missing_is_one_sentence_with_one_command() {
-        let database = Install { apt: "server client", brew: "database" };
-        let cache = Install { apt: "tools", brew: "cache" };
-        let missing = |what: &str, install| Missing { what: what.into(), install };
-        let all = [missing("A", database), missing("B", cache), missing("`c`", database)];
-        assert_eq!(
-            not_installed(&all),
-            "A, B and `c` are not installed: `apt-get install -y --no-install-recommends server client tools`, or \
-             `brew install database cache`"
-        );
-        assert!(all[2].to_string().starts_with("`c` is not installed: `apt-get install"));
-    }
 
     #[test]
     fn what_a_script_calls_is_looked_for_where_the_script_does() {

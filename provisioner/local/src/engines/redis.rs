@@ -61,7 +61,7 @@ pub fn prepare(program: &Path, cache: &Cache) -> Result<()> {
 pub fn part(program: &Path, cache: &Cache) -> Part {
     let kind = if program.to_string_lossy().contains("valkey") { "valkey" } else { "redis" };
     Part {
-        args: vec![cache.directory.join("redis.conf").display().to_string()],
+        args: vec![plain(&cache.directory.join("redis.conf").display().to_string())],
         cwd: cache.directory.clone(),
         port: Some(cache.port),
         ready: Probe::Redis { at: Address::Socket(cache.socket.clone()), password: cache.password.clone() },
@@ -69,6 +69,22 @@ pub fn part(program: &Path, cache: &Cache) -> Part {
         generation: hex(&Sha256::digest(configuration(cache))),
         ..Part::new(&cache.name, kind, called(program, cache))
     }
+}
+
+/// A path with one of these is a pattern to it (since 7.0, `loadServerConfig`), and one that fits no file is an empty
+/// configuration: a server without a password, on all addresses.
+fn plain(path: &str) -> String {
+    if !path.contains(['*', '?', '[']) {
+        return path.to_owned();
+    }
+    let mut escaped = String::new();
+    for letter in path.chars() {
+        if "*?[]\\".contains(letter) {
+            escaped.push('\\');
+        }
+        escaped.push(letter);
+    }
+    escaped
 }
 
 /// It looks at the name it is called by.
@@ -124,4 +140,15 @@ fn quoted(value: &str) -> String {
         })
         .collect();
     format!("\"{escaped}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_not_a_pattern() {
+        assert_eq!(plain("/home/a \\ b/redis.conf"), "/home/a \\ b/redis.conf");
+        assert_eq!(plain("/home/[a]*\\?/redis.conf"), "/home/\\[a\\]\\*\\\\\\?/redis.conf");
+    }
 }

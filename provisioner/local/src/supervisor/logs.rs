@@ -59,11 +59,15 @@ pub fn cause(lines: &[&str]) -> Option<String> {
     let start =
         lines.iter().rposition(|line| line.contains("Starting MariaDB") || line.contains("starting as process"));
     let is_error = |line: &&&str| line.contains("[ERROR]") && !line.ends_with("Aborting");
+    // One of several says it in words and not in numbers.
+    let words = ["out of disk space", "No space left", "Permission denied", "Address already in use", "Read-only"];
+    let is_clear = |line: &&&str| is_error(line) && words.iter().any(|word| line.contains(word));
     let marked = || {
         let marks = ["FATAL ERROR", "ERROR: ", "Caused by: ", "Exception in thread "];
         lines.iter().rev().find(|line| marks.iter().any(|mark| line.starts_with(mark)))
     };
-    let found = lines[start.unwrap_or(0)..].iter().find(is_error).or_else(marked).or(lines.last())?;
+    let run = &lines[start.unwrap_or(0)..];
+    let found = run.iter().find(is_clear).or_else(|| run.iter().find(is_error)).or_else(marked).or(lines.last())?;
     Some(found.trim_start().chars().take(LONGEST_CAUSE).collect())
 }
 
@@ -162,6 +166,9 @@ mod tests {
                       2026-01-01 0:00:01 0 [ERROR] Can't start server: Bind on TCP/IP port: Address already in use\n\
                       2026-01-01 0:00:01 0 [ERROR] Do you already have another server running?\n\
                       2026-01-01 0:00:01 0 [ERROR] Aborting\n";
+        let full = "0 [ERROR] InnoDB: preallocating 12582912 bytes for file ./ibdata1 failed with error 28\n\
+                    0 [ERROR] InnoDB: Could not set the file size of './ibdata1'. Probably out of disk space\n";
+        assert!(of(full).ends_with("Probably out of disk space"));
         assert!(of(server).ends_with("Bind on TCP/IP port: Address already in use"));
         let redis =
             "*** FATAL CONFIG FILE ERROR (Redis 7.0.15) ***\nReading the configuration file, at line 1\n>>> 'x'\nno";
