@@ -10,7 +10,6 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 part=${1:-all}
 
-<<<<<<< HEAD
 packages() {
   local missing=() sudo=""
   # On Debian the engines are not on everybody's PATH.
@@ -44,32 +43,6 @@ packages() {
     need golang-go -- go
   fi
   [ ${#missing[@]} -gt 0 ] || return 0
-=======
-missing=()
-command -v cargo >/dev/null || { echo "cargo is missing: install Rust 1.94 or later first" >&2; exit 1; }
-command -v cc >/dev/null || missing+=(gcc libc6-dev)
-command -v cmake >/dev/null || missing+=(cmake)
-command -v make >/dev/null || missing+=(make)
-command -v python3 >/dev/null || missing+=(python3)
-# The engines that the runtime's tests run on: programs only, no service is started. MariaDB is not on everybody's PATH.
-PATH=$PATH:/usr/sbin:/usr/local/sbin
-command -v mariadbd >/dev/null || missing+=(mariadb-server-core)
-command -v mariadb-install-db >/dev/null || missing+=(mariadb-server-core)
-# mariadb-install-db calls it by this path. It is in another package.
-[ -x /usr/bin/my_print_defaults ] || command -v brew >/dev/null || missing+=(mariadb-client-core)
-command -v redis-check-rdb >/dev/null || missing+=(redis-tools)
-python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-if [ "${1:-}" != laptop ]; then
-  command -v java >/dev/null || missing+=(openjdk-17-jre-headless)
-  command -v mvn >/dev/null || missing+=(maven)
-  # The local dashboard is tested in a real browser.
-  command -v chromium >/dev/null || missing+=(chromium)
-  command -v chromedriver >/dev/null || missing+=(chromium-driver)
-  # Builds actionlint, which checks the workflow that `provision ci` prints.
-  command -v go >/dev/null || missing+=(golang-go)
-fi
-if [ ${#missing[@]} -gt 0 ]; then
->>>>>>> local
   if ! command -v apt-get >/dev/null; then
     echo "please install: ${missing[*]}" >&2
     exit 1

@@ -152,39 +152,47 @@ fn twice(mut behind: Vec<(&Name, &Service, &Http)>, say: &mut Say<'_>) {
     shadowed(&different, say);
 }
 
+/// What a load balancer compares a request with, and how late.
+struct Rule<'a> {
+    name: &'a Name,
+    paths: Vec<&'a str>,
+    methods: Vec<String>,
+    asked: u32,
+}
+
 fn shadowed(behind: &[(&Name, &Service, &Http)], say: &mut Say<'_>) {
     let asked: BTreeMap<String, u32> = priorities(behind).into_iter().collect();
     let asked = |name: &Name| asked.get(&name.0).copied().unwrap_or(u32::MAX);
-    let rules: Vec<(&Name, (Vec<&str>, Vec<String>), u32)> = behind
+    let rules: Vec<Rule<'_>> = behind
         .iter()
         .map(|(name, _, http)| {
             let (mut paths, methods) = said(http);
             if paths.is_empty() {
                 paths.push("/*");
             }
-            (*name, (paths, methods), asked(name))
+            Rule { name, paths, methods, asked: asked(name) }
         })
         .collect();
     // Whoever takes all that a pattern stands for begins like it, or sooner ends to say how it goes on.
     let mut by_beginning: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (index, (_, (paths, _), _)) in rules.iter().enumerate() {
-        for path in paths {
+    for (index, rule) in rules.iter().enumerate() {
+        for path in &rule.paths {
             by_beginning.entry(beginning(path)).or_default().push(index);
         }
     }
     let mut budget = BUDGET;
-    for (name, (paths, methods), asked) in &rules {
+    for Rule { name, paths, methods, asked } in &rules {
         let start = beginning(paths.first().copied().unwrap_or_default());
         let starts = (0..=start.len()).filter(|end| start.is_char_boundary(*end)).map(|end| &start[..end]);
         let candidates =
             starts.flat_map(|start| by_beginning.get(start).into_iter().flatten()).map(|index| &rules[*index]);
-        let mut earlier = candidates.filter(|(other, _, before)| other != name && before < asked);
-        let found = earlier.find(|(_, (outer, their), _)| {
+        let mut earlier = candidates.filter(|other| other.name != *name && other.asked < *asked);
+        let found = earlier.find(|Rule { paths: outer, methods: their, .. }| {
             budget = budget.saturating_sub(1);
             let all = their.is_empty() || (!methods.is_empty() && methods.iter().all(|method| their.contains(method)));
             all && budget > 0 && paths.iter().all(|path| covers(outer, path, &mut budget))
         });
-        if let Some((other, ..)) = found {
+        if let Some(Rule { name: other, .. }) = found {
             let what = format!("`{name}` gets no requests: `{other}`, which is asked first, takes them all");
             say.problem(format!("/services/{name}/http"), what, Some("say other `paths` or `methods`".into()));
         }
