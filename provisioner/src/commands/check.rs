@@ -2,10 +2,13 @@
 
 use std::path::Path;
 
+use serde_json::{Value, json};
+
 use crate::cli::{Exit, Global};
 use crate::commands::{allow_region, choose_env, read};
 use crate::printer::Printer;
 use crate::stack;
+use crate::yaml::Problem;
 
 pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
     let text = match read(file, printer) {
@@ -20,23 +23,28 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         None => stack::environments(&text),
     };
     let problems = stack::problems(&text, &envs);
+    let notes = if problems.is_empty() { stack::notes(&text, &envs) } else { Vec::new() };
     if global.json {
-        let list: Vec<_> = problems
-            .iter()
-            .map(|p| serde_json::json!({"line": p.at.line, "column": p.at.column, "problem": p.what, "hint": p.hint}))
-            .collect();
-        printer.data(serde_json::json!({"version": 1, "file": file, "environments": envs, "problems": list}));
+        let list = |problems: &[Problem]| -> Vec<Value> { problems.iter().map(document).collect() };
+        let (problems, notes) = (list(&problems), list(&notes));
+        printer.data(json!({"version": 1, "file": file, "environments": envs, "problems": problems, "notes": notes}));
     }
-    if let Some(region) = &global.region {
-        let loaded = envs.iter().filter_map(|env| stack::load(&text, env).ok());
-        if loaded.map(|loaded| allow_region(&loaded, region, printer)).find(Result::is_err).is_some() {
-            return Exit::Failed;
-        }
+    let name = file.display().to_string();
+    printer.problems(&name, &problems);
+    let elsewhere = global.region.as_ref().map_or(Ok(()), |region| {
+        let mut loaded = envs.iter().filter_map(|env| stack::load(&text, env).ok());
+        loaded.try_for_each(|loaded| allow_region(&loaded, region, printer))
+    });
+    if !problems.is_empty() || elsewhere.is_err() {
+        return Exit::Failed;
     }
-    if problems.is_empty() {
-        printer.talk(format!("{}: no problems ({})", file.display(), envs.join(", ")));
-        return Exit::Done;
-    }
-    printer.problems(&file.display().to_string(), &problems);
-    Exit::Failed
+    let noted = notes.into_iter().map(|note| Problem { what: format!("note: {}", note.what), ..note });
+    printer.problems(&name, &noted.collect::<Vec<_>>());
+    printer.talk(format!("{name}: no problems ({})", envs.join(", ")));
+    Exit::Done
+}
+
+fn document(problem: &Problem) -> Value {
+    let Problem { at, what, hint } = problem;
+    json!({"line": at.line, "column": at.column, "problem": what, "hint": hint})
 }

@@ -50,6 +50,19 @@ pub fn problems(text: &str, envs: &[String]) -> Vec<Problem> {
     problems
 }
 
+/// What is allowed in these environments, and seldom meant. Of files with problems there is nothing: those come first.
+pub fn notes(text: &str, envs: &[String]) -> Vec<Problem> {
+    let of = |env: &String| {
+        let loaded = load(text, env).ok()?;
+        let (merged, _) = in_environment(yaml::parse(text).0?, env);
+        Some(super::notes::find(&loaded, &merged.to_value().1))
+    };
+    let mut notes: Vec<_> = envs.iter().filter_map(of).flatten().collect();
+    notes.sort();
+    notes.dedup();
+    notes
+}
+
 /// Loads one environment. Either a stack, or every problem that there is: of form, and, with something standing in for what
 /// has the wrong form, of meaning.
 pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {

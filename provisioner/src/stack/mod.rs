@@ -8,6 +8,7 @@ mod guard;
 pub(crate) mod lines;
 mod load;
 mod mend;
+mod notes;
 mod routes;
 mod uses;
 mod wildcard;
@@ -22,7 +23,7 @@ use serde::Deserialize;
 
 pub use guard::{Guard, Public};
 pub(crate) use load::similar;
-pub use load::{Loaded, environments, load, problems, schema};
+pub use load::{Loaded, environments, load, notes, problems, schema};
 pub(crate) use routes::priorities;
 pub(crate) use uses::{Given, Used, Value, given, schema as database_schema, used};
 
