@@ -248,6 +248,52 @@ async fn a_key_with_a_line_end() {
     assert!(told.starts_with("error: AWS_ACCESS_KEY_ID is set, and AWS_SECRET_ACCESS_KEY is not"), "{told}");
 }
 
+/// Names and values of a function's environment have 4 KB together (github-aws-runners/terraform-aws-github-runner 3594,
+/// aws-samples/aws-genai-llm-chatbot 583), the inline policies of a role 10,240 characters.
+#[tokio::test]
+async fn what_is_shipped_fits_into_what_aws_has_for_it() {
+    let stack = |count: usize, name: &str, pattern: &str| {
+        let each =
+            |line: &str| -> String { (0..count).map(|at| line.replace('#', &format!("{name}-{at:03}"))).collect() };
+        let services = each("  #: {role: hello, http: {paths: ['/#*']}}\n");
+        let shipped = each("    #: 'PATTERN'\n").replace("PATTERN", pattern);
+        let text = format!("search: {{logs: {{}}}}\nservices:\n{services}logs:\n  to: logs\n  ship:\n{shipped}");
+        written(&format!("stack: shop\nregion: ap-northeast-2\n{text}"))
+    };
+    let long =
+        (0..23).map(|at| format!("$.event = \"reservation.change-number-{at:02}\"")).collect::<Vec<_>>().join(" || ");
+    let usual = "{ $.event = \"order.created\" || $.level = \"error\" }";
+    for file in [stack(4, "service", &format!("{{ {long} }}")), stack(35, "service", usual)] {
+        let output = run(NOWHERE, &["check", path(&file)]).await;
+        assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+        let output = run(NOWHERE, &["export", "cloudformation", path(&file), "--json"]).await;
+        let template: serde_json::Value = serde_json::from_slice(&output.stdout).expect("a template");
+        let resources = template["Resources"].as_object().expect("resources");
+        let function = resources.values().find(|one| one["Type"] == "AWS::Lambda::Function").expect("the forwarder");
+        let environment = function["Properties"]["Environment"]["Variables"].to_string();
+        assert!(environment.len() < 2048 && !environment.contains("order.created"), "{environment}");
+    }
+    let file = stack(110, "a-service-with-a-rather-long-name", usual);
+    for arguments in [&["check"][..], &["plan", "--offline"], &["export", "cloudformation"]] {
+        let (command, more) = (arguments[0], &arguments[1..]);
+        let words = if command == "export" {
+            [&["export"], more, &[path(&file)]].concat()
+        } else {
+            [&[command], &[path(&file)], more].concat()
+        };
+        let output = run(NOWHERE, &words).await;
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(stderr(&output, &file), @r"
+            stack.yaml:118:5: the log forwarder's environment would have 4442 bytes, more than the 4096 that Lambda allows for all names and values together
+              hint: ship the logs of fewer services, or give them shorter names
+            stack.yaml:118:5: the policy of the log forwarder's role would have 12930 characters, more than the 10240 that IAM allows
+              hint: ship the logs of fewer services, or give them shorter names
+            ");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_role_is_given_what_it_needs_and_indexes_do_not_overlap() {
     let file = written(

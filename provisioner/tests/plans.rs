@@ -325,6 +325,28 @@ async fn the_guard_of_a_stack_has_its_place() {
     let region =
         run(NOWHERE, &["plan", &folder.path().join("stack.yaml").display().to_string(), "--region", "us-east-1"]).await;
     assert_eq!(region.status.code(), Some(1), "{}", said(&region));
+
+    // A region that the file does not say is held against it wherever it is given, in the same words.
+    std::fs::write(folder.path().join("stack.yaml"), "stack: pact\nguard: {regions: [eu-west-1]}\ntopics: {a: {}}\n")
+        .expect("written");
+    for arguments in [
+        &["check", "stack.yaml"][..],
+        &["plan", "stack.yaml", "--offline"],
+        &["policy", "stack.yaml"],
+        &["export", "cloudformation", "stack.yaml"],
+        &["plan", "stack.yaml", "--local"],
+    ] {
+        for (region, why) in [
+            ("us-east-1", "`guard.regions` does not allow us-east-1, only eu-west-1"),
+            ("eu-wset-1", "`eu-wset-1` is not a region of AWS\n  hint: did you mean `eu-west-1`?"),
+        ] {
+            let arguments = [arguments, &["--region", region]].concat();
+            let output = without_anything(NOWHERE, folder.path(), &arguments).output().await.expect("runs");
+            assert_eq!(output.status.code(), Some(1), "{arguments:?}: {}", said(&output));
+            let text = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(text.contains(why), "{arguments:?}: {text}");
+        }
+    }
 }
 
 #[tokio::test]

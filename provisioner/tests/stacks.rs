@@ -41,8 +41,8 @@ fn every_arn_is_of_the_partition_of_its_region() {
             let arns: BTreeSet<&str> =
                 written.split("arn:").skip(1).filter_map(|rest| rest.split(':').next()).collect();
             assert_eq!(arns, BTreeSet::from([partition.id]), "{region}");
-            let services = written.split(&format!(".{region}.")).skip(1);
-            for rest in services {
+            let region_in_host = format!(".{region}.");
+            for rest in written.split(&region_in_host).skip(1) {
                 assert!(
                     rest.starts_with(&format!("{}\"", partition.dns_suffix)) || rest.starts_with("s3"),
                     "{region}: {rest:.40}"

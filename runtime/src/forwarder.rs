@@ -17,14 +17,16 @@ mod readers;
 mod search;
 mod tail;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
 
+use self::pause::Pause;
 use self::payload::Events;
 use crate::client::Client;
 use crate::{config, telemetry};
@@ -34,8 +36,10 @@ pub struct Forwarder {
     client: Client,
     /// The search domain was told how to index what comes.
     installed: AtomicBool,
-    /// Everything from before the subscriptions is in the search domain.
-    caught_up: AtomicBool,
+    /// The log groups of which everything from before the subscription is in the search domain.
+    caught_up: Mutex<BTreeSet<String>>,
+    /// All groups were looked at, without a failure.
+    looked: AtomicBool,
 }
 
 /// What became of a number of events.
@@ -55,8 +59,8 @@ pub struct Tally {
 impl Forwarder {
     pub fn new(config: config::Forwarder) -> anyhow::Result<Self> {
         let client = Client::new()?;
-        let caught_up = AtomicBool::new(config.shipped.is_empty());
-        Ok(Forwarder { config, client, installed: AtomicBool::new(false), caught_up })
+        let installed = AtomicBool::new(false);
+        Ok(Forwarder { config, client, installed, caught_up: Mutex::default(), looked: AtomicBool::new(false) })
     }
 
     /// One event of a CloudWatch Logs subscription, as Lambda hands it over, with the time that it gives. An error when any
@@ -68,27 +72,44 @@ impl Forwarder {
         let time = Time::within(left);
         let Some(events) = payload::decode(event)? else {
             telemetry::debug("probe", &json!({}));
-            return self.catch_up(time).await;
+            return self.catch_up(Instant::now() + SEEN_WITHIN, time).await;
         };
         let tally = self.store(&events, time).await?.ensure_done()?;
+        if self.looked.load(Ordering::Relaxed) {
+            return Ok(tally);
+        }
         // These events are stored. What else is missing must not make Lambda send them again.
-        let backfill = tokio::time::timeout_at(time.to_store, self.catch_up(time)).await;
+        let backfill = tokio::time::timeout_at(time.to_store, self.catch_up(Instant::now(), time)).await;
         if let Ok(Err(error)) = backfill {
             telemetry::error("not_backfilled", &json!({ "message": format!("{error:#}") }));
         }
         Ok(tally)
     }
 
-    async fn catch_up(&self, time: Time) -> anyhow::Result<Tally> {
+    /// Fetches the past of every group that has a subscription. The one that is just being put is seen a moment later, so a
+    /// group without one is asked for again until `seen`.
+    async fn catch_up(&self, seen: Instant, time: Time) -> anyhow::Result<Tally> {
         let mut tally = Tally::default();
-        if self.caught_up.load(Ordering::Relaxed) {
-            return Ok(tally);
+        let mut pause = Pause::new(LOOK_AGAIN);
+        loop {
+            let mut without = 0;
+            for log_group in &self.config.shipped {
+                if self.caught_up.lock().unwrap_or_else(PoisonError::into_inner).contains(log_group) {
+                    continue;
+                }
+                match backfill::run(self, log_group, time).await? {
+                    Some(fetched) => {
+                        tally.add(fetched);
+                        self.caught_up.lock().unwrap_or_else(PoisonError::into_inner).insert(log_group.clone());
+                    }
+                    None => without += 1,
+                }
+            }
+            self.looked.store(true, Ordering::Relaxed);
+            if without == 0 || !pause.wait(seen.min(time.to_store)).await {
+                return Ok(tally);
+            }
         }
-        for (log_group, pattern) in &self.config.shipped {
-            tally.add(backfill::run(self, log_group, pattern, time).await?);
-        }
-        self.caught_up.store(true, Ordering::Relaxed);
-        Ok(tally)
     }
 
     async fn store(&self, events: &Events, time: Time) -> anyhow::Result<Tally> {
@@ -142,6 +163,9 @@ impl Tally {
 }
 
 const FIRST_REASONS: usize = 3;
+/// A subscription is seen so long after it was put.
+const SEEN_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Of the time that is given, for the queue and to answer; less when little is given.
 const RESERVE: Duration = Duration::from_secs(10);
 

@@ -258,16 +258,29 @@ fn search() -> (SocketAddr, Receiver<Received>, Documents) {
 fn cloudwatch_logs() -> (SocketAddr, Receiver<Received>) {
     let (sender, asked) = channel();
     let throttle = Arc::new(Mutex::new(true));
+    // The subscription is only just being put.
+    let unseen = Arc::new(Mutex::new(true));
     let address = server(move |received| {
         if std::mem::take(&mut *throttle.lock().unwrap()) {
             return (400, String::new(), json!({ "__type": "ThrottlingException" }).to_string());
+        }
+        let request: Value = serde_json::from_slice(&received.body).unwrap();
+        if received.header("x-amz-target") == Some("Logs_20140328.DescribeSubscriptionFilters") {
+            // As CloudWatch Logs answers (API reference, DescribeSubscriptionFilters); the first is somebody else's.
+            let filter = |pattern: &str, function: &str| {
+                json!({ "filterName": function, "logGroupName": request["logGroupName"], "filterPattern": pattern,
+                    "destinationArn": format!("arn:aws:lambda:ap-northeast-2:1:function:{function}"), "creationTime": 1 })
+            };
+            let ours =
+                if std::mem::take(&mut *unseen.lock().unwrap()) { vec![] } else { vec![filter("ERROR", "forwarder")] };
+            let all: Vec<Value> = [vec![filter("", "other")], ours].concat();
+            return (200, String::new(), json!({ "subscriptionFilters": all }).to_string());
         }
         let _ = sender.send(clone(received));
         let event = |id: i64, stream: &str| {
             json!({ "eventId": id.to_string(), "logStreamName": stream, "timestamp": 1_654_560_000_000 + id,
                     "message": "m", "ingestionTime": 1 })
         };
-        let request: Value = serde_json::from_slice(&received.body).unwrap();
         let page = match request["nextToken"].as_str() {
             None => json!({ "events": [event(1, "a"), event(2, "b"), event(3, "a")], "nextToken": "t" }),
             Some(_) => json!({ "events": [event(4, "b")], "searchedLogStreams": [] }),
@@ -282,7 +295,12 @@ fn the_probe_of_a_subscription_fetches_the_past_of_its_group_once() {
     let ((logs, asked), (search, searched, documents)) = (cloudwatch_logs(), search());
     let (search, logs) = (format!("http://{search}"), format!("http://{logs}"));
     let probe = || subscription(&json!({ "messageType": "CONTROL_MESSAGE", "logEvents": [] }));
-    let more = [("SHIPPED", r#"{"/sendy/lookup":"ERROR"}"#), ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", logs.as_str())];
+    let more = [
+        ("LOG_GROUPS", "/sendy/"),
+        ("SHIPPED", "lookup"),
+        ("AWS_LAMBDA_FUNCTION_NAME", "forwarder"),
+        ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", logs.as_str()),
+    ];
 
     let (api, told) = runtime_api(&[probe(), probe()]);
     let first = start_with(api, &search, &more);
@@ -329,7 +347,7 @@ fn the_probe_of_a_subscription_fetches_the_past_of_its_group_once() {
 fn a_failed_backfill_does_not_fail_an_event_that_is_stored() {
     let (search, _searched, _documents) = search();
     let (api, told) = runtime_api(&[data(&[("1", "x")]), subscription(&json!({ "messageType": "CONTROL_MESSAGE" }))]);
-    let more = [("SHIPPED", r#"{"/sendy/lookup":""}"#), ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://127.0.0.1:1")];
+    let more = [("SHIPPED", "/sendy/lookup"), ("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://127.0.0.1:1")];
     let mut process = start_with(api, &format!("http://{search}"), &more);
     assert!(told.recv_timeout(DEADLINE).unwrap().line.ends_with("r0/response HTTP/1.1"));
     assert!(process.line("not_backfilled")["message"].to_string().contains("reading /sendy/lookup"));
@@ -381,7 +399,7 @@ fn the_retention_is_put_and_changed_but_not_again() {
 fn a_log_group_may_have_an_index_of_its_own() {
     let (search, searched, _documents) = search();
     let (api, told) = runtime_api(&[data(&[("1", "x")])]);
-    let more = [("INDEXES", r#"{"/sendy/reservation":"of-reservation"}"#)];
+    let more = [("LOG_GROUPS", "/sendy/"), ("INDEXES", "reservation=of-reservation")];
     let _process = start_with(api, &format!("http://{search}"), &more);
     told.recv_timeout(DEADLINE).unwrap();
     let bulk = searched.recv_timeout(DEADLINE).unwrap();
@@ -401,7 +419,7 @@ fn the_readers_are_mapped_before_the_first_document() {
         (200, String::new(), "{}".to_owned())
     });
     let (api, told) = runtime_api(&[data(&[("1", "x")])]);
-    let more = [("READERS", r#"{"arn:aws:iam::1:role/a":"reservations-*"}"#)];
+    let more = [("READERS_PATH", "arn:aws:iam::1:role/"), ("READERS", "a=reservations-*")];
     let _process = start_with(api, &format!("http://{search}"), &more);
     told.recv_timeout(DEADLINE).unwrap();
     let asked: std::collections::BTreeMap<String, Value> = asked.try_iter().collect();

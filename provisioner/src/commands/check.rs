@@ -1,12 +1,15 @@
 //! `provision check`: every mistake at once, without a network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+
+use serde_json::{Value, json};
 
 use crate::cli::{Exit, Global};
 use crate::commands::{allow_region, choose_env, read};
 use crate::printer::Printer;
 use crate::stack;
+use crate::yaml::Problem;
 
 pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
     let text = match read(file, printer) {
@@ -20,31 +23,33 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         },
         None => stack::environments(&text),
     };
-    let loaded = stack::load_all(&text, &envs);
-    let problems = loaded.as_ref().err().map(Vec::as_slice).unwrap_or_default();
-    if global.json {
-        let list: Vec<_> = problems
-            .iter()
-            .map(|p| serde_json::json!({"line": p.at.line, "column": p.at.column, "problem": p.what, "hint": p.hint}))
-            .collect();
-        printer.data(serde_json::json!({"version": 1, "file": file, "environments": envs, "problems": list}));
-    }
-    let loaded = match &loaded {
-        Ok(loaded) => loaded,
-        Err(problems) => {
-            printer.problems(&file.display().to_string(), problems);
-            return Exit::Failed;
-        }
+    let (stacks, problems) = match stack::load_all(&text, &envs) {
+        Ok(stacks) => (stacks, Vec::new()),
+        Err(problems) => (Vec::new(), problems),
     };
-    if let Some(region) = &global.region
-        && loaded.iter().any(|loaded| allow_region(loaded, region, printer).is_err())
-    {
+    let notes: BTreeSet<Problem> = stacks.iter().flat_map(stack::notes).collect();
+    if global.json {
+        let problems: Vec<Value> = problems.iter().map(document).collect();
+        let notes: Vec<Value> = notes.iter().map(document).collect();
+        printer.data(json!({"version": 1, "file": file, "environments": envs, "problems": problems, "notes": notes}));
+    }
+    let name = file.display().to_string();
+    printer.problems(&name, &problems);
+    let allowed = |region| stacks.iter().try_for_each(|loaded| allow_region(loaded, region, printer));
+    if !problems.is_empty() || global.region.as_ref().is_some_and(|region| allowed(region).is_err()) {
         return Exit::Failed;
     }
+    let noted = notes.into_iter().map(|note| Problem { what: format!("note: {}", note.what), ..note });
+    printer.problems(&name, &noted.collect::<Vec<_>>());
     if global.local {
-        let notes: BTreeMap<_, _> = loaded.iter().flat_map(|loaded| stack::only_on_aws(&loaded.stack)).collect();
-        notes.values().for_each(|why| printer.talk(format!("note: {why}")));
+        let only: BTreeMap<_, _> = stacks.iter().flat_map(|loaded| stack::only_on_aws(&loaded.stack)).collect();
+        only.values().for_each(|why| printer.talk(format!("note: {why}")));
     }
-    printer.talk(format!("{}: no problems ({})", file.display(), envs.join(", ")));
+    printer.talk(format!("{name}: no problems ({})", envs.join(", ")));
     Exit::Done
+}
+
+fn document(problem: &Problem) -> Value {
+    let Problem { at, what, hint } = problem;
+    json!({"line": at.line, "column": at.column, "problem": what, "hint": hint})
 }

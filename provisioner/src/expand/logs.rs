@@ -1,8 +1,6 @@
 //! `logs:` -> the log forwarder: a Lambda function that CloudWatch Logs calls and that writes to a search domain. What it
 //! cannot deliver goes to a queue.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
 use super::{Making, network, search};
@@ -12,7 +10,7 @@ use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, Permissio
 use crate::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};
 use crate::kinds::variable::Variable;
-use crate::stack::Search;
+use crate::stack::{Search, shipping};
 
 const SECTION: &str = "logs";
 /// The function, its log group, its firewall group.
@@ -44,21 +42,13 @@ pub(super) fn expand(making: &mut Making<'_>) {
             way_out: network::all_nats(making),
         }
     });
-    let shipped: BTreeMap<String, &String> =
-        logs.ship.iter().map(|(service, pattern)| (making.log_path(&service.0), pattern)).collect();
-    let indexes: BTreeMap<String, &str> =
-        logs.ship.keys().map(|service| (making.log_path(&service.0), logs.index_of(service))).collect();
     let mut environment = vec![
         ("FAILED_QUEUE_URL".to_owned(), Variable::QueueUrl(Ref::to(FAILED))),
-        ("INDEXES".to_owned(), Variable::Text(json!(indexes).to_string())),
-        ("INDEX_PREFIX".to_owned(), Variable::Text(making.loaded.stack.stack.0.clone())),
         ("SEARCH_ENDPOINT".to_owned(), Variable::SearchEndpoint(Ref::to(&to))),
-        ("SHIPPED".to_owned(), Variable::Text(json!(shipped).to_string())),
     ];
-    let readers = search::readers(making, &to);
-    if !readers.is_empty() {
-        environment.push(("READERS".to_owned(), Variable::Text(json!(readers).to_string())));
-    }
+    let readers = shipping::readers(making.loaded, making.scope, &to);
+    let variables = shipping::variables(making.loaded, making.scope, &readers).into_iter();
+    environment.extend(variables.map(|(name, value)| (name.to_owned(), Variable::Text(value))));
     environment.sort_by(|a, b| a.0.cmp(&b.0));
     let spec = FunctionSpec {
         handler: FORWARDER.to_owned(),
@@ -106,12 +96,8 @@ pub(super) fn role(making: &mut Making<'_>, name: &str, section: &str) {
     let write = words(&["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]);
     let mut statements = vec![statement(write, vec![Resource::Arn(domain)])];
     if let Some(logs) = making.loaded.stack.logs.as_ref().filter(|logs| logs.to.0 == name) {
-        let shipped = logs
-            .ship
-            .keys()
-            .map(|service| making.scope.arn("logs", &format!("log-group:{}:*", making.log_path(&service.0))));
-        let shipped = shipped.map(Resource::Arn).collect();
-        statements.push(statement(words(&["logs:FilterLogEvents"]), shipped));
+        let shipped = shipping::shipped(making.scope, logs).into_iter().map(Resource::Arn).collect();
+        statements.push(statement(words(&["logs:DescribeSubscriptionFilters", "logs:FilterLogEvents"]), shipped));
         let log = words(&["logs:CreateLogStream", "logs:PutLogEvents"]);
         statements.push(statement(log, vec![Resource::LogStreams(Ref::to(FORWARDER))]));
         statements.push(statement(words(&["sqs:SendMessage"]), vec![Resource::Queue(Ref::to(FAILED))]));
@@ -135,4 +121,75 @@ pub(super) fn role(making: &mut Making<'_>, name: &str, section: &str) {
         }
     }
     making.role(section, &master(name), "lambda.amazonaws.com", statements);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::{Digests, expand};
+    use super::*;
+    use crate::kinds::iam::RoleSpec;
+    use crate::scope::Scope;
+
+    /// `check` counts what is sent, before any of it is known: the address of the queue, the endpoint of the domain.
+    #[test]
+    fn the_limits_are_counted_as_what_is_sent() {
+        let text = String::from(
+            "stack: shop\nregion: ap-northeast-2\naccount: \"123456789012\"\nsearch: {logs: {}}\nservices:\n  reader: {role: hello, \
+             uses: [logs]}\n  book: {role: reservation, uses: [store, cache, events]}\ndatabases: {store: {}}\ncaches: {cache: {}}\n\
+             topics: {events: {}}\n",
+        );
+        let names: Vec<String> = (0..20).map(|index| format!("service-number-{index}")).collect();
+        let services: String = names.iter().map(|name| format!("  {name}: {{role: hello}}\n")).collect();
+        let text = text.replace("services:\n", &format!("services:\n{services}"));
+        let ship: String = names.iter().map(|name| format!("    {name}: '{{ $.level = \"error\" }}'\n")).collect();
+        let logs = format!("logs:\n  to: logs\n  indexes: {{service-number-7: orders}}\n  ship:\n    book: ''\n{ship}");
+        for profile in ["dev", "prod"] {
+            let environments = format!("environments: {{test: {{profile: {profile}}}}}\n");
+            let loaded = crate::stack::load(&format!("{text}{logs}{environments}"), "test").expect("a stack");
+            let scope = Scope::of(&loaded, "123456789012".into(), "ap-northeast-2".into());
+            let logs = loaded.stack.logs.as_ref().expect("logs");
+            let desired = expand(&loaded, &scope, &Digests::default()).desired;
+            let spec = |kind: &str, name: &str| {
+                let found = desired.resources().iter().find(|one| one.address.kind == kind && one.address.name == name);
+                found.expect("it is made").spec.clone()
+            };
+            let function: FunctionSpec = spec("lambda.function", FORWARDER).read().expect("its spec");
+            let host = "ap-northeast-2";
+            let sent: BTreeMap<String, String> = function
+                .environment
+                .into_iter()
+                .map(|(name, value)| match value {
+                    Variable::Text(text) => (name, text),
+                    Variable::QueueUrl(_) => {
+                        (name, format!("https://sqs.{host}.amazonaws.com/123456789012/shop-test-forwarder-failed"))
+                    }
+                    _ => (name, format!("search-shop-test-logs-{}.{host}.es.amazonaws.com", "x".repeat(26))),
+                })
+                .collect();
+            assert_eq!(json!(sent).to_string().len(), shipping::bytes(&loaded, &scope, logs));
+            assert_eq!(sent["READERS"], "shop-test-reader-task=* shop-test-book-task=book-*");
+            assert_eq!(sent["READERS_PATH"], "arn:aws:iam::123456789012:role/provision/shop/test/");
+            assert_eq!(
+                (sent["LOG_GROUPS"].as_str(), sent["INDEXES"].as_str()),
+                ("/shop-test/", "service-number-7=orders")
+            );
+
+            let role: RoleSpec = spec("iam.role", "logs-writer").read().expect("its spec");
+            let statements = role.statements.into_iter().map(|one| {
+                let resources = one.resources.into_iter().map(|resource| match resource {
+                    Resource::Arn(arn) => arn,
+                    Resource::Key(_) => scope.arn("kms", &format!("key/mrk-{}", "x".repeat(32))),
+                    // Names have 80 characters at most.
+                    _ => scope.arn("logs", &"x".repeat(90)),
+                });
+                let resources: Vec<String> = resources.collect();
+                json!({"Action": one.actions, "Condition": one.condition, "Effect": "Allow", "Resource": resources})
+            });
+            let policy = json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()}).to_string();
+            let (most, length) = (shipping::policy(&scope, logs), policy.len());
+            assert!(length <= most && length + 1_000 > most, "{profile}: {length} and {most}");
+        }
+    }
 }

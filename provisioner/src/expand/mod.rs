@@ -24,7 +24,7 @@ use crate::kind::{Address, Kind, Ref};
 use crate::kinds::iam::{Role, RoleSpec, Statement};
 use crate::kinds::kms::{Key, KeySpec};
 use crate::scope::Scope;
-use crate::stack::{Loaded, Logs, Profile};
+use crate::stack::{Loaded, Logs, Profile, shipping};
 
 /// What the stack is made of, and which of its outputs people ask for.
 pub struct Expanded {
@@ -131,7 +131,7 @@ impl<'a> Making<'a> {
 
     /// The name of the log group of a part of the stack.
     fn log_path(&self, part: &str) -> String {
-        format!("/{}/{part}", self.scope.prefix())
+        format!("{}{part}", shipping::log_groups(self.scope))
     }
 
     fn log_days(&self) -> u32 {

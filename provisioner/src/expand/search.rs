@@ -1,12 +1,10 @@
 //! `search:` -> an OpenSearch domain. In dev with a public endpoint and access by IAM only, in prod inside the VPC. Which
 //! of the two cannot be changed later.
 
-use std::collections::BTreeMap;
-
 use super::{Making, logs, network, probe, uses};
 use crate::kind::Ref;
 use crate::kinds::opensearch::{Domain, DomainSpec, Inside};
-use crate::stack::Search;
+use crate::stack::{Search, shipping};
 
 pub(super) const PORT: u16 = 443;
 
@@ -47,18 +45,9 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
     making.export::<Domain>(format!("{section}.endpoint"), name, "endpoint");
 }
 
-/// The roles that read in the domain, each with the pattern of its indexes: the log forwarder maps them, because fine-grained
-/// access knows the access policy of the domain as little as the roles.
-pub(super) fn readers(making: &Making<'_>, name: &str) -> BTreeMap<String, String> {
-    let users = uses::of(making, name).into_iter().map(|service| (task_role(making, &service), "*".to_owned()));
-    let searchers = probe::searchers(making, name).into_iter().map(|searcher| (searcher.role, searcher.index));
-    users.chain(searchers).collect()
-}
-
 /// The ARN of a service's role, which is known before the role is there.
 pub(super) fn task_role(making: &Making<'_>, service: &str) -> String {
-    let role = making.scope.name(&format!("{service}-task"), 64);
-    making.scope.global_arn("iam", &format!("role/provision/{}/{}/{role}", making.scope.stack, making.scope.env))
+    format!("{}{}", shipping::roles(making.scope), shipping::task_role(making.scope, service))
 }
 
 pub(super) fn firewall(name: &str) -> String {

@@ -10,7 +10,6 @@ use local::balancer::config::{Config as Routes, Group, Health, Rule};
 use local::supervisor::part::{Part, Stop, StopSignal};
 use local::supervisor::place::private_directory;
 use local::supervisor::probe::Probe;
-use serde_json::json;
 
 use super::Purpose;
 use super::environment::{self, Environment};
@@ -171,7 +170,8 @@ fn shipping(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
             making.laptop.notes.push(why.clone());
             continue;
         }
-        let group = format!("/{}/{}/{service}", making.loaded.stack.stack, making.loaded.env);
+        let groups = format!("/{}/{}/", making.loaded.stack.stack, making.loaded.env);
+        let group = format!("{groups}{service}");
         let directory = making.directory(&format!("forward-{service}"));
         if making.purpose == Purpose::Run {
             private_directory(&directory)?;
@@ -182,7 +182,8 @@ fn shipping(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
         for (name, value) in [
             ("SEARCH_ENDPOINT", endpoint.as_str()),
             ("INDEX_PREFIX", index),
-            ("INDEXES", &json!({ &group: index }).to_string()),
+            ("LOG_GROUPS", &groups),
+            ("INDEXES", &format!("{service}={index}")),
             ("SERVICE_NAME", "forwarder"),
         ] {
             environment.variables.insert(name.to_owned(), value.to_owned());

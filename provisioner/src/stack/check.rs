@@ -4,6 +4,7 @@
 mod alerts;
 mod fargate;
 mod health;
+mod limits;
 mod names;
 pub(super) mod patterns;
 mod routes;
@@ -28,6 +29,7 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, mended: &Mended, pro
     services::check(loaded, &mut say);
     routes::check(stack, &mut say);
     health::check(stack, &mut say);
+    limits::check(loaded, &mut say);
     logs(stack, &mut say);
     patterns::check(loaded, &mut say);
     search(loaded, &mut say);

@@ -9,7 +9,9 @@ pub(crate) mod health;
 pub(crate) mod lines;
 mod load;
 mod mend;
+mod notes;
 mod routes;
+pub(crate) mod shipping;
 mod uses;
 mod wildcard;
 
@@ -26,6 +28,7 @@ pub use guard::{Guard, Public};
 pub use health::Health;
 pub(crate) use load::similar;
 pub use load::{Loaded, environments, load, load_all, schema};
+pub use notes::notes;
 pub(crate) use routes::priorities;
 pub(crate) use uses::{Given, Used, Value, given, schema as database_schema, used};
 

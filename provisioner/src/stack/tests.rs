@@ -554,3 +554,23 @@ network: {cidr: 10.300.0.0, certificate: "arn:aws:acm:eu-west-1:999999999999:cer
     5:42: the certificate is of account 999999999999, and the load balancer is of 123456789012
     ");
 }
+
+#[test]
+fn what_is_allowed_and_seldom_meant_is_noted() {
+    let text = r#"stack: s
+services:
+  one:
+    role: hello
+    env: {URL: "https://${HOST}/", WORD: "{{ word }}", PLAIN: "$5 {}"}
+    http: {paths: ["/users/:id/*", "/a:b"]}
+"#;
+    assert_eq!(told(text), "");
+    let loaded = super::load(text, "dev").expect("a stack");
+    let notes = super::notes(&loaded);
+    let notes = notes.iter().map(|note| format!("{}:{} {} ({:?})", note.at.line, note.at.column, note.what, note.hint));
+    insta::assert_snapshot!(notes.collect::<Vec<_>>().join("\n"), @r#"
+    5:16 `one` gets `https://${HOST}/` as it stands: this file has no variables (Some("what the stack makes comes with `uses:`"))
+    5:42 `one` gets `{{ word }}` as it stands: this file has no variables (Some("what the stack makes comes with `uses:`"))
+    6:20 `:id` in `/users/:id/*` stands for itself (Some("`/users/*/*` takes any text in its place"))
+    "#);
+}

@@ -14,9 +14,13 @@ pub struct Forwarder {
     pub search: Uri,
     /// Of the indexes, one for each day: `<prefix>-YYYY.MM.DD`.
     pub index_prefix: String,
-    /// The log groups that have indexes of their own, with the prefix: `INDEXES` is a JSON object of them.
+    /// What the names of the stack's log groups begin with, before the name of the service: `LOG_GROUPS`. The indexes of such
+    /// a group have the name of the service, unless `indexes` has another.
+    log_groups: String,
+    /// The log groups that have indexes of another name, with the prefix: `INDEXES`, as in `service=index other=index`.
     pub indexes: BTreeMap<String, String>,
-    /// The IAM roles that may search, each with the pattern of its indexes: `READERS` is a JSON object of them.
+    /// The IAM roles that may search, by ARN, each with the pattern of its indexes: `READERS`, as in `role=pattern`, below the
+    /// ARN in `READERS_PATH`.
     pub readers: BTreeMap<String, String>,
     /// Days that the search domain keeps an index.
     pub retention_days: u32,
@@ -24,8 +28,10 @@ pub struct Forwarder {
     pub failed: Option<FailedQueue>,
     /// Before something is tried again for the first time; it doubles from there.
     pub first_pause: Duration,
-    /// The log groups that are shipped, each with the pattern of its subscription: `SHIPPED` is a JSON object of them.
-    pub shipped: BTreeMap<String, String>,
+    /// The log groups that are shipped: `SHIPPED` is the names of their services, with spaces between.
+    pub shipped: Vec<String>,
+    /// `AWS_LAMBDA_FUNCTION_NAME`: which subscriptions are ours.
+    pub function: Option<String>,
     /// CloudWatch Logs, where a backfill reads: of the region, unless `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS` or
     /// `AWS_ENDPOINT_URL` says otherwise.
     pub logs: Uri,
@@ -45,7 +51,10 @@ impl Forwarder {
         let mut problems = Vec::new();
         let endpoint = environment.required("SEARCH_ENDPOINT", &mut problems);
         let index_prefix = environment.required("INDEX_PREFIX", &mut problems);
-        let indexes = groups("INDEXES", environment, &mut problems);
+        let log_groups = environment.get("LOG_GROUPS").unwrap_or_default().to_owned();
+        let indexes = pairs("INDEXES", &log_groups, environment, &mut problems);
+        let readers_path = environment.get("READERS_PATH").unwrap_or_default();
+        let shipped = environment.get("SHIPPED").unwrap_or_default().split_whitespace();
         for (name, prefix) in once(("INDEX_PREFIX", &index_prefix)).chain(indexes.values().map(|own| ("INDEXES", own)))
         {
             if !prefix.is_empty() && !is_index_prefix(prefix) {
@@ -59,11 +68,13 @@ impl Forwarder {
             search: uri("SEARCH_ENDPOINT", &endpoint, &mut problems),
             index_prefix,
             indexes,
-            readers: groups("READERS", environment, &mut problems),
+            readers: pairs("READERS", readers_path, environment, &mut problems),
             retention_days: environment.parsed("RETENTION_DAYS", 30, "a number of days", &mut problems),
             failed: failed_queue(environment, &mut problems),
             first_pause: Duration::from_millis(100),
-            shipped: groups("SHIPPED", environment, &mut problems),
+            shipped: shipped.map(|name| format!("{log_groups}{name}")).collect(),
+            log_groups,
+            function: environment.get("AWS_LAMBDA_FUNCTION_NAME").map(str::to_owned),
             logs: logs_uri(environment, &aws.region, &mut problems),
             aws,
             telemetry: Telemetry::read(environment, "forwarder", &mut problems),
@@ -73,12 +84,15 @@ impl Forwarder {
 }
 
 impl Forwarder {
-    pub fn index_prefix(&self, log_group: &str) -> &str {
-        self.indexes.get(log_group).unwrap_or(&self.index_prefix)
+    pub fn index_prefix<'a>(&'a self, log_group: &'a str) -> &'a str {
+        let of_service = log_group.strip_prefix(&self.log_groups).filter(|_| !self.log_groups.is_empty());
+        let other = self.indexes.get(log_group).map(String::as_str);
+        other.or(of_service.filter(|name| is_index_prefix(name))).unwrap_or(&self.index_prefix)
     }
 
     pub fn index_prefixes(&self) -> BTreeSet<&str> {
-        self.indexes.values().chain(once(&self.index_prefix)).map(String::as_str).collect()
+        let shipped = self.shipped.iter().map(|group| self.index_prefix(group));
+        self.indexes.values().chain(once(&self.index_prefix)).map(String::as_str).chain(shipped).collect()
     }
 }
 
@@ -88,12 +102,22 @@ fn is_index_prefix(prefix: &str) -> bool {
     prefix.len() <= 200 && prefix.starts_with(lower) && prefix.chars().all(|c| lower(c) || "-_.".contains(c))
 }
 
-fn groups(name: &str, environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<String, String> {
-    let Some(text) = environment.get(name) else { return BTreeMap::new() };
-    serde_json::from_str(text).unwrap_or_else(|_| {
-        problems.push(format!("{name} is not a JSON object of texts"));
-        BTreeMap::new()
-    })
+/// `a=x b=y`, with something before each name. Not JSON: Lambda measures the environment as JSON, in which each quote of a value
+/// is two bytes, and has 4 KB for it.
+fn pairs(name: &str, before: &str, environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    for pair in environment.get(name).unwrap_or_default().split_whitespace() {
+        match pair.split_once('=') {
+            Some((key, value)) if !key.is_empty() && !value.is_empty() => {
+                all.insert(format!("{before}{key}"), value.to_owned());
+            }
+            _ => {
+                problems.push(format!("{name} is not names with `=` and a text, as in `a=x b=y`"));
+                break;
+            }
+        }
+    }
+    all
 }
 
 fn failed_queue(environment: &Environment, problems: &mut Vec<String>) -> Option<FailedQueue> {
@@ -134,8 +158,8 @@ mod tests {
     fn every_mistake_is_told_at_once_and_no_value() {
         let wrong = [
             ("INDEX_PREFIX", "Logs"),
-            ("INDEXES", r#"{"/a":"hunter2/"}"#),
-            ("SHIPPED", "hunter2"),
+            ("INDEXES", "a=hunter2/"),
+            ("READERS", "hunter2"),
             ("RETENTION_DAYS", "hunter2"),
             ("FAILED_QUEUE_URL", "hunter2"),
         ];
@@ -146,8 +170,8 @@ mod tests {
              INDEX_PREFIX is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit; \
              INDEXES is not lower-case letters, digits, `-`, `_` and `.` after a letter or digit; \
              AWS_REGION is not set; AWS_ACCESS_KEY_ID is not set; AWS_SECRET_ACCESS_KEY is not set; \
-             RETENTION_DAYS is not a number of days; FAILED_QUEUE_URL is not a host, or http(s)://host[:port]; \
-             SHIPPED is not a JSON object of texts"
+             READERS is not names with `=` and a text, as in `a=x b=y`; RETENTION_DAYS is not a number of days; \
+             FAILED_QUEUE_URL is not a host, or http(s)://host[:port]"
         );
     }
 

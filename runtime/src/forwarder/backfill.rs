@@ -21,14 +21,18 @@ use super::payload::{Events, LogEvent};
 use super::{Forwarder, Tally, Time, search};
 use crate::signed;
 
-/// From the creation of the group, or from where an earlier one ended. An error when an event is not done with.
-pub async fn run(forwarder: &Forwarder, log_group: &str, pattern: &str, time: Time) -> anyhow::Result<Tally> {
+/// From the creation of the group, or from where an earlier one ended. An error when an event is not done with. `None` when the
+/// group has no subscription of ours: then there is no pattern, and nothing to fetch.
+pub async fn run(forwarder: &Forwarder, log_group: &str, time: Time) -> anyhow::Result<Option<Tally>> {
     let mut progress = progress(forwarder, log_group, time).await?;
     let mut tally = Tally::default();
     if progress.done {
-        return Ok(tally);
+        return Ok(Some(tally));
     }
-    let mut ask = Ask::new(log_group, pattern, progress.up_to)?;
+    let Some(pattern) = pattern(forwarder, log_group, time).await? else {
+        return Ok(None);
+    };
+    let mut ask = Ask::new(log_group, &pattern, progress.up_to)?;
     while !progress.done {
         let page = page(forwarder, &ask, time).await?;
         // Pages come in the order of time.
@@ -41,16 +45,61 @@ pub async fn run(forwarder: &Forwarder, log_group: &str, pattern: &str, time: Ti
         progress.done = ask.next_token.is_none();
         keep(forwarder, log_group, &progress, time).await?;
     }
-    Ok(tally)
+    Ok(Some(tally))
+}
+
+/// Of the group's subscription that sends to this function. All patterns together would not fit into the environment of a
+/// function, which has 4 KB.
+async fn pattern(forwarder: &Forwarder, log_group: &str, time: Time) -> anyhow::Result<Option<String>> {
+    let asked = json!({ "logGroupName": log_group });
+    let body = call(forwarder, "DescribeSubscriptionFilters", log_group, &asked, time).await?;
+    let found: Subscriptions = serde_json::from_slice(&body)
+        .map_err(|_| anyhow::anyhow!("reading {log_group}: the answer is not of DescribeSubscriptionFilters"))?;
+    let is_ours = |filter: &Subscription| match &forwarder.config.function {
+        // `arn:aws:lambda:<region>:<account>:function:<name>`
+        Some(function) => filter.destination_arn.split(':').nth(6) == Some(function.as_str()),
+        None => true,
+    };
+    Ok(found.subscription_filters.into_iter().find(is_ours).map(|filter| filter.filter_pattern))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Subscriptions {
+    #[serde(default)]
+    subscription_filters: Vec<Subscription>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Subscription {
+    #[serde(default)]
+    filter_pattern: String,
+    #[serde(default)]
+    destination_arn: String,
 }
 
 /// One page of the events that match.
 pub async fn page(forwarder: &Forwarder, ask: &Ask<'_>, time: Time) -> anyhow::Result<Page> {
-    let (config, group) = (&forwarder.config, ask.log_group_name);
-    let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", "Logs_20140328.FilterLogEvents")];
+    let group = ask.log_group_name;
+    let body = call(forwarder, "FilterLogEvents", group, ask, time).await?;
+    serde_json::from_slice(&body).map_err(|_| anyhow::anyhow!("reading {group}: the answer is not of FilterLogEvents"))
+}
+
+/// One call to CloudWatch Logs, again while it says that it has too many.
+async fn call(
+    forwarder: &Forwarder,
+    action: &str,
+    group: &str,
+    asked: &impl Serialize,
+    time: Time,
+) -> anyhow::Result<Bytes> {
+    let config = &forwarder.config;
+    let target = format!("Logs_20140328.{action}");
+    let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
     let mut pause = Pause::new(FIRST_PAUSE);
     loop {
-        let body = serde_json::to_vec(ask)?;
+        let body = serde_json::to_vec(asked)?;
         let request = signed::request(&config.aws, "logs", Method::POST, &config.logs, "/", &headers, body)?;
         let answer = tokio::time::timeout(PAGE_TIMEOUT, forwarder.client.send(request))
             .await
@@ -58,8 +107,7 @@ pub async fn page(forwarder: &Forwarder, ask: &Ask<'_>, time: Time) -> anyhow::R
             .flatten()
             .with_context(|| format!("reading {group}"))?;
         if answer.status.is_success() {
-            return serde_json::from_slice(&answer.body)
-                .map_err(|_| anyhow::anyhow!("reading {group}: the answer is not of FilterLogEvents"));
+            return Ok(answer.body);
         }
         // Written by AWS about our request: there is no event in it.
         let said: String = String::from_utf8_lossy(&answer.body).chars().take(300).collect();

@@ -152,41 +152,55 @@ fn twice(mut behind: Vec<(&Name, &Service, &Http)>, say: &mut Say<'_>) {
     shadowed(&different, say);
 }
 
+/// A rule of the load balancer, as it is compared with others.
+struct Rule<'a> {
+    name: &'a Name,
+    paths: Vec<&'a str>,
+    methods: Vec<String>,
+    /// The lower, the earlier.
+    priority: u32,
+}
+
 fn shadowed(behind: &[(&Name, &Service, &Http)], say: &mut Say<'_>) {
-    let asked: BTreeMap<String, u32> = priorities(behind).into_iter().collect();
-    let asked = |name: &Name| asked.get(&name.0).copied().unwrap_or(u32::MAX);
-    let rules: Vec<(&Name, (Vec<&str>, Vec<String>), u32)> = behind
-        .iter()
-        .map(|(name, _, http)| {
-            let (mut paths, methods) = said(http);
-            if paths.is_empty() {
-                paths.push("/*");
-            }
-            (*name, (paths, methods), asked(name))
-        })
-        .collect();
+    let priorities: BTreeMap<String, u32> = priorities(behind).into_iter().collect();
+    let mut rules = Vec::with_capacity(behind.len());
+    for (name, _, http) in behind {
+        let (mut paths, methods) = said(http);
+        if paths.is_empty() {
+            paths.push("/*");
+        }
+        rules.push(Rule { name, paths, methods, priority: priorities.get(&name.0).copied().unwrap_or(u32::MAX) });
+    }
     // Whoever takes all that a pattern stands for begins like it, or sooner ends to say how it goes on.
     let mut by_beginning: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (index, (_, (paths, _), _)) in rules.iter().enumerate() {
-        for path in paths {
+    for (index, rule) in rules.iter().enumerate() {
+        for path in &rule.paths {
             by_beginning.entry(beginning(path)).or_default().push(index);
         }
     }
     let mut budget = BUDGET;
-    for (name, (paths, methods), asked) in &rules {
-        let start = beginning(paths.first().copied().unwrap_or_default());
+    for rule in &rules {
+        let start = beginning(rule.paths.first().copied().unwrap_or_default());
         let starts = (0..=start.len()).filter(|end| start.is_char_boundary(*end)).map(|end| &start[..end]);
-        let candidates =
-            starts.flat_map(|start| by_beginning.get(start).into_iter().flatten()).map(|index| &rules[*index]);
-        let mut earlier = candidates.filter(|(other, _, before)| other != name && before < asked);
-        let found = earlier.find(|(_, (outer, their), _)| {
+        let alike = starts.flat_map(|start| by_beginning.get(start).into_iter().flatten()).map(|index| &rules[*index]);
+        let mut earlier = alike.filter(|other| other.name != rule.name && other.priority < rule.priority);
+        let found = earlier.find(|other| {
             budget = budget.saturating_sub(1);
-            let all = their.is_empty() || (!methods.is_empty() && methods.iter().all(|method| their.contains(method)));
-            all && budget > 0 && paths.iter().all(|path| covers(outer, path, &mut budget))
+            budget > 0
+                && other.takes(&rule.methods)
+                && rule.paths.iter().all(|path| covers(&other.paths, path, &mut budget))
         });
-        if let Some((other, ..)) = found {
+        if let Some(other) = found {
+            let (name, other) = (rule.name, other.name);
             let what = format!("`{name}` gets no requests: `{other}`, which is asked first, takes them all");
             say.problem(format!("/services/{name}/http"), what, Some("say other `paths` or `methods`".into()));
         }
+    }
+}
+
+impl Rule<'_> {
+    fn takes(&self, methods: &[String]) -> bool {
+        let all = self.methods.is_empty();
+        all || (!methods.is_empty() && methods.iter().all(|method| self.methods.contains(method)))
     }
 }

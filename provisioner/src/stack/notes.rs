@@ -1,0 +1,40 @@
+//! What is allowed, and seldom meant: text that other tools fill in or take apart.
+
+use super::Loaded;
+use crate::yaml::{Problem, below};
+
+/// Of a file without problems: those come first.
+pub fn notes(loaded: &Loaded) -> Vec<Problem> {
+    let positions = &loaded.positions;
+    let mut notes = Vec::new();
+    for (name, service) in &loaded.stack.services {
+        let path = format!("/services/{name}");
+        let patterns = service.http.iter().flat_map(|http| &http.paths).enumerate();
+        for (index, pattern) in patterns {
+            if let Some(variable) = variable(pattern) {
+                let at = positions.of(&format!("{path}/http/paths/{index}"));
+                let what = format!("`:{variable}` in `{pattern}` stands for itself");
+                let other = pattern.replacen(&format!(":{variable}"), "*", 1);
+                notes.push(Problem::new(at, what).hint(format!("`{other}` takes any text in its place")));
+            }
+        }
+        for (key, value) in service.env.iter().filter(|(_, value)| is_filled_in(value)) {
+            let at = positions.of(&below(&format!("{path}/env"), key));
+            let what = format!("`{name}` gets `{value}` as it stands: this file has no variables");
+            notes.push(Problem::new(at, what).hint("what the stack makes comes with `uses:`"));
+        }
+    }
+    notes
+}
+
+/// `id` of `/users/:id`, as web frameworks write it.
+fn variable(pattern: &str) -> Option<&str> {
+    let names = pattern.split('/').filter_map(|part| part.strip_prefix(':'));
+    names.into_iter().find(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
+}
+
+/// `${NAME}` of shells and Compose, `{{ name }}` of templates.
+fn is_filled_in(value: &str) -> bool {
+    let between = |open: &str, close: &str| value.split_once(open).is_some_and(|(_, rest)| rest.contains(close));
+    between("${", "}") || between("{{", "}}")
+}

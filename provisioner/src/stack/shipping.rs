@@ -1,0 +1,105 @@
+//! What the log forwarder is told in its environment, which has 4 KB: names, and nothing that it can ask for or work out. As
+//! text without quotes, because Lambda measures it as JSON.
+
+use super::{Loaded, Logs, Name};
+use crate::scope::Scope;
+
+/// Of names and values, as one JSON object (AWS Lambda quotas; what it says of one that is too large is "String measured" and
+/// that object).
+pub(crate) const MOST: usize = 4096;
+
+/// The variables that follow from the stack file alone, sorted.
+pub(crate) fn variables(loaded: &Loaded, scope: &Scope, readers: &[(String, String)]) -> Vec<(&'static str, String)> {
+    let Some(logs) = &loaded.stack.logs else { return Vec::new() };
+    let pairs = |pairs: Vec<String>| pairs.join(" ");
+    let indexes = logs.ship.keys().filter_map(|name| Some(format!("{name}={}", logs.indexes.get(name)?))).collect();
+    let mut variables = vec![
+        ("INDEXES", pairs(indexes)),
+        ("INDEX_PREFIX", loaded.stack.stack.0.clone()),
+        ("LOG_GROUPS", log_groups(scope)),
+        ("SHIPPED", logs.ship.keys().map(|name| name.0.as_str()).collect::<Vec<_>>().join(" ")),
+    ];
+    if !readers.is_empty() {
+        variables.push(("READERS", pairs(readers.iter().map(|(role, index)| format!("{role}={index}")).collect())));
+        variables.push(("READERS_PATH", roles(scope)));
+    }
+    variables.retain(|(_, value)| !value.is_empty());
+    variables
+}
+
+/// What the name of every log group of the stack begins with.
+pub(crate) fn log_groups(scope: &Scope) -> String {
+    format!("/{}/", scope.prefix())
+}
+
+/// The log groups that are shipped, as IAM names them.
+pub(crate) fn shipped(scope: &Scope, logs: &Logs) -> Vec<String> {
+    let of = |name: &Name| scope.arn("logs", &format!("log-group:{}{name}:*", log_groups(scope)));
+    logs.ship.keys().map(of).collect()
+}
+
+/// The inline policies of a role together, in characters that are no white space (IAM user guide, quotas).
+pub(crate) const MOST_OF_POLICY: usize = 10_240;
+/// All of the forwarder's policy but the groups that are shipped, at its longest.
+const REST_OF_POLICY: usize = 1_600;
+
+/// The characters of the forwarder's policy, at most.
+pub(crate) fn policy(scope: &Scope, logs: &Logs) -> usize {
+    // In quotes, with a comma.
+    REST_OF_POLICY + shipped(scope, logs).iter().map(|arn| arn.len() + 3).sum::<usize>()
+}
+
+/// What the ARN of every role of the stack begins with.
+pub(crate) fn roles(scope: &Scope) -> String {
+    scope.global_arn("iam", &format!("role/provision/{}/{}/", scope.stack, scope.env))
+}
+
+/// The name of a service's own role, below [`roles`].
+pub(crate) fn task_role(scope: &Scope, service: &str) -> String {
+    scope.name(&format!("{service}-task"), 64)
+}
+
+/// The roles that read in a search domain, each with the pattern of its indexes: of the services that use it, and of the one
+/// in whose place the probe looks for its lines.
+pub(crate) fn readers(loaded: &Loaded, scope: &Scope, domain: &str) -> Vec<(String, String)> {
+    let stack = &loaded.stack;
+    let uses = |name: &Name| {
+        let service = &stack.services[name];
+        service.uses.iter().chain(&service.owns).any(|thing| thing.0 == domain)
+    };
+    let users = stack.services.keys().filter(|name| uses(name)).map(|name| (task_role(scope, &name.0), "*".to_owned()));
+    let mut readers: Vec<(String, String)> = users.collect();
+    let Some(logs) = stack.logs.as_ref().filter(|logs| logs.to.0 == domain) else { return readers };
+    if let Some(prober) = prober(loaded).filter(|name| logs.ship.contains_key(name) && !uses(name)) {
+        readers.push((task_role(scope, &prober.0), format!("{}-*", logs.index_of(prober))));
+    }
+    readers
+}
+
+/// The only service with the role `reservation`.
+fn prober(loaded: &Loaded) -> Option<&Name> {
+    let mut found = loaded.stack.services.iter().filter(|(_, service)| service.role.as_deref() == Some("reservation"));
+    match (found.next(), found.next()) {
+        (Some((name, _)), None) => Some(name),
+        _ => None,
+    }
+}
+
+/// The bytes of the forwarder's environment, as Lambda measures it. What AWS names itself is as long as it can be.
+pub(crate) fn bytes(loaded: &Loaded, scope: &Scope, logs: &Logs) -> usize {
+    let readers = readers(loaded, scope, &logs.to.0);
+    let mut all: serde_json::Map<String, serde_json::Value> =
+        variables(loaded, scope, &readers).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let queue = scope.name("forwarder-failed", 80);
+    all.insert(
+        "FAILED_QUEUE_URL".into(),
+        format!("https://sqs.{}.amazonaws.com/{}/{queue}", scope.region, scope.account).into(),
+    );
+    // `vpc-<domain>-<26 letters>.<region>.es.amazonaws.com`, or `search-` before it.
+    let domain = scope.name(&logs.to.0, 28);
+    all.insert(
+        "SEARCH_ENDPOINT".into(),
+        format!("search-{domain}-{}.{}.es.amazonaws.com", "x".repeat(26), scope.region).into(),
+    );
+    serde_json::Value::Object(all).to_string().len()
+}
