@@ -1,4 +1,4 @@
-//! What the environment says about the way to AWS, looked at before the SDK does: that takes some mistakes for another source of
+//! The environment's settings for the way to AWS, looked at before the SDK does: that takes some mistakes for another source of
 //! credentials, and ends the process at others. No message shows a value that may be a secret.
 
 use std::fmt;
@@ -116,7 +116,7 @@ pub fn against_region(region: &str, from: &str) -> Option<Mistake> {
 }
 
 /// Credentials from wherever they come, without the white space that a file or a secret of a CI system may have put around.
-/// What else no key has is an error here: the SDK would put it into a header and panic.
+/// Any other character that no key has is an error here: the SDK would put it into a header and panic.
 #[derive(Debug)]
 pub struct Clean(pub SharedCredentialsProvider);
 
@@ -169,7 +169,7 @@ impl std::error::Error for Unclean {}
 
 const SPACE: &str = "a space";
 
-/// What a value has in it that no key has, in words.
+/// The first character of a value that no key has, in words.
 fn stranger(value: &str) -> Option<&'static str> {
     value.chars().find_map(|c| match c {
         '\n' | '\r' => Some("a line end"),
