@@ -242,7 +242,7 @@ pub async fn main() -> ExitCode {
     ended(exit, printer)
 }
 
-/// What is not whole is a failure, however the command ended.
+/// Output that is not whole is a failure, however the command ended.
 fn ended(exit: Exit, printer: Printer) -> ExitCode {
     match printer.lost() {
         None => code(exit),

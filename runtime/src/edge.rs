@@ -79,7 +79,7 @@ pub async fn edge(State(invalid_input): State<StatusCode>, mut request: Request,
     response
 }
 
-/// What no handler has answered, because the web framework refused the request itself, is told as the handlers tell it: clients
+/// An answer of the web framework, which refused the request itself, is told as the handlers tell theirs: clients
 /// read `message` of whatever comes back. Who says what a client did wrong says it in JSON, so all else is the framework's.
 fn in_our_words(response: Response, invalid_input: StatusCode) -> Response {
     let is_json =

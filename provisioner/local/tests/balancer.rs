@@ -201,6 +201,37 @@ fn unhealthy_targets_get_nothing_and_a_new_configuration_counts_at_once() {
 }
 
 #[test]
+fn what_is_healthy_is_said_and_the_young_have_their_grace() {
+    let (plain, odd) = (Target::new("plain"), Target::new("odd"));
+    odd.healthy.store(false, Ordering::Relaxed);
+    let config = |success: &[(u16, u16)], grace_ms| {
+        let all = group(&[plain.address, odd.address]);
+        let health = Health { success: success.to_vec(), grace_ms, ..all.health };
+        let groups = BTreeMap::from([("all".to_owned(), Group { health, ..all })]);
+        Config { rules: vec![rule(1, "*", &[], "all")], groups }
+    };
+    let (port, sender) = balancer(config(&[(200, 299), (500, 500)], 0), Duration::from_secs(60));
+    let seen = || {
+        let mut seen: Vec<String> = (0..8).map(|_| who(&get(port, "/")).to_owned()).collect();
+        seen.sort();
+        seen.dedup();
+        seen.join(" ")
+    };
+    until("both", || (seen() == "odd plain").then_some(()));
+    sender.send(Arc::new(config(&[(500, 500)], 0))).unwrap();
+    until("the one whose answer counts", || (seen() == "odd").then_some(()));
+    odd.healthy.store(true, Ordering::Relaxed);
+    sender.send(Arc::new(config(&[(200, 200)], 60_000))).unwrap();
+    until("both again", || (seen() == "odd plain").then_some(()));
+    odd.healthy.store(false, Ordering::Relaxed);
+    // As many checks as would have done, many times over.
+    std::thread::sleep(Duration::from_millis(400));
+    assert_eq!(seen(), "odd plain", "it has only come up");
+    sender.send(Arc::new(config(&[(200, 200)], 0))).unwrap();
+    until("the healthy one", || (seen() == "plain").then_some(()));
+}
+
+#[test]
 fn events_come_as_they_are_sent_and_requests_go_as_they_are_written() {
     let target = Target::new("a");
     let groups = BTreeMap::from([("all".to_owned(), group(&[target.address]))]);

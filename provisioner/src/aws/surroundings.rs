@@ -1,4 +1,4 @@
-//! What the environment says about the way to AWS, looked at before the SDK does: that takes some mistakes for another source of
+//! The environment's settings for the way to AWS, looked at before the SDK does: that takes some mistakes for another source of
 //! credentials, and ends the process at others. No message shows a value that may be a secret.
 
 use std::fmt;
@@ -14,7 +14,7 @@ use super::Access;
 #[derive(Debug, PartialEq)]
 pub struct Mistake {
     pub what: String,
-    pub hint: &'static str,
+    pub hint: String,
 }
 
 /// All at once. `variables` are those of the process.
@@ -24,7 +24,7 @@ pub fn mistakes(access: &Access, variables: &[(String, String)]) -> Vec<Mistake>
         found.map(|(_, value)| value.as_str()).filter(|value| !value.trim().is_empty())
     };
     let mut mistakes = Vec::new();
-    let mut say = |what: String, hint| mistakes.push(Mistake { what, hint });
+    let mut say = |what: String, hint: &str| mistakes.push(Mistake { what, hint: hint.to_owned() });
     for (name, word) in [(KEY, KEY_WORD), (SECRET, SECRET_WORD), (TOKEN, TOKEN_WORD)] {
         if let Some(wrong) = get(name).and_then(|value| stranger(value.trim())) {
             say(
@@ -70,7 +70,35 @@ pub fn mistakes(access: &Access, variables: &[(String, String)]) -> Vec<Mistake>
             "unset it, or name a file of certificates",
         );
     }
+    // Keys in the environment come before a profile that is named there.
+    let named = get("AWS_PROFILE").filter(|_| get(KEY).is_none()).map(|name| (name, "AWS_PROFILE"));
+    if let Some((name, from)) = access.profile.as_deref().map(|name| (name, "--profile")).or(named) {
+        let home = get("HOME").unwrap_or_default();
+        let file =
+            |variable: &str, usual: &str| get(variable).map_or_else(|| format!("{home}/.aws/{usual}"), str::to_owned);
+        let files = [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
+        let texts = files.iter().filter_map(|path| std::fs::read(path).ok());
+        let known: Vec<String> = texts.flat_map(|text| profiles(&text)).collect();
+        if name != "default" && !known.iter().any(|known| known == name) {
+            let [config, credentials] = &files;
+            let hint = match known.is_empty() {
+                true => "there is none".to_owned(),
+                false => format!("there are: {}", known.join(", ")),
+            };
+            say(format!("{from} names the profile {name:?}, which is neither in {config} nor in {credentials}"), &hint);
+        }
+    }
     mistakes
+}
+
+/// The names in the headings of a file of profiles: `[name]`, or `[profile name]`.
+fn profiles(text: &[u8]) -> Vec<String> {
+    let heading = |line: &str| {
+        let inner = line.trim().strip_prefix('[')?.split_once(']')?.0.trim().to_owned();
+        let name = inner.strip_prefix("profile ").unwrap_or(&inner).trim().trim_matches(['"', '\'']);
+        (!name.starts_with("sso-session ") && !name.starts_with("services ")).then(|| name.to_owned())
+    };
+    String::from_utf8_lossy(text).lines().filter_map(heading).collect()
 }
 
 /// Why this is not the name of a region. `from` says where it was found.
@@ -83,12 +111,12 @@ pub fn against_region(region: &str, from: &str) -> Option<Mistake> {
     let is_region = ends_in_number && words.len() >= 2 && words.into_iter().all(word);
     (!is_region).then(|| Mistake {
         what: format!("the region is {region:?} by {from}, which is not the name of one"),
-        hint: "as in `ap-northeast-2`",
+        hint: "as in `ap-northeast-2`".to_owned(),
     })
 }
 
 /// Credentials from wherever they come, without the white space that a file or a secret of a CI system may have put around.
-/// What else no key has is an error here: the SDK would put it into a header and panic.
+/// Any other character that no key has is an error here: the SDK would put it into a header and panic.
 #[derive(Debug)]
 pub struct Clean(pub SharedCredentialsProvider);
 
@@ -141,7 +169,7 @@ impl std::error::Error for Unclean {}
 
 const SPACE: &str = "a space";
 
-/// What a value has in it that no key has, in words.
+/// The first character of a value that no key has, in words.
 fn stranger(value: &str) -> Option<&'static str> {
     value.chars().find_map(|c| match c {
         '\n' | '\r' => Some("a line end"),
@@ -207,10 +235,15 @@ mod tests {
             told(&[("AWS_EXECUTION_ENV", "CI\n")]),
             "AWS_EXECUTION_ENV has a line end in it, which no request can carry"
         );
-        assert_eq!(
-            told(&[("AWS_PROFILE", "dev ")]),
-            "AWS_PROFILE is \"dev \", with white space that does not belong there"
-        );
+        let files = b"[default]\r\nx=1\n [profile 'my dev'] \n[sso-session s]\n[old\n[ci] # x\n";
+        assert_eq!(profiles(files), ["default", "my dev", "ci"]);
+        let missing = told(&[("AWS_PROFILE", "dev"), ("HOME", "/nowhere")]);
+        let expected = "AWS_PROFILE names the profile \"dev\", which is neither in /nowhere/.aws/config nor in \
+                        /nowhere/.aws/credentials";
+        assert_eq!(missing, expected);
+        assert_eq!(told(&[("AWS_PROFILE", "dev"), ("HOME", "/nowhere"), (KEY, "A"), (SECRET, "b")]), "");
+        let spaced = told(&[("AWS_PROFILE", "dev "), (KEY, "A"), (SECRET, "b")]);
+        assert_eq!(spaced, "AWS_PROFILE is \"dev \", with white space that does not belong there");
         for (url, fine) in [
             ("http://localhost:4566", true),
             ("https://[::1]:443/x", true),

@@ -96,7 +96,7 @@ async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, E
     })
 }
 
-/// What no `up` of this plan could get over, as far as the plan's own questions tell. `doctor` asks more.
+/// The zones, which no `up` of this plan could get over if there are too few. `doctor` asks more.
 async fn stop(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -> Result<(), Exit> {
     match zones::lack(cx, desired, plan).await {
         Ok(Some(finding)) => {

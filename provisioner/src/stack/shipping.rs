@@ -1,4 +1,4 @@
-//! What the log forwarder is told in its environment, which has 4 KB: names, and nothing that it can ask for or work out. As
+//! The environment of the log forwarder, which has 4 KB: names, and nothing that it can ask for or work out. As
 //! text without quotes, because Lambda measures it as JSON.
 
 use super::{Loaded, Logs, Name};
@@ -27,7 +27,7 @@ pub(crate) fn variables(loaded: &Loaded, scope: &Scope, readers: &[(String, Stri
     variables
 }
 
-/// What the name of every log group of the stack begins with.
+/// The beginning of the name of every log group of the stack.
 pub(crate) fn log_groups(scope: &Scope) -> String {
     format!("/{}/", scope.prefix())
 }
@@ -49,7 +49,7 @@ pub(crate) fn policy(scope: &Scope, logs: &Logs) -> usize {
     REST_OF_POLICY + shipped(scope, logs).iter().map(|arn| arn.len() + 3).sum::<usize>()
 }
 
-/// What the ARN of every role of the stack begins with.
+/// The beginning of the ARN of every role of the stack.
 pub(crate) fn roles(scope: &Scope) -> String {
     scope.global_arn("iam", &format!("role/provision/{}/{}/", scope.stack, scope.env))
 }

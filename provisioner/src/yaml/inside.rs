@@ -103,7 +103,7 @@ fn is_over(source: Source<'_>) -> bool {
     source.text.trim().is_empty()
 }
 
-/// What stands behind a backslash; how many characters it makes.
+/// Takes an escape, behind its backslash; says how many characters it makes.
 fn escaped(source: &mut Source<'_>) -> usize {
     let digits = match source.take() {
         Some('x') => 2,

@@ -14,7 +14,7 @@ pub struct Mistake {
 
 pub struct Parsed {
     pub kind: Kind,
-    /// What only AWS makes sense of; the kind means nothing then.
+    /// The first part that only AWS makes sense of; the kind means nothing then.
     pub unsupported: Option<Mistake>,
 }
 

@@ -14,7 +14,7 @@ pub struct Forwarder {
     pub search: Uri,
     /// Of the indexes, one for each day: `<prefix>-YYYY.MM.DD`.
     pub index_prefix: String,
-    /// What the names of the stack's log groups begin with, before the name of the service: `LOG_GROUPS`. The indexes of such
+    /// The beginning of the names of the stack's log groups, before the name of the service: `LOG_GROUPS`. The indexes of such
     /// a group have the name of the service, unless `indexes` has another.
     log_groups: String,
     /// The log groups that have indexes of another name, with the prefix: `INDEXES`, as in `service=index other=index`.

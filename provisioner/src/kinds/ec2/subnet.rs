@@ -164,7 +164,7 @@ impl Subnet {
     }
 }
 
-/// What the filters ask for, for an answer that does not heed them.
+/// The same as the filters ask for, for an answer that does not heed them.
 fn is_usable(zone: &AvailabilityZone) -> bool {
     zone.state().is_none_or(|state| *state == AvailabilityZoneState::Available)
         && zone.zone_type().is_none_or(|kind| kind == "availability-zone")

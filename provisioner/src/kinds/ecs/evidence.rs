@@ -12,7 +12,7 @@ const LINES: i32 = 10;
 /// Of the stack file, in seconds.
 const LONGEST_GRACE: i32 = 1800;
 
-/// What the stack file says about how long a task may take.
+/// The stack file's own word on how long a task may take.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
     /// Of the service in the stack file.
@@ -122,7 +122,7 @@ fn cause(task: &Task, said: &[String], setting: Setting<'_>) -> Option<String> {
     Some(format!("the container {name} ended by itself with exit code {code}{last}"))
 }
 
-/// What AWS says of a health check, for how long the task had run by then, and which line of the stack file decides about it.
+/// A health check in AWS's words, for how long the task had run by then, and the line of the stack file that decides about it.
 fn in_words(text: &str, lived: Option<i64>, setting: Setting<'_>) -> String {
     if !text.contains("health checks") && !text.contains("Health checks") && !text.contains("unhealthy") {
         return text.to_owned();

@@ -441,6 +441,25 @@ mod tests {
         assert_eq!(rollout::status(&answer, &[]), Some(Status::Ready));
     }
 
+    /// `up` waits at least for the grace and what the health check takes.
+    #[test]
+    fn a_slow_container_is_waited_for() {
+        let spec = |behind| ServiceSpec {
+            cluster: Ref::to("main"),
+            task: Ref::to("shop"),
+            subnets: Vec::new(),
+            security_groups: Vec::new(),
+            tasks: 1,
+            scaled: false,
+            behind,
+            way_out: Vec::new(),
+        };
+        let (target_group, listener) = (Ref::to("shop"), Ref::to("web"));
+        let behind = Behind { target_group, port: 8080, listener, rule: None, grace: 1800, health_takes: 30 };
+        assert_eq!(Service::patience(&spec(Some(behind))), 3 * 1830);
+        assert_eq!(Service::patience(&spec(None)), 0);
+    }
+
     #[test]
     fn under_autoscaling_the_count_is_no_difference() {
         let live = ServiceState { tasks: Some(7), tasks_at_first: 7, ..ServiceState::default() };
