@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::cli::{Exit, Global};
 use crate::commands::{allow_region, choose_env, read};
 use crate::printer::Printer;
-use crate::stack;
+use crate::stack::{self, Said};
 use crate::yaml::Problem;
 
 pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
@@ -22,8 +22,7 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         },
         None => stack::environments(&text),
     };
-    let problems = stack::problems(&text, &envs);
-    let notes = if problems.is_empty() { stack::notes(&text, &envs) } else { Vec::new() };
+    let Said { problems, notes } = stack::look(&text, &envs);
     if global.json {
         let list = |problems: &[Problem]| -> Vec<Value> { problems.iter().map(document).collect() };
         let (problems, notes) = (list(&problems), list(&notes));

@@ -8,7 +8,7 @@ use jsonschema::{JsonType, ValidationError, Validator};
 use serde_json::Value;
 
 use super::mend::{Mended, allows, as_name};
-use super::{Profile, Stack, check};
+use super::{Profile, Stack, check, notes};
 use crate::yaml::{self, Data, Node, Position, Positions, Problem};
 
 /// A stack without problems, in one environment.
@@ -42,86 +42,122 @@ pub fn environments(text: &str) -> Vec<String> {
     }
 }
 
-/// Everything that is wrong with a file in these environments, each thing once.
-pub fn problems(text: &str, envs: &[String]) -> Vec<Problem> {
-    let mut problems: Vec<_> = envs.iter().filter_map(|env| load(text, env).err()).flatten().collect();
-    problems.sort();
-    problems.dedup();
-    problems
+/// What there is to say about a file in some of its environments, each thing once.
+#[derive(Default)]
+pub struct Said {
+    pub problems: Vec<Problem>,
+    /// Allowed, and seldom meant. Of a file with problems there are none: those come first.
+    pub notes: Vec<Problem>,
 }
 
-/// What is allowed in these environments, and seldom meant. Of files with problems there is nothing: those come first.
-pub fn notes(text: &str, envs: &[String]) -> Vec<Problem> {
-    let of = |env: &String| {
-        let loaded = load(text, env).ok()?;
-        let (merged, _) = in_environment(yaml::parse(text).0?, env);
-        Some(super::notes::find(&loaded, &merged.to_value().1))
+/// Reads a file once, for all of these environments.
+pub fn look(text: &str, envs: &[String]) -> Said {
+    let whole = match Whole::of(text) {
+        Ok(whole) => whole,
+        Err(problems) => return Said { problems, ..Said::default() },
     };
-    let mut notes: Vec<_> = envs.iter().filter_map(of).flatten().collect();
-    notes.sort();
-    notes.dedup();
-    notes
+    let mut said = Said::default();
+    for env in envs {
+        let (stack, problems) = whole.in_environment(env);
+        if let (Some((loaded, positions)), true) = (stack, problems.is_empty()) {
+            said.notes.extend(notes::find(&loaded, &positions));
+        }
+        said.problems.extend(problems);
+    }
+    said.problems = whole.with(said.problems);
+    if !said.problems.is_empty() {
+        said.notes.clear();
+    }
+    said.notes.sort();
+    said.notes.dedup();
+    said
 }
 
 /// Loads one environment. Either a stack, or every problem that there is: of form, and, with something standing in for what
 /// has the wrong form, of meaning.
 pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
-    let (root, of_yaml) = yaml::parse(text);
-    let Some(mut root) = root else {
-        return Err(of_yaml);
-    };
-    let (mut problems, mut mended) = (Vec::new(), Mended::default());
-    let whole = validate(&mut root, &mut mended, &mut problems);
-    if let Data::Map(sections) = &root.data
-        && let Some((_, at, Node { data: Data::Map(all), .. })) =
-            sections.iter().find(|(key, ..)| key == "environments")
-        && all.len() > ENVIRONMENTS
-    {
-        problems.push(Problem::new(*at, format!("there are more than {ENVIRONMENTS} environments")));
-    }
-    // An environment's name may have been mended too.
-    let mended_name = as_name(env);
-    let is_there = root.get("environments").is_some_and(|all| all.get(env).is_some());
-    let env = if is_there { env } else { mended_name.as_str() };
-    if let Some(over) = root.get("environments").and_then(|all| all.get(env)) {
-        mended.overlaid(&over.to_value().0);
-    }
-    let (mut merged, profile) = in_environment(root, env);
-    let stack = match whole && validate(&mut merged, &mut mended, &mut problems) {
-        true => Some(stack(&merged)),
-        false => None,
-    };
-    let loaded = match stack {
-        Some((Ok(stack), positions)) => {
-            let loaded = Loaded { stack, env: env.to_owned(), profile };
-            problems.extend(meaning(&loaded, &positions, &mended));
-            Some(loaded)
-        }
-        // The schema lets something through that is no stack.
-        Some((Err(error), _)) if problems.is_empty() => {
-            problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string()));
-            None
-        }
-        _ => None,
-    };
-    // Of a value that is not what it seems nothing else is told.
-    let strange: BTreeSet<Position> = of_yaml.iter().map(|problem| problem.at).collect();
-    problems.retain(|problem| !strange.contains(&problem.at));
-    problems.extend(of_yaml);
-    match loaded {
-        Some(loaded) if problems.is_empty() => Ok(loaded),
-        _ => {
-            problems.sort();
-            problems.dedup();
-            Err(problems)
-        }
+    let whole = Whole::of(text)?;
+    let (stack, problems) = whole.in_environment(env);
+    let problems = whole.with(problems);
+    match stack {
+        Some((loaded, _)) if problems.is_empty() => Ok(loaded),
+        _ => Err(problems),
     }
 }
 
-fn stack(merged: &Node) -> (serde_json::Result<Stack>, Positions) {
-    let (mut value, positions) = merged.to_value();
-    whole_numbers(&mut value);
-    (serde_json::from_value(value), positions)
+/// A file before an environment is chosen, without mistakes of form in what all environments share.
+struct Whole {
+    base: Node,
+    environments: Option<Node>,
+    /// Whether it has the form of a stack now.
+    sound: bool,
+    mended: Mended,
+    of_form: Vec<Problem>,
+    of_yaml: Vec<Problem>,
+}
+
+impl Whole {
+    fn of(text: &str) -> Result<Whole, Vec<Problem>> {
+        let (root, of_yaml) = yaml::parse(text);
+        let Some(mut base) = root else { return Err(of_yaml) };
+        let (mut of_form, mut mended) = (Vec::new(), Mended::default());
+        let sound = validate(&mut base, &mut mended, &mut of_form);
+        let environments = take(&mut base, "environments").map(|(at, all)| {
+            if matches!(&all.data, Data::Map(entries) if entries.len() > ENVIRONMENTS) {
+                of_form.push(Problem::new(at, format!("there are more than {ENVIRONMENTS} environments")));
+            }
+            all
+        });
+        Ok(Whole { base, environments, sound, mended, of_form, of_yaml })
+    }
+
+    /// The stack in one environment, as far as there is one, and what is wrong there beside what is wrong everywhere.
+    fn in_environment(&self, env: &str) -> (Option<(Loaded, Positions)>, Vec<Problem>) {
+        if !self.sound {
+            return (None, Vec::new());
+        }
+        let all = self.environments.as_ref();
+        // An environment's name may have been mended too.
+        let mended_name = as_name(env);
+        let is_there = all.is_some_and(|all| all.get(env).is_some());
+        let env = if is_there { env } else { mended_name.as_str() };
+        let over = all.and_then(|all| all.get(env));
+        let (mut problems, mut mended) = (Vec::new(), self.mended.clone());
+        if let Some(over) = over {
+            mended.overlaid(&over.to_value().0);
+        }
+        let (mut merged, profile) = overlaid(self.base.clone(), over, env);
+        if !validate(&mut merged, &mut mended, &mut problems) {
+            return (None, problems);
+        }
+        let (mut value, positions) = merged.to_value();
+        whole_numbers(&mut value);
+        match serde_json::from_value(value) {
+            Ok(stack) => {
+                let loaded = Loaded { stack, env: env.to_owned(), profile };
+                problems.extend(meaning(&loaded, &positions, &mended));
+                (Some((loaded, positions)), problems)
+            }
+            // The schema lets something through that is no stack.
+            Err(error) => {
+                if problems.is_empty() && self.of_form.is_empty() {
+                    problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string()));
+                }
+                (None, problems)
+            }
+        }
+    }
+
+    /// With what is wrong everywhere, in order. Of a value that is not what it seems nothing else is told.
+    fn with(self, mut problems: Vec<Problem>) -> Vec<Problem> {
+        let strange: BTreeSet<Position> = self.of_yaml.iter().map(|problem| problem.at).collect();
+        problems.extend(self.of_form);
+        problems.retain(|problem| !strange.contains(&problem.at));
+        problems.extend(self.of_yaml);
+        problems.sort();
+        problems.dedup();
+        problems
+    }
 }
 
 /// What no schema can say. Of which profile an environment would be, if it said something else than one of the two, nobody
@@ -142,13 +178,14 @@ fn meaning(loaded: &Loaded, positions: &Positions, mended: &Mended) -> Vec<Probl
 }
 
 /// The stack with what the environment changes laid over it.
-pub(super) fn in_environment(root: Node, env: &str) -> (Node, Profile) {
-    let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
-    let mut root = root;
+pub(super) fn in_environment(mut root: Node, env: &str) -> (Node, Profile) {
     let environments = take(&mut root, "environments");
-    let Some(mut over) = environments.as_ref().and_then(|all| all.get(env)).cloned() else {
-        return (root, default);
-    };
+    overlaid(root, environments.as_ref().and_then(|(_, all)| all.get(env)), env)
+}
+
+fn overlaid(base: Node, over: Option<&Node>, env: &str) -> (Node, Profile) {
+    let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
+    let Some(mut over) = over.cloned() else { return (base, default) };
     let profile = match over.get("profile").map(|node| &node.data) {
         Some(Data::Scalar(Value::String(profile))) if profile == "prod" => Profile::Prod,
         Some(Data::Scalar(Value::Null)) | None => default,
@@ -157,14 +194,15 @@ pub(super) fn in_environment(root: Node, env: &str) -> (Node, Profile) {
     if let Data::Map(entries) = &mut over.data {
         entries.retain(|(key, ..)| key != "profile");
     }
-    (yaml::merge(root, &over), profile)
+    (yaml::merge(base, &over), profile)
 }
 
-/// The environments have had their say by then.
-fn take(root: &mut Node, key: &str) -> Option<Node> {
+/// A section, and where its key is.
+fn take(root: &mut Node, key: &str) -> Option<(Position, Node)> {
     let Data::Map(entries) = &mut root.data else { return None };
     let place = entries.iter().position(|(name, ..)| name == key)?;
-    Some(entries.remove(place).2)
+    let (_, at, node) = entries.remove(place);
+    Some((at, node))
 }
 
 /// More rounds than there are ways to mend a value, one after the other, up to the section around it.

@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 pub use guard::{Guard, Public};
 pub(crate) use load::similar;
-pub use load::{Loaded, environments, load, notes, problems, schema};
+pub use load::{Loaded, Said, environments, load, look, schema};
 pub(crate) use routes::priorities;
 pub(crate) use uses::{Given, Used, Value, given, schema as database_schema, used};
 

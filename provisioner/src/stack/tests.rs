@@ -1,9 +1,9 @@
 //! What is said about stack files, in every build in the same words.
 
-use super::{environments, problems};
+use super::{environments, look};
 
 fn told(text: &str) -> String {
-    let told = problems(text, &environments(text));
+    let told = look(text, &environments(text)).problems;
     let line = |problem: &crate::yaml::Problem| {
         let hint = problem.hint.as_ref().map(|hint| format!("\n  hint: {hint}")).unwrap_or_default();
         format!("{}:{}: {}{hint}", problem.at.line, problem.at.column, problem.what)
@@ -565,7 +565,7 @@ services:
     http: {paths: ["/users/:id/*", "/a:b"]}
 "#;
     assert_eq!(told(text), "");
-    let notes = super::notes(text, &environments(text));
+    let notes = look(text, &environments(text)).notes;
     let notes = notes.iter().map(|note| format!("{}:{} {} ({:?})", note.at.line, note.at.column, note.what, note.hint));
     insta::assert_snapshot!(notes.collect::<Vec<_>>().join("\n"), @r#"
     5:16 `one` gets `https://${HOST}/` as it stands: this file has no variables (Some("what the stack makes comes with `uses:`"))
