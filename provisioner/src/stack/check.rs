@@ -38,7 +38,7 @@ pub(super) fn check(loaded: &Loaded, positions: &Positions, mended: &Mended, pro
 }
 
 /// Whoever has made this many mistakes needs no more guesses at what was meant: each takes a look at every name.
-const GUESSES: usize = 200;
+const GUESSES: usize = 50;
 
 /// Tells problems, but none of what was only put in the place of something else.
 pub(super) struct Say<'a> {

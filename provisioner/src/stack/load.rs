@@ -46,80 +46,106 @@ pub fn environments(text: &str) -> Vec<String> {
     }
 }
 
-/// Loads several environments. Either all of them, or everything that is wrong in any, each thing once.
+/// Loads several environments from one reading. Either all of them, or everything that is wrong in any, each thing once.
 pub fn load_all(text: &str, envs: &[String]) -> Result<Vec<Loaded>, Vec<Problem>> {
+    let whole = Whole::of(text)?;
     let (mut all, mut problems) = (Vec::new(), Vec::new());
     for env in envs {
-        match load(text, env) {
-            Ok(loaded) => all.push(loaded),
-            Err(found) => problems.extend(found),
-        }
+        let (loaded, found) = whole.in_environment(env);
+        all.extend(loaded);
+        problems.extend(found);
     }
-    problems.sort();
-    problems.dedup();
+    let problems = whole.with(problems);
     if problems.is_empty() { Ok(all) } else { Err(problems) }
 }
 
 /// Loads one environment. Either a stack, or every problem that there is: of form, and, with something standing in for what
 /// has the wrong form, of meaning.
 pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
-    let (root, of_yaml) = yaml::parse(text);
-    let Some(mut root) = root else {
-        return Err(of_yaml);
-    };
-    let (mut problems, mut mended) = (Vec::new(), Mended::default());
-    let whole = validate(&mut root, &mut mended, &mut problems);
-    if let Data::Map(sections) = &root.data
-        && let Some((_, at, Node { data: Data::Map(all), .. })) =
-            sections.iter().find(|(key, ..)| key == "environments")
-        && all.len() > ENVIRONMENTS
-    {
-        problems.push(Problem::new(*at, format!("there are more than {ENVIRONMENTS} environments")));
-    }
-    // An environment's name may have been mended too.
-    let mended_name = as_name(env);
-    let is_there = root.get("environments").is_some_and(|all| all.get(env).is_some());
-    let env = if is_there { env } else { mended_name.as_str() };
-    if let Some(over) = root.get("environments").and_then(|all| all.get(env)) {
-        mended.overlaid(&over.to_value().0);
-    }
-    let (mut merged, profile) = in_environment(root, env);
-    let stack = match whole && validate(&mut merged, &mut mended, &mut problems) {
-        true => Some(stack(&merged)),
-        false => None,
-    };
-    let loaded = match stack {
-        Some((Ok(stack), positions)) => {
-            let loaded =
-                Loaded { stack, env: env.to_owned(), profile, text: text.into(), positions: Arc::new(positions) };
-            problems.extend(meaning(&loaded, &mended));
-            Some(loaded)
-        }
-        // The schema lets something through that is no stack.
-        Some((Err(error), _)) if problems.is_empty() => {
-            problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string()));
-            None
-        }
-        _ => None,
-    };
-    // Of a value that is not what it seems nothing else is told.
-    let strange: BTreeSet<Position> = of_yaml.iter().map(|problem| problem.at).collect();
-    problems.retain(|problem| !strange.contains(&problem.at));
-    problems.extend(of_yaml);
+    let whole = Whole::of(text)?;
+    let (loaded, problems) = whole.in_environment(env);
+    let problems = whole.with(problems);
     match loaded {
         Some(loaded) if problems.is_empty() => Ok(loaded),
-        _ => {
-            problems.sort();
-            problems.dedup();
-            Err(problems)
-        }
+        _ => Err(problems),
     }
 }
 
-fn stack(merged: &Node) -> (serde_json::Result<Stack>, Positions) {
-    let (mut value, positions) = merged.to_value();
-    whole_numbers(&mut value);
-    (serde_json::from_value(value), positions)
+/// A file before an environment is chosen, without mistakes of form in what all environments share.
+struct Whole {
+    text: Arc<str>,
+    base: Node,
+    environments: Option<Node>,
+    /// Whether it has the form of a stack now.
+    sound: bool,
+    mended: Mended,
+    of_form: Vec<Problem>,
+    of_yaml: Vec<Problem>,
+}
+
+impl Whole {
+    fn of(text: &str) -> Result<Whole, Vec<Problem>> {
+        let (root, of_yaml) = yaml::parse(text);
+        let Some(mut base) = root else { return Err(of_yaml) };
+        let (mut of_form, mut mended) = (Vec::new(), Mended::default());
+        let sound = validate(&mut base, &mut mended, &mut of_form);
+        let environments = take(&mut base, "environments").map(|(at, all)| {
+            if matches!(&all.data, Data::Map(entries) if entries.len() > ENVIRONMENTS) {
+                of_form.push(Problem::new(at, format!("there are more than {ENVIRONMENTS} environments")));
+            }
+            all
+        });
+        Ok(Whole { text: text.into(), base, environments, sound, mended, of_form, of_yaml })
+    }
+
+    /// The stack in one environment, as far as there is one, and what is wrong there beside what is wrong everywhere.
+    fn in_environment(&self, env: &str) -> (Option<Loaded>, Vec<Problem>) {
+        if !self.sound {
+            return (None, Vec::new());
+        }
+        let all = self.environments.as_ref();
+        // An environment's name may have been mended too.
+        let mended_name = as_name(env);
+        let is_there = all.is_some_and(|all| all.get(env).is_some());
+        let env = if is_there { env } else { mended_name.as_str() };
+        let over = all.and_then(|all| all.get(env));
+        let (mut problems, mut mended) = (Vec::new(), self.mended.clone());
+        if let Some(over) = over {
+            mended.overlaid(&over.to_value().0);
+        }
+        let (mut merged, profile) = overlaid(self.base.clone(), over, env);
+        if !validate(&mut merged, &mut mended, &mut problems) {
+            return (None, problems);
+        }
+        let (mut value, positions) = merged.to_value();
+        whole_numbers(&mut value);
+        match serde_json::from_value(value) {
+            Ok(stack) => {
+                let (text, positions) = (Arc::clone(&self.text), Arc::new(positions));
+                let loaded = Loaded { stack, env: env.to_owned(), profile, text, positions };
+                problems.extend(meaning(&loaded, &mended));
+                (Some(loaded), problems)
+            }
+            // The schema lets something through that is no stack.
+            Err(error) => {
+                if problems.is_empty() && self.of_form.is_empty() {
+                    problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string()));
+                }
+                (None, problems)
+            }
+        }
+    }
+
+    /// With what is wrong everywhere, in order. Of a value that is not what it seems nothing else is told.
+    fn with(self, mut problems: Vec<Problem>) -> Vec<Problem> {
+        let strange: BTreeSet<Position> = self.of_yaml.iter().map(|problem| problem.at).collect();
+        problems.extend(self.of_form);
+        problems.retain(|problem| !strange.contains(&problem.at));
+        problems.extend(self.of_yaml);
+        problems.sort();
+        problems.dedup();
+        problems
+    }
 }
 
 /// What no schema can say. Of which profile an environment would be, if it said something else than one of the two, nobody
@@ -140,13 +166,14 @@ fn meaning(loaded: &Loaded, mended: &Mended) -> Vec<Problem> {
 }
 
 /// The stack with what the environment changes laid over it.
-pub(super) fn in_environment(root: Node, env: &str) -> (Node, Profile) {
-    let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
-    let mut root = root;
+pub(super) fn in_environment(mut root: Node, env: &str) -> (Node, Profile) {
     let environments = take(&mut root, "environments");
-    let Some(mut over) = environments.as_ref().and_then(|all| all.get(env)).cloned() else {
-        return (root, default);
-    };
+    overlaid(root, environments.as_ref().and_then(|(_, all)| all.get(env)), env)
+}
+
+fn overlaid(base: Node, over: Option<&Node>, env: &str) -> (Node, Profile) {
+    let default = if env == "prod" { Profile::Prod } else { Profile::Dev };
+    let Some(mut over) = over.cloned() else { return (base, default) };
     let profile = match over.get("profile").map(|node| &node.data) {
         Some(Data::Scalar(Value::String(profile))) if profile == "prod" => Profile::Prod,
         Some(Data::Scalar(Value::Null)) | None => default,
@@ -155,14 +182,15 @@ pub(super) fn in_environment(root: Node, env: &str) -> (Node, Profile) {
     if let Data::Map(entries) = &mut over.data {
         entries.retain(|(key, ..)| key != "profile");
     }
-    (yaml::merge(root, &over), profile)
+    (yaml::merge(base, &over), profile)
 }
 
-/// The environments have had their say by then.
-fn take(root: &mut Node, key: &str) -> Option<Node> {
+/// A section, and where its key is.
+fn take(root: &mut Node, key: &str) -> Option<(Position, Node)> {
     let Data::Map(entries) = &mut root.data else { return None };
     let place = entries.iter().position(|(name, ..)| name == key)?;
-    Some(entries.remove(place).2)
+    let (_, at, node) = entries.remove(place);
+    Some((at, node))
 }
 
 /// More rounds than there are ways to mend a value, one after the other, up to the section around it.

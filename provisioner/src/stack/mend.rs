@@ -26,6 +26,9 @@ pub(super) struct Mended {
     guesses: BTreeSet<String>,
 }
 
+/// Of a map with more unknown keys than this none is meant for another.
+const GUESSES: usize = 200;
+
 impl Mended {
     /// Whether the value, or something that holds it, is not what the file says.
     pub(super) fn is(&self, pointer: &str) -> bool {
@@ -133,6 +136,7 @@ impl Mended {
         let mut taken: BTreeSet<String> = BTreeSet::new();
         for key in unexpected {
             let near = match known.is_empty() {
+                _ if unexpected.len() > GUESSES => None,
                 true => Some(as_name(key)),
                 false => similar(key, known.iter().map(String::as_str)).map(str::to_owned),
             };

@@ -139,12 +139,11 @@ mod tests {
 
     #[test]
     fn what_is_not_a_region_is_in_none() {
-        for (region, expected) in [("eu-west-9", true), ("eu-wset-1", false), ("us-esat-1", false)] {
+        for (region, expected) in [("eu-west-9", true), ("eu-wset-1", false), ("us-esat-1", false), ("us-gov-1", false)]
+        {
             assert_eq!((of(region).map(|partition| partition.id), may_be(region)), (Some("aws"), expected), "{region}");
         }
-        for region in
-            ["", "eu", "eu-west", "eu-west-", "xx-west-1", "eusc-fr-west-1", "us-iso-east", "us-gov-1", "eu--1"]
-        {
+        for region in ["", "eu", "eu-west", "eu-west-", "xx-west-1", "eusc-fr-west-1", "us-iso-east", "eu--1"] {
             assert_eq!((of(region), may_be(region)), (None, false), "{region}");
         }
     }

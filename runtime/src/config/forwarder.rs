@@ -155,6 +155,20 @@ mod tests {
     }
 
     #[test]
+    fn logs_are_where_the_partition_of_the_region_is() {
+        for (region, expected) in [
+            ("eu-west-1", "logs.eu-west-1.amazonaws.com"),
+            ("cn-north-1", "logs.cn-north-1.amazonaws.com.cn"),
+            ("eusc-de-east-1", "logs.eusc-de-east-1.amazonaws.eu"),
+            ("us-isob-east-1", "logs.us-isob-east-1.sc2s.sgov.gov"),
+        ] {
+            let mut problems = Vec::new();
+            let uri = logs_uri(&environment(&[]), region, &mut problems);
+            assert_eq!((uri.host(), problems.len()), (Some(expected), 0), "{region}");
+        }
+    }
+
+    #[test]
     fn every_mistake_is_told_at_once_and_no_value() {
         let wrong = [
             ("INDEX_PREFIX", "Logs"),
