@@ -154,6 +154,10 @@ fn what_cannot_be_is_one_clear_error() {
     laptop.told(&["down", "--snapshot-data"], 64, "on this machine data is kept");
     laptop.told(&["policy"], 64, "this has no meaning with --local");
     laptop.told(&["up"], 64, "there is no terminal to ask on");
+    let output = laptop.command(&["up", "--yes"]).env("PROVISION_HOME", &laptop.stack).output().unwrap();
+    let said = support::said(&output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("let PROVISION_HOME name another folder"), "{said}");
     let file = Path::new("/nowhere/sendy.yaml");
     let output = Command::new(program()).arg("up").arg(file).arg("--local").output().unwrap();
     assert_eq!(output.status.code(), Some(1));

@@ -6,7 +6,7 @@ pub mod redrive;
 pub mod stacks;
 pub mod status;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -366,7 +366,28 @@ fn failed(error: &anyhow::Error, printer: Printer) -> Exit {
         said.whole.lines().for_each(|line| printer.detail(line));
         printer.hint("-v shows all that it said");
     }
+    if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>())
+        && let Some(remedy) = remedy(error.kind())
+    {
+        printer.hint(remedy);
+    }
     Exit::Failed
+}
+
+/// What to do about a folder that cannot be used.
+fn remedy(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some(
+            "this user has to be able to write there; or let PROVISION_HOME name another folder for what runs here",
+        ),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("make room there, or let PROVISION_HOME name another folder for what runs here")
+        }
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory => {
+            Some("there is a file where a folder is needed: move it away, or let PROVISION_HOME name another folder")
+        }
+        _ => None,
+    }
 }
 
 /// As one would type it.

@@ -110,7 +110,10 @@ impl Search {
             Search::Theirs(_) | Search::None => Vec::new(),
             Search::Light(program) => vec![light::part(name, program, port), light::cap_part(name, provision, port)],
             Search::Fetched { java, libraries } => {
-                vec![node(name, fetched_node(libraries, port, directory), java, port, directory)]
+                let (class_path, at) = class_path(libraries, directory);
+                let mut part = node(name, fetched_node(&class_path, port, directory), java, port, directory);
+                part.cwd = at;
+                vec![part]
             }
             Search::Installed(program) => {
                 let mut part = node(name, installed_node(program, port, directory), program, port, directory);
@@ -138,11 +141,21 @@ fn node(name: &str, args: Vec<String>, program: &Path, port: u16, directory: &Pa
     }
 }
 
-fn fetched_node(libraries: &Path, port: u16, directory: &Path) -> Vec<String> {
+/// What Java is told of the libraries, and where. It takes a list with colons between: where the path has one, it runs beside
+/// them.
+fn class_path(libraries: &Path, directory: &Path) -> (String, PathBuf) {
+    let whole = format!("{}/*", libraries.display());
+    match (libraries.parent(), libraries.file_name()) {
+        (Some(parent), Some(name)) if whole.contains(':') => (format!("{}/*", name.display()), parent.to_owned()),
+        _ => (whole, directory.to_owned()),
+    }
+}
+
+fn fetched_node(class_path: &str, port: u16, directory: &Path) -> Vec<String> {
     // Others on this machine are not to join it.
     let cluster = format!("provision-{port}");
     let mut args: Vec<String> = HEAP.map(str::to_owned).to_vec();
-    args.extend(["-cp".to_owned(), format!("{}/*", libraries.display())]);
+    args.extend(["-cp".to_owned(), class_path.to_owned()]);
     args.extend(["org.codelibs.opensearch.runner.OpenSearchRunner", "-numOfNode", "1"].map(str::to_owned));
     args.extend(["-basePath".to_owned(), directory.display().to_string()]);
     // It takes the port after the one that it is given.
@@ -185,4 +198,16 @@ fn fetched(places: &Places, cache: &Path) -> Option<Search> {
     let is_whole = std::fs::read_to_string(home.join("pom.xml")).is_ok_and(|pom| pom == POM);
     let java = places.find(&["java"]).filter(|_| is_whole)?;
     Some(Search::Fetched { java, libraries: home.join("lib") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_class_path_is_one_path() {
+        let of = |libraries: &str| class_path(Path::new(libraries), Path::new("/data"));
+        assert_eq!(of("/a b/lib"), ("/a b/lib/*".to_owned(), PathBuf::from("/data")));
+        assert_eq!(of("/a:b/lib"), ("lib/*".to_owned(), PathBuf::from("/a:b")));
+    }
 }
