@@ -12,6 +12,7 @@ use aws_sdk_elasticloadbalancingv2::types::{
     ProtocolEnum, RuleCondition,
 };
 use aws_sdk_lambda::types::FunctionUrlAuthType;
+use aws_sdk_sqs::types::QueueAttributeName;
 use gateway::Base;
 use provision::artefacts::{Artefacts, Zip};
 use provision::aws::Proof;
@@ -452,7 +453,9 @@ async fn beside(bench: &Bench) {
     call.action("lambda:InvokeFunction").principal("*").send().await.expect("by hand");
     let call = cx.lambda.create_function_url_config().function_name("bench-test-forwarder");
     call.auth_type(FunctionUrlAuthType::None).send().await.expect("by hand");
-    let queue = cx.scope.arn("sqs", "bench-test-failed");
+    let call = cx.sqs.create_queue().queue_name("elsewhere").attributes(QueueAttributeName::VisibilityTimeout, "120");
+    call.send().await.expect("another's queue");
+    let queue = cx.scope.arn("sqs", "elsewhere");
     let call = cx.lambda.create_event_source_mapping().function_name("bench-test-forwarder").event_source_arn(queue);
     let mapping = call.send().await.expect("by hand").uuid.expect("an id");
     let answer = cx.elbv2.describe_load_balancers().names("bench-test-web").send().await.expect("there");
