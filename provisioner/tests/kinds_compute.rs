@@ -466,10 +466,23 @@ async fn beside(bench: &Bench) {
     let answers = Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(fixed).build();
     let call = cx.elbv2.create_listener().load_balancer_arn(&balancer).port(8080).protocol(ProtocolEnum::Http);
     call.default_actions(answers.clone()).send().await.expect("by hand");
+    // Reads do not see what is new at once.
+    for _ in 0..50 {
+        let seen = cx.elbv2.describe_listeners().load_balancer_arn(&balancer).send().await.expect("there");
+        if seen.listeners().len() > 1 {
+            break;
+        }
+    }
     let paths = PathPatternConditionConfig::builder().values("/elsewhere*").build();
     let paths = RuleCondition::builder().field("path-pattern").path_pattern_config(paths).build();
     let call = cx.elbv2.create_rule().listener_arn(&listener).priority(7).conditions(paths).actions(answers);
     call.send().await.expect("by hand");
+    for _ in 0..50 {
+        let seen = cx.elbv2.describe_rules().listener_arn(&listener).send().await.expect("there");
+        if seen.rules().iter().any(|rule| rule.priority() == Some("7")) {
+            break;
+        }
+    }
     let pull = json!({"Version": "2012-10-17", "Statement": [{"Sid": "by-hand", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}]});
     let call = cx.ecr.set_repository_policy().repository_name("bench-test-runtime");
     call.policy_text(pull.to_string()).send().await.expect("by hand");
