@@ -8,8 +8,8 @@ use aws_sdk_applicationautoscaling::types::{
     TargetTrackingScalingPolicyConfiguration,
 };
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, Certificate, FixedResponseActionConfig, LoadBalancerAttribute, PathPatternConditionConfig,
-    ProtocolEnum, RuleCondition,
+    Action, ActionTypeEnum, FixedResponseActionConfig, LoadBalancerAttribute, PathPatternConditionConfig, ProtocolEnum,
+    RuleCondition,
 };
 use aws_sdk_lambda::types::FunctionUrlAuthType;
 use aws_sdk_sqs::types::QueueAttributeName;
@@ -64,8 +64,6 @@ struct Shape {
     cpu: u32,
     memory: u32,
     permitted: bool,
-    /// Of a second listener, with TLS.
-    certificate: Option<String>,
     runtime: Vec<u8>,
 }
 
@@ -88,7 +86,6 @@ fn plain() -> Shape {
         cpu: 50,
         memory: 256,
         permitted: true,
-        certificate: None,
         runtime: b"runtime".to_vec(),
     }
 }
@@ -217,10 +214,6 @@ fn balancing(desired: &mut Desired, shape: &Shape) {
     desired.add::<TargetGroup>("", "web", group);
     let does = if shape.redirects { Does::ToHttps } else { Does::NotFound };
     desired.add::<Listener>("", "web", ListenerSpec { load_balancer: Ref::to("web"), port: 80, does });
-    if let Some(certificate) = shape.certificate.clone() {
-        let does = Does::Secure { certificate, forward: None };
-        desired.add::<Listener>("", "tls", ListenerSpec { load_balancer: Ref::to("web"), port: 443, does });
-    }
     let rule = RuleSpec {
         listener: Ref::to("web"),
         priority: shape.priority,
@@ -290,10 +283,6 @@ async fn everything(base: Base) {
     another_runtime(&mut bench, base).await;
     drift(&bench).await;
     beside(&bench).await;
-    if base == Base::Moto {
-        // ministack keeps one certificate per listener.
-        certificates(&bench).await;
-    }
     boundaries(&bench).await;
     foreign(&bench).await;
     failures(&bench).await;
@@ -508,26 +497,6 @@ async fn beside(bench: &Bench) {
     assert_eq!(bench.settle(&desired(&plain())).await, expected.join("\n"));
     let left = cx.elbv2.describe_listeners().load_balancer_arn(&balancer).send().await.expect("there");
     assert_eq!(left.listeners().len(), 1, "{left:?}");
-}
-
-/// The one that the stack file names stays; others that were added go.
-async fn certificates(bench: &Bench) {
-    let mut arns = Vec::new();
-    for name in ["a.example", "b.example"] {
-        let made = bench.cx.acm.request_certificate().domain_name(name).send().await.expect("a certificate");
-        arns.push(made.certificate_arn.expect("an ARN"));
-    }
-    let secure = Shape { certificate: Some(arns[0].clone()), ..plain() };
-    assert_eq!(bench.settle(&desired(&secure)).await, "create elbv2.listener tls");
-    let answer = bench.cx.elbv2.describe_load_balancers().names("bench-test-web").send().await.expect("there");
-    let balancer = answer.load_balancers()[0].load_balancer_arn().unwrap_or_default();
-    let answer = bench.cx.elbv2.describe_listeners().load_balancer_arn(balancer).send().await.expect("there");
-    let listener = answer.listeners().iter().find(|listener| listener.port() == Some(443)).expect("there");
-    let call = bench.cx.elbv2.add_listener_certificates().set_listener_arn(listener.listener_arn.clone());
-    call.certificates(Certificate::builder().certificate_arn(&arns[1]).build()).send().await.expect("by hand");
-    let expected = format!("update elbv2.listener tls: certificates.{}", arns[1]);
-    assert_eq!(bench.settle(&desired(&secure)).await, expected);
-    assert_eq!(bench.settle(&desired(&plain())).await, "delete elbv2.listener tls");
 }
 
 /// Without our tag it is not ours.

@@ -322,6 +322,15 @@ mod tests {
         assert_eq!((state.does, state.port, state.certificate), (Rest::Forward(target.into()), 80, None));
     }
 
+    /// In the form of DescribeListenerCertificates in the Elastic Load Balancing API reference. No emulator can play it: moto
+    /// shows an added certificate as the listener's own, ministack has none.
+    #[test]
+    fn certificates_beside_its_own_are_others() {
+        let certificate = |arn: &str, own: bool| Certificate::builder().certificate_arn(arn).is_default(own).build();
+        let found = [certificate("own", true), certificate("own", false), certificate("other", false)];
+        assert_eq!(others(&found, Some("own")).into_keys().collect::<Vec<_>>(), ["other"]);
+    }
+
     #[test]
     fn what_we_send_reads_back_as_what_we_want() {
         for wanted in [Rest::NotFound, Rest::ToHttps, Rest::Forward("arn".into())] {
