@@ -53,6 +53,10 @@ pub fn diff(facts: &Facts, live: &Json, want: &Json) -> Vec<Change> {
         if to.is_null() || from == to {
             continue;
         }
+        // A snapshot that an earlier version has kept says nothing about what is beside.
+        if field.beside.is_some() && from.is_null() {
+            continue;
+        }
         match field.class {
             Class::Theirs => {}
             // A default was used when it was made; what it has become is kept.
@@ -112,6 +116,7 @@ mod tests {
             Field::write_only("password_version"),
             Field::wanted("policy"),
             Field::wanted("environment").hidden(),
+            Field::beside("inline_policies", "inline policy"),
         ],
         ..Facts::DEFAULT
     };
@@ -155,6 +160,14 @@ mod tests {
             "environment.C null \"c\"".to_owned(),
         ];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_others_have_put_beside_differs_one_by_one() {
+        let (live, want) =
+            (json!({"inline_policies": {"a.b": {"Statement": []}, "c": "d"}}), json!({"inline_policies": {}}));
+        assert_eq!(paths(live, want.clone()), ["inline_policies.a.b", "inline_policies.c"]);
+        assert_eq!(paths(json!({}), want), [""; 0], "nobody looked");
     }
 
     #[test]

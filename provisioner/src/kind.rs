@@ -182,6 +182,8 @@ pub struct Field {
     pub note: &'static str,
     /// What is live may be anybody's secret, so it is never shown.
     pub hidden: bool,
+    /// What one of its members is called, where all of them were put there by others: `inline policy`.
+    pub beside: Option<&'static str>,
 }
 
 impl Field {
@@ -210,8 +212,24 @@ impl Field {
         Field::of(name, Class::WriteOnly)
     }
 
+    /// What others have put beside what we manage, and gives rights, routes or traffic: a map of what each is called to
+    /// what it says. None of it is wanted, so an update takes away every member. What AWS puts there itself is not among
+    /// them. `what` is the word for one.
+    pub const fn beside(name: &'static str, what: &'static str) -> Field {
+        Field { beside: Some(what), ..Field::of(name, Class::Wanted) }
+    }
+
     const fn of(name: &'static str, class: Class) -> Field {
-        Field { name, class, effect: Effect::InPlace, outage: (0, 0), takes: None, note: "", hidden: false }
+        Field {
+            name,
+            class,
+            effect: Effect::InPlace,
+            outage: (0, 0),
+            takes: None,
+            note: "",
+            hidden: false,
+            beside: None,
+        }
     }
 
     pub const fn with(self, effect: Effect) -> Field {
@@ -303,6 +321,8 @@ pub enum Owner {
     Tagged(BTreeMap<String, String>),
     /// Belongs to a parent that does, or says so in its own text.
     Child,
+    /// Somebody else put it on this resource of ours, where it gives rights, routes or traffic. It is taken away.
+    Beside(Address),
     /// Has our name but not our tag. Never touched.
     Foreign,
 }

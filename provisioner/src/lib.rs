@@ -16,7 +16,8 @@
 //!
 //! Invariants, chiefly what is *absent*:
 //! - There is no state file. A resource is found again by its name, or for the few kinds that have none by the tags that it
-//!   was created with. A tag proves that it is ours; what is not ours is never changed.
+//!   was created with. A tag proves that it is ours; what is not ours is never changed, unless somebody has put it on a
+//!   resource of ours, where it gives rights, routes or traffic.
 //! - The plan cannot write: nothing on the way to it holds more than reads. Only [`engine`] changes anything.
 //! - There is no rollback. What depends on a failure is skipped, the rest goes on; running again is the recovery.
 //! - No secret is in a spec, a state, an output, a tag or an error: only the version id of a secret is.

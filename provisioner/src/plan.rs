@@ -20,7 +20,7 @@ use crate::desired::{Desired, Wanted};
 use crate::diff::{Change, TAGS, changes};
 use crate::expand::section_of;
 use crate::json::Json;
-use crate::kind::{Address, Effect, Facts, Status};
+use crate::kind::{Address, Effect, Facts, Owner, Status};
 use crate::kinds;
 use crate::scope::Scope;
 use crate::snapshot::Snapshot;
@@ -44,6 +44,8 @@ pub struct Step {
     pub loss: Option<String>,
     /// What AWS says it is doing right now, if it is busy.
     pub busy: Option<String>,
+    /// The resource of ours on which somebody else put it.
+    pub on: Option<Address>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -141,6 +143,7 @@ fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boar
             _ => None,
         }),
         action,
+        on: None,
     }
 }
 
@@ -202,14 +205,20 @@ fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step
     orphans.sort_by_key(|live| std::cmp::Reverse(kinds::position(live.address.kind)));
     orphans.into_iter().map(|live| {
         let facts = kinds::find(live.address.kind).map(|kind| kind.facts());
+        let on = match &live.owner {
+            Owner::Beside(on) => Some(on.clone()),
+            _ => None,
+        };
+        let home = on.as_ref().and_then(|on| desired.get(on)).map(|wanted| wanted.section.clone());
         Step {
             address: live.address.clone(),
-            section: section_of(&live.address),
+            section: home.unwrap_or_else(|| section_of(on.as_ref().unwrap_or(&live.address))),
             id: Some(live.id.clone()),
             action: Action::Delete,
             loses_data: facts.is_some_and(|facts| facts.holds_data),
             loss: facts.and_then(|facts| loss(facts, live)),
             busy: None,
+            on,
         }
     })
 }

@@ -181,6 +181,7 @@ const ON_EVERYTHING: &[&str] = &[
     "elasticache:DescribeCacheEngineVersions",
     "elasticache:DescribeEvents",
     "elasticache:DescribeReservedCacheNodesOfferings",
+    "elasticloadbalancing:DescribeListenerCertificates",
     "elasticloadbalancing:DescribeListeners",
     "elasticloadbalancing:DescribeLoadBalancerAttributes",
     "elasticloadbalancing:DescribeLoadBalancers",
@@ -192,9 +193,11 @@ const ON_EVERYTHING: &[&str] = &[
     "es:ListDomainNames",
     "es:ListInstanceTypeDetails",
     "es:ListVersions",
+    "iam:GetAccountAuthorizationDetails",
     "iam:ListRoles",
     "kms:CreateKey",
     "kms:ListKeys",
+    "lambda:ListEventSourceMappings",
     "logs:DescribeLogGroups",
     "rds:DescribeDBEngineVersions",
     "rds:DescribeEvents",
@@ -317,7 +320,8 @@ fn named(scope: &Scope, service: &str) -> Vec<String> {
         }
         "iam" => vec![scope.global_arn("iam", &format!("role/provision/{}/{}/*", scope.stack, scope.env))],
         "kms" => vec![scope.arn(service, "key/*"), scope.arn(service, &format!("alias/{prefix}*"))],
-        "lambda" => arns(&["function:"]),
+        // A mapping has a name that AWS drew.
+        "lambda" => arns(&["function:"]).into_iter().chain([scope.arn(service, "event-source-mapping:*")]).collect(),
         "logs" => vec![scope.arn(service, &format!("log-group:/{}/*", scope.prefix()))],
         // A replica is made of what its primary has: AWS asks about all of these types.
         "rds" => {

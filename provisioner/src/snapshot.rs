@@ -9,7 +9,7 @@ use crate::aws::{Cx, Error, Look, Proof};
 use crate::board::{Board, Late, Published};
 use crate::desired::Desired;
 use crate::json::Json;
-use crate::kind::Address;
+use crate::kind::{Address, Owner};
 use crate::kinds::KINDS;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -23,10 +23,10 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The outputs of everything that is ours.
+    /// The outputs of everything that we made. What others have put beside it has no children that concern us.
     pub fn board(&self) -> Board {
         let mut board = Board::default();
-        for live in self.live.values().filter(|live| live.owner.is_ours()) {
+        for live in self.live.values().filter(|live| matches!(live.owner, Owner::Tagged(_) | Owner::Child)) {
             board.publish(&live.address, Published { output: live.output.clone(), ready: live.ready.clone() });
         }
         board

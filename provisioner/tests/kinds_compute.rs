@@ -3,7 +3,16 @@
 
 mod support;
 
-use aws_sdk_elasticloadbalancingv2::types::LoadBalancerAttribute;
+use aws_sdk_applicationautoscaling::types::{
+    MetricType, PolicyType, PredefinedMetricSpecification, ScalableDimension, ServiceNamespace,
+    TargetTrackingScalingPolicyConfiguration,
+};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, FixedResponseActionConfig, LoadBalancerAttribute, PathPatternConditionConfig, ProtocolEnum,
+    RuleCondition,
+};
+use aws_sdk_lambda::types::FunctionUrlAuthType;
+use aws_sdk_sqs::types::QueueAttributeName;
 use gateway::Base;
 use provision::artefacts::{Artefacts, Zip};
 use provision::aws::Proof;
@@ -291,6 +300,7 @@ async fn everything(base: Base) {
     changes(&bench).await;
     another_runtime(&mut bench, base).await;
     drift(&bench).await;
+    beside(&bench).await;
     boundaries(&bench).await;
     foreign(&bench).await;
     failures(&bench).await;
@@ -441,6 +451,73 @@ async fn drift(bench: &Bench) {
         "create lambda.permission logs-web",
     ];
     assert_eq!(bench.settle(&desired(&plain())).await, expected.join("\n"));
+}
+
+/// What others put on our resources, where it gives rights or traffic, is seen and taken away.
+async fn beside(bench: &Bench) {
+    let cx = &bench.cx;
+    let wide = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
+    let call = cx.iam.put_role_policy().role_name("bench-test-web").policy_name("by-hand");
+    call.policy_document(wide.to_string()).send().await.expect("by hand");
+    let call = cx.lambda.add_permission().function_name("bench-test-forwarder").statement_id("by-hand");
+    call.action("lambda:InvokeFunction").principal("*").send().await.expect("by hand");
+    let call = cx.lambda.create_function_url_config().function_name("bench-test-forwarder");
+    call.auth_type(FunctionUrlAuthType::None).send().await.expect("by hand");
+    let call = cx.sqs.create_queue().queue_name("elsewhere").attributes(QueueAttributeName::VisibilityTimeout, "120");
+    call.send().await.expect("another's queue");
+    let queue = cx.scope.arn("sqs", "elsewhere");
+    let call = cx.lambda.create_event_source_mapping().function_name("bench-test-forwarder").event_source_arn(queue);
+    let mapping = call.send().await.expect("by hand").uuid.expect("an id");
+    let answer = cx.elbv2.describe_load_balancers().names("bench-test-web").send().await.expect("there");
+    let balancer = answer.load_balancers()[0].load_balancer_arn().unwrap_or_default().to_owned();
+    let answer = cx.elbv2.describe_listeners().load_balancer_arn(&balancer).send().await.expect("there");
+    let listener = answer.listeners()[0].listener_arn().unwrap_or_default().to_owned();
+    let fixed = FixedResponseActionConfig::builder().status_code("200").build();
+    let answers = Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(fixed).build();
+    let call = cx.elbv2.create_listener().load_balancer_arn(&balancer).port(8080).protocol(ProtocolEnum::Http);
+    call.default_actions(answers.clone()).send().await.expect("by hand");
+    // Reads do not see what is new at once.
+    for _ in 0..50 {
+        let seen = cx.elbv2.describe_listeners().load_balancer_arn(&balancer).send().await.expect("there");
+        if seen.listeners().len() > 1 {
+            break;
+        }
+    }
+    let paths = PathPatternConditionConfig::builder().values("/elsewhere*").build();
+    let paths = RuleCondition::builder().field("path-pattern").path_pattern_config(paths).build();
+    let call = cx.elbv2.create_rule().listener_arn(&listener).priority(7).conditions(paths).actions(answers);
+    call.send().await.expect("by hand");
+    for _ in 0..50 {
+        let seen = cx.elbv2.describe_rules().listener_arn(&listener).send().await.expect("there");
+        if seen.rules().iter().any(|rule| rule.priority() == Some("7")) {
+            break;
+        }
+    }
+    let pull = json!({"Version": "2012-10-17", "Statement": [{"Sid": "by-hand", "Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}]});
+    let call = cx.ecr.set_repository_policy().repository_name("bench-test-runtime");
+    call.policy_text(pull.to_string()).send().await.expect("by hand");
+    let target = "service/bench-test-main/bench-test-web";
+    let metric = PredefinedMetricSpecification::builder();
+    let metric = metric.predefined_metric_type(MetricType::EcsServiceAverageMemoryUtilization).build();
+    let tracking = TargetTrackingScalingPolicyConfiguration::builder().target_value(10.0);
+    let tracking = tracking.predefined_metric_specification(metric.expect("complete")).build().expect("complete");
+    let call = cx.autoscaling.put_scaling_policy().policy_name("by-hand").resource_id(target);
+    let call = call.service_namespace(ServiceNamespace::Ecs).policy_type(PolicyType::TargetTrackingScaling);
+    let call = call.scalable_dimension(ScalableDimension::EcsServiceDesiredCount);
+    call.target_tracking_scaling_policy_configuration(tracking).send().await.expect("by hand");
+    let url = cx.lambda.get_function_url_config().function_name("bench-test-forwarder").send().await.expect("there");
+    let expected = [
+        "update iam.role web: inline_policies.by-hand".to_owned(),
+        "update ecr.repository runtime: statements.by-hand".to_owned(),
+        format!("update lambda.function forwarder: urls.{}, sources.{mapping}", url.function_url()),
+        "delete lambda.permission forwarder/by-hand".to_owned(),
+        "delete autoscaling.policy web/by-hand".to_owned(),
+        "delete elbv2.rule web/7".to_owned(),
+        "delete elbv2.listener web/8080".to_owned(),
+    ];
+    assert_eq!(bench.settle(&desired(&plain())).await, expected.join("\n"));
+    let left = cx.elbv2.describe_listeners().load_balancer_arn(&balancer).send().await.expect("there");
+    assert_eq!(left.listeners().len(), 1, "{left:?}");
 }
 
 /// Without our tag it is not ours.

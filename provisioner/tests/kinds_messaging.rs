@@ -68,6 +68,7 @@ async fn everything(bench: Bench, drifted: &str) {
     );
     change_each_field(&bench).await;
     drift(&bench, drifted).await;
+    beside(&bench).await;
     foreign(&bench).await;
     bench.remove(&desired(&PLAIN)).await;
     bench.gateway.stop().await;
@@ -99,6 +100,19 @@ async fn drift(bench: &Bench, drifted: &str) {
     bench.cx.sqs.delete_queue().queue_url(&url).send().await.expect("deleted by hand");
     let repaired = bench.settle(&desired(&PLAIN)).await;
     assert!(repaired.starts_with("create sqs.queue work"), "{repaired}");
+}
+
+/// Others may neither publish nor listen.
+async fn beside(bench: &Bench) {
+    let topic = bench.cx.scope.arn("sns", "bench-test-rings");
+    let call = bench.cx.sns.add_permission().topic_arn(&topic).label("by-hand").aws_account_id("210987654321");
+    call.action_name("Publish").send().await.expect("added by hand");
+    assert_eq!(bench.settle(&desired(&PLAIN)).await, "update sns.topic rings: statements.by-hand");
+    bench.cx.sqs.create_queue().queue_name("elsewhere").send().await.expect("another's queue");
+    let elsewhere = bench.cx.scope.arn("sqs", "elsewhere");
+    let call = bench.cx.sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(&elsewhere);
+    call.send().await.expect("added by hand");
+    assert_eq!(bench.settle(&desired(&PLAIN)).await, format!("delete sns.subscription rings/{elsewhere}"));
 }
 
 async fn foreign(bench: &Bench) {

@@ -88,6 +88,8 @@ async fn on_moto() {
     build_and_change(&bench).await;
     // ministack loses the tags of a new flow log: it knows them by the type `flow-log`, AWS by `vpc-flow-log`.
     flow_log(&bench).await;
+    // ministack's endpoints forget their policy.
+    endpoint_policy(&bench).await;
     remove(bench).await;
 }
 
@@ -240,6 +242,16 @@ async fn drift(bench: &Bench) {
         bench.settle(&desired(PLAIN)).await,
         "update ec2.default_security_group main: ingress\nupdate ec2.security_group_rules web: ingress"
     );
+}
+
+/// One that others have set is set back to AWS's own.
+async fn endpoint_policy(bench: &Bench) {
+    let endpoint = id(bench, PLAIN, "ec2.vpc_endpoint", "s3").await;
+    let objects =
+        r#"{"Statement":[{"Sid":"by-hand","Effect":"Allow","Principal":"*","Action":"s3:PutObject","Resource":"*"}]}"#;
+    let call = bench.cx.ec2.modify_vpc_endpoint().vpc_endpoint_id(&endpoint).policy_document(objects);
+    call.send().await.expect("set by hand");
+    assert_eq!(bench.settle(&desired(PLAIN)).await, "update ec2.vpc_endpoint s3: statements.by-hand");
 }
 
 /// A NAT gateway that failed is replaced by the next run.

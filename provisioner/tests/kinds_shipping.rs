@@ -116,6 +116,11 @@ async fn everything(base: Base) {
     by_hand.filter_pattern("WARN").destination_arn(function).send().await.expect("changed by hand");
     assert_eq!(bench.settle(&errors).await, "update logs.subscription_filter web: pattern");
 
+    let call = bench.cx.logs.put_subscription_filter().log_group_name(GROUP).filter_name("by-hand").filter_pattern("");
+    let call = call.destination_arn(bench.cx.scope.arn("lambda", "function:bench-test-forwarder"));
+    call.send().await.expect("added by hand");
+    assert_eq!(bench.settle(&errors).await, "delete logs.subscription_filter web/by-hand");
+
     let delete = bench.cx.logs.delete_subscription_filter().log_group_name(GROUP).filter_name("bench-test-search");
     delete.send().await.expect("deleted by hand");
     assert_eq!(bench.settle(&errors).await, "create logs.subscription_filter web");

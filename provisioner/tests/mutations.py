@@ -1,8 +1,9 @@
 """Changes a live Sendy by hand, as somebody at a console would, and says what each change should show up as.
 
-    mutations.py URL    prints one JSON object per change: {"kind", "name", "field", "error"}
+    mutations.py URL    prints one JSON object per change: {"kind", "name", "field", "on", "error"}
 
-An independent client: boto3, not the SDK that `provision` is made of. `field` is null for what was deleted.
+An independent client: boto3, not the SDK that `provision` is made of. `field` is null for what was deleted, and for what was
+put beside ours: then `on` says on which of our resources.
 """
 
 import json
@@ -28,7 +29,30 @@ def change(kind, name, fields, action):
     except Exception as failure:  # noqa: BLE001: whatever went wrong is told, and fails the test
         error = f"{type(failure).__name__}: {failure}"
     for field in fields:
-        print(json.dumps({"kind": kind, "name": name, "field": field, "error": error}))
+        print(json.dumps({"kind": kind, "name": name, "field": field, "on": None, "error": error}))
+
+
+def beside(kind, name, on, action):
+    """One call that puts something on a resource of ours."""
+    error = None
+    try:
+        action()
+    except Exception as failure:  # noqa: BLE001: as above
+        error = f"{type(failure).__name__}: {failure}"
+    print(json.dumps({"kind": kind, "name": name, "field": None, "on": on, "error": error}))
+
+
+def until_seen(look):
+    """Reads do not see what is new at once."""
+    for _ in range(50):
+        if look():
+            return
+
+
+def elsewhere():
+    """A queue of somebody else, by its ARN."""
+    client("sqs").create_queue(QueueName="elsewhere")
+    return f"arn:aws:sqs:{REGION}:123456789012:elsewhere"
 
 
 def messaging():
@@ -48,6 +72,7 @@ def messaging():
     redrive["maxReceiveCount"] = 9
     change("sqs.queue", work, ["redrive"], attribute(work, RedrivePolicy=json.dumps(redrive)))
     change("sqs.queue", work, ["policy"], attribute(work, Policy=json.dumps(OPEN)))
+    change("sqs.queue", failed, ["policy"], attribute(failed, Policy=json.dumps(OPEN)))
     change("sqs.queue", dead, ["delay"], attribute(dead, DelaySeconds="5"))
     change("sqs.queue", dead, ["managed_encryption"], attribute(dead, SqsManagedSseEnabled="false"))
     change("sqs.queue", failed, ["retention"], attribute(failed, MessageRetentionPeriod="600"))
@@ -64,6 +89,21 @@ def messaging():
         "events-to-notifications",
         ["raw"],
         lambda: sns.set_subscription_attributes(SubscriptionArn=subscription, **other),
+    )
+    change(
+        "sns.topic",
+        "events",
+        ["statements"],
+        lambda: sns.add_permission(
+            TopicArn=topic, Label="anybody", AWSAccountId=["210987654321"], ActionName=["Publish"]
+        ),
+    )
+    queue_elsewhere = elsewhere()
+    beside(
+        "sns.subscription",
+        f"events/{queue_elsewhere}",
+        "sns.topic events",
+        lambda: sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue_elsewhere),
     )
 
 
@@ -95,6 +135,23 @@ def network():
         ["routes"],
         lambda: ec2.delete_route(RouteTableId=table, DestinationCidrBlock="0.0.0.0/0"),
     )
+    public = named(ec2.describe_route_tables()["RouteTables"], "public")["RouteTableId"]
+    gateway = named(ec2.describe_internet_gateways()["InternetGateways"], "main")["InternetGatewayId"]
+    change(
+        "ec2.route_table",
+        "public",
+        ["routes"],
+        lambda: ec2.create_route(RouteTableId=public, DestinationCidrBlock="203.0.113.0/24", GatewayId=gateway),
+    )
+    endpoint = named(ec2.describe_vpc_endpoints()["VpcEndpoints"], "s3")["VpcEndpointId"]
+    change(
+        "ec2.vpc_endpoint",
+        "s3",
+        ["statements"],
+        lambda: ec2.modify_vpc_endpoint(
+            VpcEndpointId=endpoint, PolicyDocument=json.dumps(OPEN).replace('"*"', '"s3:GetObject"', 1)
+        ),
+    )
 
     def anywhere(port):
         addresses = [{"CidrIp": "0.0.0.0/0"}]
@@ -124,6 +181,15 @@ def network():
 
 def data():
     rds, cache, search = client("rds"), client("elasticache"), client("opensearch")
+    secrets = client("secretsmanager")
+    secret = secrets.list_secrets()["SecretList"][0]
+    called = next(tag["Value"] for tag in secret["Tags"] if tag["Key"] == "provision:name")
+    change(
+        "secretsmanager.secret",
+        called,
+        ["statements"],
+        lambda: secrets.put_resource_policy(SecretId=secret["ARN"], ResourcePolicy=json.dumps(OPEN)),
+    )
     change(
         "rds.instance",
         "reservations",
@@ -201,6 +267,12 @@ def services():
         ),
     )
     change("ecr.repository", "runtime", ["lifecycle"], lambda: ecr.delete_lifecycle_policy(repositoryName=P + "runtime"))
+    change(
+        "ecr.repository",
+        "runtime",
+        ["statements"],
+        lambda: ecr.set_repository_policy(repositoryName=P + "runtime", policyText=json.dumps(OPEN)),
+    )
 
     web = lb.describe_load_balancers()["LoadBalancers"][0]["LoadBalancerArn"]
 
@@ -230,6 +302,24 @@ def services():
         lambda: lb.modify_target_group_attributes(TargetGroupArn=group("notification"), Attributes=delay),
     )
 
+    to_lookup = [{"Type": "forward", "TargetGroupArn": group("lookup")}]
+    listener = lb.describe_listeners(LoadBalancerArn=web)["Listeners"][0]["ListenerArn"]
+    beside(
+        "elbv2.listener",
+        "web/8080",
+        "elbv2.load_balancer web",
+        lambda: lb.create_listener(LoadBalancerArn=web, Protocol="HTTP", Port=8080, DefaultActions=to_lookup),
+    )
+    until_seen(lambda: len(lb.describe_listeners(LoadBalancerArn=web)["Listeners"]) > 1)
+    secret_paths = [{"Field": "path-pattern", "PathPatternConfig": {"Values": ["/elsewhere*"]}}]
+    beside(
+        "elbv2.rule",
+        "web/7",
+        "elbv2.listener web",
+        lambda: lb.create_rule(ListenerArn=listener, Priority=7, Conditions=secret_paths, Actions=to_lookup),
+    )
+    until_seen(lambda: "7" in [rule["Priority"] for rule in lb.describe_rules(ListenerArn=listener)["Rules"]])
+
     space = {"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount"}
     resource = f"service/{P}main/{P}lookup"
     change(
@@ -252,6 +342,18 @@ def services():
             **space,
         ),
     )
+    beside(
+        "autoscaling.policy",
+        "lookup/by-hand",
+        "autoscaling.target lookup",
+        lambda: scaling.put_scaling_policy(
+            PolicyName="by-hand",
+            ResourceId=resource,
+            PolicyType=policy["PolicyType"],
+            TargetTrackingScalingPolicyConfiguration=aim,
+            **space,
+        ),
+    )
 
 
 def rest():
@@ -266,6 +368,21 @@ def rest():
         "lookup-execution",
         ["policy"],
         lambda: iam.put_role_policy(RoleName=execution, PolicyName=inline, PolicyDocument=json.dumps(wide)),
+    )
+    change(
+        "iam.role",
+        "lookup-execution",
+        ["inline_policies.by-hand"],
+        lambda: iam.put_role_policy(RoleName=execution, PolicyName="by-hand", PolicyDocument=json.dumps(wide)),
+    )
+    trusting = next(role for role in roles if role.startswith(P + "notification-task"))
+    anybody = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole"}]}
+    anybody["Statement"][0]["Principal"] = {"AWS": "210987654321"}
+    change(
+        "iam.role",
+        "notification-task",
+        ["trust"],
+        lambda: iam.update_assume_role_policy(RoleName=trusting, PolicyDocument=json.dumps(anybody)),
     )
     # One of our own: the emulator has not all of AWS's.
     managed = iam.create_policy(PolicyName="by-hand", PolicyDocument=json.dumps(wide))["Policy"]["Arn"]
@@ -293,19 +410,50 @@ def rest():
         ["timeout", "memory"],
         lambda: functions.update_function_configuration(FunctionName=P + "forwarder", Timeout=10, MemorySize=128),
     )
+    called = functions.get_function(FunctionName=P + "forwarder")["Configuration"]["FunctionArn"]
+    beside(
+        "logs.subscription_filter",
+        "lookup/by-hand",
+        "logs.log_group lookup",
+        lambda: logs.put_subscription_filter(
+            logGroupName=group, filterName="by-hand", filterPattern="", destinationArn=called
+        ),
+    )
+    beside(
+        "lambda.permission",
+        "forwarder/anybody",
+        "lambda.function forwarder",
+        lambda: functions.add_permission(
+            FunctionName=P + "forwarder", StatementId="anybody", Action="lambda:InvokeFunction", Principal="*"
+        ),
+    )
+    change(
+        "lambda.function",
+        "forwarder",
+        ["urls"],
+        lambda: functions.create_function_url_config(FunctionName=P + "forwarder", AuthType="NONE"),
+    )
+    change(
+        "lambda.function",
+        "forwarder",
+        ["sources"],
+        lambda: functions.create_event_source_mapping(FunctionName=P + "forwarder", EventSourceArn=elsewhere()),
+    )
     alarm = watch.describe_alarms(AlarmNames=[P + "errors"])["MetricAlarms"][0]
     given = ["AlarmName", "AlarmDescription", "ActionsEnabled", "AlarmActions", "OKActions", "MetricName", "Namespace"]
     given += ["Statistic", "Dimensions", "Period", "EvaluationPeriods", "ComparisonOperator", "TreatMissingData"]
     same = {name: alarm[name] for name in given if name in alarm}
+    same["OKActions"] = alarm["AlarmActions"]
     change(
         "cloudwatch.alarm",
         "errors",
-        ["threshold"],
+        ["threshold", "other_actions"],
         lambda: watch.put_metric_alarm(Threshold=4711.0, **same),
     )
     # The dashboard is not among them: moto makes another one of the same name, without the tags of the first.
     key = kms.describe_key(KeyId="alias/sendy-dev")["KeyMetadata"]["KeyId"]
     change("kms.key", "main", ["rotation"], lambda: kms.disable_key_rotation(KeyId=key))
+    # The key's policy is not among them: moto takes no PutKeyPolicy without a name, which AWS does not ask for.
 
 
 messaging()

@@ -1,6 +1,8 @@
 //! Policy documents are compared as meaning, not as text: AWS re-indents and re-orders them, turns a list of one into a
 //! scalar, and an account id into the ARN of its root.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 /// The same document for the same meaning.
@@ -18,6 +20,14 @@ pub fn parse(text: &str) -> Value {
         Ok(document) => normal(&document),
         Err(_) => Value::String(text.to_owned()),
     }
+}
+
+/// The statements of a document, each under its `Sid`, or its place where it has none.
+pub fn statements(document: &Value) -> BTreeMap<String, Value> {
+    let all = document["Statement"].as_array().into_iter().flatten().enumerate();
+    let sid = |statement: &Value| statement["Sid"].as_str().filter(|sid| !sid.is_empty()).map(str::to_owned);
+    all.map(|(place, statement)| (sid(statement).unwrap_or_else(|| (place + 1).to_string()), statement.clone()))
+        .collect()
 }
 
 fn member(key: &str, value: &Value) -> Value {

@@ -77,6 +77,7 @@ pub(crate) async fn status(file: &Path, global: &Global, keep: Option<&Path>, pr
 fn word(owner: &Owner, status: &Status) -> String {
     match (owner, status) {
         (Owner::Foreign, _) => "foreign".to_owned(),
+        (Owner::Beside(on), _) => format!("not of this stack, on {on}"),
         (_, Status::Ready) => "ready".to_owned(),
         (_, Status::Busy(word)) => word.clone(),
         (_, Status::Failed(reason)) => format!("failed: {reason}"),

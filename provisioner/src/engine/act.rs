@@ -146,7 +146,7 @@ pub(crate) async fn retag(cx: &Cx, live: &AnyLive) -> Result<(), Error> {
             let retags = cx.scope.retags(tags).into_iter();
             retags.filter(|(.., to)| to.is_none()).map(|(key, ..)| key).collect()
         }
-        Owner::Child | Owner::Foreign => Vec::new(),
+        Owner::Child | Owner::Beside(_) | Owner::Foreign => Vec::new(),
     };
     let put = cx.scope.tags(&live.address.name);
     cx.retag(&live.id, Retag { put, remove }).await

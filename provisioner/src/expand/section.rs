@@ -12,6 +12,7 @@ pub(crate) fn section_of(address: &Address) -> String {
         ("sqs", _) => below("queues", name.strip_suffix("-dead-letter").unwrap_or(name)),
         ("sns", _) if name == "alerts" || name.starts_with("alerts-to-") => "alerts".to_owned(),
         ("sns", "subscription") => match name.split_once("-to-") {
+            Some((topic, address)) if address.contains('@') => below("topics", topic),
             Some((_, queue)) => below("queues", queue),
             None => "queues".to_owned(),
         },

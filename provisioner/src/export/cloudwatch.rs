@@ -21,6 +21,7 @@ pub(super) fn alarm(it: &mut It<'_>, spec: AlarmSpec, want: AlarmState) {
         missing_data,
         actions,
         actions_enabled,
+        other_actions: _,
     } = want;
     let value = |value: String| match &spec.of {
         // `up` takes it out of the ARN.

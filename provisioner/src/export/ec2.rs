@@ -76,7 +76,7 @@ pub(super) fn route_table(it: &mut It<'_>, spec: RouteTableSpec, want: RouteTabl
 }
 
 pub(super) fn vpc_endpoint(it: &mut It<'_>, want: VpcEndpointState) {
-    let VpcEndpointState { vpc_id, service, route_tables } = want;
+    let VpcEndpointState { vpc_id, service, route_tables, statements: _ } = want;
     let properties = json!({
         "VpcEndpointType": "Gateway", "VpcId": vpc_id, "ServiceName": service, "RouteTableIds": route_tables,
         "Tags": it.tags(),

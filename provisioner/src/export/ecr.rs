@@ -6,7 +6,7 @@ use super::making::It;
 use crate::kinds::ecr::RepositoryState;
 
 pub(super) fn repository(it: &mut It<'_>, want: RepositoryState) {
-    let RepositoryState { name, kms_key, tags_are_final, scan_on_push, lifecycle } = want;
+    let RepositoryState { name, kms_key, tags_are_final, scan_on_push, lifecycle, statements: _ } = want;
     let properties = json!({
         "RepositoryName": name,
         "EncryptionConfiguration": {"EncryptionType": "KMS", "KmsKey": kms_key},

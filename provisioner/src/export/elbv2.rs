@@ -45,7 +45,7 @@ pub(super) fn target_group(it: &mut It<'_>, want: TargetGroupState) {
 }
 
 pub(super) fn listener(it: &mut It<'_>, want: ListenerState) {
-    let ListenerState { load_balancer, port, protocol, does, certificate, tls_policy } = want;
+    let ListenerState { load_balancer, port, protocol, does, certificate, certificates: _, tls_policy } = want;
     let action = match does {
         Rest::Forward(target) => forward(&target),
         Rest::ToHttps => {

@@ -13,7 +13,7 @@ pub(super) fn known(scope: &Scope, want: &Value) -> String {
 }
 
 pub(super) fn role(it: &mut It<'_>, want: RoleState) {
-    let RoleState { name, path, trust, policy, managed, permissions_boundary } = want;
+    let RoleState { name, path, trust, policy, inline_policies: _, managed, permissions_boundary } = want;
     let mut properties = json!({"RoleName": name, "Path": path, "AssumeRolePolicyDocument": trust, "Tags": it.tags()});
     if policy != json!({}) {
         properties["Policies"] = json!([{"PolicyName": "provision", "PolicyDocument": policy}]);

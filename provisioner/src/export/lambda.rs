@@ -24,6 +24,9 @@ pub(super) fn function(it: &mut It<'_>, spec: FunctionSpec, want: FunctionState)
         subnets,
         security_groups,
         failures,
+        urls: _,
+        sources: _,
+        layers: _,
         stalled: _,
     } = want;
     let way_out: Vec<String> =

@@ -8,7 +8,7 @@ use crate::kinds::secretsmanager::SecretState;
 
 /// Secrets Manager makes the value, so that no template holds one: letters and digits, as `up` does.
 pub(super) fn secret(it: &mut It<'_>, want: SecretState) {
-    let SecretState { name, description, kms_key, has_value: _, username, length } = want;
+    let SecretState { name, description, kms_key, has_value: _, statements: _, username, length } = want;
     let (template, key) = match username {
         Some(username) => (json!({"username": username}), "password"),
         None => (json!({}), "token"),

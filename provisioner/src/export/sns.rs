@@ -6,7 +6,7 @@ use super::making::It;
 use crate::kinds::sns::{Endpoint, SubscriptionSpec, SubscriptionState, TopicState};
 
 pub(super) fn topic(it: &mut It<'_>, want: TopicState) {
-    let TopicState { name, content_based_deduplication, kms_key } = want;
+    let TopicState { name, content_based_deduplication, kms_key, statements: _ } = want;
     let mut properties = Map::new();
     if name.ends_with(".fifo") {
         properties.insert("FifoTopic".into(), true.into());

@@ -1,4 +1,35 @@
 //! The kinds of AWS resources. One thing, one file, one line in [`KINDS`].
+//!
+//! Rights, routes and traffic that somebody has put on a resource of ours by hand are shown under it, and taken away by `up`.
+//! *Whole*: the field is compared as a whole, so what was added differs. *Beside*: a [`crate::kind::Field::beside`] of the
+//! resource. *Child*: a resource of its own, [`crate::kind::Owner::Beside`], that is deleted.
+//!
+//! | on | what others can put there | seen as | calls of a plan |
+//! |---|---|---|---|
+//! | `iam.role` | trust, attached policies; inline policies | whole; beside | 1 for all roles, else 3 a role |
+//! | `lambda.function` | function URLs, event source mappings, layers; destinations | beside; whole | 2 a function |
+//! | `lambda.function` | statements of its policy | child | 1 a function |
+//! | `elbv2.load_balancer` | listeners | child | none more |
+//! | `elbv2.listener` | rules; certificates | child; beside | none more; 1 a listener with TLS |
+//! | `ec2.route_table` | routes, subnets | whole | none more |
+//! | `ec2.security_group_rules`, `ec2.default_security_group` | rules, in and out | whole | none more |
+//! | `ec2.vpc_endpoint` | another policy | beside | none more |
+//! | `sns.topic` | statements of its policy; subscriptions | beside; child | none more |
+//! | `sqs.queue`, `kms.key`, `opensearch.domain` | statements of their policies | whole | none more |
+//! | `secretsmanager.secret`, `ecr.repository` | a resource policy | beside | 1 each |
+//! | `logs.log_group` | subscription filters | child | 1 a group |
+//! | `autoscaling.target` | scaling policies | child | 1 a target |
+//! | `ecs.service`, `ecs.task_definition` | target groups; containers, secrets | whole | none more |
+//! | `cloudwatch.alarm` | actions; those for other states | whole; beside | none more |
+//!
+//! Not a difference, because AWS puts it there by itself: the default statement of a topic and of an endpoint, the default
+//! rule of a listener, the local route, routes of endpoints and propagated ones. The inline policy by which AWS's console
+//! ends the sessions of a role stays as well: it only denies.
+//!
+//! Not seen: grants on the key, which services make for themselves in ways that do not tell them from others'; targets that
+//! somebody registers beside a service's tasks, which come and go; statements and addresses of a function's *versions and
+//! aliases*, of which it has none (but their addresses are seen); scheduled scaling, which shows when it acts; and what is of
+//! the whole account: resource policies of CloudWatch Logs, account-wide subscriptions, flow logs of others.
 
 pub mod autoscaling;
 pub mod cloudwatch;

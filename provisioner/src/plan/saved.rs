@@ -286,7 +286,7 @@ mod tests {
 
     fn plan(action: Action, id: Option<&str>) -> Plan {
         let (address, section, id) = (address(), "queues.work".to_owned(), id.map(str::to_owned));
-        Plan { steps: vec![Step { address, section, id, action, loses_data: false, loss: None, busy: None }] }
+        Plan { steps: vec![Step { address, section, id, action, loses_data: false, loss: None, busy: None, on: None }] }
     }
 
     fn change(path: &str, from: i32, to: i32, effect: Effect) -> Change {

@@ -44,6 +44,8 @@ pub enum Why {
     Nobody,
     /// It belongs to every stack of this sort.
     Stack,
+    /// This stack did not make it: somebody else has put it on a resource of this stack.
+    Beside { on: String },
 }
 
 /// Trying a line means to expand the whole stack: for a plan there is only so much time.
@@ -102,6 +104,7 @@ impl Sources {
 
     pub fn of_step(&self, step: &Step) -> Why {
         match &step.action {
+            Action::Delete if step.on.is_some() => beside(step.on.as_ref().unwrap_or(&step.address)),
             // Where there is no file, as for `down`, the whole stack goes.
             Action::Delete if self.lines.is_some() => Why::Nobody,
             Action::Update { changes } | Action::Replace { changes } => {
@@ -115,6 +118,9 @@ impl Sources {
         let field = kinds::find(step.address.kind).and_then(|kind| kind.facts().field(change.field()));
         if field.is_some_and(|field| field.class == Class::WriteOnly) {
             return Why::Secret;
+        }
+        if field.is_some_and(|field| field.beside.is_some()) {
+            return beside(&step.address);
         }
         if let Some((TAGS, key)) = change.path.split_once('.') {
             let at = self.lines.as_ref().and_then(|lines| lines.tag(key));
@@ -137,6 +143,10 @@ impl Sources {
             _ => Why::Stack,
         }
     }
+}
+
+fn beside(on: &Address) -> Why {
+    Why::Beside { on: on.to_string() }
 }
 
 /// `queues.work` of `queues.work.from.0`.

@@ -44,6 +44,9 @@ struct KeptLive {
     /// Of what is ours and carries any: those that do not say so.
     #[serde(default)]
     tags: Option<BTreeMap<String, String>>,
+    /// Kind and name of the resource of ours on which somebody else put it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    on: Option<(String, String)>,
     state: Value,
     output: Value,
     ready: Option<Value>,
@@ -72,6 +75,10 @@ impl Kept {
                 ours: live.owner.is_ours(),
                 tags: match &live.owner {
                     Owner::Tagged(tags) => Some(tags.clone()),
+                    _ => None,
+                },
+                on: match &live.owner {
+                    Owner::Beside(on) => Some((on.kind.to_owned(), on.name.clone())),
                     _ => None,
                 },
                 state: redacted(kind.facts(), live.state.tree(), &want.map(|want| want.tree()).unwrap_or_default()),
@@ -126,10 +133,14 @@ impl Kept {
             let live = AnyLive {
                 address: Address { kind, name: kept.name.clone() },
                 id: kept.id.clone(),
-                owner: match (kept.ours, &kept.tags) {
-                    (true, Some(tags)) => Owner::Tagged(tags.clone()),
-                    (true, None) => Owner::Child,
-                    (false, _) => Owner::Foreign,
+                owner: match (kept.ours, &kept.tags, &kept.on) {
+                    (true, Some(tags), _) => Owner::Tagged(tags.clone()),
+                    (true, None, Some((kind, name))) => {
+                        let kind = kinds::find(kind).ok_or_else(unknown)?.facts().name;
+                        Owner::Beside(Address { kind, name: name.clone() })
+                    }
+                    (true, None, None) => Owner::Child,
+                    (false, ..) => Owner::Foreign,
                 },
                 state: Json::of(&kept.state),
                 output: Json::of(&kept.output),

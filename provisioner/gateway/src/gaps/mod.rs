@@ -1,6 +1,7 @@
 //! What an emulator lacks, by name. Each gap has a probe, and a test asks all of them: a gap that an emulator has closed
 //! breaks the test, and its entry and its repair can go. Product code never bends to a gap; the repairs here do.
 
+mod beside;
 pub(crate) mod denial;
 mod echo;
 mod ecr;
@@ -79,6 +80,7 @@ pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Opt
         "opensearch" => opensearch::before(shared, request).await,
         "sqs" => moves::before(shared, request).await,
         "ecs" => Ok(shared.state().one_off(request)),
+        "elbv2" | "lambda" => beside::before(shared, request).await,
         "rds" => {
             echo::before_rds(request);
             Ok(None)
@@ -103,6 +105,7 @@ pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answe
             token::after(shared, request, answer);
         }
         "application-autoscaling" => scaling::after(shared, request, answer),
+        "iam" => beside::after(shared, request, answer).await?,
         "sts" => denial::after(request, answer),
         "sqs" => offers::after(shared, request, answer),
         "ec2" if request.action == "DeleteSubnet" && answer.ok() => disassociate(shared, request).await?,

@@ -1,5 +1,5 @@
-//! Questions that emulators have no answer to, or one for another account: the gateway answers them itself, from `denial`,
-//! `events` and `offers`.
+//! Questions that emulators have no answer to, or one for another account: the gateway answers them itself, from `beside`,
+//! `denial`, `events` and `offers`.
 
 use super::probe::{Gap, form, json};
 use crate::answer::Answer;
@@ -20,6 +20,18 @@ fn knows_no_8_4(answers: &[Answer]) -> bool {
 }
 
 const DECODE: &[super::Step] = &[form("sts", "Action=DecodeAuthorizationMessage&Version=2011-06-15&EncodedMessage=gap")];
+const URLS: &[super::Step] = &[json("lambda", "GET /2021-10-31/functions/gap/urls", "")];
+const CERTIFICATES: &[super::Step] = &[form(
+    "elasticloadbalancing",
+    "Action=DescribeListenerCertificates&Version=2015-12-01&ListenerArn=arn:aws:elasticloadbalancing:eu-west-1:123456789012:listener/app/gap/1/2",
+)];
+const BOUNDED: &[super::Step] = &[
+    form(
+        "iam",
+        "Action=CreateRole&Version=2010-05-08&RoleName=gap-bounded&AssumeRolePolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D&PermissionsBoundary=arn%3Aaws%3Aiam%3A%3A123456789012%3Apolicy%2Fgap",
+    ),
+    form("iam", "Action=GetAccountAuthorizationDetails&Version=2010-05-08&Filter.member.1=Role"),
+];
 const QUOTA: &[super::Step] =
     &[json("servicequotas", "ServiceQuotasV20190624.GetServiceQuota", r#"{"ServiceCode":"fargate","QuotaCode":"L-3032A538"}"#)];
 const SOLD: &[super::Step] = &[form(
@@ -44,6 +56,24 @@ pub const QUESTIONS: &[Gap] = &[
             "Action=SimulatePrincipalPolicy&Version=2010-05-08&PolicySourceArn=arn:aws:iam::123456789012:user/gap&ActionNames.member.1=sqs:CreateQueue",
         )],
         still: refused,
+    },
+    Gap { emulator: Moto, name: "function-urls", why: "no ListFunctionUrlConfigs", steps: URLS, still: refused },
+    Gap {
+        emulator: Ministack,
+        name: "certificates",
+        why: "no DescribeListenerCertificates",
+        steps: CERTIFICATES,
+        still: refused,
+    },
+    Gap {
+        emulator: Ministack,
+        name: "role-boundaries",
+        why: "GetAccountAuthorizationDetails shows no boundary of a role",
+        steps: BOUNDED,
+        still: |answers| {
+            let (made, listed) = (answers[0].xml_text("RoleName"), answers[1].xml_body());
+            made.is_some() && listed.is_some_and(|root| root.find("PermissionsBoundary").is_none())
+        },
     },
     Gap { emulator: Moto, name: "quotas", why: "no quota of Fargate", steps: QUOTA, still: refused },
     Gap { emulator: Ministack, name: "quotas", why: "no Service Quotas", steps: QUOTA, still: refused },

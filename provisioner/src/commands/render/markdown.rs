@@ -4,9 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use serde_json::Value;
-
-use super::words::{because, list_change, printable, renamed, risks, short};
+use super::words::{because, named, on_of, printable, renamed, risks, values};
 use crate::plan::review::{Disruption, Item, Review, Section, range};
 use crate::plan::sources::Why;
 
@@ -120,6 +118,7 @@ fn entry(section: &Section<'_>, item: &Item<'_>, file: &str, risky: bool) -> Str
         facts.push(format!("in AWS: {}", code(id)));
     }
     if item.fields.is_empty() {
+        facts.extend(step.on.as_ref().map(|on| on_of(&on.to_string(), step.id.as_deref(), code)));
         facts.extend(reason(&item.why, section.line));
     }
     if !facts.is_empty() {
@@ -130,11 +129,8 @@ fn entry(section: &Section<'_>, item: &Item<'_>, file: &str, risky: bool) -> Str
     out.push('\n');
     for field in item.fields.iter().take(MOST_FIELDS) {
         let change = field.change;
-        let values = match (&change.from, &change.to) {
-            (Value::Array(from), Value::Array(to)) => code(&list_change(from, to)),
-            (from, to) => format!("{} → {}", code(&short(from)), code(&short(to))),
-        };
-        let _ = write!(out, "  - {}: {values}", code(&change.path));
+        let values = values(change, &field.why, "→", code);
+        let _ = write!(out, "  - {}: {values}", code(&named(change, step.address.kind)));
         let behind: Vec<String> = reason(&field.why, section.line).into_iter().collect();
         if !behind.is_empty() {
             let _ = write!(out, " ({})", behind.join(", "));

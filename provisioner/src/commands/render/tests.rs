@@ -191,6 +191,7 @@ fn one_step(kind: usize, name: String, what: usize, loses: bool, fields: usize) 
         loses_data: goes,
         loss: goes.then(|| format!("all of {name}")),
         busy: None,
+        on: None,
     }
 }
 

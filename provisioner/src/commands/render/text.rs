@@ -1,8 +1,6 @@
 //! A plan for people, in the 80 columns of a terminal. What colour says, a word or a sign says too.
 
-use serde_json::Value;
-
-use super::words::{because, list_change, printable, renamed, risks, short};
+use super::words::{because, named, on_of, printable, renamed, risks, values};
 use crate::plan::Action;
 use crate::plan::review::{Disruption, Field, Item, Review, Section, range};
 use crate::printer::Printer;
@@ -86,6 +84,7 @@ fn one(item: &Item<'_>, section: &Section<'_>, printer: Printer, lines: &mut Vec
     }
     facts.extend(item.notes.iter().map(|note| (*note).to_owned()));
     if item.fields.is_empty() {
+        facts.extend(step.on.as_ref().map(|on| on_of(&on.to_string(), step.id.as_deref(), printable)));
         facts.extend(because(&item.why, section.line));
     }
     if let Some(busy) = &step.busy {
@@ -113,11 +112,8 @@ fn field(field: &Field<'_>, item: &Item<'_>, section: Option<usize>, printer: Pr
         behind.insert(0, if replaces { "replaces it".to_owned() } else { field.disruption.told((0, 0)) });
     }
     let behind = if behind.is_empty() { String::new() } else { format!("  [{}]", behind.join(", ")) };
-    let path = printable(&change.path);
-    let values = match (&change.from, &change.to) {
-        (Value::Array(from), Value::Array(to)) => list_change(from, to),
-        (from, to) => format!("{} -> {}", short(from), short(to)),
-    };
+    let path = named(change, item.step.address.kind);
+    let values = values(change, &field.why, "->", str::to_owned);
     let whole = format!("{INDENT}{path}: {values}");
     if whole.chars().count() + behind.chars().count() <= COLUMNS {
         lines.push(format!("{whole}{}", printer.dim(behind)));

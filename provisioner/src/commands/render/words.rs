@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::diff::Change;
+use crate::kinds;
 use crate::plan::review::{Disruption, Renamed};
 use crate::plan::sources::Why;
 
@@ -37,8 +39,34 @@ pub(super) fn short(value: &Value) -> String {
     }
 }
 
+/// The path of a change; of what others have put there, what it is and what they call it.
+pub(super) fn named(change: &Change, kind: &str) -> String {
+    let field = kinds::find(kind).and_then(|kind| kind.facts().field(change.field()));
+    match (field.and_then(|field| field.beside), change.path.split_once('.')) {
+        (Some(what), Some((_, name))) => printable(&format!("{what} `{name}`")),
+        _ => printable(&change.path),
+    }
+}
+
+/// What is, and what will be instead.
+pub(super) fn values(change: &Change, why: &Why, arrow: &str, each: impl Fn(&str) -> String) -> String {
+    match (&change.from, &change.to) {
+        (Value::Array(from), Value::Array(to)) => each(&list_change(from, to)),
+        (from, _) if matches!(why, Why::Beside { .. }) => format!("{} {arrow} taken away", each(&short(from))),
+        (from, to) => format!("{} {arrow} {}", each(&short(from)), each(&short(to))),
+    }
+}
+
+/// On what of ours something is that others have put there, and what it is.
+pub(super) fn on_of(on: &str, id: Option<&str>, each: impl Fn(&str) -> String) -> String {
+    match id {
+        Some(id) => format!("on {}: {}", each(on), each(id)),
+        None => format!("on {}", each(on)),
+    }
+}
+
 /// Of a list, what comes and what goes.
-pub(super) fn list_change(from: &[Value], to: &[Value]) -> String {
+fn list_change(from: &[Value], to: &[Value]) -> String {
     let only = |these: &[Value], those: &[Value], sign: &str| -> Vec<String> {
         these.iter().filter(|this| !those.contains(this)).map(|this| format!("{sign} {}", short(this))).collect()
     };
@@ -74,5 +102,6 @@ pub(super) fn because(why: &Why, section: Option<usize>) -> Option<String> {
         Why::Secret => Some("the secret has another version".to_owned()),
         Why::Nobody => Some("no line asks for it any more".to_owned()),
         Why::Stack => None,
+        Why::Beside { .. } => Some("this stack did not make it".to_owned()),
     }
 }

@@ -1,7 +1,7 @@
 //! `autoscaling.policy`: keeps the CPU of a service's tasks near a number by changing how many there are.
 //!
-//! Found by name and service, one `DescribeScalingPolicies` per 50; it is ours because the service is. It goes with its
-//! target, so one that nothing asks for any more is not looked for. Names: 256 characters (Application Auto Scaling API
+//! Found by name, one `DescribeScalingPolicies` per service; it is ours because the service is. Another one on a target of ours
+//! changes how many tasks there are, and is taken away. Names: 256 characters (Application Auto Scaling API
 //! reference, PutScalingPolicy). Putting is an upsert and ends at once; AWS makes and deletes the two alarms by itself.
 
 use std::collections::BTreeMap;
@@ -13,10 +13,10 @@ use aws_sdk_applicationautoscaling::types::{
 use serde::{Deserialize, Serialize};
 
 use super::target::DIMENSION;
-use super::{AT_ONCE, GONE, Target};
-use crate::aws::{Cx, Error};
+use super::{GONE, Target};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::scope::Scope;
 
 pub struct Policy;
@@ -95,28 +95,32 @@ impl Kind for Policy {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Policy>) -> Result<Vec<Live<Policy>>, Error> {
-        let mut wanted: BTreeMap<String, (&str, String)> = BTreeMap::new();
+        let mut wanted: BTreeMap<(String, String), &str> = BTreeMap::new();
         for (name, spec) in &query.wanted {
             // Without its target there is none.
             if let Ok(target) = query.outputs.get(&spec.target) {
-                wanted.insert(aws_name(&cx.scope, name), (name, target.scaling_id));
+                wanted.insert((target.scaling_id, aws_name(&cx.scope, name)), name);
             }
         }
-        let names: Vec<String> = wanted.keys().cloned().collect();
+        let targets = query.outputs.all::<Target>();
         let mut live = Vec::new();
-        for batch in names.chunks(AT_ONCE) {
-            let call = cx.autoscaling.describe_scaling_policies().service_namespace(ServiceNamespace::Ecs);
-            let call = call.set_policy_names(Some(batch.to_vec())).scalable_dimension(DIMENSION);
-            let found: Vec<ScalingPolicy> = call.into_paginator().items().send().try_collect().await?;
-            for policy in found {
-                let this = wanted.get(&policy.policy_name).filter(|(_, target)| *target == policy.resource_id);
-                let Some((name, _)) = this else {
-                    continue;
+        for found in each(targets, |(on, target)| of_target(cx, on, target.scaling_id)).await {
+            let (on, policies) = found?;
+            for policy in policies {
+                let place = (policy.resource_id.clone(), policy.policy_name.clone());
+                let (name, owner) = match wanted.get(&place) {
+                    Some(name) => ((*name).to_owned(), Owner::Child),
+                    // Of a service that is not scaled any more: it goes with its target.
+                    None if policy.policy_name == aws_name(&cx.scope, &on) => continue,
+                    None => {
+                        let target = Address { kind: Target::FACTS.name, name: on.clone() };
+                        (format!("{on}/{}", policy.policy_name), Owner::Beside(target))
+                    }
                 };
                 live.push(Live {
-                    name: (*name).to_owned(),
+                    name,
                     id: policy.policy_arn.clone(),
-                    owner: Owner::Child,
+                    owner,
                     state: state(&policy),
                     output: PolicyOutput { arn: policy.policy_arn },
                     ready: Some(()),
@@ -146,6 +150,12 @@ impl Kind for Policy {
 
 fn aws_name(scope: &Scope, name: &str) -> String {
     scope.name(&format!("{name}-cpu"), 256)
+}
+
+async fn of_target(cx: &Cx, on: String, target: String) -> Result<(String, Vec<ScalingPolicy>), Error> {
+    let call = cx.autoscaling.describe_scaling_policies().service_namespace(ServiceNamespace::Ecs);
+    let call = call.resource_id(target).scalable_dimension(DIMENSION);
+    Ok((on, call.into_paginator().items().send().try_collect().await?))
 }
 
 async fn put(cx: &Cx, want: &PolicyState) -> Result<PolicyOutput, Error> {

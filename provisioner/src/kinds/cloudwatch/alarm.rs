@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Statistic, Tag};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::aws::{Cx, Error, Look, Tags, each};
 use crate::board::{Missing, Outputs};
@@ -60,6 +61,8 @@ pub struct AlarmState {
     pub missing_data: String,
     pub actions: Vec<String>,
     pub actions_enabled: bool,
+    /// What others have happen when all is well again, or when nothing is measured, by ARN.
+    pub other_actions: BTreeMap<String, Value>,
 }
 
 impl Kind for Alarm {
@@ -79,6 +82,7 @@ impl Kind for Alarm {
             Field::wanted("missing_data"),
             Field::wanted("actions"),
             Field::wanted("actions_enabled"),
+            Field::beside("other_actions", "action"),
         ],
         seconds: Seconds { create: 1, update: 1, delete: 1 },
         actions: &[
@@ -127,6 +131,7 @@ impl Kind for Alarm {
             // No message and no request is no failure.
             missing_data: "notBreaching".to_owned(),
             actions_enabled: true,
+            other_actions: BTreeMap::new(),
             actions,
         })
     }
@@ -234,7 +239,15 @@ fn state(alarm: &MetricAlarm) -> AlarmState {
         missing_data: text(alarm.treat_missing_data()),
         actions,
         actions_enabled: alarm.actions_enabled().unwrap_or_default(),
+        other_actions: other_actions(alarm),
     }
+}
+
+fn other_actions(alarm: &MetricAlarm) -> BTreeMap<String, Value> {
+    let of = |arns: &[String], when: &str| arns.iter().map(|arn| (arn.clone(), when.into())).collect::<Vec<_>>();
+    let mut others = of(alarm.ok_actions(), "when all is well again");
+    others.extend(of(alarm.insufficient_data_actions(), "when nothing is measured"));
+    others.into_iter().collect()
 }
 
 fn last(arn: &str) -> String {

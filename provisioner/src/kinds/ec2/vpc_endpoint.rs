@@ -1,15 +1,17 @@
 //! `ec2.vpc_endpoint`: a gateway endpoint, so that traffic to S3 stays inside AWS and costs nothing.
 //!
 //! Found by its tags. AWS puts its routes into the tables, and takes them out again when it goes. Takes seconds. The API's
-//! bucket is small (4 calls, then one in three seconds). The network and the service cannot be changed.
+//! bucket is small (4 calls, then one in three seconds). The network and the service cannot be changed. Its policy is AWS's
+//! own: another one, which `DescribeVpcEndpoints` shows too, is set back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::{ResourceType, VpcEndpointType};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use super::{RouteTable, Vpc, all_successful, one_of_each, or_gone, ours, owned, tagged};
-use crate::aws::{Cx, Error};
+use crate::aws::{Cx, Error, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Seconds, Status};
 use crate::scope::Scope;
@@ -29,6 +31,8 @@ pub struct VpcEndpointState {
     pub vpc_id: String,
     pub service: String,
     pub route_tables: BTreeSet<String>,
+    /// Statements of its policy beside AWS's own, which lets through whatever IAM allows.
+    pub statements: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -39,7 +43,12 @@ pub struct VpcEndpointOutput {
 impl Kind for VpcEndpoint {
     const FACTS: Facts = Facts {
         name: "ec2.vpc_endpoint",
-        fields: &[Field::fixed("vpc_id"), Field::fixed("service"), Field::wanted("route_tables")],
+        fields: &[
+            Field::fixed("vpc_id"),
+            Field::fixed("service"),
+            Field::wanted("route_tables"),
+            Field::beside("statements", "statement of its policy"),
+        ],
         seconds: Seconds { create: 5, update: 5, delete: 5 },
         unnamed: true,
         // Two endpoints of one service cannot share a table.
@@ -69,6 +78,7 @@ impl Kind for VpcEndpoint {
             vpc_id: outputs.get(&spec.vpc)?.id,
             service: format!("com.amazonaws.{}.{}", scope.region, spec.service),
             route_tables,
+            statements: BTreeMap::new(),
         })
     }
 
@@ -99,6 +109,7 @@ impl Kind for VpcEndpoint {
                     vpc_id: endpoint.vpc_id.unwrap_or_default(),
                     service: endpoint.service_name.unwrap_or_default(),
                     route_tables: endpoint.route_table_ids.unwrap_or_default().into_iter().collect(),
+                    statements: statements(endpoint.policy_document.as_deref().unwrap_or_default()),
                 },
                 output: VpcEndpointOutput { id },
                 ready: Some(()),
@@ -128,6 +139,11 @@ impl Kind for VpcEndpoint {
             let call = call.set_add_route_table_ids((!more.is_empty()).then_some(more));
             call.set_remove_route_table_ids((!less.is_empty()).then_some(less)).send().await?;
         }
+        if changed.has("statements") {
+            let call = cx.ec2.modify_vpc_endpoint().vpc_endpoint_id(&live.id);
+            let everything = json!({"Version": "2008-10-17", "Statement": [everything()]});
+            call.policy_document(everything.to_string()).send().await?;
+        }
         Ok(())
     }
 
@@ -140,6 +156,41 @@ impl Kind for VpcEndpoint {
     }
 }
 
+/// The one statement of the policy that AWS gives a new endpoint (Amazon VPC user guide, "Default endpoint policy").
+fn everything() -> Value {
+    json!({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"})
+}
+
+fn statements(policy: &str) -> BTreeMap<String, Value> {
+    let own = &policy::normal(&json!({"Statement": [everything()]}))["Statement"][0];
+    let is_own = |statement: &Value| match statement.clone() {
+        Value::Object(mut members) => {
+            members.remove("Sid");
+            Value::Object(members) == *own
+        }
+        _ => false,
+    };
+    let mut statements = policy::statements(&policy::parse(policy));
+    statements.retain(|_, statement| !is_own(statement));
+    statements
+}
+
 fn list<'a>(ids: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     ids.into_iter().cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// botocore, ec2 examples: DescribeVpcEndpoints has the policy as text.
+    #[test]
+    fn only_aws_s_own_policy_is_none() {
+        let own = r#"{"Version":"2008-10-17","Statement":[{"Sid":"","Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+        assert_eq!(statements(own), BTreeMap::new());
+        assert_eq!(statements(&own.replace(r#""Sid":"","#, "")), BTreeMap::new());
+        let other =
+            r#"{"Statement":[{"Sid":"a","Effect":"Allow","Principal":"*","Action":"s3:GetObject","Resource":"*"}]}"#;
+        assert_eq!(statements(other).into_keys().collect::<Vec<_>>(), ["a"]);
+    }
 }

@@ -2,9 +2,10 @@
 //!
 //! Found by name; one that nothing asks for any more by the tag index, confirmed by ECR. Names: 256 characters, lower case
 //! (ECR API reference, CreateRepository). All calls end within a second. Encryption cannot be changed. The lifecycle policy
-//! counts images and knows no age: the image that runs may be old.
+//! counts images and knows no age: the image that runs may be old. It has no access policy: one that others have put there,
+//! which one `GetRepositoryPolicy` shows, is taken away.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_ecr::types::{
     EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability, Repository as Answer, Tag,
@@ -12,7 +13,7 @@ use aws_sdk_ecr::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, Look, Tags, each};
+use crate::aws::{Cx, Error, Look, Tags, each, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::Key;
@@ -32,6 +33,8 @@ pub struct RepositoryState {
     pub tags_are_final: bool,
     pub scan_on_push: bool,
     pub lifecycle: Value,
+    /// Of its access policy.
+    pub statements: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,6 +53,7 @@ impl Kind for Repository {
             Field::wanted("tags_are_final"),
             Field::wanted("scan_on_push"),
             Field::wanted("lifecycle"),
+            Field::beside("statements", "statement of its policy"),
         ],
         seconds: Seconds { create: 1, update: 1, delete: 1 },
         exists: &["RepositoryAlreadyExistsException"],
@@ -60,8 +64,10 @@ impl Kind for Repository {
         actions: &[
             "ecr:CreateRepository",
             "ecr:DeleteRepository",
+            "ecr:DeleteRepositoryPolicy",
             "ecr:DescribeRepositories",
             "ecr:GetLifecyclePolicy",
+            "ecr:GetRepositoryPolicy",
             "ecr:ListTagsForResource",
             "ecr:PutImageScanningConfiguration",
             "ecr:PutImageTagMutability",
@@ -88,6 +94,7 @@ impl Kind for Repository {
             tags_are_final: true,
             scan_on_push: true,
             lifecycle: lifecycle(),
+            statements: BTreeMap::new(),
         })
     }
 
@@ -133,6 +140,10 @@ impl Kind for Repository {
         if changed.has("lifecycle") {
             put_lifecycle(cx, want).await?;
         }
+        if changed.has("statements") {
+            let call = cx.ecr.delete_repository_policy().repository_name(&want.name);
+            Error::unless_gone(call.send().await, WITHOUT_POLICY)?;
+        }
         Ok(())
     }
 
@@ -144,6 +155,7 @@ impl Kind for Repository {
 }
 
 const GONE: &[&str] = &["RepositoryNotFoundException"];
+const WITHOUT_POLICY: &[&str] = &["RepositoryNotFoundException", "RepositoryPolicyNotFoundException"];
 
 fn aws_name(scope: &Scope, name: &str) -> String {
     scope.name(name, 256)
@@ -195,14 +207,16 @@ async fn one(
 ) -> Result<Option<Live<Repository>>, Error> {
     let arn = cx.scope.arn("ecr", &format!("repository/{name}"));
     let wanted = wanted.get(&name).copied();
-    let (found, tags, lifecycle) = tokio::join!(
+    let (found, tags, lifecycle, policy) = tokio::join!(
         cx.ecr.describe_repositories().repository_names(&name).send(),
         look.tags(cx, &arn, wanted, tags(cx, &arn)),
         cx.ecr.get_lifecycle_policy().repository_name(&name).send(),
+        cx.ecr.get_repository_policy().repository_name(&name).send(),
     );
     let found = Error::unless_gone(found, GONE)?.and_then(|answer| answer.repositories?.pop());
     let without = &["LifecyclePolicyNotFoundException", "RepositoryNotFoundException"];
     let lifecycle = Error::unless_gone(lifecycle, without)?.and_then(|answer| answer.lifecycle_policy_text);
+    let policy = Error::unless_gone(policy, WITHOUT_POLICY)?.and_then(|answer| answer.policy_text);
     let Some(found) = found else {
         return Ok(None);
     };
@@ -214,7 +228,10 @@ async fn one(
         name: ours,
         owner,
         id: output.arn.clone(),
-        state: state(&found, lifecycle.as_deref()),
+        state: RepositoryState {
+            statements: policy::statements(&policy::parse(&policy.unwrap_or_default())),
+            ..state(&found, lifecycle.as_deref())
+        },
         output,
         ready: Some(()),
         status: Status::Ready,
@@ -230,6 +247,7 @@ fn state(found: &Answer, lifecycle: Option<&str>) -> RepositoryState {
         tags_are_final: found.image_tag_mutability() == Some(&ImageTagMutability::Immutable),
         scan_on_push: found.image_scanning_configuration().is_some_and(ImageScanningConfiguration::scan_on_push),
         lifecycle: lifecycle.unwrap_or_else(|| json!({})),
+        statements: BTreeMap::new(),
     }
 }
 

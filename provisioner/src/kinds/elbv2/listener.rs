@@ -2,20 +2,22 @@
 //!
 //! Found by its load balancer and port, one `DescribeListeners` per load balancer and one `DescribeTags` for all; the tags
 //! prove that it is ours. A port has one listener at most, so a second create is refused (`DuplicateListener`). All calls
-//! end within a second, and the load balancer need not be active.
+//! end within a second, and the load balancer need not be active. Others' listeners on our load balancer are taken away, and
+//! so are others' certificates on our listeners: one `DescribeListenerCertificates` per listener with TLS shows them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, Certificate, FixedResponseActionConfig, Listener as Answer, ProtocolEnum,
     RedirectActionConfig, RedirectActionStatusCodeEnum,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::{GONE, LoadBalancer, TargetGroup, tags, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::scope::Scope;
 
 pub struct Listener;
@@ -50,6 +52,8 @@ pub struct ListenerState {
     pub protocol: String,
     pub does: Rest,
     pub certificate: Option<String>,
+    /// Those that others have added, by ARN.
+    pub certificates: BTreeMap<String, Value>,
     pub tls_policy: Option<String>,
 }
 
@@ -78,6 +82,7 @@ impl Kind for Listener {
             Field::wanted("protocol"),
             Field::wanted("does"),
             Field::wanted("certificate"),
+            Field::beside("certificates", "certificate"),
             Field::wanted("tls_policy"),
         ],
         seconds: Seconds { create: 1, update: 1, delete: 1 },
@@ -92,9 +97,11 @@ impl Kind for Listener {
             "elasticloadbalancing:AddTags",
             "elasticloadbalancing:CreateListener",
             "elasticloadbalancing:DeleteListener",
+            "elasticloadbalancing:DescribeListenerCertificates",
             "elasticloadbalancing:DescribeListeners",
             "elasticloadbalancing:DescribeTags",
             "elasticloadbalancing:ModifyListener",
+            "elasticloadbalancing:RemoveListenerCertificates",
             "elasticloadbalancing:RemoveTags",
         ],
         ..Facts::DEFAULT
@@ -124,6 +131,7 @@ impl Kind for Listener {
             does,
             tls_policy: certificate.as_ref().map(|_| TLS_POLICY.to_owned()),
             certificate,
+            certificates: BTreeMap::new(),
         })
     }
 
@@ -135,9 +143,10 @@ impl Kind for Listener {
                 wanted.insert((load_balancer.arn, spec.port.into()), name);
             }
         }
-        let parents = query.outputs.all::<LoadBalancer>().into_iter().map(|(_, parent)| parent.arn).collect();
+        let parents: HashMap<String, String> =
+            query.outputs.all::<LoadBalancer>().into_iter().map(|(name, parent)| (parent.arn, name)).collect();
         let mut found = Vec::new();
-        for listeners in each(parents, |parent| listed(cx, parent)).await {
+        for listeners in each(parents.keys().cloned().collect(), |parent| listed(cx, parent)).await {
             found.extend(listeners?);
         }
         let name_of = |listener: &Answer| {
@@ -149,14 +158,19 @@ impl Kind for Listener {
         let mut live = Vec::new();
         for listener in found {
             let arn = listener.listener_arn().unwrap_or_default().to_owned();
-            let Some((name, owner)) = cx.whose(tags.get(&arn).into_iter().flatten(), name_of(&listener)) else {
-                continue;
+            // One that has gone meanwhile has no tags.
+            let Some(tags) = tags.get(&arn) else { continue };
+            let parent = listener.load_balancer_arn().and_then(|parent| parents.get(parent));
+            let (name, owner) = match (cx.whose(tags, name_of(&listener)), parent) {
+                (Some(whose), _) => whose,
+                (None, Some(parent)) => beside(parent, &listener),
+                (None, None) => continue,
             };
             let state = state(&listener);
             let output = ListenerOutput { arn: arn.clone() };
             live.push(Live { name, id: arn, owner, state, output, ready: Some(()), status: Status::Ready });
         }
-        Ok(live)
+        each(live, |live| with_certificates(cx, live)).await.into_iter().collect()
     }
 
     async fn create(cx: &Cx, name: &str, want: &ListenerState) -> Result<ListenerOutput, Error> {
@@ -167,7 +181,16 @@ impl Kind for Listener {
         Ok(ListenerOutput { arn: made.and_then(|made| made.listener_arn).unwrap_or_default() })
     }
 
-    async fn update(cx: &Cx, live: &Live<Listener>, want: &ListenerState, _: &Changed) -> Result<(), Error> {
+    async fn update(cx: &Cx, live: &Live<Listener>, want: &ListenerState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("certificates") {
+            let others = live.state.certificates.keys();
+            let others = others.map(|arn| Certificate::builder().certificate_arn(arn).build()).collect();
+            let call = cx.elbv2.remove_listener_certificates().listener_arn(&live.output.arn);
+            call.set_certificates(Some(others)).send().await?;
+        }
+        if changed.0.iter().all(|field| field == "certificates") {
+            return Ok(());
+        }
         // What goes with a protocol is given with it.
         let call = cx.elbv2.modify_listener().listener_arn(&live.output.arn).port(want.port.into());
         let call = call.protocol(want.protocol.as_str().into()).default_actions(action(&want.does)?);
@@ -223,6 +246,30 @@ async fn listed(cx: &Cx, parent: String) -> Result<Vec<Answer>, Error> {
     Ok(Error::unless_gone(pages.try_collect().await, GONE)?.unwrap_or_default())
 }
 
+/// One that somebody else made: `web/8443`.
+fn beside(parent: &str, listener: &Answer) -> (String, Owner) {
+    let on = Address { kind: LoadBalancer::FACTS.name, name: parent.to_owned() };
+    (format!("{parent}/{}", listener.port().unwrap_or_default()), Owner::Beside(on))
+}
+
+/// The certificates beside the one that is its own, which only TLS has.
+async fn with_certificates(cx: &Cx, mut live: Live<Listener>) -> Result<Live<Listener>, Error> {
+    let ours = matches!(live.owner, Owner::Tagged(_));
+    if !ours || live.state.protocol != ProtocolEnum::Https.as_str() {
+        return Ok(live);
+    }
+    let call = cx.elbv2.describe_listener_certificates().listener_arn(&live.output.arn);
+    let pages = call.into_paginator().items().send();
+    let found: Vec<Certificate> = Error::unless_gone(pages.try_collect().await, GONE)?.unwrap_or_default();
+    live.state.certificates = others(&found, live.state.certificate.as_deref());
+    Ok(live)
+}
+
+fn others(found: &[Certificate], own: Option<&str>) -> BTreeMap<String, Value> {
+    let others = found.iter().filter(|one| one.is_default() != Some(true) && one.certificate_arn() != own);
+    others.filter_map(|one| Some((one.certificate_arn()?.to_owned(), Value::from("for its names")))).collect()
+}
+
 fn state(listener: &Answer) -> ListenerState {
     ListenerState {
         load_balancer: listener.load_balancer_arn().unwrap_or_default().to_owned(),
@@ -233,6 +280,7 @@ fn state(listener: &Answer) -> ListenerState {
             several => Rest::Other(format!("{} actions", several.len())),
         },
         certificate: listener.certificates().first().and_then(Certificate::certificate_arn).map(str::to_owned),
+        certificates: BTreeMap::new(),
         tls_policy: listener.ssl_policy().map(str::to_owned),
     }
 }
@@ -272,6 +320,15 @@ mod tests {
             .build();
         let state = state(&answer);
         assert_eq!((state.does, state.port, state.certificate), (Rest::Forward(target.into()), 80, None));
+    }
+
+    /// In the form of DescribeListenerCertificates in the Elastic Load Balancing API reference. No emulator can play it: moto
+    /// shows an added certificate as the listener's own, ministack has none.
+    #[test]
+    fn certificates_beside_its_own_are_others() {
+        let certificate = |arn: &str, own: bool| Certificate::builder().certificate_arn(arn).is_default(own).build();
+        let found = [certificate("own", true), certificate("own", false), certificate("other", false)];
+        assert_eq!(others(&found, Some("own")).into_keys().collect::<Vec<_>>(), ["other"]);
     }
 
     #[test]

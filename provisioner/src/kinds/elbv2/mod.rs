@@ -73,5 +73,9 @@ async fn tags_of_some(cx: &Cx, arns: &[String], tags: &mut HashMap<String, Tags>
         let its = its.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect();
         tags.insert(found.resource_arn.unwrap_or_default(), its);
     }
+    // All of them exist; one that is not among the answers has none.
+    for arn in arns {
+        tags.entry(arn.clone()).or_default();
+    }
     Ok(true)
 }

@@ -1,10 +1,11 @@
 //! `elbv2.rule`: which requests go to which service.
 //!
-//! Found by its tags, one `DescribeRules` per listener and one `DescribeTags` for all; one at our priority without our tag
-//! is somebody else's. A listener has a priority once (1 to 50,000), so a second create is refused (`PriorityInUse`); a rule
+//! Found by its tags, one `DescribeRules` per listener and one `DescribeTags` for all. One without our tag is somebody else's:
+//! at our priority it is in the way, and nothing is done; elsewhere it takes requests that are not its own, and is taken
+//! away. A listener has a priority once (1 to 50,000), so a second create is refused (`PriorityInUse`); a rule
 //! takes five condition values (Elastic Load Balancing user guide, quotas). All calls end within a second.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_elasticloadbalancingv2::types::{
     HttpRequestMethodConditionConfig, PathPatternConditionConfig, Rule as Answer, RuleCondition, RulePriorityPair,
@@ -15,7 +16,7 @@ use super::listener::{forward, target_of};
 use super::{GONE, Listener, TargetGroup, tags, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::scope::{NAME_TAG, STACK_TAG, Scope};
 
 pub struct Rule;
@@ -97,9 +98,10 @@ impl Kind for Rule {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Rule>) -> Result<Vec<Live<Rule>>, Error> {
-        let parents = query.outputs.all::<Listener>().into_iter().map(|(_, parent)| parent.arn).collect();
+        let parents: HashMap<String, String> =
+            query.outputs.all::<Listener>().into_iter().map(|(name, parent)| (parent.arn, name)).collect();
         let mut found: Vec<(String, Answer)> = Vec::new();
-        for rules in each(parents, |parent| listed(cx, parent)).await {
+        for rules in each(parents.keys().cloned().collect(), |parent| listed(cx, parent)).await {
             found.extend(rules?);
         }
         let found: Vec<(String, RuleState, Option<String>)> = found
@@ -114,11 +116,14 @@ impl Kind for Rule {
         let tags = tags_of(cx, query.look, arns).await?;
         let mut live: Vec<Live<Rule>> = Vec::new();
         for (arn, state, by_priority) in found {
-            let tags = tags.get(&arn).cloned().unwrap_or_default();
+            // One that has gone meanwhile has no tags.
+            let Some(tags) = tags.get(&arn) else { continue };
             let ours = tags.get(STACK_TAG) == Some(&cx.scope.tag());
             let wanted = if ours { tags.get(NAME_TAG).cloned() } else { by_priority };
-            let Some((name, owner)) = cx.whose(&tags, wanted.as_deref()) else {
-                continue;
+            let (name, owner) = match (cx.whose(tags, wanted.as_deref()), parents.get(&state.listener)) {
+                (Some(whose), _) => whose,
+                (None, Some(parent)) => beside(parent, &state),
+                (None, None) => continue,
             };
             let output = RuleOutput { arn: arn.clone() };
             live.push(Live { name, id: arn, owner, state, output, ready: Some(()), status: Status::Ready });
@@ -158,6 +163,12 @@ impl Kind for Rule {
 
 const PATH: &str = "path-pattern";
 const METHOD: &str = "http-request-method";
+
+/// One that somebody else made: `web/7`.
+fn beside(parent: &str, state: &RuleState) -> (String, Owner) {
+    let on = Address { kind: Listener::FACTS.name, name: parent.to_owned() };
+    (format!("{parent}/{}", state.priority), Owner::Beside(on))
+}
 
 /// The wanted rule of this listener and priority.
 fn at_its_place(query: &Query<'_, Rule>, state: &RuleState) -> Option<String> {

@@ -1,20 +1,23 @@
 //! `iam.role`: a role that a service assumes, with one inline policy.
 //!
-//! Found by its path, `/provision/<stack>/<env>/`: one `ListRoles` shows all of ours; then tags, policy and attached policies
-//! of each. What that does not show (others' roles of our names, which are unique whatever their path; permissions
-//! boundaries, where the stack speaks of them) is asked for by name. Names: 64 characters, and case does not distinguish (IAM
+//! Found by its path, `/provision/<stack>/<env>/`; [`read`] says how. Names: 64 characters, and case does not distinguish (IAM
 //! API reference, CreateRole and ListRoles). Calls end at once, but other services see a new role only after 7 to 9 seconds:
 //! they say so in words that `aws::Error` retries.
+//!
+//! Whatever else gives it rights is a difference, and is taken away: other inline policies, attached policies, another trust.
+//! A boundary gives none, so where the stack file does not speak of one, any is kept.
 
-use std::collections::{BTreeSet, HashMap};
+mod read;
 
-use aws_sdk_iam::types::{Role as Answer, Tag};
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_iam::types::Tag;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, Tags, each, policy};
+use crate::aws::{Cx, Error, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::kms::Key;
 use crate::kinds::logs::LogGroup;
 use crate::kinds::secretsmanager::Secret;
@@ -64,6 +67,8 @@ pub struct RoleState {
     pub trust: Value,
     /// `{}` for none.
     pub policy: Value,
+    /// Those of others.
+    pub inline_policies: BTreeMap<String, Value>,
     pub managed: BTreeSet<String>,
     /// "" for none.
     pub permissions_boundary: Option<String>,
@@ -83,6 +88,7 @@ impl Kind for Role {
             Field::fixed("path"),
             Field::wanted("trust"),
             Field::wanted("policy"),
+            Field::beside("inline_policies", "inline policy"),
             Field::wanted("managed"),
             Field::wanted("permissions_boundary"),
         ],
@@ -100,6 +106,7 @@ impl Kind for Role {
             "iam:DeleteRolePermissionsBoundary",
             "iam:DeleteRolePolicy",
             "iam:DetachRolePolicy",
+            "iam:GetAccountAuthorizationDetails",
             "iam:GetRole",
             "iam:GetRolePolicy",
             "iam:ListAttachedRolePolicies",
@@ -141,32 +148,14 @@ impl Kind for Role {
             path: path(scope),
             trust: trust(scope, &spec.service),
             policy,
+            inline_policies: BTreeMap::new(),
             managed: spec.managed.iter().cloned().collect(),
             permissions_boundary: spec.permissions_boundary.clone(),
         })
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Role>) -> Result<Vec<Live<Role>>, Error> {
-        let wanted: HashMap<String, &str> =
-            query.wanted.iter().map(|(name, _)| (role_name(&cx.scope, name), name.as_str())).collect();
-        let listed = cx.iam.list_roles().path_prefix(path(&cx.scope)).into_paginator().items().send();
-        let mut listed: HashMap<String, Answer> =
-            listed.try_collect().await?.into_iter().map(|role| (role.role_name.clone(), role)).collect();
-        let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
-        names.extend(listed.keys().cloned());
-        let bounded = query.wanted.iter().filter(|(_, spec)| spec.permissions_boundary.is_some());
-        let bounded: BTreeSet<String> = bounded.map(|(name, _)| role_name(&cx.scope, name)).collect();
-        // The list has neither tags nor boundaries. Its path is proof enough of whose a role is where nothing is changed.
-        let proves_names = query.look.proves_names(cx).await;
-        let proven = |role: &String| proves_names && wanted.contains_key(role);
-        let enough = |role: &String| proven(role) && !bounded.contains(role);
-        let roles: Vec<_> =
-            names.into_iter().map(|role| (listed.remove(&role).filter(|_| enough(&role)), role)).collect();
-        let mut live = Vec::new();
-        for found in each(roles, |(listed, role)| one(cx, role, listed, &wanted)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        read::all(cx, query).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &RoleState) -> Result<RoleOutput, Error> {
@@ -192,6 +181,11 @@ impl Kind for Role {
         }
         if changed.has("policy") {
             put_policy(cx, want).await?;
+        }
+        if changed.has("inline_policies") {
+            for name in live.state.inline_policies.keys() {
+                delete_policy(cx, &want.name, name).await?;
+            }
         }
         if changed.has("managed") {
             attach(cx, want, &live.state.managed).await?;
@@ -298,56 +292,6 @@ async fn attach(cx: &Cx, want: &RoleState, attached: &BTreeSet<String>) -> Resul
 async fn detach(cx: &Cx, role: &str, arn: &str) -> Result<(), Error> {
     Error::unless_gone(cx.iam.detach_role_policy().role_name(role).policy_arn(arn).send().await, GONE)?;
     Ok(())
-}
-
-/// The role and its tags; of one that was listed, those that its path proves.
-async fn with_tags(
-    cx: &Cx,
-    role: &str,
-    listed: Option<Answer>,
-    wanted: Option<&str>,
-) -> Result<Option<(Answer, Tags)>, Error> {
-    if let (Some(found), Some(name)) = (listed, wanted) {
-        return Ok(Some((found, cx.scope.tags(name).into_iter().collect())));
-    }
-    let answer = Error::unless_gone(cx.iam.get_role().role_name(role).send().await, GONE)?;
-    Ok(answer.and_then(|answer| answer.role).map(|found| {
-        let tags = found.tags().iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect();
-        (found, tags)
-    }))
-}
-
-async fn one(
-    cx: &Cx,
-    role: String,
-    listed: Option<Answer>,
-    wanted: &HashMap<String, &str>,
-) -> Result<Option<Live<Role>>, Error> {
-    let wanted = wanted.get(&role).copied();
-    let shows_boundary = listed.is_none();
-    let found = with_tags(cx, &role, listed, wanted);
-    let inline = cx.iam.get_role_policy().role_name(&role).policy_name(INLINE).send();
-    let attached = cx.iam.list_attached_role_policies().role_name(&role).send();
-    let (found, inline, attached) = tokio::join!(found, inline, attached);
-    let Some((found, tags)) = found? else {
-        return Ok(None);
-    };
-    let Some((name, owner)) = cx.whose(&tags, wanted) else {
-        return Ok(None);
-    };
-    let inline = Error::unless_gone(inline, GONE)?.map(|answer| answer.policy_document);
-    let attached = Error::unless_gone(attached, GONE)?.and_then(|answer| answer.attached_policies).unwrap_or_default();
-    let boundary = found.permissions_boundary().and_then(|boundary| boundary.permissions_boundary_arn());
-    let state = RoleState {
-        name: role,
-        path: found.path.clone(),
-        permissions_boundary: shows_boundary.then(|| boundary.unwrap_or_default().to_owned()),
-        trust: policy::parse(found.assume_role_policy_document().unwrap_or_default()),
-        policy: inline.map_or_else(|| json!({}), |document| policy::parse(&document)),
-        managed: attached.into_iter().filter_map(|policy| policy.policy_arn).collect(),
-    };
-    let output = RoleOutput { arn: found.arn, name: state.name.clone() };
-    Ok(Some(Live { name, owner, id: output.arn.clone(), state, output, ready: Some(()), status: Status::Ready }))
 }
 
 #[cfg(test)]

@@ -7,17 +7,21 @@
 //!
 //! Inside a VPC its network interfaces hold the subnets for 5 to 40 minutes after a deletion, so a function leaves its VPC
 //! first. Reserved concurrency is never set: new accounts have too little of it.
+//!
+//! What others can put there so that it is called, or does more, is in [`beside`]; who may call it, in `lambda.permission`.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use aws_sdk_lambda::types::{
     Architecture, DestinationConfig, Environment, EnvironmentResponse, FunctionCode, FunctionConfiguration,
-    LastUpdateStatus, LogFormat, LoggingConfig, OnFailure, Runtime, State as Phase, TracingConfig,
+    LastUpdateStatus, LogFormat, LoggingConfig, OnFailure, OnSuccess, Runtime, State as Phase, TracingConfig,
     TracingConfigResponse, TracingMode, VpcConfig,
 };
 use aws_smithy_types::Blob as Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
+use super::beside;
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
@@ -80,6 +84,12 @@ pub struct FunctionState {
     pub subnets: BTreeSet<String>,
     pub security_groups: BTreeSet<String>,
     pub failures: Failures,
+    /// The addresses under which it can be called, with who may.
+    pub urls: BTreeMap<String, Value>,
+    /// What Lambda reads for it, by the id of the mapping.
+    pub sources: BTreeMap<String, Value>,
+    /// Code that runs with it, by ARN.
+    pub layers: BTreeMap<String, Value>,
     /// The last update did not take.
     pub stalled: bool,
 }
@@ -88,6 +98,8 @@ pub struct FunctionState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Failures {
     pub to: String,
+    /// Where the results of those that succeed go, "" for nowhere.
+    pub successes_to: String,
     pub retries: Option<i32>,
     /// Seconds.
     pub max_age: Option<i32>,
@@ -119,6 +131,9 @@ impl Kind for Function {
             Field::wanted("subnets"),
             Field::wanted("security_groups"),
             Field::wanted("failures"),
+            Field::beside("urls", "function URL"),
+            Field::beside("sources", "event source mapping"),
+            Field::beside("layers", "layer"),
             Field::wanted("stalled"),
         ],
         seconds: Seconds { create: 10, update: 5, delete: 5 },
@@ -146,10 +161,14 @@ impl Kind for Function {
             "kms:DescribeKey",
             "kms:Encrypt",
             "lambda:CreateFunction",
+            "lambda:DeleteEventSourceMapping",
             "lambda:DeleteFunction",
+            "lambda:DeleteFunctionUrlConfig",
             "lambda:GetFunction",
             "lambda:GetFunctionConfiguration",
             "lambda:GetFunctionEventInvokeConfig",
+            "lambda:ListEventSourceMappings",
+            "lambda:ListFunctionUrlConfigs",
             "lambda:ListTags",
             "lambda:PutFunctionEventInvokeConfig",
             "lambda:TagResource",
@@ -203,7 +222,15 @@ impl Kind for Function {
             tracing: TracingMode::PassThrough.as_str().to_owned(),
             subnets,
             security_groups,
-            failures: Failures { to: outputs.get(&spec.on_failure)?.arn, retries: Some(2), max_age: Some(6 * 60 * 60) },
+            failures: Failures {
+                to: outputs.get(&spec.on_failure)?.arn,
+                successes_to: String::new(),
+                retries: Some(2),
+                max_age: Some(6 * 60 * 60),
+            },
+            urls: BTreeMap::new(),
+            sources: BTreeMap::new(),
+            layers: BTreeMap::new(),
             stalled: false,
         })
     }
@@ -233,7 +260,13 @@ impl Kind for Function {
         Ok(output(&cx.scope, &want.name))
     }
 
-    async fn update(cx: &Cx, _: &Live<Function>, want: &FunctionState, changed: &Changed) -> Result<(), Error> {
+    async fn update(cx: &Cx, live: &Live<Function>, want: &FunctionState, changed: &Changed) -> Result<(), Error> {
+        if changed.has("urls") {
+            beside::remove_urls(cx, &want.name).await?;
+        }
+        if changed.has("sources") {
+            beside::remove_sources(cx, live.state.sources.keys()).await?;
+        }
         if changed.has("failures") {
             put_failures(cx, want).await?;
         }
@@ -242,6 +275,7 @@ impl Kind for Function {
             let call = call.runtime(want.runtime.as_str().into()).handler(&want.handler).role(&want.role);
             let call = call.memory_size(want.memory).timeout(want.timeout).environment(environment(want));
             let call = call.kms_key_arn(&want.kms_key).logging_config(logging(want)).tracing_config(tracing(want));
+            let call = call.set_layers(changed.has("layers").then(Vec::new));
             call.vpc_config(inside(&want.subnets, &want.security_groups)).send().await?;
         }
         if changed.any(&["code_sha256", "architecture"]) {
@@ -288,6 +322,7 @@ const CONFIGURATION: &[&str] = &[
     "tracing",
     "subnets",
     "security_groups",
+    "layers",
     "stalled",
 ];
 
@@ -339,9 +374,11 @@ async fn put_failures(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
 }
 
 async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Function>>, Error> {
-    let (found, failures) = tokio::join!(
+    let (found, failures, urls, sources) = tokio::join!(
         cx.lambda.get_function().function_name(&function).send(),
         cx.lambda.get_function_event_invoke_config().function_name(&function).send(),
+        beside::urls(cx, &function),
+        beside::sources(cx, &function),
     );
     let Some(found) = Error::unless_gone(found, GONE)? else {
         return Ok(None);
@@ -353,11 +390,13 @@ async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Resul
     let Some(configuration) = found.configuration else {
         return Ok(None);
     };
-    let mut state = state(&configuration);
+    let mut state = FunctionState { urls: urls?, sources: sources?, ..state(&configuration) };
     if let Some(failures) = Error::unless_gone(failures, GONE)? {
         let to = failures.destination_config().and_then(DestinationConfig::on_failure);
+        let success = failures.destination_config().and_then(DestinationConfig::on_success);
         state.failures = Failures {
             to: to.and_then(OnFailure::destination).unwrap_or_default().to_owned(),
+            successes_to: success.and_then(OnSuccess::destination).unwrap_or_default().to_owned(),
             retries: failures.maximum_retry_attempts(),
             max_age: failures.maximum_event_age_in_seconds(),
         };
@@ -405,6 +444,13 @@ fn state(found: &FunctionConfiguration) -> FunctionState {
         subnets: inside.into_iter().flat_map(|inside| inside.subnet_ids()).cloned().collect(),
         security_groups: inside.into_iter().flat_map(|inside| inside.security_group_ids()).cloned().collect(),
         failures: Failures::default(),
+        urls: BTreeMap::new(),
+        sources: BTreeMap::new(),
+        layers: found
+            .layers()
+            .iter()
+            .filter_map(|layer| Some((layer.arn()?.to_owned(), "with its code".into())))
+            .collect(),
         stalled: found.last_update_status() == Some(&LastUpdateStatus::Failed),
     }
 }

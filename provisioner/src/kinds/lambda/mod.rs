@@ -1,5 +1,6 @@
 //! AWS Lambda.
 
+mod beside;
 mod function;
 mod leaving;
 mod permission;

@@ -1,7 +1,7 @@
 //! `lambda.permission`: lets a log group call a function.
 //!
 //! A statement in the function's policy, found by its id, one `GetPolicy` per function; it is ours because the function is, and
-//! its id begins as all our names do. Ids: 100 letters, digits, `-` and `_` (Lambda API reference, AddPermission). Nothing of
+//! its id begins as all our names do. Every other statement lets somebody else call the function, and is taken away. Ids: 100 letters, digits, `-` and `_` (Lambda API reference, AddPermission). Nothing of
 //! it can be changed. Calls end at once, but two at the same function disturb each other: Lambda says so, and we come back.
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Function;
 use crate::aws::{Cx, Error, each, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::logs::LogGroup;
 use crate::scope::Scope;
 
@@ -86,21 +86,22 @@ impl Kind for Permission {
         let wanted: BTreeMap<String, &str> =
             query.wanted.iter().map(|(name, _)| (statement_id(query.scope, name), name.as_str())).collect();
         let prefix = format!("{}-", cx.scope.prefix());
-        let functions = query.outputs.all::<Function>().into_iter().map(|(_, function)| function.name).collect();
+        let functions = query.outputs.all::<Function>();
         let mut live = Vec::new();
-        for found in each(functions, |function| statements(cx, function)).await {
-            for (function, statement) in found? {
+        for found in each(functions, |(on, function)| statements(cx, on, function.name)).await {
+            let (on, function, statements) = found?;
+            for statement in statements {
                 let state = state(&function, &statement);
-                let name = match (wanted.get(&state.id), state.id.strip_prefix(&prefix)) {
-                    (Some(name), _) => (*name).to_owned(),
-                    (None, Some(rest)) => rest.to_owned(),
-                    // Somebody else's.
-                    (None, None) => continue,
+                let ours = format!("{} of {function}", state.id);
+                let (name, id, owner) = match (wanted.get(&state.id), state.id.strip_prefix(&prefix)) {
+                    (Some(name), _) => ((*name).to_owned(), ours, Owner::Child),
+                    (None, Some(rest)) => (rest.to_owned(), ours, Owner::Child),
+                    (None, None) => (format!("{on}/{}", state.id), said(&statement), beside(&on)),
                 };
                 live.push(Live {
                     name,
-                    id: format!("{} of {function}", state.id),
-                    owner: Owner::Child,
+                    id,
+                    owner,
                     output: PermissionOutput { source_arn: state.source_arn.clone() },
                     state,
                     ready: Some(()),
@@ -136,13 +137,23 @@ fn statement_id(scope: &Scope, name: &str) -> String {
     scope.name(name, 100)
 }
 
-async fn statements(cx: &Cx, function: String) -> Result<Vec<(String, Value)>, Error> {
+fn beside(function: &str) -> Owner {
+    Owner::Beside(Address { kind: Function::FACTS.name, name: function.to_owned() })
+}
+
+/// `Allow {"AWS":["*"]} lambda:InvokeFunction`
+fn said(statement: &Value) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let actions = statement["Action"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(", ");
+    format!("{} {} {actions}", text(&statement["Effect"]), text(&statement["Principal"]))
+}
+
+async fn statements(cx: &Cx, on: String, function: String) -> Result<(String, String, Vec<Value>), Error> {
     let call = cx.lambda.get_policy().function_name(&function);
     // A function without permissions has no policy.
     let answer = Error::unless_gone(call.send().await, GONE)?.and_then(|answer| answer.policy);
     let policy = policy::parse(&answer.unwrap_or_default());
-    let statements = policy["Statement"].as_array().cloned().unwrap_or_default();
-    Ok(statements.into_iter().map(|statement| (function.clone(), statement)).collect())
+    Ok((on, function, policy["Statement"].as_array().cloned().unwrap_or_default()))
 }
 
 fn state(function: &str, statement: &Value) -> PermissionState {

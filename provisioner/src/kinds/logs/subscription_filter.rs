@@ -1,18 +1,20 @@
 //! `logs.subscription_filter`: sends the events of a log group that match a pattern to a function.
 //!
 //! Takes no tags: it belongs to its log group, which may have two (CloudWatch Logs quotas). Found by the group's name and
-//! its own. CloudWatch Logs sends a test message when it is put, so the function's permission has to be there before
+//! its own, one `DescribeSubscriptionFilters` per group. Another one on a group of ours sends its lines elsewhere, and is taken
+//! away. CloudWatch Logs sends a test message when it is put, so the function's permission has to be there before
 //! ("Could not deliver test message to specified …"). Put is an upsert, so changing it is the same call. A subscription sends
 //! what comes after it; the test message is what makes the forwarder fetch what was there before.
 
 use std::collections::HashMap;
 
+use aws_sdk_cloudwatchlogs::types::SubscriptionFilter as Answer;
 use serde::{Deserialize, Serialize};
 
 use super::LogGroup;
-use crate::aws::{Cx, Error, Proof, each};
+use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::lambda::{Function, Permission};
 use crate::scope::Scope;
 
@@ -80,18 +82,25 @@ impl Kind for SubscriptionFilter {
         let wanted: HashMap<&str, &str> =
             query.wanted.iter().map(|(name, spec)| (spec.log_group.name.as_str(), name.as_str())).collect();
         let mut live = Vec::new();
-        for found in each(candidates(query), |(group, path)| of_group(cx, group, path)).await {
-            let Some((group, state)) = found? else { continue };
-            live.push(Live {
-                // One per group, so the group's name will do where nothing asks for it any more.
-                name: wanted.get(group.as_str()).map_or_else(|| group.clone(), |name| (*name).to_owned()),
-                id: format!("{} on {}", state.filter, state.log_group),
-                owner: Owner::Child,
-                state,
-                output: (),
-                ready: Some(()),
-                status: Status::Ready,
-            });
+        let groups = query.outputs.all::<LogGroup>().into_iter().map(|(group, output)| (group, output.name));
+        for found in each(groups.collect(), |(group, path)| of_group(cx, group, path)).await {
+            let (group, filters) = found?;
+            for state in filters {
+                let (name, id, owner) = match state.filter == filter_name(&cx.scope) {
+                    // One per group, so the group's name will do where nothing asks for it any more.
+                    true => (
+                        wanted.get(group.as_str()).map_or_else(|| group.clone(), |name| (*name).to_owned()),
+                        format!("{} on {}", state.filter, state.log_group),
+                        Owner::Child,
+                    ),
+                    false => (
+                        format!("{group}/{}", state.filter),
+                        format!("to {}", state.destination),
+                        Owner::Beside(Address { kind: LogGroup::FACTS.name, name: group.clone() }),
+                    ),
+                };
+                live.push(Live { name, id, owner, state, output: (), ready: Some(()), status: Status::Ready });
+            }
         }
         Ok(live)
     }
@@ -120,37 +129,19 @@ impl Kind for SubscriptionFilter {
     }
 }
 
-/// The groups that may have one, by name. None outlives its permission, so a plan can leave out groups without.
-fn candidates(query: &Query<'_, SubscriptionFilter>) -> Vec<(String, String)> {
-    let permitted: Vec<_> =
-        query.outputs.all::<Permission>().into_iter().map(|(_, output)| output.source_arn).collect();
-    let may_have = |group: &str, arn: &str| {
-        query.look.proof == Proof::Service
-            || permitted.iter().any(|source| source.strip_suffix(":*") == Some(arn))
-            || query.wanted.iter().any(|(_, spec)| spec.log_group.name == group)
-    };
-    let groups = query.outputs.all::<LogGroup>().into_iter();
-    groups.filter(|(group, output)| may_have(group, &output.arn)).map(|(group, output)| (group, output.name)).collect()
-}
-
 fn filter_name(scope: &Scope) -> String {
     scope.name("search", 512)
 }
 
-/// Our filter on a group, if it has one. A second one is somebody else's.
-async fn of_group(cx: &Cx, group: String, path: String) -> Result<Option<(String, SubscriptionFilterState)>, Error> {
-    let call = cx.logs.describe_subscription_filters().log_group_name(&path);
-    let answer = match call.filter_name_prefix(filter_name(&cx.scope)).send().await.map_err(Error::from) {
-        Ok(answer) => answer,
-        Err(error) if error.is(&["ResourceNotFoundException"]) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let ours = answer.subscription_filters().iter().find(|found| found.filter_name() == Some(&filter_name(&cx.scope)));
-    let state = ours.map(|found| SubscriptionFilterState {
-        log_group: path,
-        filter: found.filter_name().unwrap_or_default().to_owned(),
-        pattern: found.filter_pattern().unwrap_or_default().to_owned(),
-        destination: found.destination_arn().unwrap_or_default().to_owned(),
+/// All filters on a group, ours and those of others.
+async fn of_group(cx: &Cx, group: String, path: String) -> Result<(String, Vec<SubscriptionFilterState>), Error> {
+    let pages = cx.logs.describe_subscription_filters().log_group_name(&path).into_paginator().items().send();
+    let found: Option<Vec<Answer>> = Error::unless_gone(pages.try_collect().await, &["ResourceNotFoundException"])?;
+    let filters = found.into_iter().flatten().map(|found| SubscriptionFilterState {
+        log_group: path.clone(),
+        filter: found.filter_name.unwrap_or_default(),
+        pattern: found.filter_pattern.unwrap_or_default(),
+        destination: found.destination_arn.unwrap_or_default(),
     });
-    Ok(state.map(|state| (group, state)))
+    Ok((group, filters.collect()))
 }

@@ -8,15 +8,20 @@
 //! The value is made here, because Secrets Manager is told it together with the create call, so there is no moment without
 //! one. `version_id` names the current value: whoever uses the secret pins it, and so a new value shows as a change. A
 //! deleted name is blocked for its recovery window; asked for again, the secret is restored and gets a new value.
+//!
+//! It has no resource policy: roles of this account read it by IAM. One that others have put there, which one
+//! `GetResourcePolicy` per secret shows, is taken away.
+
+use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, each};
+use crate::aws::{Cx, Error, each, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::{Key, key_arn};
 use crate::scope::Scope;
 
@@ -40,6 +45,8 @@ pub struct SecretState {
     pub kms_key: String,
     /// A version of it is current.
     pub has_value: bool,
+    /// Of its resource policy.
+    pub statements: BTreeMap<String, Value>,
     /// Of the value that is generated. It is inside the value, so nobody compares it.
     pub username: Option<String>,
     pub length: usize,
@@ -64,6 +71,7 @@ impl Kind for Secret {
             Field::wanted("description"),
             Field::wanted("kms_key"),
             Field::wanted("has_value"),
+            Field::beside("statements", "statement of its policy"),
             Field::theirs("username"),
             Field::theirs("length"),
         ],
@@ -81,8 +89,10 @@ impl Kind for Secret {
             "kms:Decrypt",
             "kms:GenerateDataKey",
             "secretsmanager:CreateSecret",
+            "secretsmanager:DeleteResourcePolicy",
             "secretsmanager:DeleteSecret",
             "secretsmanager:DescribeSecret",
+            "secretsmanager:GetResourcePolicy",
             "secretsmanager:GetSecretValue",
             "secretsmanager:ListSecrets",
             "secretsmanager:PutSecretValue",
@@ -106,6 +116,7 @@ impl Kind for Secret {
             description: spec.description.clone(),
             kms_key: outputs.get(&spec.kms_key)?.arn,
             has_value: true,
+            statements: BTreeMap::new(),
             username: spec.username.clone(),
             length: spec.length,
         })
@@ -158,6 +169,9 @@ impl Kind for Secret {
         }
         if changed.has("has_value") {
             cx.secrets.put_secret_value().secret_id(&live.output.arn).secret_string(value(want)?).send().await?;
+        }
+        if changed.has("statements") {
+            cx.secrets.delete_resource_policy().secret_id(&live.output.arn).send().await?;
         }
         Ok(())
     }
@@ -268,8 +282,18 @@ async fn describe(cx: &Cx, id: &str) -> Result<Option<DescribeSecretOutput>, Err
     }
 }
 
+/// `null` where there is none, and where the secret is not there or on its way out.
+async fn policy_of(cx: &Cx, id: &str) -> Result<Value, Error> {
+    match cx.secrets.get_resource_policy().secret_id(id).send().await.map_err(Error::from) {
+        Ok(answer) => Ok(answer.resource_policy.map_or(Value::Null, |text| policy::parse(&text))),
+        Err(error) if error.is(GONE) || error.says("deleted") || error.says("deletion") => Ok(Value::Null),
+        Err(error) => Err(error),
+    }
+}
+
 async fn one(cx: &Cx, id: String, wanted: Option<String>) -> Result<Option<Live<Secret>>, Error> {
-    let found = describe(cx, &id).await?.filter(|secret| secret.deleted_date().is_none());
+    let (found, policy) = tokio::join!(describe(cx, &id), policy_of(cx, &id));
+    let found = found?.filter(|secret| secret.deleted_date().is_none());
     let Some(secret) = found.filter(|secret| wanted.is_none() || secret.name() == Some(&id)) else {
         return Ok(None);
     };
@@ -277,12 +301,14 @@ async fn one(cx: &Cx, id: String, wanted: Option<String>) -> Result<Option<Live<
     let Some((name, owner)) = cx.whose(tags, wanted.as_deref()) else {
         return Ok(None);
     };
+    // Of somebody else's secret we need to know no more.
+    let policy = if owner == Owner::Foreign { Value::Null } else { policy? };
     let arn = secret.arn().unwrap_or_default().to_owned();
     Ok(Some(Live {
         name,
         owner,
         id: arn.clone(),
-        state: state(&cx.scope, &secret),
+        state: SecretState { statements: policy::statements(&policy), ..state(&cx.scope, &secret) },
         output: SecretOutput { arn, version_id: current(&secret).unwrap_or_default() },
         ready: Some(()),
         status: Status::Ready,
@@ -295,6 +321,7 @@ fn state(scope: &Scope, secret: &DescribeSecretOutput) -> SecretState {
         description: secret.description().unwrap_or_default().to_owned(),
         kms_key: key_arn(scope, secret.kms_key_id().unwrap_or_default()),
         has_value: current(secret).is_some(),
+        statements: BTreeMap::new(),
         username: None,
         length: 0,
     }

@@ -3,6 +3,9 @@
 //! Takes no tags: it belongs to its topic. Found by `ListSubscriptionsByTopic`; unique by topic, protocol and endpoint, so a
 //! repeated `Subscribe` gives the same one (SNS API reference, Subscribe). An e-mail address has to confirm; until then it
 //! is shown as pending, and that is no difference.
+//!
+//! A subscription that the stack file does not ask for gets a copy of every message, so it is taken away. Until it is
+//! confirmed it gets nothing, and SNS lets nobody remove it, so it is not shown: AWS drops it after three days.
 
 use std::collections::HashMap;
 
@@ -10,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::sns::Topic;
 use crate::kinds::sqs::Queue;
 use crate::scope::Scope;
@@ -145,16 +148,23 @@ async fn of_topic(
         };
         for found in page.subscriptions() {
             let (arn, endpoint) = (found.subscription_arn().unwrap_or_default(), found.endpoint().unwrap_or_default());
-            let name = match wanted.get(&(topic.clone(), endpoint.to_owned())) {
-                Some(name) => (*name).to_owned(),
+            let (pending, protocol) = (!arn.starts_with("arn:"), found.protocol().unwrap_or_default());
+            let (name, owner) = match wanted.get(&(topic.clone(), endpoint.to_owned())) {
+                Some(name) => ((*name).to_owned(), Owner::Child),
                 // A queue of this stack that is not fed any more, or that does not show yet. Named as `expand` would, so
-                // that it is the same one when it does. Others are somebody else's, and stay.
+                // that it is the same one when it does.
                 None if endpoint.starts_with(&ours) => {
-                    format!("{topic_name}-to-{}", endpoint[ours.len()..].trim_end_matches(".fifo"))
+                    let queue = endpoint[ours.len()..].trim_end_matches(".fifo");
+                    (format!("{topic_name}-to-{queue}"), Owner::Child)
                 }
-                None => continue,
+                None if pending => continue,
+                // The stack file may have named it once.
+                None if protocol == "email" => (format!("{topic_name}-to-{endpoint}"), Owner::Child),
+                None => {
+                    let on = Address { kind: Topic::FACTS.name, name: topic_name.clone() };
+                    (format!("{topic_name}/{endpoint}"), Owner::Beside(on))
+                }
             };
-            let pending = !arn.starts_with("arn:");
             let raw = match found.protocol() {
                 Some("sqs") if !pending => Some(is_raw(cx, arn).await?),
                 _ => None,
@@ -162,10 +172,10 @@ async fn of_topic(
             live.push(Live {
                 name,
                 id: if pending { format!("{topic} to {endpoint} (not confirmed yet)") } else { arn.to_owned() },
-                owner: Owner::Child,
+                owner,
                 state: SubscriptionState {
                     topic_arn: topic.clone(),
-                    protocol: found.protocol().unwrap_or_default().to_owned(),
+                    protocol: protocol.to_owned(),
                     endpoint: endpoint.to_owned(),
                     raw,
                     pending,

@@ -2,13 +2,17 @@
 //!
 //! Found by its ARN, which is known from its name. Topics that nothing asks for any more are found by the tag index, each
 //! confirmed by SNS itself, because SNS lists a whole account only. Names: 256 characters (SNS API reference, CreateTopic).
+//!
+//! Its access policy is the one that SNS gives a new topic: IAM decides who of this account may do what, and nobody else may.
+//! A statement that others have added is taken away: `GetTopicAttributes` shows it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_sns::types::Tag;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, Look, Tags, each};
+use crate::aws::{Cx, Error, Look, Tags, each, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::kms::Key;
@@ -28,6 +32,8 @@ pub struct TopicState {
     pub name: String,
     pub content_based_deduplication: bool,
     pub kms_key: Option<String>,
+    /// Of its access policy, beside SNS's own.
+    pub statements: BTreeMap<String, Value>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -38,7 +44,12 @@ pub struct TopicOutput {
 impl Kind for Topic {
     const FACTS: Facts = Facts {
         name: "sns.topic",
-        fields: &[Field::fixed("name"), Field::wanted("content_based_deduplication"), Field::wanted("kms_key")],
+        fields: &[
+            Field::fixed("name"),
+            Field::wanted("content_based_deduplication"),
+            Field::wanted("kms_key"),
+            Field::beside("statements", "statement of its policy"),
+        ],
         seconds: Seconds { create: 1, update: 1, delete: 1 },
         retry: &[
             Retry { code: "ConcurrentAccess", text: "", seconds: 60 },
@@ -68,7 +79,12 @@ impl Kind for Topic {
             Some(key) => Some(outputs.get(key)?.arn),
             None => None,
         };
-        Ok(TopicState { name: topic_name(scope, name, spec.fifo), content_based_deduplication: spec.fifo, kms_key })
+        Ok(TopicState {
+            name: topic_name(scope, name, spec.fifo),
+            content_based_deduplication: spec.fifo,
+            kms_key,
+            statements: BTreeMap::new(),
+        })
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Topic>) -> Result<Vec<Live<Topic>>, Error> {
@@ -118,6 +134,9 @@ impl Kind for Topic {
         if changed.has("content_based_deduplication") {
             set("ContentBasedDeduplication", &want.content_based_deduplication.to_string()).await?;
         }
+        if changed.has("statements") {
+            set("Policy", &default_policy(&cx.scope.account, &live.output.arn).to_string()).await?;
+        }
         Ok(())
     }
 
@@ -155,11 +174,37 @@ async fn one(cx: &Cx, arn: String, wanted: &HashMap<String, &str>, look: &Look) 
             name: arn.rsplit(':').next().unwrap_or_default().to_owned(),
             content_based_deduplication: flag("ContentBasedDeduplication"),
             kms_key: attributes.get("KmsMasterKeyId").filter(|key| !key.is_empty()).cloned(),
+            statements: statements(&cx.scope.account, attributes.get("Policy").map_or("", String::as_str)),
         },
         output: TopicOutput { arn },
         ready: Some(()),
         status: Status::Ready,
     }))
+}
+
+const DEFAULT: &str = "__default_statement_ID";
+
+/// What SNS gives a new topic. It takes no policy away, but takes this one (hashicorp/terraform-provider-aws,
+/// `internal/service/sns/topic_policy.go`, deletes a topic policy so).
+fn default_policy(account: &str, arn: &str) -> Value {
+    let may = ["AddPermission", "DeleteTopic", "GetTopicAttributes", "ListSubscriptionsByTopic", "Publish"];
+    let actions = may.iter().chain(&["RemovePermission", "SetTopicAttributes", "Subscribe"]);
+    let actions: Vec<String> = actions.map(|action| format!("SNS:{action}")).collect();
+    json!({"Version": "2008-10-17", "Id": "__default_policy_ID", "Statement": [{
+        "Sid": DEFAULT, "Effect": "Allow", "Principal": {"AWS": "*"}, "Action": actions, "Resource": arn,
+        "Condition": {"StringEquals": {"AWS:SourceOwner": account}},
+    }]})
+}
+
+/// Without SNS's own, which is for this account alone. Which actions it has, AWS has changed over the years.
+fn statements(account: &str, policy: &str) -> BTreeMap<String, Value> {
+    let mut statements = policy::statements(&policy::parse(policy));
+    statements.retain(|sid, statement| {
+        let owner = &statement["Condition"]["StringEquals"];
+        let owners = ["AWS:SourceOwner", "aws:SourceOwner"].map(|key| owner[key] == json!([account]));
+        sid != DEFAULT || !owners.contains(&true)
+    });
+    statements
 }
 
 /// One that has gone meanwhile has none.
@@ -170,3 +215,25 @@ async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
 }
 
 const GONE: &[&str] = &["NotFound", "NotFoundException", "ResourceNotFound", "ResourceNotFoundException"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The policy of the example of GetTopicAttributes in the SNS API reference, and a statement by hand.
+    #[test]
+    fn the_policy_of_a_new_topic_is_none() {
+        let recorded = r#"{"Version":"2008-10-17","Id":"us-east-1/698519295917/test__default_policy_ID","Statement" : [{
+            "Effect":"Allow","Sid":"__default_statement_ID","Principal" : {"AWS": "*"},"Action":["SNS:GetTopicAttributes",
+            "SNS:SetTopicAttributes","SNS:AddPermission","SNS:RemovePermission","SNS:DeleteTopic","SNS:Subscribe",
+            "SNS:ListSubscriptionsByTopic","SNS:Publish","SNS:Receive"],"Resource":"arn:aws:sns:us-east-1:123456789012:My-Topic",
+            "Condition" : {"StringEquals" : {"AWS:SourceOwner": "123456789012"}}}]}"#;
+        let of = |policy: &str| statements("123456789012", policy).into_keys().collect::<Vec<_>>();
+        assert_eq!(of(recorded), [""; 0]);
+        assert_eq!(of(""), [""; 0]);
+        let by_hand = r#"{"Sid":"anybody","Effect":"Allow","Principal":"*","Action":"SNS:Subscribe","Resource":"*"}]}"#;
+        assert_eq!(of(&recorded.replace("}}}]}", &format!("}}}}}},{by_hand}"))), ["anybody"]);
+        assert_eq!(of(&recorded.replace("123456789012\"}}", "210987654321\"}}")), [DEFAULT], "another account's");
+        assert_eq!(of(&default_policy("123456789012", "arn").to_string()), [""; 0]);
+    }
+}
