@@ -7,9 +7,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use gateway::{Base, Effect, Gateway, Options, Rule};
-use support::binary::{command, run, said, stack};
-
-const NOWHERE: &str = "http://127.0.0.1:9";
+use support::binary::{NOWHERE, command, run, said, stack};
 
 async fn printed(pipeline: &str, into: &Path) -> PathBuf {
     let output = run(NOWHERE, &["ci", pipeline]).await;

@@ -7,15 +7,11 @@ use std::process::Output;
 
 use gateway::{Base, Effect, Gateway, Options, Rule};
 use serde_json::Value;
-use support::binary::{run, said, stack};
+use support::binary::{path, run, said, stack};
 
 async fn start(base: Base) -> Gateway {
     let options = Options { base, scale: support::SCALE, ..Options::default() };
     Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first")
-}
-
-fn path(file: &Path) -> &str {
-    file.to_str().expect("a path in UTF-8")
 }
 
 async fn doctor(gateway: &Gateway, file: &Path, arguments: &[&str]) -> Output {

@@ -2,20 +2,15 @@
 
 mod support;
 
-use std::path::Path;
 use std::process::Output;
 
 use gateway::{Base, Effect, Gateway, Options, Rule, Script};
 use serde_json::Value;
-use support::binary::{run, said, stack};
+use support::binary::{path, run, said, stack};
 
 async fn start() -> Gateway {
     let options = Options { base: Base::Moto, scale: support::SCALE, ..Options::default() };
     Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first")
-}
-
-fn path(file: &Path) -> &str {
-    file.to_str().expect("a path in UTF-8")
 }
 
 async fn up(gateway: &Gateway, name: &str, arguments: &[&str]) -> Output {

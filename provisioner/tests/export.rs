@@ -9,9 +9,7 @@ use std::process::Command;
 use provision::export::{Template, cloudformation};
 use provision::stack::{self, Loaded};
 use serde_json::{Value, json};
-use support::binary::{run, said, stack};
-
-const NOWHERE: &str = "http://127.0.0.1:9";
+use support::binary::{NOWHERE, path, run, said, stack};
 
 /// Everything that a stack file can ask for.
 const EVERYTHING: &str = r#"stack: all
@@ -346,8 +344,4 @@ fn tool(name: &str) -> PathBuf {
 
 fn promises() -> PathBuf {
     here().join("tests/promises.guard")
-}
-
-fn path(file: &Path) -> &str {
-    file.to_str().expect("a path in UTF-8")
 }

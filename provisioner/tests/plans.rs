@@ -11,11 +11,9 @@ use aws_sdk_sqs::types::QueueAttributeName;
 use gateway::{Base, Gateway, Options};
 use provision::artefacts::Artefacts;
 use serde_json::Value;
-use support::binary::{command, run, said, stack};
+use support::binary::{NOWHERE, command, run, said, stack};
 
 /// Nobody is at the other end.
-const NOWHERE: &str = "http://127.0.0.1:9";
-
 const BEFORE: &str = "stack: pact\nregion: eu-west-1\ntopics:\n  rings: {}\nqueues:\n  answers:\n    from: [rings]\n    \
     max_receives: 3\n  other: {}\n";
 

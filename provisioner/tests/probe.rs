@@ -8,11 +8,9 @@ use std::process::{Command, Output};
 
 use gateway::{Base, Effect, Gateway, Options, Rule, Script};
 use serde_json::{Value, json};
-use support::binary::{command, run, said, stack};
+use support::binary::{NOWHERE, command, path, run, said, stack};
 use support::recorded::valid;
 use tokio::io::{AsyncBufReadExt, BufReader};
-
-const NOWHERE: &str = "http://127.0.0.1:9";
 
 #[tokio::test]
 async fn a_stack_that_cannot_be_probed_is_64() {
@@ -225,8 +223,4 @@ fn snapshot(name: &str, output: &Output, code: i32) {
     };
     let lines = text.lines().filter(|line| !line.starts_with("… ")).map(words);
     insta::assert_snapshot!(name, lines.collect::<Vec<_>>().join("\n"));
-}
-
-fn path(file: &Path) -> &str {
-    file.to_str().expect("a path in UTF-8")
 }

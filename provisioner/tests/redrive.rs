@@ -10,10 +10,8 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use gateway::{Base, Effect, Gateway, Options, Rule};
 use provision::artefacts::Artefacts;
-use support::binary::{command, run, said, stack};
+use support::binary::{NOWHERE, command, path, run, said, stack};
 use tokio::io::{AsyncBufReadExt, BufReader};
-
-const NOWHERE: &str = "http://127.0.0.1:9";
 
 #[tokio::test]
 async fn what_is_no_queue_with_dead_letters_is_64() {
@@ -171,8 +169,4 @@ async fn waiting(sqs: &Client, queue: &str) -> u64 {
     let answer = sqs.get_queue_attributes().set_queue_url(url).attribute_names(count.clone()).send().await;
     let attributes = answer.expect("counted").attributes.expect("attributes");
     attributes[&count].parse().expect("a number")
-}
-
-fn path(file: &Path) -> &str {
-    file.to_str().expect("a path in UTF-8")
 }

@@ -566,7 +566,7 @@ services:
 "#;
     assert_eq!(told(text), "");
     let loaded = super::load(text, "dev").expect("a stack");
-    let notes = super::notes(&loaded);
+    let notes: std::collections::BTreeSet<_> = super::notes(&loaded).into_iter().collect();
     let notes = notes.iter().map(|note| format!("{}:{} {} ({:?})", note.at.line, note.at.column, note.what, note.hint));
     insta::assert_snapshot!(notes.collect::<Vec<_>>().join("\n"), @r#"
     5:16 `one` gets `https://${HOST}/` as it stands: this file has no variables (Some("what the stack makes comes with `uses:`"))

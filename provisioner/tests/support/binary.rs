@@ -1,6 +1,6 @@
 //! Runs the binary against a gateway, as a user would.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
@@ -9,6 +9,9 @@ use tokio::process::Command;
 
 /// How long any run may take. Generous: the machine is shared.
 const DEADLINE: Duration = Duration::from_secs(180);
+
+/// Nobody answers there.
+pub const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// `stacks/<name>.yaml`
 pub fn stack(name: &str) -> PathBuf {
@@ -55,4 +58,21 @@ pub fn said(output: &Output) -> String {
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr)
     )
+}
+
+/// A stack file with this text, for as long as the path lives.
+pub fn written(text: &str) -> tempfile::TempPath {
+    use std::io::Write;
+    let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a temporary file");
+    file.write_all(text.as_bytes()).expect("written");
+    file.into_temp_path()
+}
+
+pub fn path(file: &Path) -> &str {
+    file.to_str().expect("a path in UTF-8")
+}
+
+/// What was said about the file, under a name that is always the same.
+pub fn stderr(output: &Output, file: &Path) -> String {
+    String::from_utf8_lossy(&output.stderr).replace(path(file), "stack.yaml")
 }
