@@ -59,6 +59,31 @@ fn readme_begins_with_the_two_commands() {
     }
 }
 
+/// The guides stand beside the code that they explain, and link to each other.
+#[test]
+fn every_link_of_the_guides_leads_to_a_file() {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut links = 0;
+    for guide in [
+        "README.md",
+        "provisioner/CONTROLS.md",
+        "provisioner/DEVELOPING.md",
+        "provisioner/GUIDE.md",
+        "provisioner/LIMITS.md",
+        "provisioner/src/local/README.md",
+        "runtime/README.md",
+    ] {
+        let file = checkout.join(guide);
+        let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{guide}: {error}"));
+        let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for target in targets.filter(|target| !target.starts_with("https://")) {
+            assert!(file.with_file_name("").join(target).exists(), "{guide}: {target}");
+            links += 1;
+        }
+    }
+    assert!(links >= 8, "README leads to all of them");
+}
+
 /// A tag can be moved to other code, a commit cannot.
 #[test]
 fn every_action_is_pinned_to_a_commit_and_our_own_pipeline_only_reads() {

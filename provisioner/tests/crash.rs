@@ -1,6 +1,6 @@
 //! Kill it anywhere: `up` and `down` are killed again and again, and the end is that of an undisturbed run.
 //!
-//! By default `bell` on both bases. `PROVISION_CRASH_STACK=sendy` takes another stack (see the README).
+//! By default `bell` on both bases. `PROVISION_CRASH_STACK=sendy` takes another stack (see DEVELOPING.md).
 
 mod support;
 
