@@ -306,7 +306,10 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
             vec![Problem::new(at, format!("`{path}`: {error}")).hint(format!("a text is in quotes: `\"{value}\"`"))]
         }
         ValidationErrorKind::Type { .. } if value.is_number() => {
-            let hint = format!("a time has a unit, as in `{value}s`; a version or an account is in quotes");
+            let hint = match pointer.contains("/env/") {
+                true => format!("a text is in quotes: `\"{value}\"`"),
+                false => format!("a time has a unit, as in `{value}s`; a version or an account is in quotes"),
+            };
             vec![Problem::new(at, format!("`{path}`: {error}")).hint(hint)]
         }
         _ => vec![Problem::new(at, format!("`{path}`: {error}"))],
