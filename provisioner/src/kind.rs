@@ -182,7 +182,8 @@ pub struct Field {
     pub note: &'static str,
     /// What is live may be anybody's secret, so it is never shown.
     pub hidden: bool,
-    /// What one of its members is called, where all of them were put there by others: `inline policy`.
+    /// The word for one member of a field whose members were all put there by others, as in `inline policy`. Other
+    /// fields have `None`.
     pub beside: Option<&'static str>,
 }
 
@@ -212,9 +213,9 @@ impl Field {
         Field::of(name, Class::WriteOnly)
     }
 
-    /// What others have put beside what we manage, and gives rights, routes or traffic: a map of what each is called to
-    /// what it says. None of it is wanted, so an update takes away every member. What AWS puts there itself is not among
-    /// them. `what` is the word for one.
+    /// A field for the things that others have put beside ours, and that give rights, routes or traffic. It maps the
+    /// name of each to what it says. None of them is wanted, so an update takes away every member. Things that AWS puts
+    /// there itself are not among them. `what` is the word for one member.
     pub const fn beside(name: &'static str, what: &'static str) -> Field {
         Field { beside: Some(what), ..Field::of(name, Class::Wanted) }
     }

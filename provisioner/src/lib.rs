@@ -23,7 +23,7 @@
 //! - No secret is in a spec, a state, an output, a tag or an error: only the version id of a secret is.
 //! - Only [`wait`] sleeps, and only [`printer`] prints.
 //!
-//! How it is used (reviews, drift, adopting, environments, recovery, costs) is in `GUIDE.md` beside this crate.
+//! `GUIDE.md` beside this crate says how it is used (reviews, drift, adopting, environments, recovery, costs).
 //!
 //! Two features, both on by default: `aws`, which is all that talks to AWS, and `local`, the same stack on this machine.
 //! With `local` alone no SDK of AWS's is compiled.

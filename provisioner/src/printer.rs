@@ -34,7 +34,7 @@ impl Printer {
         self.write(&format!("{text}\n"));
     }
 
-    /// The same, as it is.
+    /// Writes data as it is, and adds no line end.
     pub fn write(&self, text: &str) {
         if self.is_over() {
             return;

@@ -99,7 +99,7 @@ impl Scope {
         format!("arn:{}:{service}::{}:{resource}", self.partition(), self.account)
     }
 
-    /// Of a region that nobody knows it is `aws`: an emulator may have any.
+    /// The partition of the region. A region that nobody knows is in `aws`: an emulator may have any.
     pub fn partition(&self) -> &'static str {
         partition::of(&self.region).map_or("aws", |partition| partition.id)
     }

@@ -226,11 +226,13 @@ pub(crate) fn logs(file: &Path, global: &Global, parts: &[String], follow: bool,
 }
 
 const LINES: usize = 20;
-/// Of everything, with what restarts meanwhile: at least the first, and for what may take longer so much more than it may.
+/// Everything has to run within this time, with what restarts meanwhile. If the time that the parts may take and
+/// `APPLY_MORE` are longer together, they are the limit.
 const APPLY: Duration = Duration::from_secs(120);
 const APPLY_MORE: Duration = Duration::from_secs(60);
 
-/// As on AWS: the command line's, the file's, or that of the environment. A profile is not read: nothing here logs in.
+/// The region as on AWS: the command line's, else the file's, else that of `AWS_REGION` or `AWS_DEFAULT_REGION`. `None`
+/// if nothing names one. A profile is not read, because nothing here logs in.
 fn region(loaded: &Loaded, global: &Global) -> Option<String> {
     let named = global.region.clone().or_else(|| loaded.stack.region.clone());
     let set = |name| std::env::var(name).ok().filter(|region| !region.is_empty());
@@ -251,7 +253,7 @@ fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, Path
     Ok((loaded, state))
 }
 
-/// All that was seen before anything is done.
+/// The stack as its file wants it here, and how what runs differs from it. Both were seen before anything is done.
 struct Looked {
     laptop: Laptop,
     differences: Vec<Difference>,
@@ -270,7 +272,7 @@ fn look_at(loaded: &Loaded, state: &Path) -> anyhow::Result<(Laptop, Vec<Differe
     Ok((laptop, differences))
 }
 
-/// Of a stack that does not run nobody gets an address: it would be one where nobody answers.
+/// Looks at a stack that runs. Prints an error if it does not run: its addresses would be ones where nobody answers.
 fn look_running(file: &Path, global: &Global, printer: Printer) -> Result<Looked, Exit> {
     let (loaded, state) = found(file, global, printer)?;
     if live(&state).is_ok_and(|parts| parts.is_empty()) {
@@ -374,7 +376,7 @@ fn failed(error: &anyhow::Error, printer: Printer) -> Exit {
     Exit::Failed
 }
 
-/// What to do about a folder that cannot be used.
+/// The hint that makes a folder usable after this error, or `None` if there is no hint.
 fn remedy(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Some(
@@ -390,7 +392,7 @@ fn remedy(kind: ErrorKind) -> Option<&'static str> {
     }
 }
 
-/// As one would type it.
+/// The word as one would type it in a shell, in quotes where it needs them.
 fn shell(word: &str) -> String {
     let plain = !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || "/._-".contains(c));
     if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', "'\\''")) }

@@ -75,7 +75,7 @@ pub(crate) fn load(file: &Path, global: &Global, printer: Printer) -> Result<Loa
     load_text(file, &read(file, printer)?, global, printer)
 }
 
-/// The same of a text that was read from the file.
+/// Loads the stack for one environment from a text that was read from the file. What goes wrong is printed.
 fn load_text(file: &Path, text: &str, global: &Global, printer: Printer) -> Result<Loaded, Exit> {
     let env = choose_env(file, text, global, printer)?;
     let loaded = stack::load(text, &env).map_err(|problems| {

@@ -33,7 +33,7 @@ pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Resu
     log_in(&loaded, global, build_artefacts, printer).await
 }
 
-/// The same for `up`: a runtime that the stack needs and that is not built is built first, if people agree.
+/// Opens a session for `up`. If the stack needs the runtime and it is not built, it is built first, if people agree.
 pub(crate) async fn open_and_build(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
     let loaded = load(file, global, printer)?;
     offer_runtime(&loaded, global, printer)?;

@@ -10,7 +10,7 @@ use crate::kinds::ec2::Subnet;
 use crate::plan::{Action, Plan};
 
 const NAME: &str = "zones";
-/// Of `network.zones`.
+/// The fewest zones that `network.zones` can ask for.
 const LEAST: usize = 2;
 
 pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {

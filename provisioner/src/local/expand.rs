@@ -24,7 +24,7 @@ use super::{Laptop, Purpose, Servers, cache, dashboard};
 use crate::scope::{Scope, hex};
 use crate::stack::{DEAD_LETTER_RETENTION, Database, Loaded, Name, Queue, database_schema, dead_letter_name};
 
-/// Of names in a stack whose file says none.
+/// The account id that names and ARNs have where the stack file says none.
 const ACCOUNT: &str = "000000000000";
 pub(crate) const REGION: &str = "us-east-1";
 pub(super) const MESSAGING: &str = "messaging";
@@ -103,7 +103,7 @@ impl Making<'_> {
         self.scope().arn("sns", &self.topic(name))
     }
 
-    /// As on AWS, so that names are the same there and here.
+    /// The scope that AWS would have, so that names are the same there and here.
     fn scope(&self) -> Scope {
         Scope::of(self.loaded, account(self.loaded), region(self.loaded))
     }

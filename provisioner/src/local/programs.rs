@@ -16,7 +16,7 @@ pub(super) struct Programs {
     pub(super) search: Search,
 }
 
-/// All that is missing is one error.
+/// Finds the programs that the stack needs. One error tells of all that are missing.
 pub(super) fn find(places: &Places, stack: &Stack) -> anyhow::Result<Programs> {
     let mut lack = Lack(Vec::new());
     let database = || mariadb::find(places, &mariadb::Choice::Auto);
@@ -36,7 +36,7 @@ pub(super) fn needs_runtime(stack: &Stack) -> bool {
     stack.services.values().any(|service| service.role.is_some())
 }
 
-/// What was not found, each with the command that gets it.
+/// The messages about programs that were not found, each with the command that gets the program.
 struct Lack(Vec<String>);
 
 impl Lack {

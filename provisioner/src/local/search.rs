@@ -141,8 +141,8 @@ fn node(name: &str, args: Vec<String>, program: &Path, port: u16, directory: &Pa
     }
 }
 
-/// What Java is told of the libraries, and where. It takes a list with colons between: where the path has one, it runs beside
-/// them.
+/// The class path of the libraries, and the directory in which Java runs. Java splits a class path at colons. If the
+/// libraries' path has a colon in it, Java runs in the directory that holds them, and the class path is relative.
 fn class_path(libraries: &Path, directory: &Path) -> (String, PathBuf) {
     let whole = format!("{}/*", libraries.display());
     match (libraries.parent(), libraries.file_name()) {

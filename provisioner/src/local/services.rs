@@ -87,7 +87,8 @@ fn services(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// As on AWS, but checked more often unless the file says how often: nobody wants to wait on a laptop.
+/// The health check that AWS would make. Where the file gives no interval it is made every 500 ms: nobody wants to wait
+/// on a laptop.
 fn health_check(http: &Http) -> Health {
     let interval_ms = http.given_health_interval().map_or(500, |seconds| seconds * 1000);
     Health {

@@ -68,7 +68,8 @@ pub(crate) fn all() -> anyhow::Result<Vec<Known>> {
     Ok(all)
 }
 
-/// Of one whose own state directory is `state` and has nothing that runs.
+/// The stacks that may be the one of `file` under another path or name. `state` is that one's own state directory; the
+/// caller has seen that nothing runs from it.
 pub(crate) fn strays(file: &Path, loaded: &Loaded, state: &Path) -> anyhow::Result<Vec<(Known, Stray)>> {
     let file = file.canonicalize().with_context(|| format!("finding {}", file.display()))?;
     let file = file.to_string_lossy();
@@ -86,7 +87,9 @@ pub(crate) fn strays(file: &Path, loaded: &Loaded, state: &Path) -> anyhow::Resu
     Ok(others.filter_map(stray).collect())
 }
 
-/// Those that somebody may mean by the name in the list, by the name of the stack, or by the path that its file had.
+/// The stacks that somebody may mean by `name`: the name in the list, the name of the stack, alone or with its
+/// environment, or the path that its file had. A name in the list means that one alone. The others have to be of `env`,
+/// if it is given.
 pub(crate) fn called(name: &Path, env: Option<&str>) -> anyhow::Result<Vec<Known>> {
     let path = std::path::absolute(name).unwrap_or_else(|_| name.to_owned());
     let (path, name) = (path.to_string_lossy().into_owned(), name.to_string_lossy().into_owned());
@@ -108,13 +111,13 @@ pub(crate) fn runs(state: &Path) -> bool {
     client::running(state).is_some() || journal()
 }
 
-/// Whether something was ever started there, which may have left data.
+/// Whether a stack was ever started in this state directory. It may have left data there.
 pub(crate) fn has_data(state: &Path) -> bool {
     state.join("data").exists() || state.join(FILE).exists()
 }
 
 impl Known {
-    /// Whether anything of it has a process.
+    /// Whether any part of the stack has a process.
     pub(crate) fn is_running(&self) -> bool {
         self.parts.iter().any(|part| part.pid.is_some())
     }
@@ -125,7 +128,7 @@ impl Known {
 }
 
 impl Origin {
-    /// Whether its file still is where it was.
+    /// Whether the stack file is still where it was at the last `up`.
     pub(crate) fn is_there(&self) -> bool {
         Path::new(&self.file).exists()
     }

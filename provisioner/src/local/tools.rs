@@ -20,7 +20,7 @@ pub(crate) struct Tool {
     pub(crate) needed_for: &'static str,
     /// Where it is.
     pub(crate) found: Option<String>,
-    /// What exactly is missing, where it is more or less than the whole.
+    /// The exact parts that are missing, where they are more or less than the whole tool. Else `None`.
     pub(crate) lacks: Option<String>,
     /// Without it something is not there, but a stack runs.
     pub(crate) optional: bool,
@@ -41,7 +41,8 @@ enum Step {
 
 /// The search engine out of the Python package index. Pinned: it has one author, and its version begins with 0.
 const LIGHT: &str = "osmem-server==0.1.6";
-/// What fetches it. Debian has the second half of Python's `venv` in a package of its own.
+/// The packages of the Python that fetches `LIGHT`. Debian has the second half of Python's `venv` in a package of its
+/// own.
 const PYTHON: Install = Install { apt: "python3 python3-venv", brew: "python" };
 
 pub(crate) fn tools() -> anyhow::Result<Vec<Tool>> {
@@ -90,7 +91,7 @@ pub(crate) fn installable(tools: &[Tool]) -> Vec<&Tool> {
     tools.iter().filter(|tool| tool.found.is_none() && !tool.steps.is_empty()).collect()
 }
 
-/// Those that this stack needs, for `up`.
+/// The tools that this stack needs, for `up`.
 pub(crate) fn of_stack(stack: &Stack) -> anyhow::Result<Vec<Tool>> {
     let needs = |section: &str| match section {
         "databases" => !stack.databases.is_empty(),
@@ -109,7 +110,7 @@ fn tool(what: &'static str, needed_for: &'static str, found: Option<String>, ste
     Tool { what, needed_for, found, lacks: None, optional: false, commands, steps }
 }
 
-/// One that a package holds, with all that its own scripts call.
+/// The tool of an engine that comes in a package, with all programs that the engine's own scripts call.
 fn engine(what: &'static str, needed_for: &'static str, found: anyhow::Result<String>) -> Tool {
     match found {
         Ok(found) => tool(what, needed_for, Some(found), Vec::new()),

@@ -61,12 +61,13 @@ impl Say<'_> {
         }
     }
 
-    /// Where the value is.
+    /// The place of a value in the file.
     fn place(&self, pointer: &str) -> Position {
         self.positions.of(pointer)
     }
 
-    /// Whether the file says this itself. Else what follows from it is no mistake of its own.
+    /// Whether the file itself says this value and all that is in it. If not, what follows from it is no mistake of its
+    /// own.
     pub(super) fn sound(&self, pointer: &str) -> bool {
         !self.mended.touches(pointer)
     }

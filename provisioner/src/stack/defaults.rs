@@ -1,4 +1,5 @@
-//! What a section is where its file says nothing: said once, for what is made of it and for what is checked about it.
+//! The values that a section has where its file says nothing. They are said once, for what is made of a section and for
+//! what is checked about it.
 
 use super::{Cache, CacheEngine, Database, Loaded, Logs, Nat, Network, Profile, Scale, Search, Service, Stack};
 

@@ -72,7 +72,7 @@ impl Http {
         }
     }
 
-    /// As AWS has them.
+    /// The status codes that mean healthy, as AWS writes them: `200`, `200,204` or `200-299`.
     pub fn health_codes(&self) -> String {
         self.check().and_then(|check| check.codes.as_ref()).map_or_else(|| "200".to_owned(), ToString::to_string)
     }
@@ -82,7 +82,7 @@ impl Http {
         self.given_health_interval().unwrap_or(INTERVAL)
     }
 
-    /// The same, if the file says it.
+    /// Seconds between two checks, or `None` if the file does not say it.
     pub fn given_health_interval(&self) -> Option<u64> {
         self.check()?.interval.as_ref().map(Span::seconds)
     }

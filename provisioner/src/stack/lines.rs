@@ -46,7 +46,7 @@ const ASIDE: [&str; 6] = ["/stack", "/region", "/account", "/tags", "/environmen
 const PROFILE: &str = "/profile";
 
 impl Lines {
-    /// Of the text that a stack was loaded from.
+    /// The lines of the text that a stack was loaded from, or `None` if the text has no tree.
     pub fn of(loaded: &Loaded) -> Option<Lines> {
         let Loaded { env, profile, text, positions, .. } = loaded.clone();
         let root = yaml::parse(&text).0?;

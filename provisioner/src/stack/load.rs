@@ -19,7 +19,7 @@ pub struct Loaded {
     pub profile: Profile,
     /// The whole file. Nobody reads the file again: it may say something else by then.
     pub text: Arc<str>,
-    /// Where each value of this environment stands in the text.
+    /// The place of each value of this environment in the text.
     pub positions: Arc<Positions>,
 }
 
@@ -76,7 +76,7 @@ struct Whole {
     text: Arc<str>,
     base: Node,
     environments: Option<Node>,
-    /// Whether it has the form of a stack now.
+    /// Whether `base` has the form of a stack now that it was mended.
     sound: bool,
     mended: Mended,
     of_form: Vec<Problem>,
@@ -148,8 +148,8 @@ impl Whole {
     }
 }
 
-/// What no schema can say. Of which profile an environment would be, if it said something else than one of the two, nobody
-/// knows: then only what is wrong with both.
+/// The mistakes that no schema can find. If an environment's profile is neither of the two, nobody knows which is
+/// meant. Then these are only the mistakes that the stack has with both.
 fn meaning(loaded: &Loaded, mended: &Mended) -> Vec<Problem> {
     let of = |loaded: &Loaded| {
         let mut problems = Vec::new();
@@ -316,7 +316,7 @@ fn problems_of(error: &ValidationError<'_>, schema: &Value, positions: &Position
     }
 }
 
-/// Of a region, in the schema.
+/// The pattern of a region in the schema.
 const REGION: &str = r"^[a-z]+(-[a-z]+)+-[0-9]+$";
 const SWITCHES: [&str; 8] = ["yes", "no", "on", "off", "y", "n", "true", "false"];
 

@@ -2,9 +2,9 @@
 //! is told by the caller; here something stands in for what is wrong, and [`Mended`] says where, so that nothing is said
 //! about a value that nobody wrote.
 //!
-//! What stands in is the likeliest thing: `form:` is `from:`, `Orders` is `orders`, `from: rings` is `from: [rings]`, the
-//! number 5 is the text `5`. What was guessed so is looked at like everything else. Where there is nothing to guess, the
-//! default stands in, or something empty.
+//! The likeliest thing stands in: `form:` is `from:`, `Orders` is `orders`, `from: rings` is `from: [rings]`, the
+//! number 5 is the text `5`. A guess is looked at like everything else. Where there is nothing to guess, the default
+//! stands in, or something empty.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::load::{known_keys, property as schema_of, similar};
 use crate::yaml::{Data, Node, below};
 
-/// Where a stack is not what its file says.
+/// The places where a stack is not what its file says.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Mended {
     /// The JSON pointers of what was taken out or replaced.
@@ -26,7 +26,7 @@ pub(super) struct Mended {
     guesses: BTreeSet<String>,
 }
 
-/// Of a map with more unknown keys than this none is meant for another.
+/// The most unknown keys of a map that are guessed at. If there are more, each of them is taken out.
 const GUESSES: usize = 200;
 
 impl Mended {
@@ -50,17 +50,17 @@ impl Mended {
         self.is(pointer) || self.places.range(inside.clone()..).next().is_some_and(|place| place.starts_with(&inside))
     }
 
-    /// Whether this was the name of something that was taken out.
+    /// Whether this name stood in something that was taken out or replaced.
     pub(super) fn knew(&self, name: &str) -> bool {
         self.names.contains(name)
     }
 
-    /// What an environment says anew is what the file says.
+    /// Forgets the places for which an environment has a value of its own: that value is what the file says.
     pub(super) fn overlaid(&mut self, over: &Value) {
         self.places.retain(|place| over.pointer(place).is_none());
     }
 
-    /// Whether a mistake at this place was told already, and is one of ours now.
+    /// Whether the error is at a place that was mended. The mistake of the file was told already; this one is ours.
     pub(super) fn answers_for(&self, error: &ValidationError<'_>) -> bool {
         let mut pointer = error.instance_path().to_string();
         if let ValidationErrorKind::Required { property } = error.kind() {
@@ -216,7 +216,7 @@ fn placeholder(schema: &Value) -> Data {
     }
 }
 
-/// What is done where, by the keys that lead there.
+/// The fix of a value, and those of the values inside of it, by the keys that lead there.
 #[derive(Default)]
 struct Fixes {
     action: Option<Action>,
@@ -283,7 +283,7 @@ impl Fixes {
     }
 }
 
-/// What a section names, whether it is a map or should have been one.
+/// The names in a section, whether it is a map or should have been one.
 fn names_in(node: &Node) -> Vec<String> {
     match &node.data {
         Data::Scalar(_) => Vec::new(),

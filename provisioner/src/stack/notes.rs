@@ -1,9 +1,9 @@
-//! What is allowed, and seldom meant: text that other tools fill in or take apart.
+//! Notes about text that is allowed, and seldom meant: other tools fill it in or take it apart.
 
 use super::Loaded;
 use crate::yaml::{Problem, below};
 
-/// Of a file without problems: those come first.
+/// The notes about a file without problems. Problems are told before any notes.
 pub fn notes(loaded: &Loaded) -> Vec<Problem> {
     let positions = &loaded.positions;
     let mut notes = Vec::new();

@@ -4,8 +4,8 @@
 use super::{Loaded, Logs, Name};
 use crate::scope::Scope;
 
-/// Of names and values, as one JSON object (AWS Lambda quotas; what it says of one that is too large is "String measured" and
-/// that object).
+/// The most bytes that the names and values of a function's environment can have as one JSON object (AWS Lambda quotas;
+/// about an object that is too large Lambda says "String measured" and that object).
 pub(crate) const MOST: usize = 4096;
 
 /// The variables that follow from the stack file alone, sorted.

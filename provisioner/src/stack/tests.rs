@@ -1,4 +1,4 @@
-//! What is said about stack files, in every build in the same words.
+//! Tests of what is said about stack files. Every build says it in the same words.
 
 use super::{environments, load_all};
 
@@ -33,7 +33,7 @@ fn an_unknown_key_hides_no_dangling_reference() {
     ");
 }
 
-/// What only follows from a mistake is no mistake of its own.
+/// A mistake that only follows from another one is not told.
 #[test]
 fn there_is_no_cascade() {
     for (name, text) in [
@@ -79,7 +79,7 @@ fn there_is_no_cascade() {
     }
 }
 
-/// What a wrong value hides nothing of.
+/// A guess is checked like a value of the file, so a wrong value hides no other mistake.
 #[test]
 fn what_was_guessed_is_looked_at_too() {
     let text = "environments: {Dev: {queues: {a: {delay: 1h}}}}\nstack: Bell_1\nqueus: {Work: {form: tock, retention: 5}}\nservices: {one: {role: hello, env: {PORT: 5}}}";

@@ -11,7 +11,8 @@ enum Sign {
     End,
 }
 
-/// Whether a text fits a pattern of which only `*` has a meaning. In a time that grows with the product of both.
+/// Whether a text fits a pattern of which only `*` has a meaning. The time that this takes grows with the product of
+/// their lengths.
 pub(super) fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
@@ -34,8 +35,8 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// Whether each text that fits `inner` fits one of `outer` too. Both are walked through together, letter by letter; whoever
-/// has used up `budget` by then is not told, because that is a file that somebody made for it.
+/// Whether each text that fits `inner` fits one of `outer` too. Both are walked through together, letter by letter. The
+/// answer is `false` when `budget` is used up: only a file that somebody made for it does that.
 pub(super) fn covers(outer: &[&str], inner: &str, budget: &mut usize) -> bool {
     let inner = signs(inner);
     let all: Vec<Sign> = outer.iter().flat_map(|pattern| signs(pattern)).collect();
@@ -79,7 +80,7 @@ pub(super) fn covers(outer: &[&str], inner: &str, budget: &mut usize) -> bool {
     true
 }
 
-/// What every text that fits begins with.
+/// The beginning of every text that fits the pattern.
 pub(super) fn beginning(pattern: &str) -> &str {
     pattern.split(['*', '?']).next().unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Where a character of a scalar stands in the file.
+//! Finds the place in the file of one character of a scalar.
 
 use super::Position;
 
@@ -24,7 +24,7 @@ pub fn inside(text: &str, at: Position, offset: usize) -> Position {
 #[derive(Clone, Copy)]
 struct Source<'a> {
     text: &'a str,
-    /// Of the next character.
+    /// The place of the next character.
     at: Position,
 }
 
@@ -129,8 +129,8 @@ struct Block {
     empty_lines: usize,
 }
 
-/// Whether what stands at the beginning of a line is the text of a block scalar: then the last line before that is not empty
-/// ends with `|` or `>`.
+/// The block scalar whose text begins at `at`, or `None`. Such a text is the first in its line, and the last line
+/// before it that is not empty ends with `|` or `>`, which digits, `+`, `-` or a comment may follow.
 fn block_before(text: &str, at: Position) -> Option<Block> {
     let lines: Vec<&str> = text.lines().take(at.line).collect();
     let (own, before) = lines.split_last()?;

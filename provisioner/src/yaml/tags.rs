@@ -8,7 +8,7 @@ use super::scalar;
 
 const CORE: &str = "tag:yaml.org,2002:";
 
-/// What is wrong, and what to write instead.
+/// The problem with a tag, and what to write instead.
 pub(super) type Wrong = (String, String);
 
 /// A scalar with a tag. Where the tag is wrong, the text alone stands for it.
@@ -33,7 +33,7 @@ pub(super) fn tagged(text: &str, tag: &Tag) -> Result<Value, Wrong> {
     }
 }
 
-/// What is wrong with the tag of a list or a map.
+/// The problem with the tag of a list or a map, or `None`.
 pub(super) fn collection(tag: &Tag, is_list: bool) -> Option<Wrong> {
     let what = if is_list { "a list" } else { "a map" };
     match core(tag) {

@@ -1,5 +1,5 @@
-//! What runs on this machine, without a stack file: `provision status --local`, and which of it `provision down --local`
-//! means.
+//! The stacks of this machine, without a stack file. `provision status --local` lists them, and
+//! `provision down --local` takes one of the list by its name.
 
 use std::path::{Path, PathBuf};
 
@@ -44,7 +44,8 @@ pub(crate) fn list(global: &Global, printer: Printer) -> Exit {
     Exit::Done
 }
 
-/// What `down` is for: a stack file, or one of the list, which needs no file.
+/// Finds the stack that `down` is for, with its state directory. A name of the list needs no file; then there is no
+/// `Loaded`.
 pub(super) fn chosen(name: &Path, global: &Global, printer: Printer) -> Result<(Option<Loaded>, PathBuf), Exit> {
     if name.exists() {
         return found(name, global, printer).map(|(loaded, state)| (Some(loaded), state));
@@ -66,7 +67,7 @@ pub(super) fn chosen(name: &Path, global: &Global, printer: Printer) -> Result<(
     }
 }
 
-/// Of a stack that does not run: those that may be it, under another path or name.
+/// Tells of the stacks that may be this one under another path or name. This one does not run.
 pub(super) fn tell_strays(file: &Path, loaded: &Loaded, state: &Path, printer: Printer) {
     // Nothing is decided by it: where the list cannot be read, what is done next says why.
     for (known, stray) in stacks::strays(file, loaded, state).unwrap_or_default() {

@@ -48,7 +48,7 @@ pub(super) fn named(change: &Change, kind: &str) -> String {
     }
 }
 
-/// What is, and what will be instead.
+/// The value that is there, and the value that will be there instead. For two lists it shows only what comes and goes.
 pub(super) fn values(change: &Change, why: &Why, arrow: &str, each: impl Fn(&str) -> String) -> String {
     match (&change.from, &change.to) {
         (Value::Array(from), Value::Array(to)) => each(&list_change(from, to)),

@@ -61,7 +61,8 @@ pub struct AlarmState {
     pub missing_data: String,
     pub actions: Vec<String>,
     pub actions_enabled: bool,
-    /// What others have happen when all is well again, or when nothing is measured, by ARN.
+    /// The actions that others have added, by ARN, each with when it happens: when all is well again, or when nothing
+    /// is measured.
     pub other_actions: BTreeMap<String, Value>,
 }
 

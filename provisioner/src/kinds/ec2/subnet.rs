@@ -164,7 +164,7 @@ impl Subnet {
     }
 }
 
-/// The same as the filters ask for, for an answer that does not heed them.
+/// Whether a zone is one that the filters ask for. An answer may not heed them.
 fn is_usable(zone: &AvailabilityZone) -> bool {
     zone.state().is_none_or(|state| *state == AvailabilityZoneState::Available)
         && zone.zone_type().is_none_or(|kind| kind == "availability-zone")

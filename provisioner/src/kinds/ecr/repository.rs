@@ -33,7 +33,7 @@ pub struct RepositoryState {
     pub tags_are_final: bool,
     pub scan_on_push: bool,
     pub lifecycle: Value,
-    /// Of its access policy.
+    /// The statements of the repository's access policy, by `Sid`, or by place where one has no `Sid`.
     pub statements: BTreeMap<String, Value>,
 }
 

@@ -9,13 +9,13 @@ use crate::evidence::Evidence;
 
 const EVENTS: usize = 5;
 const LINES: i32 = 10;
-/// Of the stack file, in seconds.
+/// The longest `grace` that a stack file can have, in seconds.
 const LONGEST_GRACE: i32 = 1800;
 
 /// The stack file's own word on how long a task may take.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
-    /// Of the service in the stack file.
+    /// The name of the service in the stack file.
     pub(super) name: &'a str,
     /// Seconds; `None`: nothing but the container itself checks its health.
     pub(super) grace: Option<i32>,

@@ -52,7 +52,7 @@ pub struct ListenerState {
     pub protocol: String,
     pub does: Rest,
     pub certificate: Option<String>,
-    /// Those that others have added, by ARN.
+    /// The certificates that others have added, by ARN.
     pub certificates: BTreeMap<String, Value>,
     pub tls_policy: Option<String>,
 }
@@ -246,7 +246,7 @@ async fn listed(cx: &Cx, parent: String) -> Result<Vec<Answer>, Error> {
     Ok(Error::unless_gone(pages.try_collect().await, GONE)?.unwrap_or_default())
 }
 
-/// One that somebody else made: `web/8443`.
+/// The name of a listener that somebody else made, as in `web/8443`, and the load balancer of ours that it is on.
 fn beside(parent: &str, listener: &Answer) -> (String, Owner) {
     let on = Address { kind: LoadBalancer::FACTS.name, name: parent.to_owned() };
     (format!("{parent}/{}", listener.port().unwrap_or_default()), Owner::Beside(on))

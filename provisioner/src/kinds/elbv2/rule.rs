@@ -164,7 +164,7 @@ impl Kind for Rule {
 const PATH: &str = "path-pattern";
 const METHOD: &str = "http-request-method";
 
-/// One that somebody else made: `web/7`.
+/// The name of a rule that somebody else made, as in `web/7`, and the listener of ours that it is on.
 fn beside(parent: &str, state: &RuleState) -> (String, Owner) {
     let on = Address { kind: Listener::FACTS.name, name: parent.to_owned() };
     (format!("{parent}/{}", state.priority), Owner::Beside(on))

@@ -4,8 +4,9 @@
 //! API reference, CreateRole and ListRoles). Calls end at once, but other services see a new role only after 7 to 9 seconds:
 //! they say so in words that `aws::Error` retries.
 //!
-//! Whatever else gives it rights is a difference, and is taken away: other inline policies, attached policies, another trust.
-//! A boundary gives none, so where the stack file does not speak of one, any is kept.
+//! Everything else that gives the role rights is a difference, and is taken away: other inline policies, attached
+//! policies, another trust. A boundary gives no rights, so any boundary is kept where the stack file does not speak of
+//! one.
 
 mod read;
 
@@ -67,7 +68,7 @@ pub struct RoleState {
     pub trust: Value,
     /// `{}` for none.
     pub policy: Value,
-    /// Those of others.
+    /// The inline policies that others have added, by name.
     pub inline_policies: BTreeMap<String, Value>,
     pub managed: BTreeSet<String>,
     /// "" for none.

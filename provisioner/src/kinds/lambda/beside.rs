@@ -1,5 +1,6 @@
-//! What others can put beside a function of ours: an address under which it is called (one `ListFunctionUrlConfigs` shows them
-//! all), and what Lambda reads for it (one `ListEventSourceMappings`). None of it is wanted.
+//! Finds and removes things that others have put beside a function of ours: addresses under which it is called (one
+//! `ListFunctionUrlConfigs` shows them all), and sources that Lambda reads for it (one `ListEventSourceMappings`). None
+//! of them is wanted.
 
 use std::collections::BTreeMap;
 
@@ -54,7 +55,7 @@ fn qualifier(arn: &str) -> Option<&str> {
     arn.split(':').nth(7)
 }
 
-/// One that is on its way out reads nothing.
+/// The id of a mapping, and the source that it reads. `None` for a mapping on its way out, which reads nothing.
 fn source(mapping: Mapping) -> Option<(String, Value)> {
     let goes = mapping.state.as_deref() == Some("Deleting");
     let from = mapping.event_source_arn.unwrap_or_else(|| "a cluster outside of AWS".to_owned());

@@ -8,7 +8,8 @@
 //! Inside a VPC its network interfaces hold the subnets for 5 to 40 minutes after a deletion, so a function leaves its VPC
 //! first. Reserved concurrency is never set: new accounts have too little of it.
 //!
-//! What others can put there so that it is called, or does more, is in [`beside`]; who may call it, in `lambda.permission`.
+//! [`beside`] finds and removes the addresses and the sources that others can add so that the function is called.
+//! `lambda.permission` says who may call it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -86,7 +87,7 @@ pub struct FunctionState {
     pub failures: Failures,
     /// The addresses under which it can be called, with who may.
     pub urls: BTreeMap<String, Value>,
-    /// What Lambda reads for it, by the id of the mapping.
+    /// The sources that Lambda reads for the function, by the id of the mapping.
     pub sources: BTreeMap<String, Value>,
     /// Code that runs with it, by ARN.
     pub layers: BTreeMap<String, Value>,
@@ -98,7 +99,7 @@ pub struct FunctionState {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Failures {
     pub to: String,
-    /// Where the results of those that succeed go, "" for nowhere.
+    /// The destination for the results of events that succeed, "" for none.
     pub successes_to: String,
     pub retries: Option<i32>,
     /// Seconds.

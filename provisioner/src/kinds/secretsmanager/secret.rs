@@ -45,7 +45,7 @@ pub struct SecretState {
     pub kms_key: String,
     /// A version of it is current.
     pub has_value: bool,
-    /// Of its resource policy.
+    /// The statements of the secret's resource policy, by `Sid`, or by place where one has no `Sid`.
     pub statements: BTreeMap<String, Value>,
     /// Of the value that is generated. It is inside the value, so nobody compares it.
     pub username: Option<String>,

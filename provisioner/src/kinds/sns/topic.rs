@@ -32,7 +32,7 @@ pub struct TopicState {
     pub name: String,
     pub content_based_deduplication: bool,
     pub kms_key: Option<String>,
-    /// Of its access policy, beside SNS's own.
+    /// The statements of the topic's access policy without SNS's own, by `Sid`, or by place where one has no `Sid`.
     pub statements: BTreeMap<String, Value>,
 }
 
@@ -184,8 +184,8 @@ async fn one(cx: &Cx, arn: String, wanted: &HashMap<String, &str>, look: &Look) 
 
 const DEFAULT: &str = "__default_statement_ID";
 
-/// What SNS gives a new topic. It takes no policy away, but takes this one (hashicorp/terraform-provider-aws,
-/// `internal/service/sns/topic_policy.go`, deletes a topic policy so).
+/// The access policy that SNS gives a new topic. SNS cannot delete a policy, but this one can be set in its place
+/// (hashicorp/terraform-provider-aws, `internal/service/sns/topic_policy.go`, deletes a topic policy so).
 fn default_policy(account: &str, arn: &str) -> Value {
     let may = ["AddPermission", "DeleteTopic", "GetTopicAttributes", "ListSubscriptionsByTopic", "Publish"];
     let actions = may.iter().chain(&["RemovePermission", "SetTopicAttributes", "Subscribe"]);

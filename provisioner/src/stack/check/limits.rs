@@ -5,7 +5,7 @@ use super::Say;
 use crate::scope::Scope;
 use crate::stack::{Loaded, Name, shipping};
 
-/// As long as any.
+/// An account id for a stack whose file says none. Every account id has this length.
 const ACCOUNT: &str = "000000000000";
 /// The longest name of a region that there is today.
 const REGION: &str = "ap-southeast-1";

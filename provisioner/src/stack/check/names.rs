@@ -35,8 +35,8 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
 
 const LONGEST: usize = 40;
 
-/// What every name begins with. EC2 and ELB keep a beginning for themselves (API references, `CreateSecurityGroup`,
-/// `CreateLoadBalancer`).
+/// Checks the prefix that every name begins with. EC2 and ELB keep one prefix each for themselves (API references,
+/// `CreateSecurityGroup`, `CreateLoadBalancer`).
 fn prefix(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
     let prefix = format!("{}-{}", stack.stack, loaded.env);

@@ -109,7 +109,8 @@ fn no_path(pattern: &str) -> Option<(String, String)> {
     })
 }
 
-/// What a pattern begins with, as far as a load balancer understands it.
+/// The beginning of a pattern, up to the first character that perhaps does not stand for itself. It is `/` if the
+/// pattern does not begin with `/`.
 fn plain(pattern: &str) -> &str {
     let pattern = pattern.trim_start_matches('^');
     let known = |c: char| c.is_ascii_alphanumeric() || "_-.$/~@:+".contains(c);

@@ -107,10 +107,11 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     }
 }
 
-/// What `uses:` can name.
+/// The sections whose names `uses:` can hold.
 const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search"];
 
-/// What a service does not give to its role, as far as what it names is there: one that is not may be what lacks.
+/// Tells what the role of a service lacks. It tells nothing if the service names at least as many unknown things as the
+/// role lacks, because those may be what it lacks.
 fn lacks(
     role: &roles::Role,
     stack: &Stack,
@@ -129,7 +130,7 @@ fn lacks(
     }
 }
 
-/// What is wrong with the name of an environment variable, and why.
+/// Why a stack file cannot set a variable of this name, with a hint if there is one. `None` if it can.
 fn no_variable(name: &str) -> Option<(String, Option<&'static str>)> {
     if name.is_empty() || name.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control()) {
         return Some((format!("`{}` is not the name of an environment variable", name.escape_debug()), None));

@@ -1,4 +1,4 @@
-//! How roles are found.
+//! Roles are found in one of two ways:
 //!
 //! - For a plan one `GetAccountAuthorizationDetails` shows all roles of the account whole: trust, policies, tags, boundaries.
 //!   Where the account has too many roles for that, or we may not ask, and before anything is changed, the way is the other.
@@ -15,7 +15,8 @@ use super::{GONE, INLINE, Role, RoleOutput, RoleState, path, role_name};
 use crate::aws::{Cx, Error, Proof, Tags, each, policy};
 use crate::kind::{Live, Query, Status};
 
-/// Of an account with more roles than these, each role is asked for by itself: most of the pages would be others'.
+/// The most pages of an account's roles that are read. If there are more, each role is asked for by itself: most of the
+/// pages would be others'.
 const MOST_PAGES: usize = 3;
 const ROLES_A_PAGE: i32 = 300;
 
