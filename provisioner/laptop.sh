@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sendy on this machine, from a fresh clone: installs what is missing, builds, `up --local` with the probe as its last step,
-# and says what to try. It leaves the stack running.
+# Runs Sendy on this machine, from a fresh clone. It installs what is missing, builds, runs `up --local` with the probe
+# as its last step, and says what to try. It leaves the stack running.
 #
 #   provisioner/laptop.sh [stacks/sendy.yaml]
 set -euo pipefail

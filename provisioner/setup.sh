@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and testing needs and is not there. Debian and Ubuntu; elsewhere it says what is missing. Quiet when
-# there is nothing to do.
+# Installs the programs that building and testing need and that are missing. It can do that on Debian and Ubuntu.
+# Elsewhere it says what is missing. It is quiet when there is nothing to do.
 #
 #   setup.sh            everything
 #   setup.sh laptop     what README's first command needs: a C compiler (for the TLS library), the engines, a search engine

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All tests, on a fresh Debian machine with Rust. Installs what is missing.
+# Runs all tests, also on a fresh Debian machine with Rust. It installs what is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 ./provisioner/setup.sh packages

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# The main job, without an AWS account: `up`, `plan` (empty) and `down` of a stack against emulators of AWS, which this
-# installs and starts. Simulated time runs 60 times as fast: a database takes 7 seconds instead of 7 minutes.
+# Does the main job without an AWS account: `up`, `plan` (empty) and `down` of a stack against emulators of AWS. It
+# installs and starts the emulators. Simulated time runs 60 times as fast: a database takes 7 seconds instead of 7
+# minutes.
 #
 #   provisioner/try.sh [stacks/sendy.yaml] [dev|prod] [moto|ministack]
 set -euo pipefail

@@ -108,7 +108,8 @@ fn probe() -> String {
     json!({ "awslogs": { "data": BASE64_STANDARD.encode(gzip.finish().unwrap()) } }).to_string()
 }
 
-/// A checkout whose build script makes something that looks like a runtime. Where the program was copied to no real one is found.
+/// The build script of this checkout writes a file in the place of a runtime. The program is copied into the checkout,
+/// where it finds no real runtime.
 #[test]
 fn up_in_a_source_checkout_builds_the_runtime_that_is_missing() {
     let checkout = tempfile::tempdir().unwrap();

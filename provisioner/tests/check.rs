@@ -1,4 +1,4 @@
-//! What `check` says of a stack file, where, and with which exit code.
+//! Tests of `check`: the mistakes that it reports in a stack file, their places, and the exit code.
 
 mod support;
 
@@ -120,7 +120,8 @@ async fn health_checks_are_what_aws_takes() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
 }
 
-/// From the file to what AWS gets: all of a slow container's health check, and the defaults of an image and of the runtime.
+/// The template has every value of a slow container's health check, as the file says it. Where the file says nothing,
+/// it has the defaults of an image and of the runtime.
 #[tokio::test]
 async fn a_slow_container_has_its_time() {
     let file = written(
@@ -148,7 +149,8 @@ async fn a_slow_container_has_its_time() {
     insta::assert_snapshot!("slow_container", told.join("\n"));
 }
 
-/// AWS would refuse it at `PutSubscriptionFilter`, a quarter of an hour after the search domain.
+/// AWS would refuse such a pattern only at `PutSubscriptionFilter`, a quarter of an hour later, when the search domain
+/// is there.
 #[tokio::test]
 async fn a_broken_filter_pattern_is_told_inside_of_it() {
     let head = "stack: ship\nregion: ap-northeast-2\nsearch: {logs: {}}\nservices:\n";
@@ -202,8 +204,9 @@ async fn a_broken_filter_pattern_is_told_inside_of_it() {
     ");
 }
 
-/// Names and values of a function's environment have 4 KB together (github-aws-runners/terraform-aws-github-runner 3594,
-/// aws-samples/aws-genai-llm-chatbot 583), the inline policies of a role 10,240 characters.
+/// The names and values of a function's environment may have 4 KB together
+/// (github-aws-runners/terraform-aws-github-runner 3594, aws-samples/aws-genai-llm-chatbot 583). The inline policies of
+/// a role may have 10,240 characters together.
 #[tokio::test]
 async fn what_is_shipped_fits_into_what_aws_has_for_it() {
     let stack = |count: usize, name: &str, pattern: &str| {

@@ -45,7 +45,8 @@ async fn both_are_valid() {
     assert_eq!(run(NOWHERE, &["ci", "jenkins"]).await.status.code(), Some(64));
 }
 
-/// A newcomer copies the first shell block of README. `.ci/first-command` runs its first line on a fresh machine.
+/// A newcomer copies the first shell block of README. `.ci/first-command` runs the first line of that block on a fresh
+/// machine.
 #[test]
 fn readme_begins_with_the_two_commands() {
     let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");

@@ -7,8 +7,8 @@ use gateway::{Base, Effect, Gateway, Nth, Options, Rule};
 use provision::artefacts::Artefacts;
 use support::binary::{NOWHERE, command, path, run, said, stack, stderr, written};
 
-/// A key from a file or a secret of a CI system has a line end behind it (boto/botocore 2001, argoproj/argo-workflows 981): the
-/// SDK puts it into a header, and panics.
+/// A key that comes from a file or a CI system's secret may end with a line end (boto/botocore 2001,
+/// argoproj/argo-workflows 981). The SDK puts the key into a header, and panics.
 #[tokio::test]
 async fn a_key_with_a_line_end() {
     let file = written("stack: bell\nregion: eu-west-1\ntopics: {rings: {}}\n");

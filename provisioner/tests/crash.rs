@@ -1,6 +1,7 @@
 //! Kill it anywhere: `up` and `down` are killed again and again, and the end is that of an undisturbed run.
 //!
-//! By default `bell` on both bases. `PROVISION_CRASH_STACK=sendy` takes another stack (see DEVELOPING.md).
+//! By default the stack is `bell`, on both emulators. `PROVISION_CRASH_STACK=sendy` takes another stack (see
+//! DEVELOPING.md).
 
 mod support;
 

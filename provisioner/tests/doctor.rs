@@ -86,8 +86,8 @@ async fn each_check_says_stop() {
     gateway.stop().await;
 }
 
-/// us-west-1 has two zones for every account (run-x/opta 156, cloudposse/terraform-aws-dynamic-subnets 218, xuwang/aws-terraform
-/// 28). How many a stack has is chosen once.
+/// us-west-1 has two zones for every account (run-x/opta 156, cloudposse/terraform-aws-dynamic-subnets 218,
+/// xuwang/aws-terraform 28). The number of zones of a stack is chosen once.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_region_with_two_zones() {
     let gateway = start(Base::Moto).await;

@@ -69,7 +69,7 @@ async fn it_is_what_up_makes_in_dev() {
     assert_eq!(left_for_up("dev").await.lines().collect::<Vec<_>>(), different.collect::<Vec<_>>());
 }
 
-/// The names that CloudFormation gives end in something of its own.
+/// The line without the digest at the end of a name that CloudFormation gave.
 fn without_digest(line: &str) -> String {
     match line.split_once("/cloudformation-") {
         Some((before, _)) => format!("{before}/cloudformation-…"),

@@ -453,7 +453,7 @@ async fn drift(bench: &Bench) {
     assert_eq!(bench.settle(&desired(&plain())).await, expected.join("\n"));
 }
 
-/// What others put on our resources, where it gives rights or traffic, is seen and taken away.
+/// Others put things that give rights or traffic on our resources. A plan sees them, and applying it takes them away.
 async fn beside(bench: &Bench) {
     let cx = &bench.cx;
     let wide = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});

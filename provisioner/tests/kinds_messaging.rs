@@ -102,7 +102,7 @@ async fn drift(bench: &Bench, drifted: &str) {
     assert!(repaired.starts_with("create sqs.queue work"), "{repaired}");
 }
 
-/// Others may neither publish nor listen.
+/// Others add a right to publish to a topic, and a subscription. Both are seen and taken away.
 async fn beside(bench: &Bench) {
     let topic = bench.cx.scope.arn("sns", "bench-test-rings");
     let call = bench.cx.sns.add_permission().topic_arn(&topic).label("by-hand").aws_account_id("210987654321");

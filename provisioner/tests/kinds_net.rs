@@ -244,7 +244,7 @@ async fn drift(bench: &Bench) {
     );
 }
 
-/// One that others have set is set back to AWS's own.
+/// Others have set a policy on an endpoint. It is set back to AWS's own.
 async fn endpoint_policy(bench: &Bench) {
     let endpoint = id(bench, PLAIN, "ec2.vpc_endpoint", "s3").await;
     let objects =

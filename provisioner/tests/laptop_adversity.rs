@@ -143,8 +143,8 @@ fn a_missing_engine_is_named_with_what_gets_it() {
     }
 }
 
-/// On a bare Debian: the package with what `mariadb-install-db` calls is not there. Needs root, which can hide a program in a
-/// view of the files of its own; elsewhere it says that it was not run.
+/// A bare Debian does not have the package with the program that `mariadb-install-db` calls. Only root can hide a
+/// program, in a mount namespace of its own. Without root the test says that it was not run.
 #[test]
 fn what_an_engines_own_script_calls_is_named_before_anything_starts() {
     let helper = "/usr/bin/my_print_defaults";

@@ -1,5 +1,6 @@
-//! A live Sendy, changed by hand in almost sixty ways: each shows in the plan under its own field, and `up` sets all of them right.
-//! Among them is one of each sort of right, route and traffic that others can put beside what the stack manages.
+//! A live Sendy is changed by hand in almost sixty ways. The plan shows each change under its own field, and `up` sets
+//! all of them right. There is one change for each sort of right, route and traffic that others can put beside the
+//! stack's resources.
 
 mod support;
 
@@ -60,7 +61,8 @@ fn is_of(step: &Value, change: &Value) -> bool {
     step["kind"] == change["kind"] && step["name"] == change["name"]
 }
 
-/// Under the very field, or a part of it; what was deleted is created, what was put on a resource of ours is taken away.
+/// True if the step shows the change under the very field, or a part of it. A resource that was deleted is created. A
+/// thing that was put on a resource of ours is deleted.
 fn shows(step: &Value, change: &Value) -> bool {
     if !is_of(step, change) {
         return false;

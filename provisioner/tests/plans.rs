@@ -13,7 +13,7 @@ use provision::artefacts::Artefacts;
 use serde_json::Value;
 use support::binary::{NOWHERE, command, run, said, stack};
 
-/// Nobody is at the other end.
+/// The stack file before the changes of the tests.
 const BEFORE: &str = "stack: pact\nregion: eu-west-1\ntopics:\n  rings: {}\nqueues:\n  answers:\n    from: [rings]\n    \
     max_receives: 3\n  other: {}\n";
 

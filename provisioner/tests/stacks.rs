@@ -24,7 +24,8 @@ fn in_region(loaded: &Loaded, region: &str) -> (Scope, Desired) {
     (scope, desired)
 }
 
-/// What the program writes itself is of the partition of the region: one region of each, by AWS's own table.
+/// The ARNs and addresses that the program writes itself are of the region's partition. The test takes one region of
+/// each partition in AWS's own table.
 #[test]
 fn every_arn_is_of_the_partition_of_its_region() {
     let text =

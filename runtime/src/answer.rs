@@ -25,7 +25,7 @@ pub fn ready_made(status: StatusCode, body: impl Into<axum::body::Body>) -> Resp
     response
 }
 
-/// Of a request that is wrong.
+/// The answer to a request that is wrong.
 pub fn invalid_input(status: StatusCode) -> Response {
     message(status, "Invalid input")
 }

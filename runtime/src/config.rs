@@ -29,7 +29,8 @@ pub struct Telemetry {
 pub struct Serve {
     pub listen: SocketAddr,
     pub telemetry: Telemetry,
-    /// Of a request that is wrong: `INVALID_INPUT_STATUS`, 400, or 404 as the system before us answered.
+    /// The status of the answer to a request that is wrong. `INVALID_INPUT_STATUS` sets it: 400, or 404 as the system
+    /// before us answered.
     pub invalid_input: StatusCode,
 }
 

@@ -79,8 +79,8 @@ pub async fn edge(State(invalid_input): State<StatusCode>, mut request: Request,
     response
 }
 
-/// An answer of the web framework, which refused the request itself, is told as the handlers tell theirs: clients
-/// read `message` of whatever comes back. Who says what a client did wrong says it in JSON, so all else is the framework's.
+/// Rewrites a refusal of the web framework into the form that the handlers use, because clients read `message` of every
+/// answer. The handlers refuse in JSON, so a refusal that is not JSON is the framework's.
 fn in_our_words(response: Response, invalid_input: StatusCode) -> Response {
     let is_json =
         response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/json"));
@@ -99,7 +99,8 @@ fn in_our_words(response: Response, invalid_input: StatusCode) -> Response {
     told
 }
 
-/// The body of every refusal that is not in the contract of the system before us: `{"message", "error": {"code", "message"}}`.
+/// A refusal that is not in the contract of the system before us. Its body is
+/// `{"message", "error": {"code", "message"}}`.
 pub fn refuse(status: StatusCode, message: &str) -> Response {
     let code = status.canonical_reason().unwrap_or("Error");
     let code = code.to_ascii_lowercase().replace(' ', "_");

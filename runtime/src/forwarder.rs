@@ -163,7 +163,7 @@ impl Tally {
 }
 
 const FIRST_REASONS: usize = 3;
-/// A subscription is seen so long after it was put.
+/// The longest time until a subscription that was put is seen.
 const SEEN_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// Of the time that is given, for the queue and to answer; less when little is given.

@@ -150,7 +150,7 @@ impl Gateway {
         self.shared.state().repairs.unsold = what.iter().map(|what| (*what).to_owned()).collect();
     }
 
-    /// How many zones the region has for this account, as with us-west-1's two.
+    /// Sets the number of zones that the region has for this account. us-west-1 has two.
     pub fn zones(&self, count: usize) {
         self.shared.state().repairs.zones = Some(count);
     }

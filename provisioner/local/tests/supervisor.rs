@@ -109,7 +109,7 @@ fn what_dies_comes_back_and_what_keeps_dying_is_given_up_until_asked_for_again()
     assert_eq!((again.restarts, again.last_error.unwrap().contains("signal: 9")), (1, true));
 }
 
-/// Yelp/pgctl#208: a start that says ready of a process that ends at once, again and again.
+/// Yelp/pgctl#208: a start reported a process as ready although it ended at once, again and again.
 #[test]
 fn one_without_a_port_is_ready_when_it_has_lived_for_a_moment_and_others_do_not_wait_for_that() {
     let stack = Stack::new();

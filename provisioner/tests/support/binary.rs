@@ -10,7 +10,7 @@ use tokio::process::Command;
 /// How long any run may take. Generous: the machine is shared.
 const DEADLINE: Duration = Duration::from_secs(180);
 
-/// Nobody answers there.
+/// An address at which nobody answers.
 pub const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// `stacks/<name>.yaml`
@@ -60,7 +60,7 @@ pub fn said(output: &Output) -> String {
     )
 }
 
-/// A stack file with this text, for as long as the path lives.
+/// Writes a stack file with this text. It is deleted when the path is dropped.
 pub fn written(text: &str) -> tempfile::TempPath {
     use std::io::Write;
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a temporary file");
@@ -72,7 +72,7 @@ pub fn path(file: &Path) -> &str {
     file.to_str().expect("a path in UTF-8")
 }
 
-/// What was said about the file, under a name that is always the same.
+/// The text on stderr, with the file's path replaced by `stack.yaml`.
 pub fn stderr(output: &Output, file: &Path) -> String {
     String::from_utf8_lossy(&output.stderr).replace(path(file), "stack.yaml")
 }

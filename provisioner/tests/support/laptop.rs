@@ -14,7 +14,7 @@ pub const DEADLINE: Duration = Duration::from_secs(30);
 pub struct Laptop {
     pub home: Arc<tempfile::TempDir>,
     pub stack: PathBuf,
-    /// Of PROVISION_HOME, in the folder of this test.
+    /// The name of PROVISION_HOME in the folder of this test.
     named: &'static str,
 }
 

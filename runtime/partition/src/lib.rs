@@ -1,16 +1,17 @@
-//! Which partition of AWS a region is in. A partition has its own ARNs (`arn:aws-cn:…`) and its own domain.
+//! The partitions of AWS, and the one that a region is in. A partition has its own ARNs (`arn:aws-cn:…`) and its own
+//! domain.
 //!
-//! The table is `partitions.json` of AWS's SDKs (here of botocore 1.44.5), which derives a partition from the form of a
-//! region's name: so it knows regions that are younger than the table.
+//! The table is `partitions.json` of AWS's SDKs (here of botocore 1.44.5). It derives a partition from the form of a
+//! region's name. So it knows regions that are younger than the table.
 
 /// A partition of AWS.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Partition {
-    /// As in ARNs: `aws`, `aws-cn`.
+    /// The partition's name in ARNs: `aws`, `aws-cn`.
     pub id: &'static str,
-    /// What the addresses of its services end with.
+    /// The end of the addresses of its services.
     pub dns_suffix: &'static str,
-    /// What the names of its regions begin with, before the part of the world that they are in and a number.
+    /// The first parts of its regions' names. A direction and a number follow: `us-gov` of `us-gov-west-1`.
     areas: &'static [&'static str],
     /// The regions that are known by name.
     pub regions: &'static [&'static str],
@@ -94,7 +95,7 @@ pub const PARTITIONS: &[Partition] = &[
     },
 ];
 
-/// The partition of a region, if it has the name of one.
+/// The partition of a region. `None` if no partition has regions with such a name.
 pub fn of(region: &str) -> Option<&'static Partition> {
     let (area, direction) = parts(region)?;
     let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -102,8 +103,8 @@ pub fn of(region: &str) -> Option<&'static Partition> {
     PARTITIONS.iter().find(|partition| known && partition.areas.contains(&area))
 }
 
-/// Whether a region may be there: it is one that is known, or one as there may be more of, in a part of the world that AWS has
-/// a word for. `eu-wset-1` is neither.
+/// True if the name may be that of a region, known or new. The area must be one of a partition, and the direction a
+/// word that AWS uses. `eu-wset-1` has no such direction.
 pub fn may_be(region: &str) -> bool {
     let directions = ["north", "south", "east", "west", "central", "northeast", "northwest", "southeast", "southwest"];
     of(region).is_some() && parts(region).is_some_and(|(_, direction)| directions.contains(&direction))
@@ -114,7 +115,8 @@ pub fn regions() -> impl Iterator<Item = &'static str> {
     PARTITIONS.iter().flat_map(|partition| partition.regions).copied()
 }
 
-/// `("us-gov", "west")` of `us-gov-west-1`.
+/// The area and the direction of a region's name: `("us-gov", "west")` of `us-gov-west-1`. `None` if the name has no
+/// such form.
 fn parts(region: &str) -> Option<(&str, &str)> {
     let (rest, number) = region.rsplit_once('-')?;
     let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());

@@ -2,8 +2,9 @@
 //! and JSON selectors (`{ $.event = "reservation.created" && $.latency_ms > 100 }`).
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html>
 //!
-//! Left out: regular expressions and the patterns in brackets for columns. [`check`] tells them from mistakes. Stricter than AWS
-//! in one place: terms with `?` stand alone, as a mixture does not mean to AWS what it looks like.
+//! Regular expressions and the patterns in brackets for columns are left out. [`check`] tells them from mistakes. This
+//! crate is stricter than AWS in one place: terms with `?` stand alone, as a mixture does not mean to AWS what it looks
+//! like.
 
 mod parse;
 
@@ -13,7 +14,8 @@ use serde_json::Value;
 
 pub use self::parse::Mistake;
 
-/// An error: AWS would refuse it. Something: AWS takes it, and [`Pattern`] does not, which is no mistake.
+/// Checks a pattern as AWS does. It is an error if AWS would refuse the pattern. It is `Some` if AWS takes the pattern
+/// and [`Pattern`] does not, which is no mistake of the user.
 pub fn check(text: &str) -> Result<Option<Mistake>, Mistake> {
     parse::parse(text).map(|parsed| parsed.unsupported)
 }

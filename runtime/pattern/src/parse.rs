@@ -53,7 +53,8 @@ struct Reader<'a> {
     unsupported: Option<Mistake>,
 }
 
-/// `[ip, status_code = 4*, ..., bytes > 1000]`. Only the frame of it: what a column may say is for AWS to know.
+/// Reads a pattern for columns: `[ip, status_code = 4*, ..., bytes > 1000]`. It checks only the frame. What a column
+/// may say is for AWS to know.
 fn columns(reader: &mut Reader<'_>) -> Result<Kind, Mistake> {
     reader.note(COLUMNS);
     reader.next();
@@ -77,7 +78,7 @@ fn columns(reader: &mut Reader<'_>) -> Result<Kind, Mistake> {
     }
 }
 
-/// To the `,` or `]` behind it.
+/// Reads one column, up to the `,` or `]` behind it.
 fn column(reader: &mut Reader<'_>) -> Result<(), Mistake> {
     let mut open = 0_usize;
     while let Some(next) = reader.peek() {
@@ -96,7 +97,7 @@ fn column(reader: &mut Reader<'_>) -> Result<(), Mistake> {
     Ok(())
 }
 
-/// `%[a-z]+%`, with the spaces after it.
+/// Reads a regular expression, as in `%[a-z]+%`, and the spaces after it.
 fn regex(reader: &mut Reader<'_>) -> Result<(), Mistake> {
     reader.note(REGEX);
     reader.next();

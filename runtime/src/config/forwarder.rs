@@ -102,8 +102,8 @@ fn is_index_prefix(prefix: &str) -> bool {
     prefix.len() <= 200 && prefix.starts_with(lower) && prefix.chars().all(|c| lower(c) || "-_.".contains(c))
 }
 
-/// `a=x b=y`, with something before each name. Not JSON: Lambda measures the environment as JSON, in which each quote of a value
-/// is two bytes, and has 4 KB for it.
+/// The pairs of a variable such as `a=x b=y`, with `before` in front of each name. The variable is not JSON, because
+/// Lambda allows 4 KB for the environment and measures it as JSON, in which each quote of a value is two bytes.
 fn pairs(name: &str, before: &str, environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<String, String> {
     let mut all = BTreeMap::new();
     for pair in environment.get(name).unwrap_or_default().split_whitespace() {

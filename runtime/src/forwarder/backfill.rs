@@ -21,8 +21,9 @@ use super::payload::{Events, LogEvent};
 use super::{Forwarder, Tally, Time, search};
 use crate::signed;
 
-/// From the creation of the group, or from where an earlier one ended. An error when an event is not done with. `None` when the
-/// group has no subscription of ours: then there is no pattern, and nothing to fetch.
+/// Fetches and stores the events of the group, from its creation or from where an earlier run ended. It is an error
+/// when an event is not done with. `None` when the group has no subscription of ours: then there is no pattern, and
+/// nothing to fetch.
 pub async fn run(forwarder: &Forwarder, log_group: &str, time: Time) -> anyhow::Result<Option<Tally>> {
     let mut progress = progress(forwarder, log_group, time).await?;
     let mut tally = Tally::default();
@@ -48,8 +49,9 @@ pub async fn run(forwarder: &Forwarder, log_group: &str, time: Time) -> anyhow::
     Ok(Some(tally))
 }
 
-/// Of the group's subscription that sends to this function. All patterns together would not fit into the environment of a
-/// function, which has 4 KB.
+/// The filter pattern of the group's subscription that sends to this function. `None` if there is no such subscription.
+/// CloudWatch Logs is asked because all patterns together would not fit into the environment of a function, which has 4
+/// KB.
 async fn pattern(forwarder: &Forwarder, log_group: &str, time: Time) -> anyhow::Result<Option<String>> {
     let asked = json!({ "logGroupName": log_group });
     let body = call(forwarder, "DescribeSubscriptionFilters", log_group, &asked, time).await?;
@@ -86,7 +88,8 @@ pub async fn page(forwarder: &Forwarder, ask: &Ask<'_>, time: Time) -> anyhow::R
     serde_json::from_slice(&body).map_err(|_| anyhow::anyhow!("reading {group}: the answer is not of FilterLogEvents"))
 }
 
-/// One call to CloudWatch Logs, again while it says that it has too many.
+/// Makes one call to CloudWatch Logs. If that says that it has too many calls, or fails itself, the call is made again
+/// while there is time.
 async fn call(
     forwarder: &Forwarder,
     action: &str,

@@ -1,5 +1,6 @@
-//! What others put beside a resource, where an emulator cannot list it: function URLs in moto, certificates in ministack; and
-//! the boundaries of roles, which ministack shows one by one only.
+//! Answers the questions about things that others put beside a resource, where an emulator cannot list them. These are
+//! function URLs in moto, certificates of listeners in ministack, and the boundaries of roles, which ministack shows
+//! only one by one.
 
 use crate::answer::Answer;
 use crate::request::Request;

@@ -48,7 +48,7 @@ pub(crate) struct Repairs {
     pub(crate) denied: Vec<String>,
     /// Globs over classes and versions that are not to be had.
     pub(crate) unsold: Vec<String>,
-    /// How many availability zones there are; as many as the emulator has without it.
+    /// The number of availability zones of the region. `None`: the emulator's own answer.
     pub(crate) zones: Option<usize>,
     /// Quotas that are not AWS's defaults, by code.
     pub(crate) quotas: BTreeMap<String, f64>,

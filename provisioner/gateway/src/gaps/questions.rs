@@ -1,5 +1,5 @@
-//! Questions that emulators have no answer to, or one for another account: the gateway answers them itself, from `beside`,
-//! `denial`, `events` and `offers`.
+//! Questions to which emulators have no answer, or one for another account. The gateway answers them itself, from
+//! `beside`, `denial`, `events` and `offers`.
 
 use super::probe::{Gap, form, json};
 use crate::answer::Answer;

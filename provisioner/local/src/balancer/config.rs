@@ -47,7 +47,7 @@ pub struct Health {
     pub unhealthy_after: u32,
     /// The first and the last status of each range that is a success.
     pub success: Vec<(u16, u16)>,
-    /// How long a target that has just come up may fail its checks, and is not taken for unhealthy.
+    /// For this many milliseconds after a target has begun to listen, a failed check does not count against it.
     pub grace_ms: u64,
 }
 

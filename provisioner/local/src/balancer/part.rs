@@ -16,7 +16,7 @@ pub fn prepare(file: &Path, config: &Config) -> Result<()> {
     ports::write(file, &bytes)
 }
 
-/// Of the configuration file.
+/// The version of the configuration file's form. A new one restarts a balancer that reads the old form.
 const FORM: &str = "2";
 
 /// `program` is one that gives its arguments to `hidden::run`.

@@ -43,7 +43,8 @@ impl Places {
     }
 }
 
-/// A program that another one calls by its place and not by the path: from the same package, or the system's.
+/// Finds a program that `caller` calls by a fixed place and not by PATH. The places are the folder of `caller`, the
+/// `bin` beside that folder, and `/usr/bin`. `None` if it is in none of them.
 pub fn beside(caller: &Path, name: &str) -> Option<PathBuf> {
     let real = caller.canonicalize().unwrap_or_else(|_| caller.to_owned());
     let own = [caller, &real].into_iter().filter_map(Path::parent);

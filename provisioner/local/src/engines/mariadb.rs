@@ -23,15 +23,18 @@ use crate::supervisor::sql::{Address, Login, block_on, connect, within};
 
 pub const INSTALL: Install = Install { apt: "mariadb-server-core mariadb-client-core", brew: "mariadb" };
 
-/// What `mariadb-install-db`, which is a shell script, calls by the path, and what is called here. Of its others `awk` and
-/// `resolveip` are not called with `--force`, `chown` is not without `--user`; `my_print_defaults` it calls by its place.
+/// The programs that the shell script `mariadb-install-db` or this crate calls by PATH. Three other programs of the
+/// script are not called here: `awk` and `resolveip` because of `--force`, `chown` because there is no `--user`. The
+/// script calls `my_print_defaults` by its place and not by PATH.
 const TOOLS: [(&[&str], Install); 2] = [
     (&["cat", "chmod", "cp", "dirname", "id", "mkdir", "uname"], Install { apt: "coreutils", brew: "coreutils" }),
     (&["sed"], Install { apt: "sed", brew: "gnu-sed" }),
 ];
-/// The script reads option files with it, although it is told that there are none. On Debian another package has it.
+/// The program with which the script reads option files. The script calls it although it is told that there are none.
+/// On Debian another package has it.
 const READER: &str = "my_print_defaults";
-/// A server takes no path of 512 bytes or more (`FN_REFLEN`), and appends the names of schemas and tables to this one.
+/// The longest path of a server's folder, in bytes. A server takes no path of 512 bytes or more (`FN_REFLEN`), and
+/// appends the names of schemas and tables to this one.
 const LONGEST_PATH: usize = 340;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -322,13 +325,15 @@ fn configuration(program: &Program, server: &Server) -> String {
     format!("[mysqld]\n{}{COMMON}{flavour}", own.concat())
 }
 
-/// In an option file, where a backslash begins an escape, a `#` a comment and a new line another option.
+/// The value as it is written into an option file. There a backslash begins an escape, a `#` a comment, and a new line
+/// another option.
 fn quoted(value: &str) -> String {
     let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");
     format!("\"{escaped}\"")
 }
 
-/// The server takes this for a list with colons between the paths: then its data directory, where it is once it runs.
+/// The value of `tmpdir`. The server takes it for a list with colons between the paths. A path with a colon is
+/// therefore replaced by `.`: a server that runs is in its data directory.
 fn temporary(directory: &Path) -> String {
     let whole = directory.display().to_string();
     if whole.contains(':') { ".".to_owned() } else { whole }
@@ -361,7 +366,7 @@ fn describe(server: PathBuf, places: &Places) -> Result<Program> {
     Ok(Program { server, flavour, version, installer })
 }
 
-/// In a container a user may have a number and no name.
+/// The name of this process's user, or its number if it has no name, as in some containers.
 fn user_name() -> Result<String> {
     let output = Command::new("id").arg("-un").output().context("id -un")?;
     let name = String::from_utf8(output.stdout)?.trim().to_owned();

@@ -17,7 +17,8 @@ innodb-redo-log-capacity=32M
 mysqlx=OFF
 ";
 
-/// `directory` is a name in the current directory. The server makes it by itself and calls no other program.
+/// The command that makes a data directory. `directory` is a plain name in the current directory. The server makes it
+/// by itself and calls no other program.
 pub fn initialize(server: &Path, directory: &str) -> Command {
     let mut command = Command::new(server);
     command.args(["--no-defaults", "--initialize-insecure"]);

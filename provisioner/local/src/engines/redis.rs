@@ -71,8 +71,9 @@ pub fn part(program: &Path, cache: &Cache) -> Part {
     }
 }
 
-/// A path with one of these is a pattern to it (since 7.0, `loadServerConfig`), and one that fits no file is an empty
-/// configuration: a server without a password, on all addresses.
+/// The path with `*`, `?`, `[` and the like escaped. Redis since 7.0 takes a path with one of these for a pattern
+/// (`loadServerConfig`). A pattern that fits no file is an empty configuration: a server without a password, on all
+/// addresses.
 fn plain(path: &str) -> String {
     if !path.contains(['*', '?', '[']) {
         return path.to_owned();

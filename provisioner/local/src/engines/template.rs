@@ -14,7 +14,7 @@ use crate::supervisor::place::private_directory;
 /// Somebody else may be making it at the moment, on a busy machine.
 const WAIT: Duration = Duration::from_secs(120);
 
-/// The error for a command that failed. It shows as one line; the whole is for who asks for it.
+/// The error for a command that failed. It shows as one line with the cause; `whole` is all that the command printed.
 #[derive(Debug)]
 pub struct Said {
     cause: String,
@@ -29,8 +29,8 @@ impl fmt::Display for Said {
     }
 }
 
-/// The template of this name, made by the command if it is not there yet. The command runs in the cache and makes the
-/// directory whose plain name it is given: so it never sees the path, whatever is in it.
+/// The path of the template of this name. If it is not there yet, the command of `make` makes it. The command runs in
+/// the cache and is given a plain name for the directory. So it never sees the path, whatever letters that has.
 pub fn template(cache: &Path, name: &str, make: impl FnOnce(&str) -> Command) -> Result<PathBuf> {
     let template = cache.join(name);
     if template.exists() {

@@ -16,13 +16,13 @@ impl Place {
         format!("{}{name}", self.begin("sns"))
     }
 
-    /// Of the user that everything belongs to.
+    /// The ARN of the account's root user, to whom everything belongs.
     pub fn root(&self) -> String {
         format!("arn:{}:iam::{}:root", self.partition(), self.account)
     }
 
-    /// A text with every ARN of a topic or queue in it as it is here. There is no other place: what was written down when the
-    /// stack file named another region or account, or none, is of this one now.
+    /// The text with the partition, region and account of this place in every ARN of a topic or queue. There is no
+    /// other place: an ARN may have been written down when the stack file named another region or account, or none.
     pub fn rewrite(&self, text: &str) -> String {
         let (mut whole, mut rest) = (String::new(), text);
         while let Some(at) = rest.find("arn:") {
@@ -75,7 +75,7 @@ fn is_of(arn: &str, service: &str) -> bool {
     begins && parts.next() == Some(service) && parts.next().is_some()
 }
 
-/// What makes the ARN of a subscription different from the others of its topic.
+/// The last part of a subscription's ARN, in which the subscriptions of one topic differ.
 pub fn subscription_id(arn: &str) -> &str {
     last(arn)
 }

@@ -62,7 +62,8 @@ pub fn difference(store: &Store, config: &Config, now: u64) -> Result<Vec<Record
     Ok(records)
 }
 
-/// What SDKs have made, with the ARNs in it as they are here.
+/// The topics and queues that SDKs have made, with the ARNs in their attributes as they are here. Only those that this
+/// changes are in the list.
 fn elsewhere(store: &Store, config: &Config) -> Vec<Record> {
     let moves = |definition: &Definition| {
         let attributes = moved(store, &definition.attributes);

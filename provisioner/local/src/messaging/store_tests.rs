@@ -347,7 +347,8 @@ fn the_log_stays_small() {
     assert!(largest < 10_000_000, "{largest} bytes");
 }
 
-/// What the program before this one wrote: everything under `us-east-1` and no account, whatever the stack file said.
+/// The store is as an older version of the program wrote it. That used `us-east-1` and no account, whatever the stack
+/// file said.
 #[test]
 fn a_store_of_the_old_names_keeps_everything_under_the_new_ones() {
     let directory = tempfile::tempdir().unwrap();

@@ -52,8 +52,9 @@ pub fn tail(path: &Path, lines: usize) -> Vec<String> {
     all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
 }
 
-/// The line that says why a program ended, of the last that it said: where engines mark their errors the first since the
-/// last start, else the last line of all.
+/// The line that says why a program ended, out of its last lines. If there are lines that the engine marked as errors,
+/// it is the first of them since the last start, and one that tells a known cause in words comes before others. Else it
+/// is a line that begins as the errors of other programs do, else the last line. `None` if all lines are empty.
 pub fn cause(lines: &[&str]) -> Option<String> {
     let lines: Vec<&str> = lines.iter().map(|line| line.trim_end()).filter(|line| !line.is_empty()).collect();
     let start =
@@ -71,7 +72,7 @@ pub fn cause(lines: &[&str]) -> Option<String> {
     Some(found.trim_start().chars().take(LONGEST_CAUSE).collect())
 }
 
-/// Of a line that is to be one on the screen too.
+/// The longest cause, in characters. It should be one line on the screen too.
 const LONGEST_CAUSE: usize = 400;
 
 /// Gives each whole line of the parts' logs: the last `lines` there are, then what comes, until `go_on` says no.

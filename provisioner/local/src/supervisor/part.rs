@@ -110,8 +110,8 @@ impl Wanted {
         problems
     }
 
-    /// How long it may take until each part is ready or has been given up once: the longest chain of those that wait for each
-    /// other. There is none in what goes in a circle.
+    /// The longest time until each part is ready or has been given up once. It is the sum of `ready_within_ms` along
+    /// the longest chain of parts that wait for each other. `None` if they wait in a circle.
     pub fn longest_wait(&self) -> Option<Duration> {
         let mut until: BTreeMap<&str, u64> = BTreeMap::new();
         for name in self.in_order()? {

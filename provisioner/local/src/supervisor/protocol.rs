@@ -73,7 +73,7 @@ pub struct Outcome {
     pub skipped: Vec<Skipped>,
 }
 
-/// Its error's first line says why; the others are the last lines of its log.
+/// A part that failed. The first line of `error` says why. The other lines are the last ones of the part's log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
     pub part: String,

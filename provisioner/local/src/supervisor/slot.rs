@@ -186,7 +186,8 @@ impl Process {
     }
 }
 
-/// One line with the cause, and below it the end of the log, without the secrets that the part was given.
+/// The error with its cause in one line, and below it the end of the part's log. The secrets that the part was given
+/// are masked.
 pub fn with_log(error: &str, part: &Part, place: &Place) -> String {
     let lines = logs::tail(&place.log(&part.name), LINES_IN_AN_ERROR);
     let Some(cause) = logs::cause(&lines.iter().map(String::as_str).collect::<Vec<_>>()) else {
