@@ -22,6 +22,15 @@ const WRITERS: usize = 3;
 /// A client gives up on a request after so long, and the test fails.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Ends the load, also when the test fails: else the scope would wait for it for ever.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 #[test]
 fn nothing_acknowledged_is_lost_nothing_is_doubled_and_nothing_is_left() {
     let kills = number("LAPTOP_KILLS").unwrap_or(12);
@@ -36,6 +45,7 @@ fn nothing_acknowledged_is_lost_nothing_is_doubled_and_nothing_is_left() {
     let acknowledged: Vec<(String, i64)> = std::thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS).map(|_| scope.spawn(|| write(&address, &next, &stop))).collect();
         scope.spawn(|| read(&address, &stop));
+        let stopped = Stop(&stop);
         let mut killed = BTreeMap::<String, u32>::new();
         for _ in 0..kills {
             std::thread::sleep(Duration::from_millis(random.below(900)));
@@ -44,7 +54,7 @@ fn nothing_acknowledged_is_lost_nothing_is_doubled_and_nothing_is_left() {
         }
         eprintln!("killed: {killed:?}");
         up(&laptop);
-        stop.store(true, Ordering::Relaxed);
+        drop(stopped);
         writers.into_iter().flat_map(|writer| writer.join().unwrap()).collect()
     });
     eprintln!("{} reservations were acknowledged", acknowledged.len());

@@ -71,6 +71,15 @@ fn up(stack: &Stack, file: &PathBuf) -> Child {
     command.arg("up").arg(&stack.state).arg(file).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
+/// Ends the writer, also when the test fails: else the scope would wait for it for ever.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Writes one row after the other, each on a connection that may break; says how far it came, with an answer.
 fn write_rows(primary: &Server, acknowledged: &AtomicU64, stop: &AtomicBool) {
     let login = Login { at: Address::Port(primary.port), user: "owner".into(), password: PASSWORD.into() };
@@ -114,6 +123,7 @@ fn a_hundred_kills_at_random_lose_nothing_and_leave_nothing() {
     let begin = Instant::now();
     std::thread::scope(|scope| {
         scope.spawn(|| write_rows(&primary, &acknowledged, &stop));
+        let _stop = Stop(&stop);
         let mut killed = std::collections::BTreeMap::<String, u32>::new();
         let mut done = 0;
         while done < kills {
@@ -140,7 +150,6 @@ fn a_hundred_kills_at_random_lose_nothing_and_leave_nothing() {
             }
         }
         println!("{killed:#?}");
-        stop.store(true, Ordering::Relaxed);
     });
     println!("{kills} kills in {:?}", begin.elapsed());
     let last = Instant::now();

@@ -286,7 +286,9 @@ fn follow(role: Role, password: &str) -> Vec<String> {
     match role {
         Role::Primary => own(&[strangers, "STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only=0"]),
         Role::Replica { of } => {
-            let mut all: Vec<String> = own(&[strangers, "SET GLOBAL read_only=1", "STOP SLAVE"]);
+            // A server that is killed while it throws away a relay log notes one that is not there any more, and follows nobody.
+            // With a GTID the relay logs are received anew anyway.
+            let mut all: Vec<String> = own(&[strangers, "SET GLOBAL read_only=1", "STOP SLAVE", "RESET SLAVE"]);
             // What follows empties the table of the position and fills it again: a server that is killed between the two has
             // forgotten how far it was. Its own log has not. One that was a primary has written more than it ever received:
             // to set it back to that is a warning, and a file that is read at the start ends at its first warning.
