@@ -97,7 +97,7 @@ fn what_was_guessed_is_looked_at_too() {
       hint: a time has a unit, as in `5s`; a version or an account is in quotes
     4:43: `PORT` is a variable that provision sets itself
     4:43: `services.one.env.PORT`: 5 is not of type "string"
-      hint: a time has a unit, as in `5s`; a version or an account is in quotes
+      hint: a text is in quotes: `"5"`
     "#);
 }
 
