@@ -39,6 +39,8 @@ packages() {
     # The local dashboard is tested in a real browser.
     need chromium -- chromium
     need chromium-driver -- chromedriver
+    # A test cuts a stack off from the network.
+    need iproute2 -- ip
     # Builds actionlint, which checks the workflow that `provision ci` prints.
     need golang-go -- go
   fi
