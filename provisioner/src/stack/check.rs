@@ -19,9 +19,9 @@ use super::mend::Mended;
 use super::{Loaded, Name, Span, Stack, guard};
 use crate::yaml::{Position, Positions, Problem, below};
 
-pub(super) fn check(loaded: &Loaded, positions: &Positions, mended: &Mended, problems: &mut Vec<Problem>) {
+pub(super) fn check(loaded: &Loaded, mended: &Mended, problems: &mut Vec<Problem>) {
     let stack = &loaded.stack;
-    let mut say = Say { positions, mended, problems };
+    let mut say = Say { positions: &loaded.positions, mended, problems };
     names::check(loaded, &mut say);
     whereabouts::check(loaded, &mut say);
     tags::check(stack, &mut say);

@@ -124,7 +124,7 @@ impl Lines {
         let loaded = Loaded { stack, env, profile, text, positions };
         let mut problems = Vec::new();
         if checked {
-            check::check(&loaded, &self.positions, &Mended::default(), &mut problems);
+            check::check(&loaded, &Mended::default(), &mut problems);
         }
         problems.is_empty().then_some(loaded)
     }

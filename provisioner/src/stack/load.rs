@@ -153,7 +153,7 @@ impl Whole {
 fn meaning(loaded: &Loaded, mended: &Mended) -> Vec<Problem> {
     let of = |loaded: &Loaded| {
         let mut problems = Vec::new();
-        check::check(loaded, &loaded.positions, mended, &mut problems);
+        check::check(loaded, mended, &mut problems);
         problems
     };
     let problems = of(loaded);
