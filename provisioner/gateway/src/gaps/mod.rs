@@ -12,6 +12,7 @@ mod offers;
 mod opensearch;
 mod probe;
 mod questions;
+mod replica;
 mod scaling;
 mod steps;
 mod table;
@@ -110,20 +111,7 @@ pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answe
         "sqs" => offers::after(shared, request, answer),
         "ec2" if request.action == "DeleteSubnet" && answer.ok() => disassociate(shared, request).await?,
         "ec2" => missing(request, answer),
-        "rds" if request.action == "CreateDBInstanceReadReplica" && answer.ok() => {
-            // ministack gives the replica its source's protection, whatever the call says.
-            let replica = request.text("DBInstanceIdentifier").unwrap_or_default();
-            let body = format!(
-                "Action=ModifyDBInstance&Version=2014-10-31&DBInstanceIdentifier={replica}&DeletionProtection=false&ApplyImmediately=true"
-            );
-            let protect = request.with_body(request.flag("DeletionProtection") != Some(true), &body);
-            if let Some(protect) = protect {
-                shared.forward(&protect).await?;
-                if let Some(field) = answer.xml_body_mut().and_then(|root| root.find_mut("DeletionProtection")) {
-                    field.text = "false".to_owned();
-                }
-            }
-        }
+        "rds" if request.action == "CreateDBInstanceReadReplica" && answer.ok() => replica::after(shared, request, answer).await?,
         _ => {}
     }
     echo::after(shared, request, answer);

@@ -65,7 +65,7 @@ pub(super) const DATABASE: Step = form(
 );
 pub(super) const REPLICA: Step = form(
     "rds",
-    "Action=CreateDBInstanceReadReplica&Version=2014-10-31&DBInstanceIdentifier=gap-replica&SourceDBInstanceIdentifier=gap",
+    "Action=CreateDBInstanceReadReplica&Version=2014-10-31&DBInstanceIdentifier=gap-replica&SourceDBInstanceIdentifier=gap&DBInstanceClass=db.t4g.small",
 );
 pub(super) const DOMAIN: &[Step] = &[
     json(

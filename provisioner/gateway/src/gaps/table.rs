@@ -110,6 +110,13 @@ pub const GAPS: &[Gap] = &[
     },
     Gap {
         emulator: Ministack,
+        name: "replica-settings",
+        why: "a replica has its source's class and security groups, whatever the call says",
+        steps: &[DATABASE, REPLICA],
+        still: |answers| xml_is(answers.last(), "DBInstanceClass", "db.t4g.micro"),
+    },
+    Gap {
+        emulator: Ministack,
         name: "database-name",
         why: "a database nobody asked for",
         steps: &[DATABASE],
