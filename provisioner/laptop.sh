@@ -14,7 +14,7 @@ step "installing what is missing"
 step "building provision and the runtime (the first time this takes some minutes)"
 # Without what talks to AWS, whose SDKs are most of a build; in a folder of its own, so that it never stands in for the whole.
 target=${CARGO_TARGET_DIR:-target}/laptop
-cargo build --locked --target-dir "$target" -p provision -p runtime --no-default-features --features provision/local
+cargo build --locked --target-dir "$target" -p provision -p runtime --no-default-features
 provision=$target/debug/provision
 
 step "provision up $stack --local --yes"

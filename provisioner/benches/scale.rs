@@ -10,13 +10,14 @@ use std::time::Instant;
 use provision::any::AnyLive;
 use provision::board::{Board, Late, Published};
 use provision::desired::Desired;
-use provision::expand::{Digests, expand};
+use provision::image::Digests;
 use provision::json::Json;
 use provision::kind::{Owner, Status};
 use provision::plan::Plan;
 use provision::scope::Scope;
+use provision::sections::aws::expand;
+use provision::sections::{Loaded, load};
 use provision::snapshot::Snapshot;
-use provision::stack;
 
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
 /// What the largest may take.
@@ -59,12 +60,12 @@ fn in_a_process(phase: usize, size: usize) -> String {
 fn measure(phase: usize, size: usize) -> String {
     let text = generated(size);
     // What is compiled once is no part of what grows.
-    assert!(stack::load("stack: s\n", "dev").is_ok());
+    assert!(load::load("stack: s\n", "dev").is_ok());
     let (mut best, mut resources) = (f64::INFINITY, 0);
     let live = if phase == 2 { all_live(&text) } else { Snapshot::default() };
     for _ in 0..3 {
         let started = Instant::now();
-        let loaded = stack::load(&text, "dev").unwrap_or_else(|problems| panic!("{problems:?}"));
+        let loaded = load::load(&text, "dev").unwrap_or_else(|problems| panic!("{problems:?}"));
         let mut spent = started.elapsed();
         if phase > 0 {
             let started = Instant::now();
@@ -87,7 +88,7 @@ fn generated(queues: usize) -> String {
     text
 }
 
-fn expanded(loaded: &stack::Loaded) -> (Scope, Desired) {
+fn expanded(loaded: &Loaded) -> (Scope, Desired) {
     let scope = Scope::of(loaded, "123456789012".into(), "eu-west-1".into());
     let desired = expand(loaded, &scope, &Digests::default()).desired;
     (scope, desired)
@@ -95,7 +96,7 @@ fn expanded(loaded: &stack::Loaded) -> (Scope, Desired) {
 
 /// As if everything had been made just as it is wanted.
 fn all_live(text: &str) -> Snapshot {
-    let loaded = stack::load(text, "dev").unwrap_or_else(|problems| panic!("{problems:?}"));
+    let loaded = load::load(text, "dev").unwrap_or_else(|problems| panic!("{problems:?}"));
     let (scope, desired) = expanded(&loaded);
     let (mut snapshot, mut board) = (Snapshot::default(), Board::default());
     for wanted in desired.in_order() {

@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands;
+use crate::commands::exit::Exit;
+use crate::commands::options::{DataFlags, Global};
 use crate::printer::Printer;
-use crate::stack::Span;
+use crate::sections::words::Span;
 
 /// Infrastructure as code with a bundled runtime: from one YAML file to a running event-driven backend on AWS.
 #[derive(Parser)]
@@ -24,38 +26,6 @@ Exit codes: 0 done; 1 failed or refused; 2 there is a difference (only `plan --e
 question had to be asked and there is no terminal and no `--yes`; 75 somebody else holds the lease; 130 interrupted.
 
 Environment: the AWS SDK's own variables; PROVISION_TIME_SCALE divides all waits (tests only, default 1); NO_COLOR.";
-
-#[derive(Args, Clone, Debug)]
-pub struct Global {
-    /// The AWS profile, as in ~/.aws/config
-    #[arg(long, global = true)]
-    pub profile: Option<String>,
-    /// The AWS region. Default: the stack file's, then the profile's
-    #[arg(long, global = true)]
-    pub region: Option<String>,
-    /// Another address for all of AWS, such as an emulator's
-    #[arg(long, global = true, value_name = "URL")]
-    pub endpoint_url: Option<String>,
-    /// The environment. Required when the stack file has several
-    #[arg(long, global = true)]
-    pub env: Option<String>,
-    /// Print one JSON document on stdout instead of text
-    #[arg(long, global = true)]
-    pub json: bool,
-    /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`, `probe`. Of several
-    /// environments it takes `dev`
-    #[arg(long, global = true)]
-    pub local: bool,
-    /// Do not ask
-    #[arg(long, short, global = true)]
-    pub yes: bool,
-    /// No colours. Also: the variable NO_COLOR
-    #[arg(long, global = true)]
-    pub no_color: bool,
-    /// Say more
-    #[arg(long, short, global = true)]
-    pub verbose: bool,
-}
 
 #[derive(Subcommand)]
 enum Command {
@@ -124,7 +94,6 @@ enum Command {
         since: u64,
     },
     /// Do something to one part of a stack on this machine, to see what the others make of it
-    #[cfg(feature = "local")]
     #[command(subcommand)]
     Local(commands::laptop::faults::Fault),
     /// Follow one reservation on its whole way through the live stack, each hop with its time
@@ -178,32 +147,6 @@ enum Command {
     Completions { shell: clap_complete::Shell },
 }
 
-/// What becomes of databases, caches and search domains. Without one of these `down` asks.
-#[derive(Args, Clone, Debug, Default)]
-#[group(multiple = false)]
-pub struct DataFlags {
-    /// Keep the data and what it stands on
-    #[arg(long)]
-    pub keep_data: bool,
-    /// Take a last snapshot of each, then delete
-    #[arg(long)]
-    pub snapshot_data: bool,
-    /// Delete the data: all of it, or only of the names given
-    #[arg(long, value_name = "NAME,…", num_args = 0..=1, require_equals = true, value_delimiter = ',', default_missing_value = "*")]
-    pub delete_data: Option<Vec<String>>,
-}
-
-/// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exit {
-    Done = 0,
-    Failed = 1,
-    Difference = 2,
-    Usage = 64,
-    LeaseHeld = 75,
-    Interrupted = 130,
-}
-
 pub async fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -235,7 +178,6 @@ pub async fn main() -> ExitCode {
             Exit::Done
         }
         command if global.local => on_this_machine(command, global, printer).await,
-        #[cfg(feature = "local")]
         command @ Command::Local(_) => on_this_machine(command, global, printer).await,
         command => on_aws(command, &global, printer).await,
     };
@@ -278,7 +220,6 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
         Command::Policy { file } => commands::policy::policy(&file, global, printer),
         Command::Graph { file, format, by } => commands::graph::graph(&file, global, format, by, printer),
         Command::Export { language, file } => commands::export::export(language, &file, global, printer),
-        #[cfg(feature = "local")]
         Command::Local(_) => Exit::Usage,
         Command::Check { .. } | Command::Ci { .. } | Command::Schema { .. } | Command::Completions { .. } => {
             Exit::Usage
@@ -294,7 +235,6 @@ async fn on_aws(_: Command, _: &Global, printer: Printer) -> Exit {
 }
 
 /// Blocking work, which is kept away from the threads that wait.
-#[cfg(feature = "local")]
 async fn on_this_machine(command: Command, global: Global, printer: Printer) -> Exit {
     use commands::laptop;
     let work = move || match command {
@@ -317,13 +257,6 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
         }
     };
     tokio::task::spawn_blocking(work).await.unwrap_or(Exit::Failed)
-}
-
-#[cfg(not(feature = "local"))]
-async fn on_this_machine(_: Command, _: Global, printer: Printer) -> Exit {
-    printer.error("this build knows only AWS, not this machine");
-    printer.hint("build it with the feature `local`, which is on by default");
-    Exit::Usage
 }
 
 fn entry(text: &str) -> Result<String, String> {

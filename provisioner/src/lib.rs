@@ -3,8 +3,8 @@
 //! Data goes one way:
 //!
 //! ```text
-//! stacks/*.yaml ── stack::load ──► Stack        what the user wrote; all problems at once, no network
-//!                                   │ expand::expand (pure)
+//! stacks/*.yaml ── sections::load ─► Stack        what the user wrote; all problems at once, no network
+//!                                   │ sections::aws (pure)
 //!                                Desired        the resources: one typed spec each, references between them
 //!                                   │ snapshot::take ◄── the cloud: one batched read per kind
 //!                                Snapshot       live: ours, wanted or not, and foreign
@@ -25,29 +25,26 @@
 //!
 //! `GUIDE.md` beside this crate says how it is used (reviews, drift, adopting, environments, recovery, costs).
 //!
-//! Two features, both on by default: `aws`, which is all that talks to AWS, and `local`, the same stack on this machine.
-//! With `local` alone no SDK of AWS's is compiled.
+//! One feature, on by default: `aws`, which is all that talks to AWS. Without it `provision` knows the stack on this machine alone,
+//! and no SDK of AWS's is compiled.
 
 #![warn(clippy::disallowed_methods)]
 #![cfg_attr(
-    not(all(feature = "aws", feature = "local")),
-    allow(dead_code, unused_imports, reason = "what both share, one alone does not use whole")
+    not(feature = "aws"),
+    allow(dead_code, unused_imports, reason = "what both share, the laptop alone does not use whole")
 )]
 
 pub mod cli;
 pub mod commands;
 pub mod image;
 pub mod printer;
-pub mod roles;
 pub mod scope;
-pub mod stack;
+pub mod sections;
 pub mod wait;
 pub mod yaml;
 
 #[cfg(feature = "aws")]
 pub mod any;
-#[cfg(feature = "aws")]
-pub mod artefacts;
 #[cfg(feature = "aws")]
 pub mod aws;
 #[cfg(feature = "aws")]
@@ -63,8 +60,6 @@ pub mod engine;
 #[cfg(feature = "aws")]
 pub mod evidence;
 #[cfg(feature = "aws")]
-pub mod expand;
-#[cfg(feature = "aws")]
 pub mod export;
 #[cfg(feature = "aws")]
 pub mod json;
@@ -74,7 +69,6 @@ pub mod kind;
 pub mod kinds;
 #[cfg(feature = "aws")]
 pub mod lease;
-#[cfg(feature = "local")]
 mod local;
 #[cfg(feature = "aws")]
 pub mod plan;

@@ -18,11 +18,11 @@ use crate::any::AnyLive;
 use crate::board::{Board, Late, Published};
 use crate::desired::{Desired, Wanted};
 use crate::diff::{Change, TAGS, changes};
-use crate::expand::section_of;
 use crate::json::Json;
 use crate::kind::{Address, Effect, Facts, Owner, Status};
 use crate::kinds;
 use crate::scope::Scope;
+use crate::sections::owners::section_of;
 use crate::snapshot::Snapshot;
 
 #[derive(Clone, Debug, Default)]

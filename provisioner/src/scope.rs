@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use crate::stack::Loaded;
+use crate::sections::Loaded;
 
 /// The identity of a deployed stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +29,23 @@ pub const KEYS_SEPARATOR: char = '=';
 /// (28 characters, an OpenSearch domain) beside a hash.
 pub const PREFIX_LIMIT: usize = 18;
 
+/// An account id for a stack whose file says none. Every account id has this length.
+const ACCOUNT: &str = "000000000000";
+/// The longest name of a region that there is today.
+const REGION: &str = "ap-southeast-1";
+
 impl Scope {
     pub fn of(loaded: &Loaded, account: String, region: String) -> Scope {
         let tags = loaded.stack.tags.clone();
         Scope { account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone(), tags }
+    }
+
+    /// The scope with the longest names that this stack can have: where the file says no account or region, the longest
+    /// that there are stand for them. For limits that are counted before anything is known of AWS.
+    pub(crate) fn widest(loaded: &Loaded) -> Scope {
+        let stack = &loaded.stack;
+        let account = stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
+        Scope::of(loaded, account, stack.region.clone().unwrap_or_else(|| REGION.to_owned()))
     }
 
     /// `sendy-dev-orders`, cut to `limit` characters. What is cut is replaced by a hash of the whole, so that two long

@@ -3,7 +3,7 @@
 mod support;
 
 use gateway::{Base, Effect, Gateway, Options, Rule};
-use provision::artefacts::Artefacts;
+use provision::image::artefacts::Artefacts;
 use support::binary::{run, run_as_victim, said, stack};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,7 @@ mod support;
 
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use gateway::{Base, Effect, Gateway, Nth, Options, Rule};
-use provision::artefacts::Artefacts;
+use provision::image::artefacts::Artefacts;
 use support::binary::{NOWHERE, command, path, run, said, stack, stderr, written};
 
 /// A key that comes from a file or a CI system's secret may end with a line end (boto/botocore 2001,

@@ -8,11 +8,13 @@ use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use damage::{Dice, damage, noise};
-use provision::expand::{Digests, expand};
+use provision::image::Digests;
 use provision::plan::{Action, Plan};
 use provision::scope::Scope;
+use provision::sections::Loaded;
+use provision::sections::aws::expand;
+use provision::sections::load;
 use provision::snapshot::Snapshot;
-use provision::stack::{self, Loaded};
 use provision::yaml::Position;
 
 /// For all environments of one file. The machine is shared and the build is not optimised: a hang is meant, not a delay.
@@ -64,8 +66,8 @@ alerts: {email: [a@full.example]}
 #[test]
 fn the_stacks_themselves_are_whole() {
     for text in STACKS {
-        for env in stack::environments(text) {
-            plan(&stack::load(text, &env).unwrap_or_else(|problems| panic!("{problems:?}")));
+        for env in load::environments(text) {
+            plan(&load::load(text, &env).unwrap_or_else(|problems| panic!("{problems:?}")));
         }
     }
 }
@@ -241,8 +243,8 @@ fn load(text: &str) -> bool {
         at.column >= 1 && length.is_some_and(|length| at.column <= length + 1)
     };
     let mut refused = false;
-    for env in stack::environments(text) {
-        match stack::load(text, &env) {
+    for env in load::environments(text) {
+        match load::load(text, &env) {
             Ok(loaded) => plan(&loaded),
             Err(problems) => {
                 assert!(!problems.is_empty(), "refused without a reason");

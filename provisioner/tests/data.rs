@@ -19,7 +19,7 @@ async fn data_goes_only_when_it_is_named() {
     let mut file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a temporary file");
     file.write_all(STACK.as_bytes()).expect("written");
     let path = file.path().to_str().expect("a path in UTF-8");
-    let cx = support::context(url, "shop", provision::artefacts::Artefacts::default()).await;
+    let cx = support::context(url, "shop", provision::image::artefacts::Artefacts::default()).await;
 
     let up = run(url, &["up", path, "--yes"]).await;
     assert_eq!(up.status.code(), Some(0), "{}", said(&up));

@@ -155,7 +155,7 @@ async fn names_that_rest() {
     // At the pace of AWS, so that the minute of a queue is one.
     let options = Options { base: Base::Moto, scale: 1.0, ..Options::default() };
     let gateway = Gateway::start(options).await.expect("the gateway starts");
-    let cx = support::context(gateway.url(), "bell", provision::artefacts::Artefacts::default()).await;
+    let cx = support::context(gateway.url(), "bell", provision::image::artefacts::Artefacts::default()).await;
     // The emulators start with the first call to them, which takes its time.
     let before = doctor(&gateway, &stack("bell"), &["--json"]).await;
     assert_eq!(found(&before, "names"), "ok names: every name is free");
@@ -165,7 +165,7 @@ async fn names_that_rest() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     insta::assert_snapshot!(found(&output, "names"), @"warning names: sqs.queue answers: a queue `bell-dev-answers` was deleted less than 60 s ago -> nothing: `up` waits for the rest of that minute");
 
-    let artefacts = provision::artefacts::Artefacts::default();
+    let artefacts = provision::image::artefacts::Artefacts::default();
     let cx = support::context_in(gateway.url(), "ap-northeast-2", "sendy", artefacts).await;
     let secret = "sendy-dev-reservations-app";
     cx.secrets.create_secret().name(secret).secret_string("x").send().await.expect("made");
@@ -182,7 +182,7 @@ async fn names_that_rest() {
 #[tokio::test(flavor = "multi_thread")]
 async fn certificate_and_image() {
     let gateway = start(Base::Moto).await;
-    let cx = support::context(gateway.url(), "web", provision::artefacts::Artefacts::default()).await;
+    let cx = support::context(gateway.url(), "web", provision::image::artefacts::Artefacts::default()).await;
     let asked = cx.acm.request_certificate().domain_name("web.example").send().await.expect("requested");
     let waiting = asked.certificate_arn.expect("an ARN");
     cx.ecr.create_repository().repository_name("team/web").send().await.expect("a repository");

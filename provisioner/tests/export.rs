@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use provision::export::{Template, cloudformation};
-use provision::stack::{self, Loaded};
+use provision::sections::Loaded;
+use provision::sections::load;
 use serde_json::{Value, json};
 use support::binary::{NOWHERE, path, run, said, stack};
 
@@ -128,7 +129,7 @@ fn scanners_find_nothing() {
             "all" => EVERYTHING.to_owned(),
             name => std::fs::read_to_string(stack(name)).expect("a stack"),
         };
-        for env in ["dev", "prod"].into_iter().filter(|env| stack::environments(&text).iter().any(|known| known == env))
+        for env in ["dev", "prod"].into_iter().filter(|env| load::environments(&text).iter().any(|known| known == env))
         {
             let file = folder.path().join(format!("{name}-{env}.yaml"));
             std::fs::write(&file, template(&text, env).yaml()).expect("written");
@@ -327,7 +328,7 @@ async fn naive_choices_cannot_be_made() {
 }
 
 fn loaded(text: &str, env: &str) -> Loaded {
-    stack::load(text, env).unwrap_or_else(|problems| panic!("{problems:?}"))
+    load::load(text, env).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 fn template(text: &str, env: &str) -> Template {

@@ -10,15 +10,16 @@ use aws_credential_types::Credentials;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway::{Base, Gateway, Options};
-use provision::artefacts::{Artefacts, Zip};
 use provision::aws::{self, Cx, Proof};
-use provision::expand::{Digests, expand};
 use provision::export::{Template, cloudformation};
+use provision::image::Digests;
+use provision::image::artefacts::{Artefacts, Zip};
 use provision::image::{self, Architecture};
 use provision::plan::Plan;
 use provision::scope::Scope;
+use provision::sections::aws::expand;
+use provision::sections::load;
 use provision::snapshot;
-use provision::stack;
 use provision::wait::Clock;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -79,7 +80,7 @@ fn without_digest(line: &str) -> String {
 
 async fn left_for_up(env: &str) -> String {
     let text = std::fs::read_to_string(support::binary::stack("sendy")).expect("a stack");
-    let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let loaded = load::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
     let template = cloudformation(&loaded).unwrap_or_else(|refused| panic!("{refused:?}"));
     let options = Options { base: Base::Moto, scale: support::SCALE, ..Options::default() };
     let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");

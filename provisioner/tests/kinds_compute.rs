@@ -14,10 +14,10 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use aws_sdk_lambda::types::FunctionUrlAuthType;
 use aws_sdk_sqs::types::QueueAttributeName;
 use gateway::Base;
-use provision::artefacts::{Artefacts, Zip};
 use provision::aws::Proof;
 use provision::desired::Desired;
 use provision::engine::Ending;
+use provision::image::artefacts::{Artefacts, Zip};
 use provision::image::{self, Architecture};
 use provision::kind::Ref;
 use provision::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};

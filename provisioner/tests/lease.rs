@@ -16,7 +16,7 @@ const KEY: &str = "bell/dev";
 async fn one_writer_at_a_time() {
     let options = Options { base: Base::Moto, scale: support::SCALE, ..Options::default() };
     let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
-    let cx = support::context(gateway.url(), "bell", provision::artefacts::Artefacts::default()).await;
+    let cx = support::context(gateway.url(), "bell", provision::image::artefacts::Artefacts::default()).await;
     let bell = stack("bell");
     let up = ["up", bell.to_str().expect("a path in UTF-8"), "--yes"];
     // Makes the table.

@@ -9,7 +9,7 @@ mod support;
 use std::io::Write;
 
 use gateway::{Base, Effect, Gateway, Options, Rule};
-use provision::artefacts::Artefacts;
+use provision::image::artefacts::Artefacts;
 use support::binary::{command, run, said, stack};
 
 /// Of SQS, as `aws::limits` has it, with a little room for what a network bunches together.

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aws_sdk_sqs::types::QueueAttributeName;
 use gateway::{Base, Gateway, Options};
-use provision::artefacts::Artefacts;
+use provision::image::artefacts::Artefacts;
 use serde_json::Value;
 use support::binary::{NOWHERE, command, run, said, stack};
 

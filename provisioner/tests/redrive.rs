@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use gateway::{Base, Effect, Gateway, Options, Rule};
-use provision::artefacts::Artefacts;
+use provision::image::artefacts::Artefacts;
 use support::binary::{NOWHERE, command, path, run, said, stack};
 use tokio::io::{AsyncBufReadExt, BufReader};
 

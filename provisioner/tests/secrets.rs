@@ -9,7 +9,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gateway::{Base, Gateway, Options};
-use provision::artefacts::Artefacts;
+use provision::image::artefacts::Artefacts;
 use serde_json::Value;
 use support::binary::{command, said, stack};
 

@@ -4,17 +4,19 @@ use std::collections::BTreeSet;
 
 use partition::PARTITIONS;
 use provision::desired::Desired;
-use provision::expand::{Digests, expand};
+use provision::image::Digests;
 use provision::plan::{Action, Plan};
 use provision::policy::policies;
 use provision::scope::Scope;
+use provision::sections::Loaded;
+use provision::sections::aws::expand;
+use provision::sections::load;
 use provision::snapshot::Snapshot;
-use provision::stack::{self, Loaded};
 
 fn expanded(name: &str, env: &str) -> (Scope, Desired) {
     let file = format!("{}/../stacks/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(file).expect("a stack");
-    let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let loaded = load::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
     in_region(&loaded, "eu-west-1")
 }
 
@@ -34,7 +36,7 @@ fn every_arn_is_of_the_partition_of_its_region() {
     for partition in PARTITIONS {
         let region = partition.regions[0];
         for env in ["dev", "prod"] {
-            let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
+            let loaded = load::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
             let (scope, desired) = in_region(&loaded, region);
             let mut written: Vec<String> = desired.resources().iter().map(|one| format!("{:?}", one.spec)).collect();
             written.push(serde_json::to_string(&policies(&scope, &desired)).expect("JSON"));
@@ -149,7 +151,7 @@ fn expand_is_total() {
         }
         let env = if bit(8) { "prod" } else { "dev" };
         text.push_str(&format!("environments: {{{env}: {{}}}}\n"));
-        let loaded = stack::load(&text, env).unwrap_or_else(|problems| panic!("{text}\n{problems:?}"));
+        let loaded = load::load(&text, env).unwrap_or_else(|problems| panic!("{text}\n{problems:?}"));
         let scope = Scope {
             account: "1".into(),
             region: "eu-west-1".into(),

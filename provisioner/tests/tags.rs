@@ -5,7 +5,7 @@ mod support;
 use std::path::Path;
 
 use gateway::{Base, Gateway, Options};
-use provision::artefacts::Artefacts;
+use provision::image::artefacts::Artefacts;
 use serde_json::Value;
 use support::binary::{run, said, stack};
 use support::recorded::{called, may_all_be_called, valid};

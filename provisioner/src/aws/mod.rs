@@ -24,7 +24,7 @@ pub use tags::Retag;
 
 use futures_util::StreamExt;
 
-use crate::artefacts::Artefacts;
+use crate::image::artefacts::Artefacts;
 use crate::kind::Owner;
 use crate::scope::{NAME_TAG, STACK_TAG, Scope, VERSION_TAG};
 use crate::wait::Clock;

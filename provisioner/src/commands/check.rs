@@ -5,10 +5,13 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::commands::{allow_region, choose_env, read};
 use crate::printer::Printer;
-use crate::stack;
+use crate::sections::load;
+use crate::sections::logs::patterns::only_on_aws;
+use crate::sections::services::notes::notes;
 use crate::yaml::Problem;
 
 pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
@@ -21,13 +24,13 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
             Ok(env) => vec![env],
             Err(exit) => return exit,
         },
-        None => stack::environments(&text),
+        None => load::environments(&text),
     };
-    let (stacks, problems) = match stack::load_all(&text, &envs) {
+    let (stacks, problems) = match load::load_all(&text, &envs) {
         Ok(stacks) => (stacks, Vec::new()),
         Err(problems) => (Vec::new(), problems),
     };
-    let notes: BTreeSet<Problem> = stacks.iter().flat_map(stack::notes).collect();
+    let notes: BTreeSet<Problem> = stacks.iter().flat_map(notes).collect();
     if global.json {
         let problems: Vec<Value> = problems.iter().map(document).collect();
         let notes: Vec<Value> = notes.iter().map(document).collect();
@@ -42,7 +45,7 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
     let noted = notes.into_iter().map(|note| Problem { what: format!("note: {}", note.what), ..note });
     printer.problems(&name, &noted.collect::<Vec<_>>());
     if global.local {
-        let only: BTreeMap<_, _> = stacks.iter().flat_map(|loaded| stack::only_on_aws(&loaded.stack)).collect();
+        let only: BTreeMap<_, _> = stacks.iter().flat_map(|loaded| only_on_aws(&loaded.stack)).collect();
         only.values().for_each(|why| printer.talk(format!("note: {why}")));
     }
     printer.talk(format!("{name}: no problems ({})", envs.join(", ")));

@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::cli::Exit;
+use crate::commands::exit::Exit;
 use crate::printer::Printer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

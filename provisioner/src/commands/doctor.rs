@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{Session, connect, login_hint, open, take, time_scale};
 use crate::aws::{self, Access, Proof};
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::doctor::{Finding, Level, Scene, examine};
 use crate::plan::Plan;
 use crate::printer::Printer;

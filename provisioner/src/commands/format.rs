@@ -6,7 +6,8 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::document::pretty;
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::printer::Printer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -5,12 +5,14 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
 use crate::commands::load;
+use crate::commands::options::Global;
 use crate::desired::{Desired, Wanted};
-use crate::expand::{Digests, expand};
+use crate::image::Digests;
 use crate::printer::Printer;
 use crate::scope::Scope;
+use crate::sections::aws::expand;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Format {

@@ -7,8 +7,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use crate::aws::{Cx, Error, each};
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
 use crate::commands::open;
+use crate::commands::options::Global;
 use crate::kind::Kind;
 use crate::kinds::logs::LogGroup;
 use crate::printer::Printer;

@@ -3,12 +3,12 @@
 
 pub mod check;
 pub mod ci;
-#[cfg(feature = "local")]
 pub mod laptop;
 
 mod document;
+pub(crate) mod exit;
 pub(crate) mod format;
-pub(crate) mod options;
+pub mod options;
 
 #[cfg(feature = "aws")]
 pub mod doctor;
@@ -54,12 +54,14 @@ pub(crate) use session::{
     Session, connect, login_hint, no_region, open, open_and_build, open_without_runtime, take, time_scale,
 };
 
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::printer::Printer;
-use crate::stack::{self, Loaded};
+use crate::sections::Loaded;
+use crate::sections::load;
 
 pub(crate) fn schema(printer: Printer) -> Exit {
-    printer.data(document::pretty(&stack::schema()));
+    printer.data(document::pretty(&load::schema()));
     Exit::Done
 }
 
@@ -78,7 +80,7 @@ pub(crate) fn load(file: &Path, global: &Global, printer: Printer) -> Result<Loa
 /// Loads the stack for one environment from a text that was read from the file. What goes wrong is printed.
 fn load_text(file: &Path, text: &str, global: &Global, printer: Printer) -> Result<Loaded, Exit> {
     let env = choose_env(file, text, global, printer)?;
-    let loaded = stack::load(text, &env).map_err(|problems| {
+    let loaded = load::load(text, &env).map_err(|problems| {
         printer.problems(&file.display().to_string(), &problems);
         Exit::Failed
     })?;
@@ -148,7 +150,7 @@ pub(crate) fn read(file: &Path, printer: Printer) -> Result<String, Exit> {
 }
 
 pub(crate) fn choose_env(file: &Path, text: &str, global: &Global, printer: Printer) -> Result<String, Exit> {
-    let known = stack::environments(text);
+    let known = load::environments(text);
     match (&global.env, known.as_slice()) {
         (Some(env), known) if known.contains(env) => Ok(env.clone()),
         (Some(env), known) => {

@@ -1,8 +1,40 @@
-//! What `plan` and `up` can be asked for.
+//! What the commands can be asked for: all of them, `plan` and `up`, and those that delete data.
 
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// The AWS profile, as in ~/.aws/config
+    #[arg(long, global = true)]
+    pub profile: Option<String>,
+    /// The AWS region. Default: the stack file's, then the profile's
+    #[arg(long, global = true)]
+    pub region: Option<String>,
+    /// Another address for all of AWS, such as an emulator's
+    #[arg(long, global = true, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// The environment. Required when the stack file has several
+    #[arg(long, global = true)]
+    pub env: Option<String>,
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`, `probe`. Of several
+    /// environments it takes `dev`
+    #[arg(long, global = true)]
+    pub local: bool,
+    /// Do not ask
+    #[arg(long, short, global = true)]
+    pub yes: bool,
+    /// No colours. Also: the variable NO_COLOR
+    #[arg(long, global = true)]
+    pub no_color: bool,
+    /// Say more
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
 
 #[derive(Args, Clone, Debug, Default)]
 pub(crate) struct PlanOptions {
@@ -90,4 +122,19 @@ impl Part {
     fn is_plain(&self) -> bool {
         self.only.is_empty() && self.except.is_empty() && self.max_deletes.is_none()
     }
+}
+
+/// What becomes of databases, caches and search domains. Without one of these `down` asks.
+#[derive(Args, Clone, Debug, Default)]
+#[group(multiple = false)]
+pub struct DataFlags {
+    /// Keep the data and what it stands on
+    #[arg(long)]
+    pub keep_data: bool,
+    /// Take a last snapshot of each, then delete
+    #[arg(long)]
+    pub snapshot_data: bool,
+    /// Delete the data: all of it, or only of the names given
+    #[arg(long, value_name = "NAME,…", num_args = 0..=1, require_equals = true, value_delimiter = ',', default_missing_value = "*")]
+    pub delete_data: Option<Vec<String>>,
 }

@@ -8,10 +8,11 @@ use serde_json::Value;
 use super::format::{Format, chosen, write};
 use crate::aws::Proof;
 use crate::board::Board;
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::commands::{open, take};
-use crate::expand::Expanded;
 use crate::printer::Printer;
+use crate::sections::aws::Expanded;
 
 pub(crate) async fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Exit {
     let format = match chosen(format, global, printer) {

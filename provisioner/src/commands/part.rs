@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::options::Part;
-use crate::cli::Exit;
+use crate::commands::exit::Exit;
 use crate::desired::Desired;
 use crate::kind::Address;
 use crate::plan::{Action, Lack, Plan};
 use crate::printer::Printer;
 use crate::scope::Scope;
+use crate::sections::similar::similar;
 use crate::snapshot::Snapshot;
-use crate::stack::similar;
 
 impl Part {
     /// The plan for what was chosen, and what would change beside it.

@@ -6,19 +6,22 @@ use super::document::pretty;
 use super::options::{Form, PlanOptions};
 use super::{allow_region, load, no_region, open, read, render, take, write_whole};
 use crate::aws::{Cx, Proof};
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::desired::Desired;
 use crate::doctor::zones;
-use crate::expand::{Digests, Expanded, expand};
+use crate::image::Digests;
 use crate::plan::Plan;
 use crate::plan::review::{Against, Review};
 use crate::plan::saved::Saved;
 use crate::plan::sources::{File, Sources};
 use crate::printer::Printer;
 use crate::scope::Scope;
+use crate::sections::Loaded;
+use crate::sections::aws::Expanded;
+use crate::sections::aws::expand;
 use crate::snapshot::Snapshot;
 use crate::snapshot::kept::Kept;
-use crate::stack::Loaded;
 
 /// All that a plan is made of.
 pub(super) struct Basis {

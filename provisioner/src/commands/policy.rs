@@ -5,11 +5,13 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{load, no_region};
-use crate::cli::{Exit, Global};
-use crate::expand::{Digests, expand};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
+use crate::image::Digests;
 use crate::policy;
 use crate::printer::Printer;
 use crate::scope::Scope;
+use crate::sections::aws::expand;
 
 pub(crate) fn policy(file: &Path, global: &Global, printer: Printer) -> Exit {
     match policies(file, global, printer) {

@@ -10,11 +10,15 @@ use serde_json::json;
 
 use super::{agree, load, login_hint, open_without_runtime, run};
 use crate::aws::{Cx, Error};
-use crate::cli::{Exit, Global};
-use crate::expand::FORWARDER_FAILED;
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::kinds::sqs::queue_name;
 use crate::printer::Printer;
-use crate::stack::{Name, Stack, dead_letter_name, similar};
+use crate::sections::Stack;
+use crate::sections::logs::FAILED as FORWARDER_FAILED;
+use crate::sections::queues::dead_letter_name;
+use crate::sections::similar::similar;
+use crate::sections::words::Name;
 
 /// The IAM actions of this file. SQS lets only those start, watch and end a move who may also receive from the one queue
 /// and send to the other (SQS developer guide, API permissions).

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Session;
 use crate::aws::{Proof, Stop};
-use crate::cli::Exit;
+use crate::commands::exit::Exit;
 use crate::engine::{Ending, News, Progress, Report};
 use crate::kind::Address;
 use crate::lease::{self, Lease, Refused};

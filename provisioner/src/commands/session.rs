@@ -6,16 +6,19 @@ use std::path::Path;
 use aws_config::SdkConfig;
 
 use super::{allow_region, load};
-use crate::artefacts::{self, Artefacts};
 use crate::aws::surroundings::{self, Mistake};
 use crate::aws::{self, Access, Cx, Error, Proof};
-use crate::cli::{Exit, Global};
-use crate::expand::{self, Digests, Expanded, expand};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
+use crate::image::Digests;
+use crate::image::artefacts::{self, Artefacts};
 use crate::image::{self, Architecture};
 use crate::printer::Printer;
 use crate::scope::Scope;
+use crate::sections::Loaded;
+use crate::sections::aws::expand;
+use crate::sections::aws::{Expanded, needs_runtime};
 use crate::snapshot::{self, Snapshot};
-use crate::stack::Loaded;
 use crate::wait::Clock;
 
 /// A stack file, loaded for one environment, and the way to its account.
@@ -93,7 +96,7 @@ async fn log_in(
 /// In a source checkout, offers to build the runtime that the stack needs. Where there is nobody to ask, the command that
 /// misses the runtime says what builds it.
 fn offer_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<(), Exit> {
-    let (image, zip) = expand::needs_runtime(loaded);
+    let (image, zip) = needs_runtime(loaded);
     if !(image || zip) || std::env::var_os("PROVISION_RUNTIME").is_some() {
         return Ok(());
     }
@@ -148,7 +151,7 @@ pub(crate) async fn connect(
 
 /// The runtime as image and as Lambda package, if the stack runs it.
 fn build_artefacts(loaded: &Loaded, printer: Printer) -> Result<Artefacts, Exit> {
-    let (image, zip) = expand::needs_runtime(loaded);
+    let (image, zip) = needs_runtime(loaded);
     artefacts::build(image, zip).map_err(|error| {
         printer.error(format!("{error:#}"));
         Exit::Failed

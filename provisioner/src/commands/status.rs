@@ -5,8 +5,9 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::aws::Proof;
-use crate::cli::{Exit, Global};
 use crate::commands::document::pretty;
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::commands::{health, open, take, write_whole};
 use crate::kind::{Owner, Status};
 use crate::printer::Printer;

@@ -9,10 +9,10 @@ use super::template::{Output, Resource};
 use super::{names, suppressions, tokens};
 use crate::board::{Board, Late, Published};
 use crate::desired::{Desired, Wanted};
-use crate::expand::Export;
 use crate::json::Json;
 use crate::kind::{Address, Kind, Ref};
 use crate::scope::Scope;
+use crate::sections::making::Export;
 
 pub(super) struct Making<'a> {
     scope: &'a Scope,

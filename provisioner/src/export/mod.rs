@@ -37,9 +37,10 @@ mod yaml;
 pub use self::template::Template;
 
 use self::making::Making;
-use crate::expand::{Digests, expand};
+use crate::image::Digests;
 use crate::scope::Scope;
-use crate::stack::Loaded;
+use crate::sections::Loaded;
+use crate::sections::aws::expand;
 
 /// The template of a stack, offline; or what CloudFormation cannot take, a line each.
 pub fn cloudformation(loaded: &Loaded) -> Result<Template, Vec<String>> {

@@ -4,13 +4,18 @@ use local::dashboard::config::{Config, Connection, Lane, Link, Node, Queue};
 use local::dashboard::part::{self, NAME};
 use serde_json::Value;
 
-use super::expand::{BALANCER, MESSAGING, Making, region, replica_name};
-use super::search::Search;
-use super::{Purpose, Servers};
-use crate::stack::{Name, dead_letter_name};
+use crate::sections::databases::replica as replica_name;
+use crate::sections::machine::{Making, Purpose, Servers, named, region};
+use crate::sections::queues::local::url;
+use crate::sections::queues::{MESSAGING, dead_letter_name};
+use crate::sections::search::engine::Search;
+use crate::sections::search::local::endpoint;
+use crate::sections::services::WEB;
+use crate::sections::topics::local::arn;
+use crate::sections::words::Name;
 
 /// After everything else: it shows what the others are.
-pub(super) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
+pub(crate) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let port = making.port(NAME);
     if making.purpose == Purpose::Run {
         part::prepare(making.place, &describe(making))?;
@@ -34,7 +39,7 @@ fn describe(making: &Making<'_>) -> Config {
         let known = Name(part.name.clone());
         let lane = match part.name.as_str() {
             MESSAGING => continue,
-            BALANCER => Lane::Entry,
+            WEB => Lane::Entry,
             _ if stack.services.contains_key(&known) || part.name.starts_with("forward-") => Lane::Services,
             _ => Lane::Data,
         };
@@ -59,8 +64,8 @@ fn messages(making: &Making<'_>, config: &mut Config) {
         config.messaging = Some(making.port(MESSAGING));
     }
     for (name, it) in &stack.queues {
-        let dead_letters = Some(making.named(&dead_letter_name(&name.0), it.fifo));
-        config.queues.push(Queue { id: queue(name), main: making.named(&name.0, it.fifo), dead_letters });
+        let dead_letters = Some(named(making.loaded, &dead_letter_name(&name.0), it.fifo));
+        config.queues.push(Queue { id: queue(name), main: named(making.loaded, &name.0, it.fifo), dead_letters });
         for from in &it.from {
             config.links.push(link(topic(from), queue(name), "delivers to"));
         }
@@ -81,7 +86,7 @@ fn links(making: &Making<'_>, config: &mut Config) {
     };
     for (name, service) in stack.services.iter().filter(|(_, service)| service.role.is_some()) {
         if service.http.is_some() {
-            config.links.push(link(BALANCER.to_owned(), name.to_string(), "routes to"));
+            config.links.push(link(WEB.to_owned(), name.to_string(), "routes to"));
         }
         for thing in &service.uses {
             let (from, to, verb) = if stack.topics.contains_key(thing) {
@@ -115,7 +120,7 @@ fn connections(making: &Making<'_>, config: &mut Config) {
         config.connections.push(Connection { name, part: part.to_owned(), text, secret });
     };
     if let Some(address) = making.laptop.outputs.get("services.address").and_then(Value::as_str) {
-        add("services".into(), BALANCER, address.to_owned(), None);
+        add("services".into(), WEB, address.to_owned(), None);
     }
     for servers in &making.laptop.databases {
         let Servers { pair, primary, replica, .. } = servers;
@@ -133,10 +138,10 @@ fn connections(making: &Making<'_>, config: &mut Config) {
         add(name.to_string(), &name.0, format!("redis://:{secret}@127.0.0.1:{port}"), Some(secret));
     }
     for name in stack.queues.keys() {
-        add(format!("queue {name}"), MESSAGING, making.queue_url(&name.0), None);
+        add(format!("queue {name}"), MESSAGING, url(making, &name.0), None);
     }
     for name in stack.topics.keys() {
-        add(format!("topic {name}"), MESSAGING, making.topic_arn(&name.0), None);
+        add(format!("topic {name}"), MESSAGING, arn(making, &name.0), None);
     }
     if config.messaging.is_some() {
         let port = making.port(MESSAGING);
@@ -146,9 +151,9 @@ fn connections(making: &Making<'_>, config: &mut Config) {
         );
         add("AWS CLI and SDKs".into(), MESSAGING, text, None);
     }
-    if !matches!(making.search, Search::None) {
+    if !matches!(making.programs.search, Search::None) {
         for name in stack.search.keys() {
-            if let Some(endpoint) = making.search_endpoint(&name.0) {
+            if let Some(endpoint) = endpoint(making, &name.0) {
                 add(format!("search {name}"), &name.0, endpoint, None);
             }
         }

@@ -8,12 +8,12 @@ use local::supervisor::place::Place;
 
 use crate::scope::hex;
 
-pub(super) struct Keys(BTreeMap<String, String>);
+pub(crate) struct Keys(BTreeMap<String, String>);
 
 /// What a stack may ever need. More of them than are used does no harm, and none changes when the stack file does.
 const NAMES: [&str; 4] = ["app", "cache", "owner", "replication"];
 
-pub(super) fn load(place: &Place) -> anyhow::Result<Keys> {
+pub(crate) fn load(place: &Place) -> anyhow::Result<Keys> {
     let path = place.state().join("keys.json");
     if let Ok(bytes) = std::fs::read(&path) {
         let keys = serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
@@ -30,7 +30,7 @@ pub(super) fn load(place: &Place) -> anyhow::Result<Keys> {
 }
 
 impl Keys {
-    pub(super) fn get(&self, name: &str) -> String {
+    pub(crate) fn get(&self, name: &str) -> String {
         self.0.get(name).cloned().unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use local::supervisor::part::Part;
 use local::supervisor::protocol::{PartStatus, State};
 use serde::{Deserialize, Serialize};
 
-use super::Laptop;
+use crate::sections::machine::Laptop;
 
 /// How a part was when it was last applied, in words. Secrets are not in it; it is for the reader of a plan, and
 /// nothing is decided by it.

@@ -11,8 +11,8 @@ use local::supervisor::place::Place;
 use local::supervisor::protocol::PartStatus;
 use serde::{Deserialize, Serialize};
 
-use super::home;
-use crate::stack::Loaded;
+use super::home::home;
+use crate::sections::Loaded;
 
 /// One state directory. What is not known was started by a program that wrote no [`Origin`].
 pub(crate) struct Known {

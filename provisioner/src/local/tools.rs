@@ -8,10 +8,10 @@ use local::engines::find::{Install, Missing, Places};
 use local::engines::{mariadb, redis};
 use serde::Serialize;
 
-use super::programs::needs_runtime;
-use super::search::{self, Choice, Search};
-use super::services;
-use crate::stack::Stack;
+use super::home::cache;
+use crate::sections::Stack;
+use crate::sections::search::engine::{self as search, Choice, Search};
+use crate::sections::services::local::{self as services, needs_runtime};
 
 #[derive(Debug, Serialize)]
 pub(crate) struct Tool {
@@ -167,7 +167,7 @@ fn search_engine(places: &Places) -> anyhow::Result<Tool> {
 
 /// For people, with both package managers where neither is here.
 fn words(step: &Step) -> Vec<String> {
-    let cache = || super::cache().unwrap_or_default();
+    let cache = || cache().unwrap_or_default();
     match step {
         Step::Package(install) => match package_commands(&[*install]) {
             Ok(commands) => commands.last().map(|command| command.join(" ")).into_iter().collect(),
@@ -213,7 +213,7 @@ fn package_commands(packages: &[Install]) -> anyhow::Result<Vec<Vec<String>>> {
 
 /// Whole or not at all.
 fn fetch_light() -> anyhow::Result<()> {
-    let cache = super::cache()?;
+    let cache = cache()?;
     let scratch = cache.join("light.new");
     let _ = std::fs::remove_dir_all(&scratch);
     let venv = shown(scratch.join("venv"));
@@ -249,7 +249,7 @@ fn program_in(directory: &Path) -> Option<PathBuf> {
 }
 
 fn fetch_opensearch() -> anyhow::Result<()> {
-    let home = super::cache()?.join(search::FETCHED);
+    let home = cache()?.join(search::FETCHED);
     let _ = std::fs::remove_dir_all(&home);
     std::fs::create_dir_all(home.join("lib"))?;
     let asked = home.join("asked.xml");

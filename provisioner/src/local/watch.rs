@@ -13,9 +13,10 @@ use local::supervisor::protocol::{PartStatus, State};
 use local::supervisor::sql::{Address, Login};
 use serde::Serialize;
 
-use super::expand::{MESSAGING, queue_names};
-use super::{Pair, Roles};
-use crate::stack::Loaded;
+use crate::sections::Loaded;
+use crate::sections::databases::pairs::{Pair, Roles};
+use crate::sections::machine::queue_names;
+use crate::sections::queues::MESSAGING;
 
 #[derive(Serialize)]
 pub(crate) struct Watched {

@@ -14,14 +14,15 @@ use super::{Action, Plan, Step, known, known_after};
 use crate::board::Late;
 use crate::desired::{Desired, Wanted};
 use crate::diff::{Change, TAGS, compare};
-use crate::expand::{Digests, expand};
+use crate::image::Digests;
 use crate::json::Json;
 use crate::kind::{Address, Class, Effect};
 use crate::kinds;
 use crate::scope::Scope;
+use crate::sections::Loaded;
+use crate::sections::aws::expand;
+use crate::sections::lines::{Leaf, Lines};
 use crate::snapshot::Snapshot;
-use crate::stack::Loaded;
-use crate::stack::lines::{Leaf, Lines};
 use crate::yaml::Position;
 
 /// Why something changes.

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::check::check;
 use super::load::{in_environment, whole_numbers};
 use super::mend::Mended;
-use super::{Loaded, Profile, Stack, check};
-use crate::roles;
+use super::services::roles;
+use super::words::Profile;
+use super::{Loaded, Stack};
 use crate::yaml::{self, Position, Positions, below};
 
 /// A stack file in one environment, line by line.
@@ -124,7 +126,7 @@ impl Lines {
         let loaded = Loaded { stack, env, profile, text, positions };
         let mut problems = Vec::new();
         if checked {
-            check::check(&loaded, &Mended::default(), &mut problems);
+            check(&loaded, &Mended::default(), &mut problems);
         }
         problems.is_empty().then_some(loaded)
     }
@@ -175,7 +177,7 @@ mod tests {
     #[test]
     fn each_line_is_tried_with_something_else() {
         let text = "stack: s\nqueues:\n  work:\n    max_receives: 3\n    retention: 14d\n    fifo: true\n";
-        let loaded = crate::stack::load(text, "dev").expect("a stack");
+        let loaded = crate::sections::load::load(text, "dev").expect("a stack");
         let lines = Lines::of(&loaded).expect("a stack");
         let tried: Vec<String> = lines
             .leaves()

@@ -8,16 +8,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jsonschema::error::{TypeKind, ValidationErrorKind};
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::{JsonType, ValidationError};
 use serde_json::Value;
 
-use super::load::{known_keys, property as schema_of, similar};
+use super::schema::{allows, known_keys, property as schema_of};
+use super::similar::similar;
 use crate::yaml::{Data, Node, below};
 
 /// The places where a stack is not what its file says.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Mended {
+pub(crate) struct Mended {
     /// The JSON pointers of what was taken out or replaced.
     places: BTreeSet<String>,
     /// Names of what stood in it: who refers to one of them refers to something.
@@ -186,13 +187,6 @@ impl Mended {
             out = around;
         }
         false
-    }
-}
-
-pub(super) fn allows(kind: &TypeKind, wanted: JsonType) -> bool {
-    match kind {
-        TypeKind::Single(only) => *only == wanted,
-        TypeKind::Multiple(several) => several.contains(wanted),
     }
 }
 

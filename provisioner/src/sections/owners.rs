@@ -1,14 +1,14 @@
 //! Which part of a stack file must have asked for what nothing asks for any more. For the reader of a plan, and for who
 //! brings up a part only.
 
-use super::FORWARDER_FAILED;
+use super::logs::FAILED;
 use crate::kind::Address;
 
 pub(crate) fn section_of(address: &Address) -> String {
     let name = address.name.as_str();
     let (service, resource) = address.kind.split_once('.').unwrap_or((address.kind, ""));
     match (service, resource) {
-        ("sqs", _) if name == FORWARDER_FAILED => "logs".to_owned(),
+        ("sqs", _) if name == FAILED => "logs".to_owned(),
         ("sqs", _) => below("queues", name.strip_suffix("-dead-letter").unwrap_or(name)),
         ("sns", _) if name == "alerts" || name.starts_with("alerts-to-") => "alerts".to_owned(),
         ("sns", "subscription") => match name.split_once("-to-") {

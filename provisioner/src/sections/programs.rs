@@ -1,20 +1,13 @@
 //! The programs that a stack is run with, all found before anything is started. One stack needs only what its sections ask for.
 
-use std::path::PathBuf;
-
 use anyhow::bail;
 use local::engines::find::Places;
 use local::engines::{mariadb, redis};
 
-use super::search::{self, Search};
-use super::services;
-use crate::stack::Stack;
-
-pub(super) struct Programs {
-    pub(super) database: Option<mariadb::Program>,
-    pub(super) cache: Option<PathBuf>,
-    pub(super) search: Search,
-}
+use super::Stack;
+use super::machine::Programs;
+use super::search::engine::{self as search, Search};
+use super::services::local::{self as services, needs_runtime};
 
 /// Finds the programs that the stack needs. One error tells of all that are missing.
 pub(super) fn find(places: &Places, stack: &Stack) -> anyhow::Result<Programs> {
@@ -29,11 +22,6 @@ pub(super) fn find(places: &Places, stack: &Stack) -> anyhow::Result<Programs> {
     }
     lack.all()?;
     Ok(Programs { database, cache, search: search.unwrap_or(Search::None) })
-}
-
-/// Containers of the user's do not run here.
-pub(super) fn needs_runtime(stack: &Stack) -> bool {
-    stack.services.values().any(|service| service.role.is_some())
 }
 
 /// The messages about programs that were not found, each with the command that gets the program.

@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Say;
+use super::Stack;
+use super::say::Say;
 use crate::scope::KEYS_SEPARATOR;
-use crate::stack::Stack;
 use crate::yaml::below;
 
 /// A resource has up to 50, some of which are provision's own.

@@ -1,6 +1,7 @@
 //! Tests of what is said about stack files. Every build says it in the same words.
 
-use super::{environments, load_all};
+use super::load::{environments, load, load_all};
+use super::services::notes::notes;
 
 fn told(text: &str) -> String {
     let told = load_all(text, &environments(text)).err().unwrap_or_default();
@@ -480,8 +481,8 @@ services:
     http: {paths: ["/users/:id/*", "/a:b"]}
 "#;
     assert_eq!(told(text), "");
-    let loaded = super::load(text, "dev").expect("a stack");
-    let notes: std::collections::BTreeSet<_> = super::notes(&loaded).into_iter().collect();
+    let loaded = load(text, "dev").expect("a stack");
+    let notes: std::collections::BTreeSet<_> = notes(&loaded).into_iter().collect();
     let notes = notes.iter().map(|note| format!("{}:{} {} ({:?})", note.at.line, note.at.column, note.what, note.hint));
     insta::assert_snapshot!(notes.collect::<Vec<_>>().join("\n"), @r#"
     5:16 `one` gets `https://${HOST}/` as it stands: this file has no variables (Some("what the stack makes comes with `uses:`"))

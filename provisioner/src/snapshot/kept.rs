@@ -13,7 +13,7 @@ use super::Snapshot;
 use crate::any::AnyLive;
 use crate::board::Late;
 use crate::desired::Desired;
-use crate::expand::Digests;
+use crate::image::Digests;
 use crate::json::Json;
 use crate::kind::{Address, Facts, Owner, Status};
 use crate::kinds;

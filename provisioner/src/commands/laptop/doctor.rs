@@ -3,11 +3,12 @@
 use serde_json::json;
 
 use super::failed;
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::commands::{agree, document};
 use crate::local::tools::{self, Tool};
 use crate::printer::Printer;
-use crate::stack::Stack;
+use crate::sections::Stack;
 
 pub(crate) fn doctor(global: &Global, install: bool, printer: Printer) -> Exit {
     let mut found = match tools::tools() {

@@ -13,11 +13,14 @@ use local::supervisor::protocol::{PartStatus, State};
 use serde_json::json;
 
 use super::{failed, found, make_so, shell};
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::commands::{agree, document};
-use crate::local::{Purpose, Roles, Servers, prepare};
 use crate::printer::Printer;
-use crate::stack::Loaded;
+use crate::sections::Loaded;
+use crate::sections::databases::pairs::Roles;
+use crate::sections::here::prepare;
+use crate::sections::machine::{Purpose, Servers};
 use crate::wait::pause_here;
 
 /// What can be done to one part of a stack that runs here, to see what the others make of it.

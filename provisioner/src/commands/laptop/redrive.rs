@@ -9,11 +9,15 @@ use local::dashboard::messages;
 use serde_json::json;
 
 use super::{document, failed, found};
-use crate::cli::{Exit, Global};
 use crate::commands::agree;
-use crate::local::{Purpose, named, prepare};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::printer::Printer;
-use crate::stack::{Name, dead_letter_name, similar};
+use crate::sections::here::prepare;
+use crate::sections::machine::{Purpose, named};
+use crate::sections::queues::dead_letter_name;
+use crate::sections::similar::similar;
+use crate::sections::words::Name;
 
 pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer) -> Exit {
     match back(file, global, name, printer) {

@@ -7,11 +7,12 @@ use serde_json::json;
 
 use super::status::mib;
 use super::{failed, found, shell};
-use crate::cli::{Exit, Global};
 use crate::commands::document;
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::local::stacks::{self, Known, Stray};
 use crate::printer::Printer;
-use crate::stack::Loaded;
+use crate::sections::Loaded;
 
 /// All of them, with the file that each was started from.
 pub(crate) fn list(global: &Global, printer: Printer) -> Exit {

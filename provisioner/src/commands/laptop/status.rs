@@ -7,9 +7,10 @@ use local::supervisor::protocol::State;
 use serde_json::json;
 
 use super::{failed, found, stacks};
-use crate::cli::{Exit, Global};
 use crate::commands::document;
-use crate::local::{Watched, WatchedPart, watch};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
+use crate::local::watch::{Part as WatchedPart, Watched, watch};
 use crate::printer::Printer;
 
 pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Exit {

@@ -8,7 +8,7 @@ use crate::any::AnyLive;
 use crate::board::{Board, Late, Published};
 use crate::commands::document::pretty;
 use crate::diff::Change;
-use crate::expand::{Digests, Expanded, expand};
+use crate::image::Digests;
 use crate::json::Json;
 use crate::kind::{Address, Effect, Owner, Status};
 use crate::kinds::KINDS;
@@ -18,8 +18,11 @@ use crate::plan::sources::{File, Sources};
 use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
 use crate::scope::Scope;
+use crate::sections::Loaded;
+use crate::sections::aws::Expanded;
+use crate::sections::aws::expand;
+use crate::sections::load;
 use crate::snapshot::Snapshot;
-use crate::stack::{self, Loaded};
 
 const SENDY: &str = include_str!("../../../../stacks/sendy.yaml");
 const FILE: &str = "stacks/sendy.yaml";
@@ -35,7 +38,7 @@ fn digests() -> Digests {
 }
 
 fn loaded(text: &str) -> Loaded {
-    stack::load(text, "prod").unwrap_or_else(|problems| panic!("{problems:?}"))
+    load::load(text, "prod").unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
 /// As if all of a file had been made, each output with a value of its own.

@@ -20,7 +20,7 @@ use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::Vpc;
 use crate::scope::Scope;
-use crate::stack::health;
+use crate::sections::services::health;
 
 pub struct TargetGroup;
 

@@ -1,17 +1,17 @@
 //! `alerts:` -> a topic and the people who get what it says; alarms on what goes wrong first; a dashboard.
 
-use super::Making;
-use super::service::WEB;
-use super::{database, logs};
 use crate::kind::Ref;
 use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, MAIN, Measured};
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
-use crate::stack::dead_letter_name;
+use crate::sections::making::Making;
+use crate::sections::queues::dead_letter_name;
+use crate::sections::services::WEB;
+use crate::sections::{databases, logs};
 
 const SECTION: &str = "alerts";
 const ALERTS: &str = "alerts";
 
-pub(super) fn expand(making: &mut Making<'_>) {
+pub(crate) fn expand(making: &mut Making<'_>) {
     let Some(alerts) = &making.loaded.stack.alerts else { return };
     making.add::<Topic>(SECTION, ALERTS, TopicSpec { fifo: false, kms_key: Some(making.key()) });
     for address in &alerts.email {
@@ -48,7 +48,7 @@ fn alarms(making: &mut Making<'_>) {
         let low = AlarmSpec { above: false, ..alarm(description, of, "FreeStorageSpace", "Minimum", 2_147_483_648.0) };
         making.add::<Alarm>(SECTION, format!("{name}-storage"), low);
         if found.replica {
-            let replica = database::replica(&name.0);
+            let replica = databases::replica(&name.0);
             let description = format!("The replica of {name} is more than a minute behind");
             let of = Measured::Database(Ref::to(&replica));
             let alarm = alarm(description, of, "ReplicaLag", "Maximum", 60.0);
@@ -112,7 +112,7 @@ fn dashboard(making: &mut Making<'_>) {
     graph(
         "Lag of replicas, s",
         "Maximum",
-        replicas.map(|(name, _)| database(&database::replica(&name.0), "ReplicaLag")).collect(),
+        replicas.map(|(name, _)| database(&databases::replica(&name.0), "ReplicaLag")).collect(),
     );
     making.add::<Dashboard>(SECTION, MAIN, DashboardSpec { graphs });
 }

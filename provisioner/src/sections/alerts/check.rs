@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use super::Say;
-use crate::stack::Stack;
+use crate::sections::Loaded;
+use crate::sections::say::Say;
 
-pub(super) fn check(stack: &Stack, say: &mut Say<'_>) {
+pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let mut seen = BTreeSet::new();
-    for (index, address) in stack.alerts.iter().flat_map(|alerts| &alerts.email).enumerate() {
+    for (index, address) in loaded.stack.alerts.iter().flat_map(|alerts| &alerts.email).enumerate() {
         let place = format!("/alerts/email/{index}");
         if !is_address(address) {
             let hint = "one address, as in `ops@example.com`".to_owned();

@@ -1,15 +1,15 @@
 //! `caches:` -> a replication group on ElastiCache, its token, its firewall group.
 
-use super::{Making, network, uses};
+use super::{Cache, CacheEngine, PORT, firewall, token};
 use crate::kind::Ref;
 use crate::kinds::elasticache::{ReplicationGroup, ReplicationGroupSpec, SubnetGroup, SubnetGroupSpec};
 use crate::kinds::secretsmanager::{Secret, SecretSpec};
-use crate::stack::{Cache, CacheEngine};
+use crate::sections::making::Making;
+use crate::sections::network::aws as network;
 
-pub(super) const PORT: u16 = 6379;
 const SUBNETS: &str = "data";
 
-pub(super) fn expand(making: &mut Making<'_>) {
+pub(crate) fn expand(making: &mut Making<'_>) {
     let caches = &making.loaded.stack.caches;
     if caches.is_empty() {
         return;
@@ -31,7 +31,7 @@ fn one(making: &mut Making<'_>, name: &str, cache: &Cache) {
         length: 64,
     };
     making.add::<Secret>(&section, token(name), secret);
-    let ingress = uses::of(making, name).into_iter().map(|service| network::from_group(service, PORT)).collect();
+    let ingress = making.users_of(name).into_iter().map(|service| network::from_group(service, PORT)).collect();
     network::group(making, &section, &firewall(name), "The cache answers its services", ingress, Vec::new());
     let (engine, version) = match cache.engine() {
         CacheEngine::Valkey => ("valkey", "8.0"),
@@ -51,12 +51,4 @@ fn one(making: &mut Making<'_>, name: &str, cache: &Cache) {
     };
     making.add::<ReplicationGroup>(&section, name, spec);
     making.export::<ReplicationGroup>(format!("{section}.host"), name, "primary");
-}
-
-pub(super) fn token(name: &str) -> String {
-    format!("{name}-token")
-}
-
-pub(super) fn firewall(name: &str) -> String {
-    format!("cache-{name}")
 }

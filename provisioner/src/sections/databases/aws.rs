@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::{Making, network, uses};
+use super::{Database, PORT, firewall, master, replica, schema};
 use crate::kind::Ref;
 use crate::kinds::rds::{
     Instance, InstanceRole, InstanceSpec, ParameterGroup, ParameterGroupSpec, SubnetGroup, SubnetGroupSpec,
 };
 use crate::kinds::secretsmanager::{Secret, SecretSpec};
-use crate::stack::{Database, database_schema};
+use crate::sections::making::Making;
+use crate::sections::network::aws as network;
 
-pub(super) const PORT: u16 = 3306;
 /// All databases of a stack are in the same subnets.
 const SUBNETS: &str = "data";
 
-pub(super) fn expand(making: &mut Making<'_>) {
+pub(crate) fn expand(making: &mut Making<'_>) {
     let databases = &making.loaded.stack.databases;
     if databases.is_empty() {
         return;
@@ -36,7 +36,7 @@ fn one(making: &mut Making<'_>, name: &str, database: &Database) {
     let group = format!("{name}-mysql{}", version.replace('.', ""));
     let spec = ParameterGroupSpec { family: format!("mysql{version}"), parameters: parameters() };
     making.add::<ParameterGroup>(&section, &group, spec);
-    let ingress = uses::of(making, name).into_iter().map(|service| network::from_group(service, PORT)).collect();
+    let ingress = making.users_of(name).into_iter().map(|service| network::from_group(service, PORT)).collect();
     network::group(making, &section, &firewall(name), "The database answers its services", ingress, Vec::new());
     let instance = |role| InstanceSpec {
         class: database.class(profile).to_owned(),
@@ -49,7 +49,7 @@ fn one(making: &mut Making<'_>, name: &str, database: &Database) {
         storage: database.storage(),
         standby: database.standby(profile),
         backup_days: database.backup_days(profile),
-        database: database_schema(name),
+        database: schema(name),
         subnet_group: Ref::to(SUBNETS),
         parameter_group: Ref::to(group),
         kms_key: making.key(),
@@ -79,7 +79,7 @@ fn secrets(making: &mut Making<'_>, section: &str, name: &str) {
         username: Some("app".to_owned()),
         length: 32,
     };
-    making.add::<Secret>(section, self::app(name), app);
+    making.add::<Secret>(section, super::app(name), app);
 }
 
 /// TLS only; and the slow query log needs both of its parameters, or the export stays empty.
@@ -93,20 +93,4 @@ fn parameters() -> BTreeMap<String, String> {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into()
-}
-
-pub(super) fn replica(name: &str) -> String {
-    format!("{name}-replica")
-}
-
-pub(super) fn master(name: &str) -> String {
-    format!("{name}-master")
-}
-
-pub(super) fn app(name: &str) -> String {
-    format!("{name}-app")
-}
-
-pub(super) fn firewall(name: &str) -> String {
-    format!("database-{name}")
 }

@@ -11,7 +11,7 @@ use anyhow::Context;
 use local::engines::ports as files;
 use serde::{Deserialize, Serialize};
 
-use crate::stack::Loaded;
+use crate::sections::Loaded;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Roles(BTreeMap<String, Promoted>);

@@ -1,16 +1,37 @@
-//! Asked of what the stack is with its defaults.
+//! What a guard refuses of a stack with its defaults.
 
 use super::{Guard, Public};
-use crate::stack::check::Say;
-use crate::stack::wildcard::fits;
-use crate::stack::{Loaded, Search};
+use crate::sections::Loaded;
+use crate::sections::say::Say;
+use crate::sections::search::Search;
+use crate::sections::whereabouts::no_region;
+use crate::sections::wildcard::fits;
 
-pub(in crate::stack) fn check(loaded: &Loaded, say: &mut Say<'_>) {
+pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let Some(guard) = &loaded.stack.guard else { return };
     region(loaded, guard, say);
     tags(loaded, guard, say);
     classes(loaded, guard, say);
     public(loaded, guard, say);
+}
+
+impl Loaded {
+    /// Why this stack may not be in a region that its file does not name, if it may not, and what was meant.
+    pub fn against_region(&self, region: &str) -> Option<(String, Option<String>)> {
+        let guarded = || self.stack.guard.as_ref()?.against_region(region);
+        match no_region(region) {
+            Some((what, hint)) => Some((what, Some(hint))),
+            None => guarded().map(|what| (what, None)),
+        }
+    }
+}
+
+impl Guard {
+    /// Why not in this region, if not.
+    fn against_region(&self, region: &str) -> Option<String> {
+        let allowed = self.regions.is_empty() || self.regions.iter().any(|allowed| allowed == region);
+        (!allowed).then(|| format!("`guard.regions` does not allow {region}, only {}", self.regions.join(", ")))
+    }
 }
 
 fn region(loaded: &Loaded, guard: &Guard, say: &mut Say<'_>) {

@@ -1,14 +1,9 @@
 //! `guard:`, what no environment of a stack may become.
 
-mod check;
+pub(crate) mod check;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-
-use super::Loaded;
-use super::check::whereabouts::no_region;
-
-pub(super) use self::check::check;
 
 /// What no environment may become. `check`, `plan` and `up` refuse it.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -35,23 +30,4 @@ pub struct Guard {
 pub enum Public {
     LoadBalancer,
     Search,
-}
-
-impl Loaded {
-    /// Why this stack may not be in a region that its file does not name, if it may not, and what was meant.
-    pub fn against_region(&self, region: &str) -> Option<(String, Option<String>)> {
-        let guarded = || self.stack.guard.as_ref()?.against_region(region);
-        match no_region(region) {
-            Some((what, hint)) => Some((what, Some(hint))),
-            None => guarded().map(|what| (what, None)),
-        }
-    }
-}
-
-impl Guard {
-    /// Why not in this region, if not.
-    fn against_region(&self, region: &str) -> Option<String> {
-        let allowed = self.regions.is_empty() || self.regions.iter().any(|allowed| allowed == region);
-        (!allowed).then(|| format!("`guard.regions` does not allow {region}, only {}", self.regions.join(", ")))
-    }
 }

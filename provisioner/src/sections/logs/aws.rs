@@ -3,21 +3,20 @@
 
 use serde_json::{Value, json};
 
-use super::{Making, network, search};
+use super::{FAILED, FORWARDER, master, shipping};
 use crate::kind::Ref;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
 use crate::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};
 use crate::kinds::variable::Variable;
-use crate::stack::{Search, shipping};
+use crate::sections::making::Making;
+use crate::sections::network::aws as network;
+use crate::sections::search::{self, Search};
 
 const SECTION: &str = "logs";
-/// The function, its log group, its firewall group.
-pub(super) const FORWARDER: &str = "forwarder";
-pub(crate) const FAILED: &str = "forwarder-failed";
 
-pub(super) fn expand(making: &mut Making<'_>) {
+pub(crate) fn expand(making: &mut Making<'_>) {
     let Some(logs) = &making.loaded.stack.logs else { return };
     let to = logs.to.0.clone();
     let group =
@@ -83,13 +82,8 @@ pub(super) fn expand(making: &mut Making<'_>) {
     }
 }
 
-/// The forwarder's role is the master user of its search domain.
-pub(super) fn master(search: &str) -> String {
-    format!("{search}-writer")
-}
-
-/// That role. It exists before the domain, which names it, and before the function, which has it.
-pub(super) fn role(making: &mut Making<'_>, name: &str, section: &str) {
+/// The forwarder's role. It exists before the domain, which names it, and before the function, which has it.
+pub(crate) fn role(making: &mut Making<'_>, name: &str, section: &str) {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let statement = |actions, resources| Statement { actions, resources, condition: Value::Null };
     let domain = making.scope.arn("es", &format!("domain/{}/*", making.scope.name(name, 28)));
@@ -127,10 +121,11 @@ pub(super) fn role(making: &mut Making<'_>, name: &str, section: &str) {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::super::{Digests, expand};
     use super::*;
+    use crate::image::Digests;
     use crate::kinds::iam::RoleSpec;
     use crate::scope::Scope;
+    use crate::sections::aws::expand;
 
     /// `check` counts what is sent, before any of it is known: the address of the queue, the endpoint of the domain.
     #[test]
@@ -147,7 +142,7 @@ mod tests {
         let logs = format!("logs:\n  to: logs\n  indexes: {{service-number-7: orders}}\n  ship:\n    book: ''\n{ship}");
         for profile in ["dev", "prod"] {
             let environments = format!("environments: {{test: {{profile: {profile}}}}}\n");
-            let loaded = crate::stack::load(&format!("{text}{logs}{environments}"), "test").expect("a stack");
+            let loaded = crate::sections::load::load(&format!("{text}{logs}{environments}"), "test").expect("a stack");
             let scope = Scope::of(&loaded, "123456789012".into(), "ap-northeast-2".into());
             let logs = loaded.stack.logs.as_ref().expect("logs");
             let desired = expand(&loaded, &scope, &Digests::default()).desired;

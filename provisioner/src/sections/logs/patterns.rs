@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use super::Say;
-use crate::stack::{Loaded, Name, Stack};
+use crate::sections::say::Say;
+use crate::sections::words::Name;
+use crate::sections::{Loaded, Stack};
 use crate::yaml::{below, inside};
 
 /// Each mistake is told at the pattern, as any other value's, and with the place inside of it.
-pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
+pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     for (service, filter) in loaded.stack.logs.iter().flat_map(|logs| &logs.ship) {
         let Err(mistake) = pattern::check(filter) else { continue };
         let pointer = below("/logs/ship", &service.0);

@@ -1,8 +1,10 @@
 //! The environment of the log forwarder, which has 4 KB: names, and nothing that it can ask for or work out. As
 //! text without quotes, because Lambda measures it as JSON.
 
-use super::{Loaded, Logs, Name};
+use super::{FAILED, Logs};
 use crate::scope::Scope;
+use crate::sections::Loaded;
+use crate::sections::words::Name;
 
 /// The most bytes that the names and values of a function's environment can have as one JSON object (AWS Lambda quotas;
 /// about an object that is too large Lambda says "String measured" and that object).
@@ -90,7 +92,7 @@ pub(crate) fn bytes(loaded: &Loaded, scope: &Scope, logs: &Logs) -> usize {
     let readers = readers(loaded, scope, &logs.to.0);
     let mut all: serde_json::Map<String, serde_json::Value> =
         variables(loaded, scope, &readers).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-    let queue = scope.name("forwarder-failed", 80);
+    let queue = scope.name(FAILED, 80);
     all.insert(
         "FAILED_QUEUE_URL".into(),
         format!("https://sqs.{}.amazonaws.com/{}/{queue}", scope.region, scope.account).into(),

@@ -3,7 +3,7 @@
 //! Public subnets hold the load balancer and the NAT gateways, private ones the tasks, data ones what holds data: those
 //! have no way out at all.
 
-use super::Making;
+use super::Nat;
 use crate::kind::Ref;
 use crate::kinds::ec2::{
     DefaultSecurityGroup, DefaultSecurityGroupSpec, ElasticIp, ElasticIpSpec, FlowLog, FlowLogSpec, InternetGateway,
@@ -13,12 +13,12 @@ use crate::kinds::ec2::{
 };
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
-use crate::stack::Nat;
+use crate::sections::making::Making;
 
 const SECTION: &str = "network";
 const MAIN: &str = "main";
 
-pub(super) fn expand(making: &mut Making<'_>) {
+pub(crate) fn expand(making: &mut Making<'_>) {
     if !making.loaded.needs_network() {
         return;
     }
@@ -75,33 +75,33 @@ fn flow_logs(making: &mut Making<'_>) {
     making.add::<FlowLog>(SECTION, MAIN, spec);
 }
 
-pub(super) fn vpc() -> Ref<Vpc> {
+pub(crate) fn vpc() -> Ref<Vpc> {
     Ref::to(MAIN)
 }
 
-pub(super) fn gateway() -> Ref<InternetGateway> {
+pub(crate) fn gateway() -> Ref<InternetGateway> {
     Ref::to(MAIN)
 }
 
-pub(super) fn zones(making: &Making<'_>) -> usize {
+pub(crate) fn zones(making: &Making<'_>) -> usize {
     usize::from(making.loaded.stack.network.zones(making.loaded.profile))
 }
 
 /// The subnets of a tier: `public`, `private` or `data`.
-pub(super) fn subnets(tier: &str, zones: usize) -> Vec<Ref<Subnet>> {
+pub(crate) fn subnets(tier: &str, zones: usize) -> Vec<Ref<Subnet>> {
     (0..zones).map(|zone| Ref::to(format!("{tier}-{zone}"))).collect()
 }
 
-pub(super) fn all_nats(making: &Making<'_>) -> Vec<Ref<NatGateway>> {
+pub(crate) fn all_nats(making: &Making<'_>) -> Vec<Ref<NatGateway>> {
     (0..nats(making)).map(|zone| Ref::to(format!("nat-{zone}"))).collect()
 }
 
-pub(super) fn private_tables(making: &Making<'_>) -> Vec<Ref<RouteTable>> {
+pub(crate) fn private_tables(making: &Making<'_>) -> Vec<Ref<RouteTable>> {
     (0..zones(making)).map(|zone| Ref::to(format!("private-{zone}"))).collect()
 }
 
 /// A firewall group with its rules beside it, so that groups can name each other.
-pub(super) fn group(
+pub(crate) fn group(
     making: &mut Making<'_>,
     section: &str,
     name: &str,
@@ -114,11 +114,11 @@ pub(super) fn group(
     making.add::<SecurityGroupRules>(section, name, SecurityGroupRulesSpec { group: Ref::to(name), ingress, egress });
 }
 
-pub(super) fn from_group(group: String, port: u16) -> Rule {
+pub(crate) fn from_group(group: String, port: u16) -> Rule {
     Rule { peer: Peer::Group(Ref::to(group)), port: Some(port) }
 }
 
-pub(super) fn anywhere(port: u16) -> Rule {
+pub(crate) fn anywhere(port: u16) -> Rule {
     Rule { peer: Peer::Cidr("0.0.0.0/0".to_owned()), port: Some(port) }
 }
 

@@ -1,18 +1,13 @@
-//! `topics:` and `queues:` -> topics, queues with a dead-letter queue each, subscriptions.
+//! `queues:` -> queues, each with a dead-letter queue, and the subscriptions that feed them.
 
-use super::Making;
+use super::{DEAD_LETTER_RETENTION, dead_letter_name};
 use crate::kind::Ref;
-use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
+use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec};
 use crate::kinds::sqs::{DeadLetter, Queue, QueueSpec};
-use crate::stack::{DEAD_LETTER_RETENTION, dead_letter_name};
+use crate::sections::making::Making;
 
-pub(super) fn expand(making: &mut Making<'_>) {
+pub(crate) fn expand(making: &mut Making<'_>) {
     let stack = &making.loaded.stack;
-    for (name, topic) in &stack.topics {
-        let section = format!("topics.{name}");
-        making.add::<Topic>(&section, &name.0, TopicSpec { fifo: topic.fifo, kms_key: Some(making.key()) });
-        making.export::<Topic>(format!("{section}.arn"), &name.0, "arn");
-    }
     for (name, queue) in &stack.queues {
         let section = format!("queues.{name}");
         let dead = dead_letter_name(&name.0);

@@ -1,47 +1,78 @@
-//! Limits that AWS counts over several lines of a stack file together, and would tell half-way. Those that nobody can have raised:
-//! `doctor` asks for the others.
+//! What a queue cannot be.
 
-use super::Say;
+use std::collections::BTreeMap;
+
 use crate::scope::Scope;
-use crate::stack::{Loaded, Name, shipping};
+use crate::sections::say::Say;
+use crate::sections::words::{Name, Span};
+use crate::sections::{Loaded, Stack};
 
-/// An account id for a stack whose file says none. Every account id has this length.
-const ACCOUNT: &str = "000000000000";
-/// The longest name of a region that there is today.
-const REGION: &str = "ap-southeast-1";
-/// Environment files aside, a task definition as JSON may have so many bytes (ECS developer guide, service quotas).
-const TASK_DEFINITION: usize = 64 * 1024;
+pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
+    let stack = &loaded.stack;
+    for name in stack.queues.keys().filter(|name| name.0 == "forwarder-failed" || name.0.ends_with("-dead-letter")) {
+        say.taken("queues", name);
+    }
+    each(stack, say);
+    policies(stack, &Scope::widest(loaded), say);
+}
+
+fn each(stack: &Stack, say: &mut Say<'_>) {
+    let mut subscribed: BTreeMap<String, (&Name, &Name)> = BTreeMap::new();
+    for (name, queue) in &stack.queues {
+        let path = format!("/queues/{name}");
+        for (index, topic) in queue.from.iter().enumerate() {
+            let place = format!("{path}/from/{index}");
+            match stack.topics.get(topic) {
+                None => {
+                    let hint = say.meant(topic, stack.topics.keys());
+                    let what = format!("`{topic}` is not a topic of this stack");
+                    say.dangling(place, topic, &["topics"], what, hint);
+                }
+                Some(found) if queue.fifo && !found.fifo && say.sound(&format!("/topics/{topic}")) => {
+                    say.problem(
+                        place,
+                        format!(
+                            "`{name}` is a FIFO queue, and the topic `{topic}` is not FIFO: SNS does not deliver to it"
+                        ),
+                        Some("set `fifo: true` on both".into()),
+                    );
+                }
+                Some(_) => match subscribed.insert(format!("{topic}-to-{name}"), (topic, name)) {
+                    Some(other) if other == (topic, name) => {
+                        say.problem(place, format!("`{topic}` is here twice"), None)
+                    }
+                    // `a` to `b-to-c` and `a-to-b` to `c`.
+                    Some((other, fed)) => say.problem(
+                        place,
+                        format!("from `{topic}` to `{name}` would have the same name as from `{other}` to `{fed}`"),
+                        Some("take another name for one of them".into()),
+                    ),
+                    None => {}
+                },
+            }
+        }
+        let mut within = |key: &str, span: &Option<Span>, from: u64, to: u64, words: &str| {
+            if let Some(span) = span.as_ref().filter(|span| !(from..=to).contains(&span.seconds())) {
+                say.problem(
+                    format!("{path}/{key}"),
+                    format!("`queues.{name}.{key}` is {}, outside of {words}", span.0),
+                    None,
+                );
+            }
+        };
+        within("visibility_timeout", &queue.visibility_timeout, 0, 43_200, "0s to 12h");
+        within("retention", &queue.retention, 60, 1_209_600, "60s to 14d");
+        within("delay", &queue.delay, 0, 900, "0s to 15m");
+    }
+}
 
 /// The policy of a queue, in bytes (SQS developer guide, policy quotas).
 const QUEUE_POLICY: usize = 8_192;
 /// All of it but the names of the queue, which are two, and of the topics that feed it.
 const REST_OF_QUEUE_POLICY: usize = 400;
 
-const FEWER: &str = "ship the logs of fewer services, or give them shorter names";
-
-pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
-    let stack = &loaded.stack;
-    let account = stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
-    let scope = Scope::of(loaded, account, stack.region.clone().unwrap_or_else(|| REGION.to_owned()));
-    if let Some(logs) = &stack.logs {
-        let bytes = shipping::bytes(loaded, &scope, logs);
-        if bytes > shipping::MOST {
-            let what = format!(
-                "the log forwarder's environment would have {bytes} bytes, more than the {} that Lambda allows for all names \
-                 and values together",
-                shipping::MOST
-            );
-            say.problem("/logs/ship".into(), what, Some(FEWER.into()));
-        }
-        let characters = shipping::policy(&scope, logs);
-        if characters > shipping::MOST_OF_POLICY {
-            let what = format!(
-                "the policy of the log forwarder's role would have {characters} characters, more than the {} that IAM allows",
-                shipping::MOST_OF_POLICY
-            );
-            say.problem("/logs/ship".into(), what, Some(FEWER.into()));
-        }
-    }
+/// Tells a queue whose policy would be too long, because it names the topics that feed the queue.
+fn policies(stack: &Stack, scope: &Scope, say: &mut Say<'_>) {
     for (name, queue) in &stack.queues {
         let arn = |service: &str, name: &str, fifo: bool| {
             let suffix = if fifo { ".fifo" } else { "" };
@@ -62,59 +93,5 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
                 Some("one topic with a field that tells them apart".into()),
             );
         }
-    }
-    for (name, service) in &stack.services {
-        let bytes: usize = service
-            .env
-            .iter()
-            .map(|(key, value)| serde_json::json!({"name": key, "value": value}).to_string().len() + 1)
-            .sum();
-        if bytes > TASK_DEFINITION {
-            let what = format!(
-                "the variables of `{name}` have {bytes} bytes, more than the {TASK_DEFINITION} that ECS allows for a whole task \
-                 definition"
-            );
-            say.problem(
-                format!("/services/{name}/env"),
-                what,
-                Some("put what is long into a file of the image".into()),
-            );
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::stack::load;
-
-    fn told(text: &str) -> Vec<String> {
-        let problems = load(&format!("stack: s\nregion: eu-west-1\n{text}"), "dev").err().unwrap_or_default();
-        problems.into_iter().map(|problem| format!("{}: {}", problem.at.line, problem.what)).collect()
-    }
-
-    #[test]
-    fn each_is_told_with_its_number() {
-        let topics = |count: usize| {
-            let names: Vec<String> = (0..count).map(|at| format!("a-topic-with-a-rather-long-name-{at:03}")).collect();
-            let section: String = names.iter().map(|name| format!("  {name}: {{}}\n")).collect();
-            format!("queues: {{work: {{from: [{}]}}}}\ntopics:\n{section}", names.join(", "))
-        };
-        assert_eq!(told(&topics(80)), [""; 0]);
-        assert_eq!(
-            told(&topics(100)),
-            [
-                "3: the policy of `work`, which names the 100 topics that feed it, would have 8390 bytes, more than the 8192 \
-              that SQS allows"
-            ]
-        );
-        let service =
-            |bytes: usize| format!("services: {{shop: {{image: 'x:1', env: {{LONG: '{}'}}}}}}\n", "x".repeat(bytes));
-        assert_eq!(told(&service(60_000)), [""; 0]);
-        assert_eq!(
-            told(&service(66_000)),
-            [
-                "3: the variables of `shop` have 66027 bytes, more than the 65536 that ECS allows for a whole task definition"
-            ]
-        );
     }
 }

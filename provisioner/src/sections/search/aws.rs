@@ -1,14 +1,15 @@
 //! `search:` -> an OpenSearch domain. In dev with a public endpoint and access by IAM only, in prod inside the VPC. Which
 //! of the two cannot be changed later.
 
-use super::{Making, logs, network, probe, uses};
+use super::{PORT, Search, firewall};
 use crate::kind::Ref;
 use crate::kinds::opensearch::{Domain, DomainSpec, Inside};
-use crate::stack::{Search, shipping};
+use crate::sections::making::Making;
+use crate::sections::network::aws as network;
+use crate::sections::services::probe;
+use crate::sections::{logs, logs::aws::role as writer};
 
-pub(super) const PORT: u16 = 443;
-
-pub(super) fn expand(making: &mut Making<'_>) {
+pub(crate) fn expand(making: &mut Making<'_>) {
     for (name, search) in &making.loaded.stack.search {
         one(making, &name.0, search);
     }
@@ -19,7 +20,7 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
     let profile = making.loaded.profile;
     let nodes = search.nodes(profile);
     let inside = Search::is_inside(profile).then(|| {
-        let mut callers = uses::of(making, name);
+        let mut callers = making.users_of(name);
         if making.loaded.stack.logs.as_ref().is_some_and(|logs| logs.to.0 == name) {
             callers.push(logs::FORWARDER.to_owned());
         }
@@ -29,7 +30,7 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
         let zones = usize::from(nodes).min(network::zones(making));
         Inside { subnets: network::subnets("data", zones), security_groups: vec![Ref::to(firewall(name))] }
     });
-    logs::role(making, name, &section);
+    writer(making, name, &section);
     let spec = DomainSpec {
         version: search.version().to_owned(),
         class: search.class(profile).to_owned(),
@@ -37,19 +38,10 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
         storage: search.storage(),
         kms_key: making.key(),
         master: Ref::to(logs::master(name)),
-        readers: uses::of(making, name).into_iter().map(|service| task_role(making, &service)).collect(),
+        readers: making.users_of(name).into_iter().map(|service| making.task_role(&service)).collect(),
         searchers: probe::searchers(making, name),
         inside,
     };
     making.add::<Domain>(&section, name, spec);
     making.export::<Domain>(format!("{section}.endpoint"), name, "endpoint");
-}
-
-/// The ARN of a service's role, which is known before the role is there.
-pub(super) fn task_role(making: &Making<'_>, service: &str) -> String {
-    format!("{}{}", shipping::roles(making.scope), shipping::task_role(making.scope, service))
-}
-
-pub(super) fn firewall(name: &str) -> String {
-    format!("search-{name}")
 }

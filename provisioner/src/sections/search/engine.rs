@@ -8,6 +8,8 @@ use local::engines::light;
 use local::supervisor::part::{Part, Stop, StopSignal};
 use local::supervisor::probe::Probe;
 
+use crate::local::home::cache;
+
 pub(crate) enum Search {
     /// `OPENSEARCH_URL`: whatever is there is the user's.
     Theirs(String),
@@ -24,11 +26,11 @@ pub(crate) enum Search {
 }
 
 /// What to fetch. The same as for the tests.
-pub(crate) const POM: &str = include_str!("../../../templates/search/opensearch-pom.xml");
+pub(crate) const POM: &str = include_str!("../../../../templates/search/opensearch-pom.xml");
 pub(crate) const JAVA: Install = Install { apt: "openjdk-17-jre-headless", brew: "openjdk@17" };
 pub(crate) const MAVEN: Install = Install { apt: "maven", brew: "maven" };
 /// The node out of a Maven repository takes no others.
-pub(super) const PORTS: std::ops::RangeInclusive<u16> = 9201..=9299;
+pub(crate) const PORTS: std::ops::RangeInclusive<u16> = 9201..=9299;
 
 /// `PROVISION_SEARCH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub(crate) fn find(places: &Places, choice: Choice) -> anyhow::Result<Search> {
     if let Some(url) = std::env::var("OPENSEARCH_URL").ok().filter(|url| !url.is_empty()) {
         return Ok(Search::Theirs(url));
     }
-    let cache = super::cache()?;
+    let cache = cache()?;
     let light = || {
         let fetched = Some(cache.join(LIGHT)).filter(|path| path.is_file());
         places.find(&["osmem-server"]).or(fetched).map(Search::Light)
@@ -77,7 +79,7 @@ pub(crate) const LIGHT: &str = "osmem-server";
 pub(crate) const FETCHED: &str = "opensearch";
 
 impl Search {
-    pub(super) fn note(&self) -> String {
+    pub(crate) fn note(&self) -> String {
         match self {
             Search::Theirs(url) => format!("logs are searched at {url}, which is yours"),
             Search::Installed(program) => {
@@ -105,7 +107,7 @@ impl Search {
     }
 
     /// The processes for one domain: nothing runs here for what is the user's.
-    pub(super) fn parts(&self, name: &str, port: u16, directory: &Path, provision: &Path) -> Vec<Part> {
+    pub(crate) fn parts(&self, name: &str, port: u16, directory: &Path, provision: &Path) -> Vec<Part> {
         match self {
             Search::Theirs(_) | Search::None => Vec::new(),
             Search::Light(program) => vec![light::part(name, program, port), light::cap_part(name, provision, port)],

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Making, network, probe, uses};
+use super::routes::priorities;
+use super::{Http, Service, WEB, probe};
 use crate::kind::Ref;
 use crate::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
 use crate::kinds::ec2::Rule as Firewall;
@@ -16,14 +17,15 @@ use crate::kinds::elbv2::{
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::kinds::variable::Variable;
-use crate::stack::{Http, Name, Service, priorities};
+use crate::sections::making::Making;
+use crate::sections::network::aws as network;
+use crate::sections::uses::aws::given;
+use crate::sections::words::Name;
 
 const SECTION: &str = "services";
 /// The cluster, the repository and the image of the runtime.
 const MAIN: &str = "main";
 const RUNTIME: &str = "runtime";
-/// The load balancer.
-pub(super) const WEB: &str = "web";
 /// Who the runtime is in its image, and every other container unless the file says who else.
 const NOBODY: &str = "65532:65532";
 const ARCHITECTURE: &str = "X86_64";
@@ -31,7 +33,7 @@ const ARCHITECTURE: &str = "X86_64";
 const STARTS_WITHIN: u32 = 15;
 const ASSUMED_BY: &str = "ecs-tasks.amazonaws.com";
 
-pub(super) fn expand(making: &mut Making<'_>) {
+pub(crate) fn expand(making: &mut Making<'_>) {
     let services = &making.loaded.stack.services;
     if services.is_empty() {
         return;
@@ -102,7 +104,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     let log_group =
         LogGroupSpec { path: making.log_path(name), retention_days: making.log_days(), kms_key: making.key() };
     making.add::<LogGroup>(&section, name, log_group);
-    let mut given = uses::given(making, service);
+    let mut given = given(making, service);
     given.egress.extend(probe::egress(making, name));
     given.statements.extend(probe::statement(making, name));
     let mut ingress = Vec::new();

@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{Http, Service, Span};
+use crate::sections::words::Span;
 
 /// A path alone, or a path with the rest of the health check.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -56,68 +56,6 @@ pub enum Code {
 /// How many failed checks in a row make a target unhealthy, and how many good ones healthy again.
 pub(crate) const UNHEALTHY_AFTER: u32 = 3;
 pub(crate) const HEALTHY_AFTER: u32 = 2;
-
-const INTERVAL: u64 = 10;
-const TIMEOUT: u64 = 5;
-/// The bundled runtime answers within seconds of its start.
-const GRACE_OF_RUNTIME: u64 = 60;
-/// An unknown program may take its time: a Spring service on a quarter of a vCPU needs two minutes.
-const GRACE_OF_IMAGE: u64 = 180;
-
-impl Http {
-    pub fn health(&self) -> String {
-        match &self.health {
-            Some(Health::Path(path) | Health::Check(Check { path: Some(path), .. })) => path.0.clone(),
-            _ => "/healthz".to_owned(),
-        }
-    }
-
-    /// The status codes that mean healthy, as AWS writes them: `200`, `200,204` or `200-299`.
-    pub fn health_codes(&self) -> String {
-        self.check().and_then(|check| check.codes.as_ref()).map_or_else(|| "200".to_owned(), ToString::to_string)
-    }
-
-    /// Seconds between two checks.
-    pub fn health_interval(&self) -> u64 {
-        self.given_health_interval().unwrap_or(INTERVAL)
-    }
-
-    /// Seconds between two checks, or `None` if the file does not say it.
-    pub fn given_health_interval(&self) -> Option<u64> {
-        self.check()?.interval.as_ref().map(Span::seconds)
-    }
-
-    /// Seconds that one check may take: less than there are between two (Elastic Load Balancing API reference,
-    /// CreateTargetGroup).
-    pub fn health_timeout(&self) -> u64 {
-        TIMEOUT.min(self.health_interval().saturating_sub(1)).max(1)
-    }
-
-    /// Seconds until the health check has made up its mind about a task.
-    pub fn health_takes(&self) -> u64 {
-        self.health_interval() * u64::from(UNHEALTHY_AFTER.max(HEALTHY_AFTER))
-    }
-
-    /// Seconds that a task may take until it is healthy, if the file says it.
-    pub fn given_grace(&self) -> Option<u64> {
-        self.check()?.grace.as_ref().map(Span::seconds)
-    }
-
-    fn check(&self) -> Option<&Check> {
-        match &self.health {
-            Some(Health::Check(check)) => Some(check),
-            _ => None,
-        }
-    }
-}
-
-impl Service {
-    /// Seconds in which a task that fails its health check is not stopped.
-    pub fn grace(&self) -> u64 {
-        let default = if self.image.is_some() { GRACE_OF_IMAGE } else { GRACE_OF_RUNTIME };
-        self.http.as_ref().and_then(Http::given_grace).unwrap_or(default)
-    }
-}
 
 /// Without spaces, which AWS refuses.
 impl fmt::Display for Codes {

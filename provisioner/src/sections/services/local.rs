@@ -1,43 +1,47 @@
-//! `services:` and `logs:` -> processes of the runtime, the load balancer's stand-in, and the log forwarders.
+//! `services:` -> processes of the runtime, and the load balancer's stand-in.
 
-use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use local::balancer;
 use local::balancer::config::{Config as Routes, Group, Health, Rule};
 use local::supervisor::part::{Part, Stop, StopSignal};
-use local::supervisor::place::private_directory;
 use local::supervisor::probe::Probe;
 
-use super::Purpose;
-use super::environment::{self, Environment};
-use super::expand::{BALANCER, MESSAGING, Making};
-use super::programs::needs_runtime;
-use super::search::Search;
+use super::routes::priorities;
+use super::{Http, Service, WEB, health};
 use crate::image::{Architecture, find_runtime};
-use crate::stack::{Http, Name, Service, health, only_on_aws, priorities};
+use crate::sections::machine::{self, Local, Making, Purpose};
+use crate::sections::queues::MESSAGING;
+use crate::sections::search::local::endpoint;
+use crate::sections::uses::local::{self as uses, Environment};
+use crate::sections::words::Name;
+use crate::sections::{Loaded, Stack};
 
 /// The program of every service and of the log forwarders.
-struct Runtime {
-    path: PathBuf,
-    /// Another one is a reason to restart what runs it.
-    build: String,
+pub(crate) struct Runtime {
+    pub(crate) path: PathBuf,
+    /// Another build is a reason to restart what runs it.
+    pub(crate) build: String,
 }
 
-/// The services, what stands before them, and what ships their logs.
-pub(super) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
+pub(crate) const LOCAL: Local = Local { ports, expand };
+
+fn ports(loaded: &Loaded) -> Vec<String> {
+    let services = &loaded.stack.services;
+    let mut names: Vec<String> = services.keys().map(|name| name.0.clone()).collect();
+    names.extend(loaded.stack.has_load_balancer().then(|| WEB.to_owned()));
+    names
+}
+
+/// The services, and what stands before them.
+fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let runtime = match needs_runtime(&making.loaded.stack) {
         true => runtime()?,
         // Nothing is left that it would run.
         false => Runtime { path: PathBuf::new(), build: String::new() },
     };
-    services(making, &runtime)?;
-    shipping(making, &runtime)
-}
-
-fn services(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     let services = &making.loaded.stack.services;
     let is_scaled = |service: &Service| service.role.is_some() && service.scale.max.is_some_and(|most| most > 1);
     let scaled: Vec<String> =
@@ -52,7 +56,7 @@ fn services(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
             making.laptop.notes.push(format!("`{name}` is a container of yours, which does not run here"));
             continue;
         };
-        one_service(making, &name.0, service, role, runtime);
+        one(making, &name.0, service, role, &runtime);
     }
     let behind: Vec<(&Name, &Service, &Http)> = services
         .iter()
@@ -79,8 +83,8 @@ fn services(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
     if making.purpose == Purpose::Run {
         balancer::part::prepare(&file, &routes)?;
     }
-    let port = making.port(BALANCER);
-    let mut part = balancer::part::part(BALANCER, &making.program, &file, port)?;
+    let port = making.port(WEB);
+    let mut part = balancer::part::part(WEB, &making.program, &file, port)?;
     part.after = behind.iter().map(|(name, ..)| name.0.clone()).collect();
     making.add("services", part);
     making.export("services.address", format!("http://127.0.0.1:{port}"));
@@ -110,20 +114,20 @@ fn ready_within_ms(usual: u64, service: &Service) -> u64 {
     usual.max(given.unwrap_or_default())
 }
 
-fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runtime: &Runtime) {
+fn one(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runtime: &Runtime) {
     let port = making.port(name);
-    let Environment { variables, secrets } = environment::of(making, name, service, port);
+    let Environment { variables, secrets } = uses::of(making, name, service, port);
     if role == "reservation" {
         let mut environment = variables.clone();
         environment.retain(|name, _| !["HOST", "PORT", "SERVICE_NAME"].contains(&name.as_str()));
-        environment.insert("PROBE_URL".to_owned(), format!("http://127.0.0.1:{}", making.port(BALANCER)));
+        environment.insert("PROBE_URL".to_owned(), format!("http://127.0.0.1:{}", making.port(WEB)));
         if let Some(logs) = making.loaded.stack.logs.as_ref().filter(|logs| logs.ship.contains_key(&Name(name.into())))
-            && let Some(endpoint) = making.search_endpoint(&logs.to.0)
+            && let Some(endpoint) = endpoint(making, &logs.to.0)
         {
             environment.insert("SEARCH_ENDPOINT".to_owned(), endpoint);
             environment.insert("PROBE_INDEX".to_owned(), format!("{}-*", logs.index_of(&Name(name.into()))));
         }
-        making.laptop.probe = Some(super::Probe { program: runtime.path.clone(), environment });
+        making.laptop.probe = Some(machine::Probe { program: runtime.path.clone(), environment });
     }
     let things: Vec<String> = service.uses.iter().chain(&service.owns).map(|thing| thing.0.clone()).collect();
     let stack = &making.loaded.stack;
@@ -157,61 +161,12 @@ fn one_service(making: &mut Making<'_>, name: &str, service: &Service, role: &st
     making.add(format!("services.{name}"), part);
 }
 
-/// The log forwarder as on AWS, fed from the file that a service writes instead of from a subscription.
-fn shipping(making: &mut Making<'_>, runtime: &Runtime) -> anyhow::Result<()> {
-    let Some(logs) = &making.loaded.stack.logs else { return Ok(()) };
-    let Some(endpoint) = making.search_endpoint(&logs.to.0) else { return Ok(()) };
-    let only_on_aws = only_on_aws(&making.loaded.stack);
-    for (service, pattern) in &logs.ship {
-        // A container of the user's writes no log here.
-        if making.loaded.stack.services.get(service).is_none_or(|service| service.role.is_none()) {
-            continue;
-        }
-        if let Some(why) = only_on_aws.get(service) {
-            making.laptop.notes.push(why.clone());
-            continue;
-        }
-        let groups = format!("/{}/{}/", making.loaded.stack.stack, making.loaded.env);
-        let group = format!("{groups}{service}");
-        let directory = making.directory(&format!("forward-{service}"));
-        if making.purpose == Purpose::Run {
-            private_directory(&directory)?;
-        }
-        let mut environment = Environment { variables: BTreeMap::new(), secrets: Default::default() };
-        making.aws(&mut environment);
-        let index = logs.index_of(service);
-        for (name, value) in [
-            ("SEARCH_ENDPOINT", endpoint.as_str()),
-            ("INDEX_PREFIX", index),
-            ("LOG_GROUPS", &groups),
-            ("INDEXES", &format!("{service}={index}")),
-            ("SERVICE_NAME", "forwarder"),
-        ] {
-            environment.variables.insert(name.to_owned(), value.to_owned());
-        }
-        let file = making.place.log(&service.0);
-        let state = directory.join("position");
-        let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no UTF-8");
-        let mut args: Vec<String> = ["forward", "--group", &group].map(str::to_owned).to_vec();
-        if !pattern.is_empty() {
-            args.extend(["--pattern".to_owned(), pattern.clone()]);
-        }
-        args.extend(["--file".to_owned(), words(&file)?, "--state".to_owned(), words(&state)?]);
-        let own = (!matches!(making.search, Search::Theirs(_))).then(|| logs.to.0.clone());
-        let part = Part {
-            args,
-            env: environment.variables,
-            cwd: directory,
-            after: own.into_iter().collect(),
-            generation: runtime.build.clone(),
-            ..Part::new(format!("forward-{service}"), "log forwarder", &runtime.path)
-        };
-        making.add(format!("logs.ship.{service}"), part);
-    }
-    Ok(())
+/// Whether a service runs the bundled runtime here. The user's own containers do not run here.
+pub(crate) fn needs_runtime(stack: &Stack) -> bool {
+    stack.services.values().any(|service| service.role.is_some())
 }
 
-fn runtime() -> anyhow::Result<Runtime> {
+pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     let path = find()?;
     // Its bytes would take longer to read than everything else together.
     let file = path.metadata().with_context(|| format!("`{}`", path.display()))?;
@@ -221,7 +176,7 @@ fn runtime() -> anyhow::Result<Runtime> {
 
 /// The one that PROVISION_RUNTIME names, else the one that was built with this program, which need not fit into the image; else
 /// the one that would go into it.
-pub(super) fn find() -> anyhow::Result<PathBuf> {
+pub(crate) fn find() -> anyhow::Result<PathBuf> {
     let architecture = if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 };
     let beside = std::env::current_exe()?.with_file_name("runtime");
     match std::env::var_os("PROVISION_RUNTIME") {

@@ -1,88 +1,96 @@
-//! The values that a section has where its file says nothing. They are said once, for what is made of a section and for
-//! what is checked about it.
+//! `services:`, what runs on ECS Fargate behind one load balancer.
+//!
+//! - [`health`]: the health check; [`routes`]: which requests a service gets; [`roles`]: the roles of the bundled runtime;
+//!   [`fargate`]: sizes of tasks.
+//! - [`check`]: what a service cannot be; [`notes`]: what is allowed and seldom meant.
+//! - [`aws`]: the ECS services; [`probe`]: what `provision probe` needs beside.
+//! - [`local`]: processes of the runtime on this machine.
 
-use super::{Cache, CacheEngine, Database, Loaded, Logs, Nat, Network, Profile, Scale, Search, Service, Stack};
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+pub(crate) mod check;
+mod fargate;
+pub(crate) mod health;
+pub(crate) mod local;
+pub mod notes;
+#[cfg(feature = "aws")]
+pub(crate) mod probe;
+pub mod roles;
+pub(crate) mod routes;
 
-impl Profile {
-    fn or<T>(self, dev: T, prod: T) -> T {
-        match self {
-            Profile::Dev => dev,
-            Profile::Prod => prod,
-        }
-    }
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::health::{Check, HEALTHY_AFTER, Health, UNHEALTHY_AFTER};
+use super::words::{Name, Profile, Span};
+
+/// A service on ECS Fargate: a role of the bundled runtime, or a container of your own.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Service {
+    /// The role of the bundled runtime that it runs.
+    pub role: Option<String>,
+    /// Your own image instead, with its digest or tag.
+    #[schemars(regex(pattern = r"^[^ \t\r\n]+$"))]
+    pub image: Option<String>,
+    /// The user that a container of your own runs as, by number: `"1000"` or `"1000:1000"`. Never root. Default:
+    /// `"65532:65532"`, whatever the image says.
+    #[schemars(regex(pattern = r"^[0-9]{1,10}(:[0-9]{1,10})?$"))]
+    pub user: Option<String>,
+    /// The port that it listens on. Default: 8080.
+    #[schemars(range(min = 1024, max = 65535))]
+    pub port: Option<u16>,
+    /// CPU units: 256 is a quarter of a vCPU, 32768 (32 vCPU) is the most. Default: 256.
+    #[schemars(range(max = 32768))]
+    pub cpu: Option<u32>,
+    /// MiB, as many as Fargate has with the CPU units. Default: 512.
+    #[schemars(range(max = 249856))]
+    pub memory: Option<u32>,
+    /// Databases, caches, topics, queues and search domains that it uses: gives the environment variables, the firewall rule and the
+    /// IAM permission together.
+    #[serde(default)]
+    pub uses: Vec<Name>,
+    /// Databases whose schema it owns: it also gets the master's user and password, to migrate. A database has one owner.
+    #[serde(default)]
+    pub owns: Vec<Name>,
+    /// Which requests the load balancer sends to it. Without this it gets none.
+    pub http: Option<Http>,
+    /// How many tasks.
+    #[serde(default)]
+    pub scale: Scale,
+    /// Further environment variables. Not for secrets: they are shown to everybody who may see the task definition.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
-impl Network {
-    pub fn zones(&self, profile: Profile) -> u8 {
-        self.zones.unwrap_or(profile.or(2, 3))
-    }
-
-    pub fn nat(&self, profile: Profile) -> Nat {
-        self.nat.unwrap_or(profile.or(Nat::One, Nat::PerZone))
-    }
-
-    pub fn cidr(&self) -> &str {
-        self.cidr.as_deref().unwrap_or("10.0.0.0")
-    }
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Path patterns, as in `/reservations*`: letters, digits and `_-.$/~"'@:+&`; `*` stands for any text, `?` for one character.
+    /// With the methods at most five. Default: everything that no other service takes.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// HTTP methods. Default: all. `GET` brings `HEAD`.
+    #[serde(default)]
+    pub methods: Vec<String>,
+    /// Where it says that it is well, as in `/healthz`, which is the default; or `{path, codes, interval, grace}`.
+    pub health: Option<Health>,
 }
 
-impl Database {
-    pub fn version(&self) -> &str {
-        self.version.as_deref().unwrap_or("8.4")
-    }
-
-    pub fn class(&self, profile: Profile) -> &str {
-        self.class.as_deref().unwrap_or(profile.or("db.t4g.micro", "db.t4g.medium"))
-    }
-
-    pub fn storage(&self) -> u32 {
-        self.storage.unwrap_or(20)
-    }
-
-    pub fn standby(&self, profile: Profile) -> bool {
-        self.standby.unwrap_or(profile.or(false, true))
-    }
-
-    pub fn backup_days(&self, profile: Profile) -> u8 {
-        self.backup_days.unwrap_or(profile.or(1, 7))
-    }
-}
-
-impl Cache {
-    pub fn engine(&self) -> CacheEngine {
-        self.engine.unwrap_or(CacheEngine::Valkey)
-    }
-
-    pub fn class(&self, profile: Profile) -> &str {
-        self.class.as_deref().unwrap_or(profile.or("cache.t4g.micro", "cache.t4g.small"))
-    }
-
-    pub fn nodes(&self, profile: Profile) -> u8 {
-        self.nodes.unwrap_or(profile.or(1, 2))
-    }
-}
-
-impl Search {
-    pub fn version(&self) -> &str {
-        self.version.as_deref().unwrap_or("2.19")
-    }
-
-    pub fn class(&self, profile: Profile) -> &str {
-        self.class.as_deref().unwrap_or(profile.or("t3.small.search", "m6g.large.search"))
-    }
-
-    pub fn nodes(&self, profile: Profile) -> u8 {
-        self.nodes.unwrap_or(profile.or(1, 3))
-    }
-
-    pub fn storage(&self) -> u32 {
-        self.storage.unwrap_or(10)
-    }
-
-    /// Whether the domain is inside the VPC, without an endpoint that the internet reaches.
-    pub fn is_inside(profile: Profile) -> bool {
-        profile.or(false, true)
-    }
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scale {
+    /// Default: 1 in dev, 2 in prod.
+    #[schemars(range(min = 1, max = 100))]
+    pub min: Option<u32>,
+    /// Default: the minimum.
+    #[schemars(range(min = 1, max = 100))]
+    pub max: Option<u32>,
+    /// The average CPU, in per cent, that scaling aims at. Default: 50.
+    #[schemars(range(min = 10, max = 90))]
+    pub cpu: Option<u32>,
 }
 
 impl Service {
@@ -96,6 +104,59 @@ impl Service {
 
     pub fn memory(&self) -> u32 {
         self.memory.unwrap_or(512)
+    }
+
+    /// Seconds in which a task that fails its health check is not stopped.
+    pub fn grace(&self) -> u64 {
+        let default = if self.image.is_some() { GRACE_OF_IMAGE } else { GRACE_OF_RUNTIME };
+        self.http.as_ref().and_then(Http::given_grace).unwrap_or(default)
+    }
+}
+
+impl Http {
+    pub fn health(&self) -> String {
+        match &self.health {
+            Some(Health::Path(path) | Health::Check(Check { path: Some(path), .. })) => path.0.clone(),
+            _ => "/healthz".to_owned(),
+        }
+    }
+
+    /// The status codes that mean healthy, as AWS writes them: `200`, `200,204` or `200-299`.
+    pub fn health_codes(&self) -> String {
+        self.check().and_then(|check| check.codes.as_ref()).map_or_else(|| "200".to_owned(), ToString::to_string)
+    }
+
+    /// Seconds between two checks.
+    pub fn health_interval(&self) -> u64 {
+        self.given_health_interval().unwrap_or(INTERVAL)
+    }
+
+    /// Seconds between two checks, or `None` if the file does not say it.
+    pub fn given_health_interval(&self) -> Option<u64> {
+        self.check()?.interval.as_ref().map(Span::seconds)
+    }
+
+    /// Seconds that one check may take: less than there are between two (Elastic Load Balancing API reference,
+    /// CreateTargetGroup).
+    pub fn health_timeout(&self) -> u64 {
+        TIMEOUT.min(self.health_interval().saturating_sub(1)).max(1)
+    }
+
+    /// Seconds until the health check has made up its mind about a task.
+    pub fn health_takes(&self) -> u64 {
+        self.health_interval() * u64::from(UNHEALTHY_AFTER.max(HEALTHY_AFTER))
+    }
+
+    /// Seconds that a task may take until it is healthy, if the file says it.
+    pub fn given_grace(&self) -> Option<u64> {
+        self.check()?.grace.as_ref().map(Span::seconds)
+    }
+
+    fn check(&self) -> Option<&Check> {
+        match &self.health {
+            Some(Health::Check(check)) => Some(check),
+            _ => None,
+        }
     }
 }
 
@@ -113,25 +174,12 @@ impl Scale {
     }
 }
 
-impl Logs {
-    /// Days that CloudWatch Logs keeps them, with or without a section `logs`.
-    pub fn keep_days(logs: Option<&Logs>, profile: Profile) -> u32 {
-        logs.and_then(|logs| logs.keep_days).unwrap_or(profile.or(7, 365))
-    }
-}
+const INTERVAL: u64 = 10;
+const TIMEOUT: u64 = 5;
+/// The bundled runtime answers within seconds of its start.
+const GRACE_OF_RUNTIME: u64 = 60;
+/// An unknown program may take its time: a Spring service on a quarter of a vCPU needs two minutes.
+const GRACE_OF_IMAGE: u64 = 180;
 
-impl Stack {
-    /// Whether there is a load balancer, which the internet reaches.
-    pub fn has_load_balancer(&self) -> bool {
-        self.services.values().any(|service| service.http.is_some())
-    }
-}
-
-impl Loaded {
-    /// Whether a section needs a VPC.
-    pub fn needs_network(&self) -> bool {
-        let Stack { services, databases, caches, search, .. } = &self.stack;
-        let search_inside = Search::is_inside(self.profile) && !search.is_empty();
-        !services.is_empty() || !databases.is_empty() || !caches.is_empty() || search_inside
-    }
-}
+/// The load balancer, on AWS and on a laptop.
+pub(crate) const WEB: &str = "web";

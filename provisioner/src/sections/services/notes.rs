@@ -1,6 +1,6 @@
 //! Notes about text that is allowed, and seldom meant: other tools fill it in or take it apart.
 
-use super::Loaded;
+use crate::sections::Loaded;
 use crate::yaml::{Problem, below};
 
 /// The notes about a file without problems. Problems are told before any notes.

@@ -3,11 +3,15 @@
 
 use serde_json::Value;
 
-use super::{Making, network, search};
+use super::Service;
 use crate::kinds::ec2::Rule;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::opensearch::Searcher;
-use crate::stack::{Name, Search, Stack};
+use crate::sections::Stack;
+use crate::sections::making::Making;
+use crate::sections::network::aws as network;
+use crate::sections::search::{self, Search};
+use crate::sections::words::Name;
 
 /// Of all roles this one knows most of what the probe looks at: the database, and the way of a reservation begins there.
 pub const ROLE: &str = "reservation";
@@ -21,7 +25,7 @@ pub(crate) struct Shipped<'a> {
 
 /// The services in whose place the probe could run. It does where there is one.
 pub(crate) fn candidates(stack: &Stack) -> Vec<&Name> {
-    let role = |service: &crate::stack::Service| service.role.as_deref() == Some(ROLE);
+    let role = |service: &Service| service.role.as_deref() == Some(ROLE);
     stack.services.iter().filter(|(_, service)| role(service)).map(|(name, _)| name).collect()
 }
 
@@ -32,7 +36,7 @@ pub(crate) fn shipped<'a>(stack: &'a Stack, service: &Name) -> Option<Shipped<'a
 
 /// The way to the load balancer, and in prod to the search domain. Its name resolves to public addresses inside the VPC too,
 /// so a rule that names the load balancer's group would not match; port 443 is open for every service.
-pub(super) fn egress(making: &Making<'_>, service: &str) -> Vec<Rule> {
+pub(crate) fn egress(making: &Making<'_>, service: &str) -> Vec<Rule> {
     let stack = &making.loaded.stack;
     let mut rules = Vec::new();
     if !is_it(stack, service) {
@@ -48,7 +52,7 @@ pub(super) fn egress(making: &Making<'_>, service: &str) -> Vec<Rule> {
 }
 
 /// To look for one's own lines, and nothing else.
-pub(super) fn statement(making: &Making<'_>, service: &str) -> Option<Statement> {
+pub(crate) fn statement(making: &Making<'_>, service: &str) -> Option<Statement> {
     let shipped = asks(&making.loaded.stack, service)?;
     let domain = making.scope.name(shipped.domain, 28);
     let path = making.scope.arn("es", &format!("domain/{domain}/{}/_search", shipped.index));
@@ -57,17 +61,17 @@ pub(super) fn statement(making: &Making<'_>, service: &str) -> Option<Statement>
 }
 
 /// The service that asks this domain, for its firewall.
-pub(super) fn caller(stack: &Stack, domain: &str) -> Option<String> {
+pub(crate) fn caller(stack: &Stack, domain: &str) -> Option<String> {
     let service = candidates(stack).into_iter().find(|name| is_it(stack, &name.0))?;
     asks(stack, &service.0).filter(|shipped| shipped.domain == domain).map(|_| service.0.clone())
 }
 
 /// The same, for its access policy.
-pub(super) fn searchers(making: &Making<'_>, domain: &str) -> Vec<Searcher> {
+pub(crate) fn searchers(making: &Making<'_>, domain: &str) -> Vec<Searcher> {
     let stack = &making.loaded.stack;
     let Some(service) = caller(stack, domain) else { return Vec::new() };
     let index = asks(stack, &service).map(|shipped| shipped.index).unwrap_or_default();
-    vec![Searcher { role: search::task_role(making, &service), index }]
+    vec![Searcher { role: making.task_role(&service), index }]
 }
 
 fn is_it(stack: &Stack, service: &str) -> bool {

@@ -1,6 +1,8 @@
 //! The roles of the bundled runtime, and what each has to be given by `uses:`.
 
-use crate::stack::{Name, Service, Stack};
+use super::Service;
+use crate::sections::Stack;
+use crate::sections::words::Name;
 
 pub struct Role {
     pub name: &'static str,

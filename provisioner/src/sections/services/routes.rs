@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest, Sha256};
 
-use super::{Http, Name, Service};
+use super::{Http, Service};
 use crate::scope::hex;
+use crate::sections::words::Name;
 
 impl Http {
     /// Those that the rule names: who may GET may ask for the head alone.

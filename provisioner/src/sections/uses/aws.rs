@@ -1,59 +1,46 @@
 //! `uses:` — one fact, three artefacts: the environment variable, the firewall rule and the IAM statement.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::json;
 
-use super::{Making, cache, database, network, search};
+use super::{Used, Value, given as variables, used};
 use crate::kind::Ref;
 use crate::kinds::ec2::Rule;
 use crate::kinds::ecs::FromSecret;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::variable::Variable;
-use crate::stack::{self, Name, Search, Service, Stack, Used, Value, database_schema, used};
+use crate::sections::making::Making;
+use crate::sections::network::aws as network;
+use crate::sections::search::Search;
+use crate::sections::services::Service;
+use crate::sections::{caches, databases, search};
 
 /// What a service gets by what it uses.
 #[derive(Default)]
-pub(super) struct Given {
-    pub(super) environment: Vec<(String, Variable)>,
-    pub(super) secrets: Vec<FromSecret>,
-    pub(super) egress: Vec<Rule>,
-    pub(super) statements: Vec<Statement>,
+pub(crate) struct Given {
+    pub(crate) environment: Vec<(String, Variable)>,
+    pub(crate) secrets: Vec<FromSecret>,
+    pub(crate) egress: Vec<Rule>,
+    pub(crate) statements: Vec<Statement>,
 }
 
-/// The services that use something, by the names of their firewall groups.
-pub(super) fn of(making: &Making<'_>, thing: &str) -> Vec<String> {
-    making.users.get(thing).cloned().unwrap_or_default()
-}
-
-/// For everything that services use, the services that do.
-pub(super) fn users(stack: &Stack) -> BTreeMap<String, Vec<String>> {
-    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, service) in &stack.services {
-        let things: BTreeSet<&Name> = service.uses.iter().chain(&service.owns).collect();
-        for thing in things {
-            users.entry(thing.0.clone()).or_default().push(name.0.clone());
-        }
-    }
-    users
-}
-
-pub(super) fn given(making: &Making<'_>, service: &Service) -> Given {
+pub(crate) fn given(making: &Making<'_>, service: &Service) -> Given {
     let stack = &making.loaded.stack;
     let mut given = Given::default();
-    for variable in stack::given(stack, service) {
+    for variable in variables(stack, service) {
         given.variable(variable.name(), variable.value);
     }
-    let Used { databases, caches, topics, queues, searches } = used(stack, service);
-    given.egress.extend(databases.iter().map(|name| network::from_group(database::firewall(name), database::PORT)));
-    given.egress.extend(caches.iter().map(|name| network::from_group(cache::firewall(name), cache::PORT)));
-    for name in topics {
+    let things: Used<'_> = used(stack, service);
+    given
+        .egress
+        .extend(things.databases.iter().map(|name| network::from_group(databases::firewall(name), databases::PORT)));
+    given.egress.extend(things.caches.iter().map(|name| network::from_group(caches::firewall(name), caches::PORT)));
+    for name in things.topics {
         given.topic(making, name);
     }
-    for name in queues {
+    for name in things.queues {
         given.queue(name);
     }
-    for name in searches {
+    for name in things.searches {
         given.search(making, name);
     }
     given
@@ -76,17 +63,17 @@ impl Given {
     fn variable(&mut self, variable: String, value: Value<'_>) {
         match value {
             Value::DatabaseHost(name) => self.set(variable, Variable::DatabaseHost(Ref::to(name))),
-            Value::DatabasePort(_) => self.set(variable, Variable::Text(database::PORT.to_string())),
-            Value::DatabaseName(name) => self.set(variable, Variable::Text(database_schema(name))),
-            Value::ReplicaHost(name) => self.set(variable, Variable::ReplicaHost(Ref::to(database::replica(name)))),
-            Value::AppUser(name) => self.secret(variable, database::app(name), "username"),
-            Value::AppPassword(name) => self.secret(variable, database::app(name), "password"),
-            Value::OwnerUser(name) => self.secret(variable, database::master(name), "username"),
-            Value::OwnerPassword(name) => self.secret(variable, database::master(name), "password"),
+            Value::DatabasePort(_) => self.set(variable, Variable::Text(databases::PORT.to_string())),
+            Value::DatabaseName(name) => self.set(variable, Variable::Text(databases::schema(name))),
+            Value::ReplicaHost(name) => self.set(variable, Variable::ReplicaHost(Ref::to(databases::replica(name)))),
+            Value::AppUser(name) => self.secret(variable, databases::app(name), "username"),
+            Value::AppPassword(name) => self.secret(variable, databases::app(name), "password"),
+            Value::OwnerUser(name) => self.secret(variable, databases::master(name), "username"),
+            Value::OwnerPassword(name) => self.secret(variable, databases::master(name), "password"),
             Value::CacheHost(name) => self.set(variable, Variable::CacheHost(Ref::to(name))),
             Value::CacheReaderHost(name) => self.set(variable, Variable::CacheReaderHost(Ref::to(name))),
-            Value::CachePort(_) => self.set(variable, Variable::Text(cache::PORT.to_string())),
-            Value::CacheToken(name) => self.secret(variable, cache::token(name), "token"),
+            Value::CachePort(_) => self.set(variable, Variable::Text(caches::PORT.to_string())),
+            Value::CacheToken(name) => self.secret(variable, caches::token(name), "token"),
             Value::TopicArn(name) => self.set(variable, Variable::TopicArn(Ref::to(name))),
             Value::QueueUrl(name) => self.set(variable, Variable::QueueUrl(Ref::to(name))),
             Value::SearchEndpoint(name) => self.set(variable, Variable::LateSearchEndpoint(Ref::to(name))),

@@ -2,18 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::expand::{Making, replica_name};
-use crate::stack::{self, Given, Service, Value, database_schema};
+use super::{Given, Value, given};
+use crate::sections::databases::{replica, schema};
+use crate::sections::machine::{Making, region};
+use crate::sections::queues::MESSAGING;
+use crate::sections::queues::local::url;
+use crate::sections::search::local::endpoint;
+use crate::sections::services::Service;
+use crate::sections::topics::local::arn;
 
-pub(super) struct Environment {
-    pub(super) variables: BTreeMap<String, String>,
+#[derive(Default)]
+pub(crate) struct Environment {
+    pub(crate) variables: BTreeMap<String, String>,
     /// Those that are masked wherever they would be shown.
-    pub(super) secrets: BTreeSet<String>,
+    pub(crate) secrets: BTreeSet<String>,
 }
 
-pub(super) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) -> Environment {
-    let mut environment = Environment { variables: BTreeMap::new(), secrets: BTreeSet::new() };
-    for given in stack::given(&making.loaded.stack, service) {
+pub(crate) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) -> Environment {
+    let mut environment = Environment::default();
+    for given in given(&making.loaded.stack, service) {
         let host = || "127.0.0.1".to_owned();
         let port = |thing: &str| making.port(thing).to_string();
         let value = match given.value {
@@ -24,17 +31,17 @@ pub(super) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) 
             }
             Value::ReplicaHost(thing) => {
                 // On AWS it has the port of the primary.
-                environment.set(given.beside("REPLICA_PORT"), port(&replica_name(thing)));
+                environment.set(given.beside("REPLICA_PORT"), port(&replica(thing)));
                 host()
             }
             Value::CacheReaderHost(_) => host(),
             Value::DatabasePort(thing) | Value::CachePort(thing) => port(thing),
-            Value::DatabaseName(thing) => database_schema(thing),
+            Value::DatabaseName(thing) => schema(thing),
             Value::AppUser(_) => "app".to_owned(),
             Value::OwnerUser(_) => "owner".to_owned(),
-            Value::TopicArn(thing) => making.topic_arn(thing),
-            Value::QueueUrl(thing) => making.queue_url(thing),
-            Value::SearchEndpoint(thing) => match making.search_endpoint(thing) {
+            Value::TopicArn(thing) => arn(making, thing),
+            Value::QueueUrl(thing) => url(making, thing),
+            Value::SearchEndpoint(thing) => match endpoint(making, thing) {
                 Some(endpoint) => endpoint,
                 None => continue,
             },
@@ -44,7 +51,7 @@ pub(super) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) 
         };
         environment.set(given.name(), value);
     }
-    making.aws(&mut environment);
+    environment.aws(making);
     for (key, value) in [("HOST", "127.0.0.1"), ("PORT", &port.to_string()), ("SERVICE_NAME", name)] {
         environment.set(key.to_owned(), value.to_owned());
     }
@@ -53,6 +60,20 @@ pub(super) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) 
 }
 
 impl Environment {
+    /// What the SDK of a service finds, instead of the role of a task.
+    pub(crate) fn aws(&mut self, making: &Making<'_>) {
+        let endpoint = format!("http://127.0.0.1:{}", making.port(MESSAGING));
+        for (name, value) in [
+            ("AWS_REGION", region(making.loaded).as_str()),
+            ("AWS_ACCESS_KEY_ID", "local"),
+            ("AWS_SECRET_ACCESS_KEY", "local"),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("AWS_ENDPOINT_URL", &endpoint),
+        ] {
+            self.variables.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
     fn set(&mut self, name: String, value: String) {
         self.variables.insert(name, value);
     }

@@ -1,6 +1,15 @@
-//! `uses:` of a service: which things, and the environment variables that it gets for them, on AWS and on a laptop alike.
+//! `uses:` of a service: which things it uses, and the environment variables that it gets for them, which are the same on AWS and
+//! on a laptop.
+//!
+//! [`aws`]: the values of the variables, the firewall rules and the IAM statements. [`local`]: the values on this machine.
 
-use super::{Name, Service, Stack};
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+pub(crate) mod local;
+
+use super::Stack;
+use super::services::Service;
+use super::words::Name;
 
 /// What a service uses, by sort, and by name in each.
 pub(crate) struct Used<'a> {
@@ -102,11 +111,6 @@ pub(crate) fn given<'a>(stack: &Stack, service: &'a Service) -> Vec<Given<'a>> {
         add(&mut all, "SEARCH", (name, searches.len()), vec![("ENDPOINT", Value::SearchEndpoint(name))]);
     }
     all
-}
-
-/// MySQL's schema names take no dash.
-pub(crate) fn schema(name: &str) -> String {
-    name.replace('-', "_")
 }
 
 fn add<'a>(

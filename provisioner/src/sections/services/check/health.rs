@@ -1,8 +1,10 @@
 //! The health check of a service: what AWS takes.
 
-use super::Say;
-use crate::stack::health::{Check, Health, ranges};
-use crate::stack::{Http, Span, Stack};
+use crate::sections::Stack;
+use crate::sections::say::Say;
+use crate::sections::services::Http;
+use crate::sections::services::health::{Check, Health, ranges};
+use crate::sections::words::Span;
 
 pub(super) fn check(stack: &Stack, say: &mut Say<'_>) {
     for (name, service) in &stack.services {

@@ -1,16 +1,41 @@
 //! What services cannot be.
 
+mod health;
+mod routes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::load::similar;
-use super::{Say, fargate, used};
-use crate::roles;
-use crate::stack::{Given, Loaded, Name, Nat, Service, Stack, given};
+use super::{Service, fargate, roles};
+use crate::sections::say::Say;
+use crate::sections::similar::similar;
+use crate::sections::uses::{Given, given};
+use crate::sections::words::Name;
+use crate::sections::{Loaded, Stack};
 use crate::yaml::below;
 
-pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
+pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
-    let known: BTreeSet<&Name> = used(stack).into_iter().map(|(_, name)| name).collect();
+    own_names(stack, say);
+    each(loaded, say);
+    variables(stack, say);
+    routes::check(stack, say);
+    health::check(stack, say);
+}
+
+/// Tells services with the name of another part of the stack: a service has a firewall group, a log group and a process of its
+/// name.
+fn own_names(stack: &Stack, say: &mut Say<'_>) {
+    for name in stack.services.keys() {
+        let prefixed = ["database-", "cache-", "search-"].iter().any(|prefix| name.0.starts_with(prefix));
+        if prefixed || ["web", "redirect", "forwarder", "flow-logs"].contains(&name.0.as_str()) {
+            say.taken("services", name);
+        }
+    }
+}
+
+fn each(loaded: &Loaded, say: &mut Say<'_>) {
+    let stack = &loaded.stack;
+    let known: BTreeSet<&Name> = stack.usable().into_iter().map(|(_, name)| name).collect();
     let mut owners: BTreeMap<&Name, &Name> = BTreeMap::new();
     for (name, service) in &stack.services {
         let path = format!("/services/{name}");
@@ -98,13 +123,6 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
             );
         }
     }
-    if loaded.stack.network.nat == Some(Nat::None) && !stack.services.is_empty() {
-        say.problem(
-            "/network/nat".into(),
-            "services without a NAT gateway cannot fetch their image or their secrets".into(),
-            Some("`one` or `per-zone`".into()),
-        );
-    }
 }
 
 /// The sections whose names `uses:` can hold.
@@ -126,6 +144,31 @@ fn lacks(
     if !explained && say.sound(&format!("{path}/uses")) && say.sound(&format!("{path}/owns")) {
         for lack in lacks {
             say.problem(format!("{path}/role"), lack, None);
+        }
+    }
+}
+
+/// Environment files aside, a task definition as JSON may have so many bytes (ECS developer guide, service quotas).
+const TASK_DEFINITION: usize = 64 * 1024;
+
+/// Tells services whose variables alone are more than a task definition may have.
+fn variables(stack: &Stack, say: &mut Say<'_>) {
+    for (name, service) in &stack.services {
+        let bytes: usize = service
+            .env
+            .iter()
+            .map(|(key, value)| serde_json::json!({"name": key, "value": value}).to_string().len() + 1)
+            .sum();
+        if bytes > TASK_DEFINITION {
+            let what = format!(
+                "the variables of `{name}` have {bytes} bytes, more than the {TASK_DEFINITION} that ECS allows for a whole task \
+                 definition"
+            );
+            say.problem(
+                format!("/services/{name}/env"),
+                what,
+                Some("put what is long into a file of the image".into()),
+            );
         }
     }
 }

@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::super::load::similar;
-use super::super::wildcard::{beginning, covers};
-use super::Say;
-use crate::stack::{Http, Name, Service, Stack, priorities};
+use crate::sections::Stack;
+use crate::sections::say::Say;
+use crate::sections::services::routes::priorities;
+use crate::sections::services::{Http, Service};
+use crate::sections::similar::similar;
+use crate::sections::wildcard::{beginning, covers};
+use crate::sections::words::Name;
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 /// Paths and methods of one rule together (ELB user guide, quotas of Application Load Balancers, "Condition values per rule").

@@ -11,14 +11,16 @@ use serde_json::{Value, json};
 use super::outputs::exported;
 use super::{Session, load, login_hint, open, run, take};
 use crate::aws::{Error, Proof};
-use crate::cli::{Exit, Global};
+use crate::commands::exit::Exit;
+use crate::commands::options::Global;
 use crate::desired::Desired;
-use crate::expand::probe;
 use crate::kind::{Address, Kind};
 use crate::kinds::ecs::{Service, TaskDefinition, evidence};
 use crate::printer::Printer;
+use crate::sections::Stack;
+use crate::sections::services::probe;
+use crate::sections::words::Name;
 use crate::snapshot::Snapshot;
-use crate::stack::{Name, Stack};
 use task::{Ending, News, Order};
 
 /// The IAM actions of this file.

@@ -22,14 +22,17 @@ use serde_json::{Value, json};
 
 use super::format::{Format, chosen, write};
 use super::{agree, document, load_text, read};
-use crate::cli::{DataFlags, Exit, Global};
-use crate::local::tools;
-use crate::local::{
-    Action, Described, Difference, Laptop, Probe, Purpose, delays, differences, prepare, stacks as known,
-    state_directory, status as live,
-};
+use crate::commands::exit::Exit;
+use crate::commands::options::{DataFlags, Global};
+use crate::local::home::{state_directory, status as live};
+use crate::local::plan::{Action, Described, Difference, differences};
+use crate::local::watch::delays;
+use crate::local::{stacks as known, tools};
 use crate::printer::Printer;
-use crate::stack::{self, Loaded};
+use crate::sections::Loaded;
+use crate::sections::here::prepare;
+use crate::sections::load;
+use crate::sections::machine::{Laptop, Probe, Purpose};
 
 /// The arguments with which this program calls itself, for what runs in the background.
 pub fn hidden() -> Option<std::process::ExitCode> {
@@ -244,7 +247,7 @@ fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, Path
     let text = read(file, printer)?;
     let mut global = global.clone();
     if global.env.is_none() {
-        let known = stack::environments(&text);
+        let known = load::environments(&text);
         global.env = known.len().gt(&1).then(|| "dev".to_owned()).filter(|dev| known.contains(dev));
     }
     let mut loaded = load_text(file, &text, &global, printer)?;

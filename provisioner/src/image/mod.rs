@@ -3,6 +3,8 @@
 //! Pure functions from bytes to bytes: no clock, no user, no file system. The same runtime gives the same digest, so
 //! that a second `up` finds its image in the registry, and a second plan is empty.
 
+#[cfg(feature = "aws")]
+pub mod artefacts;
 mod runtime;
 
 use std::io::{Cursor, Write};
@@ -10,6 +12,7 @@ use std::io::{Cursor, Write};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use flate2::{Compression, GzBuilder};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tar::{EntryType, Header};
@@ -24,6 +27,15 @@ pub use self::runtime::{build_runtime, build_script, find_runtime};
 pub enum Architecture {
     X86_64,
     Arm64,
+}
+
+/// The fingerprints of the runtime's two forms.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Digests {
+    /// Of the image's manifest, `sha256:…`.
+    pub image: String,
+    /// Of the Lambda package, as Lambda shows it.
+    pub zip: String,
 }
 
 /// Something that a registry stores under its digest.
@@ -139,7 +151,7 @@ const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 const NSSWITCH: &str = "passwd: files\ngroup: files\nhosts: files dns\n";
 
 /// RDS signs with roots of its own, which are in nobody else's list.
-const RDS_ROOTS: &[u8] = include_bytes!("../../templates/rds-global-bundle.pem");
+const RDS_ROOTS: &[u8] = include_bytes!("../../../templates/rds-global-bundle.pem");
 
 fn mozilla_roots() -> String {
     let mut pem = String::new();

@@ -1,0 +1,134 @@
+//! The sections of a stack file. One thing, one folder, one line here.
+
+use super::machine::Local;
+use super::say::Say;
+use super::{Loaded, alerts, caches, databases, guard, logs, network, queues, search, services, topics};
+
+/// One section of a stack file, and what its folder does with it.
+pub(crate) struct Section {
+    /// The key in the stack file: `caches`.
+    pub(crate) key: &'static str,
+    /// Tells the mistakes that no JSON Schema finds.
+    pub(crate) check: Option<fn(&Loaded, &mut Say<'_>)>,
+    /// Adds the resources that the section becomes on AWS.
+    #[cfg(feature = "aws")]
+    pub(crate) aws: Option<fn(&mut super::making::Making<'_>)>,
+    /// How it runs on this machine.
+    pub(crate) local: Option<Local>,
+}
+
+/// Every section, in the order in which a plan shows what has no other order.
+pub(crate) static SECTIONS: &[Section] = &[
+    Section {
+        key: "topics",
+        check: Some(topics::check::check),
+        #[cfg(feature = "aws")]
+        aws: Some(topics::aws::expand),
+        local: None,
+    },
+    Section {
+        key: "queues",
+        check: Some(queues::check::check),
+        #[cfg(feature = "aws")]
+        aws: Some(queues::aws::expand),
+        local: Some(queues::local::LOCAL),
+    },
+    Section {
+        key: "network",
+        check: Some(network::check::check),
+        #[cfg(feature = "aws")]
+        aws: Some(network::aws::expand),
+        local: None,
+    },
+    Section {
+        key: "databases",
+        check: Some(databases::check::check),
+        #[cfg(feature = "aws")]
+        aws: Some(databases::aws::expand),
+        local: Some(databases::local::LOCAL),
+    },
+    Section {
+        key: "caches",
+        check: None,
+        #[cfg(feature = "aws")]
+        aws: Some(caches::aws::expand),
+        local: Some(caches::local::LOCAL),
+    },
+    Section {
+        key: "search",
+        check: Some(search::check::check),
+        #[cfg(feature = "aws")]
+        aws: Some(search::aws::expand),
+        local: Some(search::local::LOCAL),
+    },
+    Section {
+        key: "services",
+        check: Some(services::check::check),
+        #[cfg(feature = "aws")]
+        aws: Some(services::aws::expand),
+        local: Some(services::local::LOCAL),
+    },
+    Section {
+        key: "logs",
+        check: Some(logs::check::check),
+        #[cfg(feature = "aws")]
+        aws: Some(logs::aws::expand),
+        local: Some(logs::local::LOCAL),
+    },
+    Section {
+        key: "alerts",
+        check: Some(alerts::check::check),
+        #[cfg(feature = "aws")]
+        aws: Some(alerts::aws::expand),
+        local: None,
+    },
+    Section {
+        key: "guard",
+        check: Some(guard::check::check),
+        #[cfg(feature = "aws")]
+        aws: None,
+        local: None,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::sections::load::schema;
+
+    /// Keys of a stack file that are not sections: they say what the stack is called, where it is and whose it is.
+    const PLAIN: &[&str] = &["account", "environments", "permissions_boundary", "region", "stack", "tags"];
+
+    #[test]
+    fn every_key_of_a_stack_file_is_a_section_or_plain() {
+        let schema = schema();
+        let keys = |pointer: &str| -> BTreeSet<String> {
+            let properties = schema.pointer(pointer).and_then(serde_json::Value::as_object).expect("properties");
+            properties.keys().cloned().collect()
+        };
+        let sections = SECTIONS.iter().map(|section| section.key);
+        let known: BTreeSet<String> = sections.chain(PLAIN.iter().copied()).map(str::to_owned).collect();
+        assert_eq!(known, keys("/properties"));
+        assert_eq!(known.len(), SECTIONS.len() + PLAIN.len(), "a section stands there twice");
+        // An environment repeats every section but the guard, and has a profile.
+        let mut repeated = keys("/$defs/Environment/properties");
+        assert!(repeated.remove("profile"));
+        repeated.extend(["stack", "environments", "guard"].map(str::to_owned));
+        assert_eq!(known, repeated);
+    }
+
+    /// A section has a folder of its name, so that a word in a stack file leads to its code.
+    #[test]
+    fn every_section_has_its_folder() {
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sections");
+        for section in SECTIONS {
+            let folder = here.join(section.key);
+            assert!(folder.join("mod.rs").is_file(), "{}", folder.display());
+            assert_eq!(folder.join("check.rs").is_file(), section.check.is_some(), "{}", section.key);
+            #[cfg(feature = "aws")]
+            assert_eq!(folder.join("aws.rs").is_file(), section.aws.is_some(), "{}", section.key);
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! What log shipping cannot be.
+
+use super::{Logs, patterns, shipping};
+use crate::scope::Scope;
+use crate::sections::Loaded;
+use crate::sections::say::Say;
+use crate::sections::words::Name;
+use crate::yaml::below;
+
+/// Retentions that CloudWatch Logs takes, in days (PutRetentionPolicy).
+const RETENTIONS: &[u32] =
+    &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
+
+pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
+    let stack = &loaded.stack;
+    let Some(logs) = &stack.logs else { return };
+    if logs.ship.is_empty() && say.sound("/logs/ship") {
+        // The forwarder's role would have a statement without a resource, which IAM refuses.
+        say.problem(
+            "/logs/ship".into(),
+            "no service's logs are shipped".into(),
+            Some("name one, or leave out `logs`".into()),
+        );
+    }
+    for name in logs.ship.keys().filter(|name| !stack.services.contains_key(name)) {
+        let hint = say.meant(name, stack.services.keys());
+        let what = format!("`{name}` is not a service of this stack");
+        say.dangling(format!("/logs/ship/{name}"), name, &["services"], what, hint);
+    }
+    for (name, index) in &logs.indexes {
+        let place = below("/logs/indexes", &name.0);
+        if !logs.ship.contains_key(name) {
+            let hint = say.meant(name, logs.ship.keys());
+            let what = format!("the logs of `{name}` are not shipped");
+            say.dangling(place, name, &["logs/ship"], what, hint);
+        } else if !is_index(index) {
+            let problem = format!("`{index}` is not the name of an index");
+            let rule = "lower-case letters, digits, `-`, `_` and `.`, the first a letter or digit, at most 200";
+            say.problem(place, problem, Some(rule.into()));
+        }
+    }
+    let indexes: Vec<(&Name, &str)> = logs.ship.keys().map(|name| (name, logs.index_of(name))).collect();
+    for (name, index) in &indexes {
+        // The template of the one would be for the indexes of the other too, and OpenSearch refuses the second.
+        let within =
+            |other: &str| *index != other && index.strip_prefix(other).is_some_and(|rest| rest.starts_with('-'));
+        if let Some((_, other)) = indexes.iter().find(|(_, other)| within(other)) {
+            let given = logs.indexes.contains_key(*name);
+            let place = if given { below("/logs/indexes", &name.0) } else { below("/logs/ship", &name.0) };
+            let problem = format!("the indexes `{index}-*` are among `{other}-*`");
+            say.problem(place, problem, Some("give one of them another name under `indexes`".into()));
+        }
+    }
+    if !stack.search.contains_key(&logs.to) {
+        let hint = say.meant(&logs.to, stack.search.keys());
+        let what = format!("`{}` is not a search domain of this stack", logs.to);
+        say.dangling("/logs/to".into(), &logs.to, &["search"], what, hint);
+    }
+    if let Some(days) = logs.keep_days.filter(|days| !RETENTIONS.contains(days)) {
+        say.problem(
+            "/logs/keep_days".into(),
+            format!("CloudWatch Logs cannot keep logs for {days} days"),
+            Some(format!("it can for {RETENTIONS:?}")),
+        );
+    }
+    limits(loaded, logs, say);
+    patterns::check(loaded, say);
+}
+
+/// Limits that AWS counts over all shipped services together, and would tell half-way. Nobody can have them raised.
+fn limits(loaded: &Loaded, logs: &Logs, say: &mut Say<'_>) {
+    let scope = Scope::widest(loaded);
+    let bytes = shipping::bytes(loaded, &scope, logs);
+    if bytes > shipping::MOST {
+        let what = format!(
+            "the log forwarder's environment would have {bytes} bytes, more than the {} that Lambda allows for all names \
+             and values together",
+            shipping::MOST
+        );
+        say.problem("/logs/ship".into(), what, Some(FEWER.into()));
+    }
+    let characters = shipping::policy(&scope, logs);
+    if characters > shipping::MOST_OF_POLICY {
+        let what = format!(
+            "the policy of the log forwarder's role would have {characters} characters, more than the {} that IAM allows",
+            shipping::MOST_OF_POLICY
+        );
+        say.problem("/logs/ship".into(), what, Some(FEWER.into()));
+    }
+}
+
+const FEWER: &str = "ship the logs of fewer services, or give them shorter names";
+
+/// What OpenSearch allows, less what it merely tolerates; the day comes behind it.
+fn is_index(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    (1..=200).contains(&name.len()) && name.starts_with(plain) && name.chars().all(|c| plain(c) || "-_.".contains(c))
+}

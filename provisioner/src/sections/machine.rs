@@ -1,0 +1,129 @@
+//! What the `local.rs` of every section is given: the stack, the programs of this machine, and where its processes go.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use local::engines::mariadb;
+use local::supervisor::part::Part;
+use local::supervisor::place::Place;
+use serde_json::Value;
+
+use super::Loaded;
+use super::databases::pairs::{Pair, Roles};
+use super::queues::{Queue, dead_letter_name};
+use super::search::engine::Search;
+use crate::local::keys::Keys;
+use crate::scope::Scope;
+
+/// A section on this machine.
+pub(crate) struct Local {
+    /// The names of all that listens: each gets a port.
+    pub(crate) ports: fn(&Loaded) -> Vec<String>,
+    /// Adds the processes that the section becomes.
+    pub(crate) expand: fn(&mut Making<'_>) -> anyhow::Result<()>,
+}
+
+/// What a stack becomes on this machine.
+pub(crate) struct Laptop {
+    pub(crate) place: Place,
+    pub(crate) parts: Vec<Part>,
+    pub(crate) databases: Vec<Servers>,
+    /// Which part of the stack file asks for a part.
+    pub(crate) sections: BTreeMap<String, String>,
+    /// What people need: `services.address`, and the like. No secret but the dashboard's address, which opens it.
+    pub(crate) outputs: BTreeMap<String, Value>,
+    /// What runs instead of what, and what it cannot do.
+    pub(crate) notes: Vec<String>,
+    /// What `runtime probe` gets, where a service reserves.
+    pub(crate) probe: Option<Probe>,
+}
+
+pub(crate) struct Probe {
+    pub(crate) program: PathBuf,
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// One database, as its servers are to be.
+pub(crate) struct Servers {
+    pub(crate) pair: Pair,
+    pub(crate) program: mariadb::Program,
+    pub(crate) primary: mariadb::Server,
+    pub(crate) replica: Option<mariadb::Server>,
+}
+
+/// Whether what is worked out is only looked at, or about to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Nothing that runs may notice: it reads some of the configuration files again when they change.
+    Look,
+    Run,
+}
+
+/// The programs that a stack is run with.
+pub(crate) struct Programs {
+    pub(crate) database: Option<mariadb::Program>,
+    pub(crate) cache: Option<PathBuf>,
+    pub(crate) search: Search,
+}
+
+/// What everything is made from.
+pub(crate) struct Making<'a> {
+    pub(crate) loaded: &'a Loaded,
+    pub(crate) keys: &'a Keys,
+    pub(crate) roles: &'a Roles,
+    pub(crate) place: &'a Place,
+    pub(super) ports: &'a BTreeMap<String, u16>,
+    pub(crate) programs: Programs,
+    /// This program, which is several of the parts.
+    pub(crate) program: PathBuf,
+    pub(crate) laptop: Laptop,
+    pub(crate) purpose: Purpose,
+}
+
+impl Making<'_> {
+    pub(crate) fn port(&self, name: &str) -> u16 {
+        self.ports.get(name).copied().unwrap_or_default()
+    }
+
+    /// The scope that AWS would have, so that names are the same there and here.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::of(self.loaded, account(self.loaded), region(self.loaded))
+    }
+
+    pub(crate) fn directory(&self, name: &str) -> PathBuf {
+        self.place.state().join("data").join(name)
+    }
+
+    pub(crate) fn add(&mut self, section: impl Into<String>, part: Part) {
+        self.laptop.sections.insert(part.name.clone(), section.into());
+        self.laptop.parts.push(part);
+    }
+
+    pub(crate) fn export(&mut self, name: impl Into<String>, value: impl Into<String>) {
+        self.laptop.outputs.insert(name.into(), Value::String(value.into()));
+    }
+}
+
+/// The account id that names and ARNs have where the stack file says none.
+const ACCOUNT: &str = "000000000000";
+pub(crate) const REGION: &str = "us-east-1";
+
+/// The account in the names of topics and queues, which are the same as on AWS.
+pub(crate) fn account(loaded: &Loaded) -> String {
+    loaded.stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned())
+}
+
+pub(crate) fn region(loaded: &Loaded) -> String {
+    loaded.stack.region.clone().unwrap_or_else(|| REGION.to_owned())
+}
+
+/// The names of a queue and of its dead-letter queue, as on AWS.
+pub(crate) fn queue_names(loaded: &Loaded, name: &str, queue: &Queue) -> (String, String) {
+    (named(loaded, name, queue.fifo), named(loaded, &dead_letter_name(name), queue.fifo))
+}
+
+/// What a topic or a queue is called, as on AWS.
+pub(crate) fn named(loaded: &Loaded, name: &str, fifo: bool) -> String {
+    let suffix = if fifo { ".fifo" } else { "" };
+    format!("{}-{}-{name}{suffix}", loaded.stack.stack, loaded.env)
+}

@@ -1,0 +1,114 @@
+//! What the `aws.rs` of every section is given: the stack, and where its resources go.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::logs::{Logs, shipping};
+use super::words::{Name, Profile};
+use super::{Loaded, Stack};
+use crate::desired::Desired;
+use crate::image::Digests;
+use crate::kind::{Address, Kind, Ref};
+use crate::kinds::iam::{Role, RoleSpec, Statement};
+use crate::kinds::kms::{Key, KeySpec};
+use crate::scope::Scope;
+
+/// `queues.work.url` is the output `url` of `sqs.queue work`.
+pub struct Export {
+    pub name: String,
+    pub of: Address,
+    pub field: &'static str,
+}
+
+/// The one customer key of the stack.
+const KEY: &str = "main";
+
+/// What the files of the sections share.
+pub(crate) struct Making<'a> {
+    pub(crate) loaded: &'a Loaded,
+    pub(crate) scope: &'a Scope,
+    pub(crate) digests: &'a Digests,
+    /// The things that services use, each with the names of those services.
+    users: BTreeMap<String, Vec<String>>,
+    pub(super) desired: Desired,
+    pub(super) exports: Vec<Export>,
+}
+
+impl<'a> Making<'a> {
+    pub(super) fn new(loaded: &'a Loaded, scope: &'a Scope, digests: &'a Digests) -> Making<'a> {
+        let users = users(&loaded.stack);
+        Making { loaded, scope, digests, users, desired: Desired::default(), exports: Vec::new() }
+    }
+
+    /// The one customer key of the stack, if anything is kept under it.
+    pub(super) fn main_key(&mut self) {
+        let stack = &self.loaded.stack;
+        let keeps = !(stack.topics.is_empty()
+            && stack.databases.is_empty()
+            && stack.caches.is_empty()
+            && stack.search.is_empty()
+            && stack.services.is_empty()
+            && stack.alerts.is_none());
+        if keeps {
+            self.add::<Key>("stack", KEY, KeySpec {});
+        }
+    }
+
+    pub(crate) fn prod(&self) -> bool {
+        self.loaded.profile == Profile::Prod
+    }
+
+    pub(crate) fn key(&self) -> Ref<Key> {
+        Ref::to(KEY)
+    }
+
+    /// A role that a service of AWS assumes, within the boundary that the stack file names.
+    pub(crate) fn role(&mut self, section: &str, name: &str, service: &str, statements: Vec<Statement>) {
+        let permissions_boundary = self.loaded.stack.permissions_boundary.as_deref().map(|boundary| match boundary {
+            "none" => String::new(),
+            arn if arn.starts_with("arn:") => arn.to_owned(),
+            name => self.scope.global_arn("iam", &format!("policy/{name}")),
+        });
+        let service = service.to_owned();
+        self.add::<Role>(section, name, RoleSpec { service, statements, managed: Vec::new(), permissions_boundary });
+    }
+
+    pub(crate) fn add<K: Kind>(&mut self, section: &str, name: impl Into<String>, spec: K::Spec) {
+        self.desired.add::<K>(section, name, spec);
+    }
+
+    pub(crate) fn export<K: Kind>(&mut self, name: String, of: &str, field: &'static str) {
+        self.exports.push(Export { name, of: Address { kind: K::FACTS.name, name: of.to_owned() }, field });
+    }
+
+    /// The name of the log group of a part of the stack.
+    pub(crate) fn log_path(&self, part: &str) -> String {
+        format!("{}{part}", shipping::log_groups(self.scope))
+    }
+
+    /// Days that CloudWatch Logs keeps the logs of the stack.
+    pub(crate) fn log_days(&self) -> u32 {
+        Logs::keep_days(self.loaded.stack.logs.as_ref(), self.loaded.profile)
+    }
+
+    /// The services that use a thing, which are also the names of their firewall groups.
+    pub(crate) fn users_of(&self, thing: &str) -> Vec<String> {
+        self.users.get(thing).cloned().unwrap_or_default()
+    }
+
+    /// The ARN of a service's role, which is known before the role is there.
+    pub(crate) fn task_role(&self, service: &str) -> String {
+        format!("{}{}", shipping::roles(self.scope), shipping::task_role(self.scope, service))
+    }
+}
+
+/// For everything that services use, the services that do.
+fn users(stack: &Stack) -> BTreeMap<String, Vec<String>> {
+    let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (name, service) in &stack.services {
+        let things: BTreeSet<&Name> = service.uses.iter().chain(&service.owns).collect();
+        for thing in things {
+            users.entry(thing.0.clone()).or_default().push(name.0.clone());
+        }
+    }
+    users
+}

@@ -1,0 +1,52 @@
+//! `network:`, the VPC.
+//!
+//! [`check`]: its certificate and its addresses. [`aws`]: the VPC, its subnets and its ways out. A stack on this machine has no
+//! network of its own.
+
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+pub(crate) mod check;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::words::Profile;
+
+/// The VPC. Made when a section needs one.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// How many availability zones. Default: 2 in dev, 3 in prod. Chosen once.
+    #[schemars(range(min = 2, max = 3))]
+    pub zones: Option<u8>,
+    /// NAT gateways, for what services call outside. Default: `one` in dev, `per-zone` in prod. `none` only without services.
+    pub nat: Option<Nat>,
+    /// The first address of the VPC's /16 block. Default: `10.0.0.0`. Chosen once.
+    #[schemars(regex(pattern = r"^(10\.[0-9]{1,3}|172\.(1[6-9]|2[0-9]|3[01])|192\.168)\.0\.0$"))]
+    pub cidr: Option<String>,
+    /// The ARN of an ACM certificate, in the region and account of the stack. With it the load balancer answers on 443 and redirects 80; without it, on 80 only.
+    #[schemars(regex(pattern = r"^arn:aws(-[a-z]+)*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$"))]
+    pub certificate: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nat {
+    One,
+    PerZone,
+    None,
+}
+
+impl Network {
+    pub fn zones(&self, profile: Profile) -> u8 {
+        self.zones.unwrap_or(profile.or(2, 3))
+    }
+
+    pub fn nat(&self, profile: Profile) -> Nat {
+        self.nat.unwrap_or(profile.or(Nat::One, Nat::PerZone))
+    }
+
+    pub fn cidr(&self) -> &str {
+        self.cidr.as_deref().unwrap_or("10.0.0.0")
+    }
+}

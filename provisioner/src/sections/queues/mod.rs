@@ -1,0 +1,68 @@
+//! `queues:`, SQS queues, each with a dead-letter queue.
+//!
+//! [`check`]: names, topics, limits. [`aws`]: the queues and their subscriptions. [`local`]: the queues of the server of messages,
+//! which is one process for all topics and queues.
+
+#[cfg(feature = "aws")]
+pub(crate) mod aws;
+pub(crate) mod check;
+pub(crate) mod local;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::words::{Name, Span};
+
+/// An SQS queue with a dead-letter queue beside it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Queue {
+    /// The topics that feed it.
+    #[serde(default)]
+    pub from: Vec<Name>,
+    /// Messages arrive as they were published, without SNS's envelope. Default: no.
+    #[serde(default)]
+    pub raw: bool,
+    /// How long a received message is hidden from others. Default: `30s`, at most `12h`.
+    pub visibility_timeout: Option<Span>,
+    /// How long a message is kept. Default: `4d`, from `60s` to `14d`.
+    pub retention: Option<Span>,
+    /// How long a new message is hidden. Default: `0s`, at most `15m`.
+    pub delay: Option<Span>,
+    /// After so many receives a message goes to the dead-letter queue. Default: 5.
+    #[schemars(range(min = 1, max = 1000))]
+    pub max_receives: Option<u32>,
+    /// Ordered, without duplicates. Default: no. Changing it makes another queue.
+    #[serde(default)]
+    pub fifo: bool,
+}
+
+/// The values in seconds, with their defaults.
+impl Queue {
+    pub fn visibility_seconds(&self) -> u64 {
+        self.visibility_timeout.as_ref().map_or(30, Span::seconds)
+    }
+
+    pub fn retention_seconds(&self) -> u64 {
+        self.retention.as_ref().map_or(345_600, Span::seconds)
+    }
+
+    pub fn delay_seconds(&self) -> u64 {
+        self.delay.as_ref().map_or(0, Span::seconds)
+    }
+
+    pub fn receives(&self) -> u32 {
+        self.max_receives.unwrap_or(5)
+    }
+}
+
+/// The dead-letter queue of a queue: it holds the messages that the receivers failed at.
+pub(crate) fn dead_letter_name(queue: &str) -> String {
+    format!("{queue}-dead-letter")
+}
+
+/// Seconds that a dead-letter queue keeps a message: as long as SQS can, because somebody has to see it.
+pub const DEAD_LETTER_RETENTION: u64 = 1_209_600;
+
+/// The server of messages on this machine.
+pub(crate) const MESSAGING: &str = "messaging";
