@@ -21,13 +21,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::scope::hex;
 
-pub use self::runtime::{build_runtime, build_script, find_runtime};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Architecture {
-    X86_64,
-    Arm64,
-}
+pub use self::runtime::{Architecture, build_runtime, build_script, find_runtime};
 
 /// The fingerprints of the runtime's two forms.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

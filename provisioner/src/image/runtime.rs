@@ -5,7 +5,11 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail, ensure};
 
-use super::Architecture;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Architecture {
+    X86_64,
+    Arm64,
+}
 
 /// `$PROVISION_RUNTIME`, else `runtime` beside this executable, else what `runtime/build.sh` made in the source checkout
 /// that the current directory or this executable is in. The last two are passed over when they cannot run in the image, as

@@ -5,6 +5,7 @@ pub mod faults;
 pub mod redrive;
 pub mod stacks;
 pub mod status;
+mod words;
 
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::status::mib;
+use super::words::mib;
 use super::{failed, found, shell};
 use crate::commands::document;
 use crate::commands::exit::Exit;

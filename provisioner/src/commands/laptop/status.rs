@@ -6,6 +6,7 @@ use local::dashboard::part::known_address;
 use local::supervisor::protocol::State;
 use serde_json::json;
 
+use super::words::mib;
 use super::{failed, found, stacks};
 use crate::commands::document;
 use crate::commands::exit::Exit;
@@ -103,10 +104,6 @@ fn line(part: &WatchedPart, printer: Printer) -> String {
     more.extend(position.as_ref().filter(|position| !position.is_empty()).map(|position| format!("at {position}")));
     let (name, kind, more) = (&status.name, &status.kind, more.join("; "));
     format!("{state} {name:<26} {kind:<26} {port:<16} {pid:<12} {memory:>9} {uptime:>8}  {more}")
-}
-
-pub(super) fn mib(kib: u64) -> String {
-    format!("{:.1} MiB", kib as f64 / 1024.0)
 }
 
 fn span(seconds: u64) -> String {

@@ -1,0 +1,5 @@
+//! Words that several of these commands print.
+
+pub(super) fn mib(kib: u64) -> String {
+    format!("{:.1} MiB", kib as f64 / 1024.0)
+}
