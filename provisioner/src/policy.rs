@@ -1,7 +1,8 @@
 //! The IAM policy that `provision` itself needs for a stack, and a boundary for the roles that it makes. Pure.
 //!
 //! Which actions: each kind lists its own, in its file; a kind that the stack does not use is still read, so that what it
-//! was once made of is found. On which resources: the table here, since AWS gives most names a form by service.
+//! was once made of is found. On which resources: the record of each service says so, since AWS gives most names a form by
+//! service.
 //! Source of actions and resource types: the Service Authorization Reference
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/>).
 
@@ -16,7 +17,9 @@ use crate::aws::denial;
 use crate::commands::{health, logs, probe, redrive};
 use crate::desired::Desired;
 use crate::doctor;
-use crate::kinds::KINDS;
+use crate::kind::Kind;
+use crate::kinds::service::{Dependent, Service};
+use crate::kinds::{KINDS, SERVICES, ecs, iam, sqs};
 use crate::lease;
 use crate::scope::Scope;
 
@@ -34,14 +37,6 @@ pub struct Policies {
     pub dependent: Vec<Dependent>,
 }
 
-/// An action that AWS asks for when we call another one.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct Dependent {
-    pub action: &'static str,
-    pub because: &'static str,
-    pub source: &'static str,
-}
-
 pub fn policies(scope: &Scope, desired: &Desired) -> Policies {
     let bounded_by = bounded_by(desired);
     let needed = needed(desired, bounded_by.as_deref());
@@ -49,59 +44,16 @@ pub fn policies(scope: &Scope, desired: &Desired) -> Policies {
     Policies {
         policies: documents(statements),
         permissions_boundary: boundary(scope, desired),
-        dependent: DEPENDENT.iter().filter(|one| needed.contains(one.action)).copied().collect(),
+        dependent: dependent(&needed),
     }
 }
 
-/// What AWS asks for when something else is called.
-pub const DEPENDENT: &[Dependent] = &[
-    dependent("application-autoscaling:TagResource", "RegisterScalableTarget with tags", "application-autoscaling"),
-    dependent("cloudwatch:TagResource", "PutMetricAlarm with tags", "cloudwatch"),
-    dependent(
-        "ec2:DescribeAccountAttributes",
-        "CreateDBInstance, CreateLoadBalancer and others look at the network",
-        "rds",
-    ),
-    dependent("ecr:TagResource", "CreateRepository with tags", "ecr"),
-    dependent("ecs:TagResource", "CreateCluster, CreateService, RegisterTaskDefinition and RunTask with tags", "ecs"),
-    dependent("elasticache:CreateSnapshot", "DeleteReplicationGroup with a last snapshot", "elasticache"),
-    dependent("elasticloadbalancing:AddTags", "every Create with tags", "elasticloadbalancing"),
-    dependent("ec2:CreateTags", "every Create with tags", "ec2"),
-    dependent("elasticache:AddTagsToResource", "every Create with tags", "elasticache"),
-    dependent("rds:AddTagsToResource", "every Create with tags", "rds"),
-    dependent("secretsmanager:TagResource", "CreateSecret with tags", "secretsmanager"),
-    dependent("es:AddTags", "CreateDomain with tags", "opensearch"),
-    dependent(
-        "iam:CreateServiceLinkedRole",
-        "the first RDS, ElastiCache, ECS, load balancer or domain of an account",
-        "iam",
-    ),
-    dependent("iam:PassRole", "CreateFunction, RegisterTaskDefinition, RunTask and CreateFlowLogs name a role", "iam"),
-    dependent("iam:TagRole", "CreateRole with tags", "iam"),
-    dependent(
-        "kms:CreateGrant",
-        "services that keep data under the key: RDS, ElastiCache, OpenSearch, ECR, Lambda",
-        "kms",
-    ),
-    dependent("kms:Decrypt", "Secrets Manager and Lambda read what is under the key, for us", "kms"),
-    dependent("kms:Encrypt", "CreateFunction with a key for its environment", "kms"),
-    dependent("kms:GenerateDataKey", "CreateSecret and PutSecretValue under the key", "kms"),
-    dependent("kms:RetireGrant", "DeleteRepository gives back the grant of its key", "kms"),
-    dependent("kms:TagResource", "CreateKey with tags", "kms"),
-    dependent("lambda:ListTags", "GetFunction shows tags", "lambda"),
-    dependent("lambda:TagResource", "CreateFunction with tags", "lambda"),
-    dependent("logs:TagResource", "CreateLogGroup with tags", "cloudwatchlogs"),
-    dependent("rds:CreateDBSnapshot", "DeleteDBInstance with a last snapshot", "rds"),
-    dependent("sns:TagResource", "CreateTopic with tags", "sns"),
-    dependent("sqs:DeleteMessage", "StartMessageMoveTask and those that watch and cancel it take messages away", "sqs"),
-    dependent("sqs:ReceiveMessage", "StartMessageMoveTask and those that watch and cancel it read messages", "sqs"),
-    dependent("sqs:SendMessage", "StartMessageMoveTask puts messages into the other queue", "sqs"),
-    dependent("sqs:TagQueue", "CreateQueue with tags", "sqs"),
-];
-
-/// The source is the page of the Service Authorization Reference, `list_amazon<page>.html` or as the service is called there.
-const fn dependent(action: &'static str, because: &'static str, source: &'static str) -> Dependent {
-    Dependent { action, because, source }
+/// The needed actions that we never call, by name.
+fn dependent(needed: &BTreeSet<&str>) -> Vec<Dependent> {
+    let all = SERVICES.iter().flat_map(|service| service.dependent).copied();
+    let mut dependent: Vec<Dependent> = all.filter(|one| needed.contains(one.action)).collect();
+    dependent.sort_by_key(|one| one.action);
+    dependent
 }
 
 /// What needs no kind: who we are, the tag index.
@@ -109,7 +61,7 @@ const OURS: &[&str] = &["sts:GetCallerIdentity", "tag:GetResources"];
 
 /// What the stack file says that bounds its roles, the same for all of them: an ARN, "" for none.
 fn bounded_by(desired: &Desired) -> Option<String> {
-    let role = desired.resources().iter().find(|wanted| wanted.address.kind == "iam.role")?;
+    let role = desired.resources().iter().find(|wanted| wanted.address.kind == iam::Role::FACTS.name)?;
     role.spec.get("permissions_boundary").as_str().map(str::to_owned)
 }
 
@@ -125,10 +77,10 @@ fn needed(desired: &Desired, bounded_by: Option<&str>) -> BTreeSet<&'static str>
         let all = used.contains(facts.name);
         needed.extend(facts.actions.iter().filter(|action| all || looks(action)));
     }
-    if used.contains("ecs.service") {
+    if used.contains(ecs::Service::FACTS.name) {
         needed.extend(logs::ACTIONS);
     }
-    if used.contains("sqs.queue") {
+    if used.contains(sqs::Queue::FACTS.name) {
         needed.extend(redrive::ACTIONS);
     }
     if probe::is_possible(desired) {
@@ -155,64 +107,32 @@ fn looks(action: &str) -> bool {
     reads.iter().any(|word| name.starts_with(word)) && !matches!(name, "GetSecretValue" | "GetAuthorizationToken")
 }
 
-/// Actions that are not about one resource: for these AWS takes `*` only.
-const ON_EVERYTHING: &[&str] = &[
-    "application-autoscaling:DescribeScalableTargets",
-    "application-autoscaling:DescribeScalingPolicies",
-    "cloudwatch:GetMetricData",
-    "ec2:DescribeAccountAttributes",
-    "ec2:DescribeAddresses",
-    "ec2:DescribeAvailabilityZones",
-    "ec2:DescribeFlowLogs",
-    "ec2:DescribeInternetGateways",
-    "ec2:DescribeNatGateways",
-    "ec2:DescribeNetworkInterfaces",
-    "ec2:DescribeRouteTables",
-    "ec2:DescribeSecurityGroups",
-    "ec2:DescribeSubnets",
-    "ec2:DescribeVpcEndpoints",
-    "ec2:DescribeVpcs",
-    "ecr:GetAuthorizationToken",
-    "ecs:DeregisterTaskDefinition",
-    "ecs:DescribeTaskDefinition",
-    "ecs:ListServices",
-    "ecs:ListTaskDefinitionFamilies",
-    "ecs:ListTaskDefinitions",
-    "elasticache:DescribeCacheEngineVersions",
-    "elasticache:DescribeEvents",
-    "elasticache:DescribeReservedCacheNodesOfferings",
-    "elasticloadbalancing:DescribeListenerCertificates",
-    "elasticloadbalancing:DescribeListeners",
-    "elasticloadbalancing:DescribeLoadBalancerAttributes",
-    "elasticloadbalancing:DescribeLoadBalancers",
-    "elasticloadbalancing:DescribeRules",
-    "elasticloadbalancing:DescribeTags",
-    "elasticloadbalancing:DescribeTargetGroupAttributes",
-    "elasticloadbalancing:DescribeTargetGroups",
-    "elasticloadbalancing:DescribeTargetHealth",
-    "es:ListDomainNames",
-    "es:ListInstanceTypeDetails",
-    "es:ListVersions",
-    "iam:GetAccountAuthorizationDetails",
-    "iam:ListRoles",
-    "kms:CreateKey",
-    "kms:ListKeys",
-    "lambda:ListEventSourceMappings",
-    "logs:DescribeLogGroups",
-    "rds:DescribeDBEngineVersions",
-    "rds:DescribeEvents",
-    "rds:DescribeOrderableDBInstanceOptions",
-    "secretsmanager:GetRandomPassword",
-    "secretsmanager:ListSecrets",
-    "servicequotas:GetAWSDefaultServiceQuota",
-    "servicequotas:GetServiceQuota",
-    "sns:GetSubscriptionAttributes",
-    "sns:SetSubscriptionAttributes",
-    "sns:Unsubscribe",
-    "sqs:ListQueues",
-    "sts:DecodeAuthorizationMessage",
-    "sts:GetCallerIdentity",
-    "tag:GetResources",
+/// A service that we call and that has no kinds.
+struct Other {
+    prefix: &'static str,
+    on_everything: &'static [&'static str],
+    /// The ARNs that writes are allowed on.
+    writes: fn(&Scope) -> Vec<String>,
+}
+
+const OTHERS: &[Other] = &[
+    Other { prefix: "acm", on_everything: &[], writes: |_| Vec::new() },
+    Other {
+        prefix: "dynamodb",
+        on_everything: &[],
+        writes: |scope| vec![scope.arn("dynamodb", &format!("table/{}", lease::TABLE))],
+    },
+    Other {
+        prefix: "servicequotas",
+        on_everything: &["servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"],
+        writes: |_| Vec::new(),
+    },
+    Other {
+        prefix: "sts",
+        on_everything: &["sts:DecodeAuthorizationMessage", "sts:GetCallerIdentity"],
+        writes: |_| Vec::new(),
+    },
+    Other { prefix: "tag", on_everything: &["tag:GetResources"], writes: |_| Vec::new() },
 ];
 
 /// What a statement is about, and the order of statements.
@@ -236,12 +156,19 @@ const BOUNDED: &[&str] =
 fn about(action: &str) -> About<'_> {
     let (service, _) = action.split_once(':').unwrap_or_default();
     match action {
-        _ if ON_EVERYTHING.contains(&action) => About::Everything,
+        _ if is_on_everything(service, action) => About::Everything,
         "iam:PassRole" => About::PassRole,
         "iam:CreateServiceLinkedRole" => About::ServiceLinkedRole,
         "kms:CreateGrant" => About::Grant,
         _ if looks(action) => About::Reads(service),
         _ => About::Writes(service),
+    }
+}
+
+fn is_on_everything(service: &str, action: &str) -> bool {
+    match of_prefix(service) {
+        Some(record) => record.on_everything.contains(&action),
+        None => other(service).on_everything.contains(&action),
     }
 }
 
@@ -261,9 +188,9 @@ fn statement(scope: &Scope, about: About<'_>, actions: &[&str]) -> Value {
     let allow = |resources: Vec<String>| json!({"Effect": "Allow", "Action": actions, "Resource": resources});
     let mut statement = match about {
         About::Everything => allow(vec!["*".to_owned()]),
-        About::Reads(service) => allow(whole(scope, service)),
-        About::Writes(service) => allow(named(scope, service)),
-        About::Bounded(_) | About::PassRole => allow(named(scope, "iam")),
+        About::Reads(service) => allow(readable(scope, service)),
+        About::Writes(service) => allow(writable(scope, service)),
+        About::Bounded(_) | About::PassRole => allow(writable(scope, "iam")),
         About::ServiceLinkedRole => allow(vec![scope.global_arn("iam", "role/aws-service-role/*")]),
         About::Grant => allow(vec![scope.arn("kms", "key/*")]),
     };
@@ -280,63 +207,30 @@ fn statement(scope: &Scope, about: About<'_>, actions: &[&str]) -> Value {
     statement
 }
 
-/// Everything of a service in this account and region: many reads answer about all or nothing.
-fn whole(scope: &Scope, service: &str) -> Vec<String> {
-    match service {
-        "iam" => vec![scope.global_arn("iam", "role/*"), scope.global_arn("iam", "user/*")],
-        "cloudwatch" => vec![scope.arn(service, "*"), scope.global_arn(service, "dashboard/*")],
-        "es" => vec![scope.arn(service, "*"), scope.arn("opensearch", "*")],
-        _ => vec![scope.arn(service, "*")],
-    }
+/// The record of a service, by its name in IAM.
+fn of_prefix(service: &str) -> Option<&'static Service> {
+    SERVICES.iter().find(|record| record.prefix == service).copied()
+}
+
+fn other(service: &str) -> &'static Other {
+    let found = OTHERS.iter().find(|other| other.prefix == service);
+    found.unwrap_or_else(|| panic!("`{service}` is neither in SERVICES nor in OTHERS"))
+}
+
+/// Many reads answer about all or nothing.
+fn readable(scope: &Scope, service: &str) -> Vec<String> {
+    of_prefix(service).map_or_else(|| vec![scope.arn(service, "*")], |record| record.readable(scope))
 }
 
 /// What this stack may change: its names begin with the stack's, and where AWS draws the name it is the account's.
-fn named(scope: &Scope, service: &str) -> Vec<String> {
-    // Long names are cut, to no less than this.
-    let prefix: String = format!("{}-", scope.prefix()).chars().take(SHORTEST_NAME).collect();
-    let arns = |types: &[&str]| types.iter().map(|one| scope.arn(service, &format!("{one}{prefix}*"))).collect();
-    match service {
-        "application-autoscaling" => vec![scope.arn(service, "scalable-target/*")],
-        "cloudwatch" => {
-            vec![
-                scope.arn(service, &format!("alarm:{prefix}*")),
-                scope.global_arn(service, &format!("dashboard/{prefix}*")),
-            ]
-        }
-        "dynamodb" => vec![scope.arn(service, &format!("table/{}", lease::TABLE))],
-        "ec2" => vec![scope.arn(service, "*")],
-        "ecr" => arns(&["repository/"]),
-        "ecs" => arns(&["cluster/", "service/", "task/", "task-definition/"]),
-        "elasticache" => {
-            let mut all: Vec<String> = arns(&["cluster:", "replicationgroup:", "snapshot:", "subnetgroup:"]);
-            all.push(scope.arn(service, "parametergroup:default.*"));
-            all
-        }
-        "elasticloadbalancing" => arns(&["listener/*/", "listener-rule/*/", "loadbalancer/*/", "targetgroup/"]),
-        // AddTags is also about what only the newer name of the service has.
-        "es" => {
-            let newer = ["application", "datasource"].map(|one| scope.arn("opensearch", &format!("{one}/{prefix}*")));
-            arns(&["domain/"]).into_iter().chain(newer).collect()
-        }
-        "iam" => vec![scope.global_arn("iam", &format!("role/provision/{}/{}/*", scope.stack, scope.env))],
-        "kms" => vec![scope.arn(service, "key/*"), scope.arn(service, &format!("alias/{prefix}*"))],
-        // A mapping has a name that AWS drew.
-        "lambda" => arns(&["function:"]).into_iter().chain([scope.arn(service, "event-source-mapping:*")]).collect(),
-        "logs" => vec![scope.arn(service, &format!("log-group:/{}/*", scope.prefix()))],
-        // A replica is made of what its primary has: AWS asks about all of these types.
-        "rds" => {
-            let mut all: Vec<String> = arns(&["cluster:", "db:", "pg:", "snapshot:", "subgrp:"]);
-            all.push(scope.arn(service, "og:default:*"));
-            all
-        }
-        "secretsmanager" => arns(&["secret:"]),
-        "sns" | "sqs" => arns(&[""]),
-        _ => vec![scope.arn(service, "*")],
-    }
+fn writable(scope: &Scope, service: &str) -> Vec<String> {
+    of_prefix(service).map_or_else(|| (other(service).writes)(scope), |record| record.writable(scope))
 }
 
-/// A domain has 28 characters, the hash of a long name and its dash nine of them.
-const SHORTEST_NAME: usize = 19;
+/// What the stack's roles may be given rights on.
+fn grantable(scope: &Scope, service: &str) -> Vec<String> {
+    of_prefix(service).map_or_else(|| (other(service).writes)(scope), |record| record.grantable(scope))
+}
 
 /// As few documents as AWS's limit allows, statements in their order.
 fn documents(statements: Vec<Value>) -> Vec<Value> {
@@ -358,7 +252,7 @@ fn document(statements: &[Value]) -> Value {
 
 /// The actions of all roles of the stack, on what is the stack's.
 fn boundary(scope: &Scope, desired: &Desired) -> Option<Value> {
-    let roles = desired.resources().iter().filter(|wanted| wanted.address.kind == "iam.role");
+    let roles = desired.resources().iter().filter(|wanted| wanted.address.kind == iam::Role::FACTS.name);
     let allowed: Vec<Value> = roles.map(|role| role.spec.get("statements")).collect();
     let mut actions: BTreeMap<(bool, &str), BTreeSet<&str>> = BTreeMap::new();
     for statement in allowed.iter().filter_map(Value::as_array).flatten() {
@@ -369,13 +263,7 @@ fn boundary(scope: &Scope, desired: &Desired) -> Option<Value> {
         }
     }
     let statements = actions.into_iter().map(|((everywhere, service), actions)| {
-        let resources = match service {
-            _ if everywhere => vec!["*".to_owned()],
-            // Log streams are below their group, and images come from the account's repositories.
-            "logs" => named(scope, service).into_iter().map(|arn| format!("{arn}:*")).collect(),
-            "ecr" => vec![scope.arn(service, "repository/*")],
-            _ => named(scope, service),
-        };
+        let resources = if everywhere { vec!["*".to_owned()] } else { grantable(scope, service) };
         json!({"Effect": "Allow", "Action": actions, "Resource": resources})
     });
     let statements: Vec<Value> = statements.collect();

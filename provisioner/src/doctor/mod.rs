@@ -22,6 +22,7 @@ use crate::aws::{Cx, Error};
 use crate::desired::{Desired, Wanted};
 use crate::kind::Kind;
 use crate::kinds::ec2::Subnet;
+use crate::kinds::{elasticache, elbv2, opensearch, rds};
 use crate::plan::{Action, Plan, Step};
 use crate::snapshot::Snapshot;
 use crate::wait::pause;
@@ -40,17 +41,17 @@ pub const ACTIONS: &[&str] = &[
 
 /// What is about one kind only, and is needed where the stack has it.
 pub const ACTIONS_OF: &[(&str, &[&str])] = &[
-    ("rds.instance", &["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]),
+    (rds::Instance::FACTS.name, &["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]),
     (
-        "elasticache.replication_group",
+        elasticache::ReplicationGroup::FACTS.name,
         &[
             "elasticache:DescribeCacheClusters",
             "elasticache:DescribeCacheEngineVersions",
             "elasticache:DescribeReservedCacheNodesOfferings",
         ],
     ),
-    ("opensearch.domain", &["es:ListInstanceTypeDetails", "es:ListVersions"]),
-    ("elbv2.listener", &["acm:DescribeCertificate"]),
+    (opensearch::Domain::FACTS.name, &["es:ListInstanceTypeDetails", "es:ListVersions"]),
+    (elbv2::Listener::FACTS.name, &["acm:DescribeCertificate"]),
 ];
 
 type Checked<'a> = BoxFuture<'a, Result<Vec<Finding>, Error>>;

@@ -3,7 +3,9 @@
 
 use super::{Finding, Scene};
 use crate::aws::{Error, each};
-use crate::kind::Status;
+use crate::kind::{Kind, Status};
+use crate::kinds::secretsmanager::Secret;
+use crate::kinds::sqs::Queue;
 use crate::plan::{Action, Step};
 
 const NAME: &str = "names";
@@ -42,7 +44,7 @@ fn going(scene: &Scene<'_>) -> Vec<Finding> {
 
 /// A deleted queue is listed for a while, although it is not there any more.
 async fn queues(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
-    let wanted = named(scene, "sqs.queue");
+    let wanted = named(scene, Queue::FACTS.name);
     if wanted.is_empty() {
         return Ok(Vec::new());
     }
@@ -59,7 +61,7 @@ async fn queues(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
 
 /// One of this stack is restored by `up`; another's holds the name until the day of its deletion.
 async fn secrets(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
-    let found = each(named(scene, "secretsmanager.secret"), |(address, name)| async move {
+    let found = each(named(scene, Secret::FACTS.name), |(address, name)| async move {
         let answer = scene.cx.secrets.describe_secret().secret_id(&name).send().await;
         let Some(secret) = Error::unless_gone(answer, &["ResourceNotFoundException"])? else {
             return Ok(None);

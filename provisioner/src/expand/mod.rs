@@ -8,13 +8,11 @@ mod messaging;
 mod network;
 pub(crate) mod probe;
 mod search;
-mod section;
 mod service;
 mod uses;
 
 use std::collections::BTreeMap;
 
-pub(crate) use self::section::section_of;
 pub(crate) use logs::FAILED as FORWARDER_FAILED;
 
 use serde::{Deserialize, Serialize};

@@ -38,6 +38,7 @@ pub mod ecr;
 pub mod ecs;
 pub mod elasticache;
 pub mod elbv2;
+pub mod facts;
 pub mod iam;
 pub mod kms;
 pub mod lambda;
@@ -46,11 +47,14 @@ mod named;
 pub mod opensearch;
 pub mod rds;
 pub mod secretsmanager;
+pub mod service;
 pub mod sns;
 pub mod sqs;
 pub mod variable;
 
 use crate::any::AnyKind;
+use crate::kind::Address;
+use service::{Service, TagCalls};
 
 /// Every kind, what is used before what uses it. Orphans are deleted from the bottom up.
 pub static KINDS: &[&dyn AnyKind] = &[
@@ -96,6 +100,26 @@ pub static KINDS: &[&dyn AnyKind] = &[
     &cloudwatch::Dashboard,
 ];
 
+/// Every service that has kinds, in the order in which `doctor` and the policy need no order.
+pub static SERVICES: &[&Service] = &[
+    &kms::SERVICE,
+    &secretsmanager::SERVICE,
+    &logs::SERVICE,
+    &sns::SERVICE,
+    &sqs::SERVICE,
+    &iam::SERVICE,
+    &ec2::SERVICE,
+    &rds::SERVICE,
+    &elasticache::SERVICE,
+    &opensearch::SERVICE,
+    &elbv2::SERVICE,
+    &ecr::SERVICE,
+    &ecs::SERVICE,
+    &autoscaling::SERVICE,
+    &lambda::SERVICE,
+    &cloudwatch::SERVICE,
+];
+
 pub fn find(name: &str) -> Option<&'static dyn AnyKind> {
     KINDS.iter().find(|kind| kind.facts().name == name).copied()
 }
@@ -103,6 +127,28 @@ pub fn find(name: &str) -> Option<&'static dyn AnyKind> {
 /// The place in the registry.
 pub fn position(name: &str) -> usize {
     KINDS.iter().position(|kind| kind.facts().name == name).unwrap_or(usize::MAX)
+}
+
+/// The record of the service of a kind.
+pub fn service_of(kind: &str) -> Option<&'static Service> {
+    let (name, _) = kind.split_once('.')?;
+    SERVICES.iter().find(|service| service.name == name).copied()
+}
+
+/// The section of the stack file that must have asked for a resource which nothing asks for any more: for the reader of a
+/// plan, and for who brings up a part only.
+pub fn owner_of(address: &Address) -> String {
+    let section = service_of(address.kind).and_then(|service| service.section_of(address));
+    section.expect("the service of each kind knows it: a test says so")
+}
+
+/// The calls that change the tags of a kind's resources, or why there are none.
+pub fn tag_calls(kind: &str) -> Result<&'static TagCalls, &'static str> {
+    let untagged = find(kind).map_or("it is of no known kind", |kind| kind.facts().untagged);
+    match service_of(kind).and_then(|service| service.tags.as_ref()) {
+        Some(calls) if untagged.is_empty() => Ok(calls),
+        _ => Err(untagged),
+    }
 }
 
 #[cfg(test)]

@@ -111,7 +111,9 @@ pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answe
         "sqs" => offers::after(shared, request, answer),
         "ec2" if request.action == "DeleteSubnet" && answer.ok() => disassociate(shared, request).await?,
         "ec2" => missing(request, answer),
-        "rds" if request.action == "CreateDBInstanceReadReplica" && answer.ok() => replica::after(shared, request, answer).await?,
+        "rds" if request.action == "CreateDBInstanceReadReplica" && answer.ok() => {
+            replica::after(shared, request, answer).await?
+        }
         _ => {}
     }
     echo::after(shared, request, answer);

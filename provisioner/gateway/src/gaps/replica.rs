@@ -14,8 +14,7 @@ use std::fmt::Write;
 /// - the class and the security groups, which ministack takes from the source.
 pub(super) async fn after(shared: &Shared, request: &Request, answer: &mut Answer) -> Result<()> {
     let replica = request.text("DBInstanceIdentifier").unwrap_or_default();
-    let mut body =
-        format!("Action=ModifyDBInstance&Version=2014-10-31&DBInstanceIdentifier={replica}&ApplyImmediately=true");
+    let mut body = format!("Action=ModifyDBInstance&Version=2014-10-31&DBInstanceIdentifier={replica}&ApplyImmediately=true");
     let unprotected = request.flag("DeletionProtection") != Some(true);
     if unprotected {
         body.push_str("&DeletionProtection=false");
