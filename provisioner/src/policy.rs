@@ -269,3 +269,53 @@ fn boundary(scope: &Scope, desired: &Desired) -> Option<Value> {
     let statements: Vec<Value> = statements.collect();
     (!statements.is_empty()).then(|| document(&statements))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All actions that a policy may have.
+    fn all() -> BTreeSet<&'static str> {
+        let mut all: BTreeSet<&str> = [
+            OURS,
+            lease::ACTIONS,
+            health::ACTIONS,
+            denial::ACTIONS,
+            doctor::ACTIONS,
+            logs::ACTIONS,
+            redrive::ACTIONS,
+            probe::ACTIONS,
+        ]
+        .concat()
+        .into_iter()
+        .collect();
+        all.extend(doctor::ACTIONS_OF.iter().flat_map(|(_, actions)| *actions));
+        all.extend(KINDS.iter().flat_map(|kind| kind.facts().actions));
+        all
+    }
+
+    #[test]
+    fn every_action_is_of_a_known_service_and_allowed_on_something() {
+        let tags = BTreeMap::new();
+        let scope = Scope { account: "1".into(), region: "eu-west-1".into(), stack: "a".into(), env: "b".into(), tags };
+        for action in all() {
+            let on = match about(action) {
+                About::Reads(service) => readable(&scope, service),
+                About::Writes(service) => writable(&scope, service),
+                About::Everything | About::Bounded(_) | About::PassRole | About::ServiceLinkedRole | About::Grant => {
+                    continue;
+                }
+            };
+            assert!(!on.is_empty(), "{action} is allowed on nothing");
+        }
+    }
+
+    #[test]
+    fn nothing_is_said_of_actions_that_nobody_needs() {
+        let all = all();
+        let on_everything = SERVICES.iter().flat_map(|service| service.on_everything).copied();
+        let dependent = SERVICES.iter().flat_map(|service| service.dependent).map(|dependent| dependent.action);
+        let needless: Vec<&str> = on_everything.chain(dependent).filter(|action| !all.contains(action)).collect();
+        assert_eq!(needless, [""; 0]);
+    }
+}

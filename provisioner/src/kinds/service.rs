@@ -113,7 +113,7 @@ pub enum On {
 }
 
 impl On {
-    fn arn(&self, scope: &Scope, service: &str) -> String {
+    pub(super) fn arn(&self, scope: &Scope, service: &str) -> String {
         let prefix = shortest_prefix(scope);
         match self {
             On::Named(before) => scope.arn(service, &format!("{before}{prefix}*")),

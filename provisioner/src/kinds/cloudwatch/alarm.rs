@@ -203,8 +203,7 @@ async fn one(
 ) -> Result<Option<Live<Alarm>>, Error> {
     let arn = alarm.alarm_arn().unwrap_or_default();
     let wanted = wanted.get(alarm.alarm_name().unwrap_or_default()).copied();
-    let whose = look.whose(cx, arn, wanted, tags(cx, arn)).await?;
-    let Some(whose) = whose else { return Ok(None) };
+    let Some(whose) = look.whose(cx, arn, wanted, tags(cx, arn)).await? else { return Ok(None) };
     Ok(Some(Live::ready(whose, arn.to_owned(), state(&alarm), ())))
 }
 

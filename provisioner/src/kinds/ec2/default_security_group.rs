@@ -68,16 +68,12 @@ impl Kind for DefaultSecurityGroup {
             let Some(whose) = owned(cx, group.tags()) else {
                 continue;
             };
-            live.push(Live::ready(
-                whose,
-                group.group_id().unwrap_or_default().to_owned(),
-                DefaultSecurityGroupState {
-                    ingress: texts(&cx.scope.account, group.ip_permissions()),
-                    egress: texts(&cx.scope.account, group.ip_permissions_egress()),
-                    vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
-                },
-                (),
-            ));
+            let state = DefaultSecurityGroupState {
+                ingress: texts(&cx.scope.account, group.ip_permissions()),
+                egress: texts(&cx.scope.account, group.ip_permissions_egress()),
+                vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
+            };
+            live.push(Live::ready(whose, group.group_id().unwrap_or_default().to_owned(), state, ()));
         }
         Ok(one_of_each(live, |_| 0))
     }

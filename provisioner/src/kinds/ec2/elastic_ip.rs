@@ -67,10 +67,11 @@ impl Kind for ElasticIp {
                 continue;
             };
             let id = address.allocation_id.unwrap_or_default();
+            let state = ElasticIpState { in_use: address.association_id.is_some() };
             live.push(Live::ready(
                 whose,
                 id.clone(),
-                ElasticIpState { in_use: address.association_id.is_some() },
+                state,
                 ElasticIpOutput { allocation_id: id, address: address.public_ip.unwrap_or_default() },
             ));
         }

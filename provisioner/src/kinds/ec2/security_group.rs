@@ -153,16 +153,12 @@ pub(super) async fn default_of(cx: &Cx, vpc: &str) -> Result<Option<Answer>, Err
 
 fn as_live(name: String, owner: Owner, group: Answer) -> Live<SecurityGroup> {
     let id = group.group_id.unwrap_or_default();
-    Live::ready(
-        (name, owner),
-        id.clone(),
-        SecurityGroupState {
-            name: group.group_name.unwrap_or_default(),
-            vpc_id: group.vpc_id.unwrap_or_default(),
-            description: group.description.unwrap_or_default(),
-        },
-        SecurityGroupOutput { id },
-    )
+    let state = SecurityGroupState {
+        name: group.group_name.unwrap_or_default(),
+        vpc_id: group.vpc_id.unwrap_or_default(),
+        description: group.description.unwrap_or_default(),
+    };
+    Live::ready((name, owner), id.clone(), state, SecurityGroupOutput { id })
 }
 
 #[cfg(test)]

@@ -102,23 +102,17 @@ impl Kind for Subnet {
                 continue;
             };
             let (id, zone) = (subnet.subnet_id.unwrap_or_default(), subnet.availability_zone.unwrap_or_default());
-            live.push(Live {
-                status: match subnet.state {
-                    Some(Phase::Pending) => Status::Busy("pending".into()),
-                    _ => Status::Ready,
-                },
-                ..Live::ready(
-                    whose,
-                    id.clone(),
-                    SubnetState {
-                        vpc_id: subnet.vpc_id.unwrap_or_default(),
-                        cidr: subnet.cidr_block.unwrap_or_default(),
-                        zone: Zone::Name(zone.clone()),
-                        public_addresses: subnet.map_public_ip_on_launch.unwrap_or_default(),
-                    },
-                    SubnetOutput { id, zone },
-                )
-            });
+            let state = SubnetState {
+                vpc_id: subnet.vpc_id.unwrap_or_default(),
+                cidr: subnet.cidr_block.unwrap_or_default(),
+                zone: Zone::Name(zone.clone()),
+                public_addresses: subnet.map_public_ip_on_launch.unwrap_or_default(),
+            };
+            let status = match subnet.state {
+                Some(Phase::Pending) => Status::Busy("pending".into()),
+                _ => Status::Ready,
+            };
+            live.push(Live { status, ..Live::ready(whose, id.clone(), state, SubnetOutput { id, zone }) });
         }
         Ok(one_of_each(live, |_| 0))
     }

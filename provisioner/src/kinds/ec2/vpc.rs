@@ -73,18 +73,12 @@ impl Kind for Vpc {
                 continue;
             };
             let id = vpc.vpc_id.unwrap_or_default();
-            live.push(Live {
-                status: match vpc.state {
-                    Some(Phase::Pending) => Status::Busy("pending".into()),
-                    _ => Status::Ready,
-                },
-                ..Live::ready(
-                    whose,
-                    id.clone(),
-                    VpcState { cidr: vpc.cidr_block.unwrap_or_default(), ..VpcState::default() },
-                    VpcOutput { id },
-                )
-            });
+            let state = VpcState { cidr: vpc.cidr_block.unwrap_or_default(), ..VpcState::default() };
+            let status = match vpc.state {
+                Some(Phase::Pending) => Status::Busy("pending".into()),
+                _ => Status::Ready,
+            };
+            live.push(Live { status, ..Live::ready(whose, id.clone(), state, VpcOutput { id }) });
         }
         let mut subnets: HashMap<String, usize> = HashMap::new();
         if live.len() > 1 {

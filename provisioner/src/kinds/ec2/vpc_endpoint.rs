@@ -98,20 +98,13 @@ impl Kind for VpcEndpoint {
                 word => Status::Busy(word.unwrap_or("pending").to_owned()),
             };
             let id = endpoint.vpc_endpoint_id.unwrap_or_default();
-            live.push(Live {
-                status,
-                ..Live::ready(
-                    whose,
-                    id.clone(),
-                    VpcEndpointState {
-                        vpc_id: endpoint.vpc_id.unwrap_or_default(),
-                        service: endpoint.service_name.unwrap_or_default(),
-                        route_tables: endpoint.route_table_ids.unwrap_or_default().into_iter().collect(),
-                        statements: statements(endpoint.policy_document.as_deref().unwrap_or_default()),
-                    },
-                    VpcEndpointOutput { id },
-                )
-            });
+            let state = VpcEndpointState {
+                vpc_id: endpoint.vpc_id.unwrap_or_default(),
+                service: endpoint.service_name.unwrap_or_default(),
+                route_tables: endpoint.route_table_ids.unwrap_or_default().into_iter().collect(),
+                statements: statements(endpoint.policy_document.as_deref().unwrap_or_default()),
+            };
+            live.push(Live { status, ..Live::ready(whose, id.clone(), state, VpcEndpointOutput { id }) });
         }
         Ok(one_of_each(live, |live| usize::MAX - live.state.route_tables.len()))
     }

@@ -26,7 +26,7 @@ pub static SERVICE: Service = Service {
     writes: &[On::Named("repository/")],
     // Images come from the account's repositories.
     for_roles: Some(|scope| vec![scope.arn("ecr", "repository/*")]),
-    on_everything: &["ecr:GetAuthorizationToken"],
+    on_everything: &[],
     dependent: &[Dependent::on("ecr:TagResource", "CreateRepository with tags", "ecr")],
     types: &[],
     section,

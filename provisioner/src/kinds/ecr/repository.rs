@@ -212,15 +212,11 @@ async fn one(
         return Ok(None);
     };
     let output = output(cx, &name, found.repository_uri.clone());
-    Ok(Some(Live::ready(
-        (ours, owner),
-        output.arn.clone(),
-        RepositoryState {
-            statements: policy::statements(&policy::parse(&policy.unwrap_or_default())),
-            ..state(&found, lifecycle.as_deref())
-        },
-        output,
-    )))
+    let state = RepositoryState {
+        statements: policy::statements(&policy::parse(&policy.unwrap_or_default())),
+        ..state(&found, lifecycle.as_deref())
+    };
+    Ok(Some(Live::ready((ours, owner), output.arn.clone(), state, output)))
 }
 
 fn state(found: &Answer, lifecycle: Option<&str>) -> RepositoryState {

@@ -150,10 +150,7 @@ async fn one(
     look: &Look,
 ) -> Result<Option<Live<LogGroup>>, Error> {
     let (output, wanted) = (output(&cx.scope, &path), wanted.get(path.as_str()).copied());
-    let whose = look.whose(cx, &output.arn, wanted, tags(cx, &output.arn)).await?;
-    let Some(whose) = whose else {
-        return Ok(None);
-    };
+    let Some(whose) = look.whose(cx, &output.arn, wanted, tags(cx, &output.arn)).await? else { return Ok(None) };
     Ok(Some(Live::ready(whose, output.arn.clone(), state(path, &group), output)))
 }
 

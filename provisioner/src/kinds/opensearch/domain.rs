@@ -364,8 +364,7 @@ async fn one(
     wanted: Option<String>,
     look: &Look,
 ) -> Result<Option<Live<Domain>>, Error> {
-    let whose = look.whose(cx, domain.arn(), wanted.as_deref(), tags(cx, domain.arn())).await?;
-    let Some((name, owner)) = whose else {
+    let Some((name, owner)) = look.whose(cx, domain.arn(), wanted.as_deref(), tags(cx, domain.arn())).await? else {
         return Ok(None);
     };
     Ok(Some(Live {

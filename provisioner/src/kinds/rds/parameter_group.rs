@@ -182,8 +182,7 @@ async fn one(
 ) -> Result<Option<Live<ParameterGroup>>, Error> {
     let arn = group.db_parameter_group_arn().unwrap_or_default();
     let name = group.db_parameter_group_name().unwrap_or_default();
-    let whose = look.whose(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await?;
-    let Some((owned, owner)) = whose else {
+    let Some((owned, owner)) = look.whose(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await? else {
         return Ok(None);
     };
     let mut set = Vec::new();

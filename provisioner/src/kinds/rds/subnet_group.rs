@@ -107,10 +107,7 @@ async fn one(
     look: &Look,
 ) -> Result<Option<Live<SubnetGroup>>, Error> {
     let arn = group.db_subnet_group_arn().unwrap_or_default();
-    let whose = look.whose(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await?;
-    let Some(whose) = whose else {
-        return Ok(None);
-    };
+    let Some(whose) = look.whose(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await? else { return Ok(None) };
     let state = state(&group);
     let output = SubnetGroupOutput { name: state.name.clone() };
     Ok(Some(Live::ready(whose, arn, state, output)))

@@ -23,7 +23,7 @@ pub static SERVICE: Service = Service {
     reads: None,
     writes: &[On::Named("secret:")],
     for_roles: None,
-    on_everything: &["secretsmanager:GetRandomPassword", "secretsmanager:ListSecrets"],
+    on_everything: &["secretsmanager:ListSecrets"],
     dependent: &[Dependent::on("secretsmanager:TagResource", "CreateSecret with tags", "secretsmanager")],
     types: &[],
     section,

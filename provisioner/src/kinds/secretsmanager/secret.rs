@@ -290,10 +290,11 @@ async fn one(cx: &Cx, id: String, wanted: Option<String>) -> Result<Option<Live<
     // Of somebody else's secret we need to know no more.
     let policy = if owner == Owner::Foreign { Value::Null } else { policy? };
     let arn = secret.arn().unwrap_or_default().to_owned();
+    let state = SecretState { statements: policy::statements(&policy), ..state(&cx.scope, &secret) };
     Ok(Some(Live::ready(
         (name, owner),
         arn.clone(),
-        SecretState { statements: policy::statements(&policy), ..state(&cx.scope, &secret) },
+        state,
         SecretOutput { arn, version_id: current(&secret).unwrap_or_default() },
     )))
 }

@@ -162,16 +162,17 @@ async fn of_topic(
                 Some("sqs") if !pending => Some(is_raw(cx, arn).await?),
                 _ => None,
             };
+            let state = SubscriptionState {
+                topic_arn: topic.clone(),
+                protocol: protocol.to_owned(),
+                endpoint: endpoint.to_owned(),
+                raw,
+                pending,
+            };
             live.push(Live::ready(
                 (name, owner),
                 if pending { format!("{topic} to {endpoint} (not confirmed yet)") } else { arn.to_owned() },
-                SubscriptionState {
-                    topic_arn: topic.clone(),
-                    protocol: protocol.to_owned(),
-                    endpoint: endpoint.to_owned(),
-                    raw,
-                    pending,
-                },
+                state,
                 (),
             ));
         }

@@ -143,21 +143,17 @@ async fn one(cx: &Cx, arn: String, wanted: &HashMap<String, &str>, look: &Look) 
     else {
         return Ok(None);
     };
-    let Some((name, owner)) = whose? else {
+    let Some(whose) = whose? else {
         return Ok(None);
     };
     let flag = |name: &str| attributes.get(name).is_some_and(|value| value == "true");
-    Ok(Some(Live::ready(
-        (name, owner),
-        arn.clone(),
-        TopicState {
-            name: arn.rsplit(':').next().unwrap_or_default().to_owned(),
-            content_based_deduplication: flag("ContentBasedDeduplication"),
-            kms_key: attributes.get("KmsMasterKeyId").filter(|key| !key.is_empty()).cloned(),
-            statements: statements(&cx.scope.account, attributes.get("Policy").map_or("", String::as_str)),
-        },
-        TopicOutput { arn },
-    )))
+    let state = TopicState {
+        name: arn.rsplit(':').next().unwrap_or_default().to_owned(),
+        content_based_deduplication: flag("ContentBasedDeduplication"),
+        kms_key: attributes.get("KmsMasterKeyId").filter(|key| !key.is_empty()).cloned(),
+        statements: statements(&cx.scope.account, attributes.get("Policy").map_or("", String::as_str)),
+    };
+    Ok(Some(Live::ready(whose, arn.clone(), state, TopicOutput { arn })))
 }
 
 const DEFAULT: &str = "__default_statement_ID";
