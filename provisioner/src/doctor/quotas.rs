@@ -20,8 +20,10 @@ struct Quota {
     /// How much one resource of the kind takes.
     takes: fn(&Desired, &Wanted) -> f64,
     /// How much is taken in the whole account. `None` where only AWS knows.
-    taken: Option<for<'a> fn(&'a Cx) -> BoxFuture<'a, Result<usize, Error>>>,
+    taken: Option<for<'a> fn(&'a Cx) -> Counted<'a>>,
 }
+
+type Counted<'a> = BoxFuture<'a, Result<usize, Error>>;
 
 const QUOTAS: &[Quota] = &[
     Quota {

@@ -49,10 +49,13 @@ pub struct TagCalls {
     /// The action of `remove` as IAM names it.
     pub remove_action: &'static str,
     /// Puts tags on the resource with this id: what the kind's `read` gives as [`crate::kind::Live::id`].
-    pub put: for<'a> fn(&'a Cx, &'a str, Vec<(String, String)>) -> BoxFuture<'a, Result<(), Error>>,
+    pub put: for<'a> fn(&'a Cx, &'a str, Vec<(String, String)>) -> Written<'a>,
     /// Takes tags with these keys away.
-    pub remove: for<'a> fn(&'a Cx, &'a str, Vec<String>) -> BoxFuture<'a, Result<(), Error>>,
+    pub remove: for<'a> fn(&'a Cx, &'a str, Vec<String>) -> Written<'a>,
 }
+
+/// The end of a write, boxed so that a static can name the call.
+pub type Written<'a> = BoxFuture<'a, Result<(), Error>>;
 
 /// What becomes of the tags of one resource. Other tags that it has are left alone.
 pub struct Retag {
