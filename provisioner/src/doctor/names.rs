@@ -1,7 +1,9 @@
 //! Names that something which goes still holds: a queue for 60 s, a secret until its recovery window is over, and whatever is
 //! still being deleted.
 
-use super::{Finding, Scene};
+use futures_util::future::join_all;
+
+use super::{Checked, Finding, Scene};
 use crate::aws::{Error, each};
 use crate::kind::{Kind, Status};
 use crate::kinds::secretsmanager::Secret;
@@ -10,11 +12,27 @@ use crate::plan::{Action, Step};
 
 const NAME: &str = "names";
 
+/// A kind whose names rest for a while when a resource has gone.
+struct Resting {
+    kind: &'static str,
+    look: for<'a> fn(&'a Scene<'a>) -> Checked<'a>,
+}
+
+const RESTING: &[Resting] = &[
+    Resting { kind: Queue::FACTS.name, look: |scene| Box::pin(queues(scene)) },
+    Resting { kind: Secret::FACTS.name, look: |scene| Box::pin(secrets(scene)) },
+];
+
+#[cfg(test)]
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    RESTING.iter().map(|resting| resting.kind)
+}
+
 pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
-    let (queues, secrets) = tokio::join!(queues(scene), secrets(scene));
     let mut findings = going(scene);
-    findings.extend(queues?);
-    findings.extend(secrets?);
+    for found in join_all(RESTING.iter().map(|resting| (resting.look)(scene))).await {
+        findings.extend(found?);
+    }
     if findings.is_empty() && scene.plan.changes().any(|step| matches!(step.action, Action::Create { .. })) {
         findings.push(Finding::ok(NAME, "every name is free"));
     }

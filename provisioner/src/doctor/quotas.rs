@@ -112,6 +112,11 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     Ok(fine.into_iter().chain(rest).collect())
 }
 
+#[cfg(test)]
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    QUOTAS.iter().map(|quota| quota.kind)
+}
+
 /// How much of it the plan takes.
 fn needed(scene: &Scene<'_>, quota: &Quota) -> f64 {
     let made = scene.made(quota.kind);

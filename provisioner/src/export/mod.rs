@@ -41,6 +41,11 @@ use crate::expand::{Digests, expand};
 use crate::scope::Scope;
 use crate::stack::Loaded;
 
+#[cfg(test)]
+pub(crate) fn has(kind: &str) -> bool {
+    registry::find(kind).is_some()
+}
+
 /// The template of a stack, offline; or what CloudFormation cannot take, a line each.
 pub fn cloudformation(loaded: &Loaded) -> Result<Template, Vec<String>> {
     let scope = Scope::of(loaded, tokens::pseudo("account"), tokens::pseudo("region"));

@@ -178,4 +178,6 @@ pub fn tag_calls(kind: &str) -> Result<&'static TagCalls, &'static str> {
 }
 
 #[cfg(test)]
+mod table;
+#[cfg(test)]
 mod tests;
