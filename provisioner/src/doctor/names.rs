@@ -15,12 +15,15 @@ const NAME: &str = "names";
 /// A kind whose names rest for a while when a resource has gone.
 struct Resting {
     kind: &'static str,
-    look: for<'a> fn(&'a Scene<'a>) -> Checked<'a>,
+    look: for<'a> fn(&'a Scene<'a>, Vec<Made>) -> Checked<'a>,
 }
 
+/// What the plan makes: its address, and the name that AWS will know it by.
+type Made = (String, String);
+
 const RESTING: &[Resting] = &[
-    Resting { kind: Queue::FACTS.name, look: |scene| Box::pin(queues(scene)) },
-    Resting { kind: Secret::FACTS.name, look: |scene| Box::pin(secrets(scene)) },
+    Resting { kind: Queue::FACTS.name, look: |scene, made| Box::pin(queues(scene, made)) },
+    Resting { kind: Secret::FACTS.name, look: |scene, made| Box::pin(secrets(scene, made)) },
 ];
 
 #[cfg(test)]
@@ -30,7 +33,7 @@ pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
 
 pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     let mut findings = going(scene);
-    for found in join_all(RESTING.iter().map(|resting| (resting.look)(scene))).await {
+    for found in join_all(RESTING.iter().map(|resting| (resting.look)(scene, named(scene, resting.kind)))).await {
         findings.extend(found?);
     }
     if findings.is_empty() && scene.plan.changes().any(|step| matches!(step.action, Action::Create { .. })) {
@@ -61,15 +64,14 @@ fn going(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// A deleted queue is listed for a while, although it is not there any more.
-async fn queues(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
-    let wanted = named(scene, Queue::FACTS.name);
-    if wanted.is_empty() {
+async fn queues(scene: &Scene<'_>, made: Vec<Made>) -> Result<Vec<Finding>, Error> {
+    if made.is_empty() {
         return Ok(Vec::new());
     }
     let call = scene.cx.sqs.list_queues().queue_name_prefix(scene.cx.scope.prefix()).max_results(1000);
     let urls = call.into_paginator().items().send().try_collect().await?;
     let listed = |name: &String| urls.iter().any(|url| url.rsplit('/').next() == Some(name));
-    let blocked = wanted.into_iter().filter(|(_, name)| listed(name));
+    let blocked = made.into_iter().filter(|(_, name)| listed(name));
     let told = |(address, name): (String, String)| {
         let what = format!("{address}: a queue `{name}` was deleted less than 60 s ago");
         Finding::warning(NAME, what, "nothing: `up` waits for the rest of that minute")
@@ -78,8 +80,8 @@ async fn queues(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
 }
 
 /// One of this stack is restored by `up`; another's holds the name until the day of its deletion.
-async fn secrets(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
-    let found = each(named(scene, Secret::FACTS.name), |(address, name)| async move {
+async fn secrets(scene: &Scene<'_>, made: Vec<Made>) -> Result<Vec<Finding>, Error> {
+    let found = each(made, |(address, name)| async move {
         let answer = scene.cx.secrets.describe_secret().secret_id(&name).send().await;
         let Some(secret) = Error::unless_gone(answer, &["ResourceNotFoundException"])? else {
             return Ok(None);
@@ -110,8 +112,7 @@ async fn secrets(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     Ok(found?.into_iter().flatten().collect())
 }
 
-/// What the plan makes of a kind: its address, and the name that AWS will know it by.
-fn named(scene: &Scene<'_>, kind: &str) -> Vec<(String, String)> {
+fn named(scene: &Scene<'_>, kind: &str) -> Vec<Made> {
     let made = scene.plan.steps.iter().filter(|step| step.address.kind == kind);
     let name = |step: &Step| match &step.action {
         Action::Create { want } => Some((step.address.to_string(), want.get("name").as_str()?.to_owned())),

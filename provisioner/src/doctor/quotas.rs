@@ -17,9 +17,9 @@ struct Quota {
     what: &'static str,
     /// The kind that takes from it.
     kind: &'static str,
-    /// How much one resource of the kind takes.
+    /// The amount that one resource of the kind takes.
     takes: fn(&Desired, &Wanted) -> f64,
-    /// How much is taken in the whole account. `None` where only AWS knows.
+    /// The amount that is taken in the whole account. `None` where only AWS knows.
     taken: Option<for<'a> fn(&'a Cx) -> Counted<'a>>,
 }
 
@@ -117,14 +117,14 @@ pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
     QUOTAS.iter().map(|quota| quota.kind)
 }
 
-/// How much of it the plan takes.
+/// The amount of a quota that the plan takes.
 fn needed(scene: &Scene<'_>, quota: &Quota) -> f64 {
     let made = scene.made(quota.kind);
     let wanted = made.iter().filter_map(|step| scene.desired.get(&step.address));
     wanted.map(|wanted| (quota.takes)(scene.desired, wanted)).sum()
 }
 
-/// Of all tasks that a service starts with.
+/// The vCPUs of all tasks that a service starts with.
 fn vcpu(desired: &Desired, wanted: &Wanted) -> Option<f64> {
     let spec: <ecs::Service as Kind>::Spec = wanted.spec.read().ok()?;
     let task = wanted.refers_to.iter().find(|address| address.kind == ecs::TaskDefinition::FACTS.name)?;

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is constant about a kind, so that one can read it at the top of the kind's file.
+/// The constants of a kind, which one reads at the top of the kind's file.
 #[derive(Debug)]
 pub struct Facts {
     /// `<service>.<resource>`, as in `sqs.queue`.
@@ -20,7 +20,7 @@ pub struct Facts {
     pub no_last_snapshot: bool,
     /// The field that names what its data is a copy of, if that is all that it holds.
     pub copy_of: Option<&'static str>,
-    /// What goes with it although nobody has to name it: messages, log lines. For the reader of a plan.
+    /// What goes with a resource although nobody has to name it: messages, log lines. For the reader of a plan.
     pub takes_along: &'static str,
     /// Nothing (no unique name) stops a second create from making a second one: the SDK's retries are off for the
     /// create, and after a crash or a lost answer it is looked up by tag until the lag is over.
@@ -39,7 +39,7 @@ pub struct Facts {
     pub actions: &'static [&'static str],
     /// The field that protects it against deletion, if there is one.
     pub protection: Option<&'static str>,
-    /// Why a resource has no tags of its own; "" for a kind whose resources have.
+    /// The reason why a resource has no tags of its own; "" for a kind whose resources have tags.
     pub untagged: &'static str,
 }
 
@@ -112,13 +112,13 @@ pub struct Field {
     pub name: &'static str,
     pub class: Class,
     pub effect: Effect,
-    /// For how many seconds they notice, from and to.
+    /// The seconds for which those who use the resource notice it, from and to.
     pub outage: (u32, u32),
-    /// How many seconds the change takes, where that is not the kind's usual time.
+    /// The seconds that the change takes, where that is not the kind's usual time.
     pub takes: Option<(u32, u32)>,
-    /// What the reader of a plan should know.
+    /// A note for the reader of a plan.
     pub note: &'static str,
-    /// What is live may be anybody's secret, so it is never shown.
+    /// The live value may be anybody's secret, so it is never shown.
     pub hidden: bool,
     /// The word for one member of a field whose members were all put there by others, as in `inline policy`. Other
     /// fields have `None`.
@@ -200,7 +200,7 @@ pub enum Class {
     WriteOnly,
 }
 
-/// What changing a field does to the people who use the resource. Ordered: the worst of several counts.
+/// The effect that a change of a field has on the people who use the resource. Ordered: the worst of several counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {

@@ -37,7 +37,7 @@ pub struct Service {
     /// The section of the stack file that a name of a kind belongs to, as in `queues.work`. `None` for a kind that it does
     /// not know. The first argument is the second word of the kind's name.
     pub section: fn(resource: &str, name: &str) -> Option<String>,
-    /// Why `status` tells of a kind only whether it is ready, if [`crate::commands::health`] does not tell more.
+    /// The reason why `status` tells of a kind only whether it is ready, if [`crate::commands::health`] does not tell more.
     pub only_ready: &'static str,
 }
 
@@ -57,7 +57,7 @@ pub struct TagCalls {
 /// The end of a write, boxed so that a static can name the call.
 pub type Written<'a> = BoxFuture<'a, Result<(), Error>>;
 
-/// What becomes of the tags of one resource. Other tags that it has are left alone.
+/// A change of the tags of one resource. Its other tags are left alone.
 pub struct Retag {
     pub put: Vec<(String, String)>,
     pub remove: Vec<String>,
