@@ -200,7 +200,7 @@ pub enum Class {
     WriteOnly,
 }
 
-/// The effect that a change of a field has on the people who use the resource. Ordered: the worst of several counts.
+/// What changing a field does to the people who use the resource. Ordered: the worst of several counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {
