@@ -134,6 +134,12 @@ fn typed<T: DeserializeOwned>(value: &Json) -> Result<T, Error> {
 }
 
 fn erase_live<K: Kind>(live: Live<K>) -> AnyLive {
+    let is_wrong = match live.owner {
+        Owner::Tagged(_) => !K::FACTS.untagged.is_empty(),
+        Owner::Child => K::FACTS.untagged.is_empty(),
+        Owner::Beside(_) | Owner::Foreign => false,
+    };
+    debug_assert!(!is_wrong, "the facts of {} say otherwise whether it has tags", K::FACTS.name);
     // Where there is nothing to tell but that it is ready, the status tells.
     let told = size_of::<K::Ready>() > 0 || live.status == Status::Ready;
     AnyLive {

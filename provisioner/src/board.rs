@@ -82,6 +82,15 @@ impl Outputs<'_> {
         }
     }
 
+    /// What is known of each once it exists.
+    pub fn of_each<K: Kind, T, C: FromIterator<T>>(
+        &self,
+        references: &[Ref<K>],
+        pick: fn(K::Output) -> T,
+    ) -> Result<C, Missing> {
+        references.iter().map(|reference| Ok(pick(self.get(reference)?))).collect()
+    }
+
     /// What is known once it is ready.
     pub fn ready<K: Kind>(&self, reference: &Ref<K>) -> Result<K::Ready, Missing> {
         let address = address(reference);

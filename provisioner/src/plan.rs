@@ -22,7 +22,6 @@ use crate::json::Json;
 use crate::kind::{Address, Effect, Facts, Owner, Status};
 use crate::kinds;
 use crate::scope::Scope;
-use crate::sections::owners::section_of;
 use crate::snapshot::Snapshot;
 
 #[derive(Clone, Debug, Default)]
@@ -212,7 +211,7 @@ fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step
         let home = on.as_ref().and_then(|on| desired.get(on)).map(|wanted| wanted.section.clone());
         Step {
             address: live.address.clone(),
-            section: home.unwrap_or_else(|| section_of(on.as_ref().unwrap_or(&live.address))),
+            section: home.unwrap_or_else(|| kinds::owner_of(on.as_ref().unwrap_or(&live.address))),
             id: Some(live.id.clone()),
             action: Action::Delete,
             loses_data: facts.is_some_and(|facts| facts.holds_data),

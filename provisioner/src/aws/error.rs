@@ -34,6 +34,11 @@ impl Error {
         }
     }
 
+    /// Success, or what was refused for another reason than that there is no such thing.
+    pub fn or_gone<T>(result: Result<T, impl Into<Error>>, gone: &[&str]) -> Result<(), Error> {
+        Error::unless_gone(result, gone).map(drop)
+    }
+
     pub fn is(&self, codes: &[&str]) -> bool {
         codes.iter().any(|code| self.code == *code)
     }
@@ -165,35 +170,35 @@ const THROTTLES: &[&str] = &[
 /// new ids of EC2 are not found everywhere at once. Texts as seen by others against the real AWS (go-to-k/cdkd and
 /// hashicorp/terraform-provider-aws); each kind's own are in its file.
 const EVERYWHERE: &[Retry] = &[
-    Retry { code: "", text: "cannot be assumed", seconds: 120 },
-    Retry { code: "", text: "role defined for the function", seconds: 120 },
-    Retry { code: "", text: "is unable to assume", seconds: 120 },
-    Retry { code: "", text: "unable to assume the", seconds: 120 },
-    Retry { code: "", text: "role validation failed", seconds: 120 },
-    Retry { code: "", text: "authorized to assume the provided role", seconds: 120 },
-    Retry { code: "", text: "invalid principal in policy", seconds: 120 },
-    Retry { code: "", text: "contains a statement with one or more invalid principals", seconds: 120 },
-    Retry { code: "InternalFailure", text: "", seconds: 120 },
-    Retry { code: "InternalError", text: "", seconds: 120 },
-    Retry { code: "InternalServerError", text: "", seconds: 120 },
-    Retry { code: "InternalServerException", text: "", seconds: 120 },
-    Retry { code: "InternalException", text: "", seconds: 120 },
-    Retry { code: "ServerException", text: "", seconds: 120 },
-    Retry { code: "ServiceException", text: "", seconds: 120 },
-    Retry { code: "ServiceUnavailable", text: "", seconds: 120 },
-    Retry { code: "ServiceUnavailableException", text: "", seconds: 120 },
-    Retry { code: "Unavailable", text: "", seconds: 120 },
-    Retry { code: "ConcurrentModification", text: "", seconds: 60 },
-    Retry { code: "ConcurrentModificationException", text: "", seconds: 60 },
-    Retry { code: "ConcurrentUpdateException", text: "", seconds: 60 },
-    Retry { code: "OperationAbortedException", text: "", seconds: 60 },
-    Retry { code: "InvalidVpcID.NotFound", text: "", seconds: 60 },
-    Retry { code: "InvalidSubnetID.NotFound", text: "", seconds: 60 },
-    Retry { code: "InvalidGroup.NotFound", text: "", seconds: 60 },
-    Retry { code: "InvalidInternetGatewayID.NotFound", text: "", seconds: 60 },
-    Retry { code: "InvalidAllocationID.NotFound", text: "", seconds: 60 },
-    Retry { code: "InvalidRouteTableID.NotFound", text: "", seconds: 60 },
-    Retry { code: "InvalidRouteTableId.NotFound", text: "", seconds: 60 },
-    Retry { code: "NatGatewayNotFound", text: "", seconds: 60 },
-    Retry { code: "DependencyViolation", text: "", seconds: 1800 },
+    Retry::text("cannot be assumed", 120),
+    Retry::text("role defined for the function", 120),
+    Retry::text("is unable to assume", 120),
+    Retry::text("unable to assume the", 120),
+    Retry::text("role validation failed", 120),
+    Retry::text("authorized to assume the provided role", 120),
+    Retry::text("invalid principal in policy", 120),
+    Retry::text("contains a statement with one or more invalid principals", 120),
+    Retry::code("InternalFailure", 120),
+    Retry::code("InternalError", 120),
+    Retry::code("InternalServerError", 120),
+    Retry::code("InternalServerException", 120),
+    Retry::code("InternalException", 120),
+    Retry::code("ServerException", 120),
+    Retry::code("ServiceException", 120),
+    Retry::code("ServiceUnavailable", 120),
+    Retry::code("ServiceUnavailableException", 120),
+    Retry::code("Unavailable", 120),
+    Retry::code("ConcurrentModification", 60),
+    Retry::code("ConcurrentModificationException", 60),
+    Retry::code("ConcurrentUpdateException", 60),
+    Retry::code("OperationAbortedException", 60),
+    Retry::code("InvalidVpcID.NotFound", 60),
+    Retry::code("InvalidSubnetID.NotFound", 60),
+    Retry::code("InvalidGroup.NotFound", 60),
+    Retry::code("InvalidInternetGatewayID.NotFound", 60),
+    Retry::code("InvalidAllocationID.NotFound", 60),
+    Retry::code("InvalidRouteTableID.NotFound", 60),
+    Retry::code("InvalidRouteTableId.NotFound", 60),
+    Retry::code("NatGatewayNotFound", 60),
+    Retry::code("DependencyViolation", 1800),
 ];

@@ -1,8 +1,8 @@
 //! Client-side rate limits: AWS's published token buckets, applied before a request leaves. They stand in the HTTP
 //! connector, so that reads, writes, pollers and the SDK's own retries all pass through them.
 //!
-//! Numbers: the throttling pages of EC2, Elastic Load Balancing, ECS, Lambda and CloudWatch Logs; where AWS publishes
-//! none, 20 / 10.
+//! The numbers are in the record of each service. Their source: the throttling pages of EC2, Elastic Load Balancing, ECS,
+//! Lambda and CloudWatch Logs; where AWS publishes none, 20 / 10.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,6 +18,8 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
+use crate::kinds::SERVICES;
+use crate::kinds::service::{Calls, Rate};
 use crate::wait::{Clock, pause};
 
 /// The HTTPS client of all calls to AWS. Honours the proxy variables of the environment.
@@ -91,67 +93,40 @@ struct Level {
 impl Buckets {
     /// Takes a token, and waits for as long as the bucket is in debt. First come, first served.
     async fn take(&self, service: &str, action: &str) {
-        let bucket = bucket(service, action);
+        let rate = rate(service, action);
         let debt = {
             let mut levels = self.levels.lock().expect("no panic while held");
             let now = Instant::now();
-            let level = levels.entry(bucket.name).or_insert(Level { tokens: bucket.capacity, at: now });
-            let gained = now.duration_since(level.at).as_secs_f64() * self.clock.scale() * bucket.per_second;
-            level.tokens = (level.tokens + gained).min(bucket.capacity) - 1.0;
+            let level = levels.entry(rate.bucket).or_insert(Level { tokens: rate.burst, at: now });
+            let gained = now.duration_since(level.at).as_secs_f64() * self.clock.scale() * rate.per_second;
+            level.tokens = (level.tokens + gained).min(rate.burst) - 1.0;
             level.at = now;
             -level.tokens
         };
         if debt > 0.0 {
-            pause(self.clock.seconds(debt / bucket.per_second)).await;
+            pause(self.clock.seconds(debt / rate.per_second)).await;
         }
     }
 }
 
-struct Bucket {
-    name: &'static str,
-    capacity: f64,
-    per_second: f64,
-}
+/// Services that we call and that have no kinds, each with its rate.
+const WITHOUT_KINDS: &[(&str, Rate)] = &[
+    ("acm", Rate::OTHER),
+    ("dynamodb", Rate::of("dynamodb", Calls::All, 100.0, 50.0)),
+    ("servicequotas", Rate::OTHER),
+    ("sts", Rate::OTHER),
+    ("tagging", Rate::OTHER),
+];
 
-const fn bucket_of(name: &'static str, capacity: f64, per_second: f64) -> Bucket {
-    Bucket { name, capacity, per_second }
-}
-
-fn bucket(service: &str, action: &str) -> Bucket {
-    let reads = is_read(action);
-    match (service, action) {
-        ("ec2", "CreateNatGateway" | "DeleteNatGateway") => bucket_of("ec2 nat", 10.0, 1.0),
-        ("ec2", "CreateVpcEndpoint" | "ModifyVpcEndpoint" | "DeleteVpcEndpoints") => {
-            bucket_of("ec2 endpoint", 4.0, 0.3)
-        }
-        ("ec2", _) if reads => bucket_of("ec2 read", 100.0, 20.0),
-        ("ec2", _) => bucket_of("ec2 write", 50.0, 5.0),
-        ("elasticloadbalancing", "CreateLoadBalancer" | "SetSubnets") => bucket_of("elb create", 10.0, 0.2),
-        ("elasticloadbalancing", _) if reads => bucket_of("elb read", 40.0, 10.0),
-        ("elasticloadbalancing", _) => bucket_of("elb write", 20.0, 3.0),
-        (
-            "ecs",
-            "RegisterTaskDefinition" | "DeregisterTaskDefinition" | "CreateCluster" | "DeleteCluster" | "UpdateCluster",
-        ) => bucket_of("ecs definitions", 20.0, 1.0),
-        ("ecs", "DeleteTaskDefinitions") => bucket_of("ecs delete definitions", 5.0, 1.0),
-        ("ecs", _) if reads => bucket_of("ecs read", 50.0, 20.0),
-        ("ecs", _) => bucket_of("ecs write", 50.0, 5.0),
-        ("lambda", _) => bucket_of("lambda", 15.0, 15.0),
-        ("logs", "CreateLogGroup" | "DeleteLogGroup") => bucket_of("logs groups", 5.0, 5.0),
-        ("logs", _) => bucket_of("logs", 10.0, 5.0),
-        ("sns", _) => bucket_of("sns", 100.0, 30.0),
-        ("sqs", _) => bucket_of("sqs", 200.0, 100.0),
-        ("iam", _) => bucket_of("iam", 30.0, 15.0),
-        ("rds", _) => bucket_of("rds", 20.0, 10.0),
-        ("elasticache", _) => bucket_of("elasticache", 20.0, 10.0),
-        ("es", _) => bucket_of("es", 20.0, 10.0),
-        ("monitoring", _) => bucket_of("monitoring", 15.0, 3.0),
-        ("secretsmanager", _) => bucket_of("secretsmanager", 50.0, 40.0),
-        ("kms", _) => bucket_of("kms", 50.0, 15.0),
-        ("ecr", _) => bucket_of("ecr", 20.0, 10.0),
-        ("dynamodb", _) => bucket_of("dynamodb", 100.0, 50.0),
-        _ => bucket_of("other", 20.0, 10.0),
+fn rate(service: &str, action: &str) -> &'static Rate {
+    if let Some(record) = SERVICES.iter().find(|record| record.signs_as == service) {
+        let rate = record.rates.iter().find(|rate| rate.takes(action, is_read(action)));
+        return rate.expect("the last rate takes every call: a test says so");
     }
+    let other = WITHOUT_KINDS.iter().find(|(name, _)| *name == service);
+    // A call for credentials may be unsigned.
+    debug_assert!(other.is_some() || service.is_empty(), "no record says that it signs as `{service}`");
+    other.map_or(&Rate::OTHER, |(_, rate)| rate)
 }
 
 /// By the action's name; of REST services by the method.

@@ -8,6 +8,7 @@ use aws_sdk_resourcegroupstagging::types::TagFilter;
 use tokio::sync::OnceCell;
 
 use super::{Cx, Error};
+use crate::kind::Owner;
 use crate::scope::{KEYS_TAG, STACK_TAG};
 
 pub type Tags = HashMap<String, String>;
@@ -50,6 +51,20 @@ impl Look {
             Some(tags) => Ok(tags),
             None => ask.await,
         }
+    }
+
+    /// Whose a resource is by its tags, as [`Look::tags`] and [`Cx::whose`] say.
+    pub async fn whose<F>(
+        &self,
+        cx: &Cx,
+        arn: &str,
+        wanted: Option<&str>,
+        ask: F,
+    ) -> Result<Option<(String, Owner)>, Error>
+    where
+        F: Future<Output = Result<Tags, Error>>,
+    {
+        Ok(cx.whose(&self.tags(cx, arn, wanted, ask).await?, wanted))
     }
 
     /// The tags that need no question.

@@ -6,7 +6,6 @@ mod limits;
 mod look;
 pub mod policy;
 pub mod surroundings;
-mod tags;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +19,6 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 pub use error::Error;
 pub use look::{Look, Proof, Tags};
-pub use tags::Retag;
 
 use futures_util::StreamExt;
 
@@ -190,6 +188,19 @@ where
     F: Future<Output = R>,
 {
     futures_util::stream::iter(items).map(call).buffered(16).collect().await
+}
+
+/// Everything that calls for each item find, like [`each`]; or the first refusal.
+pub async fn collect<T, R, L, F>(items: Vec<T>, call: impl Fn(T) -> F) -> Result<Vec<R>, Error>
+where
+    F: Future<Output = Result<L, Error>>,
+    L: IntoIterator<Item = R>,
+{
+    let mut all = Vec::new();
+    for found in each(items, call).await {
+        all.extend(found?);
+    }
+    Ok(all)
 }
 
 /// Why no new call that changes something may start.

@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime};
 use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy};
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use crate::any::AnyLive;
 use crate::aws::{Cx, Error, each};
 use crate::desired::{Desired, Wanted};
 use crate::json::Json;
-use crate::kind::Status;
+use crate::kind::{Kind, Status};
+use crate::kinds::{ecs, elasticache, opensearch, rds, sqs};
 use crate::printer::Printer;
 use crate::snapshot::Snapshot;
 
@@ -84,15 +86,24 @@ pub(crate) async fn take<'a>(
     found.into_iter().flatten().collect()
 }
 
+/// The kinds of which there is more to know than whether a resource is ready. Of all others the record of the service says
+/// why there is no more.
+const TOLD: &[Told] = &[
+    Told { kind: rds::Instance::FACTS.name, of: |cx, live, printer| Box::pin(database(cx, live, printer)) },
+    Told { kind: elasticache::ReplicationGroup::FACTS.name, of: |_, live, _| Box::pin(async { cache(live) }) },
+    Told { kind: sqs::Queue::FACTS.name, of: |cx, live, printer| Box::pin(queue(cx, live, printer)) },
+    Told { kind: ecs::Service::FACTS.name, of: |cx, live, printer| Box::pin(service(cx, live, printer)) },
+    Told { kind: opensearch::Domain::FACTS.name, of: |_, live, _| Box::pin(async { search(live) }) },
+];
+
+struct Told {
+    kind: &'static str,
+    of: for<'a> fn(&'a Cx, &'a AnyLive, Printer) -> BoxFuture<'a, Health>,
+}
+
 async fn of(cx: &Cx, live: &AnyLive, printer: Printer) -> Option<Health> {
-    Some(match live.address.kind {
-        "rds.instance" => database(cx, live, printer).await,
-        "elasticache.replication_group" => cache(live),
-        "sqs.queue" => queue(cx, live, printer).await,
-        "ecs.service" => service(cx, live, printer).await,
-        "opensearch.domain" => search(live),
-        _ => return None,
-    })
+    let told = TOLD.iter().find(|told| told.kind == live.address.kind)?;
+    Some((told.of)(cx, live, printer).await)
 }
 
 async fn database(cx: &Cx, live: &AnyLive, printer: Printer) -> Health {
@@ -233,6 +244,7 @@ fn said<T: fmt::Display>(value: &Option<T>) -> String {
 mod tests {
     use super::*;
     use crate::kind::{Address, Owner};
+    use crate::kinds::{KINDS, find, service_of};
     use serde_json::json;
 
     fn live(kind: &'static str, status: Status, state: serde_json::Value) -> AnyLive {
@@ -244,6 +256,17 @@ mod tests {
     /// As people and as programs see it.
     fn shown(all: &[Health]) -> String {
         all.iter().map(|health| format!("{health}\n  {}", json!(health))).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn of_every_kind_there_is_more_to_know_or_a_reason_why_not() {
+        for kind in KINDS {
+            let name = kind.facts().name;
+            let is_told = TOLD.iter().any(|told| told.kind == name);
+            let service = service_of(name).expect("a record");
+            assert!(is_told || !service.only_ready.is_empty(), "{name}: what does `status` tell of it?");
+        }
+        assert!(TOLD.iter().all(|told| find(told.kind).is_some()));
     }
 
     #[test]
@@ -277,7 +300,7 @@ mod tests {
     fn what_is_unknown() {
         let all = [
             Health::Database { version: None, class: None, replica: Some(Replica { lag_seconds: None }) },
-            cache(&live("elasticache.replication_group", Status::Ready, json!({}))),
+            cache(&live(elasticache::ReplicationGroup::FACTS.name, Status::Ready, json!({}))),
             Health::Queue { visible: None, in_flight: None },
             Health::Service {
                 running: None,
@@ -285,7 +308,7 @@ mod tests {
                 revision: None,
                 targets: Some(Targets { healthy: None, all: None }),
             },
-            search(&live("opensearch.domain", Status::Ready, json!({}))),
+            search(&live(opensearch::Domain::FACTS.name, Status::Ready, json!({}))),
         ];
         insta::assert_snapshot!(shown(&all), @r#"
         MySQL unknown, class unknown, lag unknown
@@ -303,10 +326,11 @@ mod tests {
 
     #[test]
     fn what_the_snapshot_tells() {
-        let domain = |status| search(&live("opensearch.domain", status, json!({"version": "OpenSearch_2.19"})));
+        let domain =
+            |status| search(&live(opensearch::Domain::FACTS.name, status, json!({"version": "OpenSearch_2.19"})));
         let state = json!({"engine": "valkey", "version": "8.0", "nodes": 2});
         let all = [
-            cache(&live("elasticache.replication_group", Status::Ready, state)),
+            cache(&live(elasticache::ReplicationGroup::FACTS.name, Status::Ready, state)),
             domain(Status::Ready),
             domain(Status::Busy("modifying".into())),
             domain(Status::Failed("AWS has isolated the domain".into())),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Finding, Scene, list};
 use crate::aws::{Cx, Error};
+use crate::kind::Kind;
 use crate::kinds::rds::{Instance, InstanceRole};
 
 const NAME: &str = "databases";
@@ -35,7 +36,7 @@ fn version_of(scene: &Scene<'_>, primary: &str) -> String {
         .desired
         .resources()
         .iter()
-        .find(|wanted| wanted.address.kind == "rds.instance" && wanted.address.name == primary);
+        .find(|wanted| wanted.address.kind == Instance::FACTS.name && wanted.address.name == primary);
     let role = mine.map(|wanted| wanted.spec.get("role")).unwrap_or_default();
     role["primary"]["version"].as_str().unwrap_or_default().to_owned()
 }

@@ -13,6 +13,7 @@ mod quotas;
 mod search;
 pub mod zones;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, join_all};
@@ -22,6 +23,7 @@ use crate::aws::{Cx, Error};
 use crate::desired::{Desired, Wanted};
 use crate::kind::Kind;
 use crate::kinds::ec2::Subnet;
+use crate::kinds::{ecr, ecs, elasticache, elbv2, lambda, opensearch, rds};
 use crate::plan::{Action, Plan, Step};
 use crate::snapshot::Snapshot;
 use crate::wait::pause;
@@ -40,17 +42,17 @@ pub const ACTIONS: &[&str] = &[
 
 /// What is about one kind only, and is needed where the stack has it.
 pub const ACTIONS_OF: &[(&str, &[&str])] = &[
-    ("rds.instance", &["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]),
+    (rds::Instance::FACTS.name, &["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]),
     (
-        "elasticache.replication_group",
+        elasticache::ReplicationGroup::FACTS.name,
         &[
             "elasticache:DescribeCacheClusters",
             "elasticache:DescribeCacheEngineVersions",
             "elasticache:DescribeReservedCacheNodesOfferings",
         ],
     ),
-    ("opensearch.domain", &["es:ListInstanceTypeDetails", "es:ListVersions"]),
-    ("elbv2.listener", &["acm:DescribeCertificate"]),
+    (opensearch::Domain::FACTS.name, &["es:ListInstanceTypeDetails", "es:ListVersions"]),
+    (elbv2::Listener::FACTS.name, &["acm:DescribeCertificate"]),
 ];
 
 type Checked<'a> = BoxFuture<'a, Result<Vec<Finding>, Error>>;
@@ -58,20 +60,32 @@ type Checked<'a> = BoxFuture<'a, Result<Vec<Finding>, Error>>;
 /// One check, in the order in which they are told.
 struct Check {
     name: &'static str,
+    /// Without any of these kinds in the stack there is nothing to check. Empty: the check is about whatever the plan has.
+    about: &'static [&'static str],
     run: for<'a> fn(&'a Scene<'a>) -> Checked<'a>,
 }
 
 const CHECKS: &[Check] = &[
-    Check { name: "permissions", run: |scene| Box::pin(permissions::check(scene)) },
-    Check { name: "zones", run: |scene| Box::pin(zones::check(scene)) },
-    Check { name: "quotas", run: |scene| Box::pin(quotas::check(scene)) },
-    Check { name: "databases", run: |scene| Box::pin(database::check(scene)) },
-    Check { name: "caches", run: |scene| Box::pin(cache::check(scene)) },
-    Check { name: "search", run: |scene| Box::pin(search::check(scene)) },
-    Check { name: "names", run: |scene| Box::pin(names::check(scene)) },
-    Check { name: "certificate", run: |scene| Box::pin(certificate::check(scene)) },
-    Check { name: "images", run: |scene| Box::pin(image::check(scene)) },
+    Check { name: "permissions", about: &[], run: |scene| Box::pin(permissions::check(scene)) },
+    Check { name: "zones", about: &[Subnet::FACTS.name], run: |scene| Box::pin(zones::check(scene)) },
+    Check { name: "quotas", about: &[], run: |scene| Box::pin(quotas::check(scene)) },
+    Check { name: "databases", about: &[rds::Instance::FACTS.name], run: |scene| Box::pin(database::check(scene)) },
+    Check {
+        name: "caches",
+        about: &[elasticache::ReplicationGroup::FACTS.name],
+        run: |scene| Box::pin(cache::check(scene)),
+    },
+    Check { name: "search", about: &[opensearch::Domain::FACTS.name], run: |scene| Box::pin(search::check(scene)) },
+    Check { name: "names", about: &[], run: |scene| Box::pin(names::check(scene)) },
+    Check {
+        name: "certificate",
+        about: &[elbv2::Listener::FACTS.name],
+        run: |scene| Box::pin(certificate::check(scene)),
+    },
+    Check { name: "images", about: IMAGES, run: |scene| Box::pin(image::check(scene)) },
 ];
+
+const IMAGES: &[&str] = &[ecr::Image::FACTS.name, ecs::TaskDefinition::FACTS.name, lambda::Function::FACTS.name];
 
 /// No check may take longer, in real seconds.
 const DEADLINE: Duration = Duration::from_secs(20);
@@ -127,7 +141,9 @@ pub struct Scene<'a> {
 
 /// All checks beside each other.
 pub async fn examine(scene: &Scene<'_>) -> Vec<Finding> {
-    let each = CHECKS.iter().map(|check| async {
+    let there: BTreeSet<&str> = scene.desired.resources().iter().map(|wanted| wanted.address.kind).collect();
+    let is_about = |check: &&Check| check.about.is_empty() || check.about.iter().any(|kind| there.contains(kind));
+    let each = CHECKS.iter().filter(is_about).map(|check| async {
         let found = tokio::select! {
             found = (check.run)(scene) => found,
             () = pause(DEADLINE) => Err(Error::ours(format!("no answer within {} s", DEADLINE.as_secs()))),
@@ -138,6 +154,13 @@ pub async fn examine(scene: &Scene<'_>) -> Vec<Finding> {
     // Two of a kind have one answer.
     findings.dedup();
     findings
+}
+
+/// The kinds of which a check looks at more than whether `provision` may call what it calls.
+#[cfg(test)]
+pub(crate) fn kinds() -> BTreeSet<&'static str> {
+    let about = CHECKS.iter().flat_map(|check| check.about).copied();
+    about.chain(quotas::kinds()).chain(names::kinds()).collect()
 }
 
 impl Scene<'_> {

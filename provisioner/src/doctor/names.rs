@@ -1,18 +1,41 @@
 //! Names that something which goes still holds: a queue for 60 s, a secret until its recovery window is over, and whatever is
 //! still being deleted.
 
-use super::{Finding, Scene};
+use futures_util::future::join_all;
+
+use super::{Checked, Finding, Scene};
 use crate::aws::{Error, each};
-use crate::kind::Status;
+use crate::kind::{Kind, Status};
+use crate::kinds::secretsmanager::Secret;
+use crate::kinds::sqs::Queue;
 use crate::plan::{Action, Step};
 
 const NAME: &str = "names";
 
+/// A kind whose names rest for a while when a resource has gone.
+struct Resting {
+    kind: &'static str,
+    look: for<'a> fn(&'a Scene<'a>, Vec<Made>) -> Checked<'a>,
+}
+
+/// What the plan makes: its address, and the name that AWS will know it by.
+type Made = (String, String);
+
+const RESTING: &[Resting] = &[
+    Resting { kind: Queue::FACTS.name, look: |scene, made| Box::pin(queues(scene, made)) },
+    Resting { kind: Secret::FACTS.name, look: |scene, made| Box::pin(secrets(scene, made)) },
+];
+
+#[cfg(test)]
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    RESTING.iter().map(|resting| resting.kind)
+}
+
 pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
-    let (queues, secrets) = tokio::join!(queues(scene), secrets(scene));
     let mut findings = going(scene);
-    findings.extend(queues?);
-    findings.extend(secrets?);
+    for found in join_all(RESTING.iter().map(|resting| (resting.look)(scene, named(scene, resting.kind)))).await {
+        findings.extend(found?);
+    }
     if findings.is_empty() && scene.plan.changes().any(|step| matches!(step.action, Action::Create { .. })) {
         findings.push(Finding::ok(NAME, "every name is free"));
     }
@@ -41,15 +64,14 @@ fn going(scene: &Scene<'_>) -> Vec<Finding> {
 }
 
 /// A deleted queue is listed for a while, although it is not there any more.
-async fn queues(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
-    let wanted = named(scene, "sqs.queue");
-    if wanted.is_empty() {
+async fn queues(scene: &Scene<'_>, made: Vec<Made>) -> Result<Vec<Finding>, Error> {
+    if made.is_empty() {
         return Ok(Vec::new());
     }
     let call = scene.cx.sqs.list_queues().queue_name_prefix(scene.cx.scope.prefix()).max_results(1000);
     let urls = call.into_paginator().items().send().try_collect().await?;
     let listed = |name: &String| urls.iter().any(|url| url.rsplit('/').next() == Some(name));
-    let blocked = wanted.into_iter().filter(|(_, name)| listed(name));
+    let blocked = made.into_iter().filter(|(_, name)| listed(name));
     let told = |(address, name): (String, String)| {
         let what = format!("{address}: a queue `{name}` was deleted less than 60 s ago");
         Finding::warning(NAME, what, "nothing: `up` waits for the rest of that minute")
@@ -58,8 +80,8 @@ async fn queues(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
 }
 
 /// One of this stack is restored by `up`; another's holds the name until the day of its deletion.
-async fn secrets(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
-    let found = each(named(scene, "secretsmanager.secret"), |(address, name)| async move {
+async fn secrets(scene: &Scene<'_>, made: Vec<Made>) -> Result<Vec<Finding>, Error> {
+    let found = each(made, |(address, name)| async move {
         let answer = scene.cx.secrets.describe_secret().secret_id(&name).send().await;
         let Some(secret) = Error::unless_gone(answer, &["ResourceNotFoundException"])? else {
             return Ok(None);
@@ -90,8 +112,7 @@ async fn secrets(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     Ok(found?.into_iter().flatten().collect())
 }
 
-/// What the plan makes of a kind: its address, and the name that AWS will know it by.
-fn named(scene: &Scene<'_>, kind: &str) -> Vec<(String, String)> {
+fn named(scene: &Scene<'_>, kind: &str) -> Vec<Made> {
     let made = scene.plan.steps.iter().filter(|step| step.address.kind == kind);
     let name = |step: &Step| match &step.action {
         Action::Create { want } => Some((step.address.to_string(), want.get("name").as_str()?.to_owned())),

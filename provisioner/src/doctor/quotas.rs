@@ -1,10 +1,13 @@
 //! Whether there is room for what the plan makes. Codes: Service Quotas' own, as `aws service-quotas list-service-quotas` shows
 //! them. What a new account has least of: 5 addresses, 5 networks, 6 vCPU on Fargate.
 
+use futures_util::future::BoxFuture;
+
 use super::{Finding, Scene};
 use crate::aws::{Cx, Error, each};
+use crate::desired::{Desired, Wanted};
 use crate::kind::Kind;
-use crate::kinds::ecs::Service;
+use crate::kinds::{ec2, ecs, elasticache, elbv2, opensearch, rds};
 
 const NAME: &str = "quotas";
 
@@ -14,17 +17,79 @@ struct Quota {
     what: &'static str,
     /// The kind that takes from it.
     kind: &'static str,
+    /// The amount that one resource of the kind takes.
+    takes: fn(&Desired, &Wanted) -> f64,
+    /// The amount that is taken in the whole account. `None` where only AWS knows.
+    taken: Option<for<'a> fn(&'a Cx) -> Counted<'a>>,
 }
 
+type Counted<'a> = BoxFuture<'a, Result<usize, Error>>;
+
 const QUOTAS: &[Quota] = &[
-    Quota { service: "vpc", code: "L-F678F1CE", what: "VPCs", kind: "ec2.vpc" },
-    Quota { service: "vpc", code: "L-A4707A72", what: "internet gateways", kind: "ec2.internet_gateway" },
-    Quota { service: "ec2", code: "L-0263D0A3", what: "elastic IP addresses", kind: "ec2.elastic_ip" },
-    Quota { service: "elasticloadbalancing", code: "L-53DA6B97", what: "load balancers", kind: "elbv2.load_balancer" },
-    Quota { service: "rds", code: "L-7B6409FD", what: "database instances", kind: "rds.instance" },
-    Quota { service: "elasticache", code: "L-DFE45DF3", what: "cache nodes", kind: "elasticache.replication_group" },
-    Quota { service: "es", code: "L-076D529E", what: "search domains", kind: "opensearch.domain" },
-    Quota { service: "fargate", code: "L-3032A538", what: "vCPU on Fargate", kind: "ecs.service" },
+    Quota {
+        service: "vpc",
+        code: "L-F678F1CE",
+        what: "VPCs",
+        kind: ec2::Vpc::FACTS.name,
+        takes: |_, _| 1.0,
+        taken: Some(|cx| Box::pin(vpcs(cx))),
+    },
+    Quota {
+        service: "vpc",
+        code: "L-A4707A72",
+        what: "internet gateways",
+        kind: ec2::InternetGateway::FACTS.name,
+        takes: |_, _| 1.0,
+        taken: Some(|cx| Box::pin(internet_gateways(cx))),
+    },
+    Quota {
+        service: "ec2",
+        code: "L-0263D0A3",
+        what: "elastic IP addresses",
+        kind: ec2::ElasticIp::FACTS.name,
+        takes: |_, _| 1.0,
+        taken: Some(|cx| Box::pin(addresses(cx))),
+    },
+    Quota {
+        service: "elasticloadbalancing",
+        code: "L-53DA6B97",
+        what: "load balancers",
+        kind: elbv2::LoadBalancer::FACTS.name,
+        takes: |_, _| 1.0,
+        taken: Some(|cx| Box::pin(load_balancers(cx))),
+    },
+    Quota {
+        service: "rds",
+        code: "L-7B6409FD",
+        what: "database instances",
+        kind: rds::Instance::FACTS.name,
+        takes: |_, _| 1.0,
+        taken: Some(|cx| Box::pin(database_instances(cx))),
+    },
+    Quota {
+        service: "elasticache",
+        code: "L-DFE45DF3",
+        what: "cache nodes",
+        kind: elasticache::ReplicationGroup::FACTS.name,
+        takes: |_, wanted| wanted.spec.get("nodes").as_f64().unwrap_or(1.0),
+        taken: Some(|cx| Box::pin(cache_nodes(cx))),
+    },
+    Quota {
+        service: "es",
+        code: "L-076D529E",
+        what: "search domains",
+        kind: opensearch::Domain::FACTS.name,
+        takes: |_, _| 1.0,
+        taken: Some(|cx| Box::pin(search_domains(cx))),
+    },
+    Quota {
+        service: "fargate",
+        code: "L-3032A538",
+        what: "vCPU on Fargate",
+        kind: ecs::Service::FACTS.name,
+        takes: |desired, wanted| vcpu(desired, wanted).unwrap_or(0.0),
+        taken: None,
+    },
 ];
 
 pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
@@ -47,38 +112,36 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     Ok(fine.into_iter().chain(rest).collect())
 }
 
-/// How much of it the plan takes.
-#[allow(clippy::cast_precision_loss, reason = "counts of resources")]
-fn needed(scene: &Scene<'_>, quota: &Quota) -> f64 {
-    let made = scene.made(quota.kind);
-    match quota.kind {
-        "elasticache.replication_group" => {
-            let nodes = |step: &&crate::plan::Step| {
-                let wanted = scene.desired.get(&step.address);
-                wanted.and_then(|wanted| wanted.spec.get("nodes").as_f64()).unwrap_or(1.0)
-            };
-            made.iter().map(nodes).sum()
-        }
-        "ecs.service" => {
-            let made = made.iter().filter_map(|step| scene.desired.get(&step.address));
-            made.map(|wanted| vcpu(scene, wanted).unwrap_or(0.0)).sum()
-        }
-        _ => made.len() as f64,
-    }
+#[cfg(test)]
+pub(super) fn kinds() -> impl Iterator<Item = &'static str> {
+    QUOTAS.iter().map(|quota| quota.kind)
 }
 
-/// Of all tasks that a service starts with.
-fn vcpu(scene: &Scene<'_>, wanted: &crate::desired::Wanted) -> Option<f64> {
-    let spec: <Service as Kind>::Spec = wanted.spec.read().ok()?;
-    let task = wanted.refers_to.iter().find(|address| address.kind == "ecs.task_definition")?;
-    let units = scene.desired.get(task)?.spec.get("cpu").as_f64()?;
+/// The amount of a quota that the plan takes.
+fn needed(scene: &Scene<'_>, quota: &Quota) -> f64 {
+    let made = scene.made(quota.kind);
+    let wanted = made.iter().filter_map(|step| scene.desired.get(&step.address));
+    wanted.map(|wanted| (quota.takes)(scene.desired, wanted)).sum()
+}
+
+/// The vCPUs of all tasks that a service starts with.
+fn vcpu(desired: &Desired, wanted: &Wanted) -> Option<f64> {
+    let spec: <ecs::Service as Kind>::Spec = wanted.spec.read().ok()?;
+    let task = wanted.refers_to.iter().find(|address| address.kind == ecs::TaskDefinition::FACTS.name)?;
+    let units = desired.get(task)?.spec.get("cpu").as_f64()?;
     Some(f64::from(spec.tasks) * units / 1024.0)
 }
 
 /// The quota, and how much of it is taken; `None` where only AWS knows.
 async fn room(cx: &Cx, quota: &Quota) -> Result<(f64, Option<usize>), Error> {
-    let (limit, used) = tokio::join!(limit(cx, quota), used(cx, quota));
-    Ok((limit?, used?))
+    let taken = async {
+        match quota.taken {
+            Some(taken) => taken(cx).await.map(Some),
+            None => Ok(None),
+        }
+    };
+    let (limit, taken) = tokio::join!(limit(cx, quota), taken);
+    Ok((limit?, taken?))
 }
 
 /// The account's own value, or AWS's default where nobody has ever changed it.
@@ -93,23 +156,32 @@ async fn limit(cx: &Cx, quota: &Quota) -> Result<f64, Error> {
     default.ok_or_else(|| Error::ours("AWS does not say"))
 }
 
-async fn used(cx: &Cx, quota: &Quota) -> Result<Option<usize>, Error> {
-    Ok(Some(match quota.kind {
-        "ec2.vpc" => cx.ec2.describe_vpcs().into_paginator().items().send().try_collect().await?.len(),
-        "ec2.internet_gateway" => {
-            cx.ec2.describe_internet_gateways().into_paginator().items().send().try_collect().await?.len()
-        }
-        "ec2.elastic_ip" => cx.ec2.describe_addresses().send().await?.addresses().len(),
-        "elbv2.load_balancer" => {
-            cx.elbv2.describe_load_balancers().into_paginator().items().send().try_collect().await?.len()
-        }
-        "rds.instance" => cx.rds.describe_db_instances().into_paginator().items().send().try_collect().await?.len(),
-        "elasticache.replication_group" => {
-            cx.elasticache.describe_cache_clusters().into_paginator().items().send().try_collect().await?.len()
-        }
-        "opensearch.domain" => cx.opensearch.list_domain_names().send().await?.domain_names().len(),
-        _ => return Ok(None),
-    }))
+async fn vpcs(cx: &Cx) -> Result<usize, Error> {
+    Ok(cx.ec2.describe_vpcs().into_paginator().items().send().try_collect().await?.len())
+}
+
+async fn internet_gateways(cx: &Cx) -> Result<usize, Error> {
+    Ok(cx.ec2.describe_internet_gateways().into_paginator().items().send().try_collect().await?.len())
+}
+
+async fn addresses(cx: &Cx) -> Result<usize, Error> {
+    Ok(cx.ec2.describe_addresses().send().await?.addresses().len())
+}
+
+async fn load_balancers(cx: &Cx) -> Result<usize, Error> {
+    Ok(cx.elbv2.describe_load_balancers().into_paginator().items().send().try_collect().await?.len())
+}
+
+async fn database_instances(cx: &Cx) -> Result<usize, Error> {
+    Ok(cx.rds.describe_db_instances().into_paginator().items().send().try_collect().await?.len())
+}
+
+async fn cache_nodes(cx: &Cx) -> Result<usize, Error> {
+    Ok(cx.elasticache.describe_cache_clusters().into_paginator().items().send().try_collect().await?.len())
+}
+
+async fn search_domains(cx: &Cx) -> Result<usize, Error> {
+    Ok(cx.opensearch.list_domain_names().send().await?.domain_names().len())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of resources")]

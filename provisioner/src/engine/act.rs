@@ -3,11 +3,13 @@
 use std::time::Instant;
 
 use crate::any::{AnyKind, AnyLive};
-use crate::aws::{Cx, Error, Look, Retag};
+use crate::aws::{Cx, Error, Look};
 use crate::board::{Board, Late};
 use crate::diff::{TAGS, changes};
 use crate::json::Json;
 use crate::kind::{Changed, Effect, Facts, LastWish, Owner, Status};
+use crate::kinds;
+use crate::kinds::service::Retag;
 use crate::wait::back_off;
 
 /// What an action is about. All of it is a copy, so that actions run beside each other.
@@ -149,7 +151,10 @@ pub(crate) async fn retag(cx: &Cx, live: &AnyLive) -> Result<(), Error> {
         Owner::Child | Owner::Beside(_) | Owner::Foreign => Vec::new(),
     };
     let put = cx.scope.tags(&live.address.name);
-    cx.retag(&live.id, Retag { put, remove }).await
+    match kinds::tag_calls(live.address.kind) {
+        Ok(calls) => calls.retag(cx, &live.id, Retag { put, remove }).await,
+        Err(why) => Err(Error::ours(format!("`{}` takes no tags: {why}", live.id))),
+    }
 }
 
 pub(super) fn foreign(live: &AnyLive) -> Error {

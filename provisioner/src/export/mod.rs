@@ -42,6 +42,11 @@ use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::expand;
 
+#[cfg(test)]
+pub(crate) fn has(kind: &str) -> bool {
+    registry::find(kind).is_some()
+}
+
 /// The template of a stack, offline; or what CloudFormation cannot take, a line each.
 pub fn cloudformation(loaded: &Loaded) -> Result<Template, Vec<String>> {
     let scope = Scope::of(loaded, tokens::pseudo("account"), tokens::pseudo("region"));

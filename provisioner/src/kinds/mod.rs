@@ -1,4 +1,30 @@
-//! The kinds of AWS resources. One thing, one file, one line in [`KINDS`].
+//! The kinds of AWS resources, and the services that they belong to. One thing, one file, one line in [`KINDS`] or [`SERVICES`].
+//!
+//! # Adding a kind
+//!
+//! 1. Write `kinds/<service>/<resource>.rs`: a unit struct that implements [`crate::kind::Kind`]. Begin with a copy of a kind that
+//!    is found in the same way. `rds/subnet_group.rs` is found by its name in a list of the whole account, `sqs/queue.rs` by its
+//!    name alone, `ec2/elastic_ip.rs` by its tags, `logs/subscription_filter.rs` through its parent. The comment at the top says
+//!    how the resource is found, what AWS allows in its name and how long the calls take, with the page or log that says so.
+//! 2. Add it to `kinds/<service>/mod.rs`, and one line to [`KINDS`], below the kinds that it is read after.
+//! 3. Look at the record of the service, in the same `mod.rs`: `section` needs an arm for the kind, and `writes` a form if the
+//!    ARNs of the kind have another one.
+//! 4. Add a row to `export/registry.rs`, with the function that writes the resource for CloudFormation.
+//! 5. Add the resource where a section of the stack file asks for it: `making.add::<Kind>(section, name, spec)`.
+//! 6. Run `cargo test --workspace --lib`. The tests of the registries name what is missing. Then write a test with `settle` in
+//!    `tests/kinds_*.rs`: it makes the resource on an emulator, and the second plan has to be empty.
+//!
+//! Two tables know more of some kinds, and of most kinds there is nothing to say there: `doctor/quotas.rs` (whether the account
+//! has room) and `commands/health.rs` (what `status` tells beyond ready or not).
+//!
+//! # Adding a service
+//!
+//! 1. Add the SDK to `Cargo.toml`, as an optional dependency of the feature `aws`, and a client to [`crate::aws::Cx`].
+//! 2. Write `kinds/<service>/mod.rs` with the static `SERVICE`. `sqs/mod.rs` is a short one. [`service::Service`] says what each
+//!    line means. None has a default, so none can be forgotten.
+//! 3. Add one line to [`SERVICES`], then a kind as above.
+//!
+//! # What others put on a resource of ours
 //!
 //! Rights, routes and traffic that somebody has put on a resource of ours by hand are shown under it, and taken away by `up`.
 //! *Whole*: the field is compared as a whole, so what was added differs. *Beside*: a [`crate::kind::Field::beside`] of the
@@ -38,6 +64,7 @@ pub mod ecr;
 pub mod ecs;
 pub mod elasticache;
 pub mod elbv2;
+pub mod facts;
 pub mod iam;
 pub mod kms;
 pub mod lambda;
@@ -46,11 +73,14 @@ mod named;
 pub mod opensearch;
 pub mod rds;
 pub mod secretsmanager;
+pub mod service;
 pub mod sns;
 pub mod sqs;
 pub mod variable;
 
 use crate::any::AnyKind;
+use crate::kind::Address;
+use service::{Service, TagCalls};
 
 /// Every kind, what is used before what uses it. Orphans are deleted from the bottom up.
 pub static KINDS: &[&dyn AnyKind] = &[
@@ -96,6 +126,26 @@ pub static KINDS: &[&dyn AnyKind] = &[
     &cloudwatch::Dashboard,
 ];
 
+/// Every service that has kinds.
+pub static SERVICES: &[&Service] = &[
+    &kms::SERVICE,
+    &secretsmanager::SERVICE,
+    &logs::SERVICE,
+    &sns::SERVICE,
+    &sqs::SERVICE,
+    &iam::SERVICE,
+    &ec2::SERVICE,
+    &rds::SERVICE,
+    &elasticache::SERVICE,
+    &opensearch::SERVICE,
+    &elbv2::SERVICE,
+    &ecr::SERVICE,
+    &ecs::SERVICE,
+    &autoscaling::SERVICE,
+    &lambda::SERVICE,
+    &cloudwatch::SERVICE,
+];
+
 pub fn find(name: &str) -> Option<&'static dyn AnyKind> {
     KINDS.iter().find(|kind| kind.facts().name == name).copied()
 }
@@ -105,48 +155,29 @@ pub fn position(name: &str) -> usize {
     KINDS.iter().position(|kind| kind.facts().name == name).unwrap_or(usize::MAX)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::BTreeSet;
+/// The record of the service of a kind.
+pub fn service_of(kind: &str) -> Option<&'static Service> {
+    let (name, _) = kind.split_once('.')?;
+    SERVICES.iter().find(|service| service.name == name).copied()
+}
 
-    #[test]
-    fn names_are_unique_and_well_formed() {
-        let names: BTreeSet<&str> = KINDS.iter().map(|kind| kind.facts().name).collect();
-        assert_eq!(names.len(), KINDS.len());
-        for name in names {
-            let (service, resource) = name.split_once('.').expect("service.resource");
-            assert!(!service.is_empty() && resource.chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{name}");
-        }
-    }
+/// The section of the stack file that must have asked for a resource which nothing asks for any more: for the reader of a
+/// plan, and for who brings up a part only.
+pub fn owner_of(address: &Address) -> String {
+    let section = service_of(address.kind).and_then(|service| service.section_of(address));
+    section.expect("the service of each kind knows it: a test says so")
+}
 
-    #[test]
-    fn every_field_of_every_state_says_its_class() {
-        for kind in KINDS {
-            let facts = kind.facts();
-            let said: BTreeSet<String> = facts.fields.iter().map(|field| field.name.to_owned()).collect();
-            let there: BTreeSet<String> = kind.state_fields().into_iter().collect();
-            assert_eq!(said, there, "{}", facts.name);
-            assert_eq!(said.len(), facts.fields.len(), "{} says a field twice", facts.name);
-        }
-    }
-
-    #[test]
-    fn kinds_that_are_read_first_stand_above() {
-        for kind in KINDS {
-            for parent in kind.facts().read_after {
-                assert!(position(parent) < position(kind.facts().name), "{} above {}", parent, kind.facts().name);
-            }
-        }
-    }
-
-    #[test]
-    fn every_kind_says_its_actions_and_what_protects_it_is_a_field() {
-        for kind in KINDS {
-            let facts = kind.facts();
-            assert!(!facts.actions.is_empty(), "{}", facts.name);
-            assert!(facts.actions.iter().all(|action| action.contains(':')), "{}", facts.name);
-            assert!(facts.protection.is_none_or(|field| facts.field(field).is_some()), "{}", facts.name);
-        }
+/// The calls that change the tags of a kind's resources, or why there are none.
+pub fn tag_calls(kind: &str) -> Result<&'static TagCalls, &'static str> {
+    let untagged = find(kind).map_or("it is of no known kind", |kind| kind.facts().untagged);
+    match service_of(kind).and_then(|service| service.tags.as_ref()) {
+        Some(calls) if untagged.is_empty() => Ok(calls),
+        _ => Err(untagged),
     }
 }
+
+#[cfg(test)]
+mod table;
+#[cfg(test)]
+mod tests;

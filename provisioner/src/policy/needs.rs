@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{About, about, bounded_by, keep_boundaries, looks, named};
+use super::{About, about, bounded_by, keep_boundaries, looks, of_prefix, writable};
 use crate::desired::Desired;
 use crate::kinds::KINDS;
 use crate::lease;
@@ -34,12 +34,9 @@ pub fn needs(scope: &Scope, desired: &Desired, kinds: &BTreeMap<&str, bool>) -> 
         let of = |patterns: Vec<String>| patterns.into_iter().map(|arn| arn.replace('*', "x")).collect();
         let (resources, context): (Vec<String>, &[(&str, &str)]) = match about {
             About::Everything => (vec!["*".to_owned()], &[]),
-            About::Reads(service) | About::Writes(service) if service == "ec2" => {
-                (EC2_TYPES.iter().map(|one| scope.arn("ec2", &format!("{one}/x"))).collect(), &[])
-            }
-            About::Reads(service) | About::Writes(service) => (of(named(scope, service)), &[]),
-            About::Bounded(_) => (of(named(scope, "iam")), &[]),
-            About::PassRole => (of(named(scope, "iam")), &[("iam:PassedToService", "ecs-tasks.amazonaws.com")]),
+            About::Reads(service) | About::Writes(service) => (of(examples(scope, service)), &[]),
+            About::Bounded(_) => (of(writable(scope, "iam")), &[]),
+            About::PassRole => (of(writable(scope, "iam")), &[("iam:PassedToService", "ecs-tasks.amazonaws.com")]),
             About::ServiceLinkedRole => (
                 of(vec![scope.global_arn("iam", "role/aws-service-role/*")]),
                 &[("iam:AWSServiceName", "ecs.amazonaws.com")],
@@ -49,6 +46,15 @@ pub fn needs(scope: &Scope, desired: &Desired, kinds: &BTreeMap<&str, bool>) -> 
         Need { actions, resources, context }
     };
     groups.into_iter().map(need).collect()
+}
+
+/// The ARNs that a write is about, each type of resource by itself.
+fn examples(scope: &Scope, service: &str) -> Vec<String> {
+    let types = of_prefix(service).map(|record| record.types).unwrap_or_default();
+    match types.is_empty() {
+        true => writable(scope, service),
+        false => types.iter().map(|one| scope.arn(service, &format!("{one}/*"))).collect(),
+    }
 }
 
 /// What nothing that is only made needs.
@@ -68,17 +74,3 @@ fn ends(action: &str) -> bool {
     ];
     ends.iter().any(|word| name.starts_with(word))
 }
-
-const EC2_TYPES: &[&str] = &[
-    "elastic-ip",
-    "internet-gateway",
-    "natgateway",
-    "network-interface",
-    "route-table",
-    "security-group",
-    "security-group-rule",
-    "subnet",
-    "vpc",
-    "vpc-endpoint",
-    "vpc-flow-log",
-];

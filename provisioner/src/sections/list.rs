@@ -24,7 +24,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         check: Some(topics::check::check),
         #[cfg(feature = "aws")]
         aws: Some(topics::aws::expand),
-        local: None,
+        local: Some(topics::local::LOCAL),
     },
     Section {
         key: "queues",

@@ -23,7 +23,7 @@ pub mod guard;
 pub(crate) mod here;
 #[cfg(feature = "aws")]
 pub(crate) mod lines;
-mod list;
+pub(crate) mod list;
 pub mod load;
 pub mod logs;
 pub(crate) mod machine;
@@ -32,8 +32,6 @@ pub(crate) mod making;
 mod mend;
 mod names;
 pub mod network;
-#[cfg(feature = "aws")]
-pub(crate) mod owners;
 mod programs;
 pub mod queues;
 mod say;

@@ -9,7 +9,7 @@ use aws_sdk_ecs::types::{
 
 use crate::aws::{Cx, Error};
 use crate::kind::Kind;
-use crate::kinds::ecs::{Service, evidence, tags};
+use crate::kinds::ecs::{Service, evidence, tag_list};
 use crate::scope::hex;
 use crate::wait::back_off;
 
@@ -95,7 +95,8 @@ async fn start(cx: &Cx, order: &Order, token: &str) -> Result<String, Error> {
     let call = call.launch_type(LaunchType::Fargate).platform_version("LATEST").client_token(token);
     let call = call.network_configuration(NetworkConfiguration::builder().awsvpc_configuration(network).build());
     let call = call.overrides(TaskOverride::builder().container_overrides(container.build()).build());
-    let call = call.started_by(STARTED_BY).enable_ecs_managed_tags(true).set_tags(Some(tags(cx, &order.service)));
+    let call = call.started_by(STARTED_BY).enable_ecs_managed_tags(true);
+    let call = call.set_tags(Some(tag_list(cx.scope.tags(&order.service))));
     let (begun, mut attempt) = (Instant::now(), 0);
     loop {
         let error = match call.clone().send().await.map_err(Error::from) {

@@ -3,8 +3,40 @@
 mod policy;
 mod target;
 
+use crate::kinds::service::{Dependent, On, Rate, Service, below};
+
 pub use policy::{Policy, PolicyOutput, PolicySpec, PolicyState};
 pub use target::{Target, TargetOutput, TargetSpec, TargetState};
+
+pub static SERVICE: Service = Service {
+    name: "autoscaling",
+    prefix: "application-autoscaling",
+    signs_as: "application-autoscaling",
+    tags: None,
+    rates: &[Rate::OTHER],
+    reads: None,
+    writes: &[On::Every { resource: "scalable-target/*", because: "AWS draws the id of a scalable target" }],
+    for_roles: None,
+    on_everything: &[
+        "application-autoscaling:DescribeScalableTargets",
+        "application-autoscaling:DescribeScalingPolicies",
+    ],
+    dependent: &[Dependent::on(
+        "application-autoscaling:TagResource",
+        "RegisterScalableTarget with tags",
+        "application-autoscaling",
+    )],
+    types: &[],
+    section,
+    only_ready: "the service that is scaled shows its tasks",
+};
+
+fn section(resource: &str, name: &str) -> Option<String> {
+    match resource {
+        "target" | "policy" => below("services", name),
+        _ => None,
+    }
+}
 
 /// What it says of things that are not there.
 const GONE: &[&str] = &["ObjectNotFoundException"];

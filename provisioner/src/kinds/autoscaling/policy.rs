@@ -16,7 +16,7 @@ use super::target::DIMENSION;
 use super::{GONE, Target};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::scope::Scope;
 
 pub struct Policy;
@@ -50,6 +50,7 @@ pub struct PolicyOutput {
 impl Kind for Policy {
     const FACTS: Facts = Facts {
         name: "autoscaling.policy",
+        untagged: "it belongs to its target",
         fields: &[
             Field::fixed("name"),
             Field::fixed("scaling_id"),
@@ -59,10 +60,9 @@ impl Kind for Policy {
             Field::wanted("pause_in"),
             Field::wanted("scales_in"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["autoscaling.target"],
         // The target was registered a moment ago.
-        retry: &[Retry { code: "ObjectNotFoundException", text: "", seconds: 60 }],
+        retry: &[Retry::code("ObjectNotFoundException", 60)],
         actions: &[
             "application-autoscaling:DeleteScalingPolicy",
             "application-autoscaling:DescribeScalingPolicies",
@@ -117,15 +117,12 @@ impl Kind for Policy {
                         (format!("{on}/{}", policy.policy_name), Owner::Beside(target))
                     }
                 };
-                live.push(Live {
-                    name,
-                    id: policy.policy_arn.clone(),
-                    owner,
-                    state: state(&policy),
-                    output: PolicyOutput { arn: policy.policy_arn },
-                    ready: Some(()),
-                    status: Status::Ready,
-                });
+                live.push(Live::ready(
+                    (name, owner),
+                    policy.policy_arn.clone(),
+                    state(&policy),
+                    PolicyOutput { arn: policy.policy_arn },
+                ));
             }
         }
         Ok(live)
@@ -143,8 +140,7 @@ impl Kind for Policy {
     async fn delete(cx: &Cx, live: &Live<Policy>, _: LastWish) -> Result<(), Error> {
         let call = cx.autoscaling.delete_scaling_policy().service_namespace(ServiceNamespace::Ecs);
         let call = call.scalable_dimension(DIMENSION).resource_id(&live.state.scaling_id);
-        Error::unless_gone(call.policy_name(&live.state.name).send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.policy_name(&live.state.name).send().await, GONE)
     }
 }
 

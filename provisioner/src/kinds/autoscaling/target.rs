@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{AT_ONCE, GONE};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::kinds::ecs::Service;
 use crate::scope::Scope;
 
@@ -40,10 +40,10 @@ pub struct TargetOutput {
 impl Kind for Target {
     const FACTS: Facts = Facts {
         name: "autoscaling.target",
+        untagged: "it belongs to its service; AWS takes tags only when it is new",
         fields: &[Field::fixed("scaling_id"), Field::wanted("min"), Field::wanted("max")],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["ecs.service"],
-        retry: &[Retry { code: "ValidationException", text: "service doesn't exist", seconds: 60 }],
+        retry: &[Retry::saying("ValidationException", "service doesn't exist", 60)],
         actions: &[
             "application-autoscaling:DeregisterScalableTarget",
             "application-autoscaling:DescribeScalableTargets",
@@ -86,15 +86,9 @@ impl Kind for Target {
                     continue;
                 };
                 let state = state(&target);
-                live.push(Live {
-                    name: name.clone(),
-                    id: state.scaling_id.clone(),
-                    owner: Owner::Child,
-                    output: TargetOutput { scaling_id: state.scaling_id.clone() },
-                    state,
-                    ready: Some(()),
-                    status: Status::Ready,
-                });
+                let id = state.scaling_id.clone();
+                let output = TargetOutput { scaling_id: id.clone() };
+                live.push(Live::ready((name.clone(), Owner::Child), id, state, output));
             }
         }
         Ok(live)
@@ -112,8 +106,7 @@ impl Kind for Target {
     async fn delete(cx: &Cx, live: &Live<Target>, _: LastWish) -> Result<(), Error> {
         let call = cx.autoscaling.deregister_scalable_target().service_namespace(ServiceNamespace::Ecs);
         let call = call.scalable_dimension(DIMENSION).resource_id(&live.state.scaling_id);
-        Error::unless_gone(call.send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.send().await, GONE)
     }
 }
 

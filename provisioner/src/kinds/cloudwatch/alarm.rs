@@ -10,9 +10,10 @@ use aws_sdk_cloudwatch::types::{ComparisonOperator, Dimension, MetricAlarm, Stat
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aws::{Cx, Error, Look, Tags, each};
+use super::tag_list;
+use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref};
 use crate::kinds::elbv2::LoadBalancer;
 use crate::kinds::rds::Instance;
 use crate::kinds::sns::Topic;
@@ -85,7 +86,6 @@ impl Kind for Alarm {
             Field::wanted("actions_enabled"),
             Field::beside("other_actions", "action"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         actions: &[
             "cloudwatch:DeleteAlarms",
             "cloudwatch:DescribeAlarms",
@@ -138,24 +138,18 @@ impl Kind for Alarm {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Alarm>) -> Result<Vec<Live<Alarm>>, Error> {
-        let wanted: HashMap<String, &str> =
-            query.wanted.iter().map(|(name, _)| (cx.scope.name(name, 255), name.as_str())).collect();
+        let wanted = query.named(|name, _| cx.scope.name(name, 255));
         let prefix = format!("{}-", cx.scope.prefix());
         let mut alarms = Vec::new();
         let mut pages = cx.cloudwatch.describe_alarms().alarm_name_prefix(prefix).into_paginator().send();
         while let Some(page) = pages.next().await {
             alarms.extend(page?.metric_alarms.unwrap_or_default());
         }
-        let mut live = Vec::new();
-        for found in each(alarms, |alarm| one(cx, alarm, &wanted, query.look)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(alarms, |alarm| one(cx, alarm, &wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &AlarmState) -> Result<(), Error> {
-        let tags = cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-        put(cx, want, Some(tags.collect())).await
+        put(cx, want, Some(tag_list(cx.scope.tags(name)))).await
     }
 
     async fn update(cx: &Cx, _: &Live<Alarm>, want: &AlarmState, _: &Changed) -> Result<(), Error> {
@@ -163,10 +157,10 @@ impl Kind for Alarm {
     }
 
     async fn delete(cx: &Cx, live: &Live<Alarm>, _: LastWish) -> Result<(), Error> {
-        match cx.cloudwatch.delete_alarms().alarm_names(&live.state.name).send().await.map_err(Error::from) {
-            Err(error) if !error.is(&["ResourceNotFound", "ResourceNotFoundException"]) => Err(error),
-            _ => Ok(()),
-        }
+        Error::or_gone(
+            cx.cloudwatch.delete_alarms().alarm_names(&live.state.name).send().await,
+            &["ResourceNotFound", "ResourceNotFoundException"],
+        )
     }
 }
 
@@ -209,17 +203,8 @@ async fn one(
 ) -> Result<Option<Live<Alarm>>, Error> {
     let arn = alarm.alarm_arn().unwrap_or_default();
     let wanted = wanted.get(alarm.alarm_name().unwrap_or_default()).copied();
-    let tags = look.tags(cx, arn, wanted, tags(cx, arn)).await?;
-    let Some((name, owner)) = cx.whose(&tags, wanted) else { return Ok(None) };
-    Ok(Some(Live {
-        name,
-        owner,
-        id: arn.to_owned(),
-        state: state(&alarm),
-        output: (),
-        ready: Some(()),
-        status: Status::Ready,
-    }))
+    let Some(whose) = look.whose(cx, arn, wanted, tags(cx, arn)).await? else { return Ok(None) };
+    Ok(Some(Live::ready(whose, arn.to_owned(), state(&alarm), ())))
 }
 
 fn state(alarm: &MetricAlarm) -> AlarmState {

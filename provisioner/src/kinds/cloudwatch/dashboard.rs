@@ -8,9 +8,10 @@ use aws_sdk_cloudwatch::types::Tag;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::tag_list;
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query};
 use crate::scope::Scope;
 
 pub struct Dashboard;
@@ -40,8 +41,8 @@ pub struct DashboardState {
 impl Kind for Dashboard {
     const FACTS: Facts = Facts {
         name: "cloudwatch.dashboard",
+        untagged: "its first widget says whose it is; AWS takes tags only when it is new",
         fields: &[Field::fixed("name"), Field::wanted("body")],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         actions: &[
             "cloudwatch:DeleteDashboards",
             "cloudwatch:GetDashboard",
@@ -75,22 +76,18 @@ impl Kind for Dashboard {
             if !ours && query.wanted.is_empty() {
                 continue;
             }
-            live.push(Live {
-                name,
-                id: dashboard.clone(),
-                owner: if ours { Owner::Child } else { Owner::Foreign },
-                state: DashboardState { name: dashboard, body },
-                output: (),
-                ready: Some(()),
-                status: Status::Ready,
-            });
+            live.push(Live::ready(
+                (name, if ours { Owner::Child } else { Owner::Foreign }),
+                dashboard.clone(),
+                DashboardState { name: dashboard, body },
+                (),
+            ));
         }
         Ok(live)
     }
 
     async fn create(cx: &Cx, name: &str, want: &DashboardState) -> Result<(), Error> {
-        let tags = cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build());
-        put(cx, want, Some(tags.collect())).await
+        put(cx, want, Some(tag_list(cx.scope.tags(name)))).await
     }
 
     async fn update(cx: &Cx, _: &Live<Dashboard>, want: &DashboardState, _: &Changed) -> Result<(), Error> {
@@ -99,10 +96,7 @@ impl Kind for Dashboard {
 
     async fn delete(cx: &Cx, live: &Live<Dashboard>, _: LastWish) -> Result<(), Error> {
         let call = cx.cloudwatch.delete_dashboards().dashboard_names(&live.state.name);
-        match call.send().await.map_err(Error::from) {
-            Err(error) if !error.is(GONE) => Err(error),
-            _ => Ok(()),
-        }
+        Error::or_gone(call.send().await, GONE)
     }
 }
 
@@ -116,15 +110,10 @@ async fn put(cx: &Cx, want: &DashboardState, tags: Option<Vec<Tag>>) -> Result<(
 
 async fn is_tagged(cx: &Cx, dashboard: &str) -> Result<bool, Error> {
     let arn = cx.scope.global_arn("cloudwatch", &format!("dashboard/{dashboard}"));
-    match cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send().await.map_err(Error::from) {
-        Ok(answer) => {
-            let tags = answer.tags.unwrap_or_default();
-            let tags = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
-            Ok(cx.whose(tags, None).is_some())
-        }
-        Err(error) if error.is(GONE) => Ok(false),
-        Err(error) => Err(error),
-    }
+    let answer = cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send().await;
+    let tags = Error::unless_gone(answer, GONE)?.and_then(|answer| answer.tags).unwrap_or_default();
+    let tags = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
+    Ok(cx.whose(tags, None).is_some())
 }
 
 fn dashboard_name(scope: &Scope, name: &str) -> String {
@@ -132,18 +121,9 @@ fn dashboard_name(scope: &Scope, name: &str) -> String {
 }
 
 async fn body_of(cx: &Cx, name: &str) -> Result<Option<Value>, Error> {
-    match cx
-        .cloudwatch
-        .get_dashboard()
-        .dashboard_name(dashboard_name(&cx.scope, name))
-        .send()
-        .await
-        .map_err(Error::from)
-    {
-        Ok(answer) => Ok(serde_json::from_str(answer.dashboard_body().unwrap_or_default()).ok()),
-        Err(error) if error.is(GONE) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let answer = cx.cloudwatch.get_dashboard().dashboard_name(dashboard_name(&cx.scope, name)).send().await;
+    let body = Error::unless_gone(answer, GONE)?.map(|answer| answer.dashboard_body.unwrap_or_default());
+    Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
 }
 
 fn made_by(scope: &Scope) -> String {

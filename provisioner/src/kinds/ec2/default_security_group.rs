@@ -5,14 +5,13 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::Tag;
 use serde::{Deserialize, Serialize};
 
 use super::security_group_rules::{bring, texts};
-use super::{Vpc, one_of_each, or_gone, owned, security_group, tags};
+use super::{Vpc, one_of_each, owned, remove_tags, security_group, tag_list};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref};
 use crate::scope::Scope;
 
 pub struct DefaultSecurityGroup;
@@ -66,22 +65,15 @@ impl Kind for DefaultSecurityGroup {
         let groups = security_group::all_groups(cx, query.look).await?;
         let mut live = Vec::new();
         for group in groups.iter().filter(|group| group.group_name() == Some("default")) {
-            let Some((name, owner)) = owned(cx, group.tags()) else {
+            let Some(whose) = owned(cx, group.tags()) else {
                 continue;
             };
-            live.push(Live {
-                name,
-                id: group.group_id().unwrap_or_default().to_owned(),
-                owner,
-                state: DefaultSecurityGroupState {
-                    ingress: texts(&cx.scope.account, group.ip_permissions()),
-                    egress: texts(&cx.scope.account, group.ip_permissions_egress()),
-                    vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
-                },
-                output: (),
-                ready: Some(()),
-                status: Status::Ready,
-            });
+            let state = DefaultSecurityGroupState {
+                ingress: texts(&cx.scope.account, group.ip_permissions()),
+                egress: texts(&cx.scope.account, group.ip_permissions_egress()),
+                vpc_id: group.vpc_id().unwrap_or_default().to_owned(),
+            };
+            live.push(Live::ready(whose, group.group_id().unwrap_or_default().to_owned(), state, ()));
         }
         Ok(one_of_each(live, |_| 0))
     }
@@ -93,7 +85,7 @@ impl Kind for DefaultSecurityGroup {
         };
         let id = group.group_id.unwrap_or_default();
         bring(cx, &id, &want.ingress, &want.egress).await?;
-        cx.ec2.create_tags().resources(&id).set_tags(Some(tags(cx, name))).send().await?;
+        cx.ec2.create_tags().resources(&id).set_tags(Some(tag_list(cx.scope.tags(name)))).send().await?;
         Ok(())
     }
 
@@ -107,8 +99,7 @@ impl Kind for DefaultSecurityGroup {
     }
 
     async fn delete(cx: &Cx, live: &Live<DefaultSecurityGroup>, _: LastWish) -> Result<(), Error> {
-        let keys = tags(cx, &live.name).into_iter().map(|tag| Tag::builder().set_key(tag.key).build()).collect();
-        let call = cx.ec2.delete_tags().resources(&live.id).set_tags(Some(keys));
-        or_gone(call.send().await, &["InvalidGroup.NotFound", "InvalidGroupId.NotFound"])
+        let keys = cx.scope.tags(&live.name).into_iter().map(|(key, _)| key).collect();
+        Error::or_gone(remove_tags(cx, &live.id, keys).await, &["InvalidGroup.NotFound", "InvalidGroupId.NotFound"])
     }
 }

@@ -6,10 +6,10 @@
 use aws_sdk_ec2::types::{DomainType, ResourceType};
 use serde::{Deserialize, Serialize};
 
-use super::{InternetGateway, one_of_each, or_gone, ours, owned, tagged};
+use super::{InternetGateway, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::scope::Scope;
 
 pub struct ElasticIp;
@@ -37,8 +37,8 @@ impl Kind for ElasticIp {
         fields: &[Field::theirs("in_use")],
         unnamed: true,
         retry: &[
-            Retry { code: "InvalidIPAddress.InUse", text: "", seconds: 300 },
-            Retry { code: "AuthFailure", text: "permission to access the specified resource", seconds: 60 },
+            Retry::code("InvalidIPAddress.InUse", 300),
+            Retry::saying("AuthFailure", "permission to access the specified resource", 60),
         ],
         actions: &[
             "ec2:AllocateAddress",
@@ -63,19 +63,17 @@ impl Kind for ElasticIp {
     async fn read(cx: &Cx, _: &Query<'_, ElasticIp>) -> Result<Vec<Live<ElasticIp>>, Error> {
         let mut live = Vec::new();
         for address in cx.ec2.describe_addresses().filters(ours(cx)).send().await?.addresses.unwrap_or_default() {
-            let Some((name, owner)) = owned(cx, address.tags()) else {
+            let Some(whose) = owned(cx, address.tags()) else {
                 continue;
             };
             let id = address.allocation_id.unwrap_or_default();
-            live.push(Live {
-                name,
-                id: id.clone(),
-                owner,
-                state: ElasticIpState { in_use: address.association_id.is_some() },
-                output: ElasticIpOutput { allocation_id: id, address: address.public_ip.unwrap_or_default() },
-                ready: Some(()),
-                status: Status::Ready,
-            });
+            let state = ElasticIpState { in_use: address.association_id.is_some() };
+            live.push(Live::ready(
+                whose,
+                id.clone(),
+                state,
+                ElasticIpOutput { allocation_id: id, address: address.public_ip.unwrap_or_default() },
+            ));
         }
         Ok(one_of_each(live, |live| usize::from(!live.state.in_use)))
     }
@@ -95,6 +93,6 @@ impl Kind for ElasticIp {
 
     async fn delete(cx: &Cx, live: &Live<ElasticIp>, _: LastWish) -> Result<(), Error> {
         let call = cx.ec2.release_address().allocation_id(&live.id);
-        or_gone(call.send().await, &["InvalidAllocationID.NotFound"])
+        Error::or_gone(call.send().await, &["InvalidAllocationID.NotFound"])
     }
 }

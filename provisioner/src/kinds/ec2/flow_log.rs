@@ -7,10 +7,10 @@
 use aws_sdk_ec2::types::{FlowLog as Answer, FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType};
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, all_successful, one_of_each, or_gone, ours, owned, tagged};
+use super::{Vpc, all_successful, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::iam::Role;
 use crate::kinds::logs::LogGroup;
 use crate::scope::Scope;
@@ -54,7 +54,7 @@ impl Kind for FlowLog {
         ],
         unnamed: true,
         exists: &["FlowLogAlreadyExists"],
-        retry: &[Retry { code: "", text: "Unable to assume given IAM role", seconds: 120 }],
+        retry: &[Retry::text("Unable to assume given IAM role", 120)],
         actions: &[
             "ec2:CreateFlowLogs",
             "ec2:CreateTags",
@@ -86,20 +86,12 @@ impl Kind for FlowLog {
         let call = cx.ec2.describe_flow_logs().filter(ours(cx));
         let mut live = Vec::new();
         for log in call.into_paginator().items().send().try_collect().await? {
-            let Some((name, owner)) = owned(cx, log.tags()) else {
+            let Some(whose) = owned(cx, log.tags()) else {
                 continue;
             };
             let state = state(&log);
             let id = log.flow_log_id.unwrap_or_default();
-            live.push(Live {
-                name,
-                id: id.clone(),
-                owner,
-                state,
-                output: FlowLogOutput { id },
-                ready: Some(()),
-                status: Status::Ready,
-            });
+            live.push(Live::ready(whose, id.clone(), state, FlowLogOutput { id }));
         }
         Ok(one_of_each(live, |_| 0))
     }
@@ -120,7 +112,7 @@ impl Kind for FlowLog {
 
     async fn delete(cx: &Cx, live: &Live<FlowLog>, _: LastWish) -> Result<(), Error> {
         let result = cx.ec2.delete_flow_logs().flow_log_ids(&live.id).send().await.map_err(Error::from);
-        or_gone(result.and_then(|answer| all_successful(answer.unsuccessful())), &["InvalidFlowLogId.NotFound"])
+        Error::or_gone(result.and_then(|answer| all_successful(answer.unsuccessful())), &["InvalidFlowLogId.NotFound"])
     }
 }
 

@@ -7,7 +7,7 @@
 use aws_sdk_ec2::types::{AttachmentStatus, ResourceType};
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, after_create, one_of_each, or_gone, ours, owned, tagged};
+use super::{Vpc, after_create, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Status};
@@ -111,7 +111,7 @@ impl Kind for InternetGateway {
 
     async fn delete(cx: &Cx, live: &Live<InternetGateway>, _: LastWish) -> Result<(), Error> {
         detach(cx, live).await?;
-        or_gone(cx.ec2.delete_internet_gateway().internet_gateway_id(&live.id).send().await, GONE)
+        Error::or_gone(cx.ec2.delete_internet_gateway().internet_gateway_id(&live.id).send().await, GONE)
     }
 }
 
@@ -130,7 +130,7 @@ async fn detach(cx: &Cx, live: &Live<InternetGateway>) -> Result<(), Error> {
         None => Ok(()),
         Some(vpc) => {
             let call = cx.ec2.detach_internet_gateway().internet_gateway_id(&live.id).vpc_id(vpc);
-            or_gone(call.send().await, NOT_ATTACHED)
+            Error::or_gone(call.send().await, NOT_ATTACHED)
         }
     }
 }

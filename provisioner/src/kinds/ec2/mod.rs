@@ -23,6 +23,7 @@ use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification, Unsuccessf
 use crate::aws::{Cx, Error};
 use crate::evidence::Evidence;
 use crate::kind::{Kind, Live, Owner, Status};
+use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below, whole};
 use crate::scope::STACK_TAG;
 
 pub use default_security_group::{DefaultSecurityGroup, DefaultSecurityGroupSpec, DefaultSecurityGroupState};
@@ -37,6 +38,91 @@ pub use subnet::{Subnet, SubnetOutput, SubnetSpec, SubnetState};
 pub use vpc::{Vpc, VpcOutput, VpcSpec, VpcState};
 pub use vpc_endpoint::{VpcEndpoint, VpcEndpointOutput, VpcEndpointSpec, VpcEndpointState};
 
+pub static SERVICE: Service = Service {
+    name: "ec2",
+    prefix: "ec2",
+    signs_as: "ec2",
+    tags: Some(TagCalls {
+        put_action: "ec2:CreateTags",
+        remove_action: "ec2:DeleteTags",
+        put: |cx, id, tags| Box::pin(put_tags(cx, id, tags)),
+        remove: |cx, id, keys| Box::pin(remove_tags(cx, id, keys)),
+    }),
+    rates: &[
+        Rate::of("ec2 nat", Calls::Named(&["CreateNatGateway", "DeleteNatGateway"]), 10.0, 1.0),
+        Rate::of(
+            "ec2 endpoint",
+            Calls::Named(&["CreateVpcEndpoint", "ModifyVpcEndpoint", "DeleteVpcEndpoints"]),
+            4.0,
+            0.3,
+        ),
+        Rate::of("ec2 read", Calls::Reads, 100.0, 20.0),
+        Rate::of("ec2 write", Calls::All, 50.0, 5.0),
+    ],
+    reads: None,
+    writes: &[On::Every { resource: "*", because: "AWS draws the ids, and one call is about several types" }],
+    for_roles: None,
+    on_everything: &[
+        "ec2:DescribeAccountAttributes",
+        "ec2:DescribeAddresses",
+        "ec2:DescribeAvailabilityZones",
+        "ec2:DescribeFlowLogs",
+        "ec2:DescribeInternetGateways",
+        "ec2:DescribeNatGateways",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeRouteTables",
+        "ec2:DescribeSecurityGroups",
+        "ec2:DescribeSubnets",
+        "ec2:DescribeVpcEndpoints",
+        "ec2:DescribeVpcs",
+    ],
+    dependent: &[
+        Dependent::on("ec2:CreateTags", "every Create with tags", "ec2"),
+        Dependent::on(
+            "ec2:DescribeAccountAttributes",
+            "CreateDBInstance, CreateLoadBalancer and others look at the network",
+            "rds",
+        ),
+    ],
+    types: &[
+        "elastic-ip",
+        "internet-gateway",
+        "natgateway",
+        "network-interface",
+        "route-table",
+        "security-group",
+        "security-group-rule",
+        "subnet",
+        "vpc",
+        "vpc-endpoint",
+        "vpc-flow-log",
+    ],
+    section,
+    only_ready: "a part of the network is there or not",
+};
+
+fn section(resource: &str, name: &str) -> Option<String> {
+    match resource {
+        "security_group" | "security_group_rules" => of_firewall(name),
+        "default_security_group"
+        | "elastic_ip"
+        | "flow_log"
+        | "internet_gateway"
+        | "nat_gateway"
+        | "route_table"
+        | "subnet"
+        | "vpc"
+        | "vpc_endpoint" => whole("network"),
+        _ => None,
+    }
+}
+
+fn of_firewall(name: &str) -> Option<String> {
+    let sections = [("database-", "databases"), ("cache-", "caches"), ("search-", "search")];
+    let known = sections.iter().find_map(|(prefix, section)| below(section, name.strip_prefix(prefix)?));
+    known.or_else(|| if name == "web" { whole("services") } else { below("services", name) })
+}
+
 fn filter(name: &str, value: impl Into<String>) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
@@ -48,11 +134,22 @@ fn ours(cx: &Cx) -> Filter {
 
 /// The tags of a new resource, for its create call.
 fn tagged(cx: &Cx, what: ResourceType, name: &str) -> TagSpecification {
-    TagSpecification::builder().resource_type(what).set_tags(Some(tags(cx, name))).build()
+    TagSpecification::builder().resource_type(what).set_tags(Some(tag_list(cx.scope.tags(name)))).build()
 }
 
-fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
-    cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+fn tag_list(tags: Vec<(String, String)>) -> Vec<Tag> {
+    tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+async fn put_tags(cx: &Cx, id: &str, tags: Vec<(String, String)>) -> Result<(), Error> {
+    cx.ec2.create_tags().resources(id).set_tags(Some(tag_list(tags))).send().await?;
+    Ok(())
+}
+
+async fn remove_tags(cx: &Cx, id: &str, keys: Vec<String>) -> Result<(), Error> {
+    let keys = keys.into_iter().map(|key| Tag::builder().key(key).build()).collect();
+    cx.ec2.delete_tags().resources(id).set_tags(Some(keys)).send().await?;
+    Ok(())
 }
 
 /// What a resource is called in the stack, and that it is ours, if it is.
@@ -79,14 +176,6 @@ fn one_of_each<K: Kind>(mut live: Vec<Live<K>>, rank: impl Fn(&Live<K>) -> usize
 fn after_create(error: impl Into<Error>) -> Error {
     let error = error.into();
     Error { ambiguous: error.ambiguous || error.code.ends_with("NotFound"), ..error }
-}
-
-/// Success, or what was refused for another reason than that it is gone.
-fn or_gone<T>(result: Result<T, impl Into<Error>>, gone: &[&str]) -> Result<(), Error> {
-    match result.map_err(Into::into) {
-        Err(error) if !error.is(gone) => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Some calls of EC2 succeed, and list what they refused.

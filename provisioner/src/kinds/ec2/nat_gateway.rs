@@ -8,7 +8,7 @@
 use aws_sdk_ec2::types::{ConnectivityType, NatGateway as Answer, NatGatewayState as Phase, ResourceType};
 use serde::{Deserialize, Serialize};
 
-use super::{ElasticIp, InternetGateway, Subnet, one_of_each, or_gone, ours, owned, tagged};
+use super::{ElasticIp, InternetGateway, Subnet, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
@@ -42,9 +42,9 @@ impl Kind for NatGateway {
         seconds: Seconds { create: 120, update: 1, delete: 60 },
         unnamed: true,
         retry: &[
-            Retry { code: "Gateway.NotAttached", text: "", seconds: 60 },
+            Retry::code("Gateway.NotAttached", 60),
             // The address hangs on a NAT gateway that is on its way out.
-            Retry { code: "Resource.AlreadyAssociated", text: "", seconds: 120 },
+            Retry::code("Resource.AlreadyAssociated", 120),
         ],
         actions: &[
             "ec2:CreateNatGateway",
@@ -75,16 +75,11 @@ impl Kind for NatGateway {
         let call = cx.ec2.describe_nat_gateways().filter(ours(cx));
         let found = call.into_paginator().items().send().try_collect().await?;
         let live = found.into_iter().filter_map(|gateway| {
-            let (name, owner) = owned(cx, gateway.tags())?;
+            let whose = owned(cx, gateway.tags())?;
             let id = gateway.nat_gateway_id().unwrap_or_default().to_owned();
             Some(Live {
-                name,
-                id: id.clone(),
-                owner,
-                state: state(&gateway),
-                output: NatGatewayOutput { id },
-                ready: Some(()),
                 status: status(&gateway)?,
+                ..Live::ready(whose, id.clone(), state(&gateway), NatGatewayOutput { id })
             })
         });
         Ok(one_of_each(live.collect(), |live| usize::from(live.state.failed)))
@@ -105,7 +100,7 @@ impl Kind for NatGateway {
         if live.status == Status::Deleting {
             return Ok(());
         }
-        or_gone(cx.ec2.delete_nat_gateway().nat_gateway_id(&live.id).send().await, &["NatGatewayNotFound"])
+        Error::or_gone(cx.ec2.delete_nat_gateway().nat_gateway_id(&live.id).send().await, &["NatGatewayNotFound"])
     }
 }
 

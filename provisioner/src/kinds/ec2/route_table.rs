@@ -12,10 +12,10 @@ use aws_sdk_ec2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{InternetGateway, NatGateway, Subnet, Vpc, after_create, one_of_each, or_gone, ours, owned, tagged};
+use super::{InternetGateway, NatGateway, Subnet, Vpc, after_create, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::scope::Scope;
 
 pub struct RouteTable;
@@ -48,10 +48,10 @@ impl Kind for RouteTable {
         fields: &[Field::fixed("vpc_id"), Field::wanted("routes"), Field::wanted("subnets")],
         unnamed: true,
         retry: &[
-            Retry { code: "InvalidGatewayID.NotFound", text: "", seconds: 60 },
-            Retry { code: "InvalidNatGatewayID.NotFound", text: "", seconds: 60 },
+            Retry::code("InvalidGatewayID.NotFound", 60),
+            Retry::code("InvalidNatGatewayID.NotFound", 60),
             // Another table let go of the subnet between our look and our call.
-            Retry { code: "InvalidAssociationID.NotFound", text: "", seconds: 60 },
+            Retry::code("InvalidAssociationID.NotFound", 60),
         ],
         actions: &[
             "ec2:AssociateRouteTable",
@@ -75,10 +75,8 @@ impl Kind for RouteTable {
     type Ready = ();
 
     fn want(_: &Scope, _: &str, spec: &RouteTableSpec, outputs: &Outputs) -> Result<RouteTableState, Missing> {
-        let mut state = RouteTableState { vpc_id: outputs.get(&spec.vpc)?.id, ..RouteTableState::default() };
-        for subnet in &spec.subnets {
-            state.subnets.insert(outputs.get(subnet)?.id);
-        }
+        let vpc_id = outputs.get(&spec.vpc)?.id;
+        let subnets = outputs.of_each(&spec.subnets, |subnet| subnet.id)?;
         let target = match (&spec.gateway, &spec.nat) {
             (Some(gateway), _) => {
                 outputs.ready(gateway)?;
@@ -87,25 +85,17 @@ impl Kind for RouteTable {
             (None, Some(nat)) => Some(outputs.get(nat)?.id),
             (None, None) => None,
         };
-        state.routes.extend(target.map(|target| ("0.0.0.0/0".to_owned(), target)));
-        Ok(state)
+        let routes = target.map(|target| ("0.0.0.0/0".to_owned(), target)).into_iter().collect();
+        Ok(RouteTableState { vpc_id, routes, subnets })
     }
 
     async fn read(cx: &Cx, _: &Query<'_, RouteTable>) -> Result<Vec<Live<RouteTable>>, Error> {
         let call = cx.ec2.describe_route_tables().filters(ours(cx));
         let found = call.into_paginator().items().send().try_collect().await?;
         let live = found.into_iter().filter_map(|table| {
-            let (name, owner) = owned(cx, table.tags())?;
+            let whose = owned(cx, table.tags())?;
             let id = table.route_table_id().unwrap_or_default().to_owned();
-            Some(Live {
-                name,
-                id: id.clone(),
-                owner,
-                state: state(&table),
-                output: RouteTableOutput { id },
-                ready: Some(()),
-                status: Status::Ready,
-            })
+            Some(Live::ready(whose, id.clone(), state(&table), RouteTableOutput { id }))
         });
         Ok(one_of_each(live.collect(), |live| usize::MAX - live.state.subnets.len()))
     }
@@ -132,7 +122,7 @@ impl Kind for RouteTable {
 
     async fn delete(cx: &Cx, live: &Live<RouteTable>, _: LastWish) -> Result<(), Error> {
         disassociate(cx, &live.id, &BTreeSet::new()).await?;
-        or_gone(cx.ec2.delete_route_table().route_table_id(&live.id).send().await, GONE)
+        Error::or_gone(cx.ec2.delete_route_table().route_table_id(&live.id).send().await, GONE)
     }
 }
 
@@ -216,7 +206,7 @@ async fn route(
             range if range.contains(':') => call.destination_ipv6_cidr_block(range),
             range => call.destination_cidr_block(range),
         };
-        or_gone(call.send().await, &["InvalidRoute.NotFound"])?;
+        Error::or_gone(call.send().await, &["InvalidRoute.NotFound"])?;
     }
     Ok(())
 }
@@ -251,7 +241,7 @@ async fn disassociate(cx: &Cx, table: &str, keep: &BTreeSet<String>) -> Result<(
     };
     for (_, tie) in answer.route_tables().iter().flat_map(ties).filter(|(subnet, _)| !keep.contains(*subnet)) {
         let call = cx.ec2.disassociate_route_table().association_id(tie);
-        or_gone(call.send().await, &["InvalidAssociationID.NotFound"])?;
+        Error::or_gone(call.send().await, &["InvalidAssociationID.NotFound"])?;
     }
     Ok(())
 }

@@ -8,11 +8,11 @@
 use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup as Answer};
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, filter, holders, one_of_each, or_gone, ours, owned, tagged};
+use super::{Vpc, filter, holders, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error, Look};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::scope::Scope;
 
 pub struct SecurityGroup;
@@ -42,7 +42,7 @@ impl Kind for SecurityGroup {
         fields: &[Field::fixed("name"), Field::fixed("vpc_id"), Field::chosen("description")],
         read_after: &["ec2.vpc"],
         exists: &["InvalidGroup.Duplicate"],
-        retry: &[Retry { code: "InvalidGroup.InUse", text: "", seconds: 1800 }],
+        retry: &[Retry::code("InvalidGroup.InUse", 1800)],
         actions: &[
             "ec2:CreateSecurityGroup",
             "ec2:CreateTags",
@@ -116,7 +116,7 @@ impl Kind for SecurityGroup {
     }
 
     async fn delete(cx: &Cx, live: &Live<SecurityGroup>, _: LastWish) -> Result<(), Error> {
-        or_gone(cx.ec2.delete_security_group().group_id(&live.id).send().await, &["InvalidGroup.NotFound"])
+        Error::or_gone(cx.ec2.delete_security_group().group_id(&live.id).send().await, &["InvalidGroup.NotFound"])
     }
 
     async fn explain(cx: &Cx, live: &Live<SecurityGroup>) -> Evidence {
@@ -153,19 +153,12 @@ pub(super) async fn default_of(cx: &Cx, vpc: &str) -> Result<Option<Answer>, Err
 
 fn as_live(name: String, owner: Owner, group: Answer) -> Live<SecurityGroup> {
     let id = group.group_id.unwrap_or_default();
-    Live {
-        name,
-        id: id.clone(),
-        owner,
-        state: SecurityGroupState {
-            name: group.group_name.unwrap_or_default(),
-            vpc_id: group.vpc_id.unwrap_or_default(),
-            description: group.description.unwrap_or_default(),
-        },
-        output: SecurityGroupOutput { id },
-        ready: Some(()),
-        status: Status::Ready,
-    }
+    let state = SecurityGroupState {
+        name: group.group_name.unwrap_or_default(),
+        vpc_id: group.vpc_id.unwrap_or_default(),
+        description: group.description.unwrap_or_default(),
+    };
+    Live::ready((name, owner), id.clone(), state, SecurityGroupOutput { id })
 }
 
 #[cfg(test)]

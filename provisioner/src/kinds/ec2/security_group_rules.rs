@@ -12,10 +12,10 @@ use aws_sdk_ec2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{SecurityGroup, one_of_each, or_gone, security_group};
+use super::{SecurityGroup, one_of_each, security_group};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref};
 use crate::scope::Scope;
 
 pub struct SecurityGroupRules;
@@ -52,6 +52,7 @@ pub struct SecurityGroupRulesState {
 impl Kind for SecurityGroupRules {
     const FACTS: Facts = Facts {
         name: "ec2.security_group_rules",
+        untagged: "they belong to their group",
         part: true,
         fields: &[Field::fixed("group_id"), Field::wanted("ingress"), Field::wanted("egress")],
         exists: &["InvalidPermission.Duplicate"],
@@ -105,15 +106,12 @@ impl Kind for SecurityGroupRules {
             let Some(mark) = group.tags().iter().find(|tag| tag.key() == Some(MARK)) else {
                 continue;
             };
-            live.push(Live {
-                name: mark.value().unwrap_or_default().to_owned(),
-                id: group.group_id().unwrap_or_default().to_owned(),
-                owner: Owner::Child,
-                state: state(&cx.scope.account, group),
-                output: (),
-                ready: Some(()),
-                status: Status::Ready,
-            });
+            live.push(Live::ready(
+                (mark.value().unwrap_or_default().to_owned(), Owner::Child),
+                group.group_id().unwrap_or_default().to_owned(),
+                state(&cx.scope.account, group),
+                (),
+            ));
         }
         Ok(one_of_each(live, |_| 0))
     }
@@ -137,9 +135,9 @@ impl Kind for SecurityGroupRules {
 
     async fn delete(cx: &Cx, live: &Live<SecurityGroupRules>, _: LastWish) -> Result<(), Error> {
         let gone = &["InvalidGroup.NotFound", "InvalidGroupId.NotFound", "InvalidID"];
-        or_gone(bring(cx, &live.id, &BTreeSet::new(), &BTreeSet::new()).await, gone)?;
+        Error::or_gone(bring(cx, &live.id, &BTreeSet::new(), &BTreeSet::new()).await, gone)?;
         let mark = Tag::builder().key(MARK).build();
-        or_gone(cx.ec2.delete_tags().resources(&live.id).tags(mark).send().await, gone)
+        Error::or_gone(cx.ec2.delete_tags().resources(&live.id).tags(mark).send().await, gone)
     }
 }
 
@@ -178,11 +176,11 @@ pub(super) async fn bring(
     }
     if !less_in.is_empty() {
         let call = cx.ec2.revoke_security_group_ingress().group_id(group);
-        or_gone(call.set_ip_permissions(Some(less_in)).send().await, GONE)?;
+        Error::or_gone(call.set_ip_permissions(Some(less_in)).send().await, GONE)?;
     }
     if !less_out.is_empty() {
         let call = cx.ec2.revoke_security_group_egress().group_id(group);
-        or_gone(call.set_ip_permissions(Some(less_out)).send().await, GONE)?;
+        Error::or_gone(call.set_ip_permissions(Some(less_out)).send().await, GONE)?;
     }
     Ok(())
 }

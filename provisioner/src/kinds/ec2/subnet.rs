@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Vpc, filter, holders, one_of_each, or_gone, ours, owned, tagged};
+use super::{Vpc, filter, holders, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
@@ -98,27 +98,21 @@ impl Kind for Subnet {
         let found = cx.ec2.describe_subnets().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
         let mut live = Vec::new();
         for subnet in found {
-            let Some((name, owner)) = owned(cx, subnet.tags()) else {
+            let Some(whose) = owned(cx, subnet.tags()) else {
                 continue;
             };
             let (id, zone) = (subnet.subnet_id.unwrap_or_default(), subnet.availability_zone.unwrap_or_default());
-            live.push(Live {
-                name,
-                id: id.clone(),
-                owner,
-                state: SubnetState {
-                    vpc_id: subnet.vpc_id.unwrap_or_default(),
-                    cidr: subnet.cidr_block.unwrap_or_default(),
-                    zone: Zone::Name(zone.clone()),
-                    public_addresses: subnet.map_public_ip_on_launch.unwrap_or_default(),
-                },
-                output: SubnetOutput { id, zone },
-                ready: Some(()),
-                status: match subnet.state {
-                    Some(Phase::Pending) => Status::Busy("pending".into()),
-                    _ => Status::Ready,
-                },
-            });
+            let state = SubnetState {
+                vpc_id: subnet.vpc_id.unwrap_or_default(),
+                cidr: subnet.cidr_block.unwrap_or_default(),
+                zone: Zone::Name(zone.clone()),
+                public_addresses: subnet.map_public_ip_on_launch.unwrap_or_default(),
+            };
+            let status = match subnet.state {
+                Some(Phase::Pending) => Status::Busy("pending".into()),
+                _ => Status::Ready,
+            };
+            live.push(Live { status, ..Live::ready(whose, id.clone(), state, SubnetOutput { id, zone }) });
         }
         Ok(one_of_each(live, |_| 0))
     }
@@ -143,7 +137,7 @@ impl Kind for Subnet {
     }
 
     async fn delete(cx: &Cx, live: &Live<Subnet>, _: LastWish) -> Result<(), Error> {
-        or_gone(cx.ec2.delete_subnet().subnet_id(&live.id).send().await, &["InvalidSubnetID.NotFound"])
+        Error::or_gone(cx.ec2.delete_subnet().subnet_id(&live.id).send().await, &["InvalidSubnetID.NotFound"])
     }
 
     async fn explain(cx: &Cx, live: &Live<Subnet>) -> Evidence {

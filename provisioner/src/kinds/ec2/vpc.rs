@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName, VpcState as Phase};
 use serde::{Deserialize, Serialize};
 
-use super::{after_create, holders, one_of_each, or_gone, ours, owned, tagged};
+use super::{after_create, holders, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
@@ -69,22 +69,16 @@ impl Kind for Vpc {
         let found = cx.ec2.describe_vpcs().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
         let mut live = Vec::new();
         for vpc in found {
-            let Some((name, owner)) = owned(cx, vpc.tags()) else {
+            let Some(whose) = owned(cx, vpc.tags()) else {
                 continue;
             };
             let id = vpc.vpc_id.unwrap_or_default();
-            live.push(Live {
-                name,
-                id: id.clone(),
-                owner,
-                state: VpcState { cidr: vpc.cidr_block.unwrap_or_default(), ..VpcState::default() },
-                output: VpcOutput { id },
-                ready: Some(()),
-                status: match vpc.state {
-                    Some(Phase::Pending) => Status::Busy("pending".into()),
-                    _ => Status::Ready,
-                },
-            });
+            let state = VpcState { cidr: vpc.cidr_block.unwrap_or_default(), ..VpcState::default() };
+            let status = match vpc.state {
+                Some(Phase::Pending) => Status::Busy("pending".into()),
+                _ => Status::Ready,
+            };
+            live.push(Live { status, ..Live::ready(whose, id.clone(), state, VpcOutput { id }) });
         }
         let mut subnets: HashMap<String, usize> = HashMap::new();
         if live.len() > 1 {
@@ -124,7 +118,7 @@ impl Kind for Vpc {
     }
 
     async fn delete(cx: &Cx, live: &Live<Vpc>, _: LastWish) -> Result<(), Error> {
-        or_gone(cx.ec2.delete_vpc().vpc_id(&live.id).send().await, GONE)
+        Error::or_gone(cx.ec2.delete_vpc().vpc_id(&live.id).send().await, GONE)
     }
 
     async fn explain(cx: &Cx, live: &Live<Vpc>) -> Evidence {
@@ -142,14 +136,10 @@ async fn set_dns_hostnames(cx: &Cx, id: &str, on: bool) -> Result<(), Error> {
 
 /// `false` as long as EC2 does not show it everywhere: that is a difference, and so it is looked at again.
 async fn attribute(cx: &Cx, id: &str, name: VpcAttributeName) -> Result<bool, Error> {
-    match cx.ec2.describe_vpc_attribute().vpc_id(id).attribute(name).send().await.map_err(Error::from) {
-        Ok(answer) => {
-            let value = answer.enable_dns_support.or(answer.enable_dns_hostnames);
-            Ok(value.and_then(|value| value.value).unwrap_or_default())
-        }
-        Err(error) if error.is(GONE) => Ok(false),
-        Err(error) => Err(error),
-    }
+    let answer = cx.ec2.describe_vpc_attribute().vpc_id(id).attribute(name).send().await;
+    let value = Error::unless_gone(answer, GONE)?
+        .and_then(|answer| answer.enable_dns_support.or(answer.enable_dns_hostnames)?.value);
+    Ok(value.unwrap_or_default())
 }
 
 async fn subnets_of_each(cx: &Cx) -> Result<HashMap<String, usize>, Error> {

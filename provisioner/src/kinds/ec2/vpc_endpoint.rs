@@ -10,7 +10,7 @@ use aws_sdk_ec2::types::{ResourceType, VpcEndpointType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{RouteTable, Vpc, all_successful, one_of_each, or_gone, ours, owned, tagged};
+use super::{RouteTable, Vpc, all_successful, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Seconds, Status};
@@ -70,10 +70,7 @@ impl Kind for VpcEndpoint {
     type Ready = ();
 
     fn want(scope: &Scope, _: &str, spec: &VpcEndpointSpec, outputs: &Outputs) -> Result<VpcEndpointState, Missing> {
-        let mut route_tables = BTreeSet::new();
-        for table in &spec.route_tables {
-            route_tables.insert(outputs.get(table)?.id);
-        }
+        let route_tables = outputs.of_each(&spec.route_tables, |table| table.id)?;
         Ok(VpcEndpointState {
             vpc_id: outputs.get(&spec.vpc)?.id,
             service: format!("com.amazonaws.{}.{}", scope.region, spec.service),
@@ -86,7 +83,7 @@ impl Kind for VpcEndpoint {
         let call = cx.ec2.describe_vpc_endpoints().filters(ours(cx));
         let mut live = Vec::new();
         for endpoint in call.into_paginator().items().send().try_collect().await? {
-            let Some((name, owner)) = owned(cx, endpoint.tags()) else {
+            let Some(whose) = owned(cx, endpoint.tags()) else {
                 continue;
             };
             // The model says `Available`, the API `available`.
@@ -101,20 +98,13 @@ impl Kind for VpcEndpoint {
                 word => Status::Busy(word.unwrap_or("pending").to_owned()),
             };
             let id = endpoint.vpc_endpoint_id.unwrap_or_default();
-            live.push(Live {
-                name,
-                id: id.clone(),
-                owner,
-                state: VpcEndpointState {
-                    vpc_id: endpoint.vpc_id.unwrap_or_default(),
-                    service: endpoint.service_name.unwrap_or_default(),
-                    route_tables: endpoint.route_table_ids.unwrap_or_default().into_iter().collect(),
-                    statements: statements(endpoint.policy_document.as_deref().unwrap_or_default()),
-                },
-                output: VpcEndpointOutput { id },
-                ready: Some(()),
-                status,
-            });
+            let state = VpcEndpointState {
+                vpc_id: endpoint.vpc_id.unwrap_or_default(),
+                service: endpoint.service_name.unwrap_or_default(),
+                route_tables: endpoint.route_table_ids.unwrap_or_default().into_iter().collect(),
+                statements: statements(endpoint.policy_document.as_deref().unwrap_or_default()),
+            };
+            live.push(Live { status, ..Live::ready(whose, id.clone(), state, VpcEndpointOutput { id }) });
         }
         Ok(one_of_each(live, |live| usize::MAX - live.state.route_tables.len()))
     }
@@ -149,7 +139,7 @@ impl Kind for VpcEndpoint {
 
     async fn delete(cx: &Cx, live: &Live<VpcEndpoint>, _: LastWish) -> Result<(), Error> {
         let result = cx.ec2.delete_vpc_endpoints().vpc_endpoint_ids(&live.id).send().await.map_err(Error::from);
-        or_gone(
+        Error::or_gone(
             result.and_then(|answer| all_successful(answer.unsuccessful())),
             &["InvalidVpcEndpoint.NotFound", "InvalidVpcEndpointId.NotFound"],
         )

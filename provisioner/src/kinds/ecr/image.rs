@@ -14,7 +14,7 @@ use super::Repository;
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::image::Blob;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds};
 use crate::scope::Scope;
 
 pub struct Image;
@@ -42,14 +42,15 @@ pub struct ImageOutput {
 impl Kind for Image {
     const FACTS: Facts = Facts {
         name: "ecr.image",
+        untagged: "it belongs to its repository",
         fields: &[Field::fixed("repository"), Field::fixed("digest"), Field::fixed("uri")],
         seconds: Seconds { create: 5, update: 1, delete: 1 },
         read_after: &["ecr.repository"],
         retry: &[
-            Retry { code: "KmsException", text: "", seconds: 60 },
-            Retry { code: "LayersNotFoundException", text: "", seconds: 60 },
-            Retry { code: "RepositoryNotFoundException", text: "", seconds: 30 },
-            Retry { code: "UploadNotFoundException", text: "", seconds: 60 },
+            Retry::code("KmsException", 60),
+            Retry::code("LayersNotFoundException", 60),
+            Retry::code("RepositoryNotFoundException", 30),
+            Retry::code("UploadNotFoundException", 60),
         ],
         actions: &[
             "ecr:BatchCheckLayerAvailability",
@@ -86,15 +87,8 @@ impl Kind for Image {
         for (repository, images) in wanted {
             let there = digests(cx, &repository, images.iter().map(|(_, state)| state.digest.as_str())).await?;
             for (name, state) in images.into_iter().filter(|(_, state)| there.contains(&state.digest)) {
-                live.push(Live {
-                    name: name.to_owned(),
-                    id: state.uri.clone(),
-                    owner: Owner::Child,
-                    output: ImageOutput { uri: state.uri.clone() },
-                    state,
-                    ready: Some(()),
-                    status: Status::Ready,
-                });
+                let (id, output) = (state.uri.clone(), ImageOutput { uri: state.uri.clone() });
+                live.push(Live::ready((name.to_owned(), Owner::Child), id, state, output));
             }
         }
         Ok(live)
@@ -131,8 +125,7 @@ impl Kind for Image {
     async fn delete(cx: &Cx, live: &Live<Image>, _: LastWish) -> Result<(), Error> {
         let id = ImageIdentifier::builder().image_digest(&live.state.digest).build();
         let call = cx.ecr.batch_delete_image().repository_name(&live.state.repository).image_ids(id);
-        Error::unless_gone(call.send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.send().await, GONE)
     }
 }
 
@@ -175,8 +168,7 @@ async fn upload(cx: &Cx, repository: &str, blob: &Blob) -> Result<(), Error> {
         first = next;
     }
     let call = cx.ecr.complete_layer_upload().repository_name(repository).upload_id(id).layer_digests(&blob.digest);
-    Error::unless_gone(call.send().await, &["LayerAlreadyExistsException"])?;
-    Ok(())
+    Error::or_gone(call.send().await, &["LayerAlreadyExistsException"])
 }
 
 /// The size of a part where ECR does not say one.

@@ -8,14 +8,15 @@
 use std::collections::{BTreeMap, HashMap};
 
 use aws_sdk_ecr::types::{
-    EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability, Repository as Answer, Tag,
+    EncryptionConfiguration, EncryptionType, ImageScanningConfiguration, ImageTagMutability, Repository as Answer,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, Look, Tags, each, policy};
+use super::tag_list;
+use crate::aws::{Cx, Error, Look, Tags, collect, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::kms::Key;
 use crate::scope::Scope;
 
@@ -55,12 +56,8 @@ impl Kind for Repository {
             Field::wanted("lifecycle"),
             Field::beside("statements", "statement of its policy"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         exists: &["RepositoryAlreadyExistsException"],
-        retry: &[
-            Retry { code: "KmsException", text: "", seconds: 60 },
-            Retry { code: "RepositoryNotFoundException", text: "", seconds: 30 },
-        ],
+        retry: &[Retry::code("KmsException", 60), Retry::code("RepositoryNotFoundException", 30)],
         actions: &[
             "ecr:CreateRepository",
             "ecr:DeleteRepository",
@@ -99,31 +96,23 @@ impl Kind for Repository {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Repository>) -> Result<Vec<Live<Repository>>, Error> {
-        let wanted: HashMap<String, &str> =
-            query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
+        let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut names: Vec<String> = wanted.keys().cloned().collect();
         let hints = query.look.tagged(cx, "ecr:repository").await;
         names.extend(hints.iter().filter_map(|arn| arn.split_once(":repository/")).map(|(_, name)| name.to_owned()));
         names.sort();
         names.dedup();
-        let mut live = Vec::new();
-        for found in each(names, |name| one(cx, name, &wanted, query.look)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(names, |name| one(cx, name, &wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &RepositoryState) -> Result<RepositoryOutput, Error> {
         let encryption = EncryptionConfiguration::builder().encryption_type(EncryptionType::Kms);
         let call = cx.ecr.create_repository().repository_name(&want.name);
-        let mut call = call
+        let call = call
             .encryption_configuration(encryption.set_kms_key(want.kms_key.clone()).build()?)
             .image_tag_mutability(mutability(want))
             .image_scanning_configuration(scanning(want));
-        for (key, value) in cx.scope.tags(name) {
-            call = call.tags(Tag::builder().key(key).value(value).build()?);
-        }
-        let made = call.send().await?.repository;
+        let made = call.set_tags(Some(tag_list(cx.scope.tags(name))?)).send().await?.repository;
         put_lifecycle(cx, want).await?;
         Ok(output(cx, &want.name, made.and_then(|made| made.repository_uri)))
     }
@@ -149,8 +138,7 @@ impl Kind for Repository {
 
     async fn delete(cx: &Cx, live: &Live<Repository>, _: LastWish) -> Result<(), Error> {
         let call = cx.ecr.delete_repository().repository_name(&live.output.name).force(true);
-        Error::unless_gone(call.send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.send().await, GONE)
     }
 }
 
@@ -207,9 +195,9 @@ async fn one(
 ) -> Result<Option<Live<Repository>>, Error> {
     let arn = cx.scope.arn("ecr", &format!("repository/{name}"));
     let wanted = wanted.get(&name).copied();
-    let (found, tags, lifecycle, policy) = tokio::join!(
+    let (found, whose, lifecycle, policy) = tokio::join!(
         cx.ecr.describe_repositories().repository_names(&name).send(),
-        look.tags(cx, &arn, wanted, tags(cx, &arn)),
+        look.whose(cx, &arn, wanted, tags(cx, &arn)),
         cx.ecr.get_lifecycle_policy().repository_name(&name).send(),
         cx.ecr.get_repository_policy().repository_name(&name).send(),
     );
@@ -220,22 +208,15 @@ async fn one(
     let Some(found) = found else {
         return Ok(None);
     };
-    let Some((ours, owner)) = cx.whose(&tags?, wanted) else {
+    let Some((ours, owner)) = whose? else {
         return Ok(None);
     };
     let output = output(cx, &name, found.repository_uri.clone());
-    Ok(Some(Live {
-        name: ours,
-        owner,
-        id: output.arn.clone(),
-        state: RepositoryState {
-            statements: policy::statements(&policy::parse(&policy.unwrap_or_default())),
-            ..state(&found, lifecycle.as_deref())
-        },
-        output,
-        ready: Some(()),
-        status: Status::Ready,
-    }))
+    let state = RepositoryState {
+        statements: policy::statements(&policy::parse(&policy.unwrap_or_default())),
+        ..state(&found, lifecycle.as_deref())
+    };
+    Ok(Some(Live::ready((ours, owner), output.arn.clone(), state, output)))
 }
 
 fn state(found: &Answer, lifecycle: Option<&str>) -> RepositoryState {

@@ -9,10 +9,10 @@ use std::collections::HashMap;
 use aws_sdk_ecs::types::{Cluster as Answer, ClusterField, ClusterSetting, ClusterSettingName};
 use serde::{Deserialize, Serialize};
 
-use super::{pairs, tags};
+use super::{pairs, tag_list};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Status};
 use crate::scope::Scope;
 
 pub struct Cluster;
@@ -37,13 +37,12 @@ impl Kind for Cluster {
     const FACTS: Facts = Facts {
         name: "ecs.cluster",
         fields: &[Field::fixed("name"), Field::wanted("container_insights")],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         retry: &[
-            Retry { code: "ClusterContainsContainerInstancesException", text: "", seconds: 600 },
-            Retry { code: "ClusterContainsServicesException", text: "", seconds: 600 },
-            Retry { code: "ClusterContainsTasksException", text: "", seconds: 600 },
-            Retry { code: "ClusterContainsCapacityProviderException", text: "", seconds: 600 },
-            Retry { code: "UpdateInProgressException", text: "", seconds: 300 },
+            Retry::code("ClusterContainsContainerInstancesException", 600),
+            Retry::code("ClusterContainsServicesException", 600),
+            Retry::code("ClusterContainsTasksException", 600),
+            Retry::code("ClusterContainsCapacityProviderException", 600),
+            Retry::code("UpdateInProgressException", 300),
         ],
         actions: &[
             "ecs:CreateCluster",
@@ -68,8 +67,7 @@ impl Kind for Cluster {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Cluster>) -> Result<Vec<Live<Cluster>>, Error> {
-        let wanted: HashMap<String, &str> =
-            query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
+        let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut names: Vec<String> = wanted.keys().cloned().collect();
         let hints = query.look.tagged(cx, "ecs:cluster").await;
         names.extend(hints.iter().filter_map(|arn| arn.rsplit('/').next()).map(str::to_owned));
@@ -89,7 +87,7 @@ impl Kind for Cluster {
 
     async fn create(cx: &Cx, name: &str, want: &ClusterState) -> Result<ClusterOutput, Error> {
         let call = cx.ecs.create_cluster().cluster_name(&want.name).settings(insights(want));
-        call.set_tags(Some(tags(cx, name))).send().await?;
+        call.set_tags(Some(tag_list(cx.scope.tags(name)))).send().await?;
         Ok(output(&cx.scope, &want.name))
     }
 
@@ -100,8 +98,7 @@ impl Kind for Cluster {
 
     async fn delete(cx: &Cx, live: &Live<Cluster>, _: LastWish) -> Result<(), Error> {
         let call = cx.ecs.delete_cluster().cluster(&live.output.name);
-        Error::unless_gone(call.send().await, &["ClusterNotFoundException"])?;
-        Ok(())
+        Error::or_gone(call.send().await, &["ClusterNotFoundException"])
     }
 }
 
@@ -128,7 +125,7 @@ fn live_one(cx: &Cx, found: &Answer, wanted: &HashMap<String, &str>) -> Option<L
     let state = state(found);
     let (name, owner) = cx.whose(pairs(found.tags()), wanted.get(&state.name).copied())?;
     let output = output(&cx.scope, &state.name);
-    Some(Live { name, owner, id: output.arn.clone(), state, output, ready: Some(()), status })
+    Some(Live { status, ..Live::ready((name, owner), output.arn.clone(), state, output) })
 }
 
 fn state(found: &Answer) -> ClusterState {

@@ -16,10 +16,68 @@ pub use wiring::{Behind, WayOut};
 
 use aws_sdk_ecs::types::Tag;
 
-use crate::aws::Cx;
+use crate::aws::{Cx, Error};
+use crate::kinds::service::{Calls, Dependent, On, Rate, Service as Record, TagCalls, below, whole};
 
-pub(crate) fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
-    cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+pub static SERVICE: Record = Record {
+    name: "ecs",
+    prefix: "ecs",
+    signs_as: "ecs",
+    tags: Some(TagCalls {
+        put_action: "ecs:TagResource",
+        remove_action: "ecs:UntagResource",
+        put: |cx, arn, tags| Box::pin(put_tags(cx, arn, tags)),
+        remove: |cx, arn, keys| Box::pin(remove_tags(cx, arn, keys)),
+    }),
+    rates: &[
+        Rate::of("ecs definitions", Calls::Named(DEFINITIONS), 20.0, 1.0),
+        Rate::of("ecs delete definitions", Calls::Named(&["DeleteTaskDefinitions"]), 5.0, 1.0),
+        Rate::of("ecs read", Calls::Reads, 50.0, 20.0),
+        Rate::of("ecs write", Calls::All, 50.0, 5.0),
+    ],
+    reads: None,
+    writes: &[On::Named("cluster/"), On::Named("service/"), On::Named("task/"), On::Named("task-definition/")],
+    for_roles: None,
+    on_everything: &[
+        "ecs:DeregisterTaskDefinition",
+        "ecs:DescribeTaskDefinition",
+        "ecs:ListServices",
+        "ecs:ListTaskDefinitionFamilies",
+        "ecs:ListTaskDefinitions",
+    ],
+    dependent: &[Dependent::on(
+        "ecs:TagResource",
+        "CreateCluster, CreateService, RegisterTaskDefinition and RunTask with tags",
+        "ecs",
+    )],
+    types: &[],
+    section,
+    only_ready: "the service shows its revision and its tasks",
+};
+
+const DEFINITIONS: &[&str] =
+    &["RegisterTaskDefinition", "DeregisterTaskDefinition", "CreateCluster", "DeleteCluster", "UpdateCluster"];
+
+fn section(resource: &str, name: &str) -> Option<String> {
+    match resource {
+        "cluster" => whole("services"),
+        "task_definition" | "service" => below("services", name),
+        _ => None,
+    }
+}
+
+pub(crate) fn tag_list(tags: Vec<(String, String)>) -> Vec<Tag> {
+    tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+async fn put_tags(cx: &Cx, arn: &str, tags: Vec<(String, String)>) -> Result<(), Error> {
+    cx.ecs.tag_resource().resource_arn(arn).set_tags(Some(tag_list(tags))).send().await?;
+    Ok(())
+}
+
+async fn remove_tags(cx: &Cx, arn: &str, keys: Vec<String>) -> Result<(), Error> {
+    cx.ecs.untag_resource().resource_arn(arn).set_tag_keys(Some(keys)).send().await?;
+    Ok(())
 }
 
 fn pairs(tags: &[Tag]) -> impl Iterator<Item = (&str, &str)> {

@@ -18,8 +18,8 @@ use aws_sdk_ecs::types::{
 use serde::{Deserialize, Serialize};
 
 use super::evidence::{self, Setting};
-use super::{Behind, Cluster, TaskDefinition, WayOut, pairs, rollout, tags};
-use crate::aws::{Cx, Error, Proof, each};
+use super::{Behind, Cluster, TaskDefinition, WayOut, pairs, rollout, tag_list};
+use crate::aws::{Cx, Error, Proof, collect, each};
 use crate::board::{Missing, Outputs};
 use crate::diff::diff;
 use crate::evidence::Evidence;
@@ -121,18 +121,14 @@ impl Kind for Service {
         read_after: &["ecs.cluster", "ecs.task_definition", "elbv2.target_group"],
         serves: true,
         retry: &[
-            Retry { code: "ClusterNotFoundException", text: "", seconds: 120 },
-            Retry {
-                code: "InvalidParameterException",
-                text: "does not have an associated load balancer",
-                seconds: 120,
-            },
-            Retry { code: "InvalidParameterException", text: "Creation of service was not idempotent", seconds: 60 },
-            Retry { code: "InvalidParameterException", text: "ECS service role", seconds: 120 },
-            Retry { code: "InvalidParameterException", text: "still Draining", seconds: 600 },
-            Retry { code: "InvalidParameterException", text: "while deployments are active", seconds: 1200 },
-            Retry { code: "ServiceNotActiveException", text: "", seconds: 120 },
-            Retry { code: "UpdateInProgressException", text: "", seconds: 120 },
+            Retry::code("ClusterNotFoundException", 120),
+            Retry::saying("InvalidParameterException", "does not have an associated load balancer", 120),
+            Retry::saying("InvalidParameterException", "Creation of service was not idempotent", 60),
+            Retry::saying("InvalidParameterException", "ECS service role", 120),
+            Retry::saying("InvalidParameterException", "still Draining", 600),
+            Retry::saying("InvalidParameterException", "while deployments are active", 1200),
+            Retry::code("ServiceNotActiveException", 120),
+            Retry::code("UpdateInProgressException", 120),
         ],
         actions: &[
             "ec2:DescribeNetworkInterfaces",
@@ -169,13 +165,8 @@ impl Kind for Service {
                 WayOut::Routes(routes) => drop(outputs.get(routes)?),
             }
         }
-        let (mut subnets, mut security_groups) = (BTreeSet::new(), BTreeSet::new());
-        for subnet in &spec.subnets {
-            subnets.insert(outputs.get(subnet)?.id);
-        }
-        for group in &spec.security_groups {
-            security_groups.insert(outputs.get(group)?.id);
-        }
+        let subnets = outputs.of_each(&spec.subnets, |subnet| subnet.id)?;
+        let security_groups = outputs.of_each(&spec.security_groups, |group| group.id)?;
         let mut targets = Vec::new();
         if let Some(behind) = &spec.behind {
             outputs.get(&behind.listener)?;
@@ -207,11 +198,7 @@ impl Kind for Service {
 
     async fn read(cx: &Cx, query: &Query<'_, Service>) -> Result<Vec<Live<Service>>, Error> {
         let clusters = query.outputs.all::<Cluster>().into_iter().map(|(_, cluster)| cluster.name).collect();
-        let mut live = Vec::new();
-        for found in each(clusters, |cluster| of_cluster(cx, cluster, query)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(clusters, |cluster| of_cluster(cx, cluster, query)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &ServiceState) -> Result<ServiceOutput, Error> {
@@ -222,7 +209,8 @@ impl Kind for Service {
         let call =
             call.set_load_balancers(Some(load_balancers(want))).set_health_check_grace_period_seconds(want.grace);
         let call = call.enable_ecs_managed_tags(want.managed_tags).enable_execute_command(want.execute_command);
-        let call = call.propagate_tags(want.propagate_tags.as_str().into()).set_tags(Some(tags(cx, name)));
+        let call =
+            call.propagate_tags(want.propagate_tags.as_str().into()).set_tags(Some(tag_list(cx.scope.tags(name))));
         call.send().await?;
         Ok(output(&cx.scope, &want.cluster, &want.name))
     }
@@ -259,8 +247,7 @@ impl Kind for Service {
             Error::unless_gone(call.send().await, GONE)?;
         }
         let call = cx.ecs.delete_service().cluster(cluster).service(service).force(true);
-        Error::unless_gone(call.send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.send().await, GONE)
     }
 
     /// The circuit breaker gives up after three tasks at least (ECS developer guide, deployment circuit breaker), one after the
@@ -357,7 +344,7 @@ async fn of_cluster(cx: &Cx, cluster: String, query: &Query<'_, Service>) -> Res
                 status = rollout::healthy(cx, groups).await?;
             }
             let output = output(&cx.scope, &cluster, &state.name);
-            live.push(Live { name, owner, id: output.arn.clone(), state, output, ready: Some(()), status });
+            live.push(Live { status, ..Live::ready((name, owner), output.arn.clone(), state, output) });
         }
     }
     Ok(live)

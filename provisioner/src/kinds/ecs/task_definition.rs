@@ -15,10 +15,10 @@ use aws_sdk_ecs::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{pairs, tags};
-use crate::aws::{Cx, Error, each};
+use super::{pairs, tag_list};
+use crate::aws::{Cx, Error, collect};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ecr;
 use crate::kinds::iam::Role;
 use crate::kinds::logs::LogGroup;
@@ -133,7 +133,7 @@ impl Kind for TaskDefinition {
         seconds: Seconds { create: 1, update: 1, delete: 5 },
         unnamed: true,
         update_moves_output: true,
-        retry: &[Retry { code: "ClientException", text: "Role is not valid", seconds: 60 }],
+        retry: &[Retry::saying("ClientException", "Role is not valid", 60)],
         actions: &[
             "ecs:DeleteTaskDefinitions",
             "ecs:DeregisterTaskDefinition",
@@ -212,18 +212,13 @@ impl Kind for TaskDefinition {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, TaskDefinition>) -> Result<Vec<Live<TaskDefinition>>, Error> {
-        let wanted: HashMap<String, &str> =
-            query.wanted.iter().map(|(name, _)| (family(&cx.scope, name), name.as_str())).collect();
+        let wanted = query.named(|name, _| family(&cx.scope, name));
         let mut families: BTreeSet<String> = wanted.keys().cloned().collect();
         match query.look.all(cx, "ecs:task-definition").await {
             Some(arns) => families.extend(arns.iter().filter_map(|arn| family_of(arn))),
             None => families.extend(listed(cx).await?),
         }
-        let mut live = Vec::new();
-        for found in each(families.into_iter().collect(), |family| one(cx, family, &wanted)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(families.into_iter().collect(), |family| one(cx, family, &wanted)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &TaskDefinitionState) -> Result<TaskDefinitionOutput, Error> {
@@ -278,7 +273,8 @@ async fn register(cx: &Cx, name: &str, want: &TaskDefinitionState) -> Result<Tas
     let call = call.requires_compatibilities(Compatibility::Fargate).cpu(&want.cpu).memory(&want.memory);
     let call = call.runtime_platform(platform.cpu_architecture(want.architecture.as_str().into()).build());
     let call = call.execution_role_arn(&want.execution_role).set_task_role_arn(want.task_role.clone());
-    let made = call.container_definitions(container(name, want)?).set_tags(Some(tags(cx, name))).send().await?;
+    let made =
+        call.container_definitions(container(name, want)?).set_tags(Some(tag_list(cx.scope.tags(name)))).send().await?;
     let arn = made.task_definition.and_then(|made| made.task_definition_arn).unwrap_or_default();
     Ok(TaskDefinitionOutput { arn })
 }
@@ -349,12 +345,12 @@ async fn one(cx: &Cx, family: String, wanted: &HashMap<String, &str>) -> Result<
     if found.status() != Some(&TaskDefinitionStatus::Active) {
         return Ok(None);
     }
-    let Some((name, owner)) = cx.whose(pairs(answer.tags()), wanted.get(&family).copied()) else {
+    let Some(whose) = cx.whose(pairs(answer.tags()), wanted.get(&family).copied()) else {
         return Ok(None);
     };
     let arn = found.task_definition_arn().unwrap_or_default().to_owned();
     let (state, output) = (state(found), TaskDefinitionOutput { arn: arn.clone() });
-    Ok(Some(Live { name, owner, id: arn, state, output, ready: Some(()), status: Status::Ready }))
+    Ok(Some(Live::ready(whose, arn, state, output)))
 }
 
 /// What AWS adds (a CPU of 0, the port of the host, empty lists) is left out.

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_elasticache::types::{CacheSubnetGroup, Tag};
+use aws_sdk_elasticache::types::CacheSubnetGroup;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error, Look, each};
+use super::tag_list;
+use crate::aws::{Cx, Error, Look, collect};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::ec2::Subnet;
 use crate::kinds::named::candidates;
 use crate::scope::Scope;
@@ -38,12 +39,11 @@ impl Kind for SubnetGroup {
     const FACTS: Facts = Facts {
         name: "elasticache.subnet_group",
         fields: &[Field::fixed("name"), Field::wanted("subnets")],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         exists: &["CacheSubnetGroupAlreadyExists"],
         retry: &[
-            Retry { code: "CacheSubnetGroupInUse", text: "", seconds: 1800 },
-            Retry { code: "SubnetInUse", text: "", seconds: 300 },
-            Retry { code: "InvalidSubnet", text: "", seconds: 30 },
+            Retry::code("CacheSubnetGroupInUse", 1800),
+            Retry::code("SubnetInUse", 300),
+            Retry::code("InvalidSubnet", 30),
         ],
         actions: &[
             "ec2:DescribeSubnets",
@@ -65,33 +65,21 @@ impl Kind for SubnetGroup {
     type Ready = ();
 
     fn want(scope: &Scope, name: &str, spec: &SubnetGroupSpec, outputs: &Outputs) -> Result<SubnetGroupState, Missing> {
-        let mut subnets = BTreeSet::new();
-        for subnet in &spec.subnets {
-            subnets.insert(outputs.get(subnet)?.id);
-        }
+        let subnets = outputs.of_each(&spec.subnets, |subnet| subnet.id)?;
         Ok(SubnetGroupState { name: group_name(scope, name), subnets })
     }
 
     async fn read(cx: &Cx, query: &Query<'_, SubnetGroup>) -> Result<Vec<Live<SubnetGroup>>, Error> {
-        let mut groups = Vec::new();
-        let mut pages = cx.elasticache.describe_cache_subnet_groups().into_paginator().send();
-        while let Some(page) = pages.next().await {
-            groups.extend(page?.cache_subnet_groups.unwrap_or_default());
-        }
+        let pages = cx.elasticache.describe_cache_subnet_groups().into_paginator();
+        let groups = pages.items().send().try_collect().await?;
         let named = candidates(cx, query, groups, CacheSubnetGroup::cache_subnet_group_name, group_name);
-        let mut live = Vec::new();
-        for found in each(named, |(group, wanted)| one(cx, group, wanted, query.look)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(named, |(group, wanted)| one(cx, group, wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &SubnetGroupState) -> Result<SubnetGroupOutput, Error> {
-        let mut call = cx.elasticache.create_cache_subnet_group().cache_subnet_group_name(&want.name);
-        call = call.cache_subnet_group_description(format!("Subnets of {name}"));
-        for (key, value) in cx.scope.tags(name) {
-            call = call.tags(Tag::builder().key(key).value(value).build());
-        }
+        let call = cx.elasticache.create_cache_subnet_group().cache_subnet_group_name(&want.name);
+        let call = call.cache_subnet_group_description(format!("Subnets of {name}"));
+        let call = call.set_tags(Some(tag_list(cx.scope.tags(name))));
         call.set_subnet_ids(Some(want.subnets.iter().cloned().collect())).send().await?;
         Ok(SubnetGroupOutput { name: want.name.clone() })
     }
@@ -104,10 +92,7 @@ impl Kind for SubnetGroup {
 
     async fn delete(cx: &Cx, live: &Live<SubnetGroup>, _: LastWish) -> Result<(), Error> {
         let call = cx.elasticache.delete_cache_subnet_group().cache_subnet_group_name(&live.output.name);
-        match call.send().await.map_err(Error::from) {
-            Err(error) if !error.is(&["CacheSubnetGroupNotFoundFault", "CacheSubnetGroupNotFound"]) => Err(error),
-            _ => Ok(()),
-        }
+        Error::or_gone(call.send().await, &["CacheSubnetGroupNotFoundFault", "CacheSubnetGroupNotFound"])
     }
 }
 
@@ -122,20 +107,10 @@ async fn one(
     look: &Look,
 ) -> Result<Option<Live<SubnetGroup>>, Error> {
     let arn = group.arn().unwrap_or_default();
-    let tags = look.tags(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await?;
-    let Some((name, owner)) = cx.whose(&tags, wanted.as_deref()) else {
-        return Ok(None);
-    };
+    let Some(whose) = look.whose(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await? else { return Ok(None) };
     let state = state(&group);
-    Ok(Some(Live {
-        name,
-        owner,
-        id: arn.to_owned(),
-        output: SubnetGroupOutput { name: state.name.clone() },
-        state,
-        ready: Some(()),
-        status: Status::Ready,
-    }))
+    let output = SubnetGroupOutput { name: state.name.clone() };
+    Ok(Some(Live::ready(whose, arn, state, output)))
 }
 
 fn state(group: &CacheSubnetGroup) -> SubnetGroupState {

@@ -14,10 +14,10 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{GONE, LoadBalancer, TargetGroup, tags, tags_of};
+use super::{GONE, LoadBalancer, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::scope::Scope;
 
 pub struct Listener;
@@ -85,13 +85,12 @@ impl Kind for Listener {
             Field::beside("certificates", "certificate"),
             Field::wanted("tls_policy"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["elbv2.load_balancer"],
         exists: &["DuplicateListener", "DuplicateListenerException"],
         retry: &[
-            Retry { code: "LoadBalancerNotFound", text: "", seconds: 60 },
-            Retry { code: "TargetGroupNotFound", text: "", seconds: 60 },
-            Retry { code: "ListenerNotFound", text: "", seconds: 60 },
+            Retry::code("LoadBalancerNotFound", 60),
+            Retry::code("TargetGroupNotFound", 60),
+            Retry::code("ListenerNotFound", 60),
         ],
         actions: &[
             "elasticloadbalancing:AddTags",
@@ -161,14 +160,14 @@ impl Kind for Listener {
             // One that has gone meanwhile has no tags.
             let Some(tags) = tags.get(&arn) else { continue };
             let parent = listener.load_balancer_arn().and_then(|parent| parents.get(parent));
-            let (name, owner) = match (cx.whose(tags, name_of(&listener)), parent) {
+            let whose = match (cx.whose(tags, name_of(&listener)), parent) {
                 (Some(whose), _) => whose,
                 (None, Some(parent)) => beside(parent, &listener),
                 (None, None) => continue,
             };
             let state = state(&listener);
             let output = ListenerOutput { arn: arn.clone() };
-            live.push(Live { name, id: arn, owner, state, output, ready: Some(()), status: Status::Ready });
+            live.push(Live::ready(whose, arn, state, output));
         }
         each(live, |live| with_certificates(cx, live)).await.into_iter().collect()
     }
@@ -177,7 +176,7 @@ impl Kind for Listener {
         let call = cx.elbv2.create_listener().load_balancer_arn(&want.load_balancer).port(want.port.into());
         let call = call.protocol(want.protocol.as_str().into()).default_actions(action(&want.does)?);
         let call = call.set_certificates(certificates(want)).set_ssl_policy(want.tls_policy.clone());
-        let made = call.set_tags(Some(tags(cx, name))).send().await?.listeners.unwrap_or_default().pop();
+        let made = call.set_tags(Some(tag_list(cx.scope.tags(name)))).send().await?.listeners.unwrap_or_default().pop();
         Ok(ListenerOutput { arn: made.and_then(|made| made.listener_arn).unwrap_or_default() })
     }
 
@@ -199,8 +198,7 @@ impl Kind for Listener {
     }
 
     async fn delete(cx: &Cx, live: &Live<Listener>, _: LastWish) -> Result<(), Error> {
-        Error::unless_gone(cx.elbv2.delete_listener().listener_arn(&live.output.arn).send().await, GONE)?;
-        Ok(())
+        Error::or_gone(cx.elbv2.delete_listener().listener_arn(&live.output.arn).send().await, GONE)
     }
 }
 

@@ -14,8 +14,8 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{GONE, tags, tags_of};
-use crate::aws::{Cx, Error, Tags, each};
+use super::{GONE, tag_list, tags_of};
+use crate::aws::{Cx, Error, Tags, collect, each};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{InternetGateway, SecurityGroup, Subnet};
@@ -71,12 +71,12 @@ impl Kind for LoadBalancer {
         serves: true,
         exists: &["DuplicateLoadBalancerName", "DuplicateLoadBalancerNameException"],
         retry: &[
-            Retry { code: "LoadBalancerNotFound", text: "", seconds: 60 },
-            Retry { code: "ResourceInUse", text: "", seconds: 120 },
-            Retry { code: "SubnetNotFound", text: "", seconds: 60 },
-            Retry { code: "InvalidSecurityGroup", text: "", seconds: 60 },
+            Retry::code("LoadBalancerNotFound", 60),
+            Retry::code("ResourceInUse", 120),
+            Retry::code("SubnetNotFound", 60),
+            Retry::code("InvalidSecurityGroup", 60),
             // The gateway was attached a moment ago.
-            Retry { code: "InvalidSubnet", text: "no internet gateway", seconds: 60 },
+            Retry::saying("InvalidSubnet", "no internet gateway", 60),
         ],
         actions: &[
             "ec2:DescribeAccountAttributes",
@@ -113,13 +113,8 @@ impl Kind for LoadBalancer {
         outputs: &Outputs,
     ) -> Result<LoadBalancerState, Missing> {
         outputs.get(&spec.gateway)?;
-        let (mut subnets, mut security_groups) = (BTreeSet::new(), BTreeSet::new());
-        for subnet in &spec.subnets {
-            subnets.insert(outputs.get(subnet)?.id);
-        }
-        for group in &spec.security_groups {
-            security_groups.insert(outputs.get(group)?.id);
-        }
+        let subnets = outputs.of_each(&spec.subnets, |subnet| subnet.id)?;
+        let security_groups = outputs.of_each(&spec.security_groups, |group| group.id)?;
         Ok(LoadBalancerState {
             name: aws_name(scope, name),
             scheme: LoadBalancerSchemeEnum::InternetFacing.as_str().to_owned(),
@@ -133,8 +128,7 @@ impl Kind for LoadBalancer {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, LoadBalancer>) -> Result<Vec<Live<LoadBalancer>>, Error> {
-        let wanted: HashMap<String, &str> =
-            query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
+        let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut found: HashMap<String, Answer> = HashMap::new();
         for answer in each(wanted.keys().cloned().collect(), |name| described(cx, Some(name), None)).await {
             found.extend(answer?.map(|one| (one.load_balancer_arn.clone().unwrap_or_default(), one)));
@@ -147,16 +141,12 @@ impl Kind for LoadBalancer {
         let named = |one: &Answer| one.load_balancer_name().and_then(|name| wanted.get(name)).copied();
         let arns = found.iter().map(|(arn, one)| (arn.as_str(), named(one)));
         let tags = tags_of(cx, query.look, arns).await?;
-        let mut live = Vec::new();
-        for one in each(found.into_iter().collect(), |(arn, one)| one_live(cx, arn, one, &tags, &wanted)).await {
-            live.extend(one?);
-        }
-        Ok(live)
+        collect(found.into_iter().collect(), |(arn, one)| one_live(cx, arn, one, &tags, &wanted)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &LoadBalancerState) -> Result<LoadBalancerOutput, Error> {
         let call = cx.elbv2.create_load_balancer().name(&want.name).r#type(LoadBalancerTypeEnum::Application);
-        let call = call.scheme(LoadBalancerSchemeEnum::InternetFacing).set_tags(Some(tags(cx, name)));
+        let call = call.scheme(LoadBalancerSchemeEnum::InternetFacing).set_tags(Some(tag_list(cx.scope.tags(name))));
         let call = call.set_subnets(Some(want.subnets.iter().cloned().collect()));
         let call = call.set_security_groups(Some(want.security_groups.iter().cloned().collect()));
         let made = call.send().await?.load_balancers.unwrap_or_default().pop();
@@ -188,14 +178,12 @@ impl Kind for LoadBalancer {
 
     async fn delete(cx: &Cx, live: &Live<LoadBalancer>, _: LastWish) -> Result<(), Error> {
         let call = cx.elbv2.delete_load_balancer().load_balancer_arn(&live.output.arn);
-        Error::unless_gone(call.send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.send().await, GONE)
     }
 
     async fn unprotect(cx: &Cx, live: &Live<LoadBalancer>) -> Result<(), Error> {
         let call = cx.elbv2.modify_load_balancer_attributes().load_balancer_arn(&live.output.arn);
-        Error::unless_gone(call.attributes(attribute(PROTECTION, "false")).send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.attributes(attribute(PROTECTION, "false")).send().await, GONE)
     }
 }
 
@@ -249,7 +237,7 @@ async fn one_live(
     wanted: &HashMap<String, &str>,
 ) -> Result<Option<Live<LoadBalancer>>, Error> {
     let wanted = found.load_balancer_name().and_then(|name| wanted.get(name)).copied();
-    let Some((name, owner)) = cx.whose(tags.get(&arn).into_iter().flatten(), wanted) else {
+    let Some(whose) = cx.whose(tags.get(&arn).into_iter().flatten(), wanted) else {
         return Ok(None);
     };
     let call = cx.elbv2.describe_load_balancer_attributes().load_balancer_arn(&arn);
@@ -257,13 +245,8 @@ async fn one_live(
         return Ok(None);
     };
     Ok(Some(Live {
-        name,
-        owner,
-        id: arn,
-        state: state(&found, answer.attributes()),
-        output: output(&found),
-        ready: Some(()),
         status: status(found.state()),
+        ..Live::ready(whose, arn, state(&found, answer.attributes()), output(&found))
     }))
 }
 

@@ -15,6 +15,47 @@ use std::collections::HashMap;
 use aws_sdk_elasticloadbalancingv2::types::Tag;
 
 use crate::aws::{Cx, Error, Look, Tags};
+use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below, whole};
+
+pub static SERVICE: Service = Service {
+    name: "elbv2",
+    prefix: "elasticloadbalancing",
+    signs_as: "elasticloadbalancing",
+    tags: Some(TagCalls {
+        put_action: "elasticloadbalancing:AddTags",
+        remove_action: "elasticloadbalancing:RemoveTags",
+        put: |cx, arn, tags| Box::pin(put_tags(cx, arn, tags)),
+        remove: |cx, arn, keys| Box::pin(remove_tags(cx, arn, keys)),
+    }),
+    rates: &[
+        Rate::of("elb create", Calls::Named(&["CreateLoadBalancer", "SetSubnets"]), 10.0, 0.2),
+        Rate::of("elb read", Calls::Reads, 40.0, 10.0),
+        Rate::of("elb write", Calls::All, 20.0, 3.0),
+    ],
+    reads: None,
+    writes: &[
+        On::Named("listener/*/"),
+        On::Named("listener-rule/*/"),
+        On::Named("loadbalancer/*/"),
+        On::Named("targetgroup/"),
+    ],
+    for_roles: None,
+    on_everything: &[
+        "elasticloadbalancing:DescribeListenerCertificates",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeLoadBalancerAttributes",
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeRules",
+        "elasticloadbalancing:DescribeTags",
+        "elasticloadbalancing:DescribeTargetGroupAttributes",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeTargetHealth",
+    ],
+    dependent: &[Dependent::on("elasticloadbalancing:AddTags", "every Create with tags", "elasticloadbalancing")],
+    types: &[],
+    section,
+    only_ready: "the service behind it shows its healthy targets",
+};
 
 /// What Elastic Load Balancing says of things that are not there.
 const GONE: &[&str] = &[
@@ -31,8 +72,26 @@ const GONE: &[&str] = &[
 /// `DescribeTags` takes this many ARNs (Elastic Load Balancing API reference).
 const TAGGED_AT_ONCE: usize = 20;
 
-fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
-    cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+fn section(resource: &str, name: &str) -> Option<String> {
+    match resource {
+        "load_balancer" | "listener" => whole("services"),
+        "target_group" | "rule" => below("services", name),
+        _ => None,
+    }
+}
+
+fn tag_list(tags: Vec<(String, String)>) -> Vec<Tag> {
+    tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
+}
+
+async fn put_tags(cx: &Cx, arn: &str, tags: Vec<(String, String)>) -> Result<(), Error> {
+    cx.elbv2.add_tags().resource_arns(arn).set_tags(Some(tag_list(tags))).send().await?;
+    Ok(())
+}
+
+async fn remove_tags(cx: &Cx, arn: &str, keys: Vec<String>) -> Result<(), Error> {
+    cx.elbv2.remove_tags().resource_arns(arn).set_tag_keys(Some(keys)).send().await?;
+    Ok(())
 }
 
 /// The tags of each, by its ARN; some are wanted, under these names. One that has gone meanwhile makes AWS refuse the whole

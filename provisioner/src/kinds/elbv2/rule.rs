@@ -13,10 +13,10 @@ use aws_sdk_elasticloadbalancingv2::types::{
 use serde::{Deserialize, Serialize};
 
 use super::listener::{forward, target_of};
-use super::{GONE, Listener, TargetGroup, tags, tags_of};
+use super::{GONE, Listener, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::scope::{NAME_TAG, STACK_TAG, Scope};
 
 pub struct Rule;
@@ -58,15 +58,14 @@ impl Kind for Rule {
             Field::wanted("others"),
             Field::wanted("target"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["elbv2.listener"],
         exists: &["PriorityInUse", "PriorityInUseException"],
         retry: &[
-            Retry { code: "ListenerNotFound", text: "", seconds: 60 },
+            Retry::code("ListenerNotFound", 60),
             // Another rule of ours is about to leave it.
-            Retry { code: "PriorityInUse", text: "", seconds: 60 },
-            Retry { code: "RuleNotFound", text: "", seconds: 60 },
-            Retry { code: "TargetGroupNotFound", text: "", seconds: 60 },
+            Retry::code("PriorityInUse", 60),
+            Retry::code("RuleNotFound", 60),
+            Retry::code("TargetGroupNotFound", 60),
         ],
         actions: &[
             "elasticloadbalancing:AddTags",
@@ -120,13 +119,13 @@ impl Kind for Rule {
             let Some(tags) = tags.get(&arn) else { continue };
             let ours = tags.get(STACK_TAG) == Some(&cx.scope.tag());
             let wanted = if ours { tags.get(NAME_TAG).cloned() } else { by_priority };
-            let (name, owner) = match (cx.whose(tags, wanted.as_deref()), parents.get(&state.listener)) {
+            let whose = match (cx.whose(tags, wanted.as_deref()), parents.get(&state.listener)) {
                 (Some(whose), _) => whose,
                 (None, Some(parent)) => beside(parent, &state),
                 (None, None) => continue,
             };
             let output = RuleOutput { arn: arn.clone() };
-            live.push(Live { name, id: arn, owner, state, output, ready: Some(()), status: Status::Ready });
+            live.push(Live::ready(whose, arn, state, output));
         }
         // Of ours and a stranger at its new priority, ours is the one to change.
         live.sort_by_key(|one| (one.name.clone(), !one.owner.is_ours()));
@@ -138,7 +137,7 @@ impl Kind for Rule {
         let priority = i32::try_from(want.priority).unwrap_or(i32::MAX);
         let call = cx.elbv2.create_rule().listener_arn(&want.listener).priority(priority);
         let call = call.set_conditions(Some(conditions(want))).actions(forward(&want.target));
-        let made = call.set_tags(Some(tags(cx, name))).send().await?.rules.unwrap_or_default().pop();
+        let made = call.set_tags(Some(tag_list(cx.scope.tags(name)))).send().await?.rules.unwrap_or_default().pop();
         Ok(RuleOutput { arn: made.and_then(|made| made.rule_arn).unwrap_or_default() })
     }
 
@@ -156,8 +155,7 @@ impl Kind for Rule {
     }
 
     async fn delete(cx: &Cx, live: &Live<Rule>, _: LastWish) -> Result<(), Error> {
-        Error::unless_gone(cx.elbv2.delete_rule().rule_arn(&live.output.arn).send().await, GONE)?;
-        Ok(())
+        Error::or_gone(cx.elbv2.delete_rule().rule_arn(&live.output.arn).send().await, GONE)
     }
 }
 

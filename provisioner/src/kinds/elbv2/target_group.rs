@@ -14,10 +14,10 @@ use aws_sdk_elasticloadbalancingv2::types::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{GONE, LoadBalancer, tags, tags_of};
-use crate::aws::{Cx, Error, Tags, each};
+use super::{GONE, LoadBalancer, tag_list, tags_of};
+use crate::aws::{Cx, Error, Tags, collect, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::ec2::Vpc;
 use crate::scope::Scope;
 use crate::sections::services::health;
@@ -81,13 +81,9 @@ impl Kind for TargetGroup {
             Field::wanted("health"),
             Field::wanted("deregistration_delay"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["elbv2.load_balancer"],
         exists: &["DuplicateTargetGroupName", "DuplicateTargetGroupNameException"],
-        retry: &[
-            Retry { code: "ResourceInUse", text: "", seconds: 120 },
-            Retry { code: "TargetGroupNotFound", text: "", seconds: 60 },
-        ],
+        retry: &[Retry::code("ResourceInUse", 120), Retry::code("TargetGroupNotFound", 60)],
         actions: &[
             "elasticloadbalancing:AddTags",
             "elasticloadbalancing:CreateTargetGroup",
@@ -129,8 +125,7 @@ impl Kind for TargetGroup {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, TargetGroup>) -> Result<Vec<Live<TargetGroup>>, Error> {
-        let wanted: HashMap<String, &str> =
-            query.wanted.iter().map(|(name, spec)| (aws_name(&cx.scope, name, spec), name.as_str())).collect();
+        let wanted = query.named(|name, spec| aws_name(&cx.scope, name, spec));
         let mut found: HashMap<String, Answer> = HashMap::new();
         let parents = query.outputs.all::<LoadBalancer>().into_iter().map(|(_, parent)| By::LoadBalancer(parent.arn));
         for groups in each(parents.collect(), |by| described(cx, by)).await {
@@ -152,11 +147,7 @@ impl Kind for TargetGroup {
         let named = |one: &Answer| one.target_group_name().and_then(|name| wanted.get(name)).copied();
         let arns = found.iter().map(|(arn, one)| (arn.as_str(), named(one)));
         let tags = tags_of(cx, query.look, arns).await?;
-        let mut live = Vec::new();
-        for one in each(found.into_iter().collect(), |(arn, one)| one_live(cx, arn, one, &tags, &wanted)).await {
-            live.extend(one?);
-        }
-        Ok(live)
+        collect(found.into_iter().collect(), |(arn, one)| one_live(cx, arn, one, &tags, &wanted)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &TargetGroupState) -> Result<TargetGroupOutput, Error> {
@@ -166,7 +157,7 @@ impl Kind for TargetGroup {
         let call = call.health_check_path(&health.path).matcher(matcher(health));
         let call = call.health_check_interval_seconds(health.interval).health_check_timeout_seconds(health.timeout);
         let call = call.healthy_threshold_count(health.healthy_after);
-        let call = call.unhealthy_threshold_count(health.unhealthy_after).set_tags(Some(tags(cx, name)));
+        let call = call.unhealthy_threshold_count(health.unhealthy_after).set_tags(Some(tag_list(cx.scope.tags(name))));
         let made = call.send().await?.target_groups.unwrap_or_default().pop();
         let made = made.ok_or_else(|| Error::ours("CreateTargetGroup answered with no target group"))?;
         set_delay(cx, made.target_group_arn().unwrap_or_default(), want).await?;
@@ -195,8 +186,7 @@ impl Kind for TargetGroup {
 
     async fn delete(cx: &Cx, live: &Live<TargetGroup>, _: LastWish) -> Result<(), Error> {
         let call = cx.elbv2.delete_target_group().target_group_arn(&live.output.arn);
-        Error::unless_gone(call.send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.send().await, GONE)
     }
 }
 
@@ -261,15 +251,7 @@ async fn one_live(
     let Some(answer) = Error::unless_gone(call.send().await, GONE)? else {
         return Ok(None);
     };
-    Ok(Some(Live {
-        name,
-        owner,
-        id: arn,
-        state: state(&found, answer.attributes()),
-        output: output(&found),
-        ready: Some(()),
-        status: Status::Ready,
-    }))
+    Ok(Some(Live::ready((name, owner), arn, state(&found, answer.attributes()), output(&found))))
 }
 
 fn state(found: &Answer, attributes: &[TargetGroupAttribute]) -> TargetGroupState {

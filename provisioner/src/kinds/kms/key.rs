@@ -9,10 +9,11 @@
 //! Secrets Manager, OpenSearch and Lambda use it by grants and by the caller's IAM permissions, which the account's own
 //! statement allows (KMS developer guide, "Default key policy").
 
-use aws_sdk_kms::types::{KeyMetadata, KeyState as Phase, Tag};
+use aws_sdk_kms::types::{KeyMetadata, KeyState as Phase};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::tag_list;
 use crate::aws::{Cx, Error, Look, Proof, Tags, each, policy};
 use crate::board::{Missing, Outputs};
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Retry, Seconds, Status};
@@ -50,10 +51,10 @@ impl Kind for Key {
         unnamed: true,
         retry: &[
             // The new key is not seen everywhere at once.
-            Retry { code: "NotFoundException", text: "", seconds: 60 },
-            Retry { code: "DependencyTimeoutException", text: "", seconds: 60 },
-            Retry { code: "KMSInternalException", text: "", seconds: 60 },
-            Retry { code: "KMSInvalidStateException", text: "creating", seconds: 60 },
+            Retry::code("NotFoundException", 60),
+            Retry::code("DependencyTimeoutException", 60),
+            Retry::code("KMSInternalException", 60),
+            Retry::saying("KMSInvalidStateException", "creating", 60),
         ],
         actions: &[
             "kms:CreateAlias",
@@ -103,11 +104,9 @@ impl Kind for Key {
     }
 
     async fn create(cx: &Cx, name: &str, want: &KeyState) -> Result<KeyOutput, Error> {
-        let mut call = cx.kms_once.create_key().policy(want.policy.to_string());
-        call = call.description(format!("Everything of {} that rests", cx.scope.prefix()));
-        for (key, value) in cx.scope.tags(name) {
-            call = call.tags(Tag::builder().tag_key(key).tag_value(value).build()?);
-        }
+        let call = cx.kms_once.create_key().policy(want.policy.to_string());
+        let call = call.description(format!("Everything of {} that rests", cx.scope.prefix()));
+        let call = call.set_tags(Some(tag_list(cx.scope.tags(name))?));
         let made = call.send().await?.key_metadata.ok_or_else(|| Error::ours("KMS made a key without an id"))?;
         // Whatever fails from here on is found by the tag and repaired. The key may be unseen for a moment, so the engine
         // has to look more than once before it believes that there is none.
@@ -143,10 +142,7 @@ impl Kind for Key {
 
     async fn delete(cx: &Cx, live: &Live<Key>, _: LastWish) -> Result<(), Error> {
         if let Some(alias) = &live.state.alias {
-            match cx.kms.delete_alias().alias_name(alias).send().await.map_err(Error::from) {
-                Err(error) if !error.is(GONE) => return Err(error),
-                _ => {}
-            }
+            Error::or_gone(cx.kms.delete_alias().alias_name(alias).send().await, GONE)?;
         }
         let call = cx.kms.schedule_key_deletion().key_id(&live.output.id).pending_window_in_days(DAYS_UNTIL_DELETION);
         match call.send().await.map_err(Error::from) {
@@ -205,11 +201,8 @@ async fn set_alias(cx: &Cx, alias: &str, key: &str) -> Result<(), Error> {
 }
 
 async fn describe(cx: &Cx, key: &str) -> Result<Option<KeyMetadata>, Error> {
-    match cx.kms.describe_key().key_id(key).send().await.map_err(Error::from) {
-        Ok(answer) => Ok(answer.key_metadata),
-        Err(error) if error.is(GONE) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let answer = Error::unless_gone(cx.kms.describe_key().key_id(key).send().await, GONE)?;
+    Ok(answer.and_then(|answer| answer.key_metadata))
 }
 
 fn is_alive(key: &KeyMetadata) -> bool {
@@ -264,8 +257,8 @@ async fn one(
     let arn = key.arn().unwrap_or(id);
     let policy = cx.kms.get_key_policy().key_id(id).policy_name("default").send();
     let rotation = cx.kms.get_key_rotation_status().key_id(id).send();
-    let (tags, policy, rotation) = tokio::join!(look.tags(cx, arn, wanted, tags(cx, id)), policy, rotation);
-    let Some((name, owner)) = cx.whose(&tags?, wanted) else {
+    let (whose, policy, rotation) = tokio::join!(look.whose(cx, arn, wanted, tags(cx, id)), policy, rotation);
+    let Some((name, owner)) = whose? else {
         return Ok(None);
     };
     let (policy, rotation) = match (policy.map_err(Error::from), rotation.map_err(Error::from)) {
@@ -275,13 +268,8 @@ async fn one(
         (Err(error), _) | (_, Err(error)) => return Err(error),
     };
     Ok(Some(Live {
-        name,
-        owner,
-        id: arn.to_owned(),
-        state: state(&key, alias, &policy, rotation),
-        output: output(&key),
-        ready: Some(()),
         status: status(&key),
+        ..Live::ready((name, owner), arn.to_owned(), state(&key, alias, &policy, rotation), output(&key))
     }))
 }
 

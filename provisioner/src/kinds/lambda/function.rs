@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use super::beside;
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
-use crate::aws::{Cx, Error, each};
+use crate::aws::{Cx, Error, collect};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
 use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
@@ -140,15 +140,11 @@ impl Kind for Function {
         seconds: Seconds { create: 10, update: 5, delete: 5 },
         exists: &[CONFLICT],
         retry: &[
-            Retry { code: CONFLICT, text: NOT_NOW, seconds: 900 },
-            Retry {
-                code: "InvalidParameterValueException",
-                text: "execution role does not have permissions",
-                seconds: 120,
-            },
-            Retry { code: "InvalidParameterValueException", text: "KMS key is invalid", seconds: 120 },
-            Retry { code: "InvalidParameterValueException", text: "throttled by EC2", seconds: 300 },
-            Retry { code: "ResourceNotFoundException", text: "", seconds: 30 },
+            Retry::saying(CONFLICT, NOT_NOW, 900),
+            Retry::saying("InvalidParameterValueException", "execution role does not have permissions", 120),
+            Retry::saying("InvalidParameterValueException", "KMS key is invalid", 120),
+            Retry::saying("InvalidParameterValueException", "throttled by EC2", 300),
+            Retry::code("ResourceNotFoundException", 30),
         ],
         actions: &[
             "ec2:DeleteNetworkInterface",
@@ -198,12 +194,8 @@ impl Kind for Function {
             for nat in &inside.way_out {
                 outputs.ready(nat)?;
             }
-            for subnet in &inside.subnets {
-                subnets.insert(outputs.get(subnet)?.id);
-            }
-            for group in &inside.security_groups {
-                security_groups.insert(outputs.get(group)?.id);
-            }
+            subnets = outputs.of_each(&inside.subnets, |subnet| subnet.id)?;
+            security_groups = outputs.of_each(&inside.security_groups, |group| group.id)?;
         }
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
         Ok(FunctionState {
@@ -237,16 +229,11 @@ impl Kind for Function {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Function>) -> Result<Vec<Live<Function>>, Error> {
-        let wanted: HashMap<String, &str> =
-            query.wanted.iter().map(|(name, _)| (aws_name(&cx.scope, name), name.as_str())).collect();
+        let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
         let hints = query.look.tagged(cx, "lambda:function").await;
         names.extend(hints.iter().filter_map(|arn| arn.split(':').nth(6)).map(str::to_owned));
-        let mut live = Vec::new();
-        for found in each(names.into_iter().collect(), |name| one(cx, name, &wanted)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(names.into_iter().collect(), |name| one(cx, name, &wanted)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &FunctionState) -> Result<FunctionOutput, Error> {
@@ -385,7 +372,7 @@ async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Resul
         return Ok(None);
     };
     let tags = found.tags.unwrap_or_default();
-    let Some((name, owner)) = cx.whose(tags.iter(), wanted.get(&function).copied()) else {
+    let Some(whose) = cx.whose(tags.iter(), wanted.get(&function).copied()) else {
         return Ok(None);
     };
     let Some(configuration) = found.configuration else {
@@ -404,7 +391,7 @@ async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Resul
     }
     let output = output(&cx.scope, &function);
     let (id, status) = (output.arn.clone(), status(&configuration));
-    Ok(Some(Live { name, owner, id, state, output, ready: Some(()), status }))
+    Ok(Some(Live { status, ..Live::ready(whose, id, state, output) }))
 }
 
 fn status(found: &FunctionConfiguration) -> Status {

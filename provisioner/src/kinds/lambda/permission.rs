@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::Function;
 use crate::aws::{Cx, Error, each, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::kinds::logs::LogGroup;
 use crate::scope::Scope;
 
@@ -45,6 +45,7 @@ pub struct PermissionOutput {
 impl Kind for Permission {
     const FACTS: Facts = Facts {
         name: "lambda.permission",
+        untagged: "it belongs to its function",
         fields: &[
             Field::fixed("id"),
             Field::fixed("function"),
@@ -53,14 +54,13 @@ impl Kind for Permission {
             Field::fixed("source_arn"),
             Field::fixed("source_account"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["lambda.function", "logs.log_group"],
         exists: &["ResourceConflictException"],
         retry: &[
-            Retry { code: "", text: "concurrent update operation", seconds: 60 },
-            Retry { code: "ResourceConflictException", text: "cannot be performed at this time", seconds: 300 },
-            Retry { code: "PreconditionFailedException", text: "", seconds: 60 },
-            Retry { code: "ResourceNotFoundException", text: "", seconds: 30 },
+            Retry::text("concurrent update operation", 60),
+            Retry::saying("ResourceConflictException", "cannot be performed at this time", 300),
+            Retry::code("PreconditionFailedException", 60),
+            Retry::code("ResourceNotFoundException", 30),
         ],
         actions: &["lambda:AddPermission", "lambda:GetPolicy", "lambda:RemovePermission"],
         ..Facts::DEFAULT
@@ -98,15 +98,8 @@ impl Kind for Permission {
                     (None, Some(rest)) => (rest.to_owned(), ours, Owner::Child),
                     (None, None) => (format!("{on}/{}", state.id), said(&statement), beside(&on)),
                 };
-                live.push(Live {
-                    name,
-                    id,
-                    owner,
-                    output: PermissionOutput { source_arn: state.source_arn.clone() },
-                    state,
-                    ready: Some(()),
-                    status: Status::Ready,
-                });
+                let output = PermissionOutput { source_arn: state.source_arn.clone() };
+                live.push(Live::ready((name, owner), id, state, output));
             }
         }
         Ok(live)
@@ -125,8 +118,7 @@ impl Kind for Permission {
 
     async fn delete(cx: &Cx, live: &Live<Permission>, _: LastWish) -> Result<(), Error> {
         let call = cx.lambda.remove_permission().function_name(&live.state.function).statement_id(&live.state.id);
-        Error::unless_gone(call.send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.send().await, GONE)
     }
 }
 

@@ -10,9 +10,9 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_cloudwatchlogs::types::LogGroup as Group;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error, Look, Tags, each};
+use crate::aws::{Cx, Error, Look, Tags, collect, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::kms::Key;
 use crate::scope::Scope;
 
@@ -44,12 +44,11 @@ impl Kind for LogGroup {
     const FACTS: Facts = Facts {
         name: "logs.log_group",
         fields: &[Field::fixed("path"), Field::wanted("retention_days"), Field::wanted("kms_key")],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         exists: &["ResourceAlreadyExistsException"],
         retry: &[
             // The key's policy is not seen by CloudWatch Logs at once; one that is really wrong says the same.
-            Retry { code: "InvalidParameterException", text: "KMS key", seconds: 60 },
-            Retry { code: "ResourceNotFoundException", text: "", seconds: 20 },
+            Retry::saying("InvalidParameterException", "KMS key", 60),
+            Retry::code("ResourceNotFoundException", 20),
         ],
         actions: &[
             "kms:DescribeKey",
@@ -93,12 +92,7 @@ impl Kind for LogGroup {
         for found in each(prefixes.into_iter().collect(), |prefix| listed(cx, prefix)).await {
             groups.extend(found?.into_iter().filter_map(|group| Some((group.log_group_name.clone()?, group))));
         }
-        let mut live = Vec::new();
-        for found in each(groups.into_iter().collect(), |(path, group)| one(cx, path, group, &wanted, query.look)).await
-        {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(groups.into_iter().collect(), |(path, group)| one(cx, path, group, &wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &LogGroupState) -> Result<LogGroupOutput, Error> {
@@ -121,8 +115,7 @@ impl Kind for LogGroup {
 
     async fn delete(cx: &Cx, live: &Live<LogGroup>, _: LastWish) -> Result<(), Error> {
         let call = cx.logs.delete_log_group().log_group_name(&live.state.path);
-        Error::unless_gone(call.send().await, GONE)?;
-        Ok(())
+        Error::or_gone(call.send().await, GONE)
     }
 }
 
@@ -157,19 +150,8 @@ async fn one(
     look: &Look,
 ) -> Result<Option<Live<LogGroup>>, Error> {
     let (output, wanted) = (output(&cx.scope, &path), wanted.get(path.as_str()).copied());
-    let tags = look.tags(cx, &output.arn, wanted, tags(cx, &output.arn)).await?;
-    let Some((name, owner)) = cx.whose(&tags, wanted) else {
-        return Ok(None);
-    };
-    Ok(Some(Live {
-        name,
-        owner,
-        id: output.arn.clone(),
-        state: state(path, &group),
-        output,
-        ready: Some(()),
-        status: Status::Ready,
-    }))
+    let Some(whose) = look.whose(cx, &output.arn, wanted, tags(cx, &output.arn)).await? else { return Ok(None) };
+    Ok(Some(Live::ready(whose, output.arn.clone(), state(path, &group), output)))
 }
 
 fn state(path: String, group: &Group) -> LogGroupState {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::LogGroup;
 use crate::aws::{Cx, Error, each};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::kinds::lambda::{Function, Permission};
 use crate::scope::Scope;
 
@@ -40,17 +40,17 @@ pub struct SubscriptionFilterState {
 impl Kind for SubscriptionFilter {
     const FACTS: Facts = Facts {
         name: "logs.subscription_filter",
+        untagged: "it belongs to its log group",
         fields: &[
             Field::fixed("log_group"),
             Field::fixed("filter"),
             Field::wanted("pattern"),
             Field::wanted("destination"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["logs.log_group", "lambda.function", "lambda.permission"],
         retry: &[
-            Retry { code: "InvalidParameterException", text: "could not deliver test message", seconds: 300 },
-            Retry { code: "InvalidParameterException", text: "could not execute the lambda function", seconds: 300 },
+            Retry::saying("InvalidParameterException", "could not deliver test message", 300),
+            Retry::saying("InvalidParameterException", "could not execute the lambda function", 300),
         ],
         actions: &["logs:DeleteSubscriptionFilter", "logs:DescribeSubscriptionFilters", "logs:PutSubscriptionFilter"],
         ..Facts::DEFAULT
@@ -99,7 +99,7 @@ impl Kind for SubscriptionFilter {
                         Owner::Beside(Address { kind: LogGroup::FACTS.name, name: group.clone() }),
                     ),
                 };
-                live.push(Live { name, id, owner, state, output: (), ready: Some(()), status: Status::Ready });
+                live.push(Live::ready((name, owner), id, state, ()));
             }
         }
         Ok(live)
@@ -122,10 +122,7 @@ impl Kind for SubscriptionFilter {
 
     async fn delete(cx: &Cx, live: &Live<SubscriptionFilter>, _: LastWish) -> Result<(), Error> {
         let call = cx.logs.delete_subscription_filter().log_group_name(&live.state.log_group);
-        match call.filter_name(&live.state.filter).send().await.map_err(Error::from) {
-            Err(error) if !error.is(&["ResourceNotFoundException"]) => Err(error),
-            _ => Ok(()),
-        }
+        Error::or_gone(call.filter_name(&live.state.filter).send().await, &["ResourceNotFoundException"])
     }
 }
 

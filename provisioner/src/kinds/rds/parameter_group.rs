@@ -11,12 +11,13 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_rds::types::{ApplyMethod, DbParameterGroup, Parameter, Tag};
+use aws_sdk_rds::types::{ApplyMethod, DbParameterGroup, Parameter};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error, Look, each};
+use super::tag_list;
+use crate::aws::{Cx, Error, Look, collect};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds};
 use crate::kinds::named::candidates;
 use crate::scope::Scope;
 
@@ -83,9 +84,9 @@ impl Kind for ParameterGroup {
         seconds: Seconds { create: 2, update: 2, delete: 1 },
         exists: &["DBParameterGroupAlreadyExists", "DBParameterGroupAlreadyExistsFault"],
         retry: &[
-            Retry { code: "InvalidDBParameterGroupState", text: "", seconds: 1800 },
-            Retry { code: "InvalidDBParameterGroupStateFault", text: "", seconds: 1800 },
-            Retry { code: "DBParameterGroupNotFound", text: "", seconds: 30 },
+            Retry::code("InvalidDBParameterGroupState", 1800),
+            Retry::code("InvalidDBParameterGroupStateFault", 1800),
+            Retry::code("DBParameterGroupNotFound", 30),
         ],
         actions: &[
             "rds:AddTagsToResource",
@@ -115,26 +116,15 @@ impl Kind for ParameterGroup {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, ParameterGroup>) -> Result<Vec<Live<ParameterGroup>>, Error> {
-        let mut groups = Vec::new();
-        let mut pages = cx.rds.describe_db_parameter_groups().into_paginator().send();
-        while let Some(page) = pages.next().await {
-            groups.extend(page?.db_parameter_groups.unwrap_or_default());
-        }
+        let groups = cx.rds.describe_db_parameter_groups().into_paginator().items().send().try_collect().await?;
         let named = candidates(cx, query, groups, DbParameterGroup::db_parameter_group_name, group_name);
-        let mut live = Vec::new();
-        for found in each(named, |(group, wanted)| one(cx, group, wanted, query.look)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(named, |(group, wanted)| one(cx, group, wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &ParameterGroupState) -> Result<ParameterGroupOutput, Error> {
-        let mut call = cx.rds.create_db_parameter_group().db_parameter_group_name(&want.name);
-        call = call.db_parameter_group_family(&want.family).description(format!("Settings of {name}"));
-        for (key, value) in cx.scope.tags(name) {
-            call = call.tags(Tag::builder().key(key).value(value).build());
-        }
-        call.send().await?;
+        let call = cx.rds.create_db_parameter_group().db_parameter_group_name(&want.name);
+        let call = call.db_parameter_group_family(&want.family).description(format!("Settings of {name}"));
+        call.set_tags(Some(tag_list(cx.scope.tags(name)))).send().await?;
         set(cx, &want.name, parameters(&want.parameters, |_| true)).await?;
         Ok(ParameterGroupOutput { name: want.name.clone() })
     }
@@ -156,10 +146,7 @@ impl Kind for ParameterGroup {
 
     async fn delete(cx: &Cx, live: &Live<ParameterGroup>, _: LastWish) -> Result<(), Error> {
         let call = cx.rds.delete_db_parameter_group().db_parameter_group_name(&live.output.name);
-        match call.send().await.map_err(Error::from) {
-            Err(error) if !error.is(&["DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"]) => Err(error),
-            _ => Ok(()),
-        }
+        Error::or_gone(call.send().await, &["DBParameterGroupNotFound", "DBParameterGroupNotFoundFault"])
     }
 }
 
@@ -195,8 +182,7 @@ async fn one(
 ) -> Result<Option<Live<ParameterGroup>>, Error> {
     let arn = group.db_parameter_group_arn().unwrap_or_default();
     let name = group.db_parameter_group_name().unwrap_or_default();
-    let tags = look.tags(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await?;
-    let Some((owned, owner)) = cx.whose(&tags, wanted.as_deref()) else {
+    let Some((owned, owner)) = look.whose(cx, arn, wanted.as_deref(), super::tags(cx, arn)).await? else {
         return Ok(None);
     };
     let mut set = Vec::new();
@@ -209,15 +195,12 @@ async fn one(
             Err(error) => return Err(error),
         }
     }
-    Ok(Some(Live {
-        name: owned,
-        owner,
-        id: arn.to_owned(),
-        state: state(&group, &set),
-        output: ParameterGroupOutput { name: name.to_owned() },
-        ready: Some(()),
-        status: Status::Ready,
-    }))
+    Ok(Some(Live::ready(
+        (owned, owner),
+        arn.to_owned(),
+        state(&group, &set),
+        ParameterGroupOutput { name: name.to_owned() },
+    )))
 }
 
 fn state(group: &DbParameterGroup, set: &[Parameter]) -> ParameterGroupState {

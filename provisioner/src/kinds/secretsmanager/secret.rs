@@ -15,13 +15,14 @@
 use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, Tag};
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, each, policy};
+use super::{put_tags, tag_list};
+use crate::aws::{Cx, Error, collect, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::kinds::kms::{Key, key_arn};
 use crate::scope::Scope;
 
@@ -75,15 +76,14 @@ impl Kind for Secret {
             Field::theirs("username"),
             Field::theirs("length"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         exists: &["ResourceExistsException"],
         retry: &[
             // Deleted a moment ago, and not gone yet.
-            Retry { code: "InvalidRequestException", text: "scheduled for deletion", seconds: 60 },
-            Retry { code: "InvalidRequestException", text: "deleted", seconds: 60 },
+            Retry::saying("InvalidRequestException", "scheduled for deletion", 60),
+            Retry::saying("InvalidRequestException", "deleted", 60),
             // A key that is new.
-            Retry { code: "EncryptionFailure", text: "", seconds: 30 },
-            Retry { code: "InternalServiceError", text: "", seconds: 120 },
+            Retry::code("EncryptionFailure", 30),
+            Retry::code("InternalServiceError", 120),
         ],
         actions: &[
             "kms:Decrypt",
@@ -136,19 +136,13 @@ impl Kind for Secret {
             query.wanted.iter().any(|(wanted, _)| name == Some(&secret_name(&cx.scope, wanted)))
         };
         ids.extend(arns.into_iter().filter(|arn| !is_wanted(arn)).map(|arn| (arn, None)));
-        let mut live = Vec::new();
-        for found in each(ids, |(id, wanted)| one(cx, id, wanted)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(ids, |(id, wanted)| one(cx, id, wanted)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &SecretState) -> Result<SecretOutput, Error> {
-        let mut call = cx.secrets.create_secret().name(&want.name).description(&want.description);
-        call = call.kms_key_id(&want.kms_key).secret_string(value(want)?);
-        for tag in tags(cx, name) {
-            call = call.tags(tag);
-        }
+        let call = cx.secrets.create_secret().name(&want.name).description(&want.description);
+        let call = call.kms_key_id(&want.kms_key).secret_string(value(want)?);
+        let call = call.set_tags(Some(tag_list(cx.scope.tags(name))));
         let error = match call.send().await.map_err(Error::from) {
             Ok(made) => {
                 let (arn, version_id) = (made.arn.unwrap_or_default(), made.version_id.unwrap_or_default());
@@ -209,10 +203,6 @@ fn secret_name(scope: &Scope, name: &str) -> String {
     }
 }
 
-fn tags(cx: &Cx, name: &str) -> Vec<Tag> {
-    cx.scope.tags(name).into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect()
-}
-
 /// A new value.
 fn value(want: &SecretState) -> Result<String, Error> {
     let word = generate(want.length)?;
@@ -249,7 +239,7 @@ async fn restore(cx: &Cx, name: &str, want: &SecretState) -> Result<Option<Secre
     let arn = old.arn.unwrap_or_default();
     cx.secrets.restore_secret().secret_id(&arn).send().await?;
     describe_anew(cx, &arn, want).await?;
-    cx.secrets.tag_resource().secret_id(&arn).set_tags(Some(tags(cx, name))).send().await?;
+    put_tags(cx, &arn, cx.scope.tags(name)).await?;
     let put = cx.secrets.put_secret_value().secret_id(&arn).secret_string(value(want)?).send().await?;
     Ok(Some(SecretOutput { arn, version_id: put.version_id.unwrap_or_default() }))
 }
@@ -275,11 +265,7 @@ async fn describe_anew(cx: &Cx, arn: &str, want: &SecretState) -> Result<(), Err
 }
 
 async fn describe(cx: &Cx, id: &str) -> Result<Option<DescribeSecretOutput>, Error> {
-    match cx.secrets.describe_secret().secret_id(id).send().await.map_err(Error::from) {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.is(GONE) => Ok(None),
-        Err(error) => Err(error),
-    }
+    Error::unless_gone(cx.secrets.describe_secret().secret_id(id).send().await, GONE)
 }
 
 /// `null` where there is none, and where the secret is not there or on its way out.
@@ -304,15 +290,13 @@ async fn one(cx: &Cx, id: String, wanted: Option<String>) -> Result<Option<Live<
     // Of somebody else's secret we need to know no more.
     let policy = if owner == Owner::Foreign { Value::Null } else { policy? };
     let arn = secret.arn().unwrap_or_default().to_owned();
-    Ok(Some(Live {
-        name,
-        owner,
-        id: arn.clone(),
-        state: SecretState { statements: policy::statements(&policy), ..state(&cx.scope, &secret) },
-        output: SecretOutput { arn, version_id: current(&secret).unwrap_or_default() },
-        ready: Some(()),
-        status: Status::Ready,
-    }))
+    let state = SecretState { statements: policy::statements(&policy), ..state(&cx.scope, &secret) };
+    Ok(Some(Live::ready(
+        (name, owner),
+        arn.clone(),
+        state,
+        SecretOutput { arn, version_id: current(&secret).unwrap_or_default() },
+    )))
 }
 
 fn state(scope: &Scope, secret: &DescribeSecretOutput) -> SecretState {

@@ -11,9 +11,9 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::{Cx, Error, each};
+use crate::aws::{Cx, Error, collect};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::kinds::sns::Topic;
 use crate::kinds::sqs::Queue;
 use crate::scope::Scope;
@@ -47,6 +47,7 @@ pub struct SubscriptionState {
 impl Kind for Subscription {
     const FACTS: Facts = Facts {
         name: "sns.subscription",
+        untagged: "it belongs to its topic",
         fields: &[
             Field::fixed("topic_arn"),
             Field::fixed("protocol"),
@@ -54,9 +55,8 @@ impl Kind for Subscription {
             Field::wanted("raw"),
             Field::theirs("pending"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         read_after: &["sns.topic", "sqs.queue"],
-        retry: &[Retry { code: "NotFound", text: "", seconds: 20 }],
+        retry: &[Retry::code("NotFound", 20)],
         actions: &[
             "sns:GetSubscriptionAttributes",
             "sns:ListSubscriptionsByTopic",
@@ -89,11 +89,7 @@ impl Kind for Subscription {
                 wanted.insert((want.topic_arn, want.endpoint), name);
             }
         }
-        let mut live = Vec::new();
-        for found in each(query.outputs.all::<Topic>(), |(name, topic)| of_topic(cx, name, topic.arn, &wanted)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(query.outputs.all::<Topic>(), |(name, topic)| of_topic(cx, name, topic.arn, &wanted)).await
     }
 
     async fn create(cx: &Cx, _: &str, want: &SubscriptionState) -> Result<(), Error> {
@@ -124,10 +120,7 @@ impl Kind for Subscription {
         if live.state.pending {
             return Ok(());
         }
-        match cx.sns.unsubscribe().subscription_arn(&live.id).send().await.map_err(Error::from) {
-            Err(error) if !error.is(&["NotFound", "NotFoundException"]) => Err(error),
-            _ => Ok(()),
-        }
+        Error::or_gone(cx.sns.unsubscribe().subscription_arn(&live.id).send().await, &["NotFound", "NotFoundException"])
     }
 }
 
@@ -169,32 +162,27 @@ async fn of_topic(
                 Some("sqs") if !pending => Some(is_raw(cx, arn).await?),
                 _ => None,
             };
-            live.push(Live {
-                name,
-                id: if pending { format!("{topic} to {endpoint} (not confirmed yet)") } else { arn.to_owned() },
-                owner,
-                state: SubscriptionState {
-                    topic_arn: topic.clone(),
-                    protocol: protocol.to_owned(),
-                    endpoint: endpoint.to_owned(),
-                    raw,
-                    pending,
-                },
-                output: (),
-                ready: Some(()),
-                status: Status::Ready,
-            });
+            let state = SubscriptionState {
+                topic_arn: topic.clone(),
+                protocol: protocol.to_owned(),
+                endpoint: endpoint.to_owned(),
+                raw,
+                pending,
+            };
+            live.push(Live::ready(
+                (name, owner),
+                if pending { format!("{topic} to {endpoint} (not confirmed yet)") } else { arn.to_owned() },
+                state,
+                (),
+            ));
         }
     }
     Ok(live)
 }
 
 async fn is_raw(cx: &Cx, arn: &str) -> Result<bool, Error> {
-    match cx.sns.get_subscription_attributes().subscription_arn(arn).send().await.map_err(Error::from) {
-        Ok(answer) => {
-            Ok(answer.attributes().is_some_and(|all| all.get("RawMessageDelivery").is_some_and(|raw| raw == "true")))
-        }
-        Err(error) if error.is(&["NotFound", "NotFoundException"]) => Ok(false),
-        Err(error) => Err(error),
-    }
+    let answer = cx.sns.get_subscription_attributes().subscription_arn(arn).send().await;
+    let attributes =
+        Error::unless_gone(answer, &["NotFound", "NotFoundException"])?.and_then(|answer| answer.attributes);
+    Ok(attributes.is_some_and(|all| all.get("RawMessageDelivery").is_some_and(|raw| raw == "true")))
 }

@@ -8,13 +8,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use aws_sdk_sns::types::Tag;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, Look, Tags, each, policy};
+use super::tag_list;
+use crate::aws::{Cx, Error, Look, Tags, collect, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::kms::Key;
 use crate::scope::Scope;
 
@@ -50,11 +50,10 @@ impl Kind for Topic {
             Field::wanted("kms_key"),
             Field::beside("statements", "statement of its policy"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         retry: &[
-            Retry { code: "ConcurrentAccess", text: "", seconds: 60 },
-            Retry { code: "StaleTag", text: "", seconds: 60 },
-            Retry { code: "", text: "PrincipalNotFound", seconds: 60 },
+            Retry::code("ConcurrentAccess", 60),
+            Retry::code("StaleTag", 60),
+            Retry::text("PrincipalNotFound", 60),
         ],
         actions: &[
             "sns:CreateTopic",
@@ -88,32 +87,15 @@ impl Kind for Topic {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Topic>) -> Result<Vec<Live<Topic>>, Error> {
-        let wanted: HashMap<String, &str> = query
-            .wanted
-            .iter()
-            .map(|(name, spec)| (cx.scope.arn("sns", &topic_name(&cx.scope, name, spec.fifo)), name.as_str()))
-            .collect();
+        let wanted = query.named(|name, spec| cx.scope.arn("sns", &topic_name(&cx.scope, name, spec.fifo)));
         let mut arns: Vec<String> = wanted.keys().cloned().collect();
-        arns.extend(
-            query
-                .look
-                .tagged(cx, "sns")
-                .await
-                .into_iter()
-                .filter(|arn| !wanted.contains_key(arn) && arn.split(':').count() == 6),
-        );
-        let mut live = Vec::new();
-        for found in each(arns, |arn| one(cx, arn, &wanted, query.look)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        let hints = query.look.tagged(cx, "sns").await.into_iter();
+        arns.extend(hints.filter(|arn| !wanted.contains_key(arn) && arn.split(':').count() == 6));
+        collect(arns, |arn| one(cx, arn, &wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &TopicState) -> Result<TopicOutput, Error> {
-        let mut call = cx.sns.create_topic().name(&want.name);
-        for (key, value) in cx.scope.tags(name) {
-            call = call.tags(Tag::builder().key(key).value(value).build()?);
-        }
+        let mut call = cx.sns.create_topic().name(&want.name).set_tags(Some(tag_list(cx.scope.tags(name))?));
         if let Some(key) = &want.kms_key {
             call = call.attributes("KmsMasterKeyId", key);
         }
@@ -156,30 +138,22 @@ fn topic_name(scope: &Scope, name: &str, fifo: bool) -> String {
 async fn one(cx: &Cx, arn: String, wanted: &HashMap<String, &str>, look: &Look) -> Result<Option<Live<Topic>>, Error> {
     let wanted = wanted.get(&arn).copied();
     let attributes = cx.sns.get_topic_attributes().topic_arn(&arn).send();
-    let (attributes, tags) = tokio::join!(attributes, look.tags(cx, &arn, wanted, tags(cx, &arn)));
-    let attributes = match attributes.map_err(Error::from) {
-        Ok(answer) => answer.attributes.unwrap_or_default(),
-        Err(error) if error.is(GONE) => return Ok(None),
-        Err(error) => return Err(error),
+    let (attributes, whose) = tokio::join!(attributes, look.whose(cx, &arn, wanted, tags(cx, &arn)));
+    let Some(attributes) = Error::unless_gone(attributes, GONE)?.map(|answer| answer.attributes.unwrap_or_default())
+    else {
+        return Ok(None);
     };
-    let Some((name, owner)) = cx.whose(&tags?, wanted) else {
+    let Some(whose) = whose? else {
         return Ok(None);
     };
     let flag = |name: &str| attributes.get(name).is_some_and(|value| value == "true");
-    Ok(Some(Live {
-        name,
-        owner,
-        id: arn.clone(),
-        state: TopicState {
-            name: arn.rsplit(':').next().unwrap_or_default().to_owned(),
-            content_based_deduplication: flag("ContentBasedDeduplication"),
-            kms_key: attributes.get("KmsMasterKeyId").filter(|key| !key.is_empty()).cloned(),
-            statements: statements(&cx.scope.account, attributes.get("Policy").map_or("", String::as_str)),
-        },
-        output: TopicOutput { arn },
-        ready: Some(()),
-        status: Status::Ready,
-    }))
+    let state = TopicState {
+        name: arn.rsplit(':').next().unwrap_or_default().to_owned(),
+        content_based_deduplication: flag("ContentBasedDeduplication"),
+        kms_key: attributes.get("KmsMasterKeyId").filter(|key| !key.is_empty()).cloned(),
+        statements: statements(&cx.scope.account, attributes.get("Policy").map_or("", String::as_str)),
+    };
+    Ok(Some(Live::ready(whose, arn.clone(), state, TopicOutput { arn })))
 }
 
 const DEFAULT: &str = "__default_statement_ID";

@@ -11,9 +11,9 @@ use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::aws::{Cx, Error, Look, Tags, each, policy};
+use crate::aws::{Cx, Error, Look, Tags, collect, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::sns::Topic;
 use crate::scope::Scope;
 
@@ -70,15 +70,14 @@ impl Kind for Queue {
             Field::wanted("redrive"),
             Field::wanted("policy"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         exists: &["QueueAlreadyExists", "QueueNameExists", "AWS.SimpleQueueService.QueueNameExists"],
         retry: &[
-            Retry { code: "QueueDeletedRecently", text: "", seconds: 70 },
-            Retry { code: "AWS.SimpleQueueService.QueueDeletedRecently", text: "", seconds: 70 },
-            Retry { code: "QueueDoesNotExist", text: "", seconds: 20 },
+            Retry::code("QueueDeletedRecently", 70),
+            Retry::code("AWS.SimpleQueueService.QueueDeletedRecently", 70),
+            Retry::code("QueueDoesNotExist", 20),
             // A principal that IAM does not show yet; a policy that is really wrong says the same.
-            Retry { code: "InvalidAttributeValue", text: "policy", seconds: 30 },
-            Retry { code: "InvalidParameterValue", text: "dead letter target does not exist", seconds: 30 },
+            Retry::saying("InvalidAttributeValue", "policy", 30),
+            Retry::saying("InvalidParameterValue", "dead letter target does not exist", 30),
         ],
         actions: &[
             "sqs:CreateQueue",
@@ -108,10 +107,7 @@ impl Kind for Queue {
             }
             None => json!({}),
         };
-        let mut topics = Vec::new();
-        for topic in &spec.from {
-            topics.push(outputs.get(topic)?.arn);
-        }
+        let topics: Vec<String> = outputs.of_each(&spec.from, |topic| topic.arn)?;
         Ok(QueueState {
             policy: access_policy(&scope.arn("sqs", &queue), &topics),
             name: queue,
@@ -127,11 +123,8 @@ impl Kind for Queue {
 
     async fn read(cx: &Cx, query: &Query<'_, Queue>) -> Result<Vec<Live<Queue>>, Error> {
         let prefix = format!("{}-", cx.scope.prefix());
-        let mut urls: Vec<String> = Vec::new();
-        let mut pages = cx.sqs.list_queues().queue_name_prefix(prefix).max_results(1000).into_paginator().send();
-        while let Some(page) = pages.next().await {
-            urls.extend(page?.queue_urls.unwrap_or_default());
-        }
+        let listed = cx.sqs.list_queues().queue_name_prefix(prefix).max_results(1000).into_paginator().items().send();
+        let mut urls: Vec<String> = listed.try_collect().await?;
         let mut unlisted = Vec::new();
         for (name, spec) in &query.wanted {
             let queue = queue_name(&cx.scope, name, spec.fifo);
@@ -140,16 +133,9 @@ impl Kind for Queue {
             }
         }
         // The list lags: what it does not show is asked for by name.
-        for found in each(unlisted, |queue| url_of(cx, queue)).await {
-            urls.extend(found?);
-        }
-        let wanted: HashMap<String, &str> =
-            query.wanted.iter().map(|(name, spec)| (queue_name(&cx.scope, name, spec.fifo), name.as_str())).collect();
-        let mut live = Vec::new();
-        for found in each(urls, |url| one(cx, url, &wanted, query.look)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        urls.extend(collect(unlisted, |queue| url_of(cx, queue)).await?);
+        let wanted = query.named(|name, spec| queue_name(&cx.scope, name, spec.fifo));
+        collect(urls, |url| one(cx, url, &wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &QueueState) -> Result<QueueOutput, Error> {
@@ -174,10 +160,7 @@ impl Kind for Queue {
     }
 
     async fn delete(cx: &Cx, live: &Live<Queue>, _: LastWish) -> Result<(), Error> {
-        match cx.sqs.delete_queue().queue_url(&live.output.url).send().await.map_err(Error::from) {
-            Err(error) if !error.is(GONE) => Err(error),
-            _ => Ok(()),
-        }
+        Error::or_gone(cx.sqs.delete_queue().queue_url(&live.output.url).send().await, GONE)
     }
 }
 
@@ -222,11 +205,8 @@ fn attributes(want: &QueueState) -> HashMap<Attribute, String> {
 }
 
 async fn url_of(cx: &Cx, queue: String) -> Result<Option<String>, Error> {
-    match cx.sqs.get_queue_url().queue_name(queue).send().await.map_err(Error::from) {
-        Ok(answer) => Ok(answer.queue_url),
-        Err(error) if error.is(GONE) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let answer = Error::unless_gone(cx.sqs.get_queue_url().queue_name(queue).send().await, GONE)?;
+    Ok(answer.and_then(|answer| answer.queue_url))
 }
 
 /// One that has gone meanwhile has none.
@@ -239,24 +219,15 @@ async fn one(cx: &Cx, url: String, wanted: &HashMap<String, &str>, look: &Look) 
     let queue = url.rsplit('/').next().unwrap_or_default().to_owned();
     let (arn, wanted) = (cx.scope.arn("sqs", &queue), wanted.get(&queue).copied());
     let attributes = cx.sqs.get_queue_attributes().queue_url(&url).attribute_names(Attribute::All).send();
-    let (attributes, tags) = tokio::join!(attributes, look.tags(cx, &arn, wanted, tags(cx, &url)));
-    let attributes = match attributes.map_err(Error::from) {
-        Ok(answer) => answer.attributes.unwrap_or_default(),
-        Err(error) if error.is(GONE) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let Some((name, owner)) = cx.whose(&tags?, wanted) else {
+    let (attributes, whose) = tokio::join!(attributes, look.whose(cx, &arn, wanted, tags(cx, &url)));
+    let Some(attributes) = Error::unless_gone(attributes, GONE)?.map(|answer| answer.attributes.unwrap_or_default())
+    else {
         return Ok(None);
     };
-    Ok(Some(Live {
-        name,
-        owner,
-        id: url.clone(),
-        state: state(&queue, &attributes),
-        output: QueueOutput { arn, url },
-        ready: Some(()),
-        status: Status::Ready,
-    }))
+    let Some(whose) = whose? else {
+        return Ok(None);
+    };
+    Ok(Some(Live::ready(whose, url.clone(), state(&queue, &attributes), QueueOutput { arn, url })))
 }
 
 fn state(queue: &str, attributes: &HashMap<Attribute, String>) -> QueueState {

@@ -2,16 +2,30 @@
 
 use local::messaging;
 
-use crate::sections::machine::{Making, named};
+use crate::sections::Loaded;
+use crate::sections::machine::{Local, Making, named};
 use crate::sections::words::Name;
 
-/// Declares the topics, and names them among the outputs.
-pub(crate) fn declare(making: &mut Making<'_>, config: &mut messaging::Config) {
+pub(crate) const LOCAL: Local = Local { ports, expand };
+
+/// The server of messages listens for the topics too.
+fn ports(_: &Loaded) -> Vec<String> {
+    Vec::new()
+}
+
+fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
+    for name in making.loaded.stack.topics.keys() {
+        let arn = arn(making, &name.0);
+        making.export(format!("topics.{name}.arn"), arn);
+    }
+    Ok(())
+}
+
+/// Declares the topics to the server of messages.
+pub(crate) fn declare(making: &Making<'_>, config: &mut messaging::Config) {
     for (name, topic) in &making.loaded.stack.topics {
         let fifo = topic.fifo.then(|| ("FifoTopic".to_owned(), "true".to_owned()));
         config.topics.insert(called(making, &name.0), fifo.into_iter().collect());
-        let arn = arn(making, &name.0);
-        making.export(format!("topics.{name}.arn"), arn);
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{GONE, INLINE, Role, RoleOutput, RoleState, path, role_name};
 use crate::aws::{Cx, Error, Proof, Tags, each, policy};
-use crate::kind::{Live, Query, Status};
+use crate::kind::{Live, Query};
 
 /// The most pages of an account's roles that are read. If there are more, each role is asked for by itself: most of the
 /// pages would be others'.
@@ -21,8 +21,7 @@ const MOST_PAGES: usize = 3;
 const ROLES_A_PAGE: i32 = 300;
 
 pub(super) async fn all(cx: &Cx, query: &Query<'_, Role>) -> Result<Vec<Live<Role>>, Error> {
-    let wanted: HashMap<String, &str> =
-        query.wanted.iter().map(|(name, _)| (role_name(&cx.scope, name), name.as_str())).collect();
+    let wanted = query.named(|name, _| role_name(&cx.scope, name));
     if query.look.proof == Proof::Index
         && let Some(details) = details(cx).await?
     {
@@ -72,7 +71,7 @@ fn of_detail(cx: &Cx, role: &RoleDetail, wanted: &HashMap<String, &str>) -> Opti
     let (name, owner) = cx.whose(&tags(role.tags()), wanted).filter(|_| ours)?;
     let state = of_role(role);
     let output = RoleOutput { arn: role.arn().unwrap_or_default().to_owned(), name: state.name.clone() };
-    Some(Live { name, owner, id: output.arn.clone(), state, output, ready: Some(()), status: Status::Ready })
+    Some(Live::ready((name, owner), output.arn.clone(), state, output))
 }
 
 fn of_role(role: &RoleDetail) -> RoleState {
@@ -167,7 +166,7 @@ async fn one(
         managed: attached.into_iter().flatten().filter_map(|policy| policy.policy_arn).collect(),
     };
     let output = RoleOutput { arn: found.arn, name: state.name.clone() };
-    Ok(Some(Live { name, owner, id: output.arn.clone(), state, output, ready: Some(()), status: Status::Ready }))
+    Ok(Some(Live::ready((name, owner), output.arn.clone(), state, output)))
 }
 
 async fn document(cx: &Cx, role: &str, name: &str) -> Result<Option<Value>, Error> {

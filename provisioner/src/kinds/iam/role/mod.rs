@@ -12,13 +12,13 @@ mod read;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_iam::types::Tag;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::tag_list;
 use crate::aws::{Cx, Error, policy};
 use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
+use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::kms::Key;
 use crate::kinds::logs::LogGroup;
 use crate::kinds::secretsmanager::Secret;
@@ -93,12 +93,11 @@ impl Kind for Role {
             Field::wanted("managed"),
             Field::wanted("permissions_boundary"),
         ],
-        seconds: Seconds { create: 1, update: 1, delete: 1 },
         exists: &["EntityAlreadyExists"],
         retry: &[
-            Retry { code: "NoSuchEntity", text: "", seconds: 30 },
-            Retry { code: "EntityTemporarilyUnmodifiable", text: "", seconds: 60 },
-            Retry { code: "DeleteConflict", text: "", seconds: 60 },
+            Retry::code("NoSuchEntity", 30),
+            Retry::code("EntityTemporarilyUnmodifiable", 60),
+            Retry::code("DeleteConflict", 60),
         ],
         actions: &[
             "iam:AttachRolePolicy",
@@ -161,10 +160,8 @@ impl Kind for Role {
 
     async fn create(cx: &Cx, name: &str, want: &RoleState) -> Result<RoleOutput, Error> {
         let boundary = want.permissions_boundary.clone().filter(|boundary| !boundary.is_empty());
-        let mut call = cx.iam.create_role().role_name(&want.name).path(&want.path).set_permissions_boundary(boundary);
-        for (key, value) in cx.scope.tags(name) {
-            call = call.tags(Tag::builder().key(key).value(value).build()?);
-        }
+        let call = cx.iam.create_role().role_name(&want.name).path(&want.path).set_permissions_boundary(boundary);
+        let call = call.set_tags(Some(tag_list(cx.scope.tags(name))?));
         call.assume_role_policy_document(want.trust.to_string()).send().await?;
         put_policy(cx, want).await?;
         attach(cx, want, &BTreeSet::new()).await?;
@@ -210,8 +207,7 @@ impl Kind for Role {
         for policy in Error::unless_gone(inline, GONE)?.map(|answer| answer.policy_names).into_iter().flatten() {
             delete_policy(cx, role, &policy).await?;
         }
-        Error::unless_gone(cx.iam.delete_role().role_name(role).send().await, GONE)?;
-        Ok(())
+        Error::or_gone(cx.iam.delete_role().role_name(role).send().await, GONE)
     }
 }
 
@@ -279,8 +275,7 @@ async fn put_policy(cx: &Cx, want: &RoleState) -> Result<(), Error> {
 
 async fn delete_policy(cx: &Cx, role: &str, policy: &str) -> Result<(), Error> {
     let call = cx.iam.delete_role_policy().role_name(role).policy_name(policy);
-    Error::unless_gone(call.send().await, GONE)?;
-    Ok(())
+    Error::or_gone(call.send().await, GONE)
 }
 
 async fn attach(cx: &Cx, want: &RoleState, attached: &BTreeSet<String>) -> Result<(), Error> {
@@ -291,8 +286,7 @@ async fn attach(cx: &Cx, want: &RoleState, attached: &BTreeSet<String>) -> Resul
 }
 
 async fn detach(cx: &Cx, role: &str, arn: &str) -> Result<(), Error> {
-    Error::unless_gone(cx.iam.detach_role_policy().role_name(role).policy_arn(arn).send().await, GONE)?;
-    Ok(())
+    Error::or_gone(cx.iam.detach_role_policy().role_name(role).policy_arn(arn).send().await, GONE)
 }
 
 #[cfg(test)]

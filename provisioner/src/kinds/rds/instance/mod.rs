@@ -20,10 +20,10 @@ mod request;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_rds::types::{DbInstance, Event, SourceType, Tag};
+use aws_sdk_rds::types::{DbInstance, Event, SourceType};
 use serde::{Deserialize, Serialize};
 
-use super::{ParameterGroup, SubnetGroup};
+use super::{ParameterGroup, SubnetGroup, tag_list};
 use crate::aws::{Cx, Error};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
@@ -164,12 +164,12 @@ impl Kind for Instance {
         exists: &["DBInstanceAlreadyExists"],
         retry: &[
             // Busy with something else: it has to be available first.
-            Retry { code: "InvalidDBInstanceState", text: "", seconds: 3600 },
-            Retry { code: "DBSubnetGroupNotFoundFault", text: "", seconds: 60 },
-            Retry { code: "DBParameterGroupNotFound", text: "", seconds: 60 },
-            Retry { code: "KMSKeyNotAccessibleFault", text: "", seconds: 60 },
-            Retry { code: "ResourceNotFoundException", text: "secrets manager", seconds: 60 },
-            Retry { code: "InsufficientDBInstanceCapacity", text: "", seconds: 300 },
+            Retry::code("InvalidDBInstanceState", 3600),
+            Retry::code("DBSubnetGroupNotFoundFault", 60),
+            Retry::code("DBParameterGroupNotFound", 60),
+            Retry::code("KMSKeyNotAccessibleFault", 60),
+            Retry::saying("ResourceNotFoundException", "secrets manager", 60),
+            Retry::code("InsufficientDBInstanceCapacity", 300),
         ],
         actions: &[
             "ec2:DescribeAccountAttributes",
@@ -204,10 +204,7 @@ impl Kind for Instance {
     type Ready = InstanceReady;
 
     fn want(scope: &Scope, name: &str, spec: &InstanceSpec, outputs: &Outputs) -> Result<InstanceState, Missing> {
-        let mut security_groups = BTreeSet::new();
-        for group in &spec.security_groups {
-            security_groups.insert(outputs.get(group)?.id);
-        }
+        let security_groups = outputs.of_each(&spec.security_groups, |group| group.id)?;
         let both = InstanceState {
             identifier: identifier(scope, name),
             class: spec.class.clone(),
@@ -260,11 +257,7 @@ impl Kind for Instance {
     }
 
     async fn read(cx: &Cx, query: &Query<'_, Instance>) -> Result<Vec<Live<Instance>>, Error> {
-        let mut all = Vec::new();
-        let mut pages = cx.rds.describe_db_instances().into_paginator().send();
-        while let Some(page) = pages.next().await {
-            all.extend(page?.db_instances.unwrap_or_default());
-        }
+        let all = cx.rds.describe_db_instances().into_paginator().items().send().try_collect().await?;
         let named = candidates(cx, query, all, DbInstance::db_instance_identifier, identifier);
         let live = named.into_iter().filter_map(|(instance, wanted)| {
             let (name, owner) = cx.whose(super::pairs(instance.tag_list()), wanted.as_deref())?;
@@ -280,7 +273,7 @@ impl Kind for Instance {
     async fn create(cx: &Cx, name: &str, want: &InstanceState) -> Result<InstanceOutput, Error> {
         let mut tags = cx.scope.tags(name);
         tags.extend(want.master_version.clone().map(|version| (VERSION_TAG.to_owned(), version)));
-        let tags = tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        let tags = tag_list(tags);
         let made = match &want.source {
             Some(source) => request::copy(cx, want, source, tags).await?,
             None => request::make(cx, want, tags).await?,
@@ -372,9 +365,6 @@ fn final_snapshot(id: &str) -> String {
 }
 
 async fn describe(cx: &Cx, id: &str) -> Result<Option<DbInstance>, Error> {
-    match cx.rds.describe_db_instances().db_instance_identifier(id).send().await.map_err(Error::from) {
-        Ok(answer) => Ok(answer.db_instances.unwrap_or_default().pop()),
-        Err(error) if error.is(GONE) => Ok(None),
-        Err(error) => Err(error),
-    }
+    let answer = cx.rds.describe_db_instances().db_instance_identifier(id).send().await;
+    Ok(Error::unless_gone(answer, GONE)?.and_then(|answer| answer.db_instances?.pop()))
 }

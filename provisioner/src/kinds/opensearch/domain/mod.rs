@@ -19,12 +19,13 @@ mod request;
 use std::collections::BTreeSet;
 
 use aws_sdk_opensearch::types::{
-    DomainStatus, EncryptionAtRestOptions, NodeToNodeEncryptionOptions, Tag, TlsSecurityPolicy, VolumeType,
+    DomainStatus, EncryptionAtRestOptions, NodeToNodeEncryptionOptions, TlsSecurityPolicy, VolumeType,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aws::{Cx, Error, Look, Tags, each};
+use super::tag_list;
+use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
 use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
@@ -149,16 +150,16 @@ impl Kind for Domain {
         no_last_snapshot: true,
         exists: &[EXISTS],
         retry: &[
-            Retry { code: "", text: "error setting policy", seconds: 120 },
-            Retry { code: "", text: "enable a service-linked role to give Amazon", seconds: 300 },
-            Retry { code: "", text: "Domain is still being deleted", seconds: 1800 },
-            Retry { code: "", text: "must be allowed to use the passed role", seconds: 120 },
-            Retry { code: "", text: "passed role has not propagated yet", seconds: 120 },
-            Retry { code: "", text: "Authentication error", seconds: 120 },
-            Retry { code: "", text: "must be authorised to describe", seconds: 120 },
-            Retry { code: "", text: "passed role must authorize", seconds: 120 },
+            Retry::text("error setting policy", 120),
+            Retry::text("enable a service-linked role to give Amazon", 300),
+            Retry::text("Domain is still being deleted", 1800),
+            Retry::text("must be allowed to use the passed role", 120),
+            Retry::text("passed role has not propagated yet", 120),
+            Retry::text("Authentication error", 120),
+            Retry::text("must be authorised to describe", 120),
+            Retry::text("passed role must authorize", 120),
             // Nothing else can be changed until that is done.
-            Retry { code: "", text: "change/update is in progress", seconds: 7200 },
+            Retry::text("change/update is in progress", 7200),
         ],
         actions: &[
             "ec2:DescribeSecurityGroups",
@@ -191,11 +192,9 @@ impl Kind for Domain {
     fn want(scope: &Scope, name: &str, spec: &DomainSpec, outputs: &Outputs) -> Result<DomainState, Missing> {
         let domain = domain_name(scope, name);
         let (mut subnets, mut security_groups) = (Vec::new(), BTreeSet::new());
-        for subnet in spec.inside.iter().flat_map(|inside| &inside.subnets) {
-            subnets.push(outputs.get(subnet)?.id);
-        }
-        for group in spec.inside.iter().flat_map(|inside| &inside.security_groups) {
-            security_groups.insert(outputs.get(group)?.id);
+        if let Some(inside) = &spec.inside {
+            subnets = outputs.of_each(&inside.subnets, |subnet| subnet.id)?;
+            security_groups = outputs.of_each(&inside.security_groups, |group| group.id)?;
         }
         let zones = zones(spec.nodes, spec.inside.as_ref().map_or(3, |inside| inside.subnets.len()));
         subnets.truncate(zones);
@@ -241,11 +240,7 @@ impl Kind for Domain {
             let name = wanted.iter().find(|(name, _)| name == domain.domain_name()).map(|(_, name)| (*name).clone());
             (domain, name)
         });
-        let mut live = Vec::new();
-        for found in each(named.collect(), |(domain, wanted)| one(cx, domain, wanted, query.look)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(named.collect(), |(domain, wanted)| one(cx, domain, wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &DomainState) -> Result<DomainOutput, Error> {
@@ -278,9 +273,7 @@ impl Kind for Domain {
         if want.inside {
             call = call.vpc_options(request::network(want));
         }
-        for (key, value) in cx.scope.tags(name) {
-            call = call.tag_list(Tag::builder().key(key).value(value).build()?);
-        }
+        let call = call.set_tag_list(Some(tag_list(cx.scope.tags(name))?));
         let arn = call.send().await?.domain_status.map(|made| made.arn).filter(|arn| !arn.is_empty());
         let arn = arn.unwrap_or_else(|| cx.scope.arn("es", &format!("domain/{}", want.name)));
         Ok(DomainOutput { arn, name: want.name.clone() })
@@ -311,10 +304,7 @@ impl Kind for Domain {
     }
 
     async fn delete(cx: &Cx, live: &Live<Domain>, _: LastWish) -> Result<(), Error> {
-        match cx.opensearch.delete_domain().domain_name(&live.output.name).send().await.map_err(Error::from) {
-            Err(error) if !error.is(GONE) => Err(error),
-            _ => Ok(()),
-        }
+        Error::or_gone(cx.opensearch.delete_domain().domain_name(&live.output.name).send().await, GONE)
     }
 
     async fn explain(cx: &Cx, live: &Live<Domain>) -> Evidence {
@@ -374,8 +364,7 @@ async fn one(
     wanted: Option<String>,
     look: &Look,
 ) -> Result<Option<Live<Domain>>, Error> {
-    let tags = look.tags(cx, domain.arn(), wanted.as_deref(), tags(cx, domain.arn())).await?;
-    let Some((name, owner)) = cx.whose(&tags, wanted.as_deref()) else {
+    let Some((name, owner)) = look.whose(cx, domain.arn(), wanted.as_deref(), tags(cx, domain.arn())).await? else {
         return Ok(None);
     };
     Ok(Some(Live {

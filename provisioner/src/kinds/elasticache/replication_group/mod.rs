@@ -17,11 +17,11 @@ mod token;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use aws_sdk_elasticache::types::{CacheCluster, Event, ReplicationGroup as Group, Tag, TransitEncryptionMode};
+use aws_sdk_elasticache::types::{CacheCluster, Event, ReplicationGroup as Group, TransitEncryptionMode};
 use serde::{Deserialize, Serialize};
 
-use super::SubnetGroup;
-use crate::aws::{Cx, Error, each};
+use super::{SubnetGroup, tag_list};
+use crate::aws::{Cx, Error, collect};
 use crate::board::{Missing, Outputs};
 use crate::evidence::Evidence;
 use crate::kind::Effect::{Downtime, Failover};
@@ -123,12 +123,12 @@ impl Kind for ReplicationGroup {
         exists: &["ReplicationGroupAlreadyExists", "ReplicationGroupAlreadyExistsFault"],
         retry: &[
             // Busy with something else: it has to be available first.
-            Retry { code: "InvalidReplicationGroupState", text: "", seconds: 3600 },
-            Retry { code: "InvalidReplicationGroupStateFault", text: "", seconds: 3600 },
-            Retry { code: "InvalidCacheClusterState", text: "", seconds: 3600 },
-            Retry { code: "CacheClusterNotFound", text: "", seconds: 60 },
-            Retry { code: "CacheSubnetGroupNotFoundFault", text: "", seconds: 60 },
-            Retry { code: "InsufficientCacheClusterCapacity", text: "", seconds: 300 },
+            Retry::code("InvalidReplicationGroupState", 3600),
+            Retry::code("InvalidReplicationGroupStateFault", 3600),
+            Retry::code("InvalidCacheClusterState", 3600),
+            Retry::code("CacheClusterNotFound", 60),
+            Retry::code("CacheSubnetGroupNotFoundFault", 60),
+            Retry::code("InsufficientCacheClusterCapacity", 300),
         ],
         actions: &[
             "ec2:DescribeSecurityGroups",
@@ -166,10 +166,7 @@ impl Kind for ReplicationGroup {
         spec: &ReplicationGroupSpec,
         outputs: &Outputs,
     ) -> Result<ReplicationGroupState, Missing> {
-        let mut security_groups = BTreeSet::new();
-        for group in &spec.security_groups {
-            security_groups.insert(outputs.get(group)?.id);
-        }
+        let security_groups = outputs.of_each(&spec.security_groups, |group| group.id)?;
         let auth = outputs.get(&spec.auth)?;
         Ok(ReplicationGroupState {
             id: group_id(scope, name),
@@ -196,17 +193,13 @@ impl Kind for ReplicationGroup {
     async fn read(cx: &Cx, query: &Query<'_, ReplicationGroup>) -> Result<Vec<Live<ReplicationGroup>>, Error> {
         let (groups, members) = tokio::try_join!(all_groups(cx), all_members(cx))?;
         let named = candidates(cx, query, groups, Group::replication_group_id, group_id);
-        let mut live = Vec::new();
-        for found in each(named, |(group, wanted)| one(cx, group, &members, wanted)).await {
-            live.extend(found?);
-        }
-        Ok(live)
+        collect(named, |(group, wanted)| one(cx, group, &members, wanted)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &ReplicationGroupState) -> Result<ReplicationGroupOutput, Error> {
         let mut tags = cx.scope.tags(name);
         tags.extend(want.auth_version.clone().map(|version| (VERSION_TAG.to_owned(), version)));
-        let tags = tags.into_iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        let tags = tag_list(tags);
         let call = cx
             .elasticache
             .create_replication_group()
@@ -346,21 +339,11 @@ async fn count(cx: &Cx, id: &str, old: i32, new: i32) -> Result<(), Error> {
 }
 
 async fn all_groups(cx: &Cx) -> Result<Vec<Group>, Error> {
-    let mut groups = Vec::new();
-    let mut pages = cx.elasticache.describe_replication_groups().into_paginator().send();
-    while let Some(page) = pages.next().await {
-        groups.extend(page?.replication_groups.unwrap_or_default());
-    }
-    Ok(groups)
+    Ok(cx.elasticache.describe_replication_groups().into_paginator().items().send().try_collect().await?)
 }
 
 async fn all_members(cx: &Cx) -> Result<Vec<CacheCluster>, Error> {
-    let mut members = Vec::new();
-    let mut pages = cx.elasticache.describe_cache_clusters().into_paginator().send();
-    while let Some(page) = pages.next().await {
-        members.extend(page?.cache_clusters.unwrap_or_default());
-    }
-    Ok(members)
+    Ok(cx.elasticache.describe_cache_clusters().into_paginator().items().send().try_collect().await?)
 }
 
 async fn one(
