@@ -1,5 +1,5 @@
-//! What `provision probe` needs. It runs as a task of the one service that has the role `reservation`, with the environment,
-//! the role and the firewall group of that service: so what it needs beyond them is given to the service.
+//! What `provision probe` needs. It runs as a task of the one service whose role has a probe, with the environment, the IAM
+//! role and the firewall group of that service: so what it needs beyond them is given to the service.
 
 use serde_json::Value;
 
@@ -7,10 +7,8 @@ use super::{Making, network, search};
 use crate::kinds::ec2::Rule;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::opensearch::Searcher;
+use crate::roles;
 use crate::stack::{Name, Search, Stack};
-
-/// Of all roles this one knows most of what the probe looks at: the database, and the way of a reservation begins there.
-pub const ROLE: &str = "reservation";
 
 /// Where what the service writes can be searched.
 pub(crate) struct Shipped<'a> {
@@ -21,8 +19,7 @@ pub(crate) struct Shipped<'a> {
 
 /// The services in whose place the probe could run. It does where there is one.
 pub(crate) fn candidates(stack: &Stack) -> Vec<&Name> {
-    let role = |service: &crate::stack::Service| service.role.as_deref() == Some(ROLE);
-    stack.services.iter().filter(|(_, service)| role(service)).map(|(name, _)| name).collect()
+    stack.services.iter().filter(|(_, service)| roles::is_probed(service)).map(|(name, _)| name).collect()
 }
 
 pub(crate) fn shipped<'a>(stack: &'a Stack, service: &Name) -> Option<Shipped<'a>> {
