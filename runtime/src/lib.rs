@@ -16,7 +16,7 @@
 //! - [`http`]: the server, what every request passes, answers, readiness, idempotency keys, a client.
 //! - [`data`]: databases and their migrations, the cache, how far a replica is behind.
 //! - [`events`]: the outbox and its relay, the topic, the consumer of a queue, envelopes, the inbox.
-//! - [`functions`]: the Lambda Runtime API.
+//! - [`functions`]: the Lambda Runtime API, with the routes of a role behind an HTTP API, or the handler of a queue.
 //! - [`forwarder`]: log lines to a search engine.
 //! - [`config`], [`telemetry`], [`aws`], and [`background`] for the loops beside the requests.
 //!
@@ -25,7 +25,8 @@
 //! 1. The role is a line in `runtime/roles/src/lib.rs`: its name, its system, whether it is a server or a function, and what a
 //!    stack file gives it in `uses:`.
 //! 2. Its code is a file or a folder in `systems/<system>/`. A server has `serve(environment, background)`, which reads its
-//!    configuration, begins to log, starts its loops and gives its routes. A function gives a [`functions::Function`].
+//!    configuration, begins to log, starts its loops and gives its routes. A function gives a [`functions::Function`]; it has no
+//!    loops, so it ends its transaction with [`events::relay::once`].
 //! 3. It is a line in the `roles` of its system's `SYSTEM`. A new system is one more line in [`systems::SYSTEMS`].
 //! 4. Its tables are in `runtime/migrations/<system>/`, and in the [`data::schema::Schema`] of its system, one for each
 //!    database. The role waits for its schema with [`http::ready::schema`]. Who publishes has [`events::outbox::TABLE`] among the

@@ -88,6 +88,36 @@ async fn a_message_arrives_with_its_subject_and_attributes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn functions_that_end_at_once_leave_nothing_in_the_outbox() {
+    let mut sendy = Sendy::new().await;
+    let (database, _, background) = shop(&sendy).await;
+    let mut functions = Vec::new();
+    for at in 0..10 {
+        let database = Arc::clone(&database);
+        let publisher = Publisher { client: sendy.sns.clone(), topic: sendy.topic.clone() };
+        let relay = Relay::new(&database, &Arc::default(), SCHEMA, "orders", Effect::Publish(publisher));
+        functions.push(tokio::spawn(async move {
+            add(&database, &format!("{at}")).await;
+            relay::once(&relay).await.unwrap();
+        }));
+    }
+    for function in functions {
+        function.await.unwrap();
+    }
+    assert_eq!(outbox::depth(&mut *root(&sendy).await).await.unwrap(), 0);
+    assert_eq!(sendy.depth(&sendy.queue).await, 10);
+
+    // Without the topic the function fails, and the event waits for the next.
+    sendy.aws.kill();
+    add(&database, "later").await;
+    let publisher = Publisher { client: sendy.sns.clone(), topic: sendy.topic.clone() };
+    let relay = Relay::new(&database, &Arc::default(), SCHEMA, "orders", Effect::Publish(publisher));
+    assert!(relay::once(&relay).await.is_err());
+    assert_eq!(outbox::depth(&mut *root(&sendy).await).await.unwrap(), 1);
+    background.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_message_of_a_batch_has_a_verdict_of_its_own() {
     let sendy = Sendy::new().await;
     let (_, ready, background) = shop(&sendy).await;
@@ -177,6 +207,23 @@ async fn shop(sendy: &Sendy) -> (Arc<Database>, Ready, Background) {
     let (ready, background) = (Ready::default(), Background::new());
     background.spawn("schema", |this| ready::schema(config, Arc::clone(&database), SHOP, ready.clone(), this));
     (database, ready, background)
+}
+
+/// Commits an event.
+async fn add(database: &Database, subject: &str) {
+    let row = Publication {
+        topic: "orders",
+        subject: Value::Text(subject),
+        version: 1,
+        message: Value::Text(subject),
+        title: None,
+        attributes: &Attributes::default(),
+        trace: &Trace::begin(),
+    };
+    let mut connection = database.primary.connection().await.unwrap();
+    let mut transaction = connection.start_transaction(TxOpts::default()).await.unwrap();
+    outbox::insert(&mut transaction, &[row.row().unwrap()]).await.unwrap();
+    transaction.commit().await.unwrap();
 }
 
 async fn root(sendy: &Sendy) -> Box<mysql_async::Conn> {

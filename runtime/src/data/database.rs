@@ -61,12 +61,12 @@ impl Server {
         }
     }
 
-    /// A session that holds the lock of this name, and so is not one of the pool; `None` while another has it. A server whose
-    /// client vanished without a word lets go of it after so many seconds.
-    pub async fn locked_session(&self, lock: &str, wait_timeout: u32) -> anyhow::Result<Option<Conn>> {
+    /// A session that holds the lock of this name, and so is not one of the pool; `None` while another has it, after so many
+    /// seconds of patience. A server whose client vanished without a word lets go of it after `wait_timeout` seconds.
+    pub async fn locked_session(&self, lock: &str, patience: u32, wait_timeout: u32) -> anyhow::Result<Option<Conn>> {
         let mut connection = Conn::new(self.options.clone()).await?;
         connection.query_drop(format!("SET SESSION wait_timeout = {wait_timeout}")).await?;
-        let locked: Option<i64> = connection.exec_first("SELECT GET_LOCK(?, 0)", (lock,)).await?.flatten();
+        let locked: Option<i64> = connection.exec_first("SELECT GET_LOCK(?, ?)", (lock, patience)).await?.flatten();
         Ok((locked == Some(1)).then_some(connection))
     }
 

@@ -28,12 +28,14 @@ pub struct Consumer {
 
 /// What a role does with the messages of a queue.
 pub struct Handler {
-    /// Gives a verdict for each message of a batch, in their order.
-    pub handle: Box<dyn Fn(Vec<Envelope>) -> BoxFuture<'static, Vec<Verdict>> + Send + Sync>,
+    pub handle: Handle,
     /// Whether what the handler needs is there. After a failure this is asked until it is so, because what is received
     /// meanwhile only comes nearer to the dead-letter queue.
     pub is_well: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
 }
+
+/// Gives a verdict for each message of a batch, in their order.
+pub type Handle = Box<dyn Fn(Vec<Envelope>) -> BoxFuture<'static, Vec<Verdict>> + Send + Sync>;
 
 /// What becomes of a message.
 #[derive(Debug)]
@@ -129,7 +131,9 @@ async fn handle(consumer: &Consumer, messages: Vec<Message>) -> bool {
                 later.push((message, seconds));
             }
             Verdict::Poison(error) => {
-                tell_poison(message, &error);
+                let count = MessageSystemAttributeName::ApproximateReceiveCount;
+                let receives = message.attributes().and_then(|attributes| attributes.get(&count));
+                tell_poison(message.message_id(), receives.map(String::as_str), &error);
                 later.push((message, POISON_SECONDS));
             }
         }
@@ -150,10 +154,9 @@ fn open(message: &Message) -> anyhow::Result<Envelope> {
     envelope::parse(message.body().unwrap_or_default(), attributes, message.message_id().unwrap_or_default())
 }
 
-fn tell_poison(message: &Message, error: &anyhow::Error) {
-    let count = MessageSystemAttributeName::ApproximateReceiveCount;
-    let receives = message.attributes().and_then(|attributes| attributes.get(&count));
-    let line = json!({ "message_id": message.message_id(), "receives": receives, "message": format!("{error:#}") });
+/// Tells that nothing can be made of a message.
+pub fn tell_poison(message_id: Option<&str>, receives: Option<&str>, error: &anyhow::Error) {
+    let line = json!({ "message_id": message_id, "receives": receives, "message": format!("{error:#}") });
     telemetry::error("message.poison", &line);
     metrics::count("Poison", 1);
 }

@@ -104,6 +104,30 @@ pub async fn run(relay: Relay, ready: Ready, mut this: Loop) {
     }
 }
 
+/// Does what is in the outbox, for a role that has no loops: a Lambda function, after its transaction. What fails, or is not
+/// done when a function ends, is done by the next.
+pub async fn once(relay: &Relay) -> anyhow::Result<()> {
+    let Relay { database, pending, effect, target, lock, .. } = relay;
+    // Another one may have looked before the transaction ended, and be about to end itself: so this one waits for its turn.
+    let session = database.primary.locked_session(lock, TURN, SESSION).await?;
+    let mut connection = session.context("another relay has the outbox all the time")?;
+    let outcome = loop {
+        let rows = answered(outbox::pended(&mut connection, effect.name(), target)).await?;
+        if rows.is_empty() {
+            break Ok(());
+        }
+        let Delivered { done, failed } = effect.deliver(pending, one_of_each(rows)).await;
+        if !done.is_empty() {
+            answered(outbox::forget(&mut connection, &done)).await?;
+        }
+        if let Some(failed) = failed {
+            break Err(anyhow::anyhow!("{failed}"));
+        }
+    };
+    let _ = connection.disconnect().await;
+    outcome
+}
+
 impl Effect {
     fn name(&self) -> &'static str {
         match self {
@@ -136,13 +160,15 @@ const REMEMBERED: usize = 10_000;
 const POLL: Duration = Duration::from_millis(200);
 const FOLLOWER_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
+/// Seconds that a relay without a loop waits for others.
+const TURN: u32 = 5;
 /// Seconds that the lock outlives a task that vanished.
 const SESSION: u32 = 20;
 
 /// While this task has the lock, which ends with its connection. `Ok` when another task has it, or the process stops.
 async fn lead(relay: &Relay, this: &mut Loop, failures: &mut Failures) -> anyhow::Result<()> {
     let Relay { database, pending, effect, target, lock, woken } = relay;
-    let Some(mut connection) = database.primary.locked_session(lock, SESSION).await? else { return Ok(()) };
+    let Some(mut connection) = database.primary.locked_session(lock, 0, SESSION).await? else { return Ok(()) };
     let mut pause = FIRST_PAUSE;
     loop {
         this.beat();

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{Function, Invocation};
 use crate::config::Environment;
 use crate::http::client::Client;
-use crate::telemetry;
+use crate::telemetry::{self, metrics};
 
 pub struct Runtime {
     client: Client,
@@ -41,6 +41,8 @@ impl Runtime {
                     self.post(&format!("invocation/{id}/error"), body).await?;
                 }
             }
+            // Nobody knows whether there is another event.
+            metrics::tell();
         }
     }
 

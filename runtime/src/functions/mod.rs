@@ -1,6 +1,9 @@
-//! Roles that run as Lambda functions. [`lambda`] asks for the events, and a [`Function`] handles them.
+//! Roles that run as Lambda functions. [`lambda`] asks for the events, and a [`Function`] handles them. Behind an HTTP API that is
+//! the routes of a role ([`http`]), on a queue the same handler as that of a consumer ([`queue`]).
 
+pub mod http;
 pub mod lambda;
+pub mod queue;
 
 use std::time::Duration;
 

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use axum::{Json, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
 use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -43,7 +43,12 @@ impl Caller {
     }
 }
 
-pub async fn edge(State(invalid_input): State<StatusCode>, mut request: Request, next: Next) -> Response {
+/// The routes, behind what every request passes.
+pub fn behind(router: Router, invalid_input: StatusCode) -> Router {
+    router.layer(axum::middleware::from_fn_with_state(invalid_input, edge))
+}
+
+async fn edge(State(invalid_input): State<StatusCode>, mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id: Arc<str> = request_id(request.headers()).into();
     let header = request.headers().get(trace::HEADER).and_then(|header| header.to_str().ok());

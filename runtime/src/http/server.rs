@@ -43,9 +43,8 @@ pub async fn run(serve: config::Serve, router: Router, background: Background) -
     telemetry::info("listening", &json!({ "address": listener.local_addr()?.to_string() }));
 
     background.spawn("metrics", metrics::every_minute);
-    let router = router
-        .route("/healthz", get(healthy).with_state(background.clone()))
-        .layer(axum::middleware::from_fn_with_state(serve.invalid_input, edge::edge));
+    let router = router.route("/healthz", get(healthy).with_state(background.clone()));
+    let router = edge::behind(router, serve.invalid_input);
     let free = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let signal = loop {

@@ -64,7 +64,7 @@ const BEGIN: &str = "INSERT INTO webhooks (driver, told) VALUES (?, ?) ON DUPLIC
 /// While this task has the lock of the driver. A new driver is told what comes after it was configured.
 async fn lead(webhook: &Webhook, this: &mut Loop) -> anyhow::Result<()> {
     let Webhook { service, driver, lock, .. } = webhook;
-    let Some(mut connection) = service.database.primary.locked_session(lock, SESSION).await? else { return Ok(()) };
+    let Some(mut connection) = service.database.primary.locked_session(lock, 0, SESSION).await? else { return Ok(()) };
     connection.exec_drop(BEGIN, (driver, feed::last(&service.database).await?)).await?;
     let told: Option<u64> = connection.exec_first("SELECT told FROM webhooks WHERE driver = ?", (driver,)).await?;
     let mut told = told.context("the webhook has no row")?;

@@ -19,7 +19,7 @@ pub async fn once(primary: &Server, schema: &str) -> anyhow::Result<bool> {
     }
     // The lock under which that release publishes. It ends with the session.
     let lock = database::lock_name(schema, "relay.publish");
-    let Some(mut connection) = primary.locked_session(&lock, SESSION).await? else { return Ok(false) };
+    let Some(mut connection) = primary.locked_session(&lock, 0, SESSION).await? else { return Ok(false) };
     let moved = move_rows(&mut connection).await;
     let _ = connection.disconnect().await;
     let moved = moved?;
