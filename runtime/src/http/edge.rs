@@ -43,7 +43,7 @@ impl Caller {
     }
 }
 
-/// The routes, behind what every request passes.
+/// Puts routes behind what every request passes.
 pub fn behind(router: Router, invalid_input: StatusCode) -> Router {
     router.layer(axum::middleware::from_fn_with_state(invalid_input, edge))
 }

@@ -49,7 +49,7 @@ enum From {
     DatabaseAlone,
 }
 
-/// The routes; the loops are started beside them.
+/// Gives the routes, and starts the loops beside them.
 pub async fn serve(environment: &Environment, background: &Background) -> anyhow::Result<(Serve, Router)> {
     let config = config::Lookup::read(environment)?;
     telemetry::init(&config.serve.telemetry);

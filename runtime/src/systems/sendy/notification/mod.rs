@@ -44,7 +44,7 @@ pub const STREAMS: usize = 800;
 /// Receivers of one task. The feed takes one batch after the other anyway; the second is on its way meanwhile.
 const RECEIVERS: usize = 2;
 
-/// The routes; the loops are started beside them.
+/// Gives the routes, and starts the loops beside them.
 pub async fn serve(environment: &Environment, background: &Background) -> anyhow::Result<(Serve, Router)> {
     let config = config::Notification::read(environment)?;
     telemetry::init(&config.serve.telemetry);

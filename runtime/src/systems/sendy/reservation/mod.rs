@@ -41,7 +41,7 @@ pub struct Service {
     pending: Arc<Pending>,
 }
 
-/// The routes; the loops are started beside them.
+/// Gives the routes, and starts the loops beside them.
 pub async fn serve(environment: &Environment, background: &Background) -> anyhow::Result<(Serve, Router)> {
     let config = config::Reservation::read(environment)?;
     telemetry::init(&config.serve.telemetry);
