@@ -70,7 +70,7 @@ async fn bench() {
     measured(&lookup, "cache hit", &|_| get("/reservations/1"));
     measured(&lookup, "replica read, and into the cache", &|at| get(&format!("/reservations/{}", at % ROWS + 1)));
     measured(&reservation, "POST with outbox rows, relay included", &|at| post(at));
-    let outbox = format!("SELECT COUNT(*) FROM {SCHEMA}.outbox");
+    let outbox = format!("SELECT COUNT(*) FROM {SCHEMA}.effects");
     println!("rows still in the outbox: {}", primary.number(&outbox).await);
     println!(
         "memory after it: lookup {} MiB, reservation {} MiB",

@@ -1,10 +1,15 @@
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Parser, Subcommand};
 use runtime::background::Background;
-use runtime::config::{self, Environment, Forwarder, Serve};
+use runtime::config::{self, Environment};
+use runtime::data::schema;
 use runtime::forwarder::follow;
-use runtime::{forwarder, health, hello, lambda, lookup, notification, probe, reservation, schema, server, telemetry};
+use runtime::functions::{Function, lambda};
+use runtime::http::{health, server};
+use runtime::systems::{self, Run};
+use runtime::{forwarder, telemetry};
 use serde_json::json;
 
 /// The service code that runs on a stack made by `provision`: one binary, many roles.
@@ -17,27 +22,24 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Answer HTTP requests in one role, until SIGTERM
-    Serve { role: Role },
+    Serve {
+        #[arg(value_parser = roles())]
+        role: String,
+    },
     /// Bring the schema of the database up to date, as its owner, and end
-    Migrate,
-    /// Make one reservation and follow it on its whole way; the exit code says whether each hop worked
-    Probe,
+    Migrate {
+        /// The name of the schema; it is needed where the systems have several
+        schema: Option<String>,
+    },
+    /// Follow something on its whole way through a system; the exit code says whether each hop worked
+    Probe {
+        /// The system, instead of PROBE_SYSTEM; it is needed where several systems have a probe
+        system: Option<String>,
+    },
     /// Ship log lines, of files or of a log group, to a search engine, until SIGTERM
     Forward(follow::Arguments),
     /// Ask the server in this container whether it is healthy; the exit code says so
     Health,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum Role {
-    /// Answers every path, to prove that a stack serves
-    Hello,
-    /// Writes reservations, and relays what follows from them
-    Reservation,
-    /// Reads reservations, through the cache
-    Lookup,
-    /// Takes events from the queue and serves them to drivers
-    Notification,
 }
 
 fn main() -> ExitCode {
@@ -45,9 +47,9 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let environment = Environment::of_this_process();
     let outcome = match (Arguments::parse().command, environment.lambda_handler()) {
-        (Some(Command::Serve { role }), _) => serve(role, &environment),
-        (Some(Command::Migrate), _) => migrate(&environment),
-        (Some(Command::Probe), _) => probe(&environment),
+        (Some(Command::Serve { role }), _) => serve(&role, &environment),
+        (Some(Command::Migrate { schema }), _) => migrate(schema.as_deref(), &environment),
+        (Some(Command::Probe { system }), _) => probe(system.as_deref(), &environment),
         (Some(Command::Forward(arguments)), _) => forward(arguments, &environment),
         (Some(Command::Health), _) => health::check(&environment),
         // Lambda starts `bootstrap` without arguments and names the role in `_HANDLER`.
@@ -63,7 +65,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn serve(role: Role, environment: &Environment) -> anyhow::Result<()> {
+/// The roles that can be served.
+fn roles() -> PossibleValuesParser {
+    PossibleValuesParser::new(roles::servers().map(|role| PossibleValue::new(role.name).help(role.about)))
+}
+
+fn serve(role: &str, environment: &Environment) -> anyhow::Result<()> {
+    let Some(Run::Server(start)) = systems::role(role) else { anyhow::bail!("no role `{role}`") };
     // On one core, or the quarter of one that a small task has, a second thread only costs: 15 % of a cached answer.
     let tokio = match std::thread::available_parallelism() {
         Ok(cores) if cores.get() > 1 => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
@@ -71,49 +79,26 @@ fn serve(role: Role, environment: &Environment) -> anyhow::Result<()> {
     };
     tokio.block_on(async {
         let background = Background::new();
-        let (serve, router) = match role {
-            Role::Hello => {
-                let config = Serve::read(environment)?;
-                telemetry::init(&config.telemetry);
-                let router = hello::router(&config.telemetry.service);
-                (config, router)
-            }
-            Role::Reservation => {
-                let config = config::Reservation::read(environment)?;
-                telemetry::init(&config.serve.telemetry);
-                (config.serve.clone(), reservation::start(config, &background).await?)
-            }
-            Role::Lookup => {
-                let config = config::Lookup::read(environment)?;
-                telemetry::init(&config.serve.telemetry);
-                (config.serve.clone(), lookup::start(config, &background).await?)
-            }
-            Role::Notification => {
-                let config = config::Notification::read(environment)?;
-                telemetry::init(&config.serve.telemetry);
-                (config.serve.clone(), notification::start(config, &background).await?)
-            }
-        };
+        let (serve, router) = start(environment, &background).await?;
         server::run(serve, router, background).await
     })
 }
 
-fn migrate(environment: &Environment) -> anyhow::Result<()> {
+fn migrate(schema: Option<&str>, environment: &Environment) -> anyhow::Result<()> {
     let config = config::Migrate::read(environment)?;
     telemetry::init(&config.telemetry);
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio.block_on(schema::migrate(&config.database))
+    tokio.block_on(schema::migrate(&config.database, systems::schema(schema)?))
 }
 
-fn probe(environment: &Environment) -> anyhow::Result<()> {
-    let config = config::Probe::read(environment)?;
-    telemetry::init(&config.telemetry);
+fn probe(system: Option<&str>, environment: &Environment) -> anyhow::Result<()> {
+    let probe = systems::probe(system.or_else(|| environment.get("PROBE_SYSTEM")))?;
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio.block_on(probe::run(config))
+    tokio.block_on(probe(environment))
 }
 
 fn forward(arguments: follow::Arguments, environment: &Environment) -> anyhow::Result<()> {
-    let config = Forwarder::read(environment)?;
+    let config = config::Forwarder::read(environment)?;
     telemetry::init(&config.telemetry);
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio.block_on(follow::run(&forwarder::Forwarder::new(config)?, arguments))
@@ -123,17 +108,19 @@ fn invoke(handler: &str, environment: &Environment) -> anyhow::Result<()> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio.block_on(async {
         let lambda = lambda::Runtime::new(environment)?;
-        let forwarder = match handler {
-            "forwarder" => Forwarder::read(environment).and_then(|config| {
-                telemetry::init(&config.telemetry);
-                forwarder::Forwarder::new(config)
-            }),
-            other => Err(anyhow::anyhow!("no role for the handler `{other}`")),
-        };
-        match forwarder {
-            Ok(forwarder) => lambda.run(&forwarder).await,
+        match function(handler, environment).await {
+            Ok(function) => lambda.run(&function).await,
             // Without this report Lambda says only that the process ended.
             Err(error) => Err(lambda.report_init_error(error).await),
         }
     })
+}
+
+/// The function that a handler names: the log forwarder, which belongs to no system, or a role.
+async fn function(handler: &str, environment: &Environment) -> anyhow::Result<Function> {
+    match (handler, systems::role(handler)) {
+        ("forwarder", _) => forwarder::function(environment),
+        (_, Some(Run::Function(make))) => make(environment).await,
+        (other, _) => Err(anyhow::anyhow!("no role for the handler `{other}`")),
+    }
 }

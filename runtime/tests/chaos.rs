@@ -131,7 +131,7 @@ async fn check(sendy: &Sendy, services: &[Service; 3], wanted: usize, answered: 
         assert_eq!(of_rows.get(id), Some(&format!("chaos-{number}")), "{number} was answered and is not there");
     }
     assert_eq!(rows.len(), wanted, "a reservation is there twice");
-    let outbox = format!("SELECT COUNT(*) FROM {SCHEMA}.outbox");
+    let outbox = format!("SELECT COUNT(*) FROM {SCHEMA}.effects");
     // The emulator takes its time for thousands: as long as there are fewer and fewer, it is waited for.
     loop {
         let left = sendy.primary.number(&outbox).await;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
 use serde_json::{Value, json};
-use support::engines::{APP, SCHEMA, TOKEN, pause};
+use support::engines::{APP, SCHEMA, pause};
 use support::sendy::{Answer, Sendy, balancer, eventually, reservation, send};
 use support::{connect, until};
 
@@ -48,7 +48,7 @@ async fn a_reservation_is_stored_cached_and_told() {
         let got = read.get("/reservations/1");
         assert_eq!((got.status, got.body.as_str(), got.header("x-cache")), (200, row, Some(expected)));
     }
-    let ttl = redis(&sendy, &["TTL", "reservation:1"]);
+    let ttl = sendy.redis(&["TTL", "reservation:1"]);
     assert!(ttl.trim().parse::<i32>().is_ok_and(|ttl| (1..=600).contains(&ttl)), "{ttl}");
 
     // S0-4, and what is no id.
@@ -114,7 +114,7 @@ async fn a_reservation_is_stored_cached_and_told() {
     // What was counted is told at the end too.
     assert_eq!(notify.notifications(2).len(), 2);
     eventually("the outbox to be empty", async || {
-        sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.outbox")).await == 0
+        sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.effects")).await == 0
     })
     .await;
     write.process.terminate();
@@ -192,12 +192,12 @@ async fn a_reservation_without_its_effects_is_none() {
     let sendy = Sendy::new().await;
     let [write, ..] = sendy.services();
     let rows = format!("SELECT COUNT(*) FROM {SCHEMA}.reservations");
-    sendy.primary.run(&format!("RENAME TABLE {SCHEMA}.outbox TO {SCHEMA}.away")).await;
+    sendy.primary.run(&format!("RENAME TABLE {SCHEMA}.effects TO {SCHEMA}.away")).await;
     for _ in 0..20 {
         assert_eq!(write.post(&reservation()).status, 503);
     }
     assert_eq!(sendy.primary.number(&rows).await, 0);
-    sendy.primary.run(&format!("RENAME TABLE {SCHEMA}.away TO {SCHEMA}.outbox")).await;
+    sendy.primary.run(&format!("RENAME TABLE {SCHEMA}.away TO {SCHEMA}.effects")).await;
     // Nothing of what was begun before comes with it.
     assert_eq!(write.post(&reservation()).status, 201);
     assert_eq!(sendy.primary.number(&rows).await, 1);
@@ -294,7 +294,7 @@ async fn what_follows_from_a_write_waits_for_what_is_away() {
     assert!(back.elapsed() < Duration::from_secs(5));
     assert_eq!(read.get("/reservations/1").json()["destination"], "제주");
     eventually("the outbox to be empty", async || {
-        sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.outbox")).await == 0
+        sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.effects")).await == 0
     })
     .await;
 }
@@ -318,15 +318,15 @@ async fn a_replica_that_lags_is_not_believed() {
         }
     }
     // The cache forgets everything, fences too: the old row on the replica must not get into it.
-    redis(&sendy, &["FLUSHALL"]);
-    redis(&sendy, &["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    sendy.redis(&["FLUSHALL"]);
+    sendy.redis(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     for _ in 0..5 {
         assert_eq!(read.get("/reservations/1").json()["destination"], "광주");
     }
     // What was acknowledged is not said to be missing, also while nobody knows it.
     until("the cache again", || (read.get("/reservations/2").header("x-cache") == Some("hit")).then_some(()));
     assert_eq!(write.post(&reservation()).status, 201);
-    until("the fence", || redis(&sendy, &["GET", "reservation:3"]).starts_with('!').then_some(()));
+    until("the fence", || sendy.redis(&["GET", "reservation:3"]).starts_with('!').then_some(()));
     sendy.primary.engine.kill();
     assert_eq!(read.get("/reservations/3").status, 500);
     assert_eq!(read.get("/reservations/4").status, 404);
@@ -504,14 +504,4 @@ fn with(name: &str, value: Value) -> Value {
     let mut body = reservation();
     body[name] = value;
     body
-}
-
-fn redis(sendy: &Sendy, command: &[&str]) -> String {
-    let port = sendy.cache.port.to_string();
-    let output = std::process::Command::new("redis-cli")
-        .args(["--no-auth-warning", "-a", TOKEN, "-p", &port])
-        .args(command)
-        .output()
-        .unwrap();
-    String::from_utf8(output.stdout).unwrap()
 }

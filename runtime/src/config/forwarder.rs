@@ -207,7 +207,7 @@ mod tests {
     fn debug_does_not_show_the_secret_key() {
         let config = Forwarder::read(&environment(&[
             ("SEARCH_ENDPOINT", "host"),
-            ("INDEX_PREFIX", "logs-sendy"),
+            ("INDEX_PREFIX", "logs-shop"),
             ("AWS_REGION", "eu-west-1"),
             ("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE"),
             ("AWS_SECRET_ACCESS_KEY", "hunter2"),

@@ -57,7 +57,7 @@ pub struct Cache {
     pub ttl: Duration,
 }
 
-/// `TOPIC_ARN`; its region is where the calls go.
+/// `TOPIC_ARN`, or for one of several topics `ORDERS_TOPIC_ARN`. Its region is where the calls go.
 #[derive(Clone, Debug)]
 pub struct Topic {
     pub arn: String,
@@ -72,7 +72,7 @@ pub struct Queue {
 }
 
 impl Database {
-    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+    pub fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
         let port = environment.parsed("DATABASE_PORT", 3306, "a port number", problems);
         let replica_port = environment.parsed("DATABASE_REPLICA_PORT", port, "a port number", problems);
         let replica =
@@ -110,7 +110,7 @@ impl Database {
 }
 
 impl Cache {
-    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+    pub fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
         let ttl = environment.parsed("CACHE_TTL_SECONDS", 600, "a number of seconds", problems);
         if ttl == 0 {
             problems.push("CACHE_TTL_SECONDS is 0".to_owned());
@@ -128,18 +128,28 @@ impl Cache {
 }
 
 impl Topic {
-    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
-        let arn = environment.required("TOPIC_ARN", problems);
+    /// The only topic of a role.
+    pub fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+        Topic::of("TOPIC_ARN", environment, problems)
+    }
+
+    /// One of the topics of a role that has several: the one that has this name in the stack file.
+    pub fn named(name: &str, environment: &Environment, problems: &mut Vec<String>) -> Self {
+        Topic::of(&format!("{}_TOPIC_ARN", name.to_uppercase().replace('-', "_")), environment, problems)
+    }
+
+    fn of(variable: &str, environment: &Environment, problems: &mut Vec<String>) -> Self {
+        let arn = environment.required(variable, problems);
         let region = arn.split(':').nth(3).unwrap_or_default().to_owned();
         if !arn.is_empty() && (!arn.starts_with("arn:") || region.is_empty()) {
-            problems.push("TOPIC_ARN is not the ARN of a topic".to_owned());
+            problems.push(format!("{variable} is not the ARN of a topic"));
         }
         Topic { arn, region }
     }
 }
 
 impl Queue {
-    pub(super) fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+    pub fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
         let url = environment.required("QUEUE_URL", problems);
         if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
             problems.push("QUEUE_URL is not the URL of a queue".to_owned());
@@ -175,5 +185,26 @@ impl fmt::Debug for Secret {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_of_several_topics_has_its_name_in_front() {
+        let arn = |name: &str| format!("arn:aws:sns:eu-west-1:123456789012:{name}");
+        let variables =
+            [("TOPIC_ARN", arn("only")), ("LATE_ORDERS_TOPIC_ARN", arn("orders")), ("ODD_TOPIC_ARN", "x".into())];
+        let environment: Environment = variables.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let mut problems = Vec::new();
+        let only = Topic::read(&environment, &mut problems);
+        let named = Topic::named("late-orders", &environment, &mut problems);
+        assert_eq!((only.arn, named.arn, named.region), (arn("only"), arn("orders"), "eu-west-1".to_owned()));
+        assert!(problems.is_empty());
+        Topic::named("odd", &environment, &mut problems);
+        Topic::named("none", &environment, &mut problems);
+        assert_eq!(problems, ["ODD_TOPIC_ARN is not the ARN of a topic", "NONE_TOPIC_ARN is not set"]);
     }
 }

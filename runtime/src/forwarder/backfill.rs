@@ -19,7 +19,7 @@ use serde_json::json;
 use super::pause::Pause;
 use super::payload::{Events, LogEvent};
 use super::{Forwarder, Tally, Time, search};
-use crate::signed;
+use crate::aws::signed;
 
 /// Fetches and stores the events of the group, from its creation or from where an earlier run ended. It is an error
 /// when an event is not done with. `None` when the group has no subscription of ours: then there is no pattern, and

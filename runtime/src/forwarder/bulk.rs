@@ -174,7 +174,7 @@ mod tests {
 
     fn events(messages: &[(&str, i64, &str)]) -> Events {
         Events {
-            log_group: "/sendy/reservation".to_owned(),
+            log_group: "/shop/orders".to_owned(),
             log_stream: "task/1".to_owned(),
             log_events: messages
                 .iter()
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn fields_of_a_json_message_stand_beside_ours_and_never_replace_them() {
-        let message = r#"{"event":"reservation.created","id":1,"@timestamp":"x","_id":"x","a..b":1,"":2,
+        let message = r#"{"event":"order.created","id":1,"@timestamp":"x","_id":"x","a..b":1,"":2,
             "n":{"k":1,"":[{" ":1}]},"l":[{"":1}]}"#;
         let batch = &batches("logs", &events(&[("37", 1_700_000_000_123, message)])).0[0];
         let lines = lines(batch);
@@ -203,9 +203,9 @@ mod tests {
         assert_eq!(
             lines[1],
             json!({
-                "@timestamp": "2023-11-14T22:13:20.123Z", "@message": message, "@log_group": "/sendy/reservation",
+                "@timestamp": "2023-11-14T22:13:20.123Z", "@message": message, "@log_group": "/shop/orders",
                 "@log_stream": "task/1", "@id": "37",
-                "event": "reservation.created", "id": 1, "n": { "k": 1 }, "l": [{}]
+                "event": "order.created", "id": 1, "n": { "k": 1 }, "l": [{}]
             })
         );
     }

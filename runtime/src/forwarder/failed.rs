@@ -15,8 +15,8 @@ use tokio::time::Instant;
 use super::pause::Pause;
 use super::payload::{Events, LogEvent};
 use super::{Forwarder, Tally};
+use crate::aws::signed;
 use crate::config::FailedQueue;
-use crate::signed;
 
 pub struct Refused {
     /// Its place among the events.
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_large_message_is_zipped() {
-        let message = "\"reservation.created\" ".repeat(60_000);
+        let message = "\"order.created\" ".repeat(60_000);
         let body: Value = serde_json::from_str(&body_of(&message)).unwrap();
         assert_eq!(body.get("message"), None);
         let zipped = BASE64_STANDARD.decode(body["message_gzip"].as_str().unwrap()).unwrap();

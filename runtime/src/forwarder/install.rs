@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::{Forwarder, readers, search};
-use crate::client::Answer;
+use crate::http::client::Answer;
 use crate::telemetry;
 
 /// Whether that need not be done again. An error when the time is over. What the search domain will not have is told in the
@@ -94,12 +94,12 @@ mod tests {
 
     #[test]
     fn both_are_json_with_the_names_and_numbers_put_in() {
-        let template: Value = serde_json::from_str(&TEMPLATE.replace("<prefix>", "reservations")).unwrap();
-        assert_eq!(template["index_patterns"], json!(["reservations-*"]));
-        let retention = RETENTION.replace("<prefix>", "reservations").replace("<days>", "30");
+        let template: Value = serde_json::from_str(&TEMPLATE.replace("<prefix>", "orders")).unwrap();
+        assert_eq!(template["index_patterns"], json!(["orders-*"]));
+        let retention = RETENTION.replace("<prefix>", "orders").replace("<days>", "30");
         assert_eq!(wanted(retention.as_bytes()), Some(json!("30d")));
         let policy: Value = serde_json::from_str(&retention).unwrap();
-        assert_eq!(policy["policy"]["ism_template"][0]["index_patterns"], json!(["reservations-*"]));
+        assert_eq!(policy["policy"]["ism_template"][0]["index_patterns"], json!(["orders-*"]));
         assert!(!format!("{template}{policy}").contains('<'));
     }
 }

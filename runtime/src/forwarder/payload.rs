@@ -100,12 +100,12 @@ mod tests {
     #[test]
     fn a_data_message_gives_its_events() {
         let message = json!({
-            "messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "/sendy/lookup", "logStream": "a/b",
+            "messageType": "DATA_MESSAGE", "owner": "1", "logGroup": "/shop/reader", "logStream": "a/b",
             "subscriptionFilters": ["f"],
             "logEvents": [{ "id": "37", "timestamp": 1_700_000_000_000_i64, "message": "m", "extractedFields": {} }]
         });
         let events = decode(&subscription(message.to_string().as_bytes())).unwrap().unwrap();
-        assert_eq!((events.log_group.as_str(), events.log_stream.as_str()), ("/sendy/lookup", "a/b"));
+        assert_eq!((events.log_group.as_str(), events.log_stream.as_str()), ("/shop/reader", "a/b"));
         assert_eq!(events.log_events[0].id, "37");
     }
 

@@ -34,7 +34,7 @@ fn by_pattern(readers: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&st
     all
 }
 
-/// `sendy-read-reservations`, `sendy-read-all`.
+/// `shop-read-orders`, `shop-read-all`.
 fn role_name(prefix: &str, pattern: &str) -> String {
     match pattern.trim_end_matches(['*', '-']) {
         "" => format!("{prefix}-read-all"),
@@ -64,11 +64,11 @@ mod tests {
 
     #[test]
     fn one_role_for_each_pattern() {
-        let readers = [("arn:a", "reservations-*"), ("arn:b", "*"), ("arn:c", "*")];
+        let readers = [("arn:a", "orders-*"), ("arn:b", "*"), ("arn:c", "*")];
         let readers = readers.map(|(arn, pattern)| (arn.to_owned(), pattern.to_owned())).into();
         let all = by_pattern(&readers);
         assert_eq!(all["*"], BTreeSet::from(["arn:b", "arn:c"]));
-        let names: Vec<String> = all.keys().map(|pattern| role_name("sendy", pattern)).collect();
-        assert_eq!(names, ["sendy-read-all", "sendy-read-reservations"]);
+        let names: Vec<String> = all.keys().map(|pattern| role_name("shop", pattern)).collect();
+        assert_eq!(names, ["shop-read-all", "shop-read-orders"]);
     }
 }

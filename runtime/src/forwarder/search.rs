@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::Forwarder;
 use super::bulk::Batch;
 use super::pause::Pause;
-use crate::client::Answer;
-use crate::signed;
+use crate::aws::signed;
+use crate::http::client::Answer;
 
 /// Of a whole `_bulk` request.
 pub enum Answered {

@@ -19,6 +19,7 @@ pub struct Sendy {
     pub queue: String,
     pub dead: String,
     pub sqs: aws_sdk_sqs::Client,
+    pub sns: aws_sdk_sns::Client,
     _directory: tempfile::TempDir,
 }
 
@@ -69,7 +70,7 @@ impl Sendy {
             .unwrap();
         let queue_arn = arn(&sqs, &queue).await;
         sns.subscribe().topic_arn(&topic).protocol("sqs").endpoint(queue_arn).send().await.unwrap();
-        Sendy { primary, replica, cache, aws, topic, queue, dead, sqs, _directory: directory }
+        Sendy { primary, replica, cache, aws, topic, queue, dead, sqs, sns, _directory: directory }
     }
 
     pub fn start(&self, role: &str, more: &[(&str, &str)]) -> Service {
@@ -125,8 +126,19 @@ impl Sendy {
         Process::start(&["probe"], &variables)
     }
 
+    /// What a command of the cache answers.
+    pub fn redis(&self, command: &[&str]) -> String {
+        let port = self.cache.port.to_string();
+        let output = std::process::Command::new("redis-cli")
+            .args(["--no-auth-warning", "-a", TOKEN, "-p", &port])
+            .args(command)
+            .output()
+            .unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    }
+
     /// What every role that reads or writes gets.
-    fn databases(&self) -> [(&'static str, String); 8] {
+    pub fn databases(&self) -> [(&'static str, String); 8] {
         let address = || "127.0.0.1".to_owned();
         [
             ("DATABASE_HOST", address()),

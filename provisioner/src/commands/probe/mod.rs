@@ -1,5 +1,6 @@
 //! `provision probe`: one reservation on its whole way through the stack, from outside in, each hop with its time. The runtime
-//! does it, as a task of its own in the place of the service `reservation`: with that one's image, role, subnets and firewall.
+//! does it, as a task of its own in the place of the service whose role has the probe: with that one's image, IAM role, subnets
+//! and firewall.
 
 mod task;
 
@@ -18,7 +19,7 @@ use crate::kind::{Address, Kind};
 use crate::kinds::ecs::{Service, TaskDefinition, evidence};
 use crate::printer::Printer;
 use crate::sections::Stack;
-use crate::sections::services::probe;
+use crate::sections::services::{probe, roles};
 use crate::sections::words::Name;
 use crate::snapshot::Snapshot;
 use task::{Ending, News, Order};
@@ -42,7 +43,8 @@ const LAST_LINES: usize = 10;
 /// Whether the stack has a service in whose place it can run.
 pub(crate) fn is_possible(desired: &Desired) -> bool {
     let definitions = desired.resources().iter().filter(|wanted| wanted.address.kind == TaskDefinition::FACTS.name);
-    definitions.filter(|wanted| wanted.spec.get("command") == json!(["serve", probe::ROLE])).count() == 1
+    let is_probed = |command: Value| roles::probed().any(|role| command == json!(["serve", role.name]));
+    definitions.filter(|wanted| is_probed(wanted.spec.get("command"))).count() == 1
 }
 
 pub(crate) async fn probe(file: &Path, global: &Global, url: Option<&str>, printer: Printer) -> Exit {
@@ -82,11 +84,12 @@ fn place<'a>(stack: &'a Stack, url: Option<&str>, printer: Printer) -> Result<&'
         printer.hint(hint);
         Err(Exit::Usage)
     };
+    let roles = roles::probed().map(|role| format!("`{}`", role.name)).collect::<Vec<_>>().join(" or ");
     let service = match probe::candidates(stack).as_slice() {
         [one] => *one,
         [] => {
             return usage(
-                format!("no service has the role `{}`, in whose place the probe runs", probe::ROLE),
+                format!("no service has the role {roles}, in whose place the probe runs"),
                 "the probe reserves something, and follows it to the database, the queue, the cache and the log"
                     .to_owned(),
             );
@@ -94,7 +97,7 @@ fn place<'a>(stack: &'a Stack, url: Option<&str>, printer: Printer) -> Result<&'
         several => {
             let names: Vec<&str> = several.iter().map(|name| name.0.as_str()).collect();
             return usage(
-                format!("several services have the role `{}`: {}", probe::ROLE, names.join(", ")),
+                format!("several services have the role {roles}: {}", names.join(", ")),
                 "the probe runs in the place of the only one: give them stack files of their own".to_owned(),
             );
         }
@@ -144,6 +147,9 @@ fn order(
     // The lines are told apart from the service's own, whose log they share, and none is left out.
     let mut environment =
         vec![("PROBE_URL", url), ("SERVICE_NAME", "probe".to_owned()), ("LOG_LEVEL", "info".to_owned())];
+    // A runtime from before this variable has one probe, and does not read it.
+    let role = stack.services.get(service).and_then(|service| roles::find(service.role.as_deref()?));
+    environment.extend(role.map(|role| ("PROBE_SYSTEM", role.system.to_owned())));
     if let Some(shipped) = probe::shipped(stack, service) {
         environment.push(("SEARCH_ENDPOINT", known(&format!("search.{}.endpoint", shipped.domain))?));
         environment.push(("PROBE_INDEX", shipped.index));

@@ -4,6 +4,7 @@
 use super::{FAILED, Logs};
 use crate::scope::Scope;
 use crate::sections::Loaded;
+use crate::sections::services::roles;
 use crate::sections::words::Name;
 
 /// The most bytes that the names and values of a function's environment can have as one JSON object (AWS Lambda quotas;
@@ -78,9 +79,9 @@ pub(crate) fn readers(loaded: &Loaded, scope: &Scope, domain: &str) -> Vec<(Stri
     readers
 }
 
-/// The only service with the role `reservation`.
+/// The only service in whose place the probe runs.
 fn prober(loaded: &Loaded) -> Option<&Name> {
-    let mut found = loaded.stack.services.iter().filter(|(_, service)| service.role.as_deref() == Some("reservation"));
+    let mut found = loaded.stack.services.iter().filter(|(_, service)| roles::is_probed(service));
     match (found.next(), found.next()) {
         (Some((name, _)), None) => Some(name),
         _ => None,

@@ -10,7 +10,7 @@ use local::supervisor::part::{Part, Stop, StopSignal};
 use local::supervisor::probe::Probe;
 
 use super::routes::priorities;
-use super::{Http, Service, WEB, health};
+use super::{Http, Service, WEB, health, roles};
 use crate::image::{Architecture, find_runtime};
 use crate::sections::machine::{self, Local, Making, Purpose};
 use crate::sections::queues::MESSAGING;
@@ -117,8 +117,10 @@ fn ready_within_ms(usual: u64, service: &Service) -> u64 {
 fn one(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runtime: &Runtime) {
     let port = making.port(name);
     let Environment { variables, secrets } = uses::of(making, name, service, port);
-    if role == "reservation" {
+    let known = roles::find(role);
+    if let Some(role) = known.filter(|role| role.probe) {
         let mut environment = variables.clone();
+        environment.insert("PROBE_SYSTEM".to_owned(), role.system.to_owned());
         environment.retain(|name, _| !["HOST", "PORT", "SERVICE_NAME"].contains(&name.as_str()));
         environment.insert("PROBE_URL".to_owned(), format!("http://127.0.0.1:{}", making.port(WEB)));
         if let Some(logs) = making.loaded.stack.logs.as_ref().filter(|logs| logs.ship.contains_key(&Name(name.into())))
@@ -144,14 +146,15 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runti
     }
     after.sort();
     after.dedup();
+    let waits = known.is_some_and(|role| !role.needs.is_empty());
     let part = Part {
         args: vec!["serve".to_owned(), role.to_owned()],
         env: variables,
         secrets,
         cwd: making.place.state().to_owned(),
         port: Some(port),
-        // A role that has something to wait for says so there; `hello` has nothing.
-        ready: Probe::Http { port, path: if role == "hello" { "/healthz" } else { "/readyz" }.to_owned() },
+        // A role that waits for something says so there.
+        ready: Probe::Http { port, path: if waits { "/readyz" } else { "/healthz" }.to_owned() },
         after,
         stop: Stop { signal: StopSignal::Term, within_ms: 30_000 },
         generation: runtime.build.clone(),

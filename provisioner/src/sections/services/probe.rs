@@ -1,9 +1,9 @@
-//! What `provision probe` needs. It runs as a task of the one service that has the role `reservation`, with the environment,
-//! the role and the firewall group of that service: so what it needs beyond them is given to the service.
+//! What `provision probe` needs. It runs as a task of the one service whose role has a probe, with the environment, the IAM
+//! role and the firewall group of that service: so what it needs beyond them is given to the service.
 
 use serde_json::Value;
 
-use super::Service;
+use super::roles;
 use crate::kinds::ec2::Rule;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::opensearch::Searcher;
@@ -12,9 +12,6 @@ use crate::sections::making::Making;
 use crate::sections::network::aws as network;
 use crate::sections::search::{self, Search};
 use crate::sections::words::Name;
-
-/// Of all roles this one knows most of what the probe looks at: the database, and the way of a reservation begins there.
-pub const ROLE: &str = "reservation";
 
 /// Where what the service writes can be searched.
 pub(crate) struct Shipped<'a> {
@@ -25,8 +22,7 @@ pub(crate) struct Shipped<'a> {
 
 /// The services in whose place the probe could run. It does where there is one.
 pub(crate) fn candidates(stack: &Stack) -> Vec<&Name> {
-    let role = |service: &Service| service.role.as_deref() == Some(ROLE);
-    stack.services.iter().filter(|(_, service)| role(service)).map(|(name, _)| name).collect()
+    stack.services.iter().filter(|(_, service)| roles::is_probed(service)).map(|(name, _)| name).collect()
 }
 
 pub(crate) fn shipped<'a>(stack: &'a Stack, service: &Name) -> Option<Shipped<'a>> {

@@ -70,6 +70,9 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
                 say.problem(format!("{path}/image"), format!("`{name}` has both a `role` and an `image`"), None)
             }
             (Some(role), None) => match roles::find(role) {
+                Some(role) if roles::refuses(role).is_some() => {
+                    say.problem(format!("{path}/role"), roles::refuses(role).unwrap_or_default(), None);
+                }
                 Some(role) => lacks(role, stack, (name, service), &known, say),
                 None => {
                     let hint = similar(role, roles::names()).map(|near| format!("did you mean `{near}`?"));
@@ -139,7 +142,7 @@ fn lacks(
 ) {
     let path = format!("/services/{name}");
     let unknown = service.uses.iter().chain(&service.owns).filter(|thing| !known.contains(thing)).count();
-    let lacks = role.lacks(stack, service);
+    let lacks = roles::lacks(role, stack, service);
     let explained = unknown >= lacks.len() && unknown > 0;
     if !explained && say.sound(&format!("{path}/uses")) && say.sound(&format!("{path}/owns")) {
         for lack in lacks {

@@ -1,0 +1,148 @@
+//! The roles of the runtime: one list for the runtime, which serves by it, and for `provision`, which checks stack files by it.
+//!
+//! A new role is one line in [`ROLES`]. A test of the runtime compares this list with the systems that it has.
+
+#[derive(Debug, PartialEq)]
+pub struct Role {
+    pub name: &'static str,
+    /// The folder of `runtime/src/systems` that has the code of the role.
+    pub system: &'static str,
+    /// What the role does, in one line, for `runtime serve --help`.
+    pub about: &'static str,
+    pub runs: Runs,
+    /// What a service with this role is given by `uses:`.
+    pub needs: &'static [Need],
+    /// Whether the probe of the system runs in the place of a service with this role: with its environment, its IAM role and
+    /// its firewall group.
+    pub probe: bool,
+}
+
+/// How a role is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// `runtime serve ROLE`: a process that answers HTTP requests, of one of the stack's `services:`.
+    Server,
+    /// A Lambda function, whose handler is the name of the role.
+    Function,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Exactly one of a sort. Its variables have no name in front: `TOPIC_ARN`.
+    One(Sort),
+    /// One of several of a sort, which has this name in the stack file. Its variables begin with the name: `ORDERS_TOPIC_ARN`.
+    Named(Sort, &'static str),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sort {
+    Database,
+    Cache,
+    Topic,
+    Queue,
+}
+
+pub const ROLES: &[Role] = &[
+    Role {
+        name: "hello",
+        system: "hello",
+        about: "Answers every path, to prove that a stack serves",
+        runs: Runs::Server,
+        needs: &[],
+        probe: false,
+    },
+    Role {
+        name: "reservation",
+        system: "sendy",
+        about: "Writes reservations, and relays what follows from them",
+        runs: Runs::Server,
+        needs: &[Need::One(Sort::Database), Need::One(Sort::Cache), Need::One(Sort::Topic)],
+        // It knows most of what the probe looks at: the database, and the way of a reservation begins there.
+        probe: true,
+    },
+    Role {
+        name: "lookup",
+        system: "sendy",
+        about: "Reads reservations, through the cache",
+        runs: Runs::Server,
+        needs: &[Need::One(Sort::Database), Need::One(Sort::Cache)],
+        probe: false,
+    },
+    Role {
+        name: "notification",
+        system: "sendy",
+        about: "Takes events from the queue and serves them to drivers",
+        runs: Runs::Server,
+        needs: &[Need::One(Sort::Database), Need::One(Sort::Queue)],
+        probe: false,
+    },
+];
+
+pub fn find(name: &str) -> Option<&'static Role> {
+    ROLES.iter().find(|role| role.name == name)
+}
+
+/// The roles that a service can have.
+pub fn servers() -> impl Iterator<Item = &'static Role> + Clone {
+    ROLES.iter().filter(|role| role.runs == Runs::Server)
+}
+
+/// The roles in whose place a probe runs.
+pub fn probed() -> impl Iterator<Item = &'static Role> + Clone {
+    ROLES.iter().filter(|role| role.probe)
+}
+
+impl Need {
+    pub fn sort(self) -> Sort {
+        match self {
+            Need::One(sort) | Need::Named(sort, _) => sort,
+        }
+    }
+}
+
+impl Sort {
+    /// As errors call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Sort::Database => "database",
+            Sort::Cache => "cache",
+            Sort::Topic => "topic",
+            Sort::Queue => "queue",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With one thing of a sort the environment has no names in front, with several it has: a role reads it in one way.
+    fn is_readable(needs: &[Need]) -> bool {
+        needs.iter().all(|need| {
+            let of_sort = needs.iter().filter(|other| other.sort() == need.sort()).count();
+            matches!((need, of_sort), (Need::One(_), 1) | (Need::Named(..), 2..))
+        })
+    }
+
+    #[test]
+    fn each_name_is_one_role_and_each_role_can_read_its_environment() {
+        for role in ROLES {
+            assert_eq!(find(role.name), Some(role));
+            let same = ROLES.iter().filter(|other| other.name == role.name).count();
+            assert_eq!(same, 1, "{}", role.name);
+            assert!(is_readable(role.needs), "{}", role.name);
+            let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_');
+            assert!(plain(role.name) && plain(role.system), "{}", role.name);
+        }
+    }
+
+    #[test]
+    fn two_of_a_sort_need_names() {
+        use Need::{Named, One};
+        let (topic, queue) = (Sort::Topic, Sort::Queue);
+        assert!(is_readable(&[Named(topic, "orders"), Named(topic, "deliveries"), One(queue)]));
+        assert!(!is_readable(&[One(topic), One(topic)]));
+        assert!(!is_readable(&[One(topic), Named(topic, "orders")]));
+        assert!(!is_readable(&[Named(topic, "orders")]));
+    }
+}

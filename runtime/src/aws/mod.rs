@@ -1,0 +1,40 @@
+//! The AWS SDK: credentials of the task's role, an HTTP client with Mozilla's roots.
+
+pub mod signed;
+
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+
+/// Reads the environment only: nothing is called before the first request.
+pub async fn config(region: &str) -> SdkConfig {
+    let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_timeout(OPERATION_TIMEOUT).build();
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .http_client(client)
+        .timeout_config(timeouts)
+        .load()
+        .await
+}
+
+/// In one line: what AWS says, or why nothing was heard of it.
+pub fn told<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug,
+{
+    match error.as_service_error() {
+        Some(said) => format!("{}: {}", said.code().unwrap_or("error"), said.message().unwrap_or("no message")),
+        None => DisplayErrorContext(error).to_string(),
+    }
+}
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// With its repetitions. Receiving with a long poll sets one of its own.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);

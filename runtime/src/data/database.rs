@@ -1,0 +1,233 @@
+//! MySQL and MariaDB: a pool to the primary and one to the replica. The same statements run on both engines; a test keeps
+//! it so.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, SslOpts};
+
+use crate::config::stores::{self, Address, Login, Tls};
+
+pub struct Database {
+    pub primary: Server,
+    pub replica: Option<Server>,
+}
+
+/// One of the two, with what is known of it.
+pub struct Server {
+    options: Opts,
+    pool: Pool,
+    /// Who has another choice need not wait for a dead one.
+    up: AtomicBool,
+}
+
+/// For a connection, or for one that becomes free. A request is better told than kept waiting.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// For the statements of a write together.
+pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
+/// For a read, which can be asked of the other server too.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(2);
+
+impl Database {
+    pub fn new(config: &stores::Database) -> anyhow::Result<Self> {
+        let server = |address: &Address| -> anyhow::Result<Server> {
+            let options = Opts::from(options(config, address, &config.user)?);
+            Ok(Server { pool: Pool::new(options.clone()), options, up: AtomicBool::new(true) })
+        };
+        Ok(Database { primary: server(&config.primary)?, replica: config.replica.as_ref().map(server).transpose()? })
+    }
+}
+
+impl Server {
+    pub async fn connection(&self) -> anyhow::Result<Conn> {
+        let connection = tokio::time::timeout(CONNECT_TIMEOUT, self.pool.get_conn()).await;
+        let connection = connection.unwrap_or_else(|_| Err(mysql_async::Error::Io(timed_out().into())));
+        self.up.store(connection.is_ok(), Ordering::Relaxed);
+        Ok(connection?)
+    }
+
+    /// Whatever is asked of this server, in so much time. One that hangs is as good as one that is gone.
+    pub async fn within<T>(&self, time: Duration, asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        match tokio::time::timeout(time, asked).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.up.store(false, Ordering::Relaxed);
+                anyhow::bail!("no answer from the database in {} s", time.as_secs())
+            }
+        }
+    }
+
+    /// A session that holds the lock of this name, and so is not one of the pool; `None` while another has it, after so many
+    /// seconds of patience. A server whose client vanished without a word lets go of it after `wait_timeout` seconds.
+    pub async fn locked_session(&self, lock: &str, patience: u32, wait_timeout: u32) -> anyhow::Result<Option<Conn>> {
+        let mut connection = Conn::new(self.options.clone()).await?;
+        connection.query_drop(format!("SET SESSION wait_timeout = {wait_timeout}")).await?;
+        let locked: Option<i64> = connection.exec_first("SELECT GET_LOCK(?, ?)", (lock, patience)).await?.flatten();
+        Ok((locked == Some(1)).then_some(connection))
+    }
+
+    /// Whether the last attempt to reach it succeeded.
+    pub fn is_up(&self) -> bool {
+        self.up.load(Ordering::Relaxed)
+    }
+}
+
+fn timed_out() -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::TimedOut, "no connection to the database in time")
+}
+
+/// A connection of its own, as the owner of the schema.
+pub async fn as_owner(config: &stores::Database, owner: &Login) -> anyhow::Result<Conn> {
+    single(config, owner)
+        .await
+        .with_context(|| format!("connecting to the database at {} as its owner", config.primary))
+}
+
+/// A connection of its own, as the services' user.
+pub async fn as_user(config: &stores::Database) -> anyhow::Result<Conn> {
+    single(config, &config.user).await.with_context(|| format!("connecting to the database at {}", config.primary))
+}
+
+/// Statements that happen all or not at all, in one round trip. Gives the id that each inserted, if it did. After a
+/// [`refusal`] nothing happened; after another error nobody knows.
+pub async fn together(connection: &mut Conn, statements: &[String]) -> anyhow::Result<Vec<Option<u64>>> {
+    // Whatever leaves the session in the middle, an error or a caller that went away: it is rolled back before anybody
+    // else gets it.
+    connection.reset_connection(true);
+    let mut inserted = Vec::with_capacity(statements.len() + 1);
+    let answered = answers(connection, statements, &mut inserted).await;
+    // The first answer is the transaction's, the last, the commit's, was not looked at.
+    let all = inserted.len() == statements.len() + 1;
+    match answered {
+        // The commit may have been cut off when it was done already.
+        Err(error) if all => anyhow::bail!("committing: {error}"),
+        Err(error) => return Err(error.into()),
+        Ok(()) => ensure!(all, "the database answered {} statements", inserted.len()),
+    }
+    connection.reset_connection(false);
+    inserted.remove(0);
+    Ok(inserted)
+}
+
+/// Text as a literal. In hexadecimal nothing in it can mean anything.
+pub struct Literal<'a>(pub &'a str);
+
+impl fmt::Display for Literal<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "_utf8mb4 x'{}'", Hex(self.0.as_bytes()))
+    }
+}
+
+pub struct Hex<'a>(pub &'a [u8]);
+
+impl fmt::Display for Hex<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Not a digit at a time: all that a client sends goes through here twice.
+        let mut digits = [0; 128];
+        for bytes in self.0.chunks(digits.len() / 2) {
+            for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
+                pair[0] = b"0123456789abcdef"[usize::from(byte >> 4)];
+                pair[1] = b"0123456789abcdef"[usize::from(byte & 15)];
+            }
+            f.write_str(std::str::from_utf8(&digits[..bytes.len() * 2]).unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}
+
+/// Of a lock that the whole server knows: it has to say which schema it is about, in 64 characters.
+pub fn lock_name(schema: &str, purpose: &str) -> String {
+    let schema: String = schema.chars().take(40).collect();
+    format!("{schema}.{purpose}")
+}
+
+/// What the statement ran into, by the number that MySQL and MariaDB give it.
+pub fn code(error: &mysql_async::Error) -> Option<u16> {
+    match error {
+        mysql_async::Error::Server(error) => Some(error.code),
+        _ => None,
+    }
+}
+
+/// The same of an error whose kind is not known; `None` unless the database said no.
+pub fn refusal(error: &anyhow::Error) -> Option<u16> {
+    error.downcast_ref().and_then(code)
+}
+
+pub const NO_SUCH_TABLE: u16 = 1146;
+pub const DUPLICATE: u16 = 1062;
+pub const DEADLOCK: u16 = 1213;
+pub const LOCK_WAIT: u16 = 1205;
+
+async fn single(config: &stores::Database, login: &Login) -> anyhow::Result<Conn> {
+    let connecting = Conn::new(options(config, &config.primary, login)?);
+    Ok(tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.context("no answer in time")??)
+}
+
+async fn answers(
+    connection: &mut Conn,
+    statements: &[String],
+    inserted: &mut Vec<Option<u64>>,
+) -> Result<(), mysql_async::Error> {
+    let length: usize = statements.iter().map(|statement| statement.len() + 2).sum();
+    let mut text = String::with_capacity(length + 32);
+    text.push_str("START TRANSACTION");
+    for statement in statements.iter().map(String::as_str).chain(["COMMIT"]) {
+        text.push_str(";\n");
+        text.push_str(statement);
+    }
+    let mut result = connection.query_iter(text).await?;
+    while !result.is_empty() {
+        inserted.push(result.last_insert_id());
+        result.for_each(drop).await?;
+    }
+    // An error of a later statement waits here, the commit's too.
+    result.drop_result().await
+}
+
+/// What every session begins with.
+fn options(config: &stores::Database, address: &Address, login: &Login) -> anyhow::Result<OptsBuilder> {
+    let constraints = PoolConstraints::new(0, config.connections).context("the number of connections is 0")?;
+    let pool = PoolOpts::default()
+        .with_constraints(constraints)
+        // Nothing that we do leaves anything behind in a session, and a reset is a round trip more for each request.
+        .with_reset_connection(false)
+        .with_inactive_connection_ttl(Duration::from_secs(600))
+        // A primary that was replaced behind its name must be left some day even where nothing breaks.
+        .with_abs_conn_ttl(Some(Duration::from_secs(1800)))
+        .with_abs_conn_ttl_jitter(Some(Duration::from_secs(300)));
+    Ok(OptsBuilder::default()
+        .ip_or_hostname(&address.host)
+        .tcp_port(address.port)
+        .user(Some(&login.user))
+        .pass(Some(&login.password.0))
+        .db_name(Some(&config.name))
+        .prefer_socket(false)
+        .tcp_keepalive(Some(Duration::from_secs(20)))
+        .tcp_nodelay(true)
+        .client_found_rows(true)
+        .setup(vec!["SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 3"])
+        .pool_opts(pool)
+        .ssl_opts(tls(&config.tls)?))
+}
+
+/// With a file of authorities those and no others; else the ones of RDS, which are in nobody's list.
+fn tls(tls: &Tls) -> anyhow::Result<Option<SslOpts>> {
+    let roots = match tls {
+        Tls::Off => return Ok(None),
+        Tls::Verify { ca: None } => RDS_ROOTS.to_vec(),
+        Tls::Verify { ca: Some(path) } => pem(path)?,
+    };
+    let options = SslOpts::default().with_disable_built_in_roots(true).with_root_certs(vec![roots.into()]);
+    Ok(Some(options))
+}
+
+fn pem(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("DATABASE_CA: reading {}", path.display()))
+}
+
+const RDS_ROOTS: &[u8] = include_bytes!("../../../templates/rds-global-bundle.pem");

@@ -1,0 +1,81 @@
+//! Events to the topic, in batches.
+
+use anyhow::Context;
+use aws_sdk_sns::Client;
+use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
+use futures_util::future::join_all;
+
+use super::attributes::{Attribute, Attributes};
+use super::outbox::Pended;
+use super::relay::Delivered;
+use crate::aws;
+use crate::config::stores::Topic;
+use crate::telemetry::{metrics, trace};
+
+pub struct Publisher {
+    pub client: Client,
+    /// The ARN.
+    pub topic: String,
+}
+
+/// What one PublishBatch takes. <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
+const BATCH: usize = 10;
+
+impl Publisher {
+    pub async fn new(topic: &Topic) -> Self {
+        Publisher { client: Client::new(&aws::config(&topic.region).await), topic: topic.arn.clone() }
+    }
+
+    pub async fn publish(&self, mut rows: Vec<Pended>) -> Delivered {
+        let mut batches = Vec::new();
+        while !rows.is_empty() {
+            let rest = rows.split_off(rows.len().min(BATCH));
+            batches.push(std::mem::replace(&mut rows, rest));
+        }
+        let mut all = Delivered::default();
+        for delivered in join_all(batches.into_iter().map(|batch| self.batch(batch))).await {
+            all.done.extend(delivered.done);
+            all.failed = all.failed.or(delivered.failed);
+        }
+        metrics::count("Published", all.done.len() as u64);
+        all
+    }
+
+    async fn batch(&self, rows: Vec<Pended>) -> Delivered {
+        let mut entries = Vec::new();
+        for row in &rows {
+            match entry(row) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => return Delivered { done: Vec::new(), failed: Some(format!("{error:#}")) },
+            }
+        }
+        let call = self.client.publish_batch().topic_arn(&self.topic).set_publish_batch_request_entries(Some(entries));
+        match call.send().await {
+            Ok(answer) => {
+                let done = answer.successful().iter().filter_map(|entry| entry.id()?.parse().ok()).collect();
+                let failed = answer.failed().first().map(|entry| format!("SNS refused an event: {}", entry.code()));
+                Delivered { done, failed }
+            }
+            Err(error) => Delivered { done: Vec::new(), failed: Some(aws::told(&error)) },
+        }
+    }
+}
+
+fn entry(row: &Pended) -> anyhow::Result<PublishBatchRequestEntry> {
+    let mut entry = PublishBatchRequestEntry::builder()
+        .id(row.id.to_string())
+        .message(row.message.as_deref().unwrap_or("{}"))
+        .set_subject(row.title.clone())
+        .message_attributes(trace::HEADER, attribute("String", &row.traceparent)?);
+    if let Some(json) = &row.attributes {
+        let attributes: Attributes = serde_json::from_str(json).context("the attributes in the outbox")?;
+        for (name, Attribute { kind, value }) in attributes.iter() {
+            entry = entry.message_attributes(name, attribute(kind, value)?);
+        }
+    }
+    Ok(entry.build()?)
+}
+
+fn attribute(kind: &str, value: &str) -> anyhow::Result<MessageAttributeValue> {
+    Ok(MessageAttributeValue::builder().data_type(kind).string_value(value).build()?)
+}

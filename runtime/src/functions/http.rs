@@ -1,0 +1,186 @@
+//! A function behind an HTTP API: the routes of a role, asked by Lambda instead of over a connection. Payload format 2.0.
+//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+use axum::Router;
+use axum::body::Body;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use http_body_util::BodyExt;
+use hyper::service::Service;
+use hyper::{Request, StatusCode, header};
+use hyper_util::service::TowerToHyperService;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{Handle, Invocation};
+use crate::http::edge;
+
+/// What the function does with its events. Requests pass what those of a server pass: limits, ids, a line in the log.
+pub fn handle(router: Router, invalid_input: StatusCode) -> Handle {
+    let service = TowerToHyperService::new(edge::behind(router, invalid_input));
+    Box::new(move |invocation| Box::pin(answer(service.clone(), invocation)))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    raw_path: String,
+    #[serde(default)]
+    raw_query_string: String,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    #[serde(default)]
+    cookies: Vec<String>,
+    request_context: Asked,
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+#[derive(Deserialize)]
+struct Asked {
+    http: Http,
+    stage: String,
+}
+
+#[derive(Deserialize)]
+struct Http {
+    method: String,
+}
+
+async fn answer(service: TowerToHyperService<Router>, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
+    // The error of the parser may quote the request.
+    let event: Event = serde_json::from_slice(&invocation.event).ok().context("not a request of an HTTP API")?;
+    let response = match service.call(request(event)?).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.context("reading the answer")?.to_bytes();
+    let mut headers = BTreeMap::new();
+    let mut cookies = Vec::new();
+    for (name, value) in &parts.headers {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        match *name == header::SET_COOKIE {
+            true => cookies.push(value),
+            false => {
+                // A header that comes twice is one, with commas between.
+                let told: &mut String = headers.entry(name.as_str()).or_default();
+                let comma = if told.is_empty() { "" } else { "," };
+                *told = format!("{told}{comma}{value}");
+            }
+        }
+    }
+    let (body, is_base64) = match std::str::from_utf8(&body) {
+        Ok(text) => (text.to_owned(), false),
+        Err(_) => (BASE64_STANDARD.encode(&body), true),
+    };
+    Ok(serde_json::to_vec(&json!({
+        "statusCode": parts.status.as_u16(), "headers": headers, "cookies": cookies, "body": body,
+        "isBase64Encoded": is_base64,
+    }))?)
+}
+
+fn request(event: Event) -> anyhow::Result<Request<Body>> {
+    let Event { raw_path, raw_query_string, headers, cookies, request_context, body, is_base64_encoded } = event;
+    // Only the default stage is not a part of the path.
+    let stage = format!("/{}", request_context.stage);
+    let path = match raw_path.strip_prefix(&stage) {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => &raw_path,
+    };
+    let query = if raw_query_string.is_empty() { String::new() } else { format!("?{raw_query_string}") };
+    let mut request = Request::builder().method(request_context.http.method.as_str()).uri(format!("{path}{query}"));
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    if !cookies.is_empty() {
+        request = request.header(header::COOKIE, cookies.join("; "));
+    }
+    let body = body.unwrap_or_default();
+    let body = match is_base64_encoded {
+        true => BASE64_STANDARD.decode(body).context("the body is not base64")?,
+        false => body.into_bytes(),
+    };
+    request.body(Body::from(body)).context("not a request of HTTP")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Bytes;
+    use axum::extract::Path;
+    use axum::response::IntoResponse;
+    use axum::routing::{get, post};
+    use hyper::{HeaderMap, Uri};
+    use serde_json::Value;
+
+    use super::*;
+    use crate::http::answer as answers;
+
+    /// As a browser sent it, and API Gateway handed it over.
+    fn event(method: &str, path: &str, stage: &str) -> Value {
+        json!({
+            "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "limit=5&after=%EB%B6%80",
+            "cookies": ["a=1", "b=2"], "headers": { "content-type": "application/json", "x-request-id": "mine" },
+            "requestContext": { "accountId": "123456789012", "stage": stage, "http": { "method": method, "path": path } },
+            "isBase64Encoded": false
+        })
+    }
+
+    async fn answer_to(event: &Value) -> anyhow::Result<Value> {
+        let router = Router::new()
+            .route("/item/{id}", get(async |Path(id): Path<u32>, uri: Uri| format!("{id} {}", uri.query().unwrap())))
+            .route(
+                "/item",
+                post(async |headers: HeaderMap, body: Bytes| {
+                    let cookies = [("set-cookie", "c=3"), ("x-cookies", headers["cookie"].to_str().unwrap())];
+                    (StatusCode::CREATED, cookies.map(|(name, value)| (name, value.to_owned())), body).into_response()
+                }),
+            )
+            .fallback(answers::nothing_here);
+        let (request_id, event) = ("1".to_owned(), event.to_string().into());
+        let handle = handle(router, StatusCode::BAD_REQUEST);
+        let answer = handle(Invocation { request_id, event, left: Duration::from_secs(1) }).await?;
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
+    #[tokio::test]
+    async fn a_request_is_answered_by_its_route_whatever_the_stage() {
+        for (path, stage) in [("/item/7", "$default"), ("/v1/item/7", "v1"), ("/item/7", "item7")] {
+            let answer = answer_to(&event("GET", path, stage)).await.unwrap();
+            assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &json!("7 limit=5&after=%EB%B6%80")));
+            assert_eq!(answer["headers"]["x-request-id"], "mine");
+        }
+        let answer = answer_to(&event("GET", "/nowhere", "$default")).await.unwrap();
+        assert_eq!(answer["statusCode"], 404);
+        let answer = answer_to(&event("GET", "/item/x", "$default")).await.unwrap();
+        assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(400), &json!("{\"message\":\"Invalid input\"}")));
+    }
+
+    #[tokio::test]
+    async fn a_body_comes_and_goes_as_text_or_as_bytes() {
+        let mut text = event("POST", "/item", "$default");
+        text["body"] = json!("부산");
+        let mut bytes = event("POST", "/item", "$default");
+        bytes["body"] = json!("/wA=");
+        bytes["isBase64Encoded"] = json!(true);
+        for (event, body, is_base64) in [(text, "부산", false), (bytes, "/wA=", true)] {
+            let answer = answer_to(&event).await.unwrap();
+            assert_eq!((&answer["statusCode"], &answer["cookies"]), (&json!(201), &json!(["c=3"])));
+            assert_eq!((&answer["body"], &answer["isBase64Encoded"]), (&json!(body), &json!(is_base64)));
+            assert_eq!(answer["headers"]["x-cookies"], "a=1; b=2");
+        }
+    }
+
+    #[tokio::test]
+    async fn another_event_is_an_error_that_quotes_nothing() {
+        let error = answer_to(&json!({ "rawPath": "hunter2" })).await.unwrap_err();
+        assert_eq!(format!("{error:#}"), "not a request of an HTTP API");
+    }
+}

@@ -1,0 +1,110 @@
+//! The Lambda Runtime API: ask for the next event, handle it, say how it went.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
+
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context;
+use http_body_util::Full;
+use hyper::{HeaderMap, Request};
+use serde_json::json;
+
+use super::{Function, Invocation};
+use crate::config::Environment;
+use crate::http::client::Client;
+use crate::telemetry::{self, metrics};
+
+pub struct Runtime {
+    client: Client,
+    base: String,
+}
+
+impl Runtime {
+    pub fn new(environment: &Environment) -> anyhow::Result<Self> {
+        let api = environment.lambda_runtime_api()?;
+        Ok(Runtime { client: Client::new()?, base: format!("http://{api}/2018-06-01/runtime") })
+    }
+
+    /// Until the Runtime API itself fails: then the process ends, and Lambda starts another.
+    pub async fn run(&self, function: &Function) -> anyhow::Result<()> {
+        loop {
+            let invocation = self.next().await?;
+            let (id, left) = (invocation.request_id.clone(), invocation.left);
+            let outcome = tokio::time::timeout(left, (function.handle)(invocation))
+                .await
+                .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in the time that Lambda gives")));
+            match outcome {
+                Ok(body) => self.post(&format!("invocation/{id}/response"), body).await?,
+                Err(error) => {
+                    let message = format!("{error:#}");
+                    telemetry::error("failed", &json!({ "request_id": id, "message": message }));
+                    let body = error_body(function.error_type, &message);
+                    self.post(&format!("invocation/{id}/error"), body).await?;
+                }
+            }
+            // Nobody knows whether there is another event.
+            metrics::tell();
+        }
+    }
+
+    /// Gives the error back, so that the process can end with it.
+    pub async fn report_init_error(&self, error: anyhow::Error) -> anyhow::Error {
+        let body = error_body("Runtime.Configuration", &format!("{error:#}"));
+        match self.post("init/error", body).await {
+            Ok(()) => error,
+            Err(unreported) => error.context(format!("not reported: {unreported:#}")),
+        }
+    }
+
+    async fn next(&self) -> anyhow::Result<Invocation> {
+        let uri = format!("{}/invocation/next", self.base);
+        // No time limit: the answer comes when there is an event, and the process may be frozen for hours before.
+        let request = Request::get(uri).body(Full::default())?;
+        let answer = self.client.send(request).await.context("asking for the next event")?;
+        let status = answer.status;
+        anyhow::ensure!(status.is_success(), "asking for the next event: {status}");
+        let header = |name| text(&answer.headers, name);
+        Ok(Invocation {
+            request_id: header("lambda-runtime-aws-request-id").context("the next event has no request id")?,
+            left: time_left(header("lambda-runtime-deadline-ms").and_then(|ms| ms.parse().ok())),
+            event: answer.body,
+        })
+    }
+
+    async fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<()> {
+        let mut request = Request::post(format!("{}/{path}", self.base)).header("content-type", "application/json");
+        if path.ends_with("/error") {
+            request = request.header("lambda-runtime-function-error-type", "Unhandled");
+        }
+        let sent = self.client.send(request.body(Full::from(body))?);
+        let answer = tokio::time::timeout(REPORT_TIMEOUT, sent)
+            .await
+            .context("no answer")
+            .flatten()
+            .with_context(|| format!("telling Lambda `{path}`"))?;
+        let status = answer.status;
+        anyhow::ensure!(status.is_success(), "telling Lambda `{path}`: {status}");
+        Ok(())
+    }
+}
+
+const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Kept back from the time that Lambda gives, to report a failure before being killed.
+const RESERVE: Duration = Duration::from_secs(1);
+const WITHOUT_DEADLINE: Duration = Duration::from_secs(60);
+
+fn time_left(deadline_ms: Option<u64>) -> Duration {
+    let Some(deadline) = deadline_ms else { return WITHOUT_DEADLINE };
+    let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(deadline);
+    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
+    left.saturating_sub(RESERVE)
+}
+
+fn error_body(kind: &str, message: &str) -> Vec<u8> {
+    let body = json!({ "errorType": kind, "errorMessage": message, "stackTrace": [] });
+    body.to_string().into_bytes()
+}
+
+fn text(headers: &HeaderMap, name: &str) -> Option<String> {
+    let value = headers.get(name)?.to_str().ok()?;
+    (!value.is_empty()).then(|| value.to_owned())
+}

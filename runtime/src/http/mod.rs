@@ -1,0 +1,9 @@
+//! HTTP: the server with what every request passes, the answers that roles have in common, and a client.
+
+pub mod answer;
+pub mod client;
+pub mod edge;
+pub mod health;
+pub mod idempotency;
+pub mod ready;
+pub mod server;
