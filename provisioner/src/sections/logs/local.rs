@@ -60,7 +60,7 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
         }
         let file = making.place.log(&service.0);
         let state = directory.join("position");
-        let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no UTF-8");
+        let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is not UTF-8");
         let mut args: Vec<String> = ["forward", "--group", &group].map(str::to_owned).to_vec();
         if !pattern.is_empty() {
             args.extend(["--pattern".to_owned(), pattern.clone()]);

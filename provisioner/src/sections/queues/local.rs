@@ -74,7 +74,7 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
         files::write(&file, &bytes)?;
     }
     let port = making.port(MESSAGING);
-    let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no UTF-8");
+    let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is not UTF-8");
     let part = Part {
         args: vec!["local".into(), "messages".into(), words(&file)?, words(&directory)?, port.to_string()],
         port: Some(port),
