@@ -72,7 +72,11 @@ impl Config {
         config.rules.sort_by_key(|rule| rule.priority);
         for rule in &config.rules {
             let group = &rule.group;
-            ensure!(config.groups.contains_key(group), "rule {} sends to `{group}`, which is not a group", rule.priority);
+            ensure!(
+                config.groups.contains_key(group),
+                "rule {} sends to `{group}`, which is not a group",
+                rule.priority
+            );
         }
         for pair in config.rules.windows(2) {
             ensure!(pair[0].priority != pair[1].priority, "two rules have priority {}", pair[0].priority);
