@@ -1,4 +1,4 @@
-//! `topics:` and `queues:` -> the server of messages, one process for all of them.
+//! Expands `topics:` and `queues:` to the server of messages, one process for all of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn ports(loaded: &Loaded) -> Vec<String> {
     wanted.then(|| MESSAGING.to_owned()).into_iter().collect()
 }
 
-/// One process for all topics and queues.
+/// Adds one process for all topics and queues.
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let stack = &making.loaded.stack;
     if stack.topics.is_empty() && stack.queues.is_empty() {
