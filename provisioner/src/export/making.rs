@@ -1,4 +1,4 @@
-//! What grows while the kinds are asked one after the other, dependencies first.
+//! The template as it grows while the kinds are asked one after the other, dependencies first.
 
 use std::collections::BTreeMap;
 
@@ -18,15 +18,16 @@ pub(super) struct Making<'a> {
     scope: &'a Scope,
     ids: BTreeMap<Address, String>,
     board: Board,
-    /// Texts that are known beforehand and name something of the template, as the ARN of a role does, with its token.
+    /// Texts that are known beforehand and name a resource of the template, such as the ARN of a role, each with its
+    /// token.
     known: Vec<(String, String)>,
     resources: Vec<Resource>,
     made_by: BTreeMap<Address, Vec<String>>,
 }
 
-/// What the function of a kind works with: one resource of the stack on its way into the template.
+/// The context for the function of a kind. It is one resource of the stack on its way into the template.
 pub(super) struct It<'a> {
-    /// Its name in the stack: `work`.
+    /// The resource's name in the stack: `work`.
     pub(super) name: &'a str,
     scope: &'a Scope,
     id: &'a str,
@@ -75,7 +76,7 @@ impl<'a> Making<'a> {
         self.publish(wanted, row, &id, &want.tree());
     }
 
-    /// Tokens in the place of every text that the kind gives to others.
+    /// Publishes a token in place of every text that the kind gives to others.
     fn publish(&mut self, wanted: &Wanted, row: &Row, id: &str, want: &Value) {
         let (mut output, mut ready) = wanted.kind.blank();
         for blank in [&mut output, &mut ready] {
@@ -106,7 +107,7 @@ impl<'a> Making<'a> {
         outputs
     }
 
-    /// In the order of the stack file, the tokens resolved.
+    /// The resources in the order of the stack file, with the tokens resolved.
     pub(super) fn finish(mut self, desired: &Desired) -> Vec<Resource> {
         let places = desired.resources().iter().enumerate();
         let place: BTreeMap<&str, usize> = places
@@ -115,7 +116,7 @@ impl<'a> Making<'a> {
         self.resources.sort_by_key(|resource| place[resource.id.as_str()]);
         for resource in &mut self.resources {
             resource.properties = tokens::resolve(&resource.properties, &self.known);
-            // What it refers to it waits for anyway.
+            // A resource waits for those that it refers to anyway.
             let properties = &resource.properties;
             resource.depends_on.retain(|id| !tokens::refers(properties, id));
             resource.suppressed = suppressions::of(resource);
@@ -125,12 +126,12 @@ impl<'a> Making<'a> {
 }
 
 impl It<'_> {
-    /// The resource itself.
+    /// Adds the resource itself.
     pub(super) fn put(&mut self, kind: &'static str, properties: Value) -> &mut Resource {
         self.push(self.id.to_owned(), kind, properties)
     }
 
-    /// A part of it that is a resource of its own in CloudFormation.
+    /// Adds a part of it that is a resource of its own in CloudFormation.
     pub(super) fn part(&mut self, suffix: &str, kind: &'static str, properties: Value) -> &mut Resource {
         self.push(format!("{}{suffix}", self.id), kind, properties)
     }
@@ -140,7 +141,7 @@ impl It<'_> {
         self.new.last_mut().expect("it was pushed")
     }
 
-    /// What `Ref` gives of it.
+    /// The token for what `Ref` gives of the resource.
     pub(super) fn own(&self) -> String {
         tokens::of(self.id, "")
     }
@@ -154,14 +155,14 @@ impl It<'_> {
         self.made_by[&address(reference)].clone()
     }
 
-    /// What another has become.
+    /// The CloudFormation resource that another resource of the stack has become.
     pub(super) fn other<K: Kind>(&mut self, reference: &Ref<K>) -> &mut Resource {
         let id = &self.ids[&address(reference)];
         self.earlier.iter_mut().find(|resource| resource.id == *id).expect("what is referred to comes first")
     }
 
-    /// The name that people see, and the stack's own. The tags by which `provision` knows its own are left out:
-    /// CloudFormation owns it now.
+    /// The name that people see, and the stack's own tags. The tags by which `provision` knows its own resources are
+    /// left out: CloudFormation owns the resource now.
     pub(super) fn tags(&self) -> Value {
         let name = json!({"Key": "Name", "Value": format!("{}-{}", self.scope.prefix(), self.name)});
         let own = self.scope.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));

@@ -487,8 +487,8 @@ services:
     let notes: std::collections::BTreeSet<_> = notes(&loaded).into_iter().collect();
     let notes = notes.iter().map(|note| format!("{}:{} {} ({:?})", note.at.line, note.at.column, note.what, note.hint));
     insta::assert_snapshot!(notes.collect::<Vec<_>>().join("\n"), @r#"
-    5:16 `one` gets `https://${HOST}/` as it stands: this file has no variables (Some("what the stack makes comes with `uses:`"))
-    5:42 `one` gets `{{ word }}` as it stands: this file has no variables (Some("what the stack makes comes with `uses:`"))
+    5:16 `one` gets `https://${HOST}/` as it stands: this file has no variables (Some("`uses:` gives a service the variables for things of the stack"))
+    5:42 `one` gets `{{ word }}` as it stands: this file has no variables (Some("`uses:` gives a service the variables for things of the stack"))
     6:20 `:id` in `/users/:id/*` stands for itself (Some("`/users/*/*` takes any text in its place"))
     "#);
 }

@@ -21,7 +21,7 @@ pub fn notes(loaded: &Loaded) -> Vec<Problem> {
         for (key, value) in service.env.iter().filter(|(_, value)| is_filled_in(value)) {
             let at = positions.of(&below(&format!("{path}/env"), key));
             let what = format!("`{name}` gets `{value}` as it stands: this file has no variables");
-            notes.push(Problem::new(at, what).hint("what the stack makes comes with `uses:`"));
+            notes.push(Problem::new(at, what).hint("`uses:` gives a service the variables for things of the stack"));
         }
     }
     notes

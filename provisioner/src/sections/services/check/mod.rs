@@ -167,11 +167,7 @@ fn variables(stack: &Stack, say: &mut Say<'_>) {
                 "the variables of `{name}` have {bytes} bytes, more than the {TASK_DEFINITION} that ECS allows for a whole task \
                  definition"
             );
-            say.problem(
-                format!("/services/{name}/env"),
-                what,
-                Some("put what is long into a file of the image".into()),
-            );
+            say.problem(format!("/services/{name}/env"), what, Some("put long values into a file of the image".into()));
         }
     }
 }
