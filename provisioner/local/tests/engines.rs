@@ -164,7 +164,7 @@ fn a_replica_is_promoted_and_the_old_primary_follows_it() {
     as_user(&pair.primary, "app", "INSERT INTO shop.row VALUES (2)").unwrap();
     until("the replica to lag", || replication(&pair.replica).lag_seconds.filter(|lag| *lag > 0));
     assert_eq!(replication(&pair.replica).delay_seconds, 2);
-    // It waits for what is held back.
+    // `hand_over` waits until the replica has applied everything that it held back.
     replica::hand_over(Some(&pair.primary), &pair.replica).unwrap();
     assert_eq!(as_user(&pair.replica, "app", "SELECT COUNT(*) FROM shop.row").unwrap(), ["2"]);
     assert!(as_user(&pair.primary, "app", "INSERT INTO shop.row VALUES (9)").unwrap_err().contains("1290"));

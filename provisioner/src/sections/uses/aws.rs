@@ -83,7 +83,8 @@ impl Given {
 
     fn topic(&mut self, making: &Making<'_>, name: &str) {
         self.allow(&["sns:Publish"], vec![Resource::Topic(Ref::to(name))], serde_json::Value::Null);
-        // To publish to an encrypted topic takes a right to the key too (SNS developer guide, key management).
+        // A service that publishes to an encrypted topic also needs a right to use the key (SNS developer guide, key
+        // management).
         let through = json!({"StringEquals": {"kms:ViaService": making.scope.regional("sns")}});
         self.allow(&["kms:Decrypt", "kms:GenerateDataKey"], vec![Resource::Key(making.key())], through);
     }
