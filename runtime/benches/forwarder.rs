@@ -1,5 +1,5 @@
-//! This benchmark measures how many documents the forwarder ships in a second on one core: `cargo bench -p runtime
-//! --bench forwarder`.
+//! This benchmark measures how many documents the forwarder ships in a second on one core:
+//! `cargo bench -p runtime --bench forwarder`.
 //!
 //! The forwarder runs on this thread. It speaks real HTTP over loopback to a sink on another thread, which takes
 //! everything. Only the processor time of this thread counts, with the kernel's time for its sockets. The payloads are

@@ -1,6 +1,6 @@
-//! Whether there is room for the resources that the plan makes. The codes are Service Quotas' own, as `aws
-//! service-quotas list-service-quotas` shows them. A new account has least of these: 5 addresses, 5 networks, 6 vCPU on
-//! Fargate.
+//! Whether there is room for the resources that the plan makes. The codes are Service Quotas' own, as
+//! `aws service-quotas list-service-quotas` shows them. A new account has least of these: 5 addresses, 5 networks, 6
+//! vCPU on Fargate.
 
 use futures_util::future::BoxFuture;
 

@@ -1,6 +1,6 @@
-//! Tokens stand for values that only CloudFormation will know. A token is `<id>
-//! <attribute>` between two characters that no stack file has. Tokens go through the kinds like any id or ARN, alone or
-//! inside longer texts, and end as intrinsic functions.
+//! Tokens stand for values that only CloudFormation will know. A token is `<id> <attribute>` between two characters
+//! that no stack file has. Tokens go through the kinds like any id or ARN, alone or inside longer texts, and end as
+//! intrinsic functions.
 
 use serde_json::{Map, Value, json};
 

@@ -2,9 +2,9 @@
 //! each mistake. Here another value stands in for the wrong one. [`Mended`] says where, so that nothing is said about a
 //! value that nobody wrote.
 //!
-//! The likeliest value stands in: `form:` becomes `from:`, `Orders` becomes `orders`, `from: rings` becomes `from:
-//! [rings]`, the number 5 becomes the text `5`. A guess is checked like every other value. If there is nothing to
-//! guess, the default stands in, or an empty value.
+//! The likeliest value stands in: `form:` becomes `from:`, `Orders` becomes `orders`, `from: rings` becomes
+//! `from: [rings]`, the number 5 becomes the text `5`. A guess is checked like every other value. If there is nothing
+//! to guess, the default stands in, or an empty value.
 
 use std::collections::{BTreeMap, BTreeSet};
 

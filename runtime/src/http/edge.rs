@@ -105,8 +105,8 @@ fn in_our_words(response: Response, invalid_input: StatusCode) -> Response {
     told
 }
 
-/// A refusal that the contract of the system before us does not know. Its body is `{"message", "error": {"code",
-/// "message"}}`.
+/// A refusal that the contract of the system before us does not know. Its body is
+/// `{"message", "error": {"code", "message"}}`.
 pub fn refuse(status: StatusCode, message: &str) -> Response {
     let code = status.canonical_reason().unwrap_or("Error");
     let code = code.to_ascii_lowercase().replace(' ', "_");

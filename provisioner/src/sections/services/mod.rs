@@ -77,8 +77,8 @@ pub struct Http {
     /// HTTP methods. Default: all. `GET` brings `HEAD` with it.
     #[serde(default)]
     pub methods: Vec<String>,
-    /// The path at which the service says that it is healthy, such as `/healthz`, which is the default. Or `{path,
-    /// codes, interval, grace}`.
+    /// The path at which the service says that it is healthy, such as `/healthz`, which is the default. Or
+    /// `{path, codes, interval, grace}`.
     pub health: Option<Health>,
 }
 
