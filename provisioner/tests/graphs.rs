@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use provision::desired::{Desired, seconds_to_end};
-use provision::kind::Ref;
+use provision::kinds::kind::Ref;
 use provision::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use provision::kinds::sqs::{DeadLetter, Queue, QueueSpec};
+use provision::plan::desired::{Desired, seconds_to_end};
 use support::Bench;
 
 /// A queue may use any earlier one as its dead-letter queue, and any topics as its senders; each of those is subscribed.

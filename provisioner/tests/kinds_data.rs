@@ -9,19 +9,19 @@ use aws_sdk_elasticache::types::Tag as CacheTag;
 use aws_sdk_rds::types::{ApplyMethod, Parameter};
 use gateway::{Call, Effect, Nth, Rule};
 use provision::aws::Proof;
-use provision::desired::Desired;
 use provision::engine::{self, Work};
-use provision::kind::{LastWish, Ref};
 use provision::kinds::ec2::{
     SecurityGroup, SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupSpec, Subnet, SubnetSpec, Vpc, VpcSpec,
 };
 use provision::kinds::iam::{Role, RoleSpec};
+use provision::kinds::kind::{LastWish, Ref};
 use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::opensearch::{Domain, DomainSpec, Inside};
 use provision::kinds::rds::{Instance, InstanceRole, InstanceSpec, ParameterGroup, ParameterGroupSpec};
 use provision::kinds::secretsmanager::{Secret, SecretSpec};
 use provision::kinds::{elasticache, rds};
 use provision::plan::Plan;
+use provision::plan::desired::Desired;
 use support::Bench;
 
 /// What the tests vary.

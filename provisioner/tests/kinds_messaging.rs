@@ -3,10 +3,10 @@
 mod support;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use provision::desired::Desired;
-use provision::kind::Ref;
+use provision::kinds::kind::Ref;
 use provision::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use provision::kinds::sqs::{DeadLetter, Queue, QueueSpec};
+use provision::plan::desired::Desired;
 use support::Bench;
 
 /// What the tests vary.

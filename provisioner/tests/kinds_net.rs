@@ -4,13 +4,13 @@ mod support;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, IpPermission, IpRange, Ipv6Range};
 use provision::aws::{Look, Proof};
-use provision::board::{Board, Late};
-use provision::desired::Desired;
-use provision::diff::diff;
-use provision::json::Json;
-use provision::kind::{LastWish, Ref};
+use provision::kinds::board::Board;
+use provision::kinds::json::Json;
+use provision::kinds::kind::{LastWish, Late, Ref};
 use provision::kinds::{self, ec2::*};
 use provision::plan::Plan;
+use provision::plan::desired::Desired;
+use provision::plan::diff::diff;
 use serde_json::json;
 use support::Bench;
 

@@ -2,10 +2,10 @@
 
 mod support;
 
-use provision::desired::Desired;
-use provision::kind::Ref;
 use provision::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, Measured};
+use provision::kinds::kind::Ref;
 use provision::kinds::sqs::{Queue, QueueSpec};
+use provision::plan::desired::Desired;
 use support::Bench;
 
 fn alarms(threshold: f64) -> Desired {

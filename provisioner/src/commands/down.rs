@@ -13,13 +13,14 @@ use crate::aws::Proof;
 use crate::commands::exit::Exit;
 use crate::commands::options::{DataFlags, Global};
 use crate::engine::{self, Work};
-use crate::kind::{Address, LastWish, Status};
 use crate::kinds;
-use crate::plan::review::Review;
-use crate::plan::sources::Sources;
+use crate::kinds::facts::Address;
+use crate::kinds::kind::{LastWish, Status};
+use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan};
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
+use crate::review::Review;
+use crate::review::sources::Sources;
 
 pub(crate) async fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Exit {
     let session = match open(file, global, printer).await {
@@ -204,7 +205,7 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -
                 &session.cx.scope,
                 &wanted.address.name,
                 &wanted.spec,
-                &board.outputs(crate::board::Late::MayBeAbsent),
+                &board.outputs(crate::kinds::kind::Late::MayBeAbsent),
             )
             .ok()
         });

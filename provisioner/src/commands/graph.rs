@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use crate::commands::exit::Exit;
 use crate::commands::load;
 use crate::commands::options::Global;
-use crate::desired::{Desired, Wanted};
 use crate::image::Digests;
+use crate::plan::desired::{Desired, Wanted};
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::sections::aws::expand;
@@ -173,7 +173,7 @@ fn in_dot(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Ref;
+    use crate::kinds::kind::Ref;
     use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 
     fn alerts() -> Desired {

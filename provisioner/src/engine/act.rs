@@ -2,14 +2,16 @@
 
 use std::time::Instant;
 
-use crate::any::{AnyKind, AnyLive};
 use crate::aws::{Cx, Error, Look};
-use crate::board::{Board, Late};
-use crate::diff::{TAGS, changes};
-use crate::json::Json;
-use crate::kind::{Changed, Effect, Facts, LastWish, Owner, Status};
 use crate::kinds;
+use crate::kinds::any::{AnyKind, AnyLive};
+use crate::kinds::board::Board;
+use crate::kinds::facts::{Effect, Facts};
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Changed, LastWish, Late, Status};
+use crate::kinds::owner::Owner;
 use crate::kinds::service::Retag;
+use crate::plan::diff::{TAGS, changes};
 use crate::wait::back_off;
 
 /// What an action is about. All of it is a copy, so that actions run beside each other.

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Ending, Work};
-use crate::any::{AnyKind, AnyLive};
-use crate::desired::{Wanted, seconds_to_end};
-use crate::json::Json;
-use crate::kind::{Address, Status};
 use crate::kinds;
+use crate::kinds::any::{AnyKind, AnyLive};
+use crate::kinds::facts::Address;
+use crate::kinds::json::Json;
+use crate::kinds::kind::Status;
+use crate::plan::desired::{Wanted, seconds_to_end};
 use crate::plan::{Action, Step};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

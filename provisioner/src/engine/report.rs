@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::board::Board;
-use crate::desired::Desired;
-use crate::evidence::Evidence;
-use crate::kind::{Address, LastWish};
+use crate::aws::evidence::Evidence;
+use crate::kinds::board::Board;
+use crate::kinds::facts::Address;
+use crate::kinds::kind::LastWish;
 use crate::plan::Plan;
-use crate::snapshot::Snapshot;
+use crate::plan::desired::Desired;
+use crate::plan::snapshot::Snapshot;
 
 /// What to carry out, and how.
 pub struct Work<'a> {

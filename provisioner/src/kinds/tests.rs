@@ -4,8 +4,8 @@ use super::*;
 use std::collections::BTreeSet;
 
 use super::service::On;
-use crate::desired::Desired;
 use crate::image::Digests;
+use crate::plan::desired::Desired;
 use crate::scope::Scope;
 use crate::sections::aws::expand;
 

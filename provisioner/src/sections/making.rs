@@ -5,11 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::logs::{Logs, shipping};
 use super::words::{Name, Profile};
 use super::{Loaded, Stack};
-use crate::desired::Desired;
 use crate::image::Digests;
-use crate::kind::{Address, Kind, Ref};
+use crate::kinds::facts::Address;
 use crate::kinds::iam::{Role, RoleSpec, Statement};
+use crate::kinds::kind::{Kind, Ref};
 use crate::kinds::kms::{Key, KeySpec};
+use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
 /// `queues.work.url` is the output `url` of `sqs.queue work`.

@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{AT_ONCE, GONE};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::kinds::ecs::Service;
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Target;

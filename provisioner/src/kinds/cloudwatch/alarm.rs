@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Tags, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref};
 use crate::kinds::elbv2::LoadBalancer;
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::kinds::rds::Instance;
 use crate::kinds::sns::Topic;
 use crate::kinds::sqs::Queue;

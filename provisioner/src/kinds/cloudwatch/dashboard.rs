@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Dashboard;
@@ -113,7 +114,7 @@ async fn is_tagged(cx: &Cx, dashboard: &str) -> Result<bool, Error> {
     let answer = cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send().await;
     let tags = Error::unless_gone(answer, GONE)?.and_then(|answer| answer.tags).unwrap_or_default();
     let tags = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
-    Ok(cx.whose(tags, None).is_some())
+    Ok(cx.scope.whose(tags, None).is_some())
 }
 
 fn dashboard_name(scope: &Scope, name: &str) -> String {

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::security_group_rules::{bring, texts};
 use super::{Vpc, one_of_each, owned, remove_tags, security_group, tag_list};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::scope::Scope;
 
 pub struct DefaultSecurityGroup;

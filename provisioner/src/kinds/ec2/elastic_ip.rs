@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{InternetGateway, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::scope::Scope;
 
 pub struct ElasticIp;

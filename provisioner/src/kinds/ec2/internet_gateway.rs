@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, after_create, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Status};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref, Status};
 use crate::scope::Scope;
 
 pub struct InternetGateway;

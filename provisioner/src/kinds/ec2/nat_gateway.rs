@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ElasticIp, InternetGateway, Subnet, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref, Status};
 use crate::scope::Scope;
 
 pub struct NatGateway;

@@ -9,10 +9,11 @@ use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup as Answer};
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, filter, holders, one_of_each, ours, owned, tagged};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct SecurityGroup;

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{SecurityGroup, one_of_each, security_group};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct SecurityGroupRules;

@@ -10,10 +10,10 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName, 
 use serde::{Deserialize, Serialize};
 
 use super::{after_create, holders, one_of_each, ours, owned, tagged};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Status};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Status};
 use crate::scope::Scope;
 
 pub struct Vpc;

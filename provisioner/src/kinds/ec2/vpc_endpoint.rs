@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::{RouteTable, Vpc, all_successful, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Seconds, Status};
+use crate::kinds::facts::{Facts, Field, Seconds};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref, Status};
 use crate::scope::Scope;
 
 pub struct VpcEndpoint;

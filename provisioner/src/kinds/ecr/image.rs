@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Repository;
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
 use crate::image::Blob;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Image;

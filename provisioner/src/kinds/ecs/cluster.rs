@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{pairs, tag_list};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Status};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Status};
 use crate::scope::Scope;
 
 pub struct Cluster;
@@ -123,7 +123,7 @@ fn live_one(cx: &Cx, found: &Answer, wanted: &HashMap<String, &str>) -> Option<L
         other => Status::Busy(other.to_lowercase()),
     };
     let state = state(found);
-    let (name, owner) = cx.whose(pairs(found.tags()), wanted.get(&state.name).copied())?;
+    let (name, owner) = cx.scope.whose(pairs(found.tags()), wanted.get(&state.name).copied())?;
     let output = output(&cx.scope, &state.name);
     Some(Live { status, ..Live::ready((name, owner), output.arn.clone(), state, output) })
 }

@@ -19,13 +19,13 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{self, Setting};
 use super::{Behind, Cluster, TaskDefinition, WayOut, pairs, rollout, tag_list};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Proof, collect, each};
-use crate::board::{Missing, Outputs};
-use crate::diff::diff;
-use crate::evidence::Evidence;
-use crate::json::Json;
-use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
+use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref, Status};
+use crate::plan::diff::diff;
 use crate::scope::Scope;
 
 pub struct Service;
@@ -327,7 +327,7 @@ async fn of_cluster(cx: &Cx, cluster: String, query: &Query<'_, Service>) -> Res
         let found = Error::unless_gone(answer, GONE);
         for service in found?.and_then(|answer| answer.services).unwrap_or_default() {
             let this = service.service_name().and_then(|name| wanted.get(name));
-            let Some((name, owner)) = cx.whose(pairs(service.tags()), this.map(|(name, _)| *name)) else {
+            let Some((name, owner)) = cx.scope.whose(pairs(service.tags()), this.map(|(name, _)| *name)) else {
                 continue;
             };
             let state = state(&cluster, &service);

@@ -17,10 +17,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{pairs, tag_list};
 use crate::aws::{Cx, Error, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ecr;
+use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::kinds::logs::LogGroup;
 use crate::kinds::secretsmanager::Secret;
 use crate::kinds::variable::Variable;
@@ -345,7 +345,7 @@ async fn one(cx: &Cx, family: String, wanted: &HashMap<String, &str>) -> Result<
     if found.status() != Some(&TaskDefinitionStatus::Active) {
         return Ok(None);
     }
-    let Some(whose) = cx.whose(pairs(answer.tags()), wanted.get(&family).copied()) else {
+    let Some(whose) = cx.scope.whose(pairs(answer.tags()), wanted.get(&family).copied()) else {
         return Ok(None);
     };
     let arn = found.task_definition_arn().unwrap_or_default().to_owned();

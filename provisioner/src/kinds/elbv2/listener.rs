@@ -16,8 +16,9 @@ use serde_json::Value;
 
 use super::{GONE, LoadBalancer, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Listener;
@@ -160,7 +161,7 @@ impl Kind for Listener {
             // One that has gone meanwhile has no tags.
             let Some(tags) = tags.get(&arn) else { continue };
             let parent = listener.load_balancer_arn().and_then(|parent| parents.get(parent));
-            let whose = match (cx.whose(tags, name_of(&listener)), parent) {
+            let whose = match (cx.scope.whose(tags, name_of(&listener)), parent) {
                 (Some(whose), _) => whose,
                 (None, Some(parent)) => beside(parent, &listener),
                 (None, None) => continue,

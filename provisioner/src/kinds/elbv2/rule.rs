@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use super::listener::{forward, target_of};
 use super::{GONE, Listener, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::owner::Owner;
 use crate::scope::{NAME_TAG, STACK_TAG, Scope};
 
 pub struct Rule;
@@ -119,7 +120,7 @@ impl Kind for Rule {
             let Some(tags) = tags.get(&arn) else { continue };
             let ours = tags.get(STACK_TAG) == Some(&cx.scope.tag());
             let wanted = if ours { tags.get(NAME_TAG).cloned() } else { by_priority };
-            let whose = match (cx.whose(tags, wanted.as_deref()), parents.get(&state.listener)) {
+            let whose = match (cx.scope.whose(tags, wanted.as_deref()), parents.get(&state.listener)) {
                 (Some(whose), _) => whose,
                 (None, Some(parent)) => beside(parent, &state),
                 (None, None) => continue,

@@ -24,12 +24,12 @@ use serde_json::Value;
 
 use super::beside;
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, collect};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet};
+use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref, Status};
 use crate::kinds::kms::Key;
 use crate::kinds::logs::LogGroup;
 use crate::kinds::sqs::Queue;
@@ -372,7 +372,7 @@ async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Resul
         return Ok(None);
     };
     let tags = found.tags.unwrap_or_default();
-    let Some(whose) = cx.whose(tags.iter(), wanted.get(&function).copied()) else {
+    let Some(whose) = cx.scope.whose(tags.iter(), wanted.get(&function).copied()) else {
         return Ok(None);
     };
     let Some(configuration) = found.configuration else {

@@ -11,9 +11,10 @@ use serde_json::Value;
 
 use super::Function;
 use crate::aws::{Cx, Error, each, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::kinds::logs::LogGroup;
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Permission;

@@ -11,8 +11,8 @@ use aws_sdk_cloudwatchlogs::types::LogGroup as Group;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{Cx, Error, Look, Tags, collect, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::kinds::kms::Key;
 use crate::scope::Scope;
 

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 use super::LogGroup;
 use crate::aws::{Cx, Error, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::kinds::lambda::{Function, Permission};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct SubscriptionFilter;

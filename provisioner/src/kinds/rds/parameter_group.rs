@@ -16,8 +16,8 @@ use serde::{Deserialize, Serialize};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query};
 use crate::kinds::named::candidates;
 use crate::scope::Scope;
 

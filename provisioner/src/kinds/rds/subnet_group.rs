@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::ec2::Subnet;
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::kinds::named::candidates;
 use crate::scope::Scope;
 

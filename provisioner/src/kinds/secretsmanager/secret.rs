@@ -21,9 +21,10 @@ use serde_json::{Value, json};
 
 use super::{put_tags, tag_list};
 use crate::aws::{Cx, Error, collect, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::kinds::kms::{Key, key_arn};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Secret;
@@ -233,7 +234,7 @@ async fn restore(cx: &Cx, name: &str, want: &SecretState) -> Result<Option<Secre
         return Ok(None);
     };
     let old_tags = old.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-    if old.deleted_date().is_none() || cx.whose(old_tags, None).is_none() {
+    if old.deleted_date().is_none() || cx.scope.whose(old_tags, None).is_none() {
         return Ok(None);
     }
     let arn = old.arn.unwrap_or_default();
@@ -251,7 +252,7 @@ async fn listed(cx: &Cx) -> Result<Vec<String>, Error> {
     let mut arns = Vec::new();
     for entry in pages.try_collect().await?.into_iter().flat_map(|page| page.secret_list.unwrap_or_default()) {
         let tags = entry.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-        if cx.whose(tags, None).is_some() {
+        if cx.scope.whose(tags, None).is_some() {
             arns.extend(entry.arn);
         }
     }
@@ -284,7 +285,7 @@ async fn one(cx: &Cx, id: String, wanted: Option<String>) -> Result<Option<Live<
         return Ok(None);
     };
     let tags = secret.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-    let Some((name, owner)) = cx.whose(tags, wanted.as_deref()) else {
+    let Some((name, owner)) = cx.scope.whose(tags, wanted.as_deref()) else {
         return Ok(None);
     };
     // Of somebody else's secret we need to know no more.

@@ -12,8 +12,9 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{Cx, Error, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::owner::Owner;
 use crate::kinds::sns::Topic;
 use crate::kinds::sqs::Queue;
 use crate::scope::Scope;

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Tags, collect, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::kinds::kms::Key;
 use crate::scope::Scope;
 

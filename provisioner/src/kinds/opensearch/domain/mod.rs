@@ -25,12 +25,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::tag_list;
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look, Tags, collect};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
 use crate::kinds::kms::Key;
 use crate::scope::Scope;
 

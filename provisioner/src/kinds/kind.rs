@@ -4,33 +4,21 @@
 //! cloud is the record. So a kind says how to find what was made before, what is wanted now, and how to get from one to
 //! the other. Live and wanted are the same type, so the diff is generic.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fmt;
+use std::collections::HashMap;
 use std::marker::PhantomData;
+use std::sync::Mutex;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kinds;
-pub use crate::kinds::facts::{Class, Effect, Facts, Field, Retry, Seconds};
+use crate::kinds::board::Board;
+use crate::kinds::facts::{Address, Facts};
+use crate::kinds::json::Json;
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
-
-/// The name of one resource: `sqs.queue work`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
-pub struct Address {
-    pub kind: &'static str,
-    pub name: String,
-}
-
-impl fmt::Display for Address {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.kind, self.name)
-    }
-}
 
 /// One kind of resource. Implementers write plain `async fn`.
 pub trait Kind: Send + Sync + Sized + 'static {
@@ -142,24 +130,6 @@ impl<K: Kind<Ready = ()>> Live<K> {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Owner {
-    /// Carries this stack's tag, and these beside those that say so.
-    Tagged(BTreeMap<String, String>),
-    /// Belongs to a parent that does, or says so in its own text.
-    Child,
-    /// Somebody else put it on this resource of ours, where it gives rights, routes or traffic. It is taken away.
-    Beside(Address),
-    /// Has our name but not our tag. Never touched.
-    Foreign,
-}
-
-impl Owner {
-    pub fn is_ours(&self) -> bool {
-        *self != Owner::Foreign
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
     Ready,
     /// On its way, in AWS's own word: `creating`.
@@ -219,26 +189,125 @@ impl<'de, K: Kind> Deserialize<'de> for Ref<K> {
     }
 }
 
-/// All references in a serialized spec.
-pub fn references(spec: &Value) -> Vec<Address> {
+/// What a `want` that asks for something [`Outputs::late`] gets while it is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// Nothing: the first version is made without it, and a second one when it is there.
+    MayBeAbsent,
+    /// It waits: what serves already is not restarted twice.
+    IsAwaited,
+}
+
+/// Something that a resource needs and that is not there yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    pub on: Address,
+}
+
+/// The view of the board that a kind's `want` gets. Which part of an output a kind asks for decides how long it waits.
+/// Nobody writes waits on edges.
+pub struct Outputs<'a> {
+    board: &'a Board,
+    late: Late,
+    looked_up: Mutex<LookedUp>,
+}
+
+/// What a `want` asked for, so that the engine knows when to ask it again.
+#[derive(Clone, Debug, Default)]
+pub struct LookedUp {
+    /// What it did without, for now.
+    pub without: Vec<Address>,
+}
+
+impl Outputs<'_> {
+    /// What is known once it exists.
+    pub fn get<K: Kind>(&self, reference: &Ref<K>) -> Result<K::Output, Missing> {
+        let address = address(reference);
+        match self.board.get(&address) {
+            Some(published) => Ok(typed(&published.output)),
+            None => Err(Missing { on: address }),
+        }
+    }
+
+    /// What is known of each once it exists.
+    pub fn of_each<K: Kind, T, C: FromIterator<T>>(
+        &self,
+        references: &[Ref<K>],
+        pick: fn(K::Output) -> T,
+    ) -> Result<C, Missing> {
+        references.iter().map(|reference| Ok(pick(self.get(reference)?))).collect()
+    }
+
+    /// What is known once it is ready.
+    pub fn ready<K: Kind>(&self, reference: &Ref<K>) -> Result<K::Ready, Missing> {
+        let address = address(reference);
+        match self.board.get(&address).and_then(|published| published.ready.as_ref()) {
+            Some(ready) => Ok(typed(ready)),
+            None => Err(Missing { on: address }),
+        }
+    }
+
+    /// What is known once it is ready, for those who can start without it.
+    pub fn late<K: Kind>(&self, reference: &Ref<K>) -> Result<Option<K::Ready>, Missing> {
+        match (self.ready(reference), self.late) {
+            (Ok(ready), _) => Ok(Some(ready)),
+            (Err(missing), Late::IsAwaited) => Err(missing),
+            (Err(missing), Late::MayBeAbsent) => {
+                self.looked_up.lock().expect("no panic while held").without.push(missing.on);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Everything of a kind that is there, wanted or not. For `read`, whose children hang on parents.
+    pub fn all<K: Kind>(&self) -> Vec<(String, K::Output)> {
+        self.board
+            .entries
+            .iter()
+            .filter(|(address, _)| address.kind == K::FACTS.name)
+            .map(|(address, published)| (address.name.clone(), typed(&published.output)))
+            .collect()
+    }
+
+    pub fn looked_up(self) -> LookedUp {
+        self.looked_up.into_inner().expect("no panic while held")
+    }
+}
+
+impl Board {
+    /// The view for one resource.
+    pub fn outputs(&self, late: Late) -> Outputs<'_> {
+        Outputs { board: self, late, looked_up: Mutex::default() }
+    }
+}
+
+/// All references in a serialized spec. `known` gives the name of a kind for the same text.
+pub fn references(spec: &Value, known: fn(&str) -> &'static str) -> Vec<Address> {
     let mut found = Vec::new();
-    walk(spec, &mut found);
+    walk(spec, known, &mut found);
     found.sort();
     found.dedup();
     found.shrink_to_fit();
     found
 }
 
-fn walk(value: &Value, found: &mut Vec<Address>) {
+fn walk(value: &Value, known: fn(&str) -> &'static str, found: &mut Vec<Address>) {
     match value {
         Value::Object(map) => match (map.get("$kind"), map.get("$ref")) {
             (Some(Value::String(kind)), Some(Value::String(name))) => {
-                let kind = kinds::find(kind).expect("a reference is written by the kind itself").facts().name;
-                found.push(Address { kind, name: name.clone() });
+                found.push(Address { kind: known(kind), name: name.clone() });
             }
-            _ => map.values().for_each(|inner| walk(inner, found)),
+            _ => map.values().for_each(|inner| walk(inner, known, found)),
         },
-        Value::Array(items) => items.iter().for_each(|inner| walk(inner, found)),
+        Value::Array(items) => items.iter().for_each(|inner| walk(inner, known, found)),
         _ => {}
     }
+}
+
+fn address<K: Kind>(reference: &Ref<K>) -> Address {
+    Address { kind: K::FACTS.name, name: reference.name.clone() }
+}
+
+fn typed<T: serde::de::DeserializeOwned>(value: &Json) -> T {
+    value.read().expect("published by the kind itself")
 }

@@ -10,19 +10,19 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Action, Plan, Step, known, known_after};
-use crate::board::Late;
-use crate::desired::{Desired, Wanted};
-use crate::diff::{Change, TAGS, compare};
 use crate::image::Digests;
-use crate::json::Json;
-use crate::kind::{Address, Class, Effect};
 use crate::kinds;
+use crate::kinds::facts::{Address, Class, Effect};
+use crate::kinds::json::Json;
+use crate::kinds::kind::Late;
+use crate::plan::desired::{Desired, Wanted};
+use crate::plan::diff::{Change, TAGS, compare};
+use crate::plan::snapshot::Snapshot;
+use crate::plan::{Action, Plan, Step, known, known_after};
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::expand;
 use crate::sections::lines::{Leaf, Lines};
-use crate::snapshot::Snapshot;
 use crate::yaml::Position;
 
 /// Why something changes.

@@ -6,12 +6,14 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::sources::{Sources, Why};
-use super::{Action, Plan, Step, known_after};
-use crate::desired::Desired;
-use crate::diff::Change;
-use crate::kind::{Address, Effect};
+pub mod sources;
+
+use self::sources::{Sources, Why};
 use crate::kinds;
+use crate::kinds::facts::{Address, Effect};
+use crate::plan::desired::Desired;
+use crate::plan::diff::Change;
+use crate::plan::{Action, Plan, Step, known_after};
 use crate::scope::Scope;
 
 /// What a change does to those who use the resource. Ordered: the worst comes first in a review.
@@ -154,47 +156,6 @@ impl<'a> Review<'a> {
             *counts.entry(item.disruption).or_default() += 1;
         }
         counts.into_iter().rev().map(|(risk, count)| (count, risk)).collect()
-    }
-}
-
-impl Action {
-    /// The words of the changes, and how many of them are told.
-    const WORDS: [(&'static str, &'static str); 5] = [
-        ("create", "to create"),
-        ("change", "to change"),
-        ("replace", "to replace"),
-        ("delete", "to delete"),
-        ("refuse", "refused"),
-    ];
-
-    pub fn word(&self) -> &'static str {
-        match self {
-            Action::Keep => "keep",
-            Action::Create { .. } => "create",
-            Action::Update { .. } => "change",
-            Action::Replace { .. } => "replace",
-            Action::Delete => "delete",
-            Action::Retain => "retain",
-            Action::Refuse => "refuse",
-        }
-    }
-
-    pub fn symbol(&self) -> &'static str {
-        match self {
-            Action::Create { .. } => "+",
-            Action::Update { .. } => "~",
-            Action::Replace { .. } => "±",
-            Action::Delete => "-",
-            Action::Refuse => "!",
-            Action::Keep | Action::Retain => "=",
-        }
-    }
-
-    pub fn changes(&self) -> &[Change] {
-        match self {
-            Action::Update { changes } | Action::Replace { changes } => changes,
-            _ => &[],
-        }
     }
 }
 

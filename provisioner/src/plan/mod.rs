@@ -3,26 +3,28 @@
 //! The plan is a value: the same one is printed, tested and applied. `down` is the plan for the empty stack, and a refresh is
 //! just a plan, since nothing is stored.
 
-mod part;
-pub mod review;
+pub mod desired;
+pub mod diff;
+pub mod kept;
 pub mod saved;
-pub mod sources;
+pub mod snapshot;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::part::Lack;
-use crate::any::AnyLive;
-use crate::board::{Board, Late, Published};
-use crate::desired::{Desired, Wanted};
-use crate::diff::{Change, TAGS, changes};
-use crate::json::Json;
-use crate::kind::{Address, Effect, Facts, Owner, Status};
 use crate::kinds;
+use crate::kinds::any::AnyLive;
+use crate::kinds::board::{Board, Published};
+use crate::kinds::facts::{Address, Effect, Facts};
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Late, Status};
+use crate::kinds::owner::Owner;
+use crate::plan::desired::{Desired, Wanted};
+use crate::plan::diff::{Change, TAGS, changes};
+use crate::plan::snapshot::Snapshot;
 use crate::scope::Scope;
-use crate::snapshot::Snapshot;
 
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -67,9 +69,55 @@ pub enum Action {
     Refuse,
 }
 
+/// What was chosen needs something that was not, and that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    pub user: Address,
+    pub needs: Address,
+}
+
 impl Action {
     pub fn is_change(&self) -> bool {
         !matches!(self, Action::Keep | Action::Retain)
+    }
+
+    /// The words of the changes, and how many of them are told.
+    pub const WORDS: [(&'static str, &'static str); 5] = [
+        ("create", "to create"),
+        ("change", "to change"),
+        ("replace", "to replace"),
+        ("delete", "to delete"),
+        ("refuse", "refused"),
+    ];
+
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Keep => "keep",
+            Action::Create { .. } => "create",
+            Action::Update { .. } => "change",
+            Action::Replace { .. } => "replace",
+            Action::Delete => "delete",
+            Action::Retain => "retain",
+            Action::Refuse => "refuse",
+        }
+    }
+
+    pub fn symbol(&self) -> &'static str {
+        match self {
+            Action::Create { .. } => "+",
+            Action::Update { .. } => "~",
+            Action::Replace { .. } => "±",
+            Action::Delete => "-",
+            Action::Refuse => "!",
+            Action::Keep | Action::Retain => "=",
+        }
+    }
+
+    pub fn changes(&self) -> &[Change] {
+        match self {
+            Action::Update { changes } | Action::Replace { changes } => changes,
+            _ => &[],
+        }
     }
 }
 
@@ -77,6 +125,38 @@ impl Plan {
     /// From what is live to what is wanted.
     pub fn new(scope: &Scope, desired: &Desired, snapshot: &Snapshot) -> Plan {
         Plan::part(scope, desired, snapshot, &|_, _| true).0
+    }
+
+    /// From what is live to what is wanted, for what `chosen` says by section and address. The rest stays as it is.
+    pub fn part(
+        scope: &Scope,
+        desired: &Desired,
+        snapshot: &Snapshot,
+        chosen: &dyn Fn(&str, &Address) -> bool,
+    ) -> (Plan, Vec<Lack>) {
+        let mut board = snapshot.board();
+        let mut steps = Vec::new();
+        let mut absent = Vec::new();
+        let mut lacks = Vec::new();
+        for wanted in desired.in_order() {
+            let live = snapshot.live.get(&wanted.address).filter(|live| live.status != Status::Deleting);
+            if !chosen(&wanted.section, &wanted.address) {
+                publish_placeholders(wanted, live, &mut board);
+                if live.is_none_or(|live| !live.owner.is_ours()) {
+                    absent.push(&wanted.address);
+                }
+                continue;
+            }
+            let step = step(scope, wanted, live, &mut board);
+            if step.action != Action::Keep {
+                let lacking = wanted.refers_to.iter().filter(|needs| absent.contains(needs));
+                lacks.extend(lacking.map(|needs| Lack { user: wanted.address.clone(), needs: needs.clone() }));
+            }
+            steps.push(step);
+        }
+        steps.sort_by_cached_key(|step| desired.place(&step.address));
+        steps.extend(removals(desired, snapshot).filter(|step| chosen(&step.section, &step.address)));
+        (Plan { steps }, lacks)
     }
 
     /// From what is live to nothing. `keep` says what stays, with all that it stands on.
@@ -185,7 +265,7 @@ fn placeholder(value: &Value, address: &Address) -> Value {
 }
 
 /// All that a stack is made of, as far as it is known.
-fn known(desired: &Desired, snapshot: &Snapshot) -> Board {
+pub(crate) fn known(desired: &Desired, snapshot: &Snapshot) -> Board {
     let mut board = Board::default();
     for wanted in desired.resources() {
         publish_placeholders(wanted, snapshot.live.get(&wanted.address), &mut board);

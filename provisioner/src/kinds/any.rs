@@ -6,11 +6,12 @@ use std::pin::Pin;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::json::Json;
-use crate::kind::{Address, Changed, Facts, Kind, LastWish, Live, Owner, Query, Status};
+use crate::kinds::facts::{Address, Facts};
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Status};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

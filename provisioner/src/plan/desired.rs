@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::any::AnyKind;
-use crate::json::Json;
-use crate::kind::{Address, Kind, references};
 use crate::kinds;
+use crate::kinds::any::AnyKind;
+use crate::kinds::facts::Address;
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Kind, references};
 
 /// The resources of a stack: one typed spec each, references between them.
 #[derive(Default)]
@@ -33,7 +34,7 @@ impl Desired {
         self.resources.push(Wanted {
             address,
             kind,
-            refers_to: references(&spec.tree()),
+            refers_to: references(&spec.tree(), known),
             spec,
             section: section.to_owned(),
         });
@@ -101,4 +102,9 @@ pub fn seconds_to_end(desired: &Desired) -> BTreeMap<&Address, u32> {
         }
     }
     seconds
+}
+
+/// The name of the kind, which the kind itself wrote into a reference.
+fn known(kind: &str) -> &'static str {
+    kinds::find(kind).expect("a reference is written by the kind itself").facts().name
 }
