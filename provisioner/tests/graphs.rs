@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+use provision::kinds::REGISTRY;
 use provision::kinds::kind::Ref;
 use provision::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use provision::kinds::sqs::{DeadLetter, Queue, QueueSpec};
@@ -27,7 +28,7 @@ fn shapes(most: usize) -> impl Strategy<Value = Shape> {
 }
 
 fn desired(shape: &Shape) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     // Users stand before what they use: the order of a file says nothing.
     for (index, (dead, from)) in shape.queues.iter().enumerate().rev() {
         let senders: Vec<usize> = from.iter().copied().filter(|topic| *topic < shape.topics).collect();

@@ -18,6 +18,7 @@ use provision::aws::Proof;
 use provision::engine::Ending;
 use provision::image::artefacts::{Artefacts, Zip};
 use provision::image::{self, Architecture};
+use provision::kinds::REGISTRY;
 use provision::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
 use provision::kinds::ec2::{
     InternetGateway, InternetGatewaySpec, RouteTable, RouteTableSpec, SecurityGroup, SecurityGroupSpec, Subnet,
@@ -106,7 +107,7 @@ fn artefacts(runtime: &[u8]) -> Artefacts {
 }
 
 fn desired(shape: &Shape) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     network(&mut desired);
     let artefacts = artefacts(&shape.runtime);
     let (image, zip) = (artefacts.image.expect("built"), artefacts.zip.expect("built"));

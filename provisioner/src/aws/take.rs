@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::aws::{Cx, Error, Look, Proof};
 use crate::kinds::KINDS;
-use crate::kinds::any::AnyKind;
 use crate::kinds::board::Board;
 use crate::kinds::json::Json;
 use crate::kinds::kind::Late;
+use crate::kinds::on_aws::AnyOnAws;
 use crate::plan::desired::Desired;
 use crate::plan::snapshot::Snapshot;
 use futures_util::StreamExt;
@@ -21,7 +21,7 @@ pub async fn take(cx: &Cx, desired: &Desired, proof: Proof) -> Result<Snapshot, 
     }
     let look = &Look::new(proof);
     let mut snapshot = Snapshot::default();
-    let mut waiting: Vec<&'static dyn AnyKind> = KINDS.to_vec();
+    let mut waiting: Vec<&'static dyn AnyOnAws> = KINDS.to_vec();
     let mut done: BTreeSet<&str> = BTreeSet::new();
     let mut reading = FuturesUnordered::new();
     let mut failures = Vec::new();

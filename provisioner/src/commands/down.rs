@@ -13,9 +13,10 @@ use crate::aws::Proof;
 use crate::commands::exit::Exit;
 use crate::commands::options::{DataFlags, Global};
 use crate::engine::{self, Work};
-use crate::kinds;
 use crate::kinds::facts::Address;
-use crate::kinds::kind::{LastWish, Status};
+use crate::kinds::kind::Status;
+use crate::kinds::on_aws::LastWish;
+use crate::kinds::{self, KINDS};
 use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan};
 use crate::printer::Printer;
@@ -65,6 +66,7 @@ async fn with_lease(
     let unprotect =
         if fate.lift_protection { protected_by_file(session, &snapshot, printer)? } else { BTreeSet::new() };
     let work = Work {
+        kinds: KINDS,
         desired: &session.expanded.desired,
         plan: &plan,
         snapshot: &snapshot,

@@ -13,9 +13,10 @@ use super::{Session, agree, doctor, open_and_build, render, run};
 use crate::commands::exit::Exit;
 use crate::commands::options::Global;
 use crate::engine::{self, Report, Work, retag};
+use crate::kinds::KINDS;
 use crate::kinds::any::AnyLive;
 use crate::kinds::facts::Address;
-use crate::kinds::kind::LastWish;
+use crate::kinds::on_aws::LastWish;
 use crate::plan::saved::Saved;
 use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan, Step};
@@ -97,6 +98,7 @@ impl Run<'_> {
         // Who names the data has said that its protection may go.
         let named = |step: &&Step| step.loses_data && is_named(&step.address, &self.options.delete_data);
         let work = Work {
+            kinds: KINDS,
             desired: &self.session.expanded.desired,
             plan,
             snapshot,

@@ -8,6 +8,8 @@ mod gather;
 mod nodes;
 mod poll;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -102,9 +104,7 @@ impl Engine<'_, '_> {
         for step in &self.work.plan.steps {
             let moves = match &step.action {
                 Action::Replace { .. } | Action::Create { .. } => true,
-                Action::Update { .. } => {
-                    crate::kinds::find(step.address.kind).is_some_and(|kind| kind.facts().update_moves_output)
-                }
+                Action::Update { .. } => step.kind.facts().update_moves_output,
                 _ => false,
             };
             if moves {

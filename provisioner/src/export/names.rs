@@ -40,11 +40,12 @@ pub(super) fn pascal(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::REGISTRY;
     use crate::kinds::sqs::{Queue, QueueSpec};
 
     #[test]
     fn two_names_never_have_one_id() {
-        let mut desired = Desired::default();
+        let mut desired = Desired::new(REGISTRY);
         for name in ["a-1", "a1", "notifications-dead-letter"] {
             let spec = QueueSpec {
                 fifo: false,

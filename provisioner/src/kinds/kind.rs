@@ -1,10 +1,10 @@
 //! What a kind of resource is.
 //!
 //! A kind, such as `sqs.queue`, is a unit struct in a file of its own below [`crate::kinds`]. There is no state file: the
-//! cloud is the record. So a kind says how to find what was made before, what is wanted now, and how to get from one to
-//! the other. Live and wanted are the same type, so the diff is generic.
+//! cloud is the record. So the pure part of a kind, here, says what is wanted now. The calls of a kind, in
+//! [`on_aws`](crate::kinds::on_aws), say how to find what was made before and how to get from one to the other. Live and wanted
+//! are the same type, so the diff is generic.
 
-use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::sync::Mutex;
 
@@ -12,20 +12,18 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::aws::evidence::Evidence;
-use crate::aws::{Cx, Error, Look};
 use crate::kinds::board::Board;
 use crate::kinds::facts::{Address, Facts};
 use crate::kinds::json::Json;
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
-/// One kind of resource. Implementers write plain `async fn`.
+/// The pure part of a kind: nothing here knows a network or a clock. The plan needs no more of a kind.
 pub trait Kind: Send + Sync + Sized + 'static {
     /// What is constant about this kind.
     const FACTS: Facts;
 
-    /// What [`crate::expand`] says. May hold [`Ref`]s to other resources.
+    /// The spec that a section of the stack file writes. It may hold [`Ref`]s to other resources.
     type Spec: Serialize + DeserializeOwned + Send + Sync;
     /// Every field that we manage, spelled out. Each one is listed with its class in `FACTS.fields`.
     type State: Serialize + DeserializeOwned + Default + Send + Sync;
@@ -37,74 +35,9 @@ pub trait Kind: Send + Sync + Sized + 'static {
     /// The state we want. Pure: no clock, no network.
     fn want(scope: &Scope, name: &str, spec: &Self::Spec, outputs: &Outputs) -> Result<Self::State, Missing>;
 
-    /// What is live: every wanted one that exists, and every other one that this stack owns. One function serves the
-    /// plan, the poller, the hunt for orphans and the proof that something is gone, so batch it as far as the API allows.
-    fn read(cx: &Cx, query: &Query<'_, Self>) -> impl Future<Output = Result<Vec<Live<Self>>, Error>> + Send;
-
-    /// Returns as soon as it exists; whether it is ready is for `read` to say.
-    fn create(cx: &Cx, name: &str, want: &Self::State) -> impl Future<Output = Result<Self::Output, Error>> + Send;
-
-    /// Changes the fields for which `changed` says so, and no others.
-    fn update(
-        cx: &Cx,
-        live: &Live<Self>,
-        want: &Self::State,
-        changed: &Changed,
-    ) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// Starts the removal. Succeeds if it is already gone.
-    fn delete(cx: &Cx, live: &Live<Self>, last: LastWish) -> impl Future<Output = Result<(), Error>> + Send;
-
-    /// Lifts a protection against deletion that the stack file asked for.
-    fn unprotect(_: &Cx, _: &Live<Self>) -> impl Future<Output = Result<(), Error>> + Send {
-        async { Ok(()) }
-    }
-
     /// Seconds that it may take beyond what is usual, because the stack file says so.
     fn patience(_: &Self::Spec) -> u32 {
         0
-    }
-
-    /// Evidence for people when this failed: events, stopped reasons, the last log lines. Best effort.
-    fn explain(_: &Cx, _: &Live<Self>) -> impl Future<Output = Evidence> + Send {
-        async { Evidence::default() }
-    }
-}
-
-/// The names of the top-level fields that differ.
-#[derive(Clone, Debug, Default)]
-pub struct Changed(pub Vec<String>);
-
-impl Changed {
-    pub fn has(&self, field: &str) -> bool {
-        self.0.iter().any(|name| name == field)
-    }
-
-    pub fn any(&self, fields: &[&str]) -> bool {
-        fields.iter().any(|field| self.has(field))
-    }
-}
-
-/// What to do with the data of something that goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LastWish {
-    Discard,
-    Snapshot,
-}
-
-/// What `read` is asked for.
-pub struct Query<'a, K: Kind> {
-    pub scope: &'a Scope,
-    pub wanted: Vec<(String, K::Spec)>,
-    /// Outputs of what is live, of the kinds in `read_after`.
-    pub outputs: &'a Outputs<'a>,
-    pub look: &'a Look,
-}
-
-impl<K: Kind> Query<'_, K> {
-    /// The names in the stack of what is wanted, by what AWS knows each one as.
-    pub fn named(&self, known_as: impl Fn(&str, &K::Spec) -> String) -> HashMap<String, &str> {
-        self.wanted.iter().map(|(name, spec)| (known_as(name, spec), name.as_str())).collect()
     }
 }
 
@@ -282,7 +215,7 @@ impl Board {
 }
 
 /// All references in a serialized spec. `known` gives the name of a kind for the same text.
-pub fn references(spec: &Value, known: fn(&str) -> &'static str) -> Vec<Address> {
+pub fn references(spec: &Value, known: &dyn Fn(&str) -> &'static str) -> Vec<Address> {
     let mut found = Vec::new();
     walk(spec, known, &mut found);
     found.sort();
@@ -291,7 +224,7 @@ pub fn references(spec: &Value, known: fn(&str) -> &'static str) -> Vec<Address>
     found
 }
 
-fn walk(value: &Value, known: fn(&str) -> &'static str, found: &mut Vec<Address>) {
+fn walk(value: &Value, known: &dyn Fn(&str) -> &'static str, found: &mut Vec<Address>) {
     match value {
         Value::Object(map) => match (map.get("$kind"), map.get("$ref")) {
             (Some(Value::String(kind)), Some(Value::String(name))) => {

@@ -14,8 +14,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::kinds;
-use crate::kinds::any::AnyLive;
+use crate::kinds::any::{AnyKind, AnyLive};
 use crate::kinds::board::{Board, Published};
 use crate::kinds::facts::{Address, Effect, Facts};
 use crate::kinds::json::Json;
@@ -34,6 +33,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Step {
     pub address: Address,
+    pub kind: &'static dyn AnyKind,
     /// The part of the stack file that asks for it; for what nothing asks for any more, the part that must have.
     pub section: String,
     /// The ARN or id of what is live.
@@ -161,7 +161,7 @@ impl Plan {
 
     /// From what is live to nothing. `keep` says what stays, with all that it stands on.
     pub fn removal(desired: &Desired, snapshot: &Snapshot, keep: &BTreeSet<Address>) -> Plan {
-        let mut steps: Vec<Step> = removals(&Desired::default(), snapshot).collect();
+        let mut steps: Vec<Step> = removals(&Desired::new(desired.registry), snapshot).collect();
         for step in &mut steps {
             if let Some(wanted) = desired.get(&step.address) {
                 step.section.clone_from(&wanted.section);
@@ -213,6 +213,7 @@ fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boar
     let replaced = live.filter(|_| matches!(action, Action::Replace { .. }));
     Step {
         address: wanted.address.clone(),
+        kind: wanted.kind,
         section: wanted.section.clone(),
         id: live.map(|live| live.id.clone()),
         loss: replaced.and_then(|live| loss(facts, live)),
@@ -275,15 +276,17 @@ pub(crate) fn known(desired: &Desired, snapshot: &Snapshot) -> Board {
 
 /// What is live and ours and that nothing asks for, users before what they use.
 fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step> {
+    let registry = desired.registry;
     let mut orphans: Vec<&AnyLive> = snapshot
         .live
         .values()
         .filter(|live| live.owner.is_ours() && live.status != Status::Deleting)
         .filter(|live| desired.get(&live.address).is_none())
         .collect();
-    orphans.sort_by_key(|live| std::cmp::Reverse(kinds::position(live.address.kind)));
-    orphans.into_iter().map(|live| {
-        let facts = kinds::find(live.address.kind).map(|kind| kind.facts());
+    orphans.sort_by_key(|live| std::cmp::Reverse((registry.position)(live.address.kind)));
+    orphans.into_iter().map(move |live| {
+        let kind = (registry.find)(live.address.kind).expect("what is read is of a known kind");
+        let facts = kind.facts();
         let on = match &live.owner {
             Owner::Beside(on) => Some(on.clone()),
             _ => None,
@@ -291,11 +294,12 @@ fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step
         let home = on.as_ref().and_then(|on| desired.get(on)).map(|wanted| wanted.section.clone());
         Step {
             address: live.address.clone(),
-            section: home.unwrap_or_else(|| kinds::owner_of(on.as_ref().unwrap_or(&live.address))),
+            kind,
+            section: home.unwrap_or_else(|| (registry.owner_of)(on.as_ref().unwrap_or(&live.address))),
             id: Some(live.id.clone()),
             action: Action::Delete,
-            loses_data: facts.is_some_and(|facts| facts.holds_data),
-            loss: facts.and_then(|facts| loss(facts, live)),
+            loses_data: facts.holds_data,
+            loss: loss(facts, live),
             busy: None,
             on,
         }

@@ -280,6 +280,7 @@ mod tests {
     use crate::kinds::json::Json;
     use crate::kinds::kind::Status;
     use crate::kinds::owner::Owner;
+    use crate::kinds::sqs::Queue;
 
     fn address() -> Address {
         Address { kind: "sqs.queue", name: "work".to_owned() }
@@ -287,7 +288,19 @@ mod tests {
 
     fn plan(action: Action, id: Option<&str>) -> Plan {
         let (address, section, id) = (address(), "queues.work".to_owned(), id.map(str::to_owned));
-        Plan { steps: vec![Step { address, section, id, action, loses_data: false, loss: None, busy: None, on: None }] }
+        Plan {
+            steps: vec![Step {
+                address,
+                kind: &Queue,
+                section,
+                id,
+                action,
+                loses_data: false,
+                loss: None,
+                busy: None,
+                on: None,
+            }],
+        }
     }
 
     fn change(path: &str, from: i32, to: i32, effect: Effect) -> Change {

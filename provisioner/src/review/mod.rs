@@ -9,7 +9,6 @@ use serde::Serialize;
 pub mod sources;
 
 use self::sources::{Sources, Why};
-use crate::kinds;
 use crate::kinds::facts::{Address, Effect};
 use crate::plan::desired::Desired;
 use crate::plan::diff::Change;
@@ -199,7 +198,7 @@ fn seconds(seconds: u32) -> String {
 }
 
 fn item<'a>(step: &'a Step, sources: &Sources) -> Item<'a> {
-    let facts = kinds::find(step.address.kind).expect("steps are of known kinds").facts();
+    let facts = step.kind.facts();
     let changes = step.action.changes();
     let known: Vec<_> = changes.iter().filter_map(|change| facts.field(change.field())).collect();
     let mut notes: Vec<&str> = known.iter().map(|field| field.note).filter(|note| !note.is_empty()).collect();

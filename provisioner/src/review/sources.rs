@@ -11,7 +11,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::image::Digests;
-use crate::kinds;
 use crate::kinds::facts::{Address, Class, Effect};
 use crate::kinds::json::Json;
 use crate::kinds::kind::Late;
@@ -116,7 +115,7 @@ impl Sources {
     }
 
     pub fn of_change(&self, step: &Step, change: &Change) -> Why {
-        let field = kinds::find(step.address.kind).and_then(|kind| kind.facts().field(change.field()));
+        let field = step.kind.facts().field(change.field());
         if field.is_some_and(|field| field.class == Class::WriteOnly) {
             return Why::Secret;
         }

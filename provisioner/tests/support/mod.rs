@@ -13,7 +13,8 @@ use provision::aws::take;
 use provision::aws::{self, Cx, Proof};
 use provision::engine::{self, Ending, Report, Work};
 use provision::image::artefacts::Artefacts;
-use provision::kinds::kind::LastWish;
+use provision::kinds::KINDS;
+use provision::kinds::on_aws::LastWish;
 use provision::plan::desired::Desired;
 use provision::plan::snapshot::Snapshot;
 use provision::plan::{Action, Plan};
@@ -78,6 +79,7 @@ impl Bench {
 
     pub async fn apply(&self, desired: &Desired, plan: &Plan, snapshot: &Snapshot) -> Report {
         let work = Work {
+            kinds: KINDS,
             desired,
             plan,
             snapshot,

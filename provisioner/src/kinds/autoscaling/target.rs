@@ -13,7 +13,8 @@ use super::{AT_ONCE, GONE};
 use crate::aws::{Cx, Error};
 use crate::kinds::ecs::Service;
 use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
@@ -66,7 +67,9 @@ impl Kind for Target {
         let scaling_id = outputs.get(&spec.service)?.scaling_id;
         Ok(TargetState { scaling_id, min: spec.min, max: spec.max })
     }
+}
 
+impl OnAws for Target {
     async fn read(cx: &Cx, query: &Query<'_, Target>) -> Result<Vec<Live<Target>>, Error> {
         // One that nothing asks for is called as its service is.
         let mut names: BTreeMap<String, String> =

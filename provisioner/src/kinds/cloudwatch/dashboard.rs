@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use super::tag_list;
 use crate::aws::{Cx, Error, each};
 use crate::kinds::facts::{Facts, Field};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
@@ -62,7 +63,9 @@ impl Kind for Dashboard {
     fn want(scope: &Scope, name: &str, spec: &DashboardSpec, _: &Outputs) -> Result<DashboardState, Missing> {
         Ok(DashboardState { name: dashboard_name(scope, name), body: body(scope, &spec.graphs) })
     }
+}
 
+impl OnAws for Dashboard {
     async fn read(cx: &Cx, query: &Query<'_, Dashboard>) -> Result<Vec<Live<Dashboard>>, Error> {
         let mut names: Vec<String> = query.wanted.iter().map(|(name, _)| name.clone()).collect();
         if !names.iter().any(|name| name == MAIN) {

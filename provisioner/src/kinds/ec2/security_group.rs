@@ -12,7 +12,8 @@ use super::{Vpc, filter, holders, one_of_each, ours, owned, tagged};
 use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look};
 use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
@@ -72,7 +73,9 @@ impl Kind for SecurityGroup {
             description: spec.description.clone(),
         })
     }
+}
 
+impl OnAws for SecurityGroup {
     async fn read(cx: &Cx, query: &Query<'_, SecurityGroup>) -> Result<Vec<Live<SecurityGroup>>, Error> {
         let mut live: Vec<Live<SecurityGroup>> = Vec::new();
         for group in groups(cx, query.look).await? {

@@ -13,7 +13,8 @@ use super::{after_create, holders, one_of_each, ours, owned, tagged};
 use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error};
 use crate::kinds::facts::{Facts, Field};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Status};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct Vpc;
@@ -64,7 +65,9 @@ impl Kind for Vpc {
         // Private names of databases and endpoints are resolved only with both.
         Ok(VpcState { cidr: spec.cidr.clone(), dns_support: true, dns_hostnames: true })
     }
+}
 
+impl OnAws for Vpc {
     async fn read(cx: &Cx, query: &Query<'_, Vpc>) -> Result<Vec<Live<Vpc>>, Error> {
         let found = cx.ec2.describe_vpcs().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
         let mut live = Vec::new();

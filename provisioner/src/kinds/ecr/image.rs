@@ -14,7 +14,8 @@ use super::Repository;
 use crate::aws::{Cx, Error};
 use crate::image::Blob;
 use crate::kinds::facts::{Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
@@ -75,7 +76,9 @@ impl Kind for Image {
         let uri = format!("{}@{}", repository.uri, spec.digest);
         Ok(ImageState { repository: repository.name, digest: spec.digest.clone(), uri })
     }
+}
 
+impl OnAws for Image {
     async fn read(cx: &Cx, query: &Query<'_, Image>) -> Result<Vec<Live<Image>>, Error> {
         let mut wanted: HashMap<String, Vec<(&str, ImageState)>> = HashMap::new();
         for (name, spec) in &query.wanted {

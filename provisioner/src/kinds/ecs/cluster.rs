@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::{pairs, tag_list};
 use crate::aws::{Cx, Error};
 use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Status};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct Cluster;
@@ -65,7 +66,9 @@ impl Kind for Cluster {
     fn want(scope: &Scope, name: &str, _: &ClusterSpec, _: &Outputs) -> Result<ClusterState, Missing> {
         Ok(ClusterState { name: aws_name(scope, name), container_insights: "enabled".to_owned() })
     }
+}
 
+impl OnAws for Cluster {
     async fn read(cx: &Cx, query: &Query<'_, Cluster>) -> Result<Vec<Live<Cluster>>, Error> {
         let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut names: Vec<String> = wanted.keys().cloned().collect();

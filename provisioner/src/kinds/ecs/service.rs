@@ -24,7 +24,8 @@ use crate::aws::{Cx, Error, Proof, collect, each};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
 use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kinds::json::Json;
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref, Status};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::plan::diff::diff;
 use crate::scope::Scope;
 
@@ -196,6 +197,14 @@ impl Kind for Service {
         })
     }
 
+    /// The circuit breaker gives up after three tasks at least (ECS developer guide, deployment circuit breaker), one after the
+    /// other where there is only one, and each of them has its grace.
+    fn patience(spec: &ServiceSpec) -> u32 {
+        spec.behind.as_ref().map_or(0, |behind| 3 * (behind.grace + behind.health_takes))
+    }
+}
+
+impl OnAws for Service {
     async fn read(cx: &Cx, query: &Query<'_, Service>) -> Result<Vec<Live<Service>>, Error> {
         let clusters = query.outputs.all::<Cluster>().into_iter().map(|(_, cluster)| cluster.name).collect();
         collect(clusters, |cluster| of_cluster(cx, cluster, query)).await
@@ -248,12 +257,6 @@ impl Kind for Service {
         }
         let call = cx.ecs.delete_service().cluster(cluster).service(service).force(true);
         Error::or_gone(call.send().await, GONE)
-    }
-
-    /// The circuit breaker gives up after three tasks at least (ECS developer guide, deployment circuit breaker), one after the
-    /// other where there is only one, and each of them has its grace.
-    fn patience(spec: &ServiceSpec) -> u32 {
-        spec.behind.as_ref().map_or(0, |behind| 3 * (behind.grace + behind.health_takes))
     }
 
     async fn explain(cx: &Cx, live: &Live<Service>) -> Evidence {

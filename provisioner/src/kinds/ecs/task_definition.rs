@@ -20,8 +20,9 @@ use crate::aws::{Cx, Error, collect};
 use crate::kinds::ecr;
 use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::logs::LogGroup;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::secretsmanager::Secret;
 use crate::kinds::variable::Variable;
 use crate::scope::Scope;
@@ -210,7 +211,9 @@ impl Kind for TaskDefinition {
             containers: BTreeSet::from([name.to_owned()]),
         })
     }
+}
 
+impl OnAws for TaskDefinition {
     async fn read(cx: &Cx, query: &Query<'_, TaskDefinition>) -> Result<Vec<Live<TaskDefinition>>, Error> {
         let wanted = query.named(|name, _| family(&cx.scope, name));
         let mut families: BTreeSet<String> = wanted.keys().cloned().collect();

@@ -17,7 +17,8 @@ use serde_json::Value;
 use super::{GONE, LoadBalancer, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::kinds::facts::{Address, Facts, Field, Retry};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
@@ -134,7 +135,9 @@ impl Kind for Listener {
             certificates: BTreeMap::new(),
         })
     }
+}
 
+impl OnAws for Listener {
     async fn read(cx: &Cx, query: &Query<'_, Listener>) -> Result<Vec<Live<Listener>>, Error> {
         let mut wanted: HashMap<(String, i32), &str> = HashMap::new();
         for (name, spec) in &query.wanted {

@@ -18,7 +18,8 @@ use super::{GONE, tag_list, tags_of};
 use crate::aws::{Cx, Error, Tags, collect, each};
 use crate::kinds::ec2::{InternetGateway, SecurityGroup, Subnet};
 use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref, Status};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct LoadBalancer;
@@ -126,7 +127,9 @@ impl Kind for LoadBalancer {
             idle_timeout: 60,
         })
     }
+}
 
+impl OnAws for LoadBalancer {
     async fn read(cx: &Cx, query: &Query<'_, LoadBalancer>) -> Result<Vec<Live<LoadBalancer>>, Error> {
         let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut found: HashMap<String, Answer> = HashMap::new();

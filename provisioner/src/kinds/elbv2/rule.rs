@@ -16,7 +16,8 @@ use super::listener::{forward, target_of};
 use super::{GONE, Listener, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
 use crate::kinds::facts::{Address, Facts, Field, Retry};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::owner::Owner;
 use crate::scope::{NAME_TAG, STACK_TAG, Scope};
 
@@ -96,7 +97,9 @@ impl Kind for Rule {
             target: outputs.get(&spec.target)?.arn,
         })
     }
+}
 
+impl OnAws for Rule {
     async fn read(cx: &Cx, query: &Query<'_, Rule>) -> Result<Vec<Live<Rule>>, Error> {
         let parents: HashMap<String, String> =
             query.outputs.all::<Listener>().into_iter().map(|(name, parent)| (parent.arn, name)).collect();

@@ -18,7 +18,8 @@ use super::{GONE, LoadBalancer, tag_list, tags_of};
 use crate::aws::{Cx, Error, Tags, collect, each};
 use crate::kinds::ec2::Vpc;
 use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 use crate::sections::services::health;
 
@@ -123,7 +124,9 @@ impl Kind for TargetGroup {
             deregistration_delay: 10,
         })
     }
+}
 
+impl OnAws for TargetGroup {
     async fn read(cx: &Cx, query: &Query<'_, TargetGroup>) -> Result<Vec<Live<TargetGroup>>, Error> {
         let wanted = query.named(|name, spec| aws_name(&cx.scope, name, spec));
         let mut found: HashMap<String, Answer> = HashMap::new();

@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Proof, Tags, each, policy};
 use crate::kinds::facts::{Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Status};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
@@ -86,7 +87,9 @@ impl Kind for Key {
     fn want(scope: &Scope, _: &str, _: &KeySpec, _: &Outputs) -> Result<KeyState, Missing> {
         Ok(KeyState { alias: Some(alias(scope)), enabled: true, rotation: true, policy: key_policy(scope) })
     }
+}
 
+impl OnAws for Key {
     async fn read(cx: &Cx, query: &Query<'_, Key>) -> Result<Vec<Live<Key>>, Error> {
         let wanted = query.wanted.first().map(|(name, _)| name.as_str());
         let alias = alias(&cx.scope);

@@ -29,9 +29,10 @@ use crate::aws::{Cx, Error, collect};
 use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet};
 use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref, Status};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::kms::Key;
 use crate::kinds::logs::LogGroup;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::sqs::Queue;
 use crate::kinds::variable::Variable;
 use crate::scope::Scope;
@@ -227,7 +228,9 @@ impl Kind for Function {
             stalled: false,
         })
     }
+}
 
+impl OnAws for Function {
     async fn read(cx: &Cx, query: &Query<'_, Function>) -> Result<Vec<Live<Function>>, Error> {
         let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut names: BTreeSet<String> = wanted.keys().cloned().collect();

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::LogGroup;
 use crate::aws::{Cx, Error, each};
 use crate::kinds::facts::{Address, Facts, Field, Retry};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::lambda::{Function, Permission};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
@@ -78,7 +79,9 @@ impl Kind for SubscriptionFilter {
             destination: outputs.get(&spec.function)?.arn,
         })
     }
+}
 
+impl OnAws for SubscriptionFilter {
     async fn read(cx: &Cx, query: &Query<'_, SubscriptionFilter>) -> Result<Vec<Live<SubscriptionFilter>>, Error> {
         let wanted: HashMap<&str, &str> =
             query.wanted.iter().map(|(name, spec)| (spec.log_group.name.as_str(), name.as_str())).collect();

@@ -22,8 +22,9 @@ use serde_json::{Value, json};
 use super::{put_tags, tag_list};
 use crate::aws::{Cx, Error, collect, policy};
 use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::{Key, key_arn};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
@@ -122,7 +123,9 @@ impl Kind for Secret {
             length: spec.length,
         })
     }
+}
 
+impl OnAws for Secret {
     async fn read(cx: &Cx, query: &Query<'_, Secret>) -> Result<Vec<Live<Secret>>, Error> {
         // What is wanted is asked for by name, what is listed by ARN.
         let mut ids: Vec<(String, Option<String>)> =

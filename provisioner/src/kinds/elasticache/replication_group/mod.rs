@@ -26,9 +26,10 @@ use crate::aws::{Cx, Error, collect};
 use crate::kinds::ec2::SecurityGroup;
 use crate::kinds::facts::Effect::{Downtime, Failover};
 use crate::kinds::facts::{Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
 use crate::kinds::named::candidates;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::secretsmanager::Secret;
 use crate::scope::{Scope, VERSION_TAG};
 
@@ -189,7 +190,9 @@ impl Kind for ReplicationGroup {
             auth_date: None,
         })
     }
+}
 
+impl OnAws for ReplicationGroup {
     async fn read(cx: &Cx, query: &Query<'_, ReplicationGroup>) -> Result<Vec<Live<ReplicationGroup>>, Error> {
         let (groups, members) = tokio::try_join!(all_groups(cx), all_members(cx))?;
         let named = candidates(cx, query, groups, Group::replication_group_id, group_id);

@@ -30,8 +30,9 @@ use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
 use crate::kinds::facts::{Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct Domain;
@@ -221,7 +222,9 @@ impl Kind for Domain {
             master: Some(master),
         })
     }
+}
 
+impl OnAws for Domain {
     async fn read(cx: &Cx, query: &Query<'_, Domain>) -> Result<Vec<Live<Domain>>, Error> {
         // The list may not show yet what is wanted, nor any more what is being deleted.
         let wanted: Vec<(String, &String)> =

@@ -29,9 +29,10 @@ use crate::aws::{Cx, Error};
 use crate::kinds::ec2::SecurityGroup;
 use crate::kinds::facts::Effect::{Downtime, Restart};
 use crate::kinds::facts::{Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Changed, Kind, LastWish, Live, Missing, Outputs, Query, Ref};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
 use crate::kinds::named::candidates;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::secretsmanager::Secret;
 use crate::scope::{Scope, VERSION_TAG};
 
@@ -255,7 +256,9 @@ impl Kind for Instance {
             }
         }
     }
+}
 
+impl OnAws for Instance {
     async fn read(cx: &Cx, query: &Query<'_, Instance>) -> Result<Vec<Live<Instance>>, Error> {
         let all = cx.rds.describe_db_instances().into_paginator().items().send().try_collect().await?;
         let named = candidates(cx, query, all, DbInstance::db_instance_identifier, identifier);
