@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use damage::{Dice, damage, noise};
 use provision::image::Digests;
+use provision::plan::snapshot::Snapshot;
 use provision::plan::{Action, Plan};
 use provision::scope::Scope;
 use provision::sections::Loaded;
 use provision::sections::aws::expand;
 use provision::sections::load;
-use provision::snapshot::Snapshot;
 use provision::yaml::Position;
 
 /// For all environments of one file. The machine is shared and the build is not optimised: a hang is meant, not a delay.

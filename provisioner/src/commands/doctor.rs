@@ -10,8 +10,8 @@ use crate::commands::exit::Exit;
 use crate::commands::options::Global;
 use crate::doctor::{Finding, Level, Scene, examine};
 use crate::plan::Plan;
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
 use crate::wait::Clock;
 
 pub(crate) async fn doctor(file: Option<&Path>, global: &Global, printer: Printer) -> Exit {

@@ -13,13 +13,15 @@ use crate::aws::Proof;
 use crate::commands::exit::Exit;
 use crate::commands::options::{DataFlags, Global};
 use crate::engine::{self, Work};
-use crate::kind::{Address, LastWish, Status};
-use crate::kinds;
-use crate::plan::review::Review;
-use crate::plan::sources::Sources;
+use crate::kinds::facts::Address;
+use crate::kinds::kind::Status;
+use crate::kinds::on_aws::LastWish;
+use crate::kinds::{self, KINDS};
+use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan};
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
+use crate::review::Review;
+use crate::review::sources::Sources;
 
 pub(crate) async fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Exit {
     let session = match open(file, global, printer).await {
@@ -64,6 +66,7 @@ async fn with_lease(
     let unprotect =
         if fate.lift_protection { protected_by_file(session, &snapshot, printer)? } else { BTreeSet::new() };
     let work = Work {
+        kinds: KINDS,
         desired: &session.expanded.desired,
         plan: &plan,
         snapshot: &snapshot,
@@ -204,7 +207,7 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -
                 &session.cx.scope,
                 &wanted.address.name,
                 &wanted.spec,
-                &board.outputs(crate::board::Late::MayBeAbsent),
+                &board.outputs(crate::kinds::kind::Late::MayBeAbsent),
             )
             .ok()
         });

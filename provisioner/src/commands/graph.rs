@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use crate::commands::exit::Exit;
 use crate::commands::load;
 use crate::commands::options::Global;
-use crate::desired::{Desired, Wanted};
 use crate::image::Digests;
+use crate::plan::desired::{Desired, Wanted};
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::sections::aws::expand;
@@ -173,11 +173,12 @@ fn in_dot(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Ref;
+    use crate::kinds::REGISTRY;
+    use crate::kinds::kind::Ref;
     use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 
     fn alerts() -> Desired {
-        let mut desired = Desired::default();
+        let mut desired = Desired::new(REGISTRY);
         // Out of order, and with characters that mean something to both.
         let topic = TopicSpec { fifo: false, kms_key: None };
         let endpoint = Endpoint::Email("a@b.example".into());

@@ -11,6 +11,8 @@ pub(crate) mod format;
 pub mod options;
 
 #[cfg(feature = "aws")]
+pub mod actions;
+#[cfg(feature = "aws")]
 pub mod doctor;
 #[cfg(feature = "aws")]
 pub mod down;

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::format::{Format, chosen, write};
 use crate::aws::Proof;
-use crate::board::Board;
 use crate::commands::exit::Exit;
 use crate::commands::options::Global;
 use crate::commands::{open, take};
+use crate::kinds::board::Board;
 use crate::printer::Printer;
 use crate::sections::aws::Expanded;
 

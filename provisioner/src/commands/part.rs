@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use super::options::Part;
 use crate::commands::exit::Exit;
-use crate::desired::Desired;
-use crate::kind::Address;
+use crate::kinds::facts::Address;
+use crate::plan::desired::Desired;
+use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Lack, Plan};
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::sections::similar::similar;
-use crate::snapshot::Snapshot;
 
 impl Part {
     /// The plan for what was chosen, and what would change beside it.

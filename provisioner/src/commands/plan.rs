@@ -8,20 +8,20 @@ use super::{allow_region, load, no_region, open, read, render, take, write_whole
 use crate::aws::{Cx, Proof};
 use crate::commands::exit::Exit;
 use crate::commands::options::Global;
-use crate::desired::Desired;
 use crate::doctor::zones;
 use crate::image::Digests;
 use crate::plan::Plan;
-use crate::plan::review::{Against, Review};
+use crate::plan::desired::Desired;
+use crate::plan::kept::Kept;
 use crate::plan::saved::Saved;
-use crate::plan::sources::{File, Sources};
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
+use crate::review::sources::{File, Sources};
+use crate::review::{Against, Review};
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::Expanded;
 use crate::sections::aws::expand;
-use crate::snapshot::Snapshot;
-use crate::snapshot::kept::Kept;
 
 /// All that a plan is made of.
 pub(super) struct Basis {

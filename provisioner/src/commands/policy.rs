@@ -5,6 +5,7 @@ use std::path::Path;
 use serde_json::json;
 
 use super::{load, no_region};
+use crate::commands::actions::beside_kinds;
 use crate::commands::exit::Exit;
 use crate::commands::options::Global;
 use crate::image::Digests;
@@ -34,7 +35,8 @@ fn policies(file: &Path, global: &Global, printer: Printer) -> Result<serde_json
     let account = loaded.stack.account.clone().unwrap_or_else(|| "*".to_owned());
     let scope = Scope::of(&loaded, account, region);
     let expanded = expand(&loaded, &scope, &Digests::default());
-    let policy::Policies { policies, permissions_boundary, dependent } = policy::policies(&scope, &expanded.desired);
+    let policy::Policies { policies, permissions_boundary, dependent } =
+        policy::policies(&scope, &expanded.desired, &beside_kinds(&expanded.desired));
     Ok(json!({
         "version": 1, "stack": scope.stack, "env": scope.env,
         "policies": policies, "permissions_boundary": permissions_boundary, "dependent": dependent,

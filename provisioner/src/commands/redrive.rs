@@ -153,7 +153,7 @@ async fn found(cx: &Cx, name: &str, fifo: bool, printer: Printer) -> Result<Foun
         printer.hint("`provision up` makes it");
         return Err(Exit::Failed);
     };
-    match cx.whose(&tags, Some(name)) {
+    match cx.scope.whose(&tags, Some(name)) {
         Some((_, owner)) if owner.is_ours() => Ok(Found { url, arn: cx.scope.arn("sqs", &called) }),
         _ => {
             printer.error(format!("`{called}` exists, but this stack did not make it"));

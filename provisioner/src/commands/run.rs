@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Session;
+use crate::aws::lease::{self, Lease, Refused};
 use crate::aws::{Proof, Stop};
 use crate::commands::exit::Exit;
 use crate::engine::{Ending, News, Progress, Report};
-use crate::kind::Address;
-use crate::lease::{self, Lease, Refused};
+use crate::kinds::facts::Address;
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
 use crate::wait::pause;
 
 pub(super) use super::explain::explain;

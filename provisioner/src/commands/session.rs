@@ -7,18 +7,19 @@ use aws_config::SdkConfig;
 
 use super::{allow_region, load};
 use crate::aws::surroundings::{self, Mistake};
+use crate::aws::take;
 use crate::aws::{self, Access, Cx, Error, Proof};
 use crate::commands::exit::Exit;
 use crate::commands::options::Global;
 use crate::image::Digests;
 use crate::image::artefacts::{self, Artefacts};
 use crate::image::{self, Architecture};
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::expand;
 use crate::sections::aws::{Expanded, needs_runtime};
-use crate::snapshot::{self, Snapshot};
 use crate::wait::Clock;
 
 /// A stack file, loaded for one environment, and the way to its account.
@@ -159,7 +160,7 @@ fn build_artefacts(loaded: &Loaded, printer: Printer) -> Result<Artefacts, Exit>
 }
 
 pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> Result<Snapshot, Exit> {
-    match snapshot::take(&session.cx, &session.expanded.desired, proof).await {
+    match take::take(&session.cx, &session.expanded.desired, proof).await {
         Ok(snapshot) => {
             if !snapshot.unread.is_empty() {
                 printer

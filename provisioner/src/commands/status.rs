@@ -9,9 +9,10 @@ use crate::commands::document::pretty;
 use crate::commands::exit::Exit;
 use crate::commands::options::Global;
 use crate::commands::{health, open, take, write_whole};
-use crate::kind::{Owner, Status};
+use crate::kinds::kind::Status;
+use crate::kinds::owner::Owner;
+use crate::plan::kept::Kept;
 use crate::printer::Printer;
-use crate::snapshot::kept::Kept;
 
 /// `keep` is a file for a snapshot, for `plan --snapshot`.
 pub(crate) async fn status(file: &Path, global: &Global, keep: Option<&Path>, printer: Printer) -> Exit {

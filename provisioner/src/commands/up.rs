@@ -10,17 +10,19 @@ use super::options::UpOptions;
 use super::outputs::exported;
 use super::part::{complete, is_called};
 use super::{Session, agree, doctor, open_and_build, render, run};
-use crate::any::AnyLive;
 use crate::commands::exit::Exit;
 use crate::commands::options::Global;
 use crate::engine::{self, Report, Work, retag};
-use crate::kind::{Address, LastWish};
-use crate::plan::review::Review;
+use crate::kinds::KINDS;
+use crate::kinds::any::AnyLive;
+use crate::kinds::facts::Address;
+use crate::kinds::on_aws::LastWish;
 use crate::plan::saved::Saved;
-use crate::plan::sources::{File, Sources};
+use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
+use crate::review::Review;
+use crate::review::sources::{File, Sources};
 
 pub(crate) async fn up(file: &Path, global: &Global, options: &UpOptions, printer: Printer) -> Exit {
     let saved = match options.plan.as_deref().map(|path| saved(path, printer)).transpose() {
@@ -96,6 +98,7 @@ impl Run<'_> {
         // Who names the data has said that its protection may go.
         let named = |step: &&Step| step.loses_data && is_named(&step.address, &self.options.delete_data);
         let work = Work {
+            kinds: KINDS,
             desired: &self.session.expanded.desired,
             plan,
             snapshot,

@@ -1,8 +1,8 @@
 //! What the template does not do, for whoever deploys it: printed to stderr, and kept in its metadata.
 
-use crate::desired::Desired;
-use crate::kind::Kind;
+use crate::kinds::kind::Kind;
 use crate::kinds::{autoscaling, ec2, ecr, ecs, elasticache, kms, lambda, opensearch, rds, secretsmanager, sns};
+use crate::plan::desired::Desired;
 
 /// What is left to do.
 pub(super) fn steps(desired: &Desired) -> Vec<String> {
@@ -83,7 +83,7 @@ fn searched(desired: &Desired) -> bool {
 }
 
 fn emails(desired: &Desired) -> bool {
-    let of = |wanted: &crate::desired::Wanted| wanted.spec.read::<sns::SubscriptionSpec>().ok();
+    let of = |wanted: &crate::plan::desired::Wanted| wanted.spec.read::<sns::SubscriptionSpec>().ok();
     let subscriptions =
         desired.resources().iter().filter(|wanted| wanted.address.kind == sns::Subscription::FACTS.name);
     subscriptions.filter_map(of).any(|spec| matches!(spec.endpoint, sns::Endpoint::Email(_)))

@@ -1,6 +1,6 @@
 //! A stack as a CloudFormation template, for whoever wants to go on without `provision`.
 //!
-//! The template comes from the very values that `up` applies: each kind's [`want`](crate::kind::Kind::want) is asked as
+//! The template comes from the very values that `up` applies: each kind's [`want`](crate::kinds::kind::Kind::want) is asked as
 //! usual, but of what it refers to it gets [`tokens`] in the place of ids and ARNs. What it answers, one function per kind
 //! turns into resources; at last the tokens become `Ref`, `Fn::GetAtt` and `Fn::Sub`. So a default or a hardening that
 //! changes for `up` changes here too, and a field that a kind gains has to be taken, or passed over by name, before it
@@ -17,6 +17,7 @@ mod ecs;
 mod elasticache;
 mod elbv2;
 mod iam;
+mod it;
 mod kms;
 mod lambda;
 mod logs;

@@ -14,14 +14,15 @@ use super::{Session, load, login_hint, open, run, take};
 use crate::aws::{Error, Proof};
 use crate::commands::exit::Exit;
 use crate::commands::options::Global;
-use crate::desired::Desired;
-use crate::kind::{Address, Kind};
 use crate::kinds::ecs::{Service, TaskDefinition, evidence};
+use crate::kinds::facts::Address;
+use crate::kinds::kind::Kind;
+use crate::plan::desired::Desired;
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
 use crate::sections::Stack;
 use crate::sections::services::{probe, roles};
 use crate::sections::words::Name;
-use crate::snapshot::Snapshot;
 use task::{Ending, News, Order};
 
 /// The IAM actions of this file.

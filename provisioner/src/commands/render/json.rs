@@ -6,10 +6,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::commands::document::VERSION;
-use crate::kind::Effect;
+use crate::kinds::facts::Effect;
 use crate::plan::Action;
-use crate::plan::review::{Against, Disruption, Item, Review};
-use crate::plan::sources::Why;
+use crate::review::sources::Why;
+use crate::review::{Against, Disruption, Item, Review};
 
 /// What `provision plan --json` prints.
 #[derive(Serialize, JsonSchema)]
@@ -154,7 +154,7 @@ fn step(step: &crate::plan::Step, item: Option<&Item<'_>>) -> Step {
     }
 }
 
-fn change(field: &crate::plan::review::Field<'_>) -> Change {
+fn change(field: &crate::review::Field<'_>) -> Change {
     Change {
         path: field.change.path.clone(),
         from: field.change.from.clone(),

@@ -1,7 +1,7 @@
 //! `alerts:` -> a topic and the people who get what it says; alarms on what goes wrong first; a dashboard.
 
-use crate::kind::Ref;
 use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, MAIN, Measured};
+use crate::kinds::kind::Ref;
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::sections::making::Making;
 use crate::sections::queues::dead_letter_name;
