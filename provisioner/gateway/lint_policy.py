@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks what `provision policy` prints with parliament, an independent linter of IAM policies.
+"""Checks the output of `provision policy` with parliament, an independent linter of IAM policies.
 
 usage: lint_policy.py FILE...    each holds the whole JSON that `provision policy` printed
 

@@ -3,7 +3,7 @@
 
 cfn-lint (AWS's own schemas of every kind), checkov, and CloudFormation Guard with AWS's Control Tower rules; more Guard
 rules, files or folders, may be given. A finding that the template itself suppresses, with a reason, is counted and not
-printed. Exit code 0: nothing else was found.
+printed. The exit code is 0 if there are no other findings.
 
     scan.py [--rules RULES]... TEMPLATE...
 """
@@ -21,7 +21,7 @@ CONTROL_TOWER = ROOT / "guard/rules/control-tower/cfn-guard"
 
 
 def run(*command):
-    # None of them may ask anybody: a proxy that is not there makes it fail loudly.
+    # No scanner may call anybody: with a proxy that is not there, a call fails loudly.
     nowhere = "http://127.0.0.1:9"
     offline = os.environ | {"HTTP_PROXY": nowhere, "HTTPS_PROXY": nowhere, "PYTHONWARNINGS": "ignore"}
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, env=offline, timeout=600)
@@ -32,7 +32,7 @@ def run(*command):
 
 
 def lint(paths):
-    """Its infos too."""
+    """The findings of cfn-lint, its infos included."""
     for found in run(ROOT / "venv/bin/cfn-lint", "--format", "json", "--include-checks", "I", "--", *paths):
         place = ".".join(map(str, found["Location"]["Path"] or []))
         yield found["Filename"], f"{found['Rule']['Id']} {place}: {found['Message']}"

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Checks what the gateway has recorded (`--record FILE`) against AWS's own API models, as botocore ships them.
+"""Checks the requests that the gateway has recorded (`--record FILE`) against AWS's own API models, as botocore ships them.
 
 Rebuilds the input of every recorded request from its wire form and checks it as the models say: names, required
-members, types, enums, lengths, ranges, patterns. Computes every signature again. Knows no rest-xml.
+members, types, enums, lengths, ranges, patterns. Computes every signature again. It cannot read rest-xml.
 """
 
 import argparse
@@ -33,12 +33,12 @@ from botocore.model import OperationNotFoundError, ServiceModel, StructureShape 
 # Signing names that are not botocore's folder names, as in src/request.rs: recordings have the folder names already.
 FOLDERS = {"elasticloadbalancing": "elbv2", "es": "opensearch", "monitoring": "cloudwatch", "servicequotas": "service-quotas"}
 FOLDERS["tagging"] = "resourcegroupstaggingapi"
-# Of values, as they are after `from_json`, `from_form` or `from_text`.
+# The Python types of values after `from_json`, `from_form` or `from_text`.
 TYPES = {
     **{"string": str, "character": str, "integer": int, "long": int, "float": (int, float), "double": (int, float)},
     **{"boolean": bool, "timestamp": datetime, "blob": bytes, "list": list, "map": dict, "structure": dict},
 }
-# Of text, to the types above.
+# The conversions from text to the types above.
 READ = {
     **{"integer": int, "long": int, "float": float, "double": float, "blob": partial(base64.b64decode, validate=True)},
     **{"boolean": {"true": True, "false": False}.__getitem__, "iso8601": datetime.fromisoformat},
@@ -62,7 +62,7 @@ def brief(value):
 # name that is not known on the wire gets a `?` in front, since in the model it may be a member's. A value of another
 # type stays as it is, for `check` to find.
 def from_json(shape, value):
-    """Also for CBOR, which leaves no blobs and timestamps to convert."""
+    """Converts a value from JSON or CBOR. CBOR leaves no blobs and timestamps to convert."""
     kind = shape.type_name
     if kind == "structure" and isinstance(value, dict) and not shape.is_document_type:
         named = [(n, m) for n, m in shape.members.items() if not m.serialization.get("location")]
@@ -76,7 +76,7 @@ def from_json(shape, value):
 
 
 def from_text(shape, text, moment="iso8601"):
-    """Of a value in a form, a path, a query string or a header. Strings are read already."""
+    """Converts a value of a form, a path, a query string or a header. Strings need no conversion."""
     kind = shape.type_name
     try:
         return READ[shape.serialization.get("timestampFormat", moment) if kind == "timestamp" else kind](text)
@@ -85,7 +85,7 @@ def from_text(shape, text, moment="iso8601"):
 
 
 def from_form(shape, node, ec2):
-    """Of a tree of dotted names. Lists and maps are numbered, below one more name where they are not flat."""
+    """Converts a tree of dotted names. Lists and maps are numbered; if they are not flat, there is one more name above."""
     kind = shape.type_name
     if kind == "structure" and isinstance(node, dict):
         wanted = {wire: (n, m) for n, m in shape.members.items() for wire in form_names(n, m, ec2)}
@@ -150,7 +150,7 @@ def from_cbor(data):
         if major == 7:
             return {20: False, 21: True, 22: None, 23: None, 31: stop}[small]
         if small == 31:
-            # Without a length: up to a stop, strings in pieces.
+            # The item has no length. It goes up to a stop, and strings come in pieces.
             parts = list(iter(read, stop))
             return {2: b"".join, 3: "".join, 4: list, 5: pairs}[major](parts)
         n = small if small < 24 else int.from_bytes(take(2 ** (small - 24)), "big")
@@ -174,7 +174,7 @@ def from_cbor(data):
 
 @cache
 def compiled(pattern):
-    """None for a dialect that Python does not speak, such as \\p{L} or [[:alpha:]]."""
+    """The pattern, or None for a dialect that Python does not know, such as \\p{L} or [[:alpha:]]."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
@@ -184,12 +184,12 @@ def compiled(pattern):
 
 
 def check(shape, value, path, report):
-    """What the model says against a value."""
+    """Reports everything in a value that the model does not allow."""
     kind, meta = shape.type_name, shape.metadata
     if kind == "structure" and shape.is_document_type:
         return
     if not isinstance(value, TYPES[kind]) or isinstance(value, bool) != (kind == "boolean"):
-        return report(path, f"{brief(value)} is no {kind}")
+        return report(path, f"{brief(value)} is not a {kind}")
     if kind == "structure":
         for name, content in value.items():
             if name in shape.members:
@@ -269,7 +269,7 @@ def check_rest(service, line, path, query, headers, body, report):
             found.append((operation, fixed, fits))
     if not found:
         return report("", f"no operation at {line['method']} {path}")
-    # The most literal one is meant.
+    # The path with the fewest parameters is meant.
     operation, fixed, fits = min(found, key=lambda each: (-len(each[1]), sum(map(len, each[2].groups()))))
     same(report, "operation", line["action"], operation.name)
     uri, shape = operation.http["requestUri"], operation.input_shape or NO_INPUT
@@ -311,7 +311,7 @@ def check_signature(service, line, headers, body, secret, report):
     for header, value in line["headers"]:
         if header.lower() in signed:
             request.headers.add_header(header, value)
-    # The steps of `add_auth`, which would sign for now.
+    # These are the steps of `add_auth`, which itself would sign with the time of now.
     request.context["timestamp"] = headers.get("x-amz-date", "")
     auth = SigV4Auth(Credentials(key, secret), name, region)
     computed = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)

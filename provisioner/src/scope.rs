@@ -1,4 +1,4 @@
-//! Whose stack this is: account, region, stack and environment, and every name that follows from them.
+//! The identity of a stack: account, region, stack and environment, and every name that follows from them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,25 +13,26 @@ pub struct Scope {
     pub region: String,
     pub stack: String,
     pub env: String,
-    /// The user's own, for every resource.
+    /// The user's own tags, for every resource.
     pub tags: BTreeMap<String, String>,
 }
 
 pub const STACK_TAG: &str = "provision:stack";
 pub const NAME_TAG: &str = "provision:name";
 pub const VERSION_TAG: &str = "provision:version";
-/// Says which of the other tags are from the stack file. Without it nobody knew what to remove when one is taken out.
+/// The tag that says which of the other tags are from the stack file. Without it nobody would know which tags to remove
+/// after they were taken out of the file.
 pub const KEYS_TAG: &str = "provision:tags";
-/// Between the keys of that tag; no key may have it.
+/// The character between the keys in that tag. No key may have it.
 pub const KEYS_SEPARATOR: char = '=';
 
-/// Stack and environment together may have this many characters, so that the prefix survives in the tightest name
-/// (28 characters, an OpenSearch domain) beside a hash.
+/// The most characters of stack and environment together, so that the prefix survives in the tightest name (28
+/// characters, an OpenSearch domain) beside a hash.
 pub const PREFIX_LIMIT: usize = 18;
 
 /// An account id for a stack whose file says none. Every account id has this length.
 const ACCOUNT: &str = "000000000000";
-/// The longest name of a region that there is today.
+/// The longest name of a region today.
 const REGION: &str = "ap-southeast-1";
 
 impl Scope {
@@ -40,16 +41,16 @@ impl Scope {
         Scope { account, region, stack: loaded.stack.stack.0.clone(), env: loaded.env.clone(), tags }
     }
 
-    /// The scope with the longest names that this stack can have: where the file says no account or region, the longest
-    /// that there are stand for them. For limits that are counted before anything is known of AWS.
+    /// The scope with the longest names that this stack can have. If the file has no account or region, the longest
+    /// ones stand for them. It is for limits that are counted before anything is known of AWS.
     pub(crate) fn widest(loaded: &Loaded) -> Scope {
         let stack = &loaded.stack;
         let account = stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
         Scope::of(loaded, account, stack.region.clone().unwrap_or_else(|| REGION.to_owned()))
     }
 
-    /// `sendy-dev-orders`, cut to `limit` characters. What is cut is replaced by a hash of the whole, so that two long
-    /// names never meet. AWS's limits are in each kind's file.
+    /// The name `sendy-dev-orders`, cut to `limit` characters. The part that is cut is replaced by a hash of the whole
+    /// name, so that two long names never meet. The limits of AWS are in the file of each kind.
     pub fn name(&self, name: &str, limit: usize) -> String {
         let whole = format!("{}-{name}", self.prefix());
         if whole.len() <= limit {
@@ -60,17 +61,17 @@ impl Scope {
         format!("{head}-{hash}")
     }
 
-    /// `sendy-dev`, which every name starts with.
+    /// The beginning of every name: `sendy-dev`.
     pub fn prefix(&self) -> String {
         format!("{}-{}", self.stack, self.env)
     }
 
-    /// The value of the tag `provision:stack`. With a slash: `a-b` in `c` is not `a` in `b-c`.
+    /// The value of the tag `provision:stack`. It has a slash, so that `a-b` in `c` is not `a` in `b-c`.
     pub fn tag(&self) -> String {
         format!("{}/{}", self.stack, self.env)
     }
 
-    /// The tags of every resource, in the create call wherever AWS takes them there.
+    /// The tags of every resource. They are in the create call if AWS takes them there.
     pub fn tags(&self, name: &str) -> Vec<(String, String)> {
         let mut tags = vec![
             (STACK_TAG.to_owned(), self.tag()),
@@ -81,7 +82,7 @@ impl Scope {
         tags
     }
 
-    /// The user's own tags, and the one that says which they are.
+    /// The user's own tags, and the tag that says which they are.
     fn others(&self) -> BTreeMap<String, String> {
         let mut others = self.tags.clone();
         if !others.is_empty() {
@@ -91,8 +92,8 @@ impl Scope {
         others
     }
 
-    /// What is different about the tags of something of ours: key, is, should be. Tags that neither the stack file nor an
-    /// earlier one has put there are not ours to judge.
+    /// The differences in the tags of a resource of ours: key, live value, wanted value. Tags that neither the stack
+    /// file nor an earlier one has put there are left alone.
     pub fn retags(&self, live: &BTreeMap<String, String>) -> Vec<(String, Option<String>, Option<String>)> {
         let wanted = self.others();
         let put = live.get(KEYS_TAG).into_iter().flat_map(|keys| keys.split(KEYS_SEPARATOR));
@@ -117,9 +118,9 @@ impl Scope {
         partition::of(&self.region).map_or("aws", |partition| partition.id)
     }
 
-    /// A service as the condition `kms:ViaService` and the principals of a region name it, as in `sns.eu-west-1.amazonaws.com`.
-    /// Principals without a region end with `amazonaws.com` in every partition (terraform-provider-aws, `service_principal`;
-    /// aws-cdk, `region-info`).
+    /// The address of a service in the region, as in `sns.eu-west-1.amazonaws.com`. The condition `kms:ViaService` and
+    /// the principals of a region use it. Principals without a region end with `amazonaws.com` in every partition
+    /// (terraform-provider-aws, `service_principal`; aws-cdk, `region-info`).
     pub fn regional(&self, service: &str) -> String {
         let suffix = partition::of(&self.region).map_or("amazonaws.com", |partition| partition.dns_suffix);
         format!("{service}.{}.{suffix}", self.region)
@@ -179,7 +180,7 @@ mod tests {
         assert!(retags(&[], &[("theirs", "1")]).is_empty());
     }
 
-    /// `amazonaws.com.cn`: aws-cdk, `region-info`; AWS's own table for the others.
+    /// The sources are aws-cdk, `region-info`, for `amazonaws.com.cn`, and AWS's own table for the others.
     #[test]
     fn a_region_has_its_partition() {
         let of = |region: &str| {

@@ -1,4 +1,4 @@
-//! What another made under our names is refused, and taken over only when it is named.
+//! Resources that others made under our names are refused. They are taken over only if they are named.
 
 mod support;
 
@@ -16,7 +16,7 @@ async fn only_what_is_named_is_taken_over() {
     cx.sns.create_topic().name("bell-dev-rings").send().await.expect("made by another");
     cx.sqs.create_queue().queue_name("bell-dev-answers").send().await.expect("made by another");
 
-    // New things are unseen for a while.
+    // New resources are hidden from reads for a while.
     for _ in 0..20 {
         let plan = run(url, &["plan", file]).await;
         if String::from_utf8_lossy(&plan.stdout).contains("2 refused") {
@@ -36,7 +36,8 @@ async fn only_what_is_named_is_taken_over() {
     let half = run(url, &["up", file, "--yes", "--adopt", "sqs.queue answers"]).await;
     assert_eq!(half.status.code(), Some(1), "the topic is still another's: {}", said(&half));
 
-    // Killed when the topic has its tags, and run again as it was: what is ours by now is passed over.
+    // The run was killed when the topic had its tags, and runs again with the same arguments: it passes over resources
+    // that are ours by now.
     let both = ["up", file, "--yes", "--adopt", "sqs.queue answers", "--adopt", "sns.topic rings"];
     let tagged = Rule { action: Some("TagResource".into()), effect: Effect::KillAfter, ..Rule::default() };
     gateway.rules(vec![tagged]).expect("a rule");

@@ -1,4 +1,4 @@
-//! What goes wrong around a run: it ends converged or with one clear message, and the next run converges.
+//! Troubles around a run. It ends converged or with one clear message, and the next run converges.
 
 mod support;
 
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use gateway::{Base, Effect, Gateway, Nth, Options, Rule};
 use support::binary::{command, run, said, stack};
 
-/// For what takes simulated minutes: two of them are ten seconds.
+/// The pace for steps that take simulated minutes: two of them are ten seconds.
 const SLOW: f64 = 12.0;
 
 async fn start(scale: f64) -> Gateway {
@@ -31,7 +31,7 @@ fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Without any trouble any more, and without a second one of anything.
+/// A run without any trouble converges, and makes nothing twice.
 async fn converges(gateway: &Gateway) {
     gateway.rules(Vec::new()).expect("no rules");
     let up = bell_runs(gateway, &["up", "--yes"]).await;
@@ -45,7 +45,7 @@ async fn converges(gateway: &Gateway) {
 #[tokio::test(flavor = "multi_thread")]
 async fn credentials_expire_half_way() {
     let gateway = start(support::SCALE).await;
-    // The lease takes some.
+    // The lease takes some calls.
     let later = Nth::Range { from: 6, to: u64::MAX };
     let rule = Rule {
         action: Some("@write".into()),
@@ -117,7 +117,7 @@ async fn the_disk_is_full() {
         assert_eq!(output.status.code(), Some(1), "{words:?}: {}", said(&output));
         assert!(stderr(&output).contains("writing the output: No space left on device"), "{}", said(&output));
     }
-    // Without a gateway to ask: each command that prints a document, the parser's own among them.
+    // These commands have no gateway to ask. Each of them prints a document, the parser's own included.
     let (hello, folder) = (stack("hello"), tempfile::tempdir().expect("a folder"));
     let hello = hello.to_str().expect("a path in UTF-8");
     for words in [
@@ -148,7 +148,7 @@ async fn the_disk_is_full() {
         let output = command.spawn().expect("the binary runs").wait_with_output().await.expect("it can be waited for");
         assert_eq!(output.status.code(), Some(0), "{words:?}: {}", said(&output));
     }
-    // Where a plan is to be kept: no folder, a device, a link.
+    // The plan is to be kept in a place that will not do: no folder, a device, a link.
     let link = folder.path().join("link");
     std::os::unix::fs::symlink(folder.path().join("kept"), &link).expect("a link");
     std::fs::write(folder.path().join("kept"), "old").expect("written");
@@ -168,7 +168,7 @@ async fn the_disk_is_full() {
     assert!(std::fs::symlink_metadata(&link).is_ok_and(|kept| kept.is_symlink()), "it is written through the link");
     assert!(std::fs::read_to_string(&link).is_ok_and(|kept| kept.starts_with('{')), "the plan is where the link leads");
     assert!(!std::fs::metadata("/dev/null").expect("it is there").is_file(), "a device stays one");
-    // A reader that has enough is something else.
+    // A reader that has enough and leaves is no trouble.
     let words = bell(&["plan"]);
     let mut command = command(gateway.url(), &words.iter().map(String::as_str).collect::<Vec<_>>());
     let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary runs");

@@ -1,6 +1,6 @@
-//! The image and the Lambda package run: the image's files as the root of a process, the package's `bootstrap` before a
-//! Runtime API that is played here. Builds the runtime with `runtime/build.sh` when there is none; `PROVISION_RUNTIME`
-//! names another.
+//! The image and the Lambda package run: the image's files as the root of a process, and the package's `bootstrap`
+//! before a Runtime API that is played here. If there is no runtime, this builds it with `runtime/build.sh`.
+//! `PROVISION_RUNTIME` names another.
 
 use std::fs::Permissions;
 use std::io::{BufRead, BufReader, Cursor, Read, Write};
@@ -65,7 +65,7 @@ fn the_real_binary_gives_the_same_digest_twice() {
     assert!(compressed < 15 * 1024 * 1024, "{compressed} bytes to pull before a task starts");
 }
 
-/// Gives it one event, a probe, which needs no search domain, and waits for the response to that.
+/// Gives the function one event, a probe, which needs no search domain, and waits for the response to it.
 fn assert_answers_the_runtime_api(mut command: Command, host: &str) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -124,7 +124,7 @@ fn up_in_a_source_checkout_builds_the_runtime_that_is_missing() {
         let mut command = Command::new(&program);
         command.args(["up", stack.to_str().unwrap(), "--region", "eu-west-1"]).args(arguments);
         command.current_dir(checkout.path()).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
-        // Nobody answers there: it ends when it asks who it is.
+        // Nobody answers at this address, so the program ends when it asks who it is.
         command.envs([("AWS_ENDPOINT_URL", "http://127.0.0.1:9"), ("AWS_EC2_METADATA_DISABLED", "true")]);
         command.envs([
             ("AWS_ACCESS_KEY_ID", "test"),
@@ -147,7 +147,7 @@ fn up_in_a_source_checkout_builds_the_runtime_that_is_missing() {
     assert_eq!(std::fs::read_to_string(checkout.path().join("built")).unwrap(), "x86_64 = x86_64\n");
 }
 
-/// Of this machine's architecture, once per test run.
+/// The runtime for this machine's architecture, found once per test run.
 fn runtime() -> &'static [u8] {
     static RUNTIME: OnceLock<Vec<u8>> = OnceLock::new();
     RUNTIME.get_or_init(|| std::fs::read(find_or_build()).unwrap())
@@ -170,7 +170,7 @@ fn find_or_build() -> PathBuf {
 
 fn unpacked_rootfs() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
-    // The user of the image must be able to go in.
+    // The user of the image must be able to enter the folder.
     std::fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
     let rootfs = image::rootfs(runtime()).unwrap();
     let mut archive = tar::Archive::new(rootfs.as_slice());
@@ -179,7 +179,8 @@ fn unpacked_rootfs() -> tempfile::TempDir {
     root
 }
 
-/// As root: as the image's own user. Else: as the root of a user namespace, the only user that there is in it.
+/// Runs a command in the root. As root it is the image's own user. Else it is the root of a user namespace, the only
+/// user that there is in it.
 fn in_root(root: &Path) -> Command {
     let id = Command::new("id").arg("-u").output().unwrap().stdout;
     let mut command = if id == b"0\n" {
@@ -192,7 +193,7 @@ fn in_root(root: &Path) -> Command {
         unshare
     };
     command.arg(root);
-    // The search path is for `chroot` itself, which is where only root looks.
+    // The search path is for `chroot` itself, which is in a folder that only root has in its path.
     command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
     command
 }

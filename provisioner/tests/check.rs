@@ -149,8 +149,8 @@ async fn a_slow_container_has_its_time() {
     insta::assert_snapshot!("slow_container", told.join("\n"));
 }
 
-/// AWS would refuse such a pattern only at `PutSubscriptionFilter`, a quarter of an hour later, when the search domain
-/// is there.
+/// AWS would refuse such a pattern only at `PutSubscriptionFilter`. That comes a quarter of an hour later, when the
+/// search domain is there.
 #[tokio::test]
 async fn a_broken_filter_pattern_is_told_inside_of_it() {
     let head = "stack: ship\nregion: ap-northeast-2\nsearch: {logs: {}}\nservices:\n";

@@ -1,4 +1,4 @@
-//! The pipelines that `provision ci` prints: valid, and the one for a shell carried out, against a gateway.
+//! The pipelines that `provision ci` prints are valid. The one for a shell is carried out, against a gateway.
 
 mod support;
 
@@ -100,7 +100,7 @@ fn every_action_is_pinned_to_a_commit_and_our_own_pipeline_only_reads() {
     assert_eq!(serde_yaml(&own)["permissions"], serde_json::json!({"contents": "read"}));
 }
 
-/// By Python's reader, which is not ours.
+/// Parses the text with Python's reader, which is not ours.
 fn serde_yaml(text: &str) -> serde_json::Value {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.emulators/venv/bin/python");
     let code = "import sys, yaml, json; print(json.dumps(yaml.load(sys.stdin.read().replace('\\non:', '\\n\"on\":'), yaml.SafeLoader)))";
@@ -112,7 +112,7 @@ fn serde_yaml(text: &str) -> serde_json::Value {
     serde_json::from_slice(&output.stdout).expect("YAML")
 }
 
-/// The pipeline, in the place of a CI job.
+/// Runs the pipeline as a CI job does.
 fn job(url: &str, folder: &Path, script: &Path, what: &str) -> tokio::process::Command {
     let mut job = tokio::process::Command::new("sh");
     let of_binary = command(url, &[]);
@@ -138,7 +138,7 @@ async fn the_shell_pipeline_plans_comments_and_brings_up() {
     let job = |url: &str, what: &str| job(url, folder.path(), &script, what);
     let comment = || std::fs::read_to_string(folder.path().join("comment.md")).expect("a comment");
 
-    // From a fork: no call at all.
+    // A change from a fork makes no call at all.
     let offline = ended(job(NOWHERE, "offline")).await;
     assert_eq!(offline.status.code(), Some(0), "{}", said(&offline));
     assert!(comment().contains("rings"), "{}", comment());
@@ -149,7 +149,7 @@ async fn the_shell_pipeline_plans_comments_and_brings_up() {
     assert!(comment().contains("rings") && comment().len() < 65_000, "{}", comment());
     assert!(gateway.calls().iter().all(|call| !call.write), "a plan changes nothing");
 
-    // Cancelled, and begun again: the signal goes to the first process of the job.
+    // The job is cancelled, and begun again. The signal goes to the first process of the job.
     gateway.rules(vec![Rule { effect: Effect::Latency { ms: 300 }, ..Rule::default() }]).expect("a rule");
     let child = job(gateway.url(), "up").spawn().expect("it runs");
     let begun = async || {
@@ -165,7 +165,7 @@ async fn the_shell_pipeline_plans_comments_and_brings_up() {
     assert_eq!(cancelled.status.code(), Some(130), "{}", said(&cancelled));
     gateway.rules(Vec::new()).expect("no rules");
 
-    // The plan was of before: the next one is of what is there now.
+    // The plan was made before the change. The next plan shows the state of now.
     let again = ended(job(gateway.url(), "plan")).await;
     assert_eq!(again.status.code(), Some(0), "{}", said(&again));
     let up = ended(job(gateway.url(), "up")).await;

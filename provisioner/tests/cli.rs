@@ -1,4 +1,4 @@
-//! The binary: what it prints, where, and with which exit code.
+//! Tests of the binary: what it prints, where, and with which exit code.
 
 mod support;
 
@@ -80,7 +80,7 @@ async fn the_schema_is_what_check_uses_and_completions_are_printed() {
     assert!(String::from_utf8_lossy(&output.stdout).contains("_provision"));
 }
 
-/// Without credentials, and with nobody at the other end.
+/// There are no credentials, and nobody is at the other end.
 #[tokio::test]
 async fn a_graph_is_drawn_offline() {
     let sendy = stack("sendy");
@@ -254,7 +254,7 @@ async fn a_stack_from_plan_to_down() {
     gateway.stop().await;
 }
 
-/// One of each section of which there is more to know.
+/// A stack with one resource of each section whose state has details.
 const OF_EACH: &str = "stack: of\nregion: eu-west-1\ndatabases: {rings: {replica: true}}\ncaches: {seen: {}}\n\
     queues: {answers: {}}\nsearch: {found: {}}\nservices: {shop: {image: \"nginx:1\", http: {}}}\n";
 
@@ -350,7 +350,7 @@ async fn status_tells_what_people_want_to_know() {
     services.shop    ecs.service shop                         tasks: 1 of 1 run, revision 1, targets: 1 of 1 healthy
     ");
 
-    // What only looks closer may fail, and nothing else does. The first call of these actions is the one that finds the
+    // Calls that only look closer may fail, and no others do. The first call of these actions is the one that finds the
     // resource.
     let denied = |service: &str, action: &str, from: u64| Rule {
         service: Some(service.into()),

@@ -1,4 +1,4 @@
-//! Kill it anywhere: `up` and `down` are killed again and again, and the end is that of an undisturbed run.
+//! `up` and `down` are killed again and again, at any point, and the end is that of an undisturbed run.
 //!
 //! By default the stack is `bell`, on both emulators. `PROVISION_CRASH_STACK=sendy` takes another stack (see
 //! DEVELOPING.md).
@@ -9,7 +9,7 @@ use gateway::{Base, Effect, Gateway, Nth, Options, Rule};
 use serde_json::Value;
 use support::binary::{run, run_as_victim, said, stack};
 
-/// No stack has so many writes; a run that never survives ends here.
+/// The most runs. No stack has so many writes, so a run that never survives ends here.
 const MOST_RUNS: usize = 600;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -117,8 +117,8 @@ async fn creep(base: Base) {
     gateway.stop().await;
 }
 
-/// Kills each run at its first write, in turn before and after it took effect. Before alone would never get on, so each
-/// point is met in both ways.
+/// Kills each run at its first write, in turn before and after the write took effect. If all kills came before, no run
+/// would get on. So each point is met in both ways.
 #[allow(clippy::print_stdout, reason = "the matrix of a large stack takes an hour")]
 async fn until_it_survives(gateway: &Gateway, arguments: &[&str]) {
     for count in 0..MOST_RUNS {
@@ -132,7 +132,7 @@ async fn until_it_survives(gateway: &Gateway, arguments: &[&str]) {
                 return;
             }
             Some(_) => panic!("a run failed by itself: {}", said(&output)),
-            // A long matrix shows that it gets on.
+            // A long matrix shows that it makes progress.
             None if count % 20 == 19 => println!("{} killed {} times", arguments[0], count + 1),
             None => {}
         }
@@ -140,7 +140,7 @@ async fn until_it_survives(gateway: &Gateway, arguments: &[&str]) {
     panic!("no run survived");
 }
 
-/// What is live, without ids that are drawn anew.
+/// The live state, without ids that AWS makes anew.
 async fn state(gateway: &Gateway) -> Value {
     let output = run(gateway.url(), &arguments(&["plan", "--json", "--exit-code"])).await;
     assert_eq!(output.status.code(), Some(0), "a second plan is empty: {}", said(&output));

@@ -1,4 +1,5 @@
-//! Damaged stack files: whatever is in them, `check` says where it is wrong, in time; and what it accepts can be planned.
+//! Damaged stack files. Whatever is in them, `check` says in time where the mistake is. A file that it accepts can be
+//! planned.
 
 mod damage;
 
@@ -17,7 +18,8 @@ use provision::sections::aws::expand;
 use provision::sections::load;
 use provision::yaml::Position;
 
-/// For all environments of one file. The machine is shared and the build is not optimised: a hang is meant, not a delay.
+/// The deadline for all environments of one file. It is for hangs and not for delays: the machine is shared and the
+/// build is not optimised.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 const STACKS: &[&str] = &[
@@ -27,7 +29,7 @@ const STACKS: &[&str] = &[
     FULL,
 ];
 
-/// Every option, so that each can be damaged.
+/// A stack file with every option, so that each can be damaged.
 const FULL: &str = r#"stack: full
 region: eu-west-1
 account: "123456789012"
@@ -79,7 +81,7 @@ fn damaged_by_seed() {
         let text = by_seed(seed);
         refused += usize::from(judge(&format!("seed {seed}"), &text));
     }
-    // Both ends are worth something: much is refused, and what is accepted is planned.
+    // Both outcomes are worth something: many files are refused, and those that are accepted are planned.
     assert!((200..780).contains(&refused), "{refused}");
 }
 
@@ -184,7 +186,8 @@ fn no_text_at_all() {
     }
 }
 
-/// `PROVISION_FUZZ_SECONDS=300 cargo test --test damaged fuzz -- --nocapture`. What fails prints its seed and the file.
+/// `PROVISION_FUZZ_SECONDS=300 cargo test --test damaged fuzz -- --nocapture` runs this for longer. A failure prints
+/// its seed and the file.
 #[test]
 #[allow(clippy::print_stderr, reason = "says how far it came")]
 fn fuzz() {
@@ -212,13 +215,13 @@ fn by_seed(seed: u64) -> String {
 fn at_random(seed: u64) -> String {
     let mut dice = Dice(seed);
     let whole = STACKS[dice.below(STACKS.len())];
-    // Few wounds are accepted more often, many go where nobody has thought of.
+    // Files with little damage are accepted more often. Files with much damage reach cases that nobody has thought of.
     let most = [1, 2, 8][dice.below(3)];
     let text = damage(whole, &mut dice, most);
     if dice.below(4) == 0 { noise(&text, &mut dice, 12) } else { text }
 }
 
-/// Loads every environment, in a thread that may panic or hang. Says whether one was refused.
+/// Loads every environment, in a thread that may panic or hang. Returns whether one was refused.
 fn judge(name: &str, text: &str) -> bool {
     let (send, receive) = channel();
     let owned = text.to_owned();
@@ -252,7 +255,7 @@ fn load(text: &str) -> bool {
                     assert!(inside(problem.at), "outside of the file: {problem:?}");
                     let what = &problem.what;
                     assert!(!what.is_empty() && what.len() < 5000 && !what.contains(char::is_control), "{what:?}");
-                    // serde speaks up only where the schema lets something through that is no stack.
+                    // serde reports a mistake only if the schema lets a text through that does not make a stack.
                     assert!(!what.contains("invalid type") && !what.contains("invalid value"), "{what}");
                 }
                 refused = true;
@@ -262,7 +265,7 @@ fn load(text: &str) -> bool {
     refused
 }
 
-/// Everything is planned, and no two resources have the same name.
+/// Plans everything. No two resources may have the same name.
 fn plan(loaded: &Loaded) {
     let scope = Scope::of(loaded, "123456789012".into(), "eu-west-1".into());
     let desired = expand(loaded, &scope, &Digests::default()).desired;

@@ -1,4 +1,4 @@
-//! What `down` does with data: nothing without a word, and with a word just that.
+//! The data after `down`: without an option it stays, and with an option only the named data goes.
 
 mod support;
 
@@ -49,7 +49,7 @@ async fn data_goes_only_when_it_is_named() {
     let plan = run(url, &["plan", path, "--exit-code"]).await;
     assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));
 
-    // Only what is named goes; protection that the profile `prod` set is lifted.
+    // Only the named data goes. The protection that the profile `prod` set is lifted.
     let one = run(url, &["down", path, "--yes", "--delete-data=carts"]).await;
     assert_eq!(one.status.code(), Some(0), "{}", said(&one));
     assert_eq!(instances(&cx).await, ["shop-prod-orders", "shop-prod-orders-replica"]);

@@ -1,4 +1,4 @@
-//! `provision doctor`, and the same before `up`: each check with what it is about, on both bases.
+//! `provision doctor`, and the same checks before `up`, on both bases. Each check names its subject.
 
 mod support;
 
@@ -18,7 +18,7 @@ async fn doctor(gateway: &Gateway, file: &Path, arguments: &[&str]) -> Output {
     run(gateway.url(), &[&["doctor", path(file)], arguments].concat()).await
 }
 
-/// What was found of a check: `stop quotas: what -> todo`, a line each.
+/// The findings of a check, a line each: `stop quotas: what -> todo`.
 fn found(output: &Output, check: &str) -> String {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", said(output)));
     let findings = report["findings"].as_array().expect("findings").iter();
@@ -70,7 +70,7 @@ async fn each_check_says_stop() {
     warning caches: ElastiCache seems not to sell cache.t4g.micro in ap-northeast-2 -> look at its price list, and choose another `class:` if it is not there
     ");
 
-    // The same stops `up` before its first change, unless it is told not to look.
+    // The same findings stop `up` before its first change, unless it is told not to look.
     gateway.clear_calls();
     let up = run(gateway.url(), &["up", path(&sendy), "--env", "dev", "--yes"]).await;
     assert_eq!(up.status.code(), Some(1), "{}", said(&up));
@@ -116,14 +116,14 @@ async fn a_region_with_two_zones() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let up = run(gateway.url(), &["up", path(&file), "--env", "dev", "--yes"]).await;
     assert_eq!(up.status.code(), Some(0), "{}", said(&up));
-    // What has its zones keeps them, whatever the region offers to new ones.
+    // A stack that has its zones keeps them, whatever the region offers to new stacks.
     gateway.zones(1);
     let output = run(gateway.url(), &["plan", path(&file), "--env", "dev"]).await;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     gateway.stop().await;
 }
 
-/// Who may not ask gets a warning and no failure: the product says what it does not know.
+/// A caller who may not ask gets a warning and no failure. The product says what it does not know.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_asked_is_a_warning() {
     let gateway = start(Base::Moto).await;
@@ -152,7 +152,7 @@ async fn what_cannot_be_asked_is_a_warning() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_rest() {
-    // At the pace of AWS, so that the minute of a queue is one.
+    // The gateway has the pace of AWS, so that the minute of a queue is a minute.
     let options = Options { base: Base::Moto, scale: 1.0, ..Options::default() };
     let gateway = Gateway::start(options).await.expect("the gateway starts");
     let cx = support::context(gateway.url(), "bell", provision::image::artefacts::Artefacts::default()).await;
@@ -187,7 +187,7 @@ async fn certificate_and_image() {
     let waiting = asked.certificate_arn.expect("an ARN");
     cx.ecr.create_repository().repository_name("team/web").send().await.expect("a repository");
     let image = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/web:1";
-    // A region in the file would let `check` see already that the certificate is elsewhere.
+    // If the file had a region, `check` would see already that the certificate is in another one.
     let checked = async |certificate: &str| {
         let file = tempfile::NamedTempFile::with_suffix(".yaml").expect("a file");
         let text = format!(

@@ -1,4 +1,4 @@
-//! What people read when something failed: one cause, its evidence, what it stopped; nothing that was not asked for.
+//! The screen after a failure: one cause, its evidence, the steps that it stopped, and nothing that was not asked for.
 
 mod support;
 
@@ -18,7 +18,7 @@ async fn up(gateway: &Gateway, name: &str, arguments: &[&str]) -> Output {
     run(gateway.url(), &[&["up", path(&file), "--env", "dev", "--yes"], arguments].concat()).await
 }
 
-/// From the first error on, without what differs from run to run.
+/// The output from the first error on, without texts that differ from run to run.
 fn screen(output: &Output) -> String {
     let text = String::from_utf8_lossy(&output.stderr);
     let lines: Vec<&str> = text.lines().skip_while(|line| !line.starts_with("error: ")).collect();
@@ -59,7 +59,7 @@ async fn a_service_that_ends_by_itself() {
     gateway.stop().await;
 }
 
-/// The service runs, with what ran before: that is a failure of `up` all the same.
+/// The service runs, with its old tasks. For `up` that is still a failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deployment_that_rolled_back() {
     let gateway = start().await;
@@ -96,7 +96,7 @@ async fn databases_caches_and_domains() {
     gateway.stop().await;
 }
 
-/// EC2 encodes why it refuses; and six subnets that may not be made are one reason.
+/// EC2 encodes the reason of a refusal. Six subnets that may not be made have one reason.
 #[tokio::test(flavor = "multi_thread")]
 async fn refusals_are_decoded_and_told_once() {
     let gateway = start().await;
@@ -111,7 +111,7 @@ async fn refusals_are_decoded_and_told_once() {
     gateway.stop().await;
 }
 
-/// Evidence that cannot be had is a remark beside the failure.
+/// If evidence cannot be read, there is a remark beside the failure.
 #[tokio::test(flavor = "multi_thread")]
 async fn evidence_that_cannot_be_read() {
     let gateway = start().await;
@@ -152,7 +152,7 @@ async fn a_second_signal_waits_for_nothing() {
     assert_eq!(output.status.code(), Some(130), "{}", said(&output));
     assert!(told.elapsed() < std::time::Duration::from_millis(2400), "{:?}", told.elapsed());
     assert!(said(&output).contains("calls in flight were not waited for"), "{}", said(&output));
-    // The lease was given back: another host has nothing to wait for.
+    // The lease was given back, so another host has nothing to wait for.
     gateway.rules(Vec::new()).expect("no rules");
     let again = run(gateway.url(), &["up", path(&bell), "--yes"]).await;
     assert_eq!(again.status.code(), Some(0), "{}", said(&again));

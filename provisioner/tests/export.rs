@@ -1,5 +1,5 @@
-//! What `provision export` prints, what three scanners say of it, and what they do not ask for. `export_same` compares it with
-//! what `up` makes.
+//! The output of `provision export`: what it is, what three scanners say of it, and properties that scanners do not
+//! check. `export_same` compares it with the work of `up`.
 
 mod support;
 
@@ -12,7 +12,7 @@ use provision::sections::load;
 use serde_json::{Value, json};
 use support::binary::{NOWHERE, path, run, said, stack};
 
-/// Everything that a stack file can ask for.
+/// A stack file with everything that one can ask for.
 const EVERYTHING: &str = r#"stack: all
 region: eu-west-1
 account: "123456789012"
@@ -69,7 +69,7 @@ async fn it_is_for_aws_and_for_one_environment() {
     }
 }
 
-/// What CloudFormation would read in its own way, and knows no other way to write.
+/// CloudFormation would read such a text as a reference, and has no other way to write it.
 #[tokio::test]
 async fn a_text_that_would_become_a_secret_is_refused() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -86,7 +86,7 @@ async fn a_text_that_would_become_a_secret_is_refused() {
     ");
 }
 
-/// The two forms are the same template, as cfn-lint's own reader reads them, and no secret is in it.
+/// The two forms are the same template to cfn-lint's own reader, and hold no secret.
 #[tokio::test]
 async fn yaml_says_what_json_says() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -142,7 +142,7 @@ fn scanners_find_nothing() {
     assert_eq!(told.lines().filter(|line| line.ends_with(": 0 findings")).count(), 4, "{told}");
 }
 
-/// The scanners are awake: what a hand could do to a template, they find.
+/// The scanners work: they find the mistakes that a hand could put into a template.
 #[test]
 fn scanners_find_what_is_broken() {
     let sendy = std::fs::read_to_string(stack("sendy")).expect("a stack");
@@ -201,7 +201,7 @@ fn scanners_find_what_is_broken() {
     }
 }
 
-/// What scanners do not look for.
+/// These are properties that scanners do not check.
 #[test]
 fn what_scanners_miss() {
     let sendy = std::fs::read_to_string(stack("sendy")).expect("a stack");
@@ -209,7 +209,7 @@ fn what_scanners_miss() {
         let template = template(text, env).json();
         let all = template["Resources"].as_object().expect("resources");
         let of = |kind: &'static str| all.iter().filter(move |(_, found)| found["Type"] == kind);
-        // Databases, caches and search stand where no table has a way out.
+        // Databases, caches and search domains are in subnets whose tables have no way out.
         let ways: Vec<&Value> =
             of("AWS::EC2::Route").map(|(_, route)| &route["Properties"]["RouteTableId"]["Ref"]).collect();
         assert!(ways.len() >= 2);
@@ -236,7 +236,7 @@ fn what_scanners_miss() {
                 "{id}"
             );
         }
-        // Tasks stand where there is a way out only by NAT.
+        // Tasks are in subnets whose only way out is by NAT.
         for (id, service) in of("AWS::ECS::Service") {
             let inside = &service["Properties"]["NetworkConfiguration"]["AwsvpcConfiguration"];
             assert_eq!(inside["AssignPublicIp"], "DISABLED", "{id}");
@@ -267,7 +267,7 @@ fn what_scanners_miss() {
     }
 }
 
-/// Choices that a naive stack would make: there is no word for them, or they are refused, with the place.
+/// A naive stack would make these choices. Here there is no word for them, or they are refused, with the place.
 #[tokio::test]
 async fn naive_choices_cannot_be_made() {
     let base = "stack: naive\nregion: eu-west-1\n";

@@ -1,4 +1,5 @@
-//! Whether what `provision export` prints is what `up` makes: another program carries the template out, and then a plan is made.
+//! Compares the template of `provision export` with the work of `up`. Another program carries the template out, and
+//! then a plan is made.
 
 mod support;
 
@@ -25,8 +26,8 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use support::binary::said;
 
-/// Where the template is not as `up` makes it, and why: everything else of every resource is compared field by field, IAM
-/// policies, security groups, encryption and containers among it.
+/// The fields in which the template differs from the work of `up`, each with the reason. All other fields of every
+/// resource are compared one by one, those of IAM policies, security groups, encryption and containers included.
 const DIFFERENT: &[(&str, &str)] = &[
     ("create ec2.default_security_group main", "CloudFormation cannot empty it: a step by hand"),
     ("update ec2.security_group_rules database-reservations: egress", NOTHING_OUT),
@@ -56,14 +57,14 @@ const NOTHING_OUT: &str = "one rule to 127.0.0.1 keeps AWS from adding one for e
 const PINNED: &str = "no template knows the version of a secret before it is there; and the image, as above";
 const FOLLOWS: &str = "another revision, as above";
 
-/// The template is carried out by another program, property by property; then `plan` has nothing to say but that.
+/// Another program carries the template out, property by property. Then `plan` shows only the known differences.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_what_up_makes_in_prod() {
     let different: Vec<&str> = DIFFERENT.iter().map(|(line, _)| *line).collect();
     assert_eq!(left_for_up("prod").await.lines().collect::<Vec<_>>(), different);
 }
 
-/// There the domain is not in the network.
+/// In dev the domain is not in the network.
 #[tokio::test(flavor = "multi_thread")]
 async fn it_is_what_up_makes_in_dev() {
     let different = DIFFERENT.iter().map(|(line, _)| *line).filter(|line| !line.contains("search-logs"));
@@ -108,7 +109,8 @@ async fn left_for_up(env: &str) -> String {
         .await;
     let artefacts = Artefacts { image: Some(image), zip: Some(Zip { bytes, sha256 }) };
     let cx = Cx::new(scope, clock, &config, artefacts);
-    // The gateway hides what is new from some of the first reads, as AWS does: until three in a row say the same.
+    // The gateway hides new resources from some of the first reads, as AWS does. So plans are made until three in a row
+    // say the same.
     let mut plans: Vec<String> = Vec::new();
     for _ in 0..20 {
         let snapshot = take::take(&cx, &desired, Proof::Service).await.unwrap_or_else(|errors| panic!("{errors:?}"));

@@ -1,5 +1,5 @@
-//! The engine on random graphs: dependencies first, the longest path first, plan twice and the second is empty, and what is
-//! taken away in any order leaves nothing.
+//! The engine on random graphs. Dependencies come first, and the longest path comes first. A second plan is empty.
+//! Resources can be taken away in any order, and nothing is left.
 
 mod support;
 
@@ -15,7 +15,8 @@ use provision::kinds::sqs::{DeadLetter, Queue, QueueSpec};
 use provision::plan::desired::{Desired, seconds_to_end};
 use support::Bench;
 
-/// A queue may use any earlier one as its dead-letter queue, and any topics as its senders; each of those is subscribed.
+/// The shape of a graph. A queue may use any earlier one as its dead-letter queue, and any topics as its senders. Each
+/// sender gets a subscription.
 #[derive(Clone, Debug)]
 struct Shape {
     topics: usize,
@@ -29,7 +30,7 @@ fn shapes(most: usize) -> impl Strategy<Value = Shape> {
 
 fn desired(shape: &Shape) -> Desired {
     let mut desired = Desired::new(REGISTRY);
-    // Users stand before what they use: the order of a file says nothing.
+    // Users come before the things that they use: the order of a file says nothing.
     for (index, (dead, from)) in shape.queues.iter().enumerate().rev() {
         let senders: Vec<usize> = from.iter().copied().filter(|topic| *topic < shape.topics).collect();
         for topic in &senders {
@@ -71,7 +72,7 @@ proptest! {
     }
 }
 
-/// From one random graph to the next, on an emulator: each settles, and at the end nothing is left.
+/// Goes from one random graph to the next, on an emulator. Each settles, and at the end nothing is left.
 #[tokio::test(flavor = "multi_thread")]
 async fn from_graph_to_graph() {
     let bench = Bench::moto().await;

@@ -1,5 +1,5 @@
-//! Logs, roles, load balancing, containers and functions against the emulators: build, plan again: empty; change each field;
-//! drift; foreign; failures; delete.
+//! Logs, roles, load balancing, containers and functions against the emulators. The tests build them, plan again
+//! (empty), change each field, and try drift, foreign resources, failures and deletion.
 
 mod support;
 
@@ -45,7 +45,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use support::Bench;
 
-/// What the tests vary.
+/// The values that the tests vary.
 #[derive(Clone)]
 struct Shape {
     retention_days: u32,
@@ -56,7 +56,7 @@ struct Shape {
     health: &'static str,
     codes: &'static str,
     interval: u32,
-    /// Seconds.
+    /// The grace period, in seconds.
     grace: u32,
     port: u16,
     redirects: bool,
@@ -310,7 +310,7 @@ async fn everything(base: Base) {
     bench.gateway.stop().await;
 }
 
-/// There is nothing to go back to, so the next run starts a deployment of the same.
+/// There is no older deployment to go back to, so the next run starts the same deployment again.
 async fn first_deployment_fails(bench: &Bench) {
     bench.gateway.fail("ecs.service", "*");
     let (error, evidence) = failure_of_the_service(bench, &plain()).await;
@@ -320,7 +320,7 @@ async fn first_deployment_fails(bench: &Bench) {
     assert_eq!(bench.settle(&desired(&plain())).await, "update ecs.service web: stalled");
 }
 
-/// As few as the API allows.
+/// A plan makes as few calls as the API allows.
 async fn calls_of_a_plan(bench: &Bench) {
     bench.gateway.clear_calls();
     bench.look(&desired(&plain()), Proof::Index).await;
@@ -373,7 +373,7 @@ async fn changes(bench: &Bench) {
     assert_eq!(bench.settle(&desired(&unscaled)).await, expected.join("\n"));
 }
 
-/// What takes another name or another digest is made beside the old one, which goes last.
+/// A resource that gets another name or another digest is made beside the old one, which goes last.
 async fn another_runtime(bench: &mut Bench, base: Base) {
     let runtime = b"another runtime".to_vec();
     bench.cx = support::context(bench.gateway.url(), "bench", artefacts(&runtime)).await;
@@ -390,7 +390,7 @@ async fn another_runtime(bench: &mut Bench, base: Base) {
         "delete elbv2.target_group bench-test-web-8080",
     ];
     if base == Base::Ministack {
-        // It shows target groups of rules neither by their load balancer nor in its tag index.
+        // ministack shows target groups of rules neither by their load balancer nor in its tag index.
         expected.pop();
     }
     assert_eq!(bench.settle(&desired(&moved)).await, expected.join("\n"));
@@ -398,7 +398,8 @@ async fn another_runtime(bench: &mut Bench, base: Base) {
     bench.settle(&desired(&plain())).await;
 }
 
-/// Set, changed by hand, taken away by hand, taken away by the stack file, and left alone where that says nothing.
+/// A boundary is set, changed by hand, taken away by hand, taken away by the stack file, and left alone if the file
+/// says nothing.
 async fn boundaries(bench: &Bench) {
     let boundary = async || {
         let role = bench.cx.iam.get_role().role_name("bench-test-web").send().await.expect("there").role;
@@ -454,7 +455,7 @@ async fn drift(bench: &Bench) {
     assert_eq!(bench.settle(&desired(&plain())).await, expected.join("\n"));
 }
 
-/// Others put things that give rights or traffic on our resources. A plan sees them, and applying it takes them away.
+/// Others put things on our resources that give rights or traffic. A plan sees them, and `up` takes them away.
 async fn beside(bench: &Bench) {
     let cx = &bench.cx;
     let wide = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]});
@@ -477,7 +478,7 @@ async fn beside(bench: &Bench) {
     let answers = Action::builder().r#type(ActionTypeEnum::FixedResponse).fixed_response_config(fixed).build();
     let call = cx.elbv2.create_listener().load_balancer_arn(&balancer).port(8080).protocol(ProtocolEnum::Http);
     call.default_actions(answers.clone()).send().await.expect("by hand");
-    // Reads do not see what is new at once.
+    // Reads do not see new things at once.
     for _ in 0..50 {
         let seen = cx.elbv2.describe_listeners().load_balancer_arn(&balancer).send().await.expect("there");
         if seen.listeners().len() > 1 {
@@ -521,7 +522,7 @@ async fn beside(bench: &Bench) {
     assert_eq!(left.listeners().len(), 1, "{left:?}");
 }
 
-/// Without our tag it is not ours.
+/// A resource without our tag is not ours.
 async fn foreign(bench: &Bench) {
     let arn = "arn:aws:logs:eu-west-1:123456789012:log-group:/bench-test/web";
     let call = bench.cx.logs.untag_resource().resource_arn(arn).tag_keys("provision:stack");
@@ -538,7 +539,8 @@ async fn foreign(bench: &Bench) {
     assert_eq!(bench.plan(&desired(&plain())).await, "");
 }
 
-/// A deployment that does not come up is a failure, although the service goes back to what ran; the next run tries again.
+/// A deployment that does not come up is a failure, although the service goes back to its old tasks. The next run tries
+/// again.
 async fn failures(bench: &Bench) {
     bench.gateway.fail("ecs.service", "*");
     let shape = Shape { color: "red", ..plain() };
@@ -550,7 +552,7 @@ async fn failures(bench: &Bench) {
     assert_eq!(bench.settle(&desired(&shape)).await, "update ecs.service web: task_definition");
 }
 
-/// Applies, and it is the service that fails: with what, and what people see beside it.
+/// Applies the shape, and the service fails. Gives the failure, and what people see beside it.
 async fn failure_of_the_service(bench: &Bench, shape: &Shape) -> (String, String) {
     let desired = desired(shape);
     let snapshot = bench.take(&desired).await;

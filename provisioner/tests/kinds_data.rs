@@ -1,5 +1,5 @@
-//! Key, secrets, databases, caches and search against the emulators: build, plan again: empty; change each field; drift;
-//! delete.
+//! Key, secrets, databases, caches and search against the emulators. The tests build them, plan again (empty), change
+//! each field, and try drift and deletion.
 
 mod support;
 
@@ -26,7 +26,7 @@ use provision::plan::Plan;
 use provision::plan::desired::Desired;
 use support::Bench;
 
-/// What the tests vary.
+/// The values that the tests vary.
 #[derive(Clone)]
 struct Shape {
     description: &'static str,
@@ -177,7 +177,7 @@ fn search(desired: &mut Desired, shape: &Shape) {
     desired.add::<Domain>("search.logs", "logs", spec);
 }
 
-/// What an emulator can, of what the tests would like to do.
+/// The changes that an emulator can make, among those that the tests would make.
 struct Can {
     /// moto's ModifyDBSubnetGroup loses the group.
     modify_subnets: bool,
@@ -214,7 +214,7 @@ async fn everything(bench: Bench, can: Can) {
     bench.gateway.stop().await;
 }
 
-/// A value is made once, and is nowhere but in the service.
+/// A secret's value is made once, and is nowhere but in the service.
 async fn secrets_stay_secret(bench: &Bench) {
     let value =
         bench.cx.secrets.get_secret_value().secret_id("bench-test-db-master-value").send().await.expect("value");
@@ -326,7 +326,7 @@ async fn drift(bench: &Bench, can: &Can) {
 const OPEN: &str = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"},
     "Action": "es:*", "Resource": "*"}]}"#;
 
-/// A new value of a secret is set wherever the old one was.
+/// A new value of a secret is set in every place that has the old one.
 async fn rotation(bench: &Bench) {
     let put = async |name: &str, value: &str| {
         bench.cx.secrets.put_secret_value().secret_id(name).secret_string(value).send().await.expect("put");
@@ -339,7 +339,7 @@ async fn rotation(bench: &Bench) {
     cut_off(bench).await;
 }
 
-/// A rotation that gets no further than its first write goes on in the next run: what an earlier run did is not done again.
+/// If a rotation stops after its first write, the next run goes on. It does not repeat the work of the earlier run.
 async fn cut_off(bench: &Bench) {
     let put = bench.cx.secrets.put_secret_value().secret_id("bench-test-cache-token");
     put.secret_string(r#"{"token":"fedcba98765432100123"}"#).send().await.expect("put");
@@ -371,7 +371,8 @@ async fn recovery(bench: &Bench) {
     );
 }
 
-/// However much there is: lists and batches, and one call for the tags of each.
+/// The number of calls does not grow with the number of resources: there are lists and batches, and one call for the
+/// tags of each resource.
 async fn few_calls(bench: &Bench) {
     bench.gateway.clear_calls();
     bench.look(&desired(&PLAIN), Proof::Index).await;
@@ -384,7 +385,7 @@ async fn few_calls(bench: &Bench) {
     assert!(of("elasticache") <= 5 && of("opensearch") <= 3, "{counts:?}");
 }
 
-/// Protection is lifted, and the data is left behind in snapshots, with the passwords for them.
+/// Protection is lifted. The data is kept in snapshots, with the passwords for them.
 async fn end_with_snapshots(bench: &Bench, desired: &Desired) {
     let snapshot = bench.take(desired).await;
     let plan = Plan::removal(desired, &snapshot, &BTreeSet::new());

@@ -1,4 +1,5 @@
-//! Topics, queues and subscriptions against the emulators: build, plan again: empty; change each field; drift; delete.
+//! Topics, queues and subscriptions against the emulators. The tests build them, plan again (empty), change each field,
+//! and try drift and deletion.
 
 mod support;
 
@@ -10,7 +11,7 @@ use provision::kinds::sqs::{DeadLetter, Queue, QueueSpec};
 use provision::plan::desired::Desired;
 use support::Bench;
 
-/// What the tests vary.
+/// The values that the tests vary.
 struct Shape {
     visibility_timeout: u64,
     after: u32,
@@ -47,7 +48,7 @@ fn desired(shape: &Shape) -> Desired {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_moto() {
-    // Gap of moto 5.2.5: setting one attribute forgets the policy, so the repair covers both.
+    // moto 5.2.5 has a gap: setting one attribute forgets the policy. So the repair covers both.
     everything(Bench::moto().await, "update sqs.queue work: delay, policy").await;
 }
 
@@ -103,7 +104,7 @@ async fn drift(bench: &Bench, drifted: &str) {
     assert!(repaired.starts_with("create sqs.queue work"), "{repaired}");
 }
 
-/// Others add a right to publish to a topic, and a subscription. Both are seen and taken away.
+/// Others add a right to publish to a topic, and a subscription. The plan sees both, and `up` takes them away.
 async fn beside(bench: &Bench) {
     let topic = bench.cx.scope.arn("sns", "bench-test-rings");
     let call = bench.cx.sns.add_permission().topic_arn(&topic).label("by-hand").aws_account_id("210987654321");

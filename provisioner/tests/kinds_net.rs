@@ -1,4 +1,5 @@
-//! The network against the emulators: build, plan again: empty; change each field; drift; failure; foreign; delete.
+//! The network against the emulators. The tests build it, plan again (empty), change each field, and try drift,
+//! failure, foreign resources and deletion.
 
 mod support;
 
@@ -16,13 +17,13 @@ use provision::plan::diff::diff;
 use serde_json::json;
 use support::Bench;
 
-/// What the tests vary.
+/// The values that the tests vary.
 #[derive(Clone, Copy)]
 struct Shape {
     nat: bool,
-    /// `public-1` hangs on the table `public`, and not on none.
+    /// Whether `public-1` has the route table `public`, or none.
     second_public: bool,
-    /// The endpoint serves both tables, and not only the public one.
+    /// Whether the endpoint serves both tables, or only the public one.
     endpoint_for_all: bool,
     port: u16,
     description: &'static str,
@@ -67,7 +68,7 @@ fn desired(shape: Shape) -> Desired {
     desired
 }
 
-/// Two groups that name each other, and one that nobody uses.
+/// Adds two groups that name each other, and one that nobody uses.
 fn groups(desired: &mut Desired, shape: Shape) {
     let main = || Ref::to("main");
     let from = |group: &str, port| Rule { peer: Peer::Group(Ref::to(group)), port: Some(port) };
@@ -149,7 +150,7 @@ create ec2.security_group_rules db
 create ec2.security_group_rules lonely
 ";
 
-/// Three kinds look at security groups, and the attributes of a network come one by one.
+/// The calls of a plan. Three kinds look at security groups, and the attributes of a network come one by one.
 const CALLS: &str = "
 DescribeAddresses
 DescribeFlowLogs
@@ -191,7 +192,7 @@ async fn change_each_field(bench: &Bench) {
     );
 }
 
-/// Only while no public address is in use.
+/// The internet gateway can be detached only while no public address is in use.
 async fn gateway_detached(bench: &Bench) {
     let shape = Shape { nat: false, ..PLAIN };
     let (vpc, gateway) =
@@ -284,7 +285,7 @@ async fn foreign(bench: &Bench) {
     bench.cx.ec2.delete_security_group().group_id(group).send().await.expect("deleted by hand");
 }
 
-/// By itself, without the role and the log group.
+/// Tests a flow log by itself, without the role and the log group.
 async fn flow_log(bench: &Bench) {
     let kind = kinds::find("ec2.flow_log").expect("registered");
     let trust = json!({"Version": "2012-10-17", "Statement": []}).to_string();

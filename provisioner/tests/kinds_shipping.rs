@@ -1,4 +1,5 @@
-//! Log subscriptions against the emulators: build, plan again: empty; change each field; drift; orphaned; delete.
+//! Log subscriptions against the emulators. The tests build them, plan again (empty), change each field, and try drift,
+//! orphans and deletion.
 
 mod support;
 
@@ -88,7 +89,7 @@ fn unsubscribed(desired: &mut Desired) {
     desired.add::<Function>("", "forwarder", function);
 }
 
-/// The same, but nobody ships the logs any more.
+/// The same resources, but nobody ships the logs any more.
 fn without_subscription() -> Desired {
     let mut desired = Desired::new(REGISTRY);
     unsubscribed(&mut desired);

@@ -1,4 +1,5 @@
-//! Alarms and dashboards against the emulators: build, plan again: empty; change each field; drift; foreign; delete.
+//! Alarms and dashboards against the emulators. The tests build them, plan again (empty), change each field, and try
+//! drift, foreign resources and deletion.
 
 mod support;
 

@@ -68,7 +68,7 @@ fn from_the_first_up_to_the_last_down() {
         assert!(text.contains(words), "{words}: {text}");
     }
 
-    // Only what changed is restarted.
+    // Only changed parts are restarted.
     let before = laptop.pids();
     laptop.change(
         "    uses: [reservations, lookups]\n",
@@ -82,7 +82,7 @@ fn from_the_first_up_to_the_last_down() {
         laptop.pids().into_iter().filter(|part| !before.contains(part)).map(|(name, _)| name).collect();
     assert_eq!(changed, ["lookup"]);
 
-    // A primary that is killed comes back with what it had; so does everything after a stop.
+    // A primary that is killed comes back with its data. So does everything after a stop.
     laptop.done(&["local", "kill", "reservations"]);
     assert!(laptop.ask("GET", "/reservations?search=peachdo", "").contains("부산"));
     assert!(laptop.ask("POST", "/reservations", &body).contains("201"));
@@ -119,7 +119,7 @@ fn what_was_shown_is_what_is_applied_whatever_the_file_says_by_then() {
     let told = String::from_utf8_lossy(&told);
     assert!(asking.wait().unwrap().success(), "{told}");
     assert!(told.contains("topics.rings.arn") && !told.contains("queues.answers"), "{told}");
-    // The new line of the file is a difference still.
+    // The new line of the file is still a difference.
     assert!(laptop.status()["queues"].as_array().unwrap().is_empty());
     assert_eq!(laptop.run(&["plan", "--exit-code"]).status.code(), Some(2));
     std::fs::write(&laptop.stack, before).unwrap();
@@ -138,7 +138,7 @@ fn two_stacks_side_by_side_and_odd_paths() {
     one.done(&["local", "stop", "reservations"]);
     one.done(&["down", "--delete-data", "--yes"]);
     other.done(&["probe"]);
-    // What it says to type can be typed.
+    // The commands that it prints can be typed.
     let told = other.done(&["local", "pause", "lookup"]);
     let command = told.lines().find_map(|line| line.split("to undo it: provision ").nth(1)).unwrap();
     let script = format!("{} {command}", program().display());
@@ -216,7 +216,7 @@ fn a_stack_is_found_again_when_its_folder_was_moved_or_its_name_changed() {
     }
     assert_eq!(laptop.processes().len(), processes);
     laptop.told(&["up", "--yes"], 0, &old);
-    // Its own runs now: nothing is said any more.
+    // The stack of this folder runs now, so nothing is said about the other one any more.
     assert!(!laptop.done(&["status"]).contains(&old));
 
     let list = || serde_json::from_slice::<Value>(&laptop.plain(&["status", "--local", "--json"]).stdout).unwrap();
@@ -229,7 +229,7 @@ fn a_stack_is_found_again_when_its_folder_was_moved_or_its_name_changed() {
     let text = String::from_utf8(laptop.plain(&["status", "--local"]).stdout).unwrap();
     assert!(text.contains(&format!("{old} (not there any more)")), "{text}");
 
-    // Which of the two, it has to be told; by its name in the list, or by the path that it had.
+    // The command has to be told which of the two is meant: by the name in the list, or by the path that the file had.
     let both = laptop.plain(&["down", "bell", "--local", "--yes"]);
     assert_eq!(both.status.code(), Some(64), "{both:?}");
     let nothing = laptop.plain(&["down", "bells", "--local", "--yes"]);
@@ -242,7 +242,7 @@ fn a_stack_is_found_again_when_its_folder_was_moved_or_its_name_changed() {
     assert!(gone.status.success() && support::said(&gone).contains("its data is deleted"), "{gone:?}");
     assert_eq!(list()["stacks"].as_array().unwrap().len(), 1);
 
-    // The file says another name.
+    // The file now says another name.
     laptop.change("stack: bell", "stack: chime");
     laptop.told(&["status"], 0, "when that said `stack: bell`");
     laptop.told(&["up", "--yes"], 0, "write `stack: bell` again");
@@ -299,7 +299,7 @@ fn names_have_the_region_and_the_account_of_the_stack() {
     }
     assert!(laptop.done(&["plan", "--exit-code"]).starts_with("No changes"));
 
-    // As on AWS, the command line goes before the file, and the environment counts where neither says one.
+    // As on AWS, the command line goes before the file. The environment counts if neither says a region.
     let region = |command: &mut Command| String::from_utf8(command.output().unwrap().stdout).unwrap();
     let mut asked = laptop.command(&["outputs", "--region", "cn-north-1"]);
     assert!(region(&mut asked).contains("arn:aws-cn:sns:cn-north-1:123456789012:bell-dev-rings"));

@@ -1,4 +1,5 @@
-//! Sendy on a machine that is in the way: what is taken, full, missing or cut off. Each works, or is one clear error.
+//! Sendy on a difficult machine: ports are taken, disks are full, programs are missing, connections are cut off. Each
+//! case works, or gives one clear error.
 
 #![allow(dead_code, reason = "shared by several tests")]
 #![allow(clippy::print_stderr, reason = "what was not run here")]
@@ -36,7 +37,8 @@ fn a_port_that_a_stranger_took_is_replaced_and_told() {
     assert!(laptop.ask("GET", "/reservations", "").contains("kept"));
     drop(strangers);
 
-    // Taken while it runs, between a crash and the new start: said, and mended by the next `up`.
+    // A port is taken while the stack runs, between a crash and the new start. `up` says so, and the next `up` mends
+    // it.
     let status = laptop.status();
     let web = status["parts"].as_array().unwrap().iter().find(|part| part["name"] == "web").unwrap();
     laptop.done(&["local", "stop", "web"]);
@@ -46,7 +48,7 @@ fn a_port_that_a_stranger_took_is_replaced_and_told() {
     drop(stranger);
 }
 
-/// File systems of their own. Needs root; elsewhere it says that it was not run.
+/// The stack is on file systems of its own. This needs root. Elsewhere it says that it was not run.
 #[test]
 fn a_full_disk_is_one_clear_error_and_passes() {
     let laptop = Laptop::new("full");
@@ -61,14 +63,14 @@ fn a_full_disk_is_one_clear_error_and_passes() {
         return;
     }
     let outcome = std::panic::catch_unwind(|| {
-        // Too small from the start.
+        // The file system is too small from the start.
         let output = laptop.run(&["up", "--yes"]);
         let told = said(&output);
         assert_eq!(output.status.code(), Some(1), "{told}");
         one_error(&told);
         assert!(told.contains("out of disk space") || told.contains("No space left on device"), "{told}");
 
-        // Large enough, and then full: what runs goes on, and what would have to be written is said.
+        // The file system is large enough, and fills later. Running parts go on, and a failed write is reported.
         assert!(mounted(&["mount", "-o", "remount,size=400m"]));
         laptop.done(&["up", "--yes"]);
         std::fs::write(home.join("fill"), vec![1; 500 << 20]).unwrap_err();
@@ -90,7 +92,8 @@ fn a_full_disk_is_one_clear_error_and_passes() {
     outcome.unwrap();
 }
 
-/// In a network of its own, where there is nothing but loopback. Needs root; elsewhere it says that it was not run.
+/// The stack is in a network of its own, with nothing but loopback. This needs root. Elsewhere it says that it was not
+/// run.
 #[test]
 fn without_a_network_everything_is_as_with_one() {
     let laptop = Laptop::new("offline");
@@ -116,7 +119,7 @@ fn a_missing_engine_is_named_with_what_gets_it() {
     let laptop = Laptop::new("missing");
     let _ = std::fs::remove_file(laptop.home().join("cache/osmem-server"));
     let tools = tempfile::tempdir().unwrap();
-    // The usual places are looked at all the same; on Debian one of the two programs of MariaDB is not in one of them.
+    // The usual places are still looked at. On Debian one of the two programs of MariaDB is in none of them.
     let mut command = laptop.command(&["up", "--yes"]);
     let output = command.env("PATH", tools.path()).output().unwrap();
     let told = said(&output);
@@ -189,7 +192,7 @@ fn a_search_engine_that_was_asked_for_and_is_not_there_is_said() {
     assert!(code == Some(0) && !told.contains("search engine"), "{told}");
 }
 
-/// The one that the tests of the runtime have fetched. Elsewhere it says that it was not run.
+/// This uses the OpenSearch that the tests of the runtime have fetched. Elsewhere it says that it was not run.
 #[test]
 fn a_real_opensearch_takes_the_logs() {
     let laptop = Laptop::new("jvm");
@@ -214,7 +217,7 @@ fn a_real_opensearch_takes_the_logs() {
     let logs = laptop.part("logs");
     assert!((9201..=9299).contains(&logs["port"].as_u64().unwrap()), "{logs}");
     eprintln!("OpenSearch takes {} MiB", logs["memory_kib"].as_u64().unwrap() >> 10);
-    // It keeps what it has.
+    // It keeps its documents.
     run(&["down"]);
     let told = run(&["up", "--yes"]);
     assert!(told.lines().any(|line| line.trim_start().starts_with("log ") && line.contains(" ok ")), "{told}");

@@ -28,7 +28,7 @@ fn a_dead_primary_is_replaced_and_comes_back_as_the_replica() {
     let first: Value = serde_json::from_str(&reserved("first").body).unwrap();
     let first = first["id"].to_string();
 
-    // Without a primary everything is read, nothing is written.
+    // Without a primary all can be read, and nothing can be written.
     let told = laptop.done(&["local", "stop", "reservations"]);
     assert!(
         told.contains("you will see: reads are answered") && told.contains("to undo it: provision local resume"),
@@ -64,7 +64,7 @@ fn a_dead_primary_is_replaced_and_comes_back_as_the_replica() {
     assert_eq!(laptop.status()["out_of_service"], serde_json::json!(["reservations"]));
     assert_eq!(laptop.part("reservations-replica")["kind"], "mariadb primary");
 
-    // It holds: for a plan, the next `up`, and after a stop.
+    // The new roles hold for a plan, for the next `up`, and after a stop.
     assert!(laptop.done(&["plan", "--exit-code"]).contains("No changes"));
     laptop.done(&["local", "rejoin", "reservations"]);
     let follower = laptop.part("reservations");
@@ -79,12 +79,12 @@ fn a_dead_primary_is_replaced_and_comes_back_as_the_replica() {
     laptop.done(&["up", "--yes"]);
     assert!(laptop.ask("GET", &format!("/reservations/{}", second["id"]), "").contains("second"));
 
-    // And back, this time with a primary that runs: nothing is lost on the way.
+    // The roles change back, this time with a primary that runs. Nothing is lost on the way.
     reserved("third");
     laptop.done(&["local", "promote", "reservations"]);
     laptop.done(&["local", "rejoin", "reservations-replica"]);
     reserved("fourth");
-    // Both have been a primary by now, and have written as one.
+    // By now both have been the primary, and have written as such.
     laptop.done(&["local", "promote", "reservations-replica"]);
     laptop.done(&["local", "rejoin", "reservations"]);
     reserved("fifth");
@@ -102,7 +102,7 @@ fn a_slow_replica_a_frozen_cache_and_a_stopped_queue_are_seen_and_undone() {
     let address = laptop.address();
     let get = |id: &str| send(&address, "GET", &format!("/reservations/{id}"), &[], "").unwrap();
 
-    // Who has written reads it, however slow the replica is.
+    // A client that has written reads its own write, however slow the replica is.
     laptop.done(&["local", "lag", "reservations-replica", "30s"]);
     let created = id(&laptop.ask("POST", "/reservations", &reservation("slow")));
     let answer = get(&created);
@@ -114,7 +114,7 @@ fn a_slow_replica_a_frozen_cache_and_a_stopped_queue_are_seen_and_undone() {
     let plan = laptop.done(&["plan"]);
     assert!(plan.contains("~ resume  reservations-replica") && plan.contains("delay: 30 s -> none"), "{plan}");
 
-    // A cache that stands still is passed over; messages wait.
+    // A paused cache is passed over. Messages wait.
     laptop.done(&["local", "pause", "lookups"]);
     until("a bypass", || get(&created).head.contains("x-cache: bypass").then_some(()));
     laptop.done(&["local", "stop", "messaging"]);
@@ -139,7 +139,7 @@ fn rows_that_only_the_old_primary_has_are_said_and_thrown_away_only_when_asked()
     laptop.done(&["up", "--yes"]);
     laptop.ask("POST", "/reservations", &reservation("before"));
     until("the replica", || (laptop.part("reservations-replica")["replication"]["lag_seconds"] == 0).then_some(()));
-    // It gets nothing any more, and the primary goes away with a row that it never sent.
+    // The replica gets nothing any more, and the primary stops with a row that it never sent.
     let states = std::fs::read_dir(laptop.home().join("stacks")).unwrap();
     let socket = states.flatten().next().unwrap().path().join("run/reservations-replica.s");
     let mut client = Command::new("mariadb");

@@ -1,8 +1,8 @@
-//! Sendy on this machine under load, while everything that it consists of is killed at random: what was acknowledged is
-//! there, once, and was told, once; and in the end nothing is left.
+//! Sendy on this machine under load, while all of its processes are killed at random. Each acknowledged reservation is
+//! there, once, and was told, once. In the end no process is left.
 //!
-//! 12 kills; `LAPTOP_KILLS=100 cargo test --workspace --test laptop_kills -- --nocapture` for more. The seed is printed, and
-//! taken from `LAPTOP_SEED`.
+//! There are 12 kills. `LAPTOP_KILLS=100 cargo test --workspace --test laptop_kills -- --nocapture` makes more. The
+//! seed is printed, and `LAPTOP_SEED` sets it.
 
 #![allow(dead_code, reason = "shared by several tests")]
 #![allow(clippy::print_stderr, reason = "which seed, and what was killed, is for who runs it")]
@@ -19,10 +19,10 @@ use serde_json::Value;
 use support::{Laptop, reservation, said, send, until};
 
 const WRITERS: usize = 3;
-/// A client gives up on a request after so long, and the test fails.
+/// The patience of a client with one request. After that the test fails.
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// Ends the load, also when the test fails: else the scope would wait for it for ever.
+/// Ends the load, also if the test fails. Otherwise the scope would wait for it for ever.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -65,13 +65,13 @@ fn nothing_acknowledged_is_lost_nothing_is_doubled_and_nothing_is_left() {
     until("every process to be gone", || laptop.processes().is_empty().then_some(()));
     let states: Vec<_> = std::fs::read_dir(laptop.home().join("stacks")).unwrap().flatten().collect();
     assert!(states.iter().all(|state| !state.path().join("run").exists()), "a socket is left");
-    // What was acknowledged outlives the stop as well.
+    // The acknowledged reservations outlive the stop as well.
     laptop.done(&["up", "--yes"]);
     check(&laptop, &address, &acknowledged);
 }
 
-/// One of all processes, the supervisor and a running `up` too; says which. What gives up, or ends with the supervisor, is
-/// brought back as people would do it.
+/// Kills one of all processes, the supervisor and a running `up` included. Returns its name. If a part gives up, or
+/// ends with the supervisor, it is brought back as people would do it.
 fn kill_one(laptop: &Laptop, random: &mut Random) -> String {
     if random.below(8) == 0 {
         let mut client = laptop.command(&["up", "--yes"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -101,7 +101,7 @@ fn kill_one(laptop: &Laptop, random: &mut Random) -> String {
     name
 }
 
-/// It may find engines that mend what was cut off; then it is simply run again.
+/// Runs `up`. It may find engines that still recover from a kill. Then it is run again.
 fn up(laptop: &Laptop) {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -114,7 +114,7 @@ fn up(laptop: &Laptop) {
     }
 }
 
-/// Sends each request until it is answered, with its key: the client that an outage needs.
+/// Sends each request until it is answered, with its key. A client needs to do this in an outage.
 fn write(address: &str, next: &AtomicUsize, stop: &AtomicBool) -> Vec<(String, i64)> {
     let mut acknowledged = Vec::new();
     while !stop.load(Ordering::Relaxed) {
@@ -131,7 +131,8 @@ fn write(address: &str, next: &AtomicUsize, stop: &AtomicBool) -> Vec<(String, i
             }
             std::thread::sleep(Duration::from_millis(50));
         };
-        // What was acknowledged can be read, or cannot be at the moment: without a primary the replica may not have it yet.
+        // An acknowledged reservation can be read, or cannot be read at the moment: without a primary the replica may
+        // not have it yet.
         loop {
             match send(address, "GET", &format!("/reservations/{id}"), &[], "") {
                 Some(answer) if answer.status == 200 => break,
@@ -162,7 +163,7 @@ fn check(laptop: &Laptop, address: &str, acknowledged: &[(String, i64)]) {
         let answer = until(path, || send(address, "GET", path, &[], "").filter(|answer| answer.status == 200));
         serde_json::from_str(&answer.body).unwrap()
     };
-    // A page has at most 10,000.
+    // A page has at most 10,000 items.
     let all = |path: &str| -> Vec<Value> {
         let mut all: Vec<Value> = Vec::new();
         loop {
@@ -184,7 +185,8 @@ fn check(laptop: &Laptop, address: &str, acknowledged: &[(String, i64)]) {
     let told = until("every notification", || {
         let mut told = BTreeMap::<i64, u32>::new();
         for item in all("/notifications") {
-            // The probe of `up` reserves as well, and tells twice: that it did, and that it took it back.
+            // The probe of `up` also makes a reservation, and two events tell of it: that it was made, and that it was
+            // deleted.
             let of = item["reservationId"].as_i64()?;
             if acknowledged.iter().any(|(_, id)| *id == of) {
                 *told.entry(of).or_default() += 1;
@@ -202,7 +204,7 @@ fn number(variable: &str) -> Option<usize> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
-/// Enough to choose victims by, the same for the same seed.
+/// Random numbers that are good enough to choose victims. The same seed gives the same numbers.
 struct Random(u64);
 
 impl Random {

@@ -15,19 +15,19 @@ use support::{Answer, Laptop, send, until};
 #[test]
 fn sendy_through_its_entry() {
     let laptop = Laptop::new("sendy");
-    // A poison message is received five times; nobody wants to wait half a minute for each.
+    // A poison message is received five times, and nobody wants to wait half a minute for each.
     laptop.change("    max_receives: 5\n", "    max_receives: 5\n    visibility_timeout: 1s\n");
     laptop.done(&["up", "--yes"]);
     let entry = Entry(laptop.address());
 
-    // S0-1: the row comes back as it was sent, under its id.
+    // S0-1: the row comes back as it was sent, with its id.
     let created = entry.post("peachdo");
     let id = created.json()["id"].as_i64().unwrap();
     let row =
         format!(r#"{{"id":{id},"departure":"서울","destination":"부산","date":"2022-06-07","user_name":"peachdo"}}"#);
     assert_eq!((created.status, created.body.as_str()), (201, row.as_str()));
 
-    // S0-2: one item within five seconds, and nothing is left in the queue.
+    // S0-2: one item comes within five seconds, and nothing is left in the queue.
     let before = Instant::now();
     let told = until("the notification", || Some(entry.told(id)).filter(|told| !told.is_empty()));
     assert!(before.elapsed() < Duration::from_secs(5));
@@ -36,7 +36,7 @@ fn sendy_through_its_entry() {
     let queue = || laptop.status()["queues"][0].clone();
     until("the queue to be empty", || (queue()["visible"] == 0 && queue()["in_flight"] == 0).then_some(()));
 
-    // S0-3: a miss, then a hit, the same row; in the list and in a search too.
+    // S0-3: there is a miss, then a hit, with the same row; also in the list and in a search.
     let path = format!("/reservations/{id}");
     for mark in ["miss", "hit"] {
         let answer = entry.get(&path);
@@ -55,7 +55,7 @@ fn sendy_through_its_entry() {
     assert_eq!(missing.status, 404);
     assert_eq!(missing.body, r#"{"message":"Not found Reservation with id 999999."}"#);
 
-    // S0-5: what is no reservation is refused, and nothing follows from it.
+    // S0-5: a body that is not a reservation is refused, and has no effect.
     let (rows, items) = (entry.rows(), entry.items());
     for body in ["", "{}", "[]", "{", r#"{"departure":"a","destination":"b","date":"2022-02-30","user_name":"c"}"#] {
         let refused = entry.send("POST", "/reservations", &[], body);
@@ -63,7 +63,7 @@ fn sendy_through_its_entry() {
     }
     assert_eq!((entry.rows(), entry.items()), (rows, items));
 
-    // What the earlier original had, and a key that is used again.
+    // Changes and deletions work, which the earlier system had, and so does a key that is used again.
     let changed = entry.send("PUT", &path, &[], &body("changed"));
     assert_eq!((changed.status, &changed.json()["user_name"]), (200, &json!("changed")));
     assert_eq!(entry.get(&path).json()["user_name"], "changed");
@@ -85,7 +85,7 @@ fn sendy_through_its_entry() {
     let mut items = lines.filter_map(|line| serde_json::from_str::<Value>(line.strip_prefix("data: ")?).ok());
     assert!(items.any(|item| item["reservationId"] == live), "the stream ended without it");
 
-    // S0-7: what cannot be published waits.
+    // S0-7: events that cannot be published wait.
     laptop.done(&["local", "stop", "messaging"]);
     let waiting = entry.post("waiting");
     assert_eq!(waiting.status, 201);
@@ -94,7 +94,8 @@ fn sendy_through_its_entry() {
     laptop.done(&["local", "resume", "messaging"]);
     until("what waited", || (entry.told(waiting).len() == 1).then_some(()));
 
-    // S0-8: whoever takes messages is killed in between, and each is told once; poison goes aside.
+    // S0-8: the process that takes messages is killed in between, and each message is told once. A poison message goes
+    // aside.
     let ids: Vec<i64> = (0..30)
         .map(|at| {
             if at % 10 == 5 {
@@ -118,13 +119,13 @@ fn sendy_through_its_entry() {
     let poison = json!({ "QueueUrl": url, "MessageBody": "poison" }).to_string();
     assert_eq!(send(host, "POST", "/", &headers, &poison).unwrap().status, 200);
     until("the poison to be aside", || (queue()["dead_letters"] == 1).then_some(()));
-    // Back, and aside again: nobody understands it.
+    // The poison message goes back, and aside again: nobody understands it.
     assert!(laptop.done(&["redrive", "notifications", "--yes"]).contains("done: 1 went back to `notifications`"));
     until("the poison to be aside again", || (queue()["dead_letters"] == 1).then_some(()));
     laptop.told(&["redrive", "notification", "--yes"], 64, "did you mean `notifications`?");
     assert!(ids.iter().all(|id| entry.told(*id).len() == 1));
 
-    // S0-10: found by a field, and only what was to be shipped.
+    // S0-10: an event is found by a field, and only the events that were to be shipped are there.
     let search = output("search.logs.endpoint").strip_prefix("http://").unwrap();
     let find = |query: Value| -> u64 {
         let headers = [("content-type", "application/json")];
@@ -137,7 +138,7 @@ fn sendy_through_its_entry() {
     assert!(find(json!({ "match": { "departure": "서울" } })) > 30);
     assert_eq!(find(json!({ "match": { "service": "lookup" } })), 0);
 
-    // S0-11: without its primary it reads on, says that it cannot write, and writes again.
+    // S0-11: without its primary the service still reads, says that it cannot write, and later writes again.
     let kept = format!("/reservations/{}", ids[0]);
     laptop.done(&["local", "stop", "reservations"]);
     until("a read", || Some(entry.get(&kept)).filter(|answer| answer.status == 200));
@@ -185,7 +186,7 @@ impl Entry {
         }
     }
 
-    /// What the drivers are told of a new reservation.
+    /// The items of the feed about a new reservation.
     fn told(&self, id: i64) -> Vec<Value> {
         let mut items = self.all_items();
         items.retain(|item| item["reservationId"] == id && item["action"] == "Reservations: OK");

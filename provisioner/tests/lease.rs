@@ -1,4 +1,5 @@
-//! The lease: a writer that renews is left alone, one that does not is taken over, one whose process is gone at once.
+//! The lease. A writer that renews it is left alone. One that does not renew is taken over. One whose process is gone
+//! is taken over at once.
 
 mod support;
 
@@ -19,12 +20,12 @@ async fn one_writer_at_a_time() {
     let cx = support::context(gateway.url(), "bell", provision::image::artefacts::Artefacts::default()).await;
     let bell = stack("bell");
     let up = ["up", bell.to_str().expect("a path in UTF-8"), "--yes"];
-    // Makes the table.
+    // The first run makes the table.
     let first = run(gateway.url(), &up).await;
     assert_eq!(first.status.code(), Some(0), "{}", said(&first));
     assert!(holder(&cx.dynamodb).await.is_none(), "given back");
 
-    // Somebody on another host, who renews.
+    // A writer on another host renews the lease.
     hold(&cx.dynamodb, "elsewhere", "1@1", 0).await;
     let (stop, beat) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU32::new(1)));
     let renewing = {
@@ -44,7 +45,7 @@ async fn one_writer_at_a_time() {
         said(&refused)
     );
 
-    // Who does not renew any more.
+    // The writer does not renew any more.
     stop.store(true, Ordering::SeqCst);
     renewing.await.expect("stopped");
     let waited = run(gateway.url(), &up).await;

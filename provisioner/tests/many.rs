@@ -1,8 +1,10 @@
-//! Many resources: everything within AWS's rate limits, not one call throttled, and as many calls for each as for few.
+//! Many resources. All calls are within AWS's rate limits, not one call is throttled, and there are as many calls for
+//! each resource as with few.
 //!
-//! And what else the account holds costs a plan nothing.
+//! Other resources of the account cost a plan nothing.
 //!
-//! `PROVISION_MANY=1000` takes a thousand queues instead of sixty, and two thousand of other people's things: some minutes.
+//! `PROVISION_MANY=1000` takes a thousand queues in place of sixty, and two thousand of other people's resources. That
+//! takes some minutes.
 
 mod support;
 
@@ -12,7 +14,7 @@ use gateway::{Base, Effect, Gateway, Options, Rule};
 use provision::image::artefacts::Artefacts;
 use support::binary::{command, run, said, stack};
 
-/// Of SQS, as `aws::limits` has it, with a little room for what a network bunches together.
+/// The burst of SQS, as `aws::limits` has it, with a little room for calls that a network bunches together.
 const BURST: f64 = 210.0;
 const PER_SECOND: f64 = 105.0;
 
@@ -24,11 +26,11 @@ async fn no_call_is_throttled() {
     for number in 0..queues {
         writeln!(file, "  q{number:04}: {{}}").expect("written");
     }
-    // In real time: limits are per second.
+    // The gateway runs in real time, because limits are per second.
     let options = Options { base: Base::Moto, scale: 1.0, mutate: false, ..Options::default() };
     let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
     for words in [["up", "--yes"], ["plan", "--exit-code"]] {
-        // A run cannot know what the one before has left: each begins with all of its burst.
+        // A run cannot know how much of the burst the run before has left. So each begins with all of it.
         let limit = Effect::Bucket { rate: PER_SECOND, burst: BURST };
         gateway.rules(vec![Rule { service: Some("sqs".into()), effect: limit, ..Rule::default() }]).expect("a rule");
         let file = file.path().to_str().expect("UTF-8");
@@ -41,7 +43,7 @@ async fn no_call_is_throttled() {
     let calls = gateway.calls();
     let throttled = calls.iter().filter(|call| call.outcome.to_lowercase().contains("throttl")).count();
     assert_eq!(throttled, 0, "of {} calls", calls.len());
-    // Each has a dead-letter queue beside it.
+    // Each queue has a dead-letter queue beside it.
     let each = calls.iter().filter(|call| call.service == "sqs").count() / (2 * queues);
     assert!(each <= 16, "{each} calls for each queue");
     gateway.stop().await;
@@ -59,7 +61,7 @@ async fn other_peoples_things_cost_a_plan_nothing() {
 
     let cx = support::context(gateway.url(), "another", Artefacts::default()).await;
     for number in 0..many() / 2 {
-        // Beside ours in every list that is sorted by name.
+        // These names are beside ours in every list that is sorted by name.
         let name = format!("bell-dew-{number}");
         cx.sqs.create_queue().queue_name(&name).send().await.expect("a queue");
         cx.sns.create_topic().name(&name).send().await.expect("a topic");

@@ -2,8 +2,8 @@
 
     mutations.py URL    prints one JSON object per change: {"kind", "name", "field", "on", "error"}
 
-An independent client: boto3, not the SDK that `provision` is made of. `field` is null for what was deleted, and for what was
-put beside ours: then `on` says on which of our resources.
+The client is independent: boto3, and not the SDK that `provision` uses. `field` is null for a resource that was deleted, and for
+a thing that was put on a resource of ours. Then `on` names that resource.
 """
 
 import json
@@ -43,7 +43,7 @@ def beside(kind, name, on, action):
 
 
 def until_seen(look):
-    """Reads do not see what is new at once."""
+    """Calls again for a while: reads do not see a new thing at once."""
     for _ in range(50):
         if look():
             return
@@ -209,7 +209,7 @@ def data():
             DBInstanceIdentifier=P + "reservations-replica", DBInstanceClass="db.t4g.large", ApplyImmediately=True
         ),
     )
-    # One that the stack sets: moto cannot give back its default to another one.
+    # The stack sets this parameter. moto could not give any other parameter its default back.
     parameter = {"ParameterName": "require_secure_transport", "ParameterValue": "0", "ApplyMethod": "immediate"}
     group = next(
         g["DBParameterGroupName"]
@@ -384,7 +384,7 @@ def rest():
         ["trust"],
         lambda: iam.update_assume_role_policy(RoleName=trusting, PolicyDocument=json.dumps(anybody)),
     )
-    # One of our own: the emulator has not all of AWS's.
+    # The policy is our own, because the emulator does not have all of AWS's.
     managed = iam.create_policy(PolicyName="by-hand", PolicyDocument=json.dumps(wide))["Policy"]["Arn"]
     change("iam.role", "reservation-task", ["managed"], lambda: iam.attach_role_policy(RoleName=task, PolicyArn=managed))
 

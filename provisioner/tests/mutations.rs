@@ -34,7 +34,7 @@ async fn what_was_changed_by_hand_is_shown_and_repaired() {
     let missing: Vec<&Value> = changes.iter().filter(|change| !steps.iter().any(|step| shows(step, change))).collect();
     let beside: Vec<&Value> = steps.iter().filter(|step| missing.iter().any(|change| is_of(step, change))).collect();
     assert!(missing.is_empty(), "not in the plan: {missing:#?}, but {beside:#?}");
-    // Nothing else moved, but for what follows from these.
+    // Nothing else changed, except fields that follow from these.
     let asked = |step: &&Value| changes.iter().any(|change| is_of(step, change));
     let stray: Vec<&Value> = steps.iter().filter(|step| step["do"] != "keep").filter(|step| !asked(step)).collect();
     assert!(stray.is_empty(), "{stray:#?}");
@@ -61,7 +61,7 @@ fn is_of(step: &Value, change: &Value) -> bool {
     step["kind"] == change["kind"] && step["name"] == change["name"]
 }
 
-/// True if the step shows the change under the very field, or a part of it. A resource that was deleted is created. A
+/// Whether the step shows the change under its own field, or a part of it. A resource that was deleted is created. A
 /// thing that was put on a resource of ours is deleted.
 fn shows(step: &Value, change: &Value) -> bool {
     if !is_of(step, change) {

@@ -1,4 +1,5 @@
-//! Plans that people agree on: saved, checked, carried out as they were shown, or not at all. And plans that ask nobody.
+//! Plans that people agree on. They are saved, checked, and carried out as they were shown, or not at all. And plans
+//! that call nobody.
 
 mod support;
 
@@ -38,7 +39,7 @@ impl Bench {
         std::fs::write(self.path("stack.yaml"), text).expect("written");
     }
 
-    /// `provision <verb> stack.yaml <arguments>`, in the folder.
+    /// Runs `provision <verb> stack.yaml <arguments>` in the folder.
     async fn run(&self, verb: &str, arguments: &[&str]) -> Output {
         let mut command = command(self.gateway.url(), &[&[verb, "stack.yaml"], arguments].concat());
         let output = command.current_dir(self.folder.path()).output();
@@ -52,7 +53,7 @@ impl Bench {
         output
     }
 
-    /// Refused, with nothing written to AWS, and these words.
+    /// Expects a refusal with these words. Nothing may be written to AWS.
     async fn refused(&self, verb: &str, arguments: &[&str], words: &[&str]) {
         self.gateway.clear_calls();
         let output = self.run(verb, arguments).await;
@@ -71,7 +72,7 @@ impl Bench {
     async fn set_queue(&self, queue: &str, attribute: &str, value: &str) {
         let cx = support::context(self.gateway.url(), "pact", Artefacts::default()).await;
         let url = cx.sqs.get_queue_url().queue_name(queue).send().await.expect("it is there").queue_url;
-        // Without a policy beside it moto takes this for a wish to have none.
+        // If the policy is not in the call, moto removes it.
         let kept = cx.sqs.get_queue_attributes().set_queue_url(url.clone()).attribute_names(QueueAttributeName::Policy);
         let kept = kept.send().await.expect("read").attributes.unwrap_or_default();
         let set = cx.sqs.set_queue_attributes().set_queue_url(url).set_attributes(Some(kept));
@@ -101,7 +102,7 @@ async fn a_saved_plan_is_a_contract() {
     let comment = stdout(&bench.good("plan", &["--format", "markdown"]).await);
     assert!(comment.contains(&format!("Plan `{}`", hash(&plan))), "the same plan has the same fingerprint: {comment}");
 
-    // A file that somebody has changed, and one of a newer program.
+    // Somebody has changed one file, and a newer program has written the other.
     let text = std::fs::read_to_string(bench.path("p.json")).expect("written");
     let lies = |from: &str, to: &str| {
         assert!(text.contains(from), "{text}");
@@ -112,7 +113,7 @@ async fn a_saved_plan_is_a_contract() {
     lies("\"version\": 1", "\"version\": 2");
     bench.refused("up", &["--plan", "lies.json", "--yes"], &["it has version 2"]).await;
 
-    // The file asks for something else by now.
+    // The file asks for another value by now.
     bench.write(&after.replace("max_receives: 9", "max_receives: 8"));
     let words = ["sqs.queue answers: `redrive.maxReceiveCount` becomes 9 in the plan, and 8"];
     bench.refused("up", &["--plan", "p.json", "--yes"], &words).await;
@@ -121,7 +122,7 @@ async fn a_saved_plan_is_a_contract() {
     bench.refused("up", &["--plan", "p.json", "--yes"], &words).await;
     bench.write(&after);
 
-    // What it touches has moved: the field that it changes, and another one.
+    // The queue that the plan touches has changed: once in the field that the plan changes, once in another field.
     let redrive = |count: u32| {
         let arn = "arn:aws:sqs:eu-west-1:123456789012:pact-dev-answers-dead-letter";
         format!("{{\"deadLetterTargetArn\":\"{arn}\",\"maxReceiveCount\":{count}}}")
@@ -135,7 +136,7 @@ async fn a_saved_plan_is_a_contract() {
     bench.refused("up", &["--plan", "p.json", "--yes"], &words).await;
     bench.set_queue("pact-dev-answers", "VisibilityTimeout", "30").await;
 
-    // What it does not touch may move, in AWS and in the file; it stays as it is.
+    // Resources that the plan does not touch may change, in AWS and in the file. They stay as they are.
     bench.set_queue("pact-dev-other", "VisibilityTimeout", "66").await;
     bench.write(&after.replace("  other: {}", "  other: {delay: 5s}"));
     let up = bench.good("up", &["--plan", "p.json", "--yes"]).await;
@@ -149,7 +150,7 @@ async fn a_saved_plan_is_a_contract() {
     assert_eq!(changes.len(), 1, "{changes:?}");
     assert_eq!(changes[0]["changes"][0]["from"], 66);
 
-    // It is done, and doing it again does nothing.
+    // The plan is done, and doing it again does nothing.
     let again = bench.good("up", &["--plan", "p.json", "--yes"]).await;
     assert!(String::from_utf8_lossy(&again.stderr).contains("No changes"), "{}", said(&again));
     bench.gateway.stop().await;
@@ -190,7 +191,7 @@ async fn guards_of_the_command_line() {
     bench.write(BEFORE);
     bench.good("up", &["--yes"]).await;
 
-    // A queue goes with its dead-letter queue.
+    // A queue is deleted together with its dead-letter queue.
     bench.write(&BEFORE.replace("  other: {}\n", "").replace("max_receives: 3", "max_receives: 4"));
     bench.refused("up", &["--yes", "--max-deletes", "1"], &["2 would be deleted or replaced", "sqs.queue other"]).await;
     bench.refused("plan", &["--max-deletes", "1"], &["--max-deletes allows 1"]).await;
@@ -204,14 +205,14 @@ async fn guards_of_the_command_line() {
     assert_eq!(unknown.status.code(), Some(64), "{}", said(&unknown));
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("did you mean `queues`?"), "{}", said(&unknown));
 
-    // What is chosen needs what is not there.
+    // The chosen resource needs one that is not there.
     bench.write(&BEFORE.replace("  rings: {}", "  bells: {}").replace("from: [rings]", "from: [bells]"));
     let words = ["needs sns.topic bells, which is not there yet", "take the section `topics.bells` too"];
     bench.refused("up", &["--yes", "--only", "queues"], &words).await;
     bench.gateway.stop().await;
 }
 
-/// What holds data goes only if it is named.
+/// A resource that holds data is deleted only if it is named.
 #[tokio::test(flavor = "multi_thread")]
 async fn data_is_lost_only_by_name() {
     let bench = Bench::start().await;
@@ -228,7 +229,7 @@ async fn data_is_lost_only_by_name() {
     bench.gateway.stop().await;
 }
 
-/// Somebody who counts who comes.
+/// Starts a server that counts the connections to it.
 async fn counting() -> (String, Arc<AtomicUsize>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let (url, count) = (format!("http://{}", listener.local_addr().expect("bound")), Arc::new(AtomicUsize::new(0)));
@@ -241,7 +242,7 @@ async fn counting() -> (String, Arc<AtomicUsize>) {
     (url, count)
 }
 
-/// Neither credentials nor a home, and every way to AWS leads to the one who counts.
+/// The program has neither credentials nor a home, and every way to AWS leads to the server that counts.
 fn without_anything(url: &str, folder: &Path, arguments: &[&str]) -> tokio::process::Command {
     let mut command = command(url, arguments);
     command
@@ -271,7 +272,7 @@ async fn a_review_asks_nobody() {
         .await;
     assert_eq!(out.expect("runs").status.code(), Some(64));
 
-    // Against what was there an hour ago.
+    // The plan is compared with the state of an hour ago.
     let bench = Bench::start().await;
     bench.write(BEFORE);
     bench.good("up", &["--yes"]).await;
@@ -324,7 +325,7 @@ async fn the_guard_of_a_stack_has_its_place() {
         run(NOWHERE, &["plan", &folder.path().join("stack.yaml").display().to_string(), "--region", "us-east-1"]).await;
     assert_eq!(region.status.code(), Some(1), "{}", said(&region));
 
-    // A region that the file does not say is held against it wherever it is given, in the same words.
+    // A region that the file does not name is checked against the guard wherever it is given, in the same words.
     std::fs::write(folder.path().join("stack.yaml"), "stack: pact\nguard: {regions: [eu-west-1]}\ntopics: {a: {}}\n")
         .expect("written");
     for arguments in [

@@ -1,4 +1,4 @@
-//! What `provision policy` prints: as it is for the smallest stack, and by an independent linter for all of them.
+//! The output of `provision policy`: as it is for the smallest stack, and by an independent linter for all stacks.
 
 mod support;
 
@@ -14,7 +14,7 @@ async fn of_the_smallest_stack() {
     insta::assert_snapshot!("policy_of_bell", String::from_utf8_lossy(&output.stdout));
 }
 
-/// A stack that names a boundary may give rights only to roles within it, and never take it away.
+/// If a stack names a boundary, the policy allows to give rights only to roles within it, and never to take it away.
 #[tokio::test]
 async fn of_a_stack_with_a_boundary() {
     let hello = std::fs::read_to_string(stack("hello")).expect("a stack");
@@ -42,7 +42,7 @@ async fn no_findings() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     for name in ["bell", "hello", "sendy"] {
         let file = stack(name);
-        // The longest name that a stack may have with `-dev` behind it.
+        // This is the longest name that a stack may have with `-dev` behind it.
         let longest = format!("stack: {name:x<14}");
         let long = std::fs::read_to_string(&file).expect("a stack").replacen(&format!("stack: {name}"), &longest, 1);
         let folder = tempfile::tempdir().expect("a folder");

@@ -1,5 +1,5 @@
-//! `provision probe` of Sendy. Emulators run no tasks: the gateway plays the probe's (its gap `one-off-tasks`), with a log that is
-//! the runtime's as its own tests see it.
+//! `provision probe` of Sendy. Emulators run no tasks, so the gateway plays the probe's task (its gap `one-off-tasks`).
+//! Its log has the lines that the runtime's own tests see.
 
 mod support;
 
@@ -83,7 +83,7 @@ async fn whole(base: Base, env: &str) {
     );
     started(record.path(), url, env);
 
-    // What programs get is the runtime's own lines, and one of ours. An answer that is lost does not make two tasks.
+    // Programs get the runtime's own lines, and one of ours. An answer that is lost does not make two tasks.
     let lost = Rule { action: Some("RunTask".into()), effect: Effect::ResetAfter, max: Some(1), ..Rule::default() };
     gateway.rules(vec![lost]).expect("good rules");
     let passed = probe(&["--json"]).await;
@@ -140,7 +140,7 @@ async fn interrupted(gateway: &Gateway, env: &str) {
     assert_eq!(gateway.calls().iter().filter(|call| call.action == "StopTask").count(), 1);
 }
 
-/// The lines of a probe, up to the hop that fails; then it takes its reservation away.
+/// The lines of a probe, up to the hop that fails. Then it deletes its reservation.
 fn walked(failed: Option<&str>) -> Vec<String> {
     let line = |event: &str, fields: Value| {
         let mut line =
@@ -171,7 +171,7 @@ fn walked(failed: Option<&str>) -> Vec<String> {
     lines
 }
 
-/// What RunTask was asked: the place of the service, and what the probe has to know.
+/// Checks the request of RunTask: the place of the service, and the variables that the probe needs.
 fn started(record: &Path, url: &str, env: &str) {
     let recorded = std::fs::read_to_string(record).expect("recorded");
     let calls: Vec<Value> = recorded.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -190,7 +190,7 @@ fn started(record: &Path, url: &str, env: &str) {
     let environment = body["overrides"]["containerOverrides"][0]["environment"].as_array_mut().expect("variables");
     for variable in environment {
         let text = variable["value"].as_str().unwrap_or_default().replace(url, "[url]");
-        // The emulators' own names.
+        // The emulators have names of their own.
         variable["value"] = match variable["name"].as_str() {
             Some("PROBE_URL") => {
                 text.split('.').next().unwrap_or_default().split('-').take(2).collect::<Vec<_>>().join("-").into()
@@ -199,7 +199,8 @@ fn started(record: &Path, url: &str, env: &str) {
             _ => text.into(),
         };
     }
-    // The second one, where the replica's address came after the service was made; the first, where it came before.
+    // It is the second revision if the replica's address came after the service was made, and the first if it came
+    // before.
     let task = body["taskDefinition"].as_str().and_then(|arn| arn.rsplit_once(':')).expect("a revision");
     assert!(task.1.parse::<u32>().is_ok(), "{task:?}");
     body["taskDefinition"] = task.0.into();
@@ -212,7 +213,8 @@ fn body(call: &Value) -> Value {
     serde_json::from_slice(&bytes.unwrap_or_default()).unwrap_or_default()
 }
 
-/// Ids of tasks are the gateway's, and how often a state was seen is chance.
+/// A snapshot of the output. The gateway makes ids of tasks, and chance decides how often a state was seen, so both are
+/// replaced.
 fn snapshot(name: &str, output: &Output, code: i32) {
     assert_eq!(output.status.code(), Some(code), "{}", said(output));
     let text = said(output);

@@ -1,4 +1,5 @@
-//! `provision redrive` against the emulators. Neither moves messages: the gateway does in their place (its gap `message-moves`).
+//! `provision redrive` against the emulators. Neither moves messages: the gateway does that in their place (its gap
+//! `message-moves`).
 
 mod support;
 
@@ -85,7 +86,8 @@ async fn whole(base: Base) {
     let starts = gateway.calls().iter().filter(|call| call.action == "StartMessageMoveTask").count();
     assert_eq!(starts, 1);
 
-    // A second run knows the move of the first one from its own, and one whose answer is lost is not begun twice.
+    // A second run joins the move that the first one began. If the answer to the start of a move is lost, the move is
+    // not begun twice.
     send(&sqs, 3).await;
     let lost = |action: &str| Rule {
         action: Some(action.into()),
@@ -111,7 +113,7 @@ async fn whole(base: Base) {
 
     interrupted(&gateway, &sqs, &bell).await;
 
-    // The tag alone says whose it is.
+    // Only the tag says whose the queue is.
     let queue = sqs.get_queue_url().queue_name(ALIVE).send().await.expect("it is there").queue_url;
     sqs.untag_queue().set_queue_url(queue).tag_keys("provision:stack").send().await.expect("untagged");
     let foreign = redrive(&["--yes"]).await;
@@ -121,7 +123,7 @@ async fn whole(base: Base) {
     gateway.stop().await;
 }
 
-/// Ctrl-C cancels; the next run moves the rest.
+/// Ctrl-C cancels a move. The next run moves the rest.
 async fn interrupted(gateway: &Gateway, sqs: &Client, bell: &Path) {
     send(sqs, 60).await;
     let all = waiting(sqs, DEAD).await + waiting(sqs, ALIVE).await;

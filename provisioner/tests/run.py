@@ -1,20 +1,20 @@
 #!/usr/bin/env python3
-"""Builds all tests of the workspace, then runs their files: two side by side where they mostly wait, one alone where they
-measure or load the machine.
+"""Builds all tests of the workspace, then runs their files: files that mostly wait run two side by side, files that
+measure or load the machine run alone.
 
   provisioner/tests/run.py [--list] [WORD...]     only files with one of the words in their name
 
 A file is what `cargo test` runs as one: the unit tests of a crate, or one of its `tests/*.rs`. Each has a deadline. The output of a
-file is shown when it failed. The last line counts the tests. A test that says `not run: …` and passes is counted as skipped.
+file is shown if it failed. The last line counts the tests. A test that says `not run: …` and passes is counted as skipped.
 Exit code: 0 if all passed, 1 if one failed.
 """
 import json, os, pathlib, re, subprocess, sys, threading, time
 
-# Minutes. The longest file takes a fifth of that on two cores.
+# The deadline in minutes. The longest file takes a fifth of that on two cores.
 DEADLINE = 30
-# By their names: they kill under load, promise times, or keep both cores busy themselves.
+# The files that run alone: they kill under load, promise times, or keep both cores busy themselves.
 ALONE = re.compile(r"laptop|chaos|crash|many|damaged|forwarder_opensearch|engines|supervisor|tls|runtime/tests/sendy")
-# The longest first, so that the last one does not run beside nothing. Others follow in their order.
+# The longest files come first, so that the last one does not run by itself. Others follow in their order.
 LONG = ["crash", "kinds_compute", "mutations", "kinds_net", "kinds_data", "provisioner/tests/sendy", "adversity", "explained"]
 
 lock = threading.Lock()
@@ -52,10 +52,10 @@ class Count:
 def run(file, count):
     name, executable, folder = file
     began = time.monotonic()
-    # As cargo sets it, for what the tests read at run time.
+    # cargo sets this too, for files that the tests read at run time.
     environment = dict(os.environ, CARGO_MANIFEST_DIR=str(folder))
     try:
-        # What a test says is kept, also when it passes: it may say that it was not run.
+        # The output of a test is kept, also if it passes: it may say that it was not run.
         ended = subprocess.run([executable, "--show-output"], cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=DEADLINE * 60, check=False)
         output, code = ended.stdout.decode(errors="replace"), ended.returncode
@@ -63,7 +63,7 @@ def run(file, count):
         output, code = (late.stdout or b"").decode(errors="replace") + f"\nended after {DEADLINE} minutes", -1
     result = re.search(r"^test result: .*?(\d+) passed; (\d+) failed; (\d+) ignored", output, re.M)
     passed, failed = (int(result[1]), int(result[2])) if result else (0, 0)
-    # Under `---- name stdout ----` stands what the test of this name said.
+    # The output of a test is below `---- name stdout ----`.
     said = re.findall(r"^---- (\S+) stdout ----\n((?:(?!^----).*\n)*)", output, re.M)
     not_run = [(test, why) for test, text in said for why in re.findall(r"^not run: (.*)$", text, re.M)]
     with lock:

@@ -1,5 +1,5 @@
-//! Nothing of any secret is in what a run leaves behind: output at its most talkative, files, arguments, tags, requests to
-//! services that have no business with it.
+//! No secret is in anything that a run leaves behind: output at its most talkative, files, arguments, tags, requests to
+//! services that do not need it.
 
 mod support;
 
@@ -13,7 +13,7 @@ use provision::image::artefacts::Artefacts;
 use serde_json::Value;
 use support::binary::{command, said, stack};
 
-/// Who is told a password: the keeper, and the engines that have it set.
+/// The actions whose requests may have a password: those of the keeper, and those of the engines that have it set.
 const TOLD: [&str; 6] = [
     "CreateSecret",
     "PutSecretValue",
@@ -50,7 +50,7 @@ async fn nothing_of_any_secret_is_left_anywhere() {
         let output = trace(&gateway, &words, folder.path(), &mut produced).await;
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         produced.insert(format!("output of {}", words[0]), said(&output));
-        // A new one is unseen for a while.
+        // A new secret is hidden for a while.
         all.extend(secrets(&gateway).await);
     }
     files(folder.path(), &mut produced);
@@ -74,7 +74,8 @@ async fn nothing_of_any_secret_is_left_anywhere() {
     gateway.stop().await;
 }
 
-/// Runs it with every knob turned up and all its files in one folder, and notes its arguments and limits meanwhile.
+/// Runs a command with every kind of output on and all its files in one folder. Notes its arguments and limits
+/// meanwhile.
 async fn trace(
     gateway: &Gateway,
     words: &[&str],
@@ -86,7 +87,7 @@ async fn trace(
     command.env("TMPDIR", folder).env("HOME", folder).env("RUST_LOG", "trace").env("RUST_BACKTRACE", "full");
     let child = command.spawn().expect("the binary runs");
     let process = format!("/proc/{}", child.id().expect("it has just been started"));
-    // Its own limits come a moment after its start.
+    // The limits that the program sets for itself come a moment after its start.
     for _ in 0..100 {
         let limits = std::fs::read_to_string(format!("{process}/limits")).unwrap_or_default();
         let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap_or_default();
@@ -118,7 +119,7 @@ fn files(folder: &Path, produced: &mut BTreeMap<String, String>) {
     }
 }
 
-/// The passwords and tokens themselves, as their keeper has them.
+/// The passwords and tokens themselves, as Secrets Manager has them.
 async fn secrets(gateway: &Gateway) -> Vec<String> {
     let cx = support::context_in(gateway.url(), "ap-northeast-2", "sendy", Artefacts::default()).await;
     let listed = cx.secrets.list_secrets().send().await.expect("listed").secret_list.unwrap_or_default();

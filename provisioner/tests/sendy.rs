@@ -1,5 +1,5 @@
-//! Sendy whole, on both bases: up, an empty second plan, drift, down; nothing refused for order, every request valid by
-//! AWS's own models.
+//! The whole stack Sendy, on both bases: up, an empty second plan, drift, down. No call is refused because of its
+//! order, and every request is valid by AWS's own models.
 
 mod support;
 
@@ -48,7 +48,7 @@ async fn whole(base: Base, env: &str) {
     let live = run(url, &["status", file, "--env", env, "--json"]).await;
     assert_eq!(live.status.code(), Some(0), "{}", said(&live));
     let health = serde_json::from_slice::<Value>(&live.stdout).expect("JSON")["health"].to_string();
-    // Emulators measure nothing.
+    // Emulators do not measure anything.
     assert_eq!(health.matches("null").count(), health.matches("\"lag_seconds\":null").count(), "{health}");
     assert_eq!(health.matches("\"running\":").count(), 3, "{health}");
 
@@ -70,7 +70,8 @@ async fn whole(base: Base, env: &str) {
     gateway.stop().await;
 }
 
-/// Generated passwords are 32 or 64 alphanumeric characters; nothing that we print has such a run, but for digests.
+/// Checks that no secret was printed. Generated passwords are 32 or 64 alphanumeric characters. The only such runs that
+/// we print are digests.
 fn no_secret_was_said(outputs: &[&std::process::Output]) {
     for output in outputs {
         let text = said(output);

@@ -1,4 +1,4 @@
-//! Every stack of the repository: what it becomes, so that a reviewer sees a change of `expand` in the diff.
+//! The resources of every stack of the repository, so that a reviewer sees a change of `expand` in the diff.
 
 use std::collections::BTreeSet;
 
@@ -97,8 +97,8 @@ fn environment_of_sendys_services() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
-/// The probe runs in the place of `reservation`: what it needs beyond that one is the way to the load balancer and to that
-/// service's own lines, and nobody else gets it.
+/// The probe runs in the place of `reservation`. Beyond the rights of that service it needs the way to the load
+/// balancer and to the service's own lines. No other service gets these.
 #[test]
 fn what_the_probe_needs() {
     let mut lines = Vec::new();
@@ -122,7 +122,7 @@ fn what_the_probe_needs() {
     insta::assert_snapshot!(lines.join("\n"));
 }
 
-/// Not one of several thousand shapes of a stack makes `expand` panic or refer to what is not there.
+/// `expand` does not panic for any of several thousand shapes of a stack, and never refers to a missing resource.
 #[test]
 fn expand_is_total() {
     for seed in 0u32..512 {

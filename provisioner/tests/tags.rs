@@ -1,4 +1,5 @@
-//! The tags of the stack file are on all that takes any: put there, changed and taken off, and those of others left alone.
+//! The tags of the stack file are on every resource that takes any. They are put there, changed and taken off. The tags
+//! of others are left alone.
 
 mod support;
 
@@ -20,7 +21,7 @@ async fn tags_follow_the_stack_file_on_ministack() {
     follow(Base::Ministack).await;
 }
 
-/// Kinds that carry none: they are a part of something that does, or AWS takes none.
+/// Kinds without tags: they are a part of a resource that has some, or AWS takes none.
 const WITHOUT: [&str; 8] = [
     "autoscaling.policy",
     "autoscaling.target",
@@ -67,7 +68,7 @@ async fn follow(base: Base) {
     up(url, &file).await;
     assert!(changes(url, &file).await.is_empty());
 
-    // By hand: one of ours is changed, one of theirs is put there.
+    // By hand, one of our tags is changed, and one of somebody else's is put there.
     let cx = support::context_in(url, "ap-northeast-2", "another", Artefacts::default()).await;
     let queue = cx.sqs.get_queue_url().queue_name("sendy-dev-notifications").send().await.expect("the queue");
     let queue = queue.queue_url().expect("its URL");

@@ -1,8 +1,9 @@
-//! Documents per second and core: `cargo bench -p runtime --bench forwarder`.
+//! This benchmark measures how many documents the forwarder ships in a second on one core: `cargo bench -p runtime
+//! --bench forwarder`.
 //!
-//! The forwarder runs on this thread, with real HTTP over loopback to a sink on another that takes everything; only the
-//! processor time of this thread counts, the kernel's for its sockets included. Payloads are as CloudWatch Logs sends
-//! them: 500 events of some 300 bytes, zipped, in base64, in JSON.
+//! The forwarder runs on this thread. It speaks real HTTP over loopback to a sink on another thread, which takes
+//! everything. Only the processor time of this thread counts, with the kernel's time for its sockets. The payloads are
+//! as CloudWatch Logs sends them: 500 events of some 300 bytes, zipped, in base64, in JSON.
 #![allow(clippy::print_stdout, reason = "it is what it is for")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -32,7 +33,7 @@ fn main() {
         assert_eq!(tally.stored, EVENTS);
         tally.stored
     };
-    // The first installs the template, and warms what can be warmed.
+    // The first payload installs the template. All of them warm what can be warmed.
     payloads.iter().for_each(|payload| {
         forward(payload);
     });
@@ -55,7 +56,7 @@ fn main() {
     println!("best: {best:.0} documents per second and core, {:.1} times the {WANTED:.0} wanted", best / WANTED);
 }
 
-/// Of this thread.
+/// The processor time of this thread.
 fn processor_time() -> Duration {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
     Duration::from_nanos(text.split(' ').next().unwrap().parse().unwrap())
@@ -73,7 +74,7 @@ fn forwarder(sink: SocketAddr) -> Forwarder {
     Forwarder::new(config::Forwarder::read(&environment).unwrap()).unwrap()
 }
 
-/// Stored, every one of them, as the real one says it.
+/// A search domain that says of every event that it is stored, in the words of the real one.
 fn sink() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -112,7 +113,7 @@ fn id(place: usize) -> String {
     format!("3718{:052}", place)
 }
 
-/// A log line of the reservation service for each event, no two alike.
+/// A payload with a log line of the reservation service for each event. No two lines are alike.
 fn payload(number: usize) -> Vec<u8> {
     let event = |place: usize| {
         let unlike = (number * EVENTS + place).wrapping_mul(0x9E37_79B9_7F4A_7C15);

@@ -1,9 +1,12 @@
-//! What a request costs: the server on one core, the load, the databases and the cache on the other.
+//! This benchmark measures what a request costs. The server has one core. The load, the databases and the cache have
+//! the other.
 //!
 //!     cargo bench -p runtime --profile runtime --bench http
 //!
-//! With a word behind it (`-- POST`), only what has it in its name. Prints requests per second, the 99th percentile, and processor time of the server for each request: the last is what
-//! compares, the others are what this machine had left. Needs `taskset`, MariaDB and Redis (provisioner/setup.sh).
+//! A word behind the command (`-- POST`) picks the measurements that have it in their names. The benchmark prints the
+//! requests per second, the 99th percentile, and the processor time of the server for each request. Only the processor
+//! time is good for comparisons: the other numbers say what this machine had left. It needs
+//! `taskset`, MariaDB and Redis (provisioner/setup.sh).
 
 #![allow(clippy::print_stdout, reason = "what was measured goes to standard output")]
 
@@ -21,7 +24,7 @@ use support::{connect, until};
 const CONNECTIONS: usize = 32;
 const ROWS: usize = 60_000;
 const SECONDS: u64 = 6;
-/// Of a second; what /proc counts in.
+/// Seconds of a clock tick, the unit of `/proc`.
 const TICK: f64 = 0.01;
 
 fn main() {
@@ -29,7 +32,7 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
-    // This process and everything that it starts, but for the servers, on the second core.
+    // This process, and everything that it starts except the servers, runs on the second core.
     let own = std::process::id().to_string();
     assert!(Command::new("taskset").args(["-a", "-cp", "1", &own]).stdout(Stdio::null()).status().unwrap().success());
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(bench());
@@ -55,7 +58,7 @@ async fn bench() {
     while replica.number(&caught_up).await < ROWS as u64 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // Until the lookup knows how far the replica is.
+    // The lookup service needs this time to learn how far the replica is behind.
     tokio::time::sleep(Duration::from_secs(2)).await;
 
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
@@ -125,7 +128,7 @@ impl Server {
 
     fn processor_seconds(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        // After the name, which may have spaces in it.
+        // The fields begin after the name, which may have spaces in it.
         let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
         let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().unwrap()).sum();
         ticks * TICK
@@ -139,7 +142,7 @@ impl Drop for Server {
     }
 }
 
-/// From the start of the program to its first answer, and what it has in memory then.
+/// Prints the time from the start of the program to its first answer, and the memory that it uses then.
 fn start_up() {
     let address = SocketAddr::from(([127, 0, 0, 1], engines::free_port()));
     let started = Instant::now();
@@ -166,7 +169,7 @@ fn resident(child: &Child) -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
-/// Under a name it is printed; without one it warms up.
+/// Measures one request. The result is printed under its name. Without a name this only warms up.
 fn measure(server: &Server, name: Option<&str>, time: Duration, request: &(dyn Fn(usize) -> String + Sync)) {
     let before = server.processor_seconds();
     let started = Instant::now();
@@ -186,7 +189,7 @@ fn measure(server: &Server, name: Option<&str>, time: Duration, request: &(dyn F
     }
 }
 
-/// One connection, one request after the other.
+/// A client with one connection, which sends one request after the other.
 fn client(
     address: SocketAddr,
     until: Instant,
@@ -236,8 +239,8 @@ fn post(at: usize) -> String {
     )
 }
 
-/// Takes each event, as SNS would, on connections that stay open: what it costs to publish is the server's, what happens
-/// then is not.
+/// A topic that takes each event as SNS would, on connections that stay open. The benchmark counts what it costs the
+/// server to publish an event, and not what happens to the event then.
 fn null_topic() -> SocketAddr {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
@@ -249,7 +252,7 @@ fn null_topic() -> SocketAddr {
     address
 }
 
-/// `None` when the client is gone.
+/// Takes one request. `None` if the client is gone.
 fn take(stream: std::net::TcpStream) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     loop {

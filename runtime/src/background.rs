@@ -1,4 +1,5 @@
-//! The loops that run beside the requests: started together, watched by `/healthz`, stopped in order.
+//! The loops that run beside the requests. They are started together, `/healthz` watches them, and they are stopped in
+//! order.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,16 +12,18 @@ use tokio::task::JoinHandle;
 
 use crate::telemetry;
 
-/// A loop that has not said so long that it goes round is ill, and so is the process.
+/// The longest time between two beats of a healthy loop. A loop that is silent for longer is ill, and so is the
+/// process.
 pub const SILENCE: Duration = Duration::from_secs(90);
-/// What a loop gets to finish what it has in hand. With the requests' time it stays below the 30 s that ECS gives.
+/// The time that a loop gets to finish the work in hand. Together with the time for the requests it stays below the 30
+/// s that ECS gives.
 pub const STOP_TIMEOUT: Duration = Duration::from_secs(7);
 
-/// All loops of this process. Clones are handles to the same.
+/// All loops of this process. Clones are handles to the same loops.
 #[derive(Clone)]
 pub struct Background(Arc<Inner>);
 
-/// What a loop has of the process: when to stop, and where to say that it goes round.
+/// A loop's connection to the process. It tells the loop when to stop, and the loop reports here that it goes round.
 pub struct Loop {
     stopping: watch::Receiver<bool>,
     beat: Arc<Beat>,
@@ -40,7 +43,7 @@ struct Running {
 struct Beat {
     name: &'static str,
     started: Instant,
-    /// Milliseconds after the start.
+    /// The last beat, in milliseconds after the start.
     last: AtomicU64,
 }
 
@@ -59,12 +62,12 @@ impl Background {
         self.lock().push(Running { beat, task: Some(task) });
     }
 
-    /// Of a stop that has begun: what lasts, such as a stream, ends itself by it.
+    /// Whether a stop has begun. Long work, such as a stream, watches this and ends itself.
     pub fn stopping(&self) -> watch::Receiver<bool> {
         self.0.stopping.subscribe()
     }
 
-    /// The names of the loops that do not go round: ended before the time, or silent.
+    /// The names of the loops that do not go round: they ended too early, or they are silent.
     pub fn ill(&self) -> Vec<&'static str> {
         if *self.0.stopping.borrow() {
             return Vec::new();
@@ -80,7 +83,7 @@ impl Background {
         self.0.stopping.send_replace(true);
     }
 
-    /// After the requests are answered: lets every loop finish what it has in hand.
+    /// Lets every loop finish the work in hand. It is called after the requests are answered.
     pub async fn stop(&self) {
         self.announce_stop();
         let tasks: Vec<_> =
@@ -113,13 +116,13 @@ impl Loop {
         self.stopping.clone()
     }
 
-    /// Until the time is over or the process stops.
+    /// Sleeps until the time is over or the process stops.
     pub async fn sleep(&mut self, time: Duration) {
         self.beat();
         let _ = tokio::time::timeout(time, self.stopping.wait_for(|stopping| *stopping)).await;
     }
 
-    /// What the future gives, unless the process stops before.
+    /// Waits for the future and gives its result. `None` if the process stops before.
     pub async fn unless_stopping<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
         self.beat();
         tokio::select! {

@@ -43,7 +43,7 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    // Of the libraries that speak TLS here, two ask for the process's provider instead of taking one.
+    // Among the libraries that speak TLS here, two use the process's provider instead of naming one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let environment = Environment::of_this_process();
     let outcome = match (Arguments::parse().command, environment.lambda_handler()) {
@@ -72,7 +72,8 @@ fn roles() -> PossibleValuesParser {
 
 fn serve(role: &str, environment: &Environment) -> anyhow::Result<()> {
     let Some(Run::Server(start)) = systems::role(role) else { anyhow::bail!("no role `{role}`") };
-    // On one core, or the quarter of one that a small task has, a second thread only costs: 15 % of a cached answer.
+    // A second thread costs more than it gives on one core, or on the quarter of a core of a small task: 15 % of a
+    // cached answer.
     let tokio = match std::thread::available_parallelism() {
         Ok(cores) if cores.get() > 1 => tokio::runtime::Builder::new_multi_thread().enable_all().build()?,
         _ => tokio::runtime::Builder::new_current_thread().enable_all().build()?,

@@ -1,8 +1,9 @@
-//! Reservations under load while every part is killed and started again at random: what was answered is there, once, and
-//! was told, once.
+//! Makes reservations under load while every part is killed and started again at random. Each reservation that was
+//! answered must be there once, and must have been told once.
 //!
-//! 400 of them; `RUNTIME_CHAOS=1000 cargo test --test chaos` for more. The queue emulator gets slower with every message that
-//! waits, so that it is no use with many more: thousands go through the laptop's endpoint in `laptop_kills`. The seed is printed, and taken from `RUNTIME_SEED`.
+//! There are 400 of them. `RUNTIME_CHAOS=1000 cargo test --test chaos` makes more. The queue emulator gets slower with
+//! every message that waits, so that many more are no use: `laptop_kills` sends thousands through the laptop's
+//! endpoint. The seed is printed, and `RUNTIME_SEED` sets it.
 
 #![allow(clippy::print_stderr, reason = "which seed, and how many kills it was, is for who runs it")]
 
@@ -19,7 +20,7 @@ use support::engines::{SCHEMA, pause};
 use support::sendy::{Sendy, Service, eventually, reservation, send};
 
 const CLIENTS: usize = 8;
-/// A client gives up on a request after so long, and the test fails.
+/// The patience of a client with one request. After that the test fails.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -44,7 +45,7 @@ async fn nothing_is_lost_and_nothing_happens_twice() {
                         return answered;
                     }
                     answered.push((number, reserve(write, number)));
-                    // Load, but for so long that something is killed under it.
+                    // The load runs for so long that a part is killed under it.
                     std::thread::sleep(Duration::from_millis(100));
                 }
             })
@@ -74,7 +75,7 @@ async fn nothing_is_lost_and_nothing_happens_twice() {
                 pause(down).await;
                 sendy.cache.start();
             }
-            // The emulator keeps its messages in memory: it stands still instead.
+            // The emulator keeps its messages in memory. So it is paused, and not killed.
             "queue" => {
                 sendy.aws.pause(true);
                 pause(down).await;
@@ -106,7 +107,7 @@ fn reserve(address: std::net::SocketAddr, number: usize) -> i64 {
         let answer = send_if_up(address, &key, &body);
         match answer.as_ref().map_or(0, |answer| answer.status) {
             201 => return answer.unwrap().json()["id"].as_i64().unwrap(),
-            // Nothing else says "not now".
+            // No other answer means "not now".
             0 | 503 => {}
             status => panic!("{number}: {status} {answer:?}"),
         }
@@ -132,7 +133,7 @@ async fn check(sendy: &Sendy, services: &[Service; 3], wanted: usize, answered: 
     }
     assert_eq!(rows.len(), wanted, "a reservation is there twice");
     let outbox = format!("SELECT COUNT(*) FROM {SCHEMA}.effects");
-    // The emulator takes its time for thousands: as long as there are fewer and fewer, it is waited for.
+    // The emulator takes its time for thousands of messages. While they become fewer, it is waited for.
     loop {
         let left = sendy.primary.number(&outbox).await;
         if left == 0 {

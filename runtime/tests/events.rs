@@ -1,5 +1,5 @@
-//! The outbox, the relay, the consumer and the inbox, for a system that is not there: on MariaDB, and an emulator that delivers
-//! from SNS to SQS.
+//! The outbox, the relay, the consumer and the inbox, for a system that exists only here. They run on MariaDB, and an
+//! emulator that delivers from SNS to SQS.
 
 mod support;
 
@@ -46,7 +46,7 @@ async fn a_message_arrives_with_its_subject_and_attributes() {
     }
     let taken = consume(&sendy, &ready, &background, |_, _| Verdict::Done).await;
 
-    // The texts and attributes of a shop whose factory is to make more.
+    // The texts and attributes are those of a shop whose factory is to make more.
     let attributes = Attributes::new([
         ("MessageAttributeItemId", Attribute::number(2)),
         ("MessageAttributeItemName", Attribute::text("부산도너츠")),
@@ -107,7 +107,7 @@ async fn functions_that_end_at_once_leave_nothing_in_the_outbox() {
     assert_eq!(outbox::depth(&mut *root(&sendy).await).await.unwrap(), 0);
     assert_eq!(sendy.depth(&sendy.queue).await, 10);
 
-    // Without the topic the function fails, and the event waits for the next.
+    // While the topic cannot be reached the function fails, and the event waits for the next invocation.
     sendy.aws.kill();
     add(&database, "later").await;
     let publisher = Publisher { client: sendy.sns.clone(), topic: sendy.topic.clone() };
@@ -135,7 +135,7 @@ async fn each_message_of_a_batch_has_a_verdict_of_its_own() {
         _ => Verdict::Done,
     })
     .await;
-    // What the consumer itself cannot open ends where the handler's poison does.
+    // A message that the consumer itself cannot open ends in the dead-letter queue, like the poison of the handler.
     eventually("the poison to be in the dead-letter queue", async || sendy.depth(&sendy.dead).await == 2).await;
     eventually("the queue to be empty", async || sendy.depth(&sendy.queue).await == 0).await;
     let taken = taken.lock().unwrap().clone();
@@ -157,7 +157,7 @@ async fn an_event_is_new_once_unless_its_transaction_is_rolled_back() {
     assert!(!inbox::is_new(&mut transaction, "delivery", "order-1").await.unwrap());
     transaction.rollback().await.unwrap();
 
-    // Another transaction with the same event waits for the first, and goes on after it.
+    // A second transaction with the same event waits for the first, and goes on after it.
     let mut first = connection.start_transaction(TxOpts::default()).await.unwrap();
     assert!(inbox::is_new(&mut first, "delivery", "order-1").await.unwrap());
     let second = {
@@ -175,7 +175,7 @@ async fn an_event_is_new_once_unless_its_transaction_is_rolled_back() {
     first.commit().await.unwrap();
     assert!(!second.await.unwrap());
 
-    // Each consumer has its own, an id is not cut, and nothing that looks alike is the same.
+    // Each consumer has its own events, an id is not cut, and ids that look alike are different.
     let mut transaction = connection.start_transaction(TxOpts::default()).await.unwrap();
     assert!(inbox::is_new(&mut transaction, "other", "order-1").await.unwrap());
     for event in ["ORDER-1", "order-1 ", "órder-1"] {
@@ -240,10 +240,10 @@ async fn topic_to(sendy: &Sendy, name: &str, queue: &str) -> String {
     topic
 }
 
-/// What was taken, each with how many times it was.
+/// The messages that were taken, each with how often it was.
 type Taken = Arc<Mutex<Vec<(Envelope, usize)>>>;
 
-/// Takes the queue, and notes what comes.
+/// Takes messages from the queue, and notes them.
 async fn consume(
     sendy: &Sendy,
     ready: &Ready,

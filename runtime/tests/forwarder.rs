@@ -1,4 +1,4 @@
-//! The binary as Lambda starts it, between a Runtime API and a search domain that are both played here.
+//! The binary as Lambda starts it. This test plays both the Runtime API and the search domain.
 
 mod support;
 
@@ -21,12 +21,12 @@ const SECRET: &str = "hunter2";
 
 struct Lambda {
     process: Process,
-    /// What the function told the Runtime API, and what the search domain was sent.
+    /// The calls of the function to the Runtime API, and its requests to the search domain.
     told: Receiver<Received>,
     searched: Receiver<Received>,
 }
 
-/// The forwarder with these events waiting for it; the search domain answers every `_bulk` with `status` and `body`.
+/// The forwarder with these events waiting for it. The search domain answers every `_bulk` with `status` and `body`.
 fn lambda(events: &[Value], status: u16, body: &Value) -> Lambda {
     let (sender, searched) = channel();
     let body = body.to_string();
@@ -41,7 +41,7 @@ fn lambda(events: &[Value], status: u16, body: &Value) -> Lambda {
     Lambda { process: start(api, &format!("http://{search}")), told, searched }
 }
 
-/// What Lambda gives for one event: tests that see it run out wait for all of it.
+/// The time that Lambda gives for one event. Tests that see it run out wait for all of it.
 const TIMEOUT: Duration = Duration::from_secs(4);
 
 fn runtime_api(events: &[Value]) -> (SocketAddr, Receiver<Received>) {
@@ -55,7 +55,7 @@ fn runtime_api(events: &[Value]) -> (SocketAddr, Receiver<Received>) {
         assert_eq!(received.line, "GET /2018-06-01/runtime/invocation/next HTTP/1.1");
         let next = waiting.lock().unwrap().next();
         let Some((number, event)) = next else {
-            // No more events: the real one waits too.
+            // There are no more events. The real Runtime API waits too.
             thread::sleep(2 * DEADLINE);
             return (500, String::new(), String::new());
         };
@@ -179,7 +179,7 @@ fn what_is_not_stored_is_an_error_with_reasons_and_without_contents() {
     let message = told(&mut busy).1["errorMessage"].to_string();
     let (all, why) = message.split_once(": 4 × ").expect(&message);
     assert!(all.ends_with("4 of 4 events were not stored"), "{message}");
-    // The last attempt has whatever time is left, which may be too little for an answer.
+    // The last attempt has the rest of the time, which may be too little for an answer.
     assert!(why.contains("answered 429 Too Many Requests") || why.contains("no answer in time"), "{message}");
 
     let reason = json!({ "Message": "User: arn:aws:sts::1:assumed-role/x is not authorized" });
@@ -224,7 +224,7 @@ fn mistakes_at_the_start_are_told_to_lambda() {
     assert_eq!(process.exit().code(), Some(1));
 }
 
-/// By path.
+/// The documents by path.
 type Documents = Arc<Mutex<BTreeMap<String, String>>>;
 
 /// A search domain that keeps documents outside of `_bulk`, as the real one does, and takes every bulk.
@@ -254,7 +254,7 @@ fn search() -> (SocketAddr, Receiver<Received>, Documents) {
     (address, searched, documents)
 }
 
-/// CloudWatch Logs with two pages, the first of which is throttled once; events of two streams come mixed.
+/// CloudWatch Logs with two pages. The first page is throttled once. Events of two streams come mixed.
 fn cloudwatch_logs() -> (SocketAddr, Receiver<Received>) {
     let (sender, asked) = channel();
     let throttle = Arc::new(Mutex::new(true));
@@ -266,7 +266,8 @@ fn cloudwatch_logs() -> (SocketAddr, Receiver<Received>) {
         }
         let request: Value = serde_json::from_slice(&received.body).unwrap();
         if received.header("x-amz-target") == Some("Logs_20140328.DescribeSubscriptionFilters") {
-            // As CloudWatch Logs answers (API reference, DescribeSubscriptionFilters); the first is somebody else's.
+            // The answer has the form of CloudWatch Logs (API reference, DescribeSubscriptionFilters). The first filter
+            // is somebody else's.
             let filter = |pattern: &str, function: &str| {
                 json!({ "filterName": function, "logGroupName": request["logGroupName"], "filterPattern": pattern,
                     "destinationArn": format!("arn:aws:lambda:ap-northeast-2:1:function:{function}"), "creationTime": 1 })
@@ -321,12 +322,12 @@ fn the_probe_of_a_subscription_fetches_the_past_of_its_group_once() {
     let streams: Vec<Value> = searched.try_iter().map(|bulk| document(&bulk)["@log_stream"].clone()).collect();
     assert_eq!(streams, ["a", "b", "b"]);
 
-    // Another process finds that it is done.
+    // Another process finds that the backfill is done.
     let (api, told) = runtime_api(&[probe()]);
     let _second = start_with(api, &search, &more);
     assert_eq!(stored(&told), 0);
 
-    // One that was ended half-way is gone on with from there.
+    // A backfill that was ended half-way goes on from there.
     for document in documents.lock().unwrap().values_mut() {
         assert_eq!(
             serde_json::from_str::<Value>(document).unwrap(),
@@ -342,7 +343,7 @@ fn the_probe_of_a_subscription_fetches_the_past_of_its_group_once() {
     assert_eq!(request["startTime"], 1_654_560_000_003_i64);
 }
 
-/// The past may be missing, but what was stored is not sent again.
+/// The past may be missing, but the stored events are not sent again.
 #[test]
 fn a_failed_backfill_does_not_fail_an_event_that_is_stored() {
     let (search, _searched, _documents) = search();
@@ -354,7 +355,8 @@ fn a_failed_backfill_does_not_fail_an_event_that_is_stored() {
     assert!(told.recv_timeout(DEADLINE).unwrap().line.ends_with("r1/error HTTP/1.1"), "a probe is tried again");
 }
 
-/// A policy is changed only under the numbers of the one that is there, and only if it keeps indexes for another time.
+/// A policy is changed only under the sequence numbers of the existing one, and only if that keeps indexes for another
+/// time.
 #[test]
 fn the_retention_is_put_and_changed_but_not_again() {
     for (present, changed) in [(Some("30d"), false), (Some("7d"), true), (None, false)] {
@@ -394,7 +396,7 @@ fn the_retention_is_put_and_changed_but_not_again() {
     }
 }
 
-/// Each log group may have indexes of its own: then one holds nothing of another.
+/// A log group may have indexes of its own. They hold nothing of another group.
 #[test]
 fn a_log_group_may_have_an_index_of_its_own() {
     let (search, searched, _documents) = search();
@@ -406,7 +408,7 @@ fn a_log_group_may_have_an_index_of_its_own() {
     assert!(String::from_utf8(bulk.body).unwrap().contains(r#""_index":"of-reservation-2022.06.07""#));
 }
 
-/// Fine-grained access knows only its master user until it is told of the others.
+/// Fine-grained access knows only its master user until it is told of other users.
 #[test]
 fn the_readers_are_mapped_before_the_first_document() {
     let (sender, asked) = channel();

@@ -1,6 +1,6 @@
-//! The forwarder against a search domain and a queue that fail at random, by a seed: requests refused as a whole, events
-//! refused one by one, connections cut before, after and in the middle of the answer. Lambda is played as it is: what
-//! fails is sent again. In the end every event is in exactly one place, and only there.
+//! The forwarder against a search domain and a queue that fail at random, by a seed. They refuse whole requests, they
+//! refuse single events, and they cut connections before, after and in the middle of the answer. Lambda is played as it
+//! is: it sends a failed event again. In the end every event is in exactly one place, and in the right one.
 
 mod support;
 
@@ -21,7 +21,8 @@ use runtime::forwarder::Forwarder;
 use serde_json::{Value, json};
 use support::{Received, receive};
 
-/// How often Lambda sends an event in this test before it gives up. The real one stops at three, and keeps the event.
+/// How often Lambda sends an event in this test before it gives up. The real Lambda stops at three, and keeps the
+/// event.
 const INVOCATIONS: usize = 40;
 const TIME: Duration = Duration::from_millis(400);
 
@@ -52,7 +53,7 @@ proptest! {
     }
 }
 
-/// Without a queue the invocation fails, after everything else was stored.
+/// Without a queue for refused events the invocation fails, after everything else was stored.
 #[test]
 fn without_a_queue_what_is_refused_fails_the_invocation_last() {
     let world = Arc::new(Mutex::new(World { random: 7, trouble: 10, ..World::default() }));
@@ -66,7 +67,7 @@ fn without_a_queue_what_is_refused_fails_the_invocation_last() {
     assert_eq!(world.lock().unwrap().stored.len(), 100 - poisoned);
 }
 
-/// A request that is refused as a whole is halved until what is to blame is alone.
+/// A request that is refused as a whole is halved until the event that is to blame is alone.
 #[test]
 fn one_event_that_spoils_its_request_does_not_hold_the_others_up() {
     let world = Arc::new(Mutex::new(World { random: 9, spoilt: true, ..World::default() }));
@@ -82,11 +83,11 @@ fn one_event_that_spoils_its_request_does_not_hold_the_others_up() {
 #[derive(Default)]
 struct World {
     random: u64,
-    /// Of a hundred requests, and of a hundred events.
+    /// How many of a hundred requests fail, and how many of a hundred events.
     trouble: u64,
-    /// A poisoned event has its whole request refused.
+    /// Whether a poisoned event has its whole request refused.
     spoilt: bool,
-    /// By id; the document.
+    /// The documents by id.
     stored: BTreeMap<String, String>,
     failed: BTreeSet<String>,
     template: bool,
@@ -95,7 +96,7 @@ struct World {
 
 enum Reply {
     Whole(u16, String),
-    /// So many bytes of the answer, and then nothing.
+    /// The connection is cut after so many bytes of the answer.
     Cut(String, usize),
 }
 
@@ -120,7 +121,7 @@ impl World {
                 2 => Reply::Whole(503, String::new()),
                 3 if received.line.contains("_bulk") => Reply::Whole(200, r#"{"items":[]}"#.to_owned()),
                 3 | 4 => Reply::Cut(String::new(), 0),
-                // Everything took place, and nobody hears of it.
+                // The request took effect, but the answer is cut.
                 _ => {
                     let (_, answer) = self.answer(received);
                     let length = self.below(answer.len() as u64 + 1) as usize;
@@ -181,7 +182,7 @@ impl World {
         (200, json!({ "errors": true, "items": items }).to_string())
     }
 
-    /// SendMessageBatch.
+    /// Answers SendMessageBatch.
     fn send(&mut self, received: &Received) -> String {
         assert_eq!(received.header("x-amz-target"), Some("AmazonSQS.SendMessageBatch"));
         assert!(received.header("authorization").unwrap().contains("/sqs/aws4_request"));
@@ -254,7 +255,7 @@ fn answer(mut stream: &TcpStream, reply: Reply) {
     let _ = stream.shutdown(Shutdown::Both);
 }
 
-/// Its id, whether the search domain will ever take it, its message.
+/// An event: its id, whether the search domain will ever take it, its message.
 fn event(number: usize, place: usize) -> (String, bool, String) {
     let poison = (number + place) % 11 == 3;
     let word = if poison { "poison" } else { "서울" };

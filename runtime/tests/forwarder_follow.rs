@@ -1,4 +1,4 @@
-//! The forwarder as a role: a file of log lines, and a log group, into a search engine that is played here.
+//! The forwarder as a role. It ships a file of log lines, and a log group, to a search engine that this test plays.
 
 mod support;
 
@@ -15,7 +15,7 @@ use support::{Process, server, until};
 
 const PATTERN: &str = r#"{ $.event = "reservation.created" }"#;
 
-/// Its documents by id. One in five requests fails.
+/// A search engine: its documents by id. One in five requests fails.
 #[derive(Clone, Default)]
 struct Search(Arc<Mutex<(BTreeMap<String, Value>, usize)>>);
 
@@ -108,7 +108,7 @@ fn write(path: &Path, event: &str, number: usize) -> String {
     line
 }
 
-/// Killed and started again at every turn, while the file grows and is rotated in both ways.
+/// The forwarder is killed and started again at every turn, while the file grows and is rotated in both ways.
 #[test]
 fn lines_of_a_file_arrive_once_whatever_happens_to_the_forwarder() {
     let (folder, search) = (Folder::new("file"), Search::default());
@@ -126,7 +126,7 @@ fn lines_of_a_file_arrive_once_whatever_happens_to_the_forwarder() {
                 std::thread::sleep(Duration::from_millis(10 + 13 * turn as u64));
             }
         }
-        // It has to have seen the file before that is rotated; how much of it is no matter.
+        // The forwarder has to see the file before the file is rotated. It may have read any part of it.
         until("the file to be seen", || fs::read_to_string(&state).ok().filter(|state| state.contains("\"first\":\"")));
         if turn % 3 == 1 {
             fs::rename(&log, folder.path(&format!("reservation.log.{turn}"))).unwrap();
@@ -161,7 +161,7 @@ fn a_log_group_is_read_on() {
         assert_eq!(request["filterPattern"], PATTERN);
         let mut asked = asked.lock().unwrap();
         *asked += 1;
-        // What was there before comes again, as the times overlap.
+        // The earlier events come again, because the times overlap.
         let event = |number: i64| {
             json!({ "eventId": format!("e{number}"), "logStreamName": "s", "timestamp": 1_654_560_000_000 + number,
                     "message": format!("m{number}") })

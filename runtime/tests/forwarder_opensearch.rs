@@ -1,4 +1,4 @@
-//! The forwarder with a real OpenSearch, which `opensearch.sh` fetches and starts.
+//! The forwarder with a real OpenSearch. `opensearch.sh` fetches and starts it.
 
 mod support;
 
@@ -18,7 +18,7 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use support::{DEADLINE, Process, exchange, server};
 
-/// Fetching it takes half a minute, and a busy machine as long again to start it.
+/// The time to start OpenSearch. Fetching it takes half a minute, and a busy machine needs as long again to start it.
 const START: Duration = Duration::from_secs(300);
 
 #[test]
@@ -33,7 +33,7 @@ fn a_reservation_is_found_by_its_departure() {
         "date": "2022-06-08", "user_name": "홍길동", "detail": { "seats": 2 } });
     let payload = payload(&[("a", &first), ("b", &second)]);
     assert_eq!(lambda.invoke(&payload), tally(2, 0, 0));
-    // As Lambda does when an answer is lost.
+    // Lambda sends the event again if an answer is lost.
     assert_eq!(lambda.invoke(&payload), tally(0, 2, 0));
 
     let found = node.search("departure:서울");
@@ -62,7 +62,7 @@ fn a_reservation_is_found_by_its_departure() {
         assert_eq!(found, Some(buckets), "{name} in {aggregations}");
     }
 
-    // `detail` is an object by now: a text does not fit, a date that is none is let pass.
+    // `detail` is an object by now, so a text does not fit. A text that is not a date does.
     let conflict = json!({ "event": "reservation.created", "detail": "two seats" });
     let odd = json!({ "event": "reservation.created", "date": "someday" });
     assert_eq!(lambda.invoke(&self::payload(&[("c", &conflict), ("d", &odd)])), tally(1, 0, 1));
@@ -70,7 +70,7 @@ fn a_reservation_is_found_by_its_departure() {
     assert_eq!((&failed["id"], &failed["message"]), (&json!("c"), &json!(conflict.to_string())));
     assert_eq!(failed["reason"], "400 mapper_parsing_exception");
 
-    // This one has no ISM; that is told once, and holds nothing up.
+    // This OpenSearch has no ISM. The forwarder says so once, and goes on.
     assert_eq!(lambda.process.line("no_retention")["prefix"], "reservations");
     assert_eq!(lambda.process.seen.iter().filter(|line| line.contains("no_retention")).count(), 1);
 }
@@ -83,7 +83,7 @@ struct OpenSearch {
 
 impl OpenSearch {
     fn start() -> Self {
-        // The runner takes no other ports.
+        // `opensearch.sh` takes only these ports.
         let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
         let port = (9230..=9299).find(free).unwrap();
         let folder = std::env::temp_dir().join(format!("opensearch-{}", std::process::id()));
@@ -117,7 +117,7 @@ impl OpenSearch {
         serde_json::from_str(body).unwrap_or_default()
     }
 
-    /// What a person sees who types this into the search field.
+    /// The results that a person sees who types this into the search field.
     fn search(&self, query: &str) -> Vec<Value> {
         self.ask("POST", "/reservations-*/_refresh", None);
         let query = json!({ "query": { "query_string": { "query": query } } });
@@ -135,7 +135,7 @@ impl Drop for OpenSearch {
     }
 }
 
-/// SQS: the messages that it gets.
+/// SQS, and the messages that it gets.
 fn queue() -> (SocketAddr, Receiver<Value>) {
     let (sender, failed) = channel();
     let address = server(move |received| {

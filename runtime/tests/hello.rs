@@ -90,7 +90,7 @@ fn no_input_ends_it() {
         let shown = String::from_utf8_lossy(&request[..request.len().min(60)]);
         assert!(answer.is_empty() || answer.starts_with(&format!("HTTP/1.1 {status}")), "{shown}: {answer}");
     }
-    // Gone in the middle of a request, and of a body.
+    // The clients leave in the middle of a request, and of a body.
     drop(connect(address));
     connect(address).write_all(b"GET / HT").unwrap();
     connect(address).write_all(b"GET / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nab").unwrap();
@@ -103,7 +103,7 @@ fn a_request_in_flight_is_answered_after_sigterm() {
     let mut idle = connect(address);
     let mut busy = connect(address);
     busy.write_all(b"GET /slow HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 4\r\n\r\n").unwrap();
-    // The server asks for the body: it has the request in its hands.
+    // The server asks for the body, so it has the request in its hands.
     let mut interim = [0; 25];
     busy.read_exact(&mut interim).unwrap();
     assert!(interim.starts_with(b"HTTP/1.1 100 Continue"));

@@ -1,7 +1,7 @@
 #!/bin/sh
 # A real OpenSearch, one node on loopback. Needs a Java 17 runtime and Maven.
-#   opensearch.sh install            fetches it into <repo>/.emulators/opensearch; does nothing when it is there
-#   opensearch.sh run PORT FOLDER    becomes it, with its data in FOLDER; PORT is between 9201 and 9299
+#   opensearch.sh install            fetches it into <repo>/.emulators/opensearch; does nothing if it is there
+#   opensearch.sh run PORT FOLDER    becomes the node, with its data in FOLDER; PORT is between 9201 and 9299
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -16,7 +16,7 @@ install() {
     mkdir -p "$home/lib"
     mvn --quiet --batch-mode --file "$pom" dependency:copy-dependencies \
         "-DoutputDirectory=$(cd "$home/lib" && pwd)" >&2
-    # Last: this says that the rest is there.
+    # This file is copied last. It says that all others are there.
     cp "$pom" "$home/pom.xml"
 }
 
@@ -27,7 +27,7 @@ install)
 run)
     install
     mkdir -p "$3"
-    # The runner takes the port after the one that it is given. Replaces this shell: who started it can end it.
+    # The runner takes the port after the one that it is given. It replaces this shell, so that the caller can end it.
     exec java -Xms256m -Xmx512m -XX:+UseSerialGC -cp "$home/lib/*" org.codelibs.opensearch.runner.OpenSearchRunner \
         -basePath "$3" -numOfNode 1 -baseHttpPort $(($2 - 1)) -clusterName provision
     ;;

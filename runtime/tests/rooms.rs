@@ -1,4 +1,4 @@
-//! The rooms of the runtime: only the systems know systems, and the list of the roles says what they have.
+//! The rooms of the runtime. Only the folder of the systems knows systems, and the list of the roles agrees with it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use runtime::systems::{Run, SYSTEMS};
 
 /// Words by which a system would be known, besides its name.
 const WORDS: &[&str] = &["reservation", "lookup", "notification"];
-/// SNS itself calls its messages so.
+/// SNS itself calls its messages notifications.
 const ALLOWED: &[(&str, &str)] = &[("events/envelope.rs", "notification"), ("functions/queue.rs", "notification")];
 
 #[test]
@@ -21,7 +21,7 @@ fn nothing_outside_of_the_systems_names_one() {
     let mut problems = Vec::new();
     for file in files {
         let path = file.strip_prefix(&root).unwrap().display().to_string();
-        // The list of the systems names them, and what is below it belongs to one.
+        // The list of the systems names them, and each folder below it belongs to one.
         if path.starts_with("systems/") {
             continue;
         }
@@ -82,7 +82,7 @@ fn each_system_and_each_of_its_schemas_is_found_by_its_name() {
     }
 }
 
-/// The words that a line has, alone or as a part of a name: as `Word`, `word_` or `words`.
+/// The words in a line, alone or as a part of a name: as `Word`, `word_` or `words`.
 fn named<'a>(line: &str, words: &BTreeSet<&'a str>) -> Vec<&'a str> {
     let mut parts = vec![String::new()];
     for c in line.chars() {

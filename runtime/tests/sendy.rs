@@ -51,7 +51,7 @@ async fn a_reservation_is_stored_cached_and_told() {
     let ttl = sendy.redis(&["TTL", "reservation:1"]);
     assert!(ttl.trim().parse::<i32>().is_ok_and(|ttl| (1..=600).contains(&ttl)), "{ttl}");
 
-    // S0-4, and what is no id.
+    // S0-4, and texts that are not an id.
     let missing = read.get("/reservations/999");
     assert_eq!((missing.status, missing.body.as_str()), (404, r#"{"message":"Not found Reservation with id 999."}"#));
     assert_eq!(read.get("/reservations/abc").body, r#"{"message":"Not found Reservation with id abc."}"#);
@@ -65,7 +65,7 @@ async fn a_reservation_is_stored_cached_and_told() {
     assert_eq!(sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.reservations")).await, 1);
     assert_eq!(notify.notifications(1).len(), 1);
 
-    // A mistake that the web framework finds is told like any other: clients read `message` of whatever comes back.
+    // A mistake that the web framework finds has the same form: clients read `message` of every answer.
     let long = "9".repeat(40);
     for query in ["limit=-1", "limit=1e3", "limit=", "after=99999999999", "after=abc", "search=a&search=b", &long] {
         let (path, expected) = match query == long {
@@ -111,7 +111,7 @@ async fn a_reservation_is_stored_cached_and_told() {
         assert_eq!(service.get("/").body, r#"{"message":"Hello World!"}"#);
     }
 
-    // What was counted is told at the end too.
+    // The metrics are written at the end too.
     assert_eq!(notify.notifications(2).len(), 2);
     eventually("the outbox to be empty", async || {
         sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.effects")).await == 0
@@ -198,12 +198,12 @@ async fn a_reservation_without_its_effects_is_none() {
     }
     assert_eq!(sendy.primary.number(&rows).await, 0);
     sendy.primary.run(&format!("RENAME TABLE {SCHEMA}.away TO {SCHEMA}.effects")).await;
-    // Nothing of what was begun before comes with it.
+    // The next transaction brings no part of the broken one with it.
     assert_eq!(write.post(&reservation()).status, 201);
     assert_eq!(sendy.primary.number(&rows).await, 1);
 }
 
-/// Writes that come together share a transaction, and nothing else.
+/// Writes that come together share a transaction, and no failure.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_that_is_refused_takes_no_other_with_it() {
     let sendy = Sendy::new().await;
@@ -232,7 +232,7 @@ async fn a_write_that_is_refused_takes_no_other_with_it() {
     }
     assert_eq!(sendy.primary.number(&format!("SELECT COUNT(*) FROM {SCHEMA}.reservations")).await, 77);
 
-    // Where ids do not follow one by one, each still gets its own.
+    // If ids do not follow one by one, each reservation still gets its own.
     sendy.primary.run("SET GLOBAL auto_increment_increment = 5").await;
     let other = sendy.start("reservation", &[]);
     other.until_ready();
@@ -244,7 +244,7 @@ async fn a_write_that_is_refused_takes_no_other_with_it() {
     notify.notifications(117);
 }
 
-/// 40 reservations: the first of them waits for the table, and the others gather behind it.
+/// Makes 40 reservations. The first of them waits for the table, and the others gather behind it.
 async fn at_once(sendy: &Sendy, address: SocketAddr, name: impl Fn(usize) -> String) -> Vec<(String, Answer)> {
     let mut locked = sendy.primary.root().await;
     locked.query_drop(format!("LOCK TABLES {SCHEMA}.reservations WRITE")).await.unwrap();
@@ -274,14 +274,14 @@ async fn what_follows_from_a_write_waits_for_what_is_away() {
     assert_eq!(read.get("/reservations/1").header("x-cache"), Some("miss"));
     notify.notifications(1);
 
-    // S0-7: the topic cannot be reached. moto forgets what it has when it is killed, so it stands still.
+    // S0-7: the topic cannot be reached. moto forgets its messages when it is killed, so it is paused.
     sendy.aws.pause(true);
     assert_eq!(write.post(&with("user_name", json!("later"))).status, 201);
     write.process.line("relay.failed");
     sendy.aws.pause(false);
     assert_eq!(notify.notifications(2)[1]["reservationId"], 2);
 
-    // The cache is away: reads and writes go on, and what it had is not believed afterwards.
+    // The cache cannot be reached. Reads and writes go on, and the old content of the cache is not believed afterwards.
     sendy.cache.kill();
     assert_eq!(write.send("PUT", "/reservations/1", &[], &with("destination", json!("제주")).to_string()).status, 200);
     let bypassed = read.get("/reservations/1");
@@ -306,7 +306,7 @@ async fn a_replica_that_lags_is_not_believed() {
     assert_eq!(write.post(&reservation()).status, 201);
     until("the row from the replica", || (read.get("/reservations/1").status == 200).then_some(()));
     sendy.replica.run("STOP SLAVE SQL_THREAD").await;
-    // Not there yet, and not there as it is now.
+    // The replica has neither the new row nor the new version of a row.
     assert_eq!(write.post(&with("user_name", json!("new"))).status, 201);
     assert_eq!(read.get("/reservations/2").status, 200);
     for destination in ["대전", "광주"] {
@@ -317,13 +317,13 @@ async fn a_replica_that_lags_is_not_believed() {
             assert_eq!(read.get("/reservations").json()[0]["destination"], destination);
         }
     }
-    // The cache forgets everything, fences too: the old row on the replica must not get into it.
+    // The cache forgets everything, also the fences. The old row on the replica must not get into it.
     sendy.redis(&["FLUSHALL"]);
     sendy.redis(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
     for _ in 0..5 {
         assert_eq!(read.get("/reservations/1").json()["destination"], "광주");
     }
-    // What was acknowledged is not said to be missing, also while nobody knows it.
+    // An acknowledged row is never said to be missing, also while no server in reach has it.
     until("the cache again", || (read.get("/reservations/2").header("x-cache") == Some("hit")).then_some(()));
     assert_eq!(write.post(&reservation()).status, 201);
     until("the fence", || sendy.redis(&["GET", "reservation:3"]).starts_with('!').then_some(()));
@@ -358,7 +358,7 @@ async fn reads_outlive_the_primary_and_writes_come_back_with_it() {
         assert_eq!((service.get("/healthz").status, service.get("/readyz").status), (200, 200));
     }
 
-    // One that hangs is as good as one that is gone.
+    // A server that hangs is as good as one that is gone.
     sendy.primary.engine.start();
     until("writes again", || (write.post(&reservation()).status == 201).then_some(()));
     sendy.primary.engine.pause(true);
@@ -379,7 +379,7 @@ async fn messages_are_taken_once_and_poison_ends_in_the_dead_letter_queue() {
     let send = async |body: String| {
         sendy.sqs.send_message().queue_url(&sendy.queue).message_body(body).send().await.unwrap();
     };
-    // S0-8: twice, in the wrong order, raw and wrapped, and one from before us.
+    // S0-8: events come twice, in the wrong order, raw and wrapped, and one comes from the system before us.
     let event =
         |version: u32| json!({ "reservationId": 7, "version": version, "action": "Reservations: OK", "dtm": 5 });
     let wrapped = json!({ "Type": "Notification", "Message": event(2).to_string() });
@@ -446,12 +446,12 @@ async fn drivers_get_the_feed_as_a_stream_and_by_webhook() {
     eventually("the webhook to be told", async || ids().len() >= 3).await;
     assert_eq!(ids(), [1, 2, 3]);
 
-    // A proxy would close what is silent for a minute.
+    // A proxy would close a connection that is silent for a minute.
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     assert!(events.any(|line| line.starts_with(':')));
     assert!((24..40).contains(&silent.elapsed().as_secs()), "a comment after {:?}", silent.elapsed());
 
-    // A stop ends the streams, and nothing waits for them.
+    // A stop ends the streams. It does not wait for them.
     notify.process.terminate();
     assert_eq!(notify.process.line("stopped")["abandoned_connections"], 0);
     assert!(events.all(|line| !line.starts_with("id: ")));
@@ -478,7 +478,7 @@ async fn a_probe_walks_the_whole_way() {
     assert_eq!(probe.exit().code(), Some(0));
     assert_eq!(services[1].get("/reservations").body, "[]");
 
-    // Without the notification service the walk ends there, and leaves nothing behind.
+    // Without the notification service the walk ends there. It leaves nothing behind.
     let mut probe = sendy.probe(balancer(&services[..2]), &[]);
     let failed =
         until("the hop that fails", || Some(probe.line("probe.hop")).filter(|line| line["status"] == "failed"));
@@ -489,7 +489,7 @@ async fn a_probe_walks_the_whole_way() {
     assert_eq!(probe.exit().code(), Some(1));
     assert_eq!(services[1].get("/reservations").body, "[]");
 
-    // Nor does one that is stopped while it waits for what never comes.
+    // A probe that is stopped while it waits in vain leaves nothing behind either.
     let empty = support::server(|_| (200, String::new(), json!({ "hits": { "total": { "value": 0 } } }).to_string()));
     let empty = format!("http://{empty}");
     let mut probe = sendy.probe(balancer(&services), &[("SEARCH_ENDPOINT", empty.as_str()), ("PROBE_INDEX", "x-*")]);

@@ -1,8 +1,8 @@
-//! The same SQL runs on MySQL 8.4 and on MariaDB: what only one of them knows is in none of our statements.
+//! The same SQL runs on MySQL 8.4 and on MariaDB. So our statements have nothing that only one of them knows.
 
 use std::path::{Path, PathBuf};
 
-/// What one of them refuses, and which one.
+/// A text that only one of them knows, and the one that refuses it.
 const ONE_SIDED: &[(&str, &str)] = &[
     ("->'", "MariaDB"),
     ("->>", "MariaDB"),
@@ -79,7 +79,8 @@ fn looks_like_sql(upper: &str) -> bool {
     verbs.iter().any(|verb| upper.starts_with(verb))
 }
 
-/// The string literals of a Rust source and the lines that they begin in. Enough for ours: no raw strings with SQL.
+/// The string literals of a Rust source and the lines that they begin in. It is good enough for our sources, which have
+/// no raw strings with SQL.
 fn literals(source: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut rest = source;

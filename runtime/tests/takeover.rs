@@ -1,5 +1,5 @@
-//! A database of the release before, whose outbox is another table: this release goes on where that one stopped, also while
-//! tasks of that release still run.
+//! A database of the release before, whose outbox is another table. This release goes on where that one stopped, also
+//! while tasks of that release still run.
 
 mod support;
 
@@ -13,7 +13,7 @@ use support::engines::{OWNER, SCHEMA, pause};
 use support::sendy::{Sendy, eventually, reservation};
 use support::until;
 
-/// What the release before knows.
+/// The migrations that the release before knows.
 const BEFORE: schema::Schema = schema::Schema { name: "sendy", migrations: NOW.migrations.split_at(2).0 };
 const LEFT: u32 = 30;
 
@@ -29,10 +29,10 @@ async fn what_the_release_before_has_left_is_told_and_nothing_is_lost() {
     let outbox = format!("SELECT COUNT(*) FROM {SCHEMA}.outbox");
     let left = u64::from((LEFT + 1) * 2);
     assert_eq!(sendy.primary.number(&outbox).await, left);
-    // As it was read before the change that nobody has been told.
+    // The cache has the row as it was before the change that nobody has been told of.
     sendy.redis(&["SET", "reservation:1", "1 {\"id\":1,\"departure\":\"old\"}"]);
 
-    // While a task of that release publishes, what is in its outbox is its business. Tasks of this release work beside it.
+    // While a task of that release publishes, the rows in its outbox are its own. Tasks of this release work beside it.
     let mut other = sendy.primary.root().await;
     let lock = database::lock_name(SCHEMA, "relay.publish");
     other.exec_drop("SELECT GET_LOCK(?, 0)", (&lock,)).await.unwrap();
@@ -42,7 +42,7 @@ async fn what_the_release_before_has_left_is_told_and_nothing_is_lost() {
     assert_eq!(notify.notifications(1)[0]["reservationId"], LEFT + 1);
     pause(6000).await;
     assert_eq!(sendy.primary.number(&outbox).await, left);
-    // Such a task may also start: its schema is there, and not as another text.
+    // A task of that release may also start. Its schema is there, and its text has not changed.
     schema::migrate(&config, &BEFORE).await.unwrap();
     let database = database::Database::new(&config).unwrap();
     assert!(schema::is_present(&database.primary, &BEFORE).await.unwrap());
@@ -62,7 +62,7 @@ async fn what_the_release_before_has_left_is_told_and_nothing_is_lost() {
     until("the fence", || (sendy.redis(&["GET", "reservation:1"]).trim() == "!2").then_some(()));
     assert_eq!(read.get("/reservations/1").json()["departure"], "서울");
 
-    // What is written there later is taken over too.
+    // Rows that are written there later are taken over too.
     leave(&sendy, 2, 2, "changed").await;
     let items = notify.notifications((LEFT + 3) as usize);
     assert_eq!((&items[items.len() - 1]["reservationId"], &items[items.len() - 1]["version"]), (&json!(2), &json!(2)));
@@ -71,7 +71,7 @@ async fn what_the_release_before_has_left_is_told_and_nothing_is_lost() {
     assert_eq!(sendy.primary.number(&outbox).await, 0);
 }
 
-/// A change as the release before commits it.
+/// Commits a change as the release before does.
 async fn leave(sendy: &Sendy, id: u32, version: u32, what: &str) {
     let reservation =
         json!({ "departure": "서울", "destination": "부산", "date": "2022-06-07", "user_name": "peachdo" });

@@ -1,4 +1,4 @@
-//! The database and the cache over TLS: encrypted, and of the right name, or not at all.
+//! The database and the cache over TLS. A connection is encrypted and of the right name, or there is none.
 
 mod support;
 
@@ -49,7 +49,7 @@ async fn only_a_certificate_of_the_right_name_and_authority_will_do() {
         Process::start(&["serve", "reservation"], &variables)
     };
 
-    // The certificate is made out to `localhost`.
+    // The certificate is for `localhost`.
     let mut right = start("localhost", &ca);
     right.line("cache.connected");
     right.line("ready");
@@ -86,7 +86,7 @@ fn an_authority_that_cannot_be_read_is_told_at_the_start() {
     assert_eq!(process.exit().code(), Some(1));
 }
 
-/// An authority, a certificate of it for `localhost`, and another authority.
+/// Makes an authority, a certificate of it for `localhost`, and another authority.
 fn certificates(directory: &Path) {
     let authority = || {
         let mut parameters = CertificateParams::new(Vec::new()).unwrap();

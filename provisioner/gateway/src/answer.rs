@@ -1,4 +1,4 @@
-//! An answer, parsed once so that it can be rewritten, and errors in each protocol's own words.
+//! An answer, parsed once so that it can be rewritten, and errors in the words of each protocol.
 
 use crate::request::{Protocol, Request};
 use crate::xml::{self, Element};
@@ -42,13 +42,13 @@ impl Answer {
         Answer { status, headers, body: body.unwrap_or(Body::Raw(bytes)) }
     }
 
-    /// A success made here, in the protocol of the request.
+    /// A success that the gateway makes itself, in the protocol of the request.
     pub fn json(request: &Request, value: Value) -> Self {
         let kind = if request.protocol == Protocol::RestJson { "application/json" } else { "application/x-amz-json-1.1" };
         Answer { status: 200, headers: vec![("content-type".to_owned(), kind.to_owned())], body: Body::Json(value) }
     }
 
-    /// A success of a query service made here: `<ActionResponse><ActionResult>...`.
+    /// A success of a query service that the gateway makes itself: `<ActionResponse><ActionResult>...`.
     pub fn xml(request: &Request, result: Vec<Element>) -> Self {
         let mut root = Element::new(&format!("{}Response", request.action));
         if request.protocol == Protocol::Ec2 {

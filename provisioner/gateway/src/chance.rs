@@ -1,6 +1,6 @@
 //! Random numbers that a seed makes repeatable.
 
-/// splitmix64: small, and good enough to shuffle lists and draw rules.
+/// Random numbers by splitmix64, which is small, and good enough to shuffle lists and draw rules.
 #[derive(Clone, Debug)]
 pub struct Chance(u64);
 
@@ -22,7 +22,7 @@ impl Chance {
         z ^ (z >> 31)
     }
 
-    /// A number from 0 to `bound`, `bound` not among them.
+    /// A number from 0 to `bound`, without `bound` itself.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound.max(1)
     }

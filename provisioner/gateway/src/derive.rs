@@ -1,11 +1,11 @@
-//! Requests of the gateway's own, made for repairs and probes.
+//! Requests of the gateway's own, for repairs and probes.
 
 use crate::request::Request;
 use bytes::Bytes;
 use serde_json::Value;
 
 impl Request {
-    /// The same caller's request for something else.
+    /// Another request of the same caller.
     fn other(&self, signing: &str, method: &str, target: &str, more: &[(&str, &str)], body: &str) -> Request {
         let scope = format!(
             "AWS4-HMAC-SHA256 Credential=test/20260101/{}/{signing}/aws4_request, SignedHeaders=host, Signature=0",
@@ -33,12 +33,12 @@ impl Request {
         self.other("sqs", "POST", "/", &headers, &body.to_string())
     }
 
-    /// The same service at another path.
+    /// A request to the same service at another path.
     pub(crate) fn to_path(&self, method: &str, target: &str) -> Request {
         Request::read(method, target, self.headers.clone(), Bytes::new())
     }
 
-    /// The same service with another form, if it is wanted.
+    /// A request to the same service with another form, if it is wanted.
     pub(crate) fn with_body(&self, wanted: bool, form: &str) -> Option<Request> {
         wanted.then(|| Request::read(&self.method, &self.target, self.headers.clone(), Bytes::from(form.to_owned())))
     }

@@ -12,7 +12,7 @@ pub(crate) fn read_form(text: &str) -> Map<String, Value> {
         .collect()
 }
 
-/// Percent decoding, with `+` for a space.
+/// Decodes percent signs, and `+` as a space.
 pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

@@ -48,25 +48,26 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::task::JoinHandle;
 
-/// How a gateway behaves. The default is AWS as strict as we can make it.
+/// The behaviour of a gateway. The default is AWS, as strict as we can make it.
 #[derive(Clone, Debug)]
 pub struct Options {
     pub base: Base,
     /// Simulated seconds per real second: at 2000 a database that takes 7 minutes is there after 0.2 s.
     pub scale: f64,
-    /// Word answers as AWS does, and hide new objects for a few reads.
+    /// Whether to word answers as AWS does, and hide new objects from a few reads.
     pub mutate: bool,
-    /// Play creating, modifying and deleting.
+    /// Whether to play creating, modifying and deleting.
     pub lifecycles: bool,
-    /// Refuse what AWS refuses.
+    /// Whether to refuse calls that AWS refuses.
     pub refuse: bool,
-    /// Of everything drawn: order of lists, reads for which an object is hidden, probabilities of rules.
+    /// The seed of all random choices: the order of lists, the reads from which an object is hidden, the probabilities
+    /// of rules.
     pub seed: u64,
-    /// Emulators to share; without, this gateway has its own.
+    /// Emulators to share. Without them this gateway has its own.
     pub upstreams: Option<Upstreams>,
     /// A file that gets every request as one JSON line.
     pub record: Option<PathBuf>,
-    /// 0 for any free port.
+    /// The port. 0 means any free port.
     pub port: u16,
 }
 
@@ -100,7 +101,7 @@ impl Gateway {
         Ok(Gateway { shared, serving })
     }
 
-    /// What to set `AWS_ENDPOINT_URL` to.
+    /// The URL for `AWS_ENDPOINT_URL`.
     pub fn url(&self) -> &str {
         &self.shared.url
     }
@@ -134,18 +135,18 @@ impl Gateway {
         self.shared.state().pace.fails.clear();
     }
 
-    /// What becomes of tasks that RunTask starts, and what the tasks of a service say that `fail` lets fail: the first script
-    /// that fits counts.
+    /// Sets what becomes of tasks that RunTask starts, and what the tasks of a service log if `fail` lets it fail. The
+    /// first script that fits counts.
     pub fn scripts(&self, scripts: Vec<Script>) {
         self.shared.state().services.one_offs.scripts = scripts;
     }
 
-    /// What the caller may not do from now on: globs as in `ec2:Create*`. Replaces those before.
+    /// Sets the actions that the caller may not call from now on: globs as in `ec2:Create*`. Replaces those before.
     pub fn deny(&self, actions: &[&str]) {
         self.shared.state().repairs.denied = actions.iter().map(|action| (*action).to_owned()).collect();
     }
 
-    /// Classes and versions that are not to be had from now on, as globs. Replaces those before.
+    /// Sets the classes and versions that are not sold from now on, as globs. Replaces those before.
     pub fn unsell(&self, what: &[&str]) {
         self.shared.state().repairs.unsold = what.iter().map(|what| (*what).to_owned()).collect();
     }
@@ -155,12 +156,12 @@ impl Gateway {
         self.shared.state().repairs.zones = Some(count);
     }
 
-    /// Another quota than AWS's default, by its code.
+    /// Sets a quota that differs from AWS's default, by its code.
     pub fn quota(&self, code: &str, value: f64) {
         self.shared.state().repairs.quotas.insert(code.to_owned(), value);
     }
 
-    /// What was refused (or, for `duplicate`, noticed) because AWS would.
+    /// The calls that were refused (or, for `duplicate`, noticed) because AWS would refuse them.
     pub fn refusals(&self) -> Vec<Refusal> {
         self.shared.state().refusals.clone()
     }

@@ -1,4 +1,4 @@
-//! The gateway as a program, for tools that are not Rust tests: prints its URL and serves until it is told to end.
+//! The gateway as a program, for tools that are not Rust tests. It prints its URL and serves until it is told to end.
 
 use clap::{Parser, ValueEnum};
 use gateway::{Base, Gateway, Options, Upstreams};

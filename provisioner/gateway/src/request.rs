@@ -1,4 +1,4 @@
-//! What a request is: service, action, protocol and parameters, read out of what the SDK sent.
+//! A request: its service, action, protocol and parameters, read from the call of the SDK.
 
 use crate::form::{decode, read_form};
 use crate::rest::REST;
@@ -16,11 +16,11 @@ pub enum Protocol {
     Cbor,
 }
 
-/// One request with its name. Services bear botocore's names (`elbv2`, `opensearch`, `cloudwatch`).
+/// One request with its name. Services have botocore's names (`elbv2`, `opensearch`, `cloudwatch`).
 #[derive(Clone, Debug)]
 pub struct Request {
     pub method: String,
-    /// Path and query, as sent.
+    /// The path and query, as sent.
     pub target: String,
     pub headers: Vec<(String, String)>,
     pub body: Bytes,
@@ -28,13 +28,13 @@ pub struct Request {
     pub action: String,
     pub protocol: Protocol,
     pub region: String,
-    /// Whose resources: the region, and the account where the access key names one (12 digits).
+    /// The region, and the account if the access key names one (12 digits). Resources are kept apart by it.
     pub home: String,
     /// The parameters: the form as a flat object, or the JSON or CBOR body, with what the path names added.
     pub params: Value,
 }
 
-/// The lease table of the product's own locking. Its calls are not part of any experiment.
+/// The table of the product's own lease. Its calls are not part of any experiment.
 pub const LEASE_TABLE: &str = "provision-leases";
 
 const READS: &[&str] = &[
@@ -130,8 +130,8 @@ impl Request {
         self.service == service && actions.contains(&self.action.as_str())
     }
 
-    /// Whether it changes something that lasts. The parts of an upload do not: when it is cut off nobody ever sees them, so
-    /// a kill there is the same as one before the upload.
+    /// Whether the request changes something that lasts. The parts of an upload do not: if the upload is cut off,
+    /// nobody ever sees them. So a kill there is the same as one before the upload.
     pub fn write(&self) -> bool {
         !self.is("ecr", &["InitiateLayerUpload", "UploadLayerPart"]) && !READS.iter().any(|read| self.action.starts_with(read))
     }
@@ -184,7 +184,7 @@ impl Request {
         found.into_iter().map(|(_, text)| text).collect()
     }
 
-    /// EC2's `Filter.N.Name` with `Filter.N.Value.M`.
+    /// EC2's filters: `Filter.N.Name` with `Filter.N.Value.M`.
     pub fn filters(&self) -> Vec<(String, Vec<String>)> {
         let mut filters = Vec::new();
         for n in 1.. {
@@ -222,7 +222,7 @@ impl Request {
         tags
     }
 
-    /// Everything sent, decoded, for patterns to look through.
+    /// The whole request, decoded, for patterns to look through.
     pub fn everything(&self) -> String {
         match self.protocol {
             Protocol::Query | Protocol::Ec2 => {
@@ -307,7 +307,7 @@ struct Scope {
     service: String,
 }
 
-/// `... Credential=KEY/20260101/eu-west-1/rds/aws4_request, ...`
+/// Parses the header `... Credential=KEY/20260101/eu-west-1/rds/aws4_request, ...`.
 fn scope_of(authorization: &str) -> Option<Scope> {
     let credential = authorization.split("Credential=").nth(1)?;
     let credential = credential.split([',', ' ']).next()?;

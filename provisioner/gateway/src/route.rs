@@ -1,4 +1,4 @@
-//! Which emulator serves which service.
+//! The emulator that serves each service.
 
 use crate::upstream::Emulator;
 use serde::{Deserialize, Serialize};

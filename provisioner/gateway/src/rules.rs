@@ -8,25 +8,27 @@ use regex::Regex;
 use serde::{Deserialize, Serialize};
 use std::time::{Duration, Instant};
 
-/// One rule. Every field that is set must match; the effect then happens. All rules that match a call apply, in order.
+/// One rule. If every field that is set matches a call, the effect happens. All rules that match a call apply, in
+/// order.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rule {
-    /// Glob over botocore's service names (`rds`, `elb*`).
+    /// A glob over botocore's service names (`rds`, `elb*`).
     pub service: Option<String>,
-    /// Glob over actions, or `@write`, `@read`.
+    /// A glob over actions, or `@write`, `@read`.
     pub action: Option<String>,
-    /// Regular expression looked for in the decoded parameters (`DBInstanceIdentifier=main`, `"cluster":"c"`).
+    /// A regular expression that is looked for in the decoded parameters (`DBInstanceIdentifier=main`,
+    /// `"cluster":"c"`).
     pub params: Option<String>,
-    /// Which of the calls that match the above, counted from 1.
+    /// Which of the calls that match the fields above, counted from 1.
     pub nth: Option<Nth>,
-    /// Each k-th of them.
+    /// Each k-th of the matching calls.
     pub every: Option<u64>,
-    /// This share of them, drawn from the gateway's seed.
+    /// This share of the matching calls, drawn from the gateway's seed.
     pub probability: Option<f64>,
-    /// Not more often than this.
+    /// The most calls that the rule applies to.
     pub max: Option<u64>,
-    /// Also count calls to the lease table, which experiments otherwise never touch.
+    /// Whether to count calls to the lease table too. Experiments otherwise never touch it.
     pub with_lease: bool,
     pub effect: Effect,
 }
@@ -42,7 +44,7 @@ pub enum Nth {
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
-    /// Only counts.
+    /// The rule only counts.
     #[default]
     Nothing,
     Throttle,
@@ -60,22 +62,22 @@ pub enum Effect {
     Latency {
         ms: u64,
     },
-    /// The connection closes; the call was not executed.
+    /// The connection closes. The call was not executed.
     ResetBefore,
     /// The call is executed, then the connection closes.
     ResetAfter,
-    /// Holds the call so long, then closes the connection; not executed.
+    /// The gateway holds the call for so long, and then closes the connection. The call was not executed.
     Hang {
         ms: u64,
     },
-    /// Throttles when the bucket is empty.
+    /// The gateway throttles the call if the bucket is empty.
     Bucket {
         rate: f64,
         burst: f64,
     },
-    /// SIGKILL to the victim; the call is not executed.
+    /// The victim gets SIGKILL. The call is not executed.
     KillBefore,
-    /// The call is executed, then SIGKILL to the victim before it sees the answer.
+    /// The call is executed. Then the victim gets SIGKILL before it sees the answer.
     KillAfter,
 }
 
@@ -100,7 +102,7 @@ impl Armed {
         Ok(Armed { rule, params, seen: 0, fired: 0, tokens, last: None })
     }
 
-    /// The effect this call gets, if any. Counts.
+    /// Counts the call. Gives the effect that it gets, if any.
     pub(crate) fn apply(&mut self, request: &Request, chance: &mut Chance) -> Option<Effect> {
         let rule = &self.rule;
         if request.lease() && !rule.with_lease {
@@ -160,7 +162,7 @@ impl Effect {
     }
 }
 
-/// `*` stands for any text; everything else for itself.
+/// Whether a text fits a pattern. `*` stands for any text, and every other character for itself.
 pub fn glob(pattern: &str, text: &str) -> bool {
     let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(text) = text.strip_prefix(start) else { return false };

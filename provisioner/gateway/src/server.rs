@@ -31,7 +31,7 @@ pub(crate) struct Shared {
     client: Client<HttpConnector, Full<Bytes>>,
     record: Option<Mutex<File>>,
     state: Mutex<State>,
-    /// Held while twins are made: two calls at once would make two networks.
+    /// The lock is held while twins are made: two calls at once would make two networks.
     pub(crate) twins: tokio::sync::Mutex<()>,
 }
 
@@ -70,14 +70,14 @@ pub(crate) async fn bind(options: Options) -> Result<(TcpListener, Arc<Shared>)>
 }
 
 pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
-    // Connections live and die with the gateway.
+    // Connections live as long as the gateway.
     let mut connections = tokio::task::JoinSet::new();
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 connections.spawn(serve(stream, shared.clone()));
             }
-            // Out of file descriptors, for example: others may close some.
+            // The process may be out of file descriptors. Others may close some.
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
         while connections.try_join_next().is_some() {}
@@ -85,10 +85,10 @@ pub(crate) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
-    // Best effort: only speed is lost without.
+    // If this fails, only speed is lost.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| answer(shared.clone(), request));
-    // An error here is a connection that someone closed; often we did.
+    // An error here means that a side closed the connection. Often it was the gateway.
     let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
@@ -101,7 +101,7 @@ async fn answer(shared: Arc<Shared>, incoming: http::Request<Incoming>) -> Resul
     }
     let headers = head.headers.iter().map(|(k, v)| (k.to_string(), String::from_utf8_lossy(v.as_bytes()).into_owned())).collect();
     let request = Request::read(head.method.as_str(), &target, headers, body);
-    // A caller that is killed drops its connection; AWS would finish the call all the same.
+    // A caller that is killed drops its connection. AWS would finish the call all the same.
     let call = tokio::spawn(async move { shared.call(&request).await });
     let answer = call.await.map_err(|_| Cut)??;
     let mut response = http::Response::builder().status(answer.status);
@@ -236,7 +236,7 @@ impl Shared {
         }
     }
 
-    /// One line for validators outside of this process.
+    /// Writes one line about the request, for validators outside of this process.
     fn write_down(&self, n: u64, request: &Request) {
         let Some(file) = &self.record else { return };
         let line = serde_json::json!({
@@ -249,7 +249,7 @@ impl Shared {
             "body_b64": base64::engine::general_purpose::STANDARD.encode(&request.body),
         });
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        // A full disk shows in the validator, which misses the line.
+        // If the disk is full, the validator misses the line.
         let _ = writeln!(file, "{line}");
     }
 }

@@ -1,4 +1,4 @@
-//! What one gateway remembers between calls.
+//! The state that one gateway remembers between calls.
 
 use crate::Options;
 use crate::account::Account;
@@ -14,23 +14,23 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize, Serializer};
 use std::time::{Duration, Instant};
 
-/// One call as it passed.
+/// One call that passed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
-    /// Counted from 1, and never again from 1 except by a reset.
+    /// The number of the call, counted from 1. Only a reset begins again at 1.
     pub n: u64,
-    /// Since the gateway's start.
+    /// The time since the gateway's start.
     #[serde(serialize_with = "seconds")]
     pub at: Duration,
     pub service: String,
     pub action: String,
     pub region: String,
     pub write: bool,
-    /// None while it is under way, and when no answer was given.
+    /// The status. None while the call is under way, and if no answer was given.
     pub status: Option<u16>,
     /// `ok`, `under way`, `error CODE`, `refused NAME`, or the effect of a rule.
     pub outcome: String,
-    /// A parameter that says what the call is about, where one is recognised.
+    /// A parameter that says what the call is about, if one is recognised.
     pub target: Option<String>,
     pub lease: bool,
 }
@@ -94,7 +94,7 @@ impl State {
         Ok(())
     }
 
-    /// Counts a call in, and says what the rules do to it.
+    /// Counts a call, and gives what the rules do to it.
     pub(crate) fn arrive(&mut self, request: &Request) -> (u64, Vec<Effect>) {
         self.count += 1;
         self.calls.push(Call {
@@ -115,7 +115,7 @@ impl State {
     }
 
     pub(crate) fn depart(&mut self, n: u64, status: Option<u16>, outcome: String) {
-        // Not found after clear_calls.
+        // The call is not found after clear_calls.
         if let Some(call) = self.calls.iter_mut().rev().find(|call| call.n == n) {
             call.status = status;
             call.outcome = outcome;
@@ -132,7 +132,7 @@ impl State {
         });
     }
 
-    /// What AWS would refuse now: the fault, and the outcome to note.
+    /// The refusal that AWS would give now: the fault, and the outcome to note.
     pub(crate) fn refuse(&mut self, n: u64, request: &Request) -> Option<(Fault, String)> {
         self.account.sweep();
         if self.options.lifecycles
@@ -157,7 +157,7 @@ impl State {
         }
     }
 
-    /// What is played without the emulator.
+    /// Answers a call that is played without the emulator.
     pub(crate) fn one_off(&mut self, request: &Request) -> Option<Answer> {
         match request.action.as_str() {
             "RunTask" => Some(self.services.one_offs.run(&self.pace, request)),
@@ -166,7 +166,7 @@ impl State {
         }
     }
 
-    /// Learns from the emulator's answer, and turns it into what AWS would say.
+    /// Learns from the emulator's answer, and turns it into the answer of AWS.
     pub(crate) fn learn(&mut self, request: &Request, answer: &mut Answer) {
         if answer.ok() && request.write() {
             let new = lifecycle::observe(&mut self.account, &self.pace, request, answer);

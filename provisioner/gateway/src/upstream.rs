@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 /// The account that both emulators report.
 pub const ACCOUNT: &str = "123456789012";
 
-/// How long an emulator may take to answer for the first time, on a machine busy with builds.
+/// The longest time until an emulator first answers, on a machine busy with builds.
 const START: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,8 +29,8 @@ pub enum Emulator {
     Ministack,
 }
 
-/// Both emulators run as Python programs that end when their standard input closes: an emulator then never
-/// outlives the process that started it, however that process ends.
+/// The program around each emulator. Both emulators run as Python programs that end when their standard input closes.
+/// So an emulator never outlives the process that started it, however that process ends.
 const WATCH: &str = "import os, sys, threading\ndef watch():\n    sys.stdin.buffer.read()\n    os._exit(0)\nthreading.Thread(target=watch, daemon=True).start()\n";
 
 impl Emulator {
@@ -48,11 +48,11 @@ impl Emulator {
         };
         let mut command = Command::new(home.join(venv).join("bin/python"));
         command.arg("-c").arg(format!("{WATCH}sys.argv = ['{}']\n{main}", self.name()));
-        // AWS's managed policies are known to everyone on AWS.
+        // On AWS, the managed policies of AWS are always there.
         command.envs([("MOTO_ACCOUNT_ID", ACCOUNT), ("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")]);
         command.envs([("BIND_HOST", "127.0.0.1"), ("MINISTACK_ACCOUNT_ID", ACCOUNT), ("MINISTACK_REGION", "eu-west-1")]);
         command.env("GATEWAY_PORT", port.to_string());
-        // Nothing of the caller's AWS set-up, and no containers.
+        // The emulator gets nothing of the caller's AWS set-up, and no containers.
         for name in ["AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "DOCKER_HOST"] {
             command.env_remove(name);
         }
@@ -67,7 +67,7 @@ impl Emulator {
     }
 }
 
-/// A running emulator, ended with its last owner.
+/// A running emulator. It ends with its last owner.
 #[derive(Debug)]
 struct Running {
     port: u16,
@@ -78,7 +78,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(Ok(child)) = self.child.as_ref().map(Mutex::lock) {
             let mut child = child;
-            // It may have ended by itself; either way it is gone now.
+            // It may have ended by itself. Either way it is gone now.
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -93,7 +93,7 @@ pub struct Upstreams {
 }
 
 impl Upstreams {
-    /// Nothing runs until a call needs it.
+    /// Emulators of which none runs until a call needs it.
     pub fn lazy() -> Self {
         Self::default()
     }
@@ -128,7 +128,7 @@ impl Upstreams {
         Ok(running.port)
     }
 
-    /// An emulator's own answer, with nothing of the gateway in between.
+    /// An emulator's own answer, without any work of the gateway.
     pub async fn ask(&self, emulator: Emulator, request: &Request) -> Result<Answer> {
         let (status, headers, bytes) = send(&client(), self.port(emulator).await?, request).await?;
         Ok(Answer::parse(request, status, headers, bytes))
@@ -146,7 +146,7 @@ impl Upstreams {
     }
 }
 
-/// Where install.sh put the emulators.
+/// The folder into which install.sh put the emulators.
 pub fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.emulators")
 }
@@ -182,7 +182,7 @@ async fn launch(emulator: Emulator) -> Result<Running> {
     Ok(running)
 }
 
-/// Removes logs of an hour ago; what cannot be removed stays.
+/// Removes logs that are older than an hour. A log that cannot be removed stays.
 fn sweep(logs: &Path) {
     for entry in fs::read_dir(logs).into_iter().flatten().flatten() {
         let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|when| when.elapsed().ok());
@@ -192,7 +192,7 @@ fn sweep(logs: &Path) {
     }
 }
 
-/// Settings that a start and a reset need.
+/// Makes the settings that a start and a reset need.
 async fn prepare(emulator: Emulator, port: u16) -> Result<()> {
     match emulator {
         Emulator::Moto => post(port, "/moto-api/config", r#"{"lambda":{"use_docker":false}}"#).await,
@@ -200,7 +200,7 @@ async fn prepare(emulator: Emulator, port: u16) -> Result<()> {
     }
 }
 
-/// A client that opens a connection per call: emulators drop idle ones without notice, and loopback is cheap.
+/// A client that opens a connection per call: emulators drop idle connections without notice, and loopback is cheap.
 pub(crate) fn client() -> Client<HttpConnector, Full<Bytes>> {
     Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http()
 }
@@ -215,7 +215,7 @@ pub(crate) async fn send(
     let mut upstream =
         http::Request::builder().method(request.method.as_str()).uri(format!("http://127.0.0.1:{port}{}", request.target));
     for (name, value) in &request.headers {
-        // The Host stays the gateway's: emulators make the URLs of queues and registries from it.
+        // The Host header stays the gateway's: emulators make the URLs of queues and registries from it.
         if !["accept-encoding", "connection", "content-length", "transfer-encoding", "expect"].contains(&name.as_str()) {
             upstream = upstream.header(name, value);
         }

@@ -22,7 +22,7 @@ impl Element {
         self.children.iter().find(|child| child.name == name)
     }
 
-    /// The child of that name, made when there is none.
+    /// The child of that name. It is made if there is none.
     pub fn child_or_new(&mut self, name: &str) -> &mut Element {
         let at = match self.children.iter().position(|child| child.name == name) {
             Some(at) => at,
@@ -43,7 +43,7 @@ impl Element {
         Some(&here.text)
     }
 
-    /// Sets the text at a path, making the elements on the way.
+    /// Sets the text at a path, and makes the elements on the way.
     pub fn set(&mut self, path: &str, text: &str) {
         let mut here = self;
         for name in path.split('/') {
@@ -56,7 +56,7 @@ impl Element {
         self.children.retain(|child| child.name != name);
     }
 
-    /// The first element of that name, anywhere below or here.
+    /// The first element of that name, this one or any below.
     pub fn find(&self, name: &str) -> Option<&Element> {
         if self.name == name {
             return Some(self);
@@ -131,7 +131,7 @@ pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// Parses a document; `None` when it is not well-formed XML.
+/// Parses a document. `None` if it is not well-formed XML.
 pub fn parse(text: &str) -> Option<Element> {
     let mut stack: Vec<Element> = Vec::new();
     let mut rest = text.trim_start_matches('\u{feff}').trim();
@@ -156,7 +156,7 @@ pub fn parse(text: &str) -> Option<Element> {
                 return None;
             }
             if !done.children.is_empty() && done.text.trim().is_empty() {
-                // Indentation between elements.
+                // This text is indentation between elements.
                 done.text.clear();
             }
             rest = &after[end + 1..];
@@ -182,7 +182,7 @@ pub fn parse(text: &str) -> Option<Element> {
     }
 }
 
-/// Where the tag that starts `text` ends: the first `>` outside of quotes.
+/// The place where the tag ends that starts `text`: the first `>` outside of quotes.
 fn tag_end(text: &str) -> Option<usize> {
     let mut quote = None;
     for (at, c) in text.char_indices() {

@@ -1,4 +1,4 @@
-//! The gateway against the real emulators. Nothing is tested, without a word, where install.sh has not been run.
+//! The gateway against the real emulators. If install.sh has not been run, nothing is tested, and nothing is said.
 
 use gateway::gaps::{GAPS, QUESTIONS};
 use gateway::{Base, Effect, Gateway, Nth, Options, Rule, Upstreams, home};
@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// A gap that an emulator has closed must go from the table, and its repair with it.
+/// If an emulator has closed a gap, the gap must go from the table, and its repair with it.
 #[tokio::test]
 async fn gaps_are_still_there() {
     if !installed() {
@@ -19,7 +19,7 @@ async fn gaps_are_still_there() {
         if !still {
             closed.push(format!("{:?}: {} ({})\n  {}", gap.emulator, gap.name, gap.why, told.join("\n  ")));
         }
-        // Each gap on clean ground.
+        // Each gap is asked on a fresh emulator.
         upstreams.reset().await.expect("reset");
     }
     assert!(closed.is_empty(), "closed:\n{}", closed.join("\n"));
@@ -91,7 +91,7 @@ async fn plays_life_cycles_and_refuses() {
         wait(|| status() == "available");
         assert!(ec2(&format!("Action=DeleteSubnet&SubnetId={}", subnets[0])).contains("DependencyViolation"));
 
-        // Asked for afterwards, it may be gone already on a busy machine.
+        // On a busy machine the database may be gone before another request could ask for it.
         let going = rds("Action=DeleteDBInstance&DBInstanceIdentifier=main&SkipFinalSnapshot=true");
         assert_eq!(text(&going, "DBInstanceStatus"), "deleting");
         wait(|| rds("Action=DescribeDBInstances&DBInstanceIdentifier=main").contains("DBInstanceNotFound"));
@@ -121,7 +121,7 @@ fn text(xml: &str, name: &str) -> String {
     root.find(name).unwrap_or_else(|| panic!("no {name} in {xml}")).text.clone()
 }
 
-/// One signed-looking call over a connection of its own; `None` when the connection was cut.
+/// Sends one signed-looking call over a connection of its own. `None` if the connection was cut.
 fn form(url: &str, service: &str, body: &str) -> Option<(u16, String)> {
     let host = url.strip_prefix("http://").expect("an http URL");
     let mut stream = TcpStream::connect(host).expect("connect");
@@ -132,7 +132,7 @@ fn form(url: &str, service: &str, body: &str) -> Option<(u16, String)> {
     );
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes())).expect("send");
     let mut answer = String::new();
-    // A cut connection may end in an error or in nothing.
+    // A cut connection may end in an error or in an empty answer.
     let _ = stream.read_to_string(&mut answer);
     let (head, body) = answer.split_once("\r\n\r\n")?;
     Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))

@@ -1,4 +1,5 @@
-//! Messages per second, with the Rust SDK in the same process: `cargo bench -p local`. Numbers to look at, no test.
+//! Measures messages per second, with the Rust SDK in the same process: `cargo bench -p local`. The numbers are to be
+//! looked at; nothing is tested.
 
 #![allow(clippy::print_stdout)]
 
@@ -93,7 +94,7 @@ async fn main() {
     })
     .await;
 
-    // One at a time, waited for: what a message's way costs at the least.
+    // One message at a time is sent and waited for. This is the least time that a message's way takes.
     let mut ways = Vec::new();
     for _ in 0..300 {
         let receive = sqs.receive_message().queue_url(&url).wait_time_seconds(10).send();

@@ -1,5 +1,5 @@
-//! The messaging service on its own: `cargo run -p local --example messaging -- --port 4566 --directory /tmp/messages`,
-//! with `--config file.json` for what is declared.
+//! The messaging service on its own: `cargo run -p local --example messaging -- --port 4566 --directory /tmp/messages`.
+//! `--config file.json` names a file with declared topics, queues and subscriptions.
 
 #![allow(clippy::print_stdout)]
 
@@ -26,7 +26,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let directory = directory.context("--directory is needed")?;
     let server = serve(TcpListener::bind(("127.0.0.1", port))?, &directory, &config)?;
-    // The first line is what the tests wait for.
+    // The tests wait for this first line.
     println!("http://{}", server.address());
     std::future::pending::<()>().await;
     Ok(())

@@ -1,4 +1,4 @@
-//! The arguments with which a program calls itself. Every program that uses this crate gives them here first.
+//! The arguments with which a program calls itself. Every program that uses this crate gives its arguments here first.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use anyhow::Context;
 use crate::engines::light;
 use crate::{balancer, dashboard, messaging, supervisor};
 
-/// Does what the hidden arguments say (the program's name left out), and `None` if these are no hidden arguments.
+/// Does what the hidden arguments say (the program's name is left out). `None` if these are not hidden arguments.
 pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
     if arguments.first()? != "local" {
         return None;
@@ -26,7 +26,7 @@ pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
     Some(match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Into the log file that the caller made standard error.
+            // The caller made the log file standard error.
             use std::io::Write;
             let _ = writeln!(std::io::stderr(), "{error:#}");
             ExitCode::FAILURE
@@ -34,7 +34,7 @@ pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
     })
 }
 
-/// SNS and SQS, until a signal says stop. Messages are kept in the directory.
+/// Runs SNS and SQS until a signal says stop. Messages are kept in the directory.
 fn messages(config: &OsString, directory: &OsString, port: &OsString) -> anyhow::Result<()> {
     let port: u16 = port.to_str().and_then(|port| port.parse().ok()).context("no port")?;
     let config = std::fs::read(config).with_context(|| format!("`{}`", config.display()))?;

@@ -1,4 +1,4 @@
-//! One request to something on this machine, and its answer. For a thread that waits.
+//! Sends one request to a process on this machine, for a thread that waits for the answer.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -11,7 +11,7 @@ pub struct Answer {
     pub body: Vec<u8>,
 }
 
-/// By HTTP/1.0, so that the answer is whole when the connection ends, whatever its length.
+/// Sends the request. It is HTTP/1.0, so that the answer is whole when the connection ends, whatever its length.
 pub fn ask(port: u16, method: &str, path: &str, json: Option<&str>, within: Duration) -> Result<Answer> {
     let deadline = Instant::now() + within;
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), within)?;

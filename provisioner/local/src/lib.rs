@@ -1,9 +1,10 @@
-//! A stack on this machine: real engines as child processes under one hidden supervisor, and what stands in for the rest.
+//! A stack on this machine: real engines as child processes of one hidden supervisor, and stand-ins for the rest.
 //!
-//! What holds:
-//! - One supervisor for each state directory, and it is the parent of everything that runs for it. Who wants something to
-//!   run says what should run (`supervisor::part::Wanted`), never how to get there.
-//! - Nothing is remembered but what is needed to clean up: the journal names processes, and no secret.
+//! These promises hold:
+//!
+//! - Each state directory has one supervisor. It is the parent of everything that runs for the directory. A client says
+//!   what should run (`supervisor::part::Wanted`), never how to get there.
+//! - Only what is needed to clean up is remembered: the journal names processes, and no secret.
 //! - No process outlives its supervisor for longer than until the next call of `supervisor::client::ensure`.
 
 pub mod balancer;

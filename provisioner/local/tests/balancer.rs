@@ -16,8 +16,8 @@ use local::balancer::{part, serve};
 use support::{Stack, program, until};
 use tokio::sync::watch;
 
-/// Answers to every request with its own name, the request's head and its body, one request a connection.
-/// `/bad` is a broken answer, `/slow` none, `/events` a line now and one when the next byte of the request comes.
+/// A server that answers each request with its own name, the request's head and its body, one request a connection.
+/// `/bad` gives a broken answer, `/slow` none, `/events` a line now and one when the next byte of the request comes.
 struct Target {
     address: SocketAddr,
     healthy: Arc<AtomicBool>,
@@ -52,7 +52,7 @@ impl Target {
                 let mut line = String::new();
                 reader.read_line(&mut line).ok()?;
                 reader.read_line(&mut line).ok()?;
-                // At once, or it would come in two chunks.
+                // The line is written at once, or it would come in two chunks.
                 stream.write_all(format!("data: {}\n\n", line.lines().nth(1)?).as_bytes()).ok()?;
             }
             _ => {
@@ -88,7 +88,7 @@ fn rule(priority: u32, path: &str, methods: &[&str], group: &str) -> Rule {
     Rule { priority, paths: vec![path.into()], methods, hosts: vec![], group: group.into() }
 }
 
-/// One that serves until the test ends.
+/// A balancer that serves until the test ends.
 fn balancer(config: Config, idle: Duration) -> (u16, watch::Sender<Arc<Config>>) {
     let (sender, receiver) = watch::channel(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -188,7 +188,7 @@ fn unhealthy_targets_get_nothing_and_a_new_configuration_counts_at_once() {
     targets[0].healthy.store(false, Ordering::Relaxed);
     until("the other one", || (seen() == "b").then_some(()));
     targets[1].healthy.store(false, Ordering::Relaxed);
-    // None is healthy: all of them get requests, the dead one too, and that one's are 502.
+    // None is healthy. All of them get requests, the dead one too, whose answers are 502.
     until("all of them", || (seen() == "<html>ab").then_some(()));
     targets[0].healthy.store(true, Ordering::Relaxed);
     until("the first one again", || (seen() == "a").then_some(()));
@@ -224,7 +224,7 @@ fn what_is_healthy_is_said_and_the_young_have_their_grace() {
     sender.send(Arc::new(config(&[(200, 200)], 60_000))).unwrap();
     until("both again", || (seen() == "odd plain").then_some(()));
     odd.healthy.store(false, Ordering::Relaxed);
-    // As many checks as would have done, many times over.
+    // In this time there are many times as many checks as would have done.
     std::thread::sleep(Duration::from_millis(400));
     assert_eq!(seen(), "odd plain", "it has only come up");
     sender.send(Arc::new(config(&[(200, 200)], 0))).unwrap();

@@ -1,5 +1,5 @@
-//! Kills at random moments: of the supervisor, of what it runs, of the client that asks for it. After each the next `up`
-//! gives what was wanted, once, and everything that was acknowledged is there.
+//! Kills the supervisor, the parts that it runs and the client that asks for them, at random moments. After each kill
+//! the next `up` gives the wanted parts, once, and everything that was acknowledged is there.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what was measured")]
 
@@ -22,7 +22,7 @@ use mysql_async::prelude::Queryable;
 use support::{Stack, after, kill, program, shell, until};
 
 const PASSWORD: &str = "secret";
-/// Of all kills together, which take a minute.
+/// The deadline of all kills together, which take a minute.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 fn parts(stack: &Stack) -> (Vec<Part>, Server, Server) {
@@ -71,7 +71,7 @@ fn up(stack: &Stack, file: &PathBuf) -> Child {
     command.arg("up").arg(&stack.state).arg(file).stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 
-/// Ends the writer, also when the test fails: else the scope would wait for it for ever.
+/// Ends the writer, also if the test fails. Otherwise the scope would wait for it for ever.
 struct Stop<'a>(&'a AtomicBool);
 
 impl Drop for Stop<'_> {
@@ -80,7 +80,7 @@ impl Drop for Stop<'_> {
     }
 }
 
-/// Writes one row after the other, each on a connection that may break; says how far it came, with an answer.
+/// Writes one row after the other, each on a connection that may break. Notes the last row that was acknowledged.
 fn write_rows(primary: &Server, acknowledged: &AtomicU64, stop: &AtomicBool) {
     let login = Login { at: Address::Port(primary.port), user: "owner".into(), password: PASSWORD.into() };
     let mut next = 1;
@@ -88,7 +88,7 @@ fn write_rows(primary: &Server, acknowledged: &AtomicU64, stop: &AtomicBool) {
         let _ = sql::block_on(async {
             let mut connection = sql::connect(&login).await?;
             while !stop.load(Ordering::Relaxed) {
-                // The one before may have been written without an answer.
+                // The row before may have been written without an answer.
                 let insert = connection.exec_drop("INSERT IGNORE INTO shop.row VALUES (?)", (next,));
                 sql::within(Duration::from_secs(2), async { Ok(insert.await?) }).await?;
                 acknowledged.store(next, Ordering::Relaxed);
@@ -130,7 +130,7 @@ fn a_hundred_kills_at_random_lose_nothing_and_leave_nothing() {
             assert!(begin.elapsed() < DEADLINE, "{done} kills only: something does not come back");
             let mut client = up(&stack, &file);
             std::thread::sleep(Duration::from_millis(random.u64(0..400)));
-            // One to three at once.
+            // One to three are killed at once.
             for _ in 0..random.u32(1..4) {
                 let mut victims = stack.processes();
                 victims.sort();
@@ -167,7 +167,7 @@ fn a_hundred_kills_at_random_lose_nothing_and_leave_nothing() {
         .unwrap();
         let (count, highest) = counted.unwrap();
         println!("{acknowledged} acknowledged, {count} there");
-        // The last one may have been written without an answer.
+        // The last row may have been written without an answer.
         assert!(count == highest && (acknowledged..=acknowledged + 1).contains(&count));
     }
     assert_eq!(neighbour.pid("bystander"), bystander);
@@ -179,7 +179,8 @@ fn a_hundred_kills_at_random_lose_nothing_and_leave_nothing() {
     template::remove(&stack.state).unwrap();
 }
 
-/// Everything runs, and no process twice: the supervisor, one for each part, and the children of two.
+/// Checks that everything runs, and no process twice: the supervisor, one process for each part, and the children of
+/// two.
 fn whole(stack: &Stack, parts: &[Part]) {
     stack.up_whole(parts);
     until("each process once", || {

@@ -39,7 +39,7 @@ fn nobody_else_gets_in() {
     assert_eq!(status("GET", &page, &[("Host", "evil.example")]), 403);
     assert_eq!(status("GET", &page, &[("Host", &format!("localhost:{port}"))]), 200);
 
-    // What changes something, or gives a secret away, needs the header as well.
+    // A request that changes something, or gives a secret away, needs the header as well.
     let header = ("x-provision-token", token.as_str());
     let restart = format!("/{token}/api/part?name=api&do=restart");
     let before = shop.stack.pid("api");
@@ -52,7 +52,7 @@ fn nobody_else_gets_in() {
     assert_eq!(status("GET", &connection, &[]), 403);
     assert!(http(port, "GET", &connection, &[header], "").contains(PASSWORD));
 
-    // Nothing else says it, though a log does.
+    // No other answer says it, though a log does.
     let log = std::fs::read_to_string(shop.stack.place().log("api")).unwrap();
     assert!(log.contains(PASSWORD));
     for path in ["stack", "state", "logs", "history"] {
@@ -85,7 +85,7 @@ fn the_page_shows_what_is_so_and_does_what_it_says() {
     assert!(page.contains("mysql://owner:••••••••@127.0.0.1") && !page.contains(PASSWORD));
     picture(&browser, "overview");
 
-    // The whole of a connection goes to the clipboard, and only there.
+    // The whole text of a connection goes to the clipboard, and only there.
     browser.run("navigator.clipboard.writeText = async (text) => { window.copied = text; }");
     browser.click("#connections [data-do='connection']");
     let copied = browser.until("a copy", "return window.copied ?? ''", |text| text != "");
@@ -104,7 +104,7 @@ fn the_page_shows_what_is_so_and_does_what_it_says() {
     let now = until("another process", || Some(shop.stack.status("api").pid?).filter(|pid| *pid != before));
     browser.until_text("#parts tr[data-key='api']", &now.to_string());
 
-    // One that dies and cannot come back, until it can and is asked to.
+    // A part dies and cannot come back, until it can and is asked to.
     std::fs::remove_file(&shop.works).unwrap();
     kill(shop.stack.pid("worker") as i32);
     browser.until_text("#parts tr[data-key='worker']", "failed");
@@ -146,7 +146,7 @@ fn logs_are_searched_and_followed_over_all_parts() {
     browser.type_into("#log-text", "ORDER.created");
     let count = "return document.querySelectorAll('#log-lines .line').length";
     browser.until("one line", count, |it| it == &json!(1));
-    // The id in it leads to what the other service did for it.
+    // The id in the line leads to the lines of the other service for the same request.
     browser.click("#log-lines .line a");
     browser.until_text("#log-trace", TRACE);
     browser.until("both lines", count, |it| it == &json!(2));
@@ -167,7 +167,7 @@ fn logs_are_searched_and_followed_over_all_parts() {
     browser.click("#log-parts [data-part='worker']");
     browser.until("the last", count, |it| it == &json!(300));
     browser.run("document.querySelector('#log-lines').scrollTop = 0");
-    // But for those of one second that had been cut off.
+    // The earlier lines come, except those of the one second in which the lines were cut off.
     browser.until("the ones before", count, |it| it.as_u64() > Some(580));
     browser.type_into("#log-text", "\"n3\"");
     browser.until("one of the first", count, |it| it == &json!(1));
@@ -175,7 +175,7 @@ fn logs_are_searched_and_followed_over_all_parts() {
         "const text = document.querySelector('#log-text'); text.value = ''; text.dispatchEvent(new Event('input'))",
     );
     browser.until("the end again", count, |it| it == &json!(300));
-    // What is written while somebody looks.
+    // Lines are written while somebody looks.
     let before = shop.stack.pid("worker");
     shop.stack.client().restart("worker").unwrap();
     until("another process", || Some(shop.stack.status("worker").pid?).filter(|pid| *pid != before));
@@ -216,7 +216,7 @@ fn what_happened_is_still_known_after_everything_was_restarted() {
             picture(&browser, &format!("{view}-{width}-{scheme}"));
         }
     }
-    // Whatever can be pressed has a name, and can be reached by the keyboard.
+    // Every control has a name, and can be reached by the keyboard.
     let nameless = "return [...document.querySelectorAll('button, a, input, select')].filter((it) => !(it.innerText || it.textContent || it.ariaLabel || it.labels?.length)).length";
     assert_eq!(browser.run(nameless), json!(0));
     assert_eq!(browser.complaints(), Vec::<String>::new());

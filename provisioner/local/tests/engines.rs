@@ -117,14 +117,14 @@ fn a_pair_replicates_survives_kills_and_keeps_its_rows() {
     pair.caught_up();
     assert_eq!(as_user(&pair.replica, "app", "SELECT id FROM shop.row").unwrap(), ["1", "2"]);
 
-    // As a replica is that was killed while it noted where it is.
+    // This is the state of a replica that was killed while it noted where it is.
     sql_as_root(&pair.replica, "SET SESSION sql_log_bin = 0; DELETE FROM mysql.gtid_slave_pos");
     stack.client().kill("replica").unwrap();
     as_user(&pair.primary, "app", "INSERT INTO shop.row VALUES (3, 'three')").unwrap();
     pair.caught_up();
     assert_eq!(as_user(&pair.replica, "app", "SELECT id FROM shop.row").unwrap(), ["1", "2", "3"]);
 
-    // As a replica is that was killed while it threw away a relay log.
+    // This is the state of a replica that was killed while it deleted a relay log.
     let data = pair.replica.directory.join("data");
     let noted = std::fs::read_to_string(data.join("relay-log.info")).unwrap();
     std::fs::remove_file(data.join(noted.lines().nth(1).unwrap())).unwrap();
@@ -164,7 +164,7 @@ fn a_replica_is_promoted_and_the_old_primary_follows_it() {
     as_user(&pair.primary, "app", "INSERT INTO shop.row VALUES (2)").unwrap();
     until("the replica to lag", || replication(&pair.replica).lag_seconds.filter(|lag| *lag > 0));
     assert_eq!(replication(&pair.replica).delay_seconds, 2);
-    // It waits for what is held back.
+    // `hand_over` waits until the replica has applied everything that it held back.
     replica::hand_over(Some(&pair.primary), &pair.replica).unwrap();
     assert_eq!(as_user(&pair.replica, "app", "SELECT COUNT(*) FROM shop.row").unwrap(), ["2"]);
     assert!(as_user(&pair.primary, "app", "INSERT INTO shop.row VALUES (9)").unwrap_err().contains("1290"));
@@ -202,7 +202,7 @@ fn a_replica_is_promoted_and_the_old_primary_follows_it() {
     pair.caught_up();
     assert_eq!(as_user(&pair.replica, "app", "SELECT COUNT(*) FROM shop.row").unwrap(), ["4"]);
 
-    // Rows that only the old primary has: it says so, and is filled again from the new one.
+    // Only the old primary has some rows. It says so, and is filled again from the new one.
     sql_as_root(&pair.replica, "SET GLOBAL read_only=0");
     as_user(&pair.replica, "app", "INSERT INTO shop.row VALUES (6)").unwrap();
     as_user(&pair.primary, "app", "INSERT INTO shop.row VALUES (7)").unwrap();
@@ -302,7 +302,7 @@ fn a_port_that_somebody_took_meanwhile_is_replaced_and_told() {
     drop(taken);
 }
 
-/// With the engine in memory, where it is installed; elsewhere it says that it was not run.
+/// This runs with the engine in memory, if it is installed. Elsewhere it says that it was not run.
 #[test]
 fn the_oldest_log_documents_are_thrown_away() {
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();

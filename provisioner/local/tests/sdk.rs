@@ -1,4 +1,4 @@
-//! The Rust SDK, made as the runtime makes it, against a service in this process and one that is killed.
+//! The Rust SDK, configured as in the runtime, against a service in this process and one that is killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::TcpListener;
@@ -22,7 +22,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
-/// Of any test here as a whole.
+/// The deadline of any test here as a whole.
 const DEADLINE: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread")]
@@ -96,7 +96,7 @@ async fn a_new_configuration_keeps_the_messages_of_queues_that_stay() {
         }
         sqs.create_queue().queue_name("by-hand").send().await.expect("made");
 
-        // The queue changes, its dead-letter queue and the subscription go, another one comes.
+        // The queue changes, its dead-letter queue and the subscription go, another subscription comes.
         let mut config = declared();
         config.queues = BTreeMap::from([
             ("notify".to_owned(), [("VisibilityTimeout".to_owned(), "0".to_owned())].into()),
@@ -116,7 +116,7 @@ async fn a_new_configuration_keeps_the_messages_of_queues_that_stay() {
         let depths = server.depths();
         assert_eq!((depths["notify"].visible, depths["other"].in_flight), (1, 1));
 
-        // Every problem, and nothing is changed.
+        // Every problem is told, and nothing is changed.
         let mut wrong = config.clone();
         wrong.queues.insert("a b".to_owned(), BTreeMap::new());
         wrong.queues.insert("short".to_owned(), [("MessageRetentionPeriod".to_owned(), "1".to_owned())].into());
@@ -124,7 +124,7 @@ async fn a_new_configuration_keeps_the_messages_of_queues_that_stay() {
         assert_eq!(server.replace(&wrong).expect_err("it is wrong").len(), 3);
         assert_eq!(server.depths().keys().map(String::as_str).collect::<Vec<_>>(), ["by-hand", "notify", "other"]);
 
-        // And over a restart, with what was made by hand.
+        // All of it survives a restart, with the things that were made by hand.
         server.stop().await;
         let server = serve(port(), directory.path(), &config).expect("a service");
         assert_eq!(server.depths().keys().map(String::as_str).collect::<Vec<_>>(), ["by-hand", "notify", "other"]);
@@ -135,7 +135,7 @@ async fn a_new_configuration_keeps_the_messages_of_queues_that_stay() {
     .expect("in time");
 }
 
-/// Else the message would be in flight, to nobody.
+/// Otherwise the message would be in flight, to nobody.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_is_gone_gets_nothing() {
     timeout(DEADLINE, async {
@@ -153,7 +153,7 @@ async fn a_receiver_that_is_gone_gets_nothing() {
         sqs.send_message().queue_url(&url).message_body("for somebody").send().await.expect("sent");
         assert_eq!(bodies(&receive(&sqs, &url, 5).await), ["for somebody"]);
 
-        // And stopping does not wait for those that wait.
+        // Stopping does not wait for receivers that wait.
         let waiting = tokio::spawn({
             let (sqs, url) = (sqs.clone(), url.clone());
             async move { receive(&sqs, &url, 20).await }
@@ -176,7 +176,7 @@ async fn only_this_machine_is_listened_to() {
     assert!(error.to_string().contains("can be reached from outside"), "{error}");
 }
 
-/// Killed again and again while it is used: what was acknowledged is there, and what was deleted is not.
+/// The service is killed again and again while it is used. Acknowledged messages are there, and deleted ones are not.
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_acknowledged_is_lost_by_kills() {
     timeout(DEADLINE, async {
@@ -207,7 +207,7 @@ async fn nothing_acknowledged_is_lost_by_kills() {
         }
         let lost = |seen: &Seen| seen.acknowledged.difference(&seen.received).count();
         while lost(&seen.lock().expect("no panic")) > 0 {
-            // The deadline of the test is the deadline.
+            // The deadline of the test is the deadline of this loop.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let seen = seen.lock().expect("no panic");
@@ -244,7 +244,8 @@ async fn take_for_ever(sqs: aws_sdk_sqs::Client, url: String, seen: Arc<Mutex<Se
             continue;
         };
         for message in answer.messages() {
-            // Not by what is in them: the SDK sends again what was not answered, though it may have been written down.
+            // Messages are compared by id and not by content: the SDK sends a message again if it got no answer, though
+            // it may have been written down.
             let id = message.message_id().expect("an id").to_owned();
             {
                 let mut seen = seen.lock().expect("no panic");
@@ -261,7 +262,7 @@ async fn take_for_ever(sqs: aws_sdk_sqs::Client, url: String, seen: Arc<Mutex<Se
     }
 }
 
-/// The example, which `cargo test -p local` builds as well.
+/// Starts the example, which `cargo test -p local` builds as well.
 async fn start(directory: &Path, port: u16) -> Child {
     let tests = std::env::current_exe().expect("this test");
     let example: PathBuf = tests.parent().and_then(Path::parent).expect("target/debug").join("examples/messaging");
@@ -301,7 +302,7 @@ fn port() -> TcpListener {
     TcpListener::bind("127.0.0.1:0").expect("a port")
 }
 
-/// As in the runtime, but for the keys.
+/// The clients as in the runtime, with other keys.
 async fn clients(endpoint: &str) -> (aws_sdk_sqs::Client, aws_sdk_sns::Client) {
     let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(2)).operation_timeout(DEADLINE).build();
     let config: SdkConfig = aws_config::defaults(BehaviorVersion::latest())

@@ -1,4 +1,4 @@
-"""The standard behaviour of queues and topics, as boto3 sees it: a client that is not ours, and checks digests itself.
+"""The standard behaviour of queues and topics, as boto3 sees it. boto3 is not ours, and checks digests itself.
 
     python standard.py http://127.0.0.1:4566
 """
@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 ENDPOINT = sys.argv[1]
-# An answer that does not come within this is a failure.
+# If an answer takes longer than this, the test fails.
 OPTIONS = dict(
     endpoint_url=ENDPOINT,
     region_name="eu-west-1",
@@ -113,7 +113,7 @@ def test_visibility():
     [third] = receive(url, VisibilityTimeout=30)
     assert third["Attributes"]["ApproximateReceiveCount"] == "3"
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=third["ReceiptHandle"], VisibilityTimeout=0)
-    # Too late, which a standard queue does not mind.
+    # It is too late. A standard queue does not refuse that.
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=third["ReceiptHandle"], VisibilityTimeout=10)
     refused("InvalidParameterValue", sqs.change_message_visibility,
             QueueUrl=url, ReceiptHandle=third["ReceiptHandle"], VisibilityTimeout=43201)
@@ -220,7 +220,7 @@ def test_queues():
     sqs.tag_queue(QueueUrl=urls[0], Tags={"a": "b"})
     sqs.untag_queue(QueueUrl=urls[0], TagKeys=["team"])
     assert sqs.list_queue_tags(QueueUrl=urls[0])["Tags"] == {"a": "b"}
-    # The same again is the same queue, others are not.
+    # The same call again gives the same queue. A call with another attribute is refused.
     assert sqs.create_queue(QueueName=f"{base}-0", Attributes={"VisibilityTimeout": "30"})["QueueUrl"] == urls[0]
     refused("QueueAlreadyExists", sqs.create_queue, QueueName=f"{base}-0", Attributes={"VisibilityTimeout": "31"})
     refused("InvalidAttributeName", sqs.create_queue, QueueName=name(), Attributes={"Nonsense": "1"})
@@ -263,7 +263,7 @@ def test_dead_letters():
             Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn(dead) + "x", "maxReceiveCount": 2})})
     refused("InvalidParameterValue", sqs.set_queue_attributes, text="must be same type", QueueUrl=url,
             Attributes={"RedrivePolicy": json.dumps({"deadLetterTargetArn": arn(queue(".fifo")), "maxReceiveCount": 2})})
-    # The message stays where the policy is taken away.
+    # If the policy is taken away, the message stays.
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": ""})
     for _ in range(4):
         assert len(receive(url)) == 1
@@ -285,7 +285,7 @@ def test_fifo():
     [message] = receive(url, MaxNumberOfMessages=1)
     assert message["Body"] == "a1" and message["Attributes"]["MessageGroupId"] == "a"
     assert len(message["Attributes"]["SequenceNumber"]) == 20
-    # Group a is blocked by what is in flight of it, b is not.
+    # Group a is blocked by its message in flight, and b is not.
     assert bodies(receive(url)) == ["b1"]
     assert receive(url) == []
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"], VisibilityTimeout=0)

@@ -1,4 +1,5 @@
-//! The supervisor with parts that are small scripts: what is started, stopped, restarted and told, and what is left alone.
+//! The supervisor with parts that are small scripts: which are started, stopped, restarted and told, and which are left
+//! alone.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "what was measured")]
 
@@ -167,7 +168,7 @@ fn an_apply_that_takes_too_long_says_what_it_waits_for() {
     let wanted = Wanted { parts: vec![slow, after(shell("next", "exec sleep 600"), &["slow"])] };
     let error = stack.client().apply(&wanted, Duration::from_millis(300), |_| {}).unwrap_err();
     assert_eq!(format!("{error:#}"), "not ready in time: next (waiting), slow (starting)");
-    // It goes on without who asked, and gives way to the next one who does.
+    // The start goes on without the client that asked, and gives way to the next client that asks.
     assert_eq!(stack.status("slow").state, State::Starting);
     let (pid, begin) = (stack.pid("slow"), Instant::now());
     stack.up_whole(&[shell("slow", "exec sleep 600")]);
@@ -228,7 +229,8 @@ fn a_held_part_stays_down_until_somebody_wants_it_again() {
 #[test]
 fn a_log_that_is_full_begins_anew_and_loses_no_line() {
     let stack = Stack::new();
-    // A line is 100 bytes and ends with its number; they come for some seconds, so that some come while it is cut.
+    // A line is 100 bytes and ends with its number. The lines come for some seconds, so that some come while the log is
+    // cut.
     let script = "i=0; while [ $i -lt 120000 ]; do i=$((i+1)); printf '%099d\\n' $i; [ $((i % 2000)) = 0 ] && sleep 0.05; \
                   done; exec sleep 600";
     stack.up_whole(&[shell("a", script)]);
@@ -365,7 +367,8 @@ fn a_state_directory_that_cannot_be_written_is_one_clear_error() {
     }
 }
 
-/// A file system of its own, of 64 KiB. Needs root; elsewhere it says that it was not run.
+/// The state directory is on a file system of its own, of 64 KiB. This needs root. Elsewhere it says that it was not
+/// run.
 #[test]
 fn a_full_disk_is_one_clear_error() {
     let directory = tempfile::tempdir().unwrap();
@@ -389,13 +392,13 @@ fn a_full_disk_is_one_clear_error() {
     std::fs::remove_file(&fill).unwrap();
     let after = client.apply(&wanted, MINUTE, |_| {});
     let down = client::stop_all_by(program(), &state, MINUTE, |_| {});
-    // What has just ended may hold it for a moment longer.
+    // A process that has just ended may hold the file system for a moment longer.
     let deadline = std::time::Instant::now() + MINUTE;
     while !mount(&["umount", "--quiet"]) {
         assert!(std::time::Instant::now() < deadline, "the file system stays busy");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
-    // Files without anything in them fit on a full one.
+    // Empty files fit on a full file system.
     if let Err(error) = from_nothing {
         assert!(format!("{error:#}").contains("No space left on device"), "{error:#}");
     }

@@ -1,5 +1,6 @@
-//! Whether ElastiCache has the engine's version and the class. It has no list of classes for a region: where it sells one, it
-//! also sells reservations of it, so a class without any is suspect and no more.
+//! Whether ElastiCache has the engine's version and the class. ElastiCache has no list of classes for a region. But if
+//! it sells a class, it also sells reservations of it. So a class without reservations is suspect, and no more than
+//! that.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Whether the load balancer's certificate is one that it can use, now and next month.
+//! Whether the load balancer can use its certificate, now and next month.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,8 @@ use crate::aws::Error;
 use crate::kinds::elbv2::{Does, Listener};
 
 const NAME: &str = "certificate";
-/// ACM renews what it issued 60 days before the end; one that is so near has not been renewed.
+/// The time before the end of a certificate from which on it is suspect. ACM renews its certificates 60 days before the
+/// end, so one that is so near to it has not been renewed.
 const SOON: Duration = Duration::from_secs(30 * 24 * 3600);
 
 pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {

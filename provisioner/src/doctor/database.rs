@@ -13,7 +13,7 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     let instances = scene.of::<Instance>();
     let mut wanted: BTreeSet<(String, String, bool)> = BTreeSet::new();
     for (_, spec) in &instances {
-        // A replica has the version of its primary, which may not be among what changes.
+        // A replica has the version of its primary, and the plan may not change the primary.
         let (version, standby) = match &spec.role {
             InstanceRole::Primary { version, standby, .. } => (version.clone(), *standby),
             InstanceRole::Replica { source } => (version_of(scene, &source.name), false),
@@ -71,7 +71,7 @@ async fn one(cx: &Cx, version: &str, class: &str, standby: bool, zones: &[String
     })
 }
 
-/// `8.4.10` is newer than `8.4.9`.
+/// The numbers of a version, so that `8.4.10` is newer than `8.4.9`.
 fn numbers(version: &str) -> Vec<u32> {
     version.split('.').filter_map(|part| part.parse().ok()).collect()
 }

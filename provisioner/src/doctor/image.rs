@@ -1,4 +1,4 @@
-//! Whether there is something to run: the bundled runtime on this machine, and images of one's own in the registry.
+//! Whether there is something to run: the bundled runtime on this machine, and the user's own images in the registry.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,7 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
-/// It becomes the image of the services and the package of the function.
+/// Checks the runtime, which becomes the image of the services and the package of the function.
 fn runtime(scene: &Scene<'_>) -> Option<Finding> {
     let changes = |kind: &str| {
         let mine = scene.desired.resources().iter().filter(|wanted| wanted.address.kind == kind);
@@ -51,7 +51,8 @@ fn runtime(scene: &Scene<'_>) -> Option<Finding> {
     })
 }
 
-/// `123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1`, or an image of another registry, which only the task can ask.
+/// Checks `123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app:1`, or an image of another registry, which only the
+/// task can ask.
 async fn one(scene: &Scene<'_>, image: &str) -> Result<Finding, Error> {
     let Some((host, rest)) = image.split_once('/').filter(|(host, _)| host.contains(".dkr.ecr.")) else {
         return Ok(Finding::unknown(NAME, &format!("the image {image}"), "it is not in ECR"));

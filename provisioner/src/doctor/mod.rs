@@ -1,7 +1,8 @@
-//! What would stop a plan half-way, looked for before its first change: a file for each check, a line for each in [`CHECKS`].
+//! Looks for the problems that would stop a plan half-way, before its first change. Each check has a file, and a line
+//! in [`CHECKS`].
 //!
-//! A check says `stop` only of what AWS itself says it would refuse. What could not be found out is a warning with the
-//! reason: an emulator without the call, an identity that may not ask.
+//! A check says `stop` only if AWS itself says that it would refuse. If a check could not find something out, it gives
+//! a warning with the reason: an emulator does not have the call, or an identity may not ask.
 
 mod cache;
 mod certificate;
@@ -28,8 +29,8 @@ use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan, Step};
 use crate::wait::pause;
 
-/// The IAM actions of this folder, beside those of the kinds. Without them `doctor` still works, and warns of what it cannot
-/// find out.
+/// The IAM actions of this folder, besides those of the kinds. Without them `doctor` still works, and gives a warning
+/// about each check that it could not make.
 pub const ACTIONS: &[&str] = &[
     "ec2:DescribeAvailabilityZones",
     "ecr:DescribeImages",
@@ -40,7 +41,7 @@ pub const ACTIONS: &[&str] = &[
     "servicequotas:GetServiceQuota",
 ];
 
-/// What is about one kind only, and is needed where the stack has it.
+/// The actions that are about one kind only, and are needed if the stack has it.
 pub const ACTIONS_OF: &[(&str, &[&str])] = &[
     (rds::Instance::FACTS.name, &["rds:DescribeDBEngineVersions", "rds:DescribeOrderableDBInstanceOptions"]),
     (
@@ -57,10 +58,11 @@ pub const ACTIONS_OF: &[(&str, &[&str])] = &[
 
 type Checked<'a> = BoxFuture<'a, Result<Vec<Finding>, Error>>;
 
-/// One check, in the order in which they are told.
+/// One check. The findings are told in this order.
 struct Check {
     name: &'static str,
-    /// Without any of these kinds in the stack there is nothing to check. Empty: the check is about whatever the plan has.
+    /// If the stack has none of these kinds, there is nothing to check. An empty list means that the check is about
+    /// everything in the plan.
     about: &'static [&'static str],
     run: for<'a> fn(&'a Scene<'a>) -> Checked<'a>,
 }
@@ -87,7 +89,7 @@ const CHECKS: &[Check] = &[
 
 const IMAGES: &[&str] = &[ecr::Image::FACTS.name, ecs::TaskDefinition::FACTS.name, lambda::Function::FACTS.name];
 
-/// No check may take longer, in real seconds.
+/// The longest time of a check, in real seconds.
 const DEADLINE: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -95,7 +97,7 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub enum Level {
     Ok,
     Warning,
-    /// AWS would refuse it.
+    /// AWS would refuse the plan.
     Stop,
 }
 
@@ -104,7 +106,7 @@ pub struct Finding {
     pub check: &'static str,
     pub level: Level,
     pub what: String,
-    /// What to do about it.
+    /// The action that the user can take.
     pub todo: Option<String>,
 }
 
@@ -121,13 +123,13 @@ impl Finding {
         Finding { check, level: Level::Stop, what: what.into(), todo: Some(todo.into()) }
     }
 
-    /// Not known is not bad, and not good either.
+    /// A finding about something unknown. It is neither bad nor good.
     fn unknown(check: &'static str, what: &str, why: impl std::fmt::Display) -> Finding {
         Finding { check, level: Level::Warning, what: format!("{what} could not be checked: {why}"), todo: None }
     }
 }
 
-/// What is looked at.
+/// The subject of the checks.
 pub struct Scene<'a> {
     pub cx: &'a Cx,
     /// The ARN of the caller.
@@ -135,11 +137,11 @@ pub struct Scene<'a> {
     pub desired: &'a Desired,
     pub plan: &'a Plan,
     pub snapshot: &'a Snapshot,
-    /// All that is wanted, and not only what the plan changes.
+    /// Whether the whole stack is checked, and not only the changes of the plan.
     pub whole: bool,
 }
 
-/// All checks beside each other.
+/// Runs all checks at the same time.
 pub async fn examine(scene: &Scene<'_>) -> Vec<Finding> {
     let there: BTreeSet<&str> = scene.desired.resources().iter().map(|wanted| wanted.address.kind).collect();
     let is_about = |check: &&Check| check.about.is_empty() || check.about.iter().any(|kind| there.contains(kind));
@@ -151,12 +153,12 @@ pub async fn examine(scene: &Scene<'_>) -> Vec<Finding> {
         found.unwrap_or_else(|error| vec![Finding::unknown(check.name, "this", error)])
     });
     let mut findings: Vec<Finding> = join_all(each).await.into_iter().flatten().collect();
-    // Two of a kind have one answer.
+    // Two resources with the same finding have one line.
     findings.dedup();
     findings
 }
 
-/// The kinds of which a check looks at more than whether `provision` may call what it calls.
+/// The kinds for which a check looks at more than whether `provision` may make its calls.
 #[cfg(test)]
 pub(crate) fn kinds() -> BTreeSet<&'static str> {
     let about = CHECKS.iter().flat_map(|check| check.about).copied();
@@ -164,7 +166,7 @@ pub(crate) fn kinds() -> BTreeSet<&'static str> {
 }
 
 impl Scene<'_> {
-    /// What is looked at of one kind, with the kind's own spec.
+    /// The resources of one kind that are checked, with the kind's own spec.
     fn of<K: Kind>(&self) -> Vec<(&Wanted, K::Spec)> {
         let mine = self.desired.resources().iter().filter(|wanted| wanted.address.kind == K::FACTS.name);
         let touched = mine.filter(|wanted| self.whole || self.step(wanted).is_some_and(|step| step.action.is_change()));
@@ -175,7 +177,7 @@ impl Scene<'_> {
         self.plan.get(&wanted.address)
     }
 
-    /// What the plan makes of a kind.
+    /// The steps of the plan that make resources of a kind.
     fn made(&self, kind: &str) -> Vec<&Step> {
         let makes = |step: &&Step| matches!(step.action, Action::Create { .. } | Action::Replace { .. });
         self.plan.steps.iter().filter(|step| step.address.kind == kind).filter(makes).collect()

@@ -1,5 +1,5 @@
-//! Names that something which goes still holds: a queue for 60 s, a secret until its recovery window is over, and whatever is
-//! still being deleted.
+//! Names that a deleted resource still holds: a queue for 60 s, a secret until its recovery window is over, and any
+//! resource while it is being deleted.
 
 use futures_util::future::join_all;
 
@@ -12,13 +12,13 @@ use crate::plan::{Action, Step};
 
 const NAME: &str = "names";
 
-/// A kind whose names rest for a while when a resource has gone.
+/// A kind whose names rest for a while after a resource was deleted.
 struct Resting {
     kind: &'static str,
     look: for<'a> fn(&'a Scene<'a>, Vec<Made>) -> Checked<'a>,
 }
 
-/// What the plan makes: its address, and the name that AWS will know it by.
+/// A resource that the plan makes: its address, and its name in AWS.
 type Made = (String, String);
 
 const RESTING: &[Resting] = &[
@@ -42,7 +42,7 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     Ok(findings)
 }
 
-/// What is on its way out, and is to come back. The engine waits for it.
+/// Resources that are being deleted and are to be made again. The engine waits for them.
 fn going(scene: &Scene<'_>) -> Vec<Finding> {
     let goes = |live: &&crate::kinds::any::AnyLive| {
         live.status == Status::Deleting && scene.desired.get(&live.address).is_some()
@@ -64,7 +64,7 @@ fn going(scene: &Scene<'_>) -> Vec<Finding> {
     going.map(told).collect()
 }
 
-/// A deleted queue is listed for a while, although it is not there any more.
+/// Checks queues. A deleted queue is listed for a while, although it is not there any more.
 async fn queues(scene: &Scene<'_>, made: Vec<Made>) -> Result<Vec<Finding>, Error> {
     if made.is_empty() {
         return Ok(Vec::new());
@@ -80,7 +80,8 @@ async fn queues(scene: &Scene<'_>, made: Vec<Made>) -> Result<Vec<Finding>, Erro
     Ok(blocked.map(told).collect())
 }
 
-/// One of this stack is restored by `up`; another's holds the name until the day of its deletion.
+/// Checks secrets. `up` restores a deleted secret of this stack. A deleted secret of another stack holds the name until
+/// the day of its deletion.
 async fn secrets(scene: &Scene<'_>, made: Vec<Made>) -> Result<Vec<Finding>, Error> {
     let found = each(made, |(address, name)| async move {
         let answer = scene.cx.secrets.describe_secret().secret_id(&name).send().await;

@@ -1,5 +1,5 @@
-//! Whether the caller's policies allow what the plan calls. IAM simulates them, and knows neither conditions on the way of
-//! the call (an address, a second factor) nor the policy of a session.
+//! Whether the caller's policies allow the calls of the plan. IAM simulates the policies. It knows neither conditions
+//! on the call itself (an address, a second factor) nor the policy of a session.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::policy::{self, Need};
 
 const NAME: &str = "permissions";
 const UNCHECKED: &str = "what these credentials may do";
-/// Actions in one call.
+/// The most actions in one call.
 const BATCH: usize = 50;
 
 pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
@@ -66,7 +66,7 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
 }
 
 fn needs(scene: &Scene<'_>) -> Vec<Need> {
-    // Whether all that happens to a kind is that it is made.
+    // Whether the plan only makes resources of a kind.
     let mut only_made: BTreeMap<&str, bool> = BTreeMap::new();
     for step in scene.plan.changes() {
         let made = matches!(step.action, Action::Create { .. });
@@ -112,12 +112,13 @@ async fn simulate(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Decision {
     Allowed,
-    /// On something that the simulation was not told.
+    /// It depends on a fact that the simulation was not told.
     Depends,
     Denied,
 }
 
-/// An action is allowed if it is on one of the examples: IAM asks about each type of resource apart.
+/// Notes the decisions. An action is allowed if it is allowed on one of the examples: IAM asks about each type of
+/// resource apart.
 fn decide<'a>(decisions: &mut BTreeMap<&'a str, Decision>, actions: &[&'a str], results: &[EvaluationResult]) {
     for action in actions {
         let mine = results.iter().filter(|result| result.eval_action_name() == *action);

@@ -1,5 +1,6 @@
-//! Whether there is room for what the plan makes. Codes: Service Quotas' own, as `aws service-quotas list-service-quotas` shows
-//! them. What a new account has least of: 5 addresses, 5 networks, 6 vCPU on Fargate.
+//! Whether there is room for the resources that the plan makes. The codes are Service Quotas' own, as `aws
+//! service-quotas list-service-quotas` shows them. A new account has least of these: 5 addresses, 5 networks, 6 vCPU on
+//! Fargate.
 
 use futures_util::future::BoxFuture;
 
@@ -15,11 +16,11 @@ struct Quota {
     service: &'static str,
     code: &'static str,
     what: &'static str,
-    /// The kind that takes from it.
+    /// The kind that takes from the quota.
     kind: &'static str,
     /// The amount that one resource of the kind takes.
     takes: fn(&Desired, &Wanted) -> f64,
-    /// The amount that is taken in the whole account. `None` where only AWS knows.
+    /// The amount that is taken in the whole account. `None` if only AWS knows it.
     taken: Option<for<'a> fn(&'a Cx) -> Counted<'a>>,
 }
 
@@ -104,7 +105,7 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
         }
     });
     let found = found.await;
-    // What is in order is one line together.
+    // All quotas that are in order share one line.
     let (fine, rest): (Vec<Finding>, Vec<Finding>) =
         found.into_iter().partition(|one| one.todo.is_none() && one.level == super::Level::Ok);
     let fine: Vec<String> = fine.into_iter().map(|one| one.what).collect();
@@ -132,7 +133,7 @@ fn vcpu(desired: &Desired, wanted: &Wanted) -> Option<f64> {
     Some(f64::from(spec.tasks) * units / 1024.0)
 }
 
-/// The quota, and how much of it is taken; `None` where only AWS knows.
+/// The quota, and the amount that is taken. `None` if only AWS knows the amount.
 async fn room(cx: &Cx, quota: &Quota) -> Result<(f64, Option<usize>), Error> {
     let taken = async {
         match quota.taken {
@@ -144,7 +145,7 @@ async fn room(cx: &Cx, quota: &Quota) -> Result<(f64, Option<usize>), Error> {
     Ok((limit?, taken?))
 }
 
-/// The account's own value, or AWS's default where nobody has ever changed it.
+/// The account's own quota, or AWS's default if nobody has ever changed it.
 async fn limit(cx: &Cx, quota: &Quota) -> Result<f64, Error> {
     let own = cx.quotas.get_service_quota().service_code(quota.service).quota_code(quota.code).send().await;
     let own = Error::unless_gone(own, &["NoSuchResourceException"])?.and_then(|answer| answer.quota?.value);

@@ -42,7 +42,7 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
                 format!("OpenSearch {} on {class} is not to be had in {region}", spec.version),
                 todo,
             ),
-            // Not every answer names zones.
+            // Some answers name no zones.
             _ if zones.is_empty() => {
                 Finding::ok(NAME, format!("OpenSearch {} on {class} is to be had in {region}", spec.version))
             }

@@ -1,5 +1,5 @@
-//! The zones of the region: as many as the stack wants. The number is chosen once, and a run that learns half-way that there are
-//! too few has made a VPC already.
+//! Whether the region has as many zones as the stack wants. The number is chosen once. A run that learns half-way that
+//! there are too few has made a VPC already.
 
 use super::{Finding, Scene, list};
 use crate::aws::Cx;
@@ -17,7 +17,7 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     lack(scene.cx, scene.desired, scene.plan).await.map(Vec::from_iter)
 }
 
-/// The zones that are lacking, if any are. Subnets that are there have theirs; nobody is asked unless others are made.
+/// A finding if zones are missing. Existing subnets have their zones, so AWS is asked only if the plan makes others.
 pub async fn lack(cx: &Cx, desired: &Desired, plan: &Plan) -> Result<Option<Finding>, Error> {
     let made = |step: &&crate::plan::Step| {
         step.address.kind == Subnet::FACTS.name && matches!(step.action, Action::Create { .. } | Action::Replace { .. })

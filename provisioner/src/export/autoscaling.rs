@@ -1,4 +1,4 @@
-//! How many tasks a service has.
+//! The number of tasks of a service.
 
 use serde_json::{Value, json};
 

@@ -1,10 +1,11 @@
-//! What the template does not do, for whoever deploys it: printed to stderr, and kept in its metadata.
+//! The steps that the template does not do, for the person who deploys it. They are printed to stderr, and kept in the
+//! template's metadata.
 
 use crate::kinds::kind::Kind;
 use crate::kinds::{autoscaling, ec2, ecr, ecs, elasticache, kms, lambda, opensearch, rds, secretsmanager, sns};
 use crate::plan::desired::Desired;
 
-/// What is left to do.
+/// The steps that are left to do.
 pub(super) fn steps(desired: &Desired) -> Vec<String> {
     let mut steps = Vec::new();
     let mut when = |there: bool, step: &str| {
@@ -36,15 +37,15 @@ pub(super) fn steps(desired: &Desired) -> Vec<String> {
     steps
 }
 
-/// Where it is not as `up` makes it, and why.
+/// The places where the template differs from the work of `up`, and why.
 pub(super) fn differences(desired: &Desired) -> Vec<String> {
     let mut differences =
-        vec!["Only the tag Name is set, so that `provision` does not take for its own what CloudFormation owns."];
+        vec!["Only the tag Name is set, so that `provision` does not take resources of CloudFormation for its own."];
     if has::<secretsmanager::Secret>(desired) {
-        differences.push("Secrets Manager makes the passwords. Who reads them reads the current version: after a new value, start the tasks anew.");
+        differences.push("Secrets Manager makes the passwords. A task reads the current version when it starts: after a new value, start the tasks anew.");
     }
     if has::<ec2::SecurityGroupRules>(desired) {
-        differences.push("A security group from which nothing goes out has one rule to 127.0.0.1, because without any AWS adds one for everything.");
+        differences.push("A security group from which nothing goes out has one rule to 127.0.0.1, because AWS adds a rule for everything to a group without one.");
     }
     if has::<autoscaling::Target>(desired) {
         differences.push("Under autoscaling a service begins with one task, and the scalable target sets the number.");
@@ -54,7 +55,8 @@ pub(super) fn differences(desired: &Desired) -> Vec<String> {
             .push("Services wait for everything that they use, a replica too; `up` serves before that is there.");
     }
     if has::<kms::Key>(desired) {
-        differences.push("Deleting the stack keeps the key, because without it nobody reads what is left.");
+        differences
+            .push("Deleting the stack keeps the key, because without it nobody can read the snapshots that are left.");
     }
     if has::<opensearch::Domain>(desired) {
         differences.push("Deleting the stack keeps search domains, of which AWS takes no last snapshot.");

@@ -24,7 +24,7 @@ pub(super) fn alarm(it: &mut It<'_>, spec: AlarmSpec, want: AlarmState) {
         other_actions: _,
     } = want;
     let value = |value: String| match &spec.of {
-        // `up` takes it out of the ARN.
+        // `up` takes the name out of the ARN.
         Measured::Queue(queue) => tokens::of(it.id_of(queue), "QueueName"),
         _ => value,
     };

@@ -1,4 +1,4 @@
-//! The network: the kinds of `kinds::ec2`, and what is a resource of its own only in CloudFormation.
+//! The network: the kinds of `kinds::ec2`, and the things that are resources of their own only in CloudFormation.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +21,7 @@ pub(super) fn vpc(it: &mut It<'_>, want: VpcState) {
 }
 
 pub(super) fn subnet(it: &mut It<'_>, spec: SubnetSpec, want: SubnetState) {
-    // The state's zone is the spec's.
+    // The zone of the state is the zone of the spec.
     let SubnetState { vpc_id, cidr, zone: _, public_addresses } = want;
     let zone = json!({"Fn::Select": [spec.zone, {"Fn::GetAZs": ""}]});
     let properties = json!({
@@ -31,7 +31,8 @@ pub(super) fn subnet(it: &mut It<'_>, spec: SubnetSpec, want: SubnetState) {
     it.put("AWS::EC2::Subnet", properties);
 }
 
-/// Who needs the way out waits for the attachment, which is the last of these two.
+/// Adds the gateway and its attachment. Resources that need the way out wait for the attachment, which is the last of
+/// the two.
 pub(super) fn internet_gateway(it: &mut It<'_>, want: InternetGatewayState) {
     let InternetGatewayState { attached_to } = want;
     let tags = it.tags();
@@ -90,8 +91,9 @@ pub(super) fn security_group(it: &mut It<'_>, want: SecurityGroupState) {
     it.put("AWS::EC2::SecurityGroup", properties);
 }
 
-/// What goes out is written into the group: without one rule there AWS would let everything out. What comes in from another
-/// group stands for itself, because the other one names this one. So no two groups wait for each other.
+/// Adds the rules of a group. Rules for outgoing traffic are written into the group, because AWS lets everything out of
+/// a group without one. A rule for traffic from another group is a resource of its own, because the other group names
+/// this one. So no two groups wait for each other.
 pub(super) fn security_group_rules(it: &mut It<'_>, spec: SecurityGroupRulesSpec) {
     let SecurityGroupRulesSpec { group, ingress, egress } = spec;
     let own = super::tokens::of(it.id_of(&group), "GroupId");

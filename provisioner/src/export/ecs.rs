@@ -79,7 +79,8 @@ pub(super) fn task_definition(it: &mut It<'_>, spec: TaskDefinitionSpec, want: T
     it.put("AWS::ECS::TaskDefinition", properties).needs_image = matches!(spec.image, Image::Built(_));
 }
 
-/// Its target group has to hang on a listener, and its tasks need the way out to fetch their image.
+/// Adds a service. Its target group has to be attached to a listener, and its tasks need the way out to fetch their
+/// image.
 pub(super) fn service(it: &mut It<'_>, spec: ServiceSpec, want: ServiceState) {
     let ServiceState {
         name,
@@ -130,7 +131,7 @@ pub(super) fn service(it: &mut It<'_>, spec: ServiceSpec, want: ServiceState) {
         "EnableECSManagedTags": managed_tags, "PropagateTags": propagate_tags, "EnableExecuteCommand": execute_command,
         "Tags": it.tags(),
     });
-    // Under autoscaling a number here would set it back at every update of the stack.
+    // Under autoscaling, a number here would set the service back at every update of the stack.
     if let Some(tasks) = tasks {
         properties["DesiredCount"] = tasks.into();
     }

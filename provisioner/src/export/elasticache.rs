@@ -1,4 +1,4 @@
-//! Caches and what they stand in.
+//! Caches and the groups that they are in.
 
 use serde_json::{Value, json};
 

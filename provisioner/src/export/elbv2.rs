@@ -1,11 +1,11 @@
-//! The load balancer and what hangs on it.
+//! The load balancer with its target groups, listeners and rules.
 
 use serde_json::{Value, json};
 
 use super::it::It;
 use crate::kinds::elbv2::{ListenerState, LoadBalancerSpec, LoadBalancerState, Rest, RuleState, TargetGroupState};
 
-/// Its subnets lead outside only once the gateway is attached.
+/// Adds the load balancer. Its subnets lead outside only once the gateway is attached.
 pub(super) fn load_balancer(it: &mut It<'_>, spec: LoadBalancerSpec, want: LoadBalancerState) {
     let LoadBalancerState {
         name,
@@ -52,7 +52,7 @@ pub(super) fn listener(it: &mut It<'_>, want: ListenerState) {
             let to = json!({"Protocol": "HTTPS", "Port": "443", "StatusCode": "HTTP_301"});
             json!({"Type": "redirect", "RedirectConfig": to})
         }
-        // Nothing wants another one: it is only ever read.
+        // No resource wants another output. It is only ever read.
         Rest::NotFound | Rest::Other(_) => {
             let answer = json!({"StatusCode": "404", "ContentType": "text/plain"});
             json!({"Type": "fixed-response", "FixedResponseConfig": answer})

@@ -6,7 +6,7 @@ use super::it::It;
 use crate::kinds::iam::RoleState;
 use crate::scope::Scope;
 
-/// The ARN that its name makes. What names it so has to come after it all the same.
+/// The ARN that follows from the role's name. A resource that names the role in this way still has to come after it.
 pub(super) fn known(scope: &Scope, want: &Value) -> String {
     let text = |field: &str| want[field].as_str().unwrap_or_default().to_owned();
     scope.global_arn("iam", &format!("role{}{}", text("path"), text("name")))

@@ -10,9 +10,9 @@ use crate::kinds::facts::Address;
 use crate::kinds::kind::{Kind, Ref};
 use crate::scope::Scope;
 
-/// What the function of a kind works with: one resource of the stack on its way into the template.
+/// The context for the function of a kind. It is one resource of the stack on its way into the template.
 pub(super) struct It<'a> {
-    /// Its name in the stack: `work`.
+    /// The resource's name in the stack: `work`.
     pub(super) name: &'a str,
     pub(super) scope: &'a Scope,
     pub(super) id: &'a str,
@@ -23,12 +23,12 @@ pub(super) struct It<'a> {
 }
 
 impl It<'_> {
-    /// The resource itself.
+    /// Adds the resource itself.
     pub(super) fn put(&mut self, kind: &'static str, properties: Value) -> &mut Resource {
         self.push(self.id.to_owned(), kind, properties)
     }
 
-    /// A part of it that is a resource of its own in CloudFormation.
+    /// Adds a part of it that is a resource of its own in CloudFormation.
     pub(super) fn part(&mut self, suffix: &str, kind: &'static str, properties: Value) -> &mut Resource {
         self.push(format!("{}{suffix}", self.id), kind, properties)
     }
@@ -38,7 +38,7 @@ impl It<'_> {
         self.new.last_mut().expect("it was pushed")
     }
 
-    /// What `Ref` gives of it.
+    /// The token for what `Ref` gives of the resource.
     pub(super) fn own(&self) -> String {
         tokens::of(self.id, "")
     }
@@ -52,14 +52,14 @@ impl It<'_> {
         self.made_by[&address(reference)].clone()
     }
 
-    /// What another has become.
+    /// The CloudFormation resource that another resource of the stack has become.
     pub(super) fn other<K: Kind>(&mut self, reference: &Ref<K>) -> &mut Resource {
         let id = &self.ids[&address(reference)];
         self.earlier.iter_mut().find(|resource| resource.id == *id).expect("what is referred to comes first")
     }
 
-    /// The name that people see, and the stack's own. The tags by which `provision` knows its own are left out:
-    /// CloudFormation owns it now.
+    /// The name that people see, and the stack's own tags. The tags by which `provision` knows its own resources are
+    /// left out: CloudFormation owns the resource now.
     pub(super) fn tags(&self) -> Value {
         let name = json!({"Key": "Name", "Value": format!("{}-{}", self.scope.prefix(), self.name)});
         let own = self.scope.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));

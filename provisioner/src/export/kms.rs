@@ -6,7 +6,7 @@ use super::it::It;
 use super::template::Data;
 use crate::kinds::kms::KeyState;
 
-/// Kept when the stack goes: without it the snapshots of what it encrypted are noise.
+/// Adds the key. It is kept when the stack is deleted: without it nobody can read the snapshots that it encrypted.
 pub(super) fn key(it: &mut It<'_>, want: KeyState) {
     let KeyState { alias, enabled, rotation, policy } = want;
     let properties = json!({

@@ -1,4 +1,4 @@
-//! Functions, and who may call them.
+//! Functions, and the rights to call them.
 
 use serde_json::json;
 
@@ -53,7 +53,7 @@ pub(super) fn function(it: &mut It<'_>, spec: FunctionSpec, want: FunctionState)
 pub(super) fn permission(it: &mut It<'_>, spec: PermissionSpec, want: PermissionState) {
     // CloudFormation takes no id for the statement.
     let PermissionState { id: _, function, principal, action, source_arn: _, source_account } = want;
-    // With `:*` at its end, as `up` asks for.
+    // The ARN has `:*` at its end, as `up` asks for.
     let source_arn = tokens::of(it.id_of(&spec.log_group), "Arn");
     let properties = json!({
         "FunctionName": function, "Principal": principal, "Action": action, "SourceArn": source_arn,

@@ -1,4 +1,4 @@
-//! Log groups and what is sent on from them.
+//! Log groups and their subscriptions.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::tokens;
 use crate::kinds::logs::{LogGroupState, SubscriptionFilterSpec, SubscriptionFilterState};
 use crate::scope::Scope;
 
-/// `Fn::GetAtt` of a log group ends in `:*`, and the ARN does not.
+/// The ARN of a log group. `Fn::GetAtt` gives it with `:*` at the end, which does not belong to it.
 pub(super) fn arn(scope: &Scope, id: &str, _: &Value) -> String {
     scope.arn("logs", &format!("log-group:{}", tokens::of(id, "")))
 }
@@ -20,7 +20,7 @@ pub(super) fn log_group(it: &mut It<'_>, want: LogGroupState) {
     it.put("AWS::Logs::LogGroup", properties).data = Data::Delete;
 }
 
-/// CloudWatch Logs tries the function when the filter is put, so it has to be allowed to.
+/// Adds a subscription. CloudWatch Logs tries the function when the filter is put, so it has to be allowed to call it.
 pub(super) fn subscription_filter(it: &mut It<'_>, spec: SubscriptionFilterSpec, want: SubscriptionFilterState) {
     let SubscriptionFilterState { log_group, filter, pattern, destination } = want;
     let allowed = it.all_of(&spec.permission);

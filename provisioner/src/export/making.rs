@@ -1,4 +1,4 @@
-//! What grows while the kinds are asked one after the other, dependencies first.
+//! The template as it grows while the kinds are asked one after the other, dependencies first.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,8 @@ pub(super) struct Making<'a> {
     scope: &'a Scope,
     ids: BTreeMap<Address, String>,
     board: Board,
-    /// Texts that are known beforehand and name something of the template, as the ARN of a role does, with its token.
+    /// Texts that are known beforehand and name a resource of the template, such as the ARN of a role, each with its
+    /// token.
     known: Vec<(String, String)>,
     resources: Vec<Resource>,
     made_by: BTreeMap<Address, Vec<String>>,
@@ -65,7 +66,7 @@ impl<'a> Making<'a> {
         self.publish(wanted, row, &id, &want.tree());
     }
 
-    /// Tokens in the place of every text that the kind gives to others.
+    /// Publishes a token in place of every text that the kind gives to others.
     fn publish(&mut self, wanted: &Wanted, row: &Row, id: &str, want: &Value) {
         let (mut output, mut ready) = wanted.kind.blank();
         for blank in [&mut output, &mut ready] {
@@ -96,7 +97,7 @@ impl<'a> Making<'a> {
         outputs
     }
 
-    /// In the order of the stack file, the tokens resolved.
+    /// The resources in the order of the stack file, with the tokens resolved.
     pub(super) fn finish(mut self, desired: &Desired) -> Vec<Resource> {
         let places = desired.resources().iter().enumerate();
         let place: BTreeMap<&str, usize> = places
@@ -105,7 +106,7 @@ impl<'a> Making<'a> {
         self.resources.sort_by_key(|resource| place[resource.id.as_str()]);
         for resource in &mut self.resources {
             resource.properties = tokens::resolve(&resource.properties, &self.known);
-            // What it refers to it waits for anyway.
+            // A resource waits for those that it refers to anyway.
             let properties = &resource.properties;
             resource.depends_on.retain(|id| !tokens::refers(properties, id));
             resource.suppressed = suppressions::of(resource.kind, &resource.properties);

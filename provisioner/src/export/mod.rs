@@ -1,12 +1,12 @@
-//! A stack as a CloudFormation template, for whoever wants to go on without `provision`.
+//! A stack as a CloudFormation template, for users who want to go on without `provision`.
 //!
-//! The template comes from the very values that `up` applies: each kind's [`want`](crate::kinds::kind::Kind::want) is asked as
-//! usual, but of what it refers to it gets [`tokens`] in the place of ids and ARNs. What it answers, one function per kind
-//! turns into resources; at last the tokens become `Ref`, `Fn::GetAtt` and `Fn::Sub`. So a default or a hardening that
-//! changes for `up` changes here too, and a field that a kind gains has to be taken, or passed over by name, before it
+//! The template comes from the very values that `up` applies. Each kind's [`want`](crate::kinds::kind::Kind::want) is asked as
+//! usual, but it gets [`tokens`] in place of the ids and ARNs that it refers to. One function for each kind turns the
+//! answer into resources. At last the tokens become `Ref`, `Fn::GetAtt` and `Fn::Sub`. So if a default or a hardening
+//! changes for `up`, it changes here too. A new field of a kind has to be taken, or passed over by name, before this
 //! compiles.
 //!
-//! Account, region and partition are pseudo parameters. What no template can say is in [`by_hand`].
+//! Account, region and partition are pseudo parameters. [`by_hand`] has the steps that no template can do.
 
 mod autoscaling;
 mod by_hand;
@@ -48,7 +48,7 @@ pub(crate) fn has(kind: &str) -> bool {
     registry::find(kind).is_some()
 }
 
-/// The template of a stack, offline; or what CloudFormation cannot take, a line each.
+/// The template of a stack, offline. The error is what CloudFormation cannot take, a line each.
 pub fn cloudformation(loaded: &Loaded) -> Result<Template, Vec<String>> {
     let scope = Scope::of(loaded, tokens::pseudo("account"), tokens::pseudo("region"));
     let expanded = expand(loaded, &scope, &Digests::default());
@@ -67,7 +67,7 @@ pub fn cloudformation(loaded: &Loaded) -> Result<Template, Vec<String>> {
     }
     Ok(Template {
         description: format!(
-            "The environment {} of the stack {}, as `provision up` makes it. Metadata says what is left to do by hand.",
+            "The environment {} of the stack {}, as `provision up` makes it. Metadata has the steps that are left to do by hand.",
             scope.env, scope.stack
         ),
         by_hand: by_hand::steps(&expanded.desired),

@@ -1,5 +1,5 @@
-//! Logical ids: the name in the stack and what it is, `NotificationsDeadLetterQueue`. They depend on nothing else, because
-//! another id is another resource.
+//! Logical ids. Each is made of the name in the stack and the type of the resource: `NotificationsDeadLetterQueue`.
+//! They depend on nothing else, because another id is another resource.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub(super) fn ids(desired: &Desired, word_of: fn(&str) -> &'static str) -> BTree
     for wanted in desired.resources() {
         let word = word_of(wanted.address.kind);
         let mut id = format!("{}{word}", pascal(&wanted.address.name));
-        // `a-1` and `a1`.
+        // `a-1` and `a1` give the same id.
         if !taken.insert(id.clone()) {
             id.push_str(&hex(&Sha256::digest(wanted.address.name.as_bytes())[..4]));
             taken.insert(id.clone());
@@ -26,7 +26,7 @@ pub(super) fn ids(desired: &Desired, word_of: fn(&str) -> &'static str) -> BTree
     ids
 }
 
-/// Letters and digits only: that is what CloudFormation takes.
+/// The name in letters and digits only, because CloudFormation takes no others.
 pub(super) fn pascal(name: &str) -> String {
     let mut pascal = String::with_capacity(name.len());
     for word in name.split(|c: char| !c.is_ascii_alphanumeric()) {

@@ -6,7 +6,7 @@ use super::it::It;
 use super::template::Data;
 use crate::kinds::opensearch::DomainState;
 
-/// Kept when the stack goes: AWS takes no last snapshot of it.
+/// Adds a domain. It is kept when the stack is deleted: AWS takes no last snapshot of it.
 pub(super) fn domain(it: &mut It<'_>, want: DomainState) {
     let DomainState {
         name,

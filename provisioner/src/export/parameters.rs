@@ -1,4 +1,5 @@
-//! What whoever deploys the template has to bring: what `up` builds and uploads itself.
+//! The parameters that the person who deploys the template has to give. They stand for artefacts that `up` builds and
+//! uploads itself.
 
 use crate::kinds::kind::Kind;
 use crate::kinds::{ecr, lambda};
@@ -14,7 +15,8 @@ pub(super) struct Parameter {
 pub(super) const IMAGE: &str = "ImageUri";
 pub(super) const BUCKET: &str = "ForwarderBucket";
 pub(super) const KEY: &str = "ForwarderKey";
-/// Of `ImageUri`: everything but what runs the image, so that it can be pushed to the repository that comes with it.
+/// The value of `ImageUri` that leaves out all resources that run the image, so that the image can be pushed to the
+/// repository of the template.
 pub(super) const NO_IMAGE: &str = "none";
 
 pub(super) fn of(desired: &Desired) -> Vec<Parameter> {

@@ -1,4 +1,4 @@
-//! Databases and what they stand in.
+//! Databases and the groups that they are in.
 
 use serde_json::{Value, json};
 
@@ -62,7 +62,7 @@ pub(super) fn instance(it: &mut It<'_>, spec: InstanceSpec, want: InstanceState)
     });
     let source = match &spec.role {
         InstanceRole::Replica { source } => {
-            // It has its source's storage, key, groups and engine. Nobody needs a snapshot of a copy.
+            // A replica has its source's storage, key, groups and engine. Nobody needs a snapshot of a copy.
             properties["SourceDBInstanceIdentifier"] = super::tokens::of(it.id_of(source), "").into();
             it.put("AWS::RDS::DBInstance", properties).data = Data::Delete;
             return;
@@ -83,7 +83,7 @@ pub(super) fn instance(it: &mut It<'_>, spec: InstanceSpec, want: InstanceState)
     it.put("AWS::RDS::DBInstance", properties).data = Data::Snapshot;
 }
 
-/// CloudFormation wants some numbers as text.
+/// A number as text, which CloudFormation wants in some places.
 fn text(number: Option<i32>) -> Value {
     number.map_or(Value::Null, |number| number.to_string().into())
 }

@@ -1,5 +1,4 @@
-//! One row per kind: what its resources are called, what its outputs are in CloudFormation, and the function that writes
-//! them.
+//! One row for each kind: the names of its resources, its outputs in CloudFormation, and the function that writes them.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,11 +14,11 @@ use Gives::{Att, Made, Nothing, Parameter, Ref};
 
 pub(super) struct Row {
     kind: &'static str,
-    /// The last word of its ids.
+    /// The last word of the ids.
     pub(super) word: &'static str,
-    /// What others get, by the name of the output.
+    /// The values for other resources, by the name of the output.
     outputs: &'static [(&'static str, Gives)],
-    /// Its ARN, where others may know it beforehand.
+    /// The ARN, if other resources may know it beforehand.
     pub(super) known: Option<fn(&Scope, &Value) -> String>,
     pub(super) write: fn(&mut It<'_>, &Json, &Json),
 }
@@ -28,10 +27,10 @@ pub(super) struct Row {
 pub(super) enum Gives {
     Ref,
     Att(&'static str),
-    /// From its own id and state.
+    /// The value follows from the resource's id and state.
     Made(fn(&Scope, &str, &Value) -> String),
     Parameter(&'static str),
-    /// CloudFormation cannot tell.
+    /// CloudFormation cannot give the value.
     Nothing,
 }
 
@@ -62,7 +61,7 @@ static ROWS: &[Row] = &[
     row("ec2.vpc_endpoint", "Endpoint", &[("id", Ref)], |it, _, want| ec2::vpc_endpoint(it, of(want))),
     row("ec2.security_group", "SecurityGroup", &[("id", Att("GroupId"))], |it, _, want| ec2::security_group(it, of(want))),
     row("ec2.security_group_rules", "Rules", &[], |it, spec, _| ec2::security_group_rules(it, of(spec))),
-    // It comes with the network, and CloudFormation cannot empty it: `by_hand` says what to do.
+    // The default group comes with the network, and CloudFormation cannot empty it. `by_hand` says what to do.
     row("ec2.default_security_group", "DefaultGroup", &[], |_, _, _| ()),
     row("ec2.flow_log", "FlowLog", &[("id", Ref)], |it, _, want| ec2::flow_log(it, of(want))),
     row("rds.subnet_group", "DatabaseSubnets", &[("name", Ref)], |it, _, want| rds::subnet_group(it, of(want))),
@@ -76,7 +75,7 @@ static ROWS: &[Row] = &[
     row("elbv2.listener", "Listener", &[("arn", Ref)], |it, _, want| elbv2::listener(it, of(want))),
     row("elbv2.rule", "ListenerRule", &[("arn", Ref)], |it, _, want| elbv2::rule(it, of(want))),
     row("ecr.repository", "Repository", &[("arn", Att("Arn")), ("name", Ref), ("uri", Att("RepositoryUri"))], |it, _, want| ecr::repository(it, of(want))),
-    // A template holds no bytes: the image is a parameter.
+    // A template holds no bytes, so the image is a parameter.
     row("ecr.image", "Image", &[("uri", Parameter(super::parameters::IMAGE))], |_, _, _| ()),
     row("ecs.cluster", "Cluster", &[("arn", Att("Arn")), ("name", Ref)], |it, _, want| ecs::cluster(it, of(want))),
     row("ecs.task_definition", "Task", &[("arn", Ref)], |it, spec, want| ecs::task_definition(it, of(spec), of(want))),

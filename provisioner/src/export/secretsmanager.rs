@@ -1,4 +1,4 @@
-//! Secrets, and how others refer to what is in them.
+//! Secrets, and references to their values.
 
 use serde_json::json;
 
@@ -6,7 +6,8 @@ use super::it::It;
 use super::template::Data;
 use crate::kinds::secretsmanager::SecretState;
 
-/// Secrets Manager makes the value, so that no template holds one: letters and digits, as `up` does.
+/// Adds a secret. Secrets Manager makes the value, so that no template holds one. It has letters and digits, as with
+/// `up`.
 pub(super) fn secret(it: &mut It<'_>, want: SecretState) {
     let SecretState { name, description, kms_key, has_value: _, statements: _, username, length } = want;
     let (template, key) = match username {
@@ -24,7 +25,7 @@ pub(super) fn secret(it: &mut It<'_>, want: SecretState) {
     it.put("AWS::SecretsManager::Secret", properties).data = Data::Delete;
 }
 
-/// A dynamic reference: CloudFormation puts the value in, and shows it to nobody.
+/// A dynamic reference. CloudFormation puts the value in, and shows it to nobody.
 pub(super) fn dynamic(arn: &str, key: &str) -> String {
     format!("{{{{resolve:secretsmanager:{arn}:SecretString:{key}}}}}")
 }

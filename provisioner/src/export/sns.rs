@@ -18,7 +18,7 @@ pub(super) fn topic(it: &mut It<'_>, want: TopicState) {
     it.put("AWS::SNS::Topic", Value::Object(properties));
 }
 
-/// The queue has to let the topic in before anything is published.
+/// Adds a subscription. The queue has to let the topic in before a message is published.
 pub(super) fn subscription(it: &mut It<'_>, spec: SubscriptionSpec, want: SubscriptionState) {
     let let_in = match &spec.endpoint {
         Endpoint::Queue(queue) => it.all_of(queue),

@@ -1,4 +1,5 @@
-//! What scanners want and do not get, with the reason, written into the template where they look for it.
+//! The findings of scanners that are accepted, each with the reason. They are written into the template at the place
+//! where the scanners look for them.
 //!
 //! Rules with small letters are of AWS's Control Tower, those with capitals of the aws-guard-rules-registry.
 
@@ -80,7 +81,7 @@ static ALL: &[Suppression] = &[
     Suppression {
         of: DATABASE,
         guard: &["RDS_MASTER_USER_NAME_NO_PLAINTEXT_PASSWORD", "RDS_MASTER_USER_PASSWORD_NO_PLAINTEXT_PASSWORD"],
-        reason: "The password is a dynamic reference to Secrets Manager, inside Fn::Sub, which the rule does not look into. The name is no secret.",
+        reason: "The password is a dynamic reference to Secrets Manager, inside Fn::Sub, which the rule does not look into. The name is not a secret.",
         ..BASE
     },
     Suppression {
@@ -95,7 +96,7 @@ static ALL: &[Suppression] = &[
         when: |it| !is_primary(it),
         checkov: &["CKV_AWS_16"],
         guard: &["RDS_STORAGE_ENCRYPTED"],
-        reason: "A replica is encrypted as its source is, under the same key, and RDS refuses another answer.",
+        reason: "A replica is encrypted as its source is, under the same key, and RDS refuses any other setting.",
         ..BASE
     },
     Suppression {
@@ -135,7 +136,7 @@ static ALL: &[Suppression] = &[
         of: BALANCER,
         checkov: &["CKV_AWS_91"],
         guard: &["elbv2_logging_enabled_check", "ELBV2_ACCESS_LOGGING_RULE"],
-        reason: "Access logs take a bucket and cost money: an own decision. Services log every request.",
+        reason: "Access logs take a bucket and cost money: decide for yourself whether you want them. Services log every request.",
         ..BASE
     },
     Suppression {
@@ -217,7 +218,7 @@ static ALL: &[Suppression] = &[
         when: |it| !it["SecurityGroupIngress"].is_null(),
         checkov: &["CKV_AWS_260"],
         guard: &["EC2_SECURITY_GROUP_INGRESS_OPEN_TO_WORLD_RULE", "SECURITY_GROUP_INGRESS_CIDR_NON_32_RULE"],
-        reason: "The load balancer is what the world is meant to reach, and nothing else is.",
+        reason: "The world is meant to reach the load balancer, and nothing else.",
         ..BASE
     },
     Suppression {
@@ -243,13 +244,13 @@ static ALL: &[Suppression] = &[
     Suppression {
         of: "AWS::KMS::Key",
         guard: &["kms_create_grant_aws_service_check"],
-        reason: "Who may make grants is for the account's IAM policies: the key's own gives that to nobody else.",
+        reason: "The account's IAM policies decide who may make grants. The key's own policy gives that right to nobody else.",
         ..BASE
     },
     Suppression {
         of: "AWS::SecretsManager::Secret",
         guard: &["SECRETSMANAGER_ROTATION_ENABLED_CHECK"],
-        reason: "A database with a replica cannot have a managed password, and services take a new one only when they start anew: it is changed when somebody means to.",
+        reason: "A database with a replica cannot have a managed password, and services take a new password only when they start anew. So it changes only when somebody changes it on purpose.",
         ..BASE
     },
     Suppression { of: "AWS::CloudWatch::Alarm", guard: &[NAMES], reason: NAMED, ..BASE },
@@ -258,13 +259,13 @@ static ALL: &[Suppression] = &[
     Suppression { of: DATABASE, guard: &[NAMES], reason: NAMED, ..BASE },
     Suppression { of: GROUP, guard: &[NAMES], reason: NAMED, ..BASE },
     Suppression { of: ROLE, guard: &[NAMES], reason: NAMED, ..BASE },
-    // What the profile `dev` goes without.
+    // Rules that the profile `dev` does not follow.
     Suppression {
         of: DATABASE,
         when: |it| it["MultiAZ"] == false,
         checkov: &["CKV_AWS_157"],
         guard: &["rds_instance_multi_az_support_check", "RDS_MULTI_AZ_SUPPORT"],
-        reason: "A standby doubles the price: in prod, or with `standby: true`.",
+        reason: "A standby doubles the price. There is one in prod, or with `standby: true`.",
         ..BASE
     },
     Suppression {
@@ -278,7 +279,7 @@ static ALL: &[Suppression] = &[
         of: DATABASE,
         when: |it| it["BackupRetentionPeriod"].as_u64().is_some_and(|days| days < 7),
         guard: &["rds_instance_backup_enabled_check"],
-        reason: "Fewer days of backups cost less: seven in prod, or what `backup_days` says.",
+        reason: "Fewer days of backups cost less. In prod there are seven; `backup_days` sets another number.",
         ..BASE
     },
     Suppression {
@@ -292,7 +293,7 @@ static ALL: &[Suppression] = &[
         of: "AWS::Logs::LogGroup",
         when: |it| it["RetentionInDays"].as_u64().is_some_and(|days| days < 365),
         guard: &["cloudwatch_log_group_retention_period_check"],
-        reason: "Logs of dev are kept for a week: a year in prod, or what `logs.keep_days` says.",
+        reason: "Logs of dev are kept for a week, those of prod for a year. `logs.keep_days` sets another time.",
         ..BASE
     },
     Suppression {
@@ -306,7 +307,7 @@ static ALL: &[Suppression] = &[
         of: DOMAIN,
         when: |it| it["ClusterConfig"]["InstanceCount"].as_u64().is_some_and(|nodes| nodes < 3),
         guard: &["opensearch_data_node_fault_tolerance_check", "OPENSEARCH_DATA_NODE_FAULT_TOLERANCE"],
-        reason: "Each node costs as much again: three in prod, or what `nodes` says.",
+        reason: "Each node costs as much again. In prod there are three; `nodes` sets another number.",
         ..BASE
     },
     Suppression {
@@ -320,14 +321,14 @@ static ALL: &[Suppression] = &[
 ];
 
 const NAMES: &str = "CFN_NO_EXPLICIT_RESOURCE_NAMES";
-const UNPROTECTED: &str = "What is of dev comes and goes: protected in prod.";
+const UNPROTECTED: &str = "Resources of dev come and go. In prod this one is protected.";
 const NAMED: &str = "The names are those of `up`, and the dashboard and policies know them.";
 
 fn is_primary(database: &Value) -> bool {
     database["SourceDBInstanceIdentifier"].is_null()
 }
 
-/// Whether it allows something for `*`.
+/// Whether the role allows something for `*`.
 fn says_star(role: &Value, what: fn(&str) -> bool) -> bool {
     let policies = role["Policies"].as_array().into_iter().flatten();
     let mut statements =

@@ -1,4 +1,4 @@
-//! The template, and how it is written: as JSON, or as YAML with a line above each section of the stack file.
+//! The template and its two forms: JSON, and YAML with a line above each section of the stack file.
 
 use serde_json::{Map, Value, json};
 
@@ -9,9 +9,9 @@ use crate::kinds::facts::Address;
 
 pub struct Template {
     pub(super) description: String,
-    /// What is left to do by hand.
+    /// The steps that are left to do by hand.
     pub by_hand: Vec<String>,
-    /// Where it is not as `up` makes it.
+    /// The places where the template differs from the work of `up`.
     pub(super) differences: Vec<String>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) resources: Vec<Resource>,
@@ -20,27 +20,27 @@ pub struct Template {
 
 pub(super) struct Resource {
     pub(super) id: String,
-    /// `AWS::SQS::Queue`.
+    /// The type in CloudFormation: `AWS::SQS::Queue`.
     pub(super) kind: &'static str,
-    /// Which part of the stack file asks for it.
+    /// The section of the stack file that asks for it.
     pub(super) section: String,
-    /// The resource of the stack that it is; `None` for a part of one.
+    /// The resource of the stack that it is. `None` for a part of one.
     pub(super) of: Option<Address>,
-    /// Only when the image is there already.
+    /// Whether it is made only if the image is there already.
     pub(super) needs_image: bool,
-    /// What it does not refer to, and has to come after all the same.
+    /// Resources that it does not refer to, and has to come after all the same.
     pub(super) depends_on: Vec<String>,
     pub(super) data: Data,
     pub(super) suppressed: Vec<&'static Suppression>,
     pub(super) properties: Value,
 }
 
-/// What becomes of it when it goes, or is replaced.
+/// What happens to the data of a resource that is deleted or replaced.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Data {
-    /// It holds none.
+    /// The resource holds no data.
     None,
-    /// `down` takes it away as well.
+    /// `down` deletes the data as well.
     Delete,
     Snapshot,
     Retain,
@@ -52,11 +52,11 @@ pub(super) struct Output {
     pub(super) value: Value,
 }
 
-/// The one condition of a template.
+/// The only condition of a template.
 const HAS_IMAGE: &str = "HasImage";
-/// CloudFormation takes so much of a template in the request itself, and the rest from a bucket.
+/// The bytes of a template that CloudFormation takes in the request itself. It takes a larger one from a bucket.
 const INLINE: usize = 51_200;
-/// Most resources of a template (CloudFormation quotas).
+/// The most resources of a template (CloudFormation quotas).
 pub(super) const MOST: usize = 500;
 
 impl Resource {
@@ -117,12 +117,12 @@ impl Template {
         self.resources.is_empty()
     }
 
-    /// The resources of the stack, by their ids here.
+    /// The resources of the stack, by their ids in the template.
     pub fn addresses(&self) -> impl Iterator<Item = (&str, &Address)> {
         self.resources.iter().filter_map(|resource| Some((resource.id.as_str(), resource.of.as_ref()?)))
     }
 
-    /// Too large for a request: it goes through a bucket.
+    /// Whether a template is too large for a request, and goes through a bucket.
     pub fn needs_bucket(text: &str) -> bool {
         text.len() > INLINE
     }
@@ -172,7 +172,7 @@ impl Template {
         text
     }
 
-    /// What stands before the resources.
+    /// The part of the template before the resources.
     fn head(&self) -> Vec<(&'static str, Value)> {
         let mut head = vec![
             ("AWSTemplateFormatVersion", Value::from("2010-09-09")),
@@ -204,7 +204,8 @@ impl Template {
     }
 }
 
-/// Texts of the stack file that CloudFormation would take for references to secrets. It knows no way to write them.
+/// Texts of the stack file that CloudFormation would take for references to secrets. CloudFormation has no way to write
+/// them.
 pub(super) fn dynamic_texts(resources: &[Resource]) -> Vec<String> {
     let mut found = Vec::new();
     for resource in resources {
@@ -218,7 +219,7 @@ pub(super) fn dynamic_texts(resources: &[Resource]) -> Vec<String> {
     found
 }
 
-/// Every text but those of `Fn::Sub`, in which our own references are.
+/// Visits every text except those of `Fn::Sub`, which hold our own references.
 fn walk(value: &Value, each: &mut impl FnMut(&str)) {
     match value {
         Value::String(text) => each(text),

@@ -1,22 +1,25 @@
-//! Texts that stand for what only CloudFormation will know: `<id>|<attribute>` between two characters that no stack file
-//! has. They go through the kinds like any id or ARN, alone or inside longer texts, and end as intrinsic functions.
+//! Tokens stand for values that only CloudFormation will know. A token is `<id>
+//! <attribute>` between two characters that no stack file has. Tokens go through the kinds like any id or ARN, alone or
+//! inside longer texts, and end as intrinsic functions.
 
 use serde_json::{Map, Value, json};
 
 const OPEN: char = '\u{e000}';
 const CLOSE: char = '\u{e001}';
 
-/// An attribute of a resource; `Ref` with "" for the attribute.
+/// The token for an attribute of a resource. An empty attribute means `Ref`.
 pub(super) fn of(id: &str, attribute: &str) -> String {
     format!("{OPEN}{id}|{attribute}{CLOSE}")
 }
 
-/// A parameter, or a pseudo parameter: `account`, `region`. Without a colon, for ARNs are taken apart at those.
+/// The token for a parameter, or for a pseudo parameter: `account`, `region`. It has no colon, because ARNs are taken
+/// apart at colons.
 pub(super) fn pseudo(name: &str) -> String {
     format!("{OPEN}{name}{CLOSE}")
 }
 
-/// Every token in a value as `Ref`, `Fn::GetAtt` or `Fn::Sub`. `known` are further texts that stand for a token.
+/// Turns every token in a value into `Ref`, `Fn::GetAtt` or `Fn::Sub`. `known` are further texts that stand for a
+/// token.
 pub(super) fn resolve(value: &Value, known: &[(String, String)]) -> Value {
     match value {
         Value::String(text) => match known.iter().find(|(known, _)| known == text) {
@@ -60,7 +63,8 @@ fn intrinsic(text: &str) -> Value {
         };
     }
     let mut sub = String::new();
-    // A service of a region: `sns.eu-west-1.amazonaws.com`, in another partition `sns.cn-north-1.amazonaws.com.cn`.
+    // This is the address of a service in a region: `sns.eu-west-1.amazonaws.com`, in another partition
+    // `sns.cn-north-1.amazonaws.com.cn`.
     let of_region = format!("${{{}}}", full("region"));
     for piece in pieces {
         match piece {
@@ -93,7 +97,7 @@ enum Piece<'a> {
     Token(&'a str),
 }
 
-/// `None` where there is no token.
+/// The pieces of a text. `None` if it has no token.
 fn pieces(text: &str) -> Option<Vec<Piece<'_>>> {
     let (mut pieces, mut rest, mut found) = (Vec::new(), text, false);
     while let Some((before, after)) = rest.split_once(OPEN) {

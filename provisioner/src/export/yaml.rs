@@ -1,8 +1,9 @@
-//! YAML of a JSON value, with CloudFormation's short forms. What a plain text could be taken for something else is quoted.
+//! Writes a JSON value as YAML, with CloudFormation's short forms. If a plain text could be taken for another value, it
+//! is quoted.
 
 use serde_json::Value;
 
-/// `key: value`, indented by so many spaces.
+/// Writes `key: value`, indented by so many spaces.
 pub(super) fn member(text: &mut String, indent: usize, key: &str, value: &Value) {
     text.push_str(&" ".repeat(indent));
     text.push_str(&scalar(key));
@@ -10,7 +11,7 @@ pub(super) fn member(text: &mut String, indent: usize, key: &str, value: &Value)
     behind(text, indent, value);
 }
 
-/// What follows a colon or, with `indent` of the dash, a dash.
+/// Writes the value behind a colon, or behind a dash. Behind a dash, `indent` is that of the dash.
 fn behind(text: &mut String, indent: usize, value: &Value) {
     if let Some(short) = short(value) {
         text.push_str(&format!(" {short}\n"));
@@ -52,8 +53,8 @@ fn item(text: &mut String, indent: usize, value: &Value) {
     }
 }
 
-/// `!Ref X`, `!Sub '…'`, and on one line `Fn::GetAtt`, of whose short form CloudFormation Guard knows nothing; the other
-/// functions keep their long names.
+/// The short form of a function: `!Ref X`, `!Sub '…'`. `Fn::GetAtt` is on one line, because CloudFormation Guard does
+/// not know its short form. The other functions keep their long names.
 fn short(value: &Value) -> Option<String> {
     let map = value.as_object().filter(|map| map.len() == 1)?;
     let (function, argument) = map.iter().next()?;
@@ -68,7 +69,7 @@ fn short(value: &Value) -> Option<String> {
     }
 }
 
-/// Plain only where nobody could take it for anything but this text.
+/// Writes a text. It is plain only if nobody could take it for anything but this text.
 fn scalar(text: &str) -> String {
     let letters = |c: char| c.is_ascii_alphanumeric() || "_-./ ".contains(c);
     let inside = |c: char| letters(c) || "():,;'`@*+=".contains(c);

@@ -1,4 +1,4 @@
-//! The bundled runtime, in the two forms that AWS takes: an OCI image for ECS and a zip for Lambda.
+//! The bundled runtime in the two forms that AWS takes: an OCI image for ECS and a zip for Lambda.
 
 use anyhow::{Context, Result};
 use base64::Engine as _;
@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::image::{self, Architecture, Image};
 
-/// Built when the stack uses the runtime; empty otherwise.
+/// The artefacts of a stack. They are built if the stack uses the runtime, and empty otherwise.
 #[derive(Default)]
 pub struct Artefacts {
     pub image: Option<Image>,
@@ -17,11 +17,11 @@ pub struct Artefacts {
 /// A Lambda deployment package.
 pub struct Zip {
     pub bytes: Vec<u8>,
-    /// As Lambda shows it.
+    /// The digest, in the form of Lambda.
     pub sha256: String,
 }
 
-/// Finds the runtime and builds what is asked for. The same runtime gives the same digests.
+/// Finds the runtime and builds the artefacts that are asked for. The same runtime gives the same digests.
 pub fn build(image: bool, zip: bool) -> Result<Artefacts> {
     if !image && !zip {
         return Ok(Artefacts::default());

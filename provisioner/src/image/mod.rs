@@ -1,7 +1,7 @@
 //! The artefacts that carry the runtime to AWS: a container image, made without Docker, and a Lambda package.
 //!
-//! Pure functions from bytes to bytes: no clock, no user, no file system. The same runtime gives the same digest, so
-//! that a second `up` finds its image in the registry, and a second plan is empty.
+//! These are pure functions from bytes to bytes. They use no clock, no user and no file system. The same runtime gives
+//! the same digest, so that a second `up` finds its image in the registry, and a second plan is empty.
 
 #[cfg(feature = "aws")]
 pub mod artefacts;
@@ -26,13 +26,13 @@ pub use self::runtime::{Architecture, build_runtime, build_script, find_runtime}
 /// The fingerprints of the runtime's two forms.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Digests {
-    /// Of the image's manifest, `sha256:…`.
+    /// The digest of the image's manifest, `sha256:…`.
     pub image: String,
-    /// Of the Lambda package, as Lambda shows it.
+    /// The digest of the Lambda package, in the form of Lambda.
     pub zip: String,
 }
 
-/// Something that a registry stores under its digest.
+/// Bytes that a registry stores under their digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blob {
     pub media_type: &'static str,
@@ -48,7 +48,7 @@ pub struct Image {
     pub layers: Vec<Blob>,
 }
 
-/// An OCI image of one layer. <https://github.com/opencontainers/image-spec>
+/// Builds an OCI image of one layer. <https://github.com/opencontainers/image-spec>
 pub fn build(runtime: &[u8], architecture: Architecture) -> anyhow::Result<Image> {
     let rootfs = rootfs(runtime)?;
     let layer = blob("application/vnd.oci.image.layer.v1.tar+gzip", gzip(&rootfs)?);
@@ -114,7 +114,7 @@ pub fn rootfs(runtime: &[u8]) -> anyhow::Result<Vec<u8>> {
 pub fn lambda_zip(runtime: &[u8]) -> anyhow::Result<Vec<u8>> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
-        // The earliest that a zip can say.
+        // This is the earliest time that a zip can hold.
         .last_modified_time(DateTime::default())
         .unix_permissions(0o755);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
@@ -124,7 +124,7 @@ pub fn lambda_zip(runtime: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 impl Architecture {
-    /// As images, and Go, call it.
+    /// The name that images and Go have for it.
     fn name(self) -> &'static str {
         match self {
             Architecture::X86_64 => "amd64",
@@ -135,16 +135,17 @@ impl Architecture {
 
 const EPOCH: &str = "1970-01-01T00:00:00Z";
 
-/// The number that distroless images use for a user without rights; a number, as `runAsNonRoot` cannot judge names.
+/// The number that distroless images use for a user without rights. It is a number, because `runAsNonRoot` cannot judge
+/// names.
 const USER: u32 = 65532;
 
-/// Docker and Fargate put their own over it; a chroot has this one.
+/// Docker and Fargate put their own file over it. In a chroot this one counts.
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 
-/// Without it the C library would look for plugins that a static binary cannot load.
+/// Without this file the C library would look for plugins that a static binary cannot load.
 const NSSWITCH: &str = "passwd: files\ngroup: files\nhosts: files dns\n";
 
-/// RDS signs with roots of its own, which are in nobody else's list.
+/// The certificate authorities of RDS, which are in no public list.
 const RDS_ROOTS: &[u8] = include_bytes!("../../../templates/rds-global-bundle.pem");
 
 fn mozilla_roots() -> String {

@@ -1,4 +1,4 @@
-//! Where the runtime is that goes into the artefacts.
+//! Finds the runtime that goes into the artefacts.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,9 +11,10 @@ pub enum Architecture {
     Arm64,
 }
 
-/// `$PROVISION_RUNTIME`, else `runtime` beside this executable, else what `runtime/build.sh` made in the source checkout
-/// that the current directory or this executable is in. The last two are passed over when they cannot run in the image, as
-/// the `runtime` cannot that a plain `cargo build` leaves beside `provision`.
+/// The path of the runtime. It is `$PROVISION_RUNTIME`, else `runtime` beside this executable, else the one that
+/// `runtime/build.sh` made in the source checkout that holds the current directory or this executable. The last two are
+/// passed over if they cannot run in the image. The `runtime` that a plain `cargo build` leaves beside `provision`
+/// cannot.
 pub fn find_runtime(architecture: Architecture) -> anyhow::Result<PathBuf> {
     if let Some(path) = std::env::var_os("PROVISION_RUNTIME") {
         let path = PathBuf::from(path);
@@ -26,7 +27,7 @@ pub fn find_runtime(architecture: Architecture) -> anyhow::Result<PathBuf> {
     first_that_fits(candidates(executable.as_deref(), target.as_deref(), &from, architecture), architecture)
 }
 
-/// The script that builds the runtime, in the source checkout that the current directory or this executable is in.
+/// The script that builds the runtime, in the source checkout that holds the current directory or this executable.
 pub fn build_script() -> Option<PathBuf> {
     let from = std::env::current_dir().ok();
     let executable = std::env::current_exe().ok();
@@ -36,7 +37,7 @@ pub fn build_script() -> Option<PathBuf> {
     scripts.find(|script| script.is_file())
 }
 
-/// Builds the runtime, which takes some minutes. The compiler's words go to standard error.
+/// Builds the runtime, which takes some minutes. The compiler's output goes to standard error.
 pub fn build_runtime(script: &Path, architecture: Architecture) -> anyhow::Result<()> {
     let mut command = Command::new(script);
     command.arg(machine(architecture)).stdin(Stdio::null()).stdout(Stdio::null());
@@ -80,7 +81,7 @@ fn first_that_fits(candidates: Vec<PathBuf>, architecture: Architecture) -> anyh
     )
 }
 
-/// As Linux, and Rust, call it.
+/// The name that Linux and Rust have for the architecture.
 fn machine(architecture: Architecture) -> &'static str {
     match architecture {
         Architecture::X86_64 => "x86_64",
@@ -106,7 +107,7 @@ struct Elf {
     needs_interpreter: bool,
 }
 
-/// The header and the program headers, of a 64-bit little-endian file. See elf(5).
+/// Reads the header and the program headers of a 64-bit little-endian file. See elf(5).
 fn elf(binary: &[u8]) -> Option<Elf> {
     const PT_INTERP: u32 = 3;
     if !binary.starts_with(b"\x7fELF\x02\x01") {
@@ -132,7 +133,7 @@ fn at<const N: usize>(binary: &[u8], offset: usize) -> Option<[u8; N]> {
 mod tests {
     use super::*;
 
-    /// A header and one program header, which is all that is looked at.
+    /// A header and one program header. No other part is read.
     fn executable(machine: u8, program_header: u8) -> Vec<u8> {
         let mut elf = vec![0; 64 + 56];
         elf[..6].copy_from_slice(b"\x7fELF\x02\x01");

@@ -1,4 +1,4 @@
-//! What the page about a stack has to be told: the map of the stack file, and how to connect.
+//! The facts that the page about a stack has to be told: the map of the stack file, and how to connect.
 
 use local::dashboard::config::{Config, Connection, Lane, Link, Node, Queue};
 use local::dashboard::part::{self, NAME};
@@ -14,7 +14,7 @@ use crate::sections::services::WEB;
 use crate::sections::topics::local::arn;
 use crate::sections::words::Name;
 
-/// After everything else: it shows what the others are.
+/// Adds the dashboard. It comes after all other parts, because it shows what they are.
 pub(crate) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let port = making.port(NAME);
     if making.purpose == Purpose::Run {
@@ -79,7 +79,7 @@ fn links(making: &Making<'_>, config: &mut Config) {
         let replica = pair.replica.clone();
         config.links.extend(replica.map(|replica| link(pair.primary.clone(), replica, "replicates to")));
     }
-    // The part that has the last word about it.
+    // The part whose state counts for the thing.
     let part_of = |thing: &Name| {
         let primary = pairs().find(|pair| pair.database == thing.0).map(|pair| pair.primary.clone());
         primary.unwrap_or_else(|| thing.to_string())
@@ -108,7 +108,7 @@ fn links(making: &Making<'_>, config: &mut Config) {
             config.links.push(link(forwarder, logs.to.to_string(), "ships to"));
         }
     }
-    // What does not run here, as a container of the user's, is not on the map.
+    // A thing that does not run here, such as a container of the user's, is not on the map.
     let nodes = &config.nodes;
     let is_there = |id: &String| nodes.iter().any(|node| node.id == *id);
     config.links.retain(|link| is_there(&link.from) && is_there(&link.to));

@@ -1,4 +1,4 @@
-//! Where stacks of this machine keep what is theirs.
+//! The folders where stacks of this machine keep their state.
 
 use std::path::{Path, PathBuf};
 
@@ -11,14 +11,15 @@ use sha2::{Digest, Sha256};
 use crate::scope::hex;
 use crate::sections::Loaded;
 
-/// Of one stack file: two of them, also two copies in two folders, are two stacks.
+/// The state directory of one stack file. Two files are two stacks, also two copies in two folders.
 pub(crate) fn state_directory(file: &Path, loaded: &Loaded) -> anyhow::Result<PathBuf> {
     let file = file.canonicalize().with_context(|| format!("finding {}", file.display()))?;
     let digest = Sha256::digest(file.as_os_str().as_encoded_bytes());
     Ok(home()?.join(format!("{}-{}-{}", loaded.stack.stack, loaded.env, hex(&digest[..4]))))
 }
 
-/// Where the states of all stacks are, and what can be made again: templates, programs that were fetched.
+/// The folder for the states of all stacks, and for things that can be made again: templates, programs that were
+/// fetched.
 pub(crate) fn home() -> anyhow::Result<PathBuf> {
     from("PROVISION_HOME", "XDG_STATE_HOME", ".local/state").map(|home| home.join("stacks"))
 }
@@ -32,7 +33,7 @@ fn from(own: &str, xdg: &str, usual: &str) -> anyhow::Result<PathBuf> {
     let home = || set("HOME").context("neither PROVISION_HOME nor HOME is set").map(|home| home.join(usual));
     let all = set(own).map(Ok).or_else(|| set(xdg).map(|xdg| Ok(xdg.join("provision"))));
     let directory = all.unwrap_or_else(|| home().map(|home| home.join("provision")))?;
-    // It becomes part of configuration files and arguments.
+    // The path becomes part of configuration files and arguments.
     ensure!(
         directory.to_str().is_some(),
         "`{}` is a path that is not UTF-8: set PROVISION_HOME to one that is",
@@ -42,7 +43,7 @@ fn from(own: &str, xdg: &str, usual: &str) -> anyhow::Result<PathBuf> {
     Ok(directory)
 }
 
-/// What runs, if anything does.
+/// The running parts. The list is empty if nothing runs.
 pub(crate) fn status(state: &Path) -> anyhow::Result<Vec<PartStatus>> {
     client::running(state).map_or_else(|| Ok(Vec::new()), |client| client.status())
 }

@@ -1,4 +1,4 @@
-//! The passwords of a stack on this machine: generated once, in a file that only its user can read.
+//! The passwords of a stack on this machine. They are generated once, in a file that only its user can read.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ use crate::scope::hex;
 
 pub(crate) struct Keys(BTreeMap<String, String>);
 
-/// What a stack may ever need. More of them than are used does no harm, and none changes when the stack file does.
+/// All passwords that a stack may ever need. An unused password does no harm, and none changes when the stack file
+/// does.
 const NAMES: [&str; 4] = ["app", "cache", "owner", "replication"];
 
 pub(crate) fn load(place: &Place) -> anyhow::Result<Keys> {

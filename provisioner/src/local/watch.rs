@@ -1,5 +1,5 @@
-//! What runs, and how it is: processes, replication, queues. Asks what runs and changes nothing, needs neither the runtime
-//! nor an engine to be installed, and tells what does not answer as such.
+//! The running parts and their state: processes, replication, queues. This asks the parts and changes nothing. It needs
+//! neither the runtime nor an installed engine. If a part does not answer, it says so.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,12 +20,12 @@ use crate::sections::queues::MESSAGING;
 
 #[derive(Serialize)]
 pub(crate) struct Watched {
-    /// The one process that everything else is a child of.
+    /// The one process that all parts are children of.
     pub(crate) supervisor: Option<Supervisor>,
     pub(crate) parts: Vec<Part>,
     pub(crate) queues: Vec<Queue>,
     pub(crate) memory_kib: u64,
-    /// Old primaries, which wait with their data for somebody to say what becomes of them.
+    /// Old primaries. They wait with their data until somebody decides about it.
     pub(crate) out_of_service: Vec<String>,
 }
 
@@ -40,10 +40,10 @@ pub(crate) struct Part {
     #[serde(flatten)]
     pub(crate) status: PartStatus,
     pub(crate) uptime_seconds: Option<u64>,
-    /// Of a replica.
+    /// The state of a replica.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) replication: Option<Replication>,
-    /// Of a primary: the last GTID that it has written.
+    /// The last GTID that a primary has written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) position: Option<String>,
 }
@@ -70,13 +70,13 @@ pub(crate) fn watch(state: &Path, loaded: &Loaded) -> anyhow::Result<Watched> {
     watched.out_of_service = pairs.into_iter().filter_map(|pair| pair.out).collect();
     let messaging = watched.parts.iter().find(|part| part.status.name == MESSAGING);
     if let Some(port) = messaging.filter(|part| part.status.state == State::Ready).and_then(|part| part.status.port) {
-        // One that does not answer has no numbers; that it does not is for its log to say.
+        // A server that does not answer has no numbers. Its log says why it does not.
         watched.queues = queues(loaded, &messaging::depths(port).unwrap_or_default());
     }
     Ok(watched)
 }
 
-/// Replicas that hold back what they get, with the seconds. One that does not answer holds nothing back that is known.
+/// The replicas that hold back what they get, each with the seconds. A replica that does not answer is left out.
 pub(crate) fn delays(state: &Path, loaded: &Loaded, running: &[PartStatus]) -> anyhow::Result<BTreeMap<String, u64>> {
     let Ok(place) = Place::find(state) else { return Ok(BTreeMap::new()) };
     let mut delays = BTreeMap::new();
@@ -114,7 +114,7 @@ fn part(place: &Place, pairs: &[Pair], status: PartStatus) -> Part {
     Part { status, uptime_seconds, replication, position }
 }
 
-/// Over the socket, which only this user can reach.
+/// The login over the socket, which only this user can reach.
 fn root(place: &Place, part: &str) -> Login {
     Login { at: Address::Socket(place.socket(part)), user: "root".to_owned(), password: String::new() }
 }

@@ -1,4 +1,4 @@
-//! Stack -> Desired. Pure. Each section says in its `aws.rs` which resources it becomes.
+//! Expands a stack to the desired resources. It is pure. Each section says in its `aws.rs` which resources it becomes.
 
 use super::Loaded;
 use super::list::SECTIONS;
@@ -7,7 +7,7 @@ use crate::image::Digests;
 use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
-/// What the stack is made of, and which of its outputs people ask for.
+/// The resources of the stack, and those of its outputs that people ask for.
 pub struct Expanded {
     pub desired: Desired,
     pub exports: Vec<Export>,
@@ -27,7 +27,7 @@ pub fn expand(loaded: &Loaded, scope: &Scope, digests: &Digests) -> Expanded {
     Expanded { desired: making.desired, exports: making.exports }
 }
 
-/// Whether the stack runs the bundled runtime: as image, as Lambda package.
+/// Whether the stack runs the bundled runtime as an image, and whether as a Lambda package.
 pub fn needs_runtime(loaded: &Loaded) -> (bool, bool) {
     let stack = &loaded.stack;
     (stack.services.values().any(|service| service.role.is_some()), stack.logs.is_some())

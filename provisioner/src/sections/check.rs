@@ -1,5 +1,5 @@
-//! The mistakes that no schema finds: references, limits that depend on each other, and what AWS refuses as far as it can be
-//! known offline. The sources are in the comments of the kinds.
+//! Finds the mistakes that no schema finds: references, limits that depend on each other, and everything that AWS
+//! refuses and that can be known offline. The sources are in the comments of the kinds.
 
 use super::list::SECTIONS;
 use super::mend::Mended;

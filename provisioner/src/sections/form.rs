@@ -1,4 +1,4 @@
-//! The mistakes of form in words: what a JSON Schema refused, where, and what was meant.
+//! Puts the mistakes of form in words: what a JSON Schema refused, where, and what was meant.
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{JsonType, ValidationError};
@@ -50,7 +50,7 @@ pub(super) fn problems_of(error: &ValidationError<'_>, schema: &Value, positions
                 _ => "write a value, or leave it out",
             })]
         }
-        // To YAML 1.1 these were the same as the two.
+        // To YAML 1.1 these words were the same as `true` and `false`.
         ValidationErrorKind::Type { .. }
             if value.as_str().is_some_and(|word| SWITCHES.contains(&&*word.to_lowercase())) =>
         {
@@ -76,7 +76,7 @@ const SWITCHES: [&str; 8] = ["yes", "no", "on", "off", "y", "n", "true", "false"
 
 const NAME: &str = "lower-case letters, digits and single dashes, starting with a letter";
 
-/// What a pattern asks for, in words.
+/// The form that a pattern asks for, in words.
 fn asked_for(pattern: &str) -> String {
     match pattern {
         p if p.starts_with("^[a-z]([a-z0-9]") => NAME.into(),
@@ -103,7 +103,7 @@ fn asked_for(pattern: &str) -> String {
     }
 }
 
-/// `/queues/work/from` -> `queues.work.from`.
+/// The place in words: `/queues/work/from` becomes `queues.work.from`.
 fn spoken(pointer: &str) -> String {
     pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~")
 }
@@ -112,7 +112,8 @@ fn inside(path: &str) -> String {
     if path.is_empty() { String::new() } else { format!(" in `{path}`") }
 }
 
-/// Something optional, or of several shapes: what is wrong with it as the shape whose type it has.
+/// The errors in words for people. An optional value, or one that may have several shapes, has the errors of the shape
+/// whose type it has.
 pub(super) fn leaves<'a>(error: &'a ValidationError<'a>) -> Vec<&'a ValidationError<'a>> {
     match error.kind() {
         ValidationErrorKind::AnyOf { context } if !error.instance().is_null() && !context.is_empty() => {

@@ -1,5 +1,5 @@
-//! Stack file -> parts of this machine: which processes, with what, after which. Each section says in its `local.rs` which ones
-//! it becomes.
+//! Expands a stack file to the parts of this machine: which processes, with which arguments, and after which others.
+//! Each section says in its `local.rs` which parts it becomes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::local::dashboard;
 use crate::local::home::status;
 use crate::local::keys::{self, Keys};
 
-/// Works everything out, and to run it writes the configuration files. Starts nothing.
+/// Works out all parts. If they are to run, it also writes the configuration files. It starts nothing.
 pub(crate) fn prepare(state: &Path, loaded: &Loaded, purpose: Purpose) -> anyhow::Result<Laptop> {
     let place = Place::open(state)?;
     let keys = keys::load(&place)?;
@@ -47,7 +47,7 @@ fn in_use(state: &Path) -> anyhow::Result<BTreeSet<String>> {
     let kept = ports::kept(state)?;
     Ok(kept.into_iter().filter(|(_, port)| live.contains(port)).map(|(name, _)| name).collect())
 }
-/// The names of everything that listens.
+/// The names of all parts that listen.
 fn ports_of(loaded: &Loaded) -> Vec<String> {
     let listening = SECTIONS.iter().filter_map(|section| section.local.as_ref());
     let mut names: Vec<String> = listening.flat_map(|local| (local.ports)(loaded)).collect();

@@ -1,5 +1,5 @@
-//! Which lines of a stack file there are, and the stack that it would be if one of them said something else. What a line
-//! changes it is the reason for: that needs no list of who depends on what.
+//! The lines of a stack file, and the stack that it would be if one of them said something else. A line is the reason
+//! for everything that it changes. This needs no list of what depends on what.
 
 use std::sync::Arc;
 
@@ -31,19 +31,19 @@ pub struct Leaf {
 }
 
 impl Leaf {
-    /// `queues.work.max_receives`
+    /// The key of the line: `queues.work.max_receives`.
     pub fn key(&self) -> String {
         self.pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~")
     }
 
-    /// Whether it stands below a section, as in `queues.work`.
+    /// Whether the line is below a section such as `queues.work`.
     pub fn is_in(&self, section: &str) -> bool {
         let inside = format!("/{}", section.replacen('.', "/", 1));
         self.pointer.strip_prefix(&inside).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
-/// What decides about names and places, or about nothing.
+/// Keys that decide about names and places, or about nothing.
 const ASIDE: [&str; 6] = ["/stack", "/region", "/account", "/tags", "/environments", "/guard"];
 const PROFILE: &str = "/profile";
 
@@ -58,17 +58,17 @@ impl Lines {
         Some(Lines { value, positions, text, env, profile, profile_at })
     }
 
-    /// Where a section begins, as in `queues.work`.
+    /// The place where a section such as `queues.work` begins.
     pub fn section(&self, section: &str) -> Option<Position> {
         self.positions.exactly(&format!("/{}", section.replacen('.', "/", 1)))
     }
 
-    /// Where a tag is, as in `tags.team`.
+    /// The place of a tag such as `tags.team`.
     pub fn tag(&self, key: &str) -> Option<Position> {
         self.positions.exactly(&below("/tags", key))
     }
 
-    /// In the order of the file.
+    /// All values, in the order of the file.
     pub fn leaves(&self) -> Vec<Leaf> {
         let mut found = Vec::new();
         self.walk(&self.value, String::new(), &mut found);
@@ -91,14 +91,14 @@ impl Lines {
         }
     }
 
-    /// The stack, if this line said something else. `None`: nothing else can stand there.
+    /// The stack if this line said something else. `None` if nothing else can stand there.
     pub fn other(&self, leaf: &Leaf) -> Option<Loaded> {
         if leaf.pointer == PROFILE {
             let profile = if self.profile == Profile::Prod { Profile::Dev } else { Profile::Prod };
             return self.loaded(self.value.clone(), profile, true);
         }
         let now = self.value.pointer(&leaf.pointer)?;
-        // Without one of these a role has not all that it needs, and that is no matter here.
+        // Without one of these a role lacks a part of its needs. That does not matter here.
         let checked = !(leaf.pointer.contains("/uses/") || leaf.pointer.contains("/owns/"));
         let others = others(&leaf.pointer, now).into_iter().map(Some).chain([None]);
         others.filter_map(|other| self.loaded(self.with(leaf, other)?, self.profile, checked)).next()
@@ -132,7 +132,7 @@ impl Lines {
     }
 }
 
-/// What else could stand in the place of a value; the first that makes a stack is taken.
+/// Other values for the place of this one. The first that makes a stack is taken.
 fn others(pointer: &str, value: &Value) -> Vec<Value> {
     let refers = ["/uses/", "/owns/", "/from/"].iter().any(|list| pointer.contains(list)) || pointer == "/logs/to";
     match value {
@@ -158,7 +158,7 @@ fn others(pointer: &str, value: &Value) -> Vec<Value> {
     }
 }
 
-/// One unit more or less, if it is a duration.
+/// Other durations, one unit longer and one shorter, if the text is a duration.
 fn spans(text: &str) -> Vec<String> {
     let digits = text.trim_end_matches(['s', 'm', 'h', 'd']);
     match (digits.parse::<u64>(), text.len() == digits.len() + 1) {

@@ -1,4 +1,4 @@
-//! The sections of a stack file. One thing, one folder, one line here.
+//! The sections of a stack file. Each is one thing, one folder, and one line here.
 
 use super::machine::Local;
 use super::say::Say;
@@ -13,11 +13,11 @@ pub(crate) struct Section {
     /// Adds the resources that the section becomes on AWS.
     #[cfg(feature = "aws")]
     pub(crate) aws: Option<fn(&mut super::making::Making<'_>)>,
-    /// How it runs on this machine.
+    /// How the section runs on this machine.
     pub(crate) local: Option<Local>,
 }
 
-/// Every section, in the order in which a plan shows what has no other order.
+/// Every section. A plan shows them in this order if nothing else orders them.
 pub(crate) static SECTIONS: &[Section] = &[
     Section {
         key: "topics",
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::sections::load::schema;
 
-    /// Keys of a stack file that are not sections: they say what the stack is called, where it is and whose it is.
+    /// The keys of a stack file that are not sections. They say what the stack is called, where it is and whose it is.
     const PLAIN: &[&str] = &["account", "environments", "permissions_boundary", "region", "stack", "tags"];
 
     #[test]
@@ -119,7 +119,7 @@ mod tests {
         assert_eq!(known, repeated);
     }
 
-    /// A section has a folder of its name, so that a word in a stack file leads to its code.
+    /// Each section has a folder of its name, so that a word in a stack file leads to its code.
     #[test]
     fn every_section_has_its_folder() {
         let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/sections");

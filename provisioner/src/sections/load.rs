@@ -1,4 +1,5 @@
-//! From text to [`Stack`]: parse, choose the environment, validate against the schema, then what no schema can say.
+//! Makes a [`Stack`] from text. It parses, chooses the environment, validates against the schema, and then finds the
+//! mistakes that no schema can find.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
@@ -13,11 +14,11 @@ use super::words::Profile;
 use super::{Loaded, Stack};
 use crate::yaml::{self, Data, Node, Position, Problem};
 
-/// Each environment is a load of the whole file, so a file with thousands of them would take hours to check.
+/// The most environments. Each is a load of the whole file, so a file with thousands of them would take hours to check.
 const ENVIRONMENTS: usize = 50;
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| schemars::schema_for!(Stack).to_value());
-/// Compiled once: that takes longer than to validate a small stack.
+/// The validator. It is compiled once, because that takes longer than to validate a small stack.
 static VALIDATOR: LazyLock<Validator> =
     LazyLock::new(|| jsonschema::validator_for(&SCHEMA).expect("our own schema is valid: a test says so"));
 
@@ -36,7 +37,7 @@ pub fn environments(text: &str) -> Vec<String> {
     }
 }
 
-/// Loads several environments from one reading. Either all of them, or everything that is wrong in any, each thing once.
+/// Loads several environments from one reading. Gives either all of them, or every mistake in any of them, each once.
 pub fn load_all(text: &str, envs: &[String]) -> Result<Vec<Loaded>, Vec<Problem>> {
     let whole = Whole::of(text)?;
     let (mut all, mut problems) = (Vec::new(), Vec::new());
@@ -49,8 +50,8 @@ pub fn load_all(text: &str, envs: &[String]) -> Result<Vec<Loaded>, Vec<Problem>
     if problems.is_empty() { Ok(all) } else { Err(problems) }
 }
 
-/// Loads one environment. Either a stack, or every problem that there is: of form, and, with something standing in for what
-/// has the wrong form, of meaning.
+/// Loads one environment. Gives either a stack, or every mistake that there is, of form and of meaning. If a value has
+/// the wrong form, another value stands in for it, so that the meaning can be checked too.
 pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
     let whole = Whole::of(text)?;
     let (loaded, problems) = whole.in_environment(env);
@@ -61,12 +62,12 @@ pub fn load(text: &str, env: &str) -> Result<Loaded, Vec<Problem>> {
     }
 }
 
-/// A file before an environment is chosen, without mistakes of form in what all environments share.
+/// A file before an environment is chosen. Mistakes of form in what all environments share have been mended.
 struct Whole {
     text: Arc<str>,
     base: Node,
     environments: Option<Node>,
-    /// Whether `base` has the form of a stack now that it was mended.
+    /// Whether `base` has the form of a stack after it was mended.
     sound: bool,
     mended: Mended,
     of_form: Vec<Problem>,
@@ -88,7 +89,7 @@ impl Whole {
         Ok(Whole { text: text.into(), base, environments, sound, mended, of_form, of_yaml })
     }
 
-    /// The stack in one environment, as far as there is one, and what is wrong there beside what is wrong everywhere.
+    /// The stack in one environment, as far as there is one, and the mistakes that are there and not everywhere.
     fn in_environment(&self, env: &str) -> (Option<Loaded>, Vec<Problem>) {
         if !self.sound {
             return (None, Vec::new());
@@ -116,7 +117,7 @@ impl Whole {
                 problems.extend(meaning(&loaded, &mended));
                 (Some(loaded), problems)
             }
-            // The schema lets something through that is no stack.
+            // The schema lets a text through that does not make a stack.
             Err(error) => {
                 if problems.is_empty() && self.of_form.is_empty() {
                     problems.push(Problem::new(Position { line: 1, column: 1 }, error.to_string()));
@@ -126,7 +127,8 @@ impl Whole {
         }
     }
 
-    /// With what is wrong everywhere, in order. Of a value that is not what it seems nothing else is told.
+    /// Adds the mistakes that are everywhere, in order. If a value is not what it seems, no other mistake of it is
+    /// told.
     fn with(self, mut problems: Vec<Problem>) -> Vec<Problem> {
         let strange: BTreeSet<Position> = self.of_yaml.iter().map(|problem| problem.at).collect();
         problems.extend(self.of_form);
@@ -138,7 +140,7 @@ impl Whole {
     }
 }
 
-/// The mistakes that no schema can find. If an environment's profile is neither of the two, nobody knows which is
+/// The mistakes that no schema can find. If an environment's profile is neither `dev` nor `prod`, nobody knows which is
 /// meant. Then these are only the mistakes that the stack has with both.
 fn meaning(loaded: &Loaded, mended: &Mended) -> Vec<Problem> {
     let of = |loaded: &Loaded| {
@@ -155,7 +157,7 @@ fn meaning(loaded: &Loaded, mended: &Mended) -> Vec<Problem> {
     problems.into_iter().filter(|problem| other.contains(problem)).collect()
 }
 
-/// The stack with what the environment changes laid over it.
+/// The stack with the changes of the environment laid over it.
 pub(super) fn in_environment(mut root: Node, env: &str) -> (Node, Profile) {
     let environments = take(&mut root, "environments");
     overlaid(root, environments.as_ref().and_then(|(_, all)| all.get(env)), env)
@@ -175,7 +177,7 @@ fn overlaid(base: Node, over: Option<&Node>, env: &str) -> (Node, Profile) {
     (yaml::merge(base, &over), profile)
 }
 
-/// A section, and where its key is.
+/// Takes a section out. Gives it and the place of its key.
 fn take(root: &mut Node, key: &str) -> Option<(Position, Node)> {
     let Data::Map(entries) = &mut root.data else { return None };
     let place = entries.iter().position(|(name, ..)| name == key)?;
@@ -183,10 +185,10 @@ fn take(root: &mut Node, key: &str) -> Option<(Position, Node)> {
     Some((at, node))
 }
 
-/// More rounds than there are ways to mend a value, one after the other, up to the section around it.
+/// The most rounds of mending. There are fewer ways to mend a value, one after the other, up to the section around it.
 const ROUNDS: usize = 12;
 
-/// Tells every mistake of form, and leaves a tree without. Says whether that could be done.
+/// Tells every mistake of form, and mends the tree so that it has none. Whether that could be done.
 fn validate(root: &mut Node, mended: &mut Mended, problems: &mut Vec<Problem>) -> bool {
     for _ in 0..ROUNDS {
         let (value, positions) = root.to_value();
@@ -204,14 +206,14 @@ fn validate(root: &mut Node, mended: &mut Mended, problems: &mut Vec<Problem>) -
     false
 }
 
-/// To a JSON Schema `256.0` is an integer, to serde it is not.
+/// Makes floats like `256.0` integers. To a JSON Schema they are integers, to serde they are not.
 pub(super) fn whole_numbers(value: &mut Value) {
     match value {
         Value::Object(map) => map.values_mut().for_each(whole_numbers),
         Value::Array(items) => items.iter_mut().for_each(whole_numbers),
         Value::Number(number) => {
             if let Some(float) = number.as_f64().filter(|float| number.is_f64() && float.fract() == 0.0) {
-                // Beyond these numbers a float has no last digit; every limit of the schema is far below.
+                // Above this number a float has no last digit. Every limit of the schema is far below.
                 if float.abs() < 9e15 {
                     *value = Value::from(float as i64);
                 }

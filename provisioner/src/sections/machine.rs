@@ -1,4 +1,5 @@
-//! What the `local.rs` of every section is given: the stack, the programs of this machine, and where its processes go.
+//! The context that the `local.rs` of every section is given: the stack, the programs of this machine, and the places
+//! of its processes.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -17,24 +18,25 @@ use crate::scope::Scope;
 
 /// A section on this machine.
 pub(crate) struct Local {
-    /// The names of all that listens: each gets a port.
+    /// The names of all processes that listen. Each gets a port.
     pub(crate) ports: fn(&Loaded) -> Vec<String>,
     /// Adds the processes that the section becomes.
     pub(crate) expand: fn(&mut Making<'_>) -> anyhow::Result<()>,
 }
 
-/// What a stack becomes on this machine.
+/// A stack on this machine.
 pub(crate) struct Laptop {
     pub(crate) place: Place,
     pub(crate) parts: Vec<Part>,
     pub(crate) databases: Vec<Servers>,
-    /// Which part of the stack file asks for a part.
+    /// The section that asks for each part.
     pub(crate) sections: BTreeMap<String, String>,
-    /// What people need: `services.address`, and the like. No secret but the dashboard's address, which opens it.
+    /// The outputs that people need, such as `services.address`. The only secret among them is the dashboard's address,
+    /// which opens it.
     pub(crate) outputs: BTreeMap<String, Value>,
-    /// What runs instead of what, and what it cannot do.
+    /// Notes on what stands in for an AWS service here, and what it cannot do.
     pub(crate) notes: Vec<String>,
-    /// What `runtime probe` gets, where a service reserves.
+    /// The environment of `runtime probe`, if a service takes reservations.
     pub(crate) probe: Option<Probe>,
 }
 
@@ -43,7 +45,7 @@ pub(crate) struct Probe {
     pub(crate) environment: BTreeMap<String, String>,
 }
 
-/// One database, as its servers are to be.
+/// The wanted servers of one database.
 pub(crate) struct Servers {
     pub(crate) pair: Pair,
     pub(crate) program: mariadb::Program,
@@ -51,10 +53,11 @@ pub(crate) struct Servers {
     pub(crate) replica: Option<mariadb::Server>,
 }
 
-/// Whether what is worked out is only looked at, or about to run.
+/// Whether the result is only looked at, or about to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    /// Nothing that runs may notice: it reads some of the configuration files again when they change.
+    /// The result is only looked at. No running part may notice: some read their configuration files again when these
+    /// change.
     Look,
     Run,
 }
@@ -66,7 +69,7 @@ pub(crate) struct Programs {
     pub(crate) search: Search,
 }
 
-/// What everything is made from.
+/// The context of an expansion.
 pub(crate) struct Making<'a> {
     pub(crate) loaded: &'a Loaded,
     pub(crate) keys: &'a Keys,
@@ -74,7 +77,7 @@ pub(crate) struct Making<'a> {
     pub(crate) place: &'a Place,
     pub(super) ports: &'a BTreeMap<String, u16>,
     pub(crate) programs: Programs,
-    /// This program, which is several of the parts.
+    /// This program, which also runs as several of the parts.
     pub(crate) program: PathBuf,
     pub(crate) laptop: Laptop,
     pub(crate) purpose: Purpose,
@@ -104,7 +107,7 @@ impl Making<'_> {
     }
 }
 
-/// The account id that names and ARNs have where the stack file says none.
+/// The account id in names and ARNs if the stack file has none.
 const ACCOUNT: &str = "000000000000";
 pub(crate) const REGION: &str = "us-east-1";
 
@@ -122,7 +125,7 @@ pub(crate) fn queue_names(loaded: &Loaded, name: &str, queue: &Queue) -> (String
     (named(loaded, name, queue.fifo), named(loaded, &dead_letter_name(name), queue.fifo))
 }
 
-/// What a topic or a queue is called, as on AWS.
+/// The name of a topic or a queue, as on AWS.
 pub(crate) fn named(loaded: &Loaded, name: &str, fifo: bool) -> String {
     let suffix = if fifo { ".fifo" } else { "" };
     format!("{}-{}-{name}{suffix}", loaded.stack.stack, loaded.env)

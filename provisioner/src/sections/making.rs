@@ -1,4 +1,4 @@
-//! What the `aws.rs` of every section is given: the stack, and where its resources go.
+//! The context that the `aws.rs` of every section is given: the stack, and the list that its resources go to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,17 +14,17 @@ use crate::kinds::kms::{Key, KeySpec};
 use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
-/// `queues.work.url` is the output `url` of `sqs.queue work`.
+/// An output: `queues.work.url` is the output `url` of `sqs.queue work`.
 pub struct Export {
     pub name: String,
     pub of: Address,
     pub field: &'static str,
 }
 
-/// The one customer key of the stack.
+/// The name of the stack's only customer key.
 const KEY: &str = "main";
 
-/// What the files of the sections share.
+/// The context of an expansion.
 pub(crate) struct Making<'a> {
     pub(crate) loaded: &'a Loaded,
     pub(crate) scope: &'a Scope,
@@ -41,7 +41,7 @@ impl<'a> Making<'a> {
         Making { loaded, scope, digests, users, desired: Desired::new(REGISTRY), exports: Vec::new() }
     }
 
-    /// The one customer key of the stack, if anything is kept under it.
+    /// Adds the stack's only customer key, if anything is encrypted under it.
     pub(super) fn main_key(&mut self) {
         let stack = &self.loaded.stack;
         let keeps = !(stack.topics.is_empty()
@@ -63,7 +63,7 @@ impl<'a> Making<'a> {
         Ref::to(KEY)
     }
 
-    /// A role that a service of AWS assumes, within the boundary that the stack file names.
+    /// Adds a role that a service of AWS assumes. It is within the boundary that the stack file names.
     pub(crate) fn role(&mut self, section: &str, name: &str, service: &str, statements: Vec<Statement>) {
         let permissions_boundary = self.loaded.stack.permissions_boundary.as_deref().map(|boundary| match boundary {
             "none" => String::new(),
@@ -103,7 +103,7 @@ impl<'a> Making<'a> {
     }
 }
 
-/// For everything that services use, the services that do.
+/// The things that services use, each with the names of those services.
 fn users(stack: &Stack) -> BTreeMap<String, Vec<String>> {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (name, service) in &stack.services {

@@ -1,10 +1,10 @@
-//! A stack file with mistakes of form becomes one without, so that the rest of it can be checked in the same run. Each mistake
-//! is told by the caller; here something stands in for what is wrong, and [`Mended`] says where, so that nothing is said
-//! about a value that nobody wrote.
+//! Mends the mistakes of form in a stack file, so that the rest of it can be checked in the same run. The caller tells
+//! each mistake. Here another value stands in for the wrong one. [`Mended`] says where, so that nothing is said about a
+//! value that nobody wrote.
 //!
-//! The likeliest thing stands in: `form:` is `from:`, `Orders` is `orders`, `from: rings` is `from: [rings]`, the
-//! number 5 is the text `5`. A guess is looked at like everything else. Where there is nothing to guess, the default
-//! stands in, or something empty.
+//! The likeliest value stands in: `form:` becomes `from:`, `Orders` becomes `orders`, `from: rings` becomes `from:
+//! [rings]`, the number 5 becomes the text `5`. A guess is checked like every other value. If there is nothing to
+//! guess, the default stands in, or an empty value.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +19,9 @@ use crate::yaml::{Data, Node, below};
 /// The places where a stack is not what its file says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Mended {
-    /// The JSON pointers of what was taken out or replaced.
+    /// The JSON pointers of the values that were taken out or replaced.
     places: BTreeSet<String>,
-    /// Names of what stood in it: who refers to one of them refers to something.
+    /// Names that stood in those values. A reference to one of them is not dangling.
     names: BTreeSet<String>,
     /// The JSON pointers of guesses.
     guesses: BTreeSet<String>,
@@ -123,7 +123,7 @@ impl Mended {
         }
     }
 
-    /// An unknown key is a near one that is known, or nothing.
+    /// Replaces each unknown key with a known key that is near it, or takes it out.
     fn keys(
         &mut self,
         pointer: &str,
@@ -145,7 +145,7 @@ impl Mended {
             match near.filter(free) {
                 Some(near) => {
                     taken.insert(near.clone());
-                    // A value of another form was not meant as that. A name says nothing about what it holds.
+                    // A value of another form was not meant for this key. A name says nothing about its value.
                     if !known.is_empty() {
                         self.guesses.insert(below(pointer, &near));
                     }
@@ -171,7 +171,7 @@ impl Mended {
         true
     }
 
-    /// Takes the value out; of a list the whole list, because the places of what comes behind it would move.
+    /// Takes the value out. If it is in a list, the whole list is taken out, because the places behind it would move.
     fn give_up(&mut self, pointer: &str, fixes: &mut Fixes) -> bool {
         let mut out = pointer;
         while let Some((around, last)) = out.rsplit_once('/') {
@@ -190,7 +190,7 @@ impl Mended {
     }
 }
 
-/// The nearest text that is a name: `Orders_DB` is `orders-db`.
+/// The nearest text that is a name: `Orders_DB` becomes `orders-db`.
 pub(super) fn as_name(text: &str) -> String {
     let lower = text.to_lowercase();
     let parts = lower.split(|c: char| !c.is_ascii_lowercase() && !c.is_ascii_digit()).filter(|part| !part.is_empty());
@@ -222,7 +222,7 @@ enum Action {
     Remove,
     Rename(String),
     Put(Data),
-    /// A list with it alone.
+    /// Wraps the value: it becomes the only element of a list.
     Wrap,
 }
 
@@ -232,7 +232,7 @@ impl Fixes {
         parts.fold(self, |fixes, part| fixes.inner.entry(part).or_default())
     }
 
-    /// In one walk, whatever their number.
+    /// Applies all fixes in one walk, whatever their number.
     fn apply(mut self, node: &mut Node, names: &mut BTreeSet<String>) {
         match self.action.take() {
             Some(Action::Put(data)) => {

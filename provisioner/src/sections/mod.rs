@@ -1,16 +1,18 @@
-//! What the user wrote: the sections of a stack file, one folder for each.
+//! The text that the user wrote: the sections of a stack file, one folder for each.
 //!
-//! A section is a key at the top of a stack file, as `caches`. All of its code is in the folder of its name:
+//! A section is a key at the top of a stack file, such as `caches`. All of its code is in the folder of its name:
 //!
-//! - `mod.rs`: the form that the user writes, with its doc comments, which an editor shows, and its defaults as methods;
-//! - `check.rs`: the mistakes that no JSON Schema finds;
-//! - `aws.rs`: the resources that it becomes on AWS;
+//! - `mod.rs`: the form that the user writes, with its doc comments, which an editor shows, and its defaults as
+//!   methods;
+//! - `check.rs`: finds the mistakes that no JSON Schema finds;
+//! - `aws.rs`: the resources that the section becomes on AWS;
 //! - `local.rs`: the processes that it becomes on this machine.
 //!
-//! To add one, write that folder, add the field to [`Stack`] and [`Environment`], and add its line to [`list::SECTIONS`].
-//! `uses` is a folder like them, for the key of that name in a service.
+//! To add a section, write that folder, add the field to [`Stack`] and [`Environment`], and add its line to
+//! [`list::SECTIONS`]. `uses` is a folder like them, for the key of that name in a service.
 //!
-//! What reads a file and goes through all sections is beside the folders: [`load`], [`check`], [`aws`], [`here`].
+//! The modules that read a file and go through all sections are beside the folders: [`load`], [`check`], [`aws`],
+//! [`here`].
 
 pub mod alerts;
 #[cfg(feature = "aws")]
@@ -73,33 +75,34 @@ use crate::yaml::Positions;
 #[serde(deny_unknown_fields)]
 #[schemars(title = "provision stack")]
 pub struct Stack {
-    /// The name of the stack: every name that AWS shows starts with `<stack>-<env>-`.
+    /// The name of the stack. Every name that AWS shows starts with `<stack>-<env>-`.
     pub stack: Name,
-    /// The AWS region, of any partition. `--region` and the AWS profile are used when it is not set here.
+    /// The AWS region, of any partition. If it is not set here, `--region` or the AWS profile says it.
     #[schemars(regex(pattern = r"^[a-z]+(-[a-z]+)+-[0-9]+$"))]
     pub region: Option<String>,
     /// The only account that this stack may be deployed to, as 12 digits in quotes.
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
     pub account: Option<String>,
-    /// The IAM policy that bounds every role of the stack, by its name in the account or its whole ARN. `none` takes a
-    /// boundary away; by default each role keeps the one that it has, if any. `provision policy` prints one that fits.
+    /// The IAM policy that bounds every role of the stack: its name in the account or its whole ARN. `none` takes a
+    /// boundary away. If this is not set, each role keeps the boundary that it has, if any. `provision policy` prints a
+    /// policy that fits.
     #[schemars(regex(
         pattern = r"^(arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/)?([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$"
     ))]
     pub permissions_boundary: Option<String>,
-    /// Tags for every resource that takes any, as for cost allocation. One that is taken out of the file is taken off. Tags that
-    /// others put on a resource are left alone.
+    /// Tags for every resource that takes any, for example for cost allocation. A tag that leaves the file is taken
+    /// off. Tags that others put on a resource are left alone.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
-    /// What no environment may become.
+    /// Limits that no environment may cross.
     pub guard: Option<Guard>,
     /// The environments, chosen by `--env`. Each may repeat any section to change it.
     #[serde(default)]
     pub environments: BTreeMap<Name, Environment>,
     #[serde(default)]
     pub network: Network,
-    /// MySQL databases, each with an optional read replica. A name is also that of the schema, with `_` for `-`, so it is none of
-    /// MySQL's reserved words.
+    /// MySQL databases, each with an optional read replica. The name of a database is also that of its schema, with `_`
+    /// for `-`. It cannot be a reserved word of MySQL.
     #[serde(default)]
     pub databases: BTreeMap<Name, Database>,
     /// Valkey or Redis caches.
@@ -117,13 +120,13 @@ pub struct Stack {
     /// Services on ECS Fargate.
     #[serde(default)]
     pub services: BTreeMap<Name, Service>,
-    /// Which logs go to which search domain.
+    /// Which logs are shipped to which search domain.
     pub logs: Option<Logs>,
-    /// Who is told when something is wrong.
+    /// The people who are told when something is wrong.
     pub alerts: Option<Alerts>,
 }
 
-/// What is different in one environment. Sections that are repeated here are laid over those of the stack.
+/// The differences of one environment. A section that is repeated here is laid over that of the stack.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
@@ -144,13 +147,13 @@ pub struct Environment {
     pub alerts: Option<serde_json::Value>,
 }
 
-/// A stack without problems, in one environment, and the one reading of its file that it was made from.
+/// A stack without problems, in one environment, with the text and the positions of the file that it was read from.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     pub stack: Stack,
     pub env: String,
     pub profile: Profile,
-    /// The whole file. Nobody reads the file again: it may say something else by then.
+    /// The text of the whole file. The file is never read again, because it may have changed by then.
     pub text: Arc<str>,
     /// The place of each value of this environment in the text.
     pub positions: Arc<Positions>,

@@ -1,4 +1,4 @@
-//! Names: too long, used twice, or taken by AWS.
+//! Finds names that are too long, used twice, or taken by AWS.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::scope::PREFIX_LIMIT;
 pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
     prefix(loaded, say);
-    // `uses:` names a thing without saying of which section, so a name is used once.
+    // `uses:` names a thing without its section, so no two things may have the same name.
     let mut seen: BTreeMap<&Name, &str> = BTreeMap::new();
     for (section, name) in stack.usable() {
         match seen.get(name) {
@@ -24,7 +24,7 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
             }
         }
     }
-    // A key of the schema's maps has a pattern, but no length.
+    // The schema gives the keys of its maps a pattern, but no length.
     let all = stack.usable().into_iter().chain(stack.services.keys().map(|name| ("services", name)));
     for (section, name) in all.filter(|(_, name)| name.0.len() > LONGEST) {
         let what = format!("`{name}` has {} characters, more than the {LONGEST} of a name", name.0.len());

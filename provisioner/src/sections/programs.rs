@@ -1,4 +1,5 @@
-//! The programs that a stack is run with, all found before anything is started. One stack needs only what its sections ask for.
+//! Finds the programs that a stack is run with, all before anything is started. A stack needs only the programs that
+//! its sections ask for.
 
 use anyhow::bail;
 use local::engines::find::Places;
@@ -9,7 +10,7 @@ use super::machine::Programs;
 use super::search::engine::{self as search, Search};
 use super::services::local::{self as services, needs_runtime};
 
-/// Finds the programs that the stack needs. One error tells of all that are missing.
+/// Finds the programs that the stack needs. One error names all that are missing.
 pub(super) fn find(places: &Places, stack: &Stack) -> anyhow::Result<Programs> {
     let mut lack = Lack(Vec::new());
     let database = || mariadb::find(places, &mariadb::Choice::Auto);

@@ -1,14 +1,14 @@
-//! How a check tells a mistake.
+//! Tells the mistakes that a check finds.
 
 use super::mend::Mended;
 use super::similar::similar;
 use super::words::Name;
 use crate::yaml::{Position, Positions, Problem};
 
-/// Whoever has made this many mistakes needs no more guesses at what was meant: each takes a look at every name.
+/// After this many mistakes no more guesses are made at what was meant: each guess looks at every name.
 const GUESSES: usize = 50;
 
-/// Tells problems, but none of what was only put in the place of something else.
+/// Tells problems, except those of a value that only stands in for another.
 pub(crate) struct Say<'a> {
     pub(super) positions: &'a Positions,
     pub(super) mended: &'a Mended,
@@ -22,14 +22,14 @@ impl Say<'_> {
         }
     }
 
-    /// At the key, where the value is what it should be.
+    /// Tells a problem at the key, if the value is right and the key is not.
     pub(crate) fn at_key(&mut self, pointer: &str, what: String, hint: &str) {
         if !self.mended.is(pointer) {
             self.problems.push(Problem::new(self.positions.key(pointer), what).hint(hint));
         }
     }
 
-    /// Names that the stack's own parts have, on AWS or on a laptop.
+    /// Refuses a name that one of the stack's own parts has, on AWS or on a laptop.
     pub(crate) fn taken(&mut self, section: &str, name: &Name) {
         let what = format!("`{name}` is the name of a part that provision makes itself");
         self.problem(format!("/{section}/{name}"), what, None);
@@ -40,13 +40,13 @@ impl Say<'_> {
         self.positions.of(pointer)
     }
 
-    /// Whether the file itself says this value and all that is in it. If not, what follows from it is no mistake of its
-    /// own.
+    /// Whether the file itself says this value and all that is in it. If not, a consequence of the value is not a
+    /// mistake of the file.
     pub(crate) fn sound(&self, pointer: &str) -> bool {
         !self.mended.touches(pointer)
     }
 
-    /// A reference to something that is not there, unless it may have been in what was taken out.
+    /// Tells a reference to a missing thing, unless the thing may have been in a value that was taken out.
     pub(crate) fn dangling(
         &mut self,
         place: String,

@@ -1,4 +1,4 @@
-//! Questions to the JSON Schema of a stack file, from the place where it refused something.
+//! Questions to the JSON Schema of a stack file, from the place where it refused a value.
 
 use jsonschema::JsonType;
 use jsonschema::error::TypeKind;

@@ -1,10 +1,10 @@
-//! What a mistyped word was meant to be.
+//! Guesses the word that a mistyped word was meant to be.
 
 /// The most similar of some names, if one is similar at all.
 pub(crate) fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = |other: &str| 1 + other.len() / 4;
     known
-        // The distance is at least the difference in length, and far cheaper to have.
+        // The distance is at least the difference in length, which is far cheaper to compute.
         .filter(|other| word.len().abs_diff(other.len()) <= allowed(other))
         .map(|other| (distance(word, other), other))
         .filter(|(far, other)| *far <= allowed(other))
@@ -12,7 +12,7 @@ pub(crate) fn similar<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> O
         .map(|(_, other)| other)
 }
 
-/// Levenshtein, with a swap of neighbours as one.
+/// The Levenshtein distance. A swap of neighbours counts as one.
 fn distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().take(64).collect());
     let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];

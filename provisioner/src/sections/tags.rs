@@ -1,4 +1,4 @@
-//! `tags:`, by what all services take.
+//! Checks `tags:` by the rules of all services.
 //! <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html#id_tags_naming_best_practices>
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use super::say::Say;
 use crate::scope::KEYS_SEPARATOR;
 use crate::yaml::below;
 
-/// A resource has up to 50, some of which are provision's own.
+/// The most tags of a stack file. A resource has up to 50, and some of those are provision's own.
 const MOST: usize = 40;
 const LONGEST_KEY: usize = 128;
 const LONGEST_VALUE: usize = 256;

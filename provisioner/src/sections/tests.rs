@@ -1,4 +1,4 @@
-//! Tests of what is said about stack files. Every build says it in the same words.
+//! Tests of the problems that are told about stack files. Every build tells them in the same words.
 
 use super::load::{environments, load, load_all};
 use super::services::notes::notes;
@@ -12,7 +12,8 @@ fn told(text: &str) -> String {
     told.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// One mistake in each section, of form in some and of meaning in others. `.ci/first-command` asks the laptop's build the same.
+/// The file has one mistake in each section, of form in some and of meaning in others. `.ci/first-command` asks the
+/// laptop's build the same.
 #[test]
 fn one_mistake_in_each_section_is_told_in_one_run() {
     let file = include_str!("../../tests/damage/each-section.yaml");
@@ -131,7 +132,8 @@ services: {one: {role: hello, http: {}}}
     ");
 }
 
-/// ELB API reference, `RuleCondition`; aws/aws-cli#9792 and serverless/serverless#9228 for what AWS answers.
+/// The rules are in the ELB API reference, `RuleCondition`. aws/aws-cli#9792 and serverless/serverless#9228 show what
+/// AWS answers.
 #[test]
 fn paths_that_no_rule_can_have() {
     let text = r#"stack: routes
@@ -169,7 +171,7 @@ services:
     ");
 }
 
-/// Five values, HEAD among them: aws/aws-cdk#10065, aws/copilot-cli pull request 4961.
+/// A rule has five values, HEAD among them: aws/aws-cdk#10065, aws/copilot-cli pull request 4961.
 #[test]
 fn a_rule_takes_five_values() {
     let with = |http: &str| told(&format!("stack: s\nservices: {{one: {{role: hello, http: {{{http}}}}}}}"));
@@ -485,8 +487,8 @@ services:
     let notes: std::collections::BTreeSet<_> = notes(&loaded).into_iter().collect();
     let notes = notes.iter().map(|note| format!("{}:{} {} ({:?})", note.at.line, note.at.column, note.what, note.hint));
     insta::assert_snapshot!(notes.collect::<Vec<_>>().join("\n"), @r#"
-    5:16 `one` gets `https://${HOST}/` as it stands: this file has no variables (Some("what the stack makes comes with `uses:`"))
-    5:42 `one` gets `{{ word }}` as it stands: this file has no variables (Some("what the stack makes comes with `uses:`"))
+    5:16 `one` gets `https://${HOST}/` as it stands: this file has no variables (Some("`uses:` gives a service the variables for things of the stack"))
+    5:42 `one` gets `{{ word }}` as it stands: this file has no variables (Some("`uses:` gives a service the variables for things of the stack"))
     6:20 `:id` in `/users/:id/*` stands for itself (Some("`/users/*/*` takes any text in its place"))
     "#);
 }

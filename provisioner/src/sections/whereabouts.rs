@@ -1,4 +1,5 @@
-//! `region:`, `account:` and what has to be in both: an ARN says where its thing is, and AWS takes none from elsewhere.
+//! Checks `region:`, `account:` and the ARNs that must be in both. An ARN says where its thing is, and AWS takes none
+//! from elsewhere.
 
 use partition::{PARTITIONS, Partition};
 
@@ -14,7 +15,7 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     boundary(stack, say);
 }
 
-/// Why this is not a region, and what was meant.
+/// Why this is not a region, and what was meant. `None` if it is one.
 pub(super) fn no_region(region: &str) -> Option<(String, String)> {
     if partition::may_be(region) {
         return None;
@@ -29,7 +30,7 @@ pub(super) fn no_region(region: &str) -> Option<(String, String)> {
     Some((format!("`{region}` is not a region of AWS"), hint))
 }
 
-/// A role takes only boundaries of its own account, and AWS's.
+/// Checks the boundary. A role takes only boundaries of its own account, and AWS's.
 fn boundary(stack: &Stack, say: &mut Say<'_>) {
     let Some(arn) = stack.permissions_boundary.as_deref().filter(|policy| policy.starts_with("arn:")) else { return };
     let place = || "/permissions_boundary".to_owned();
@@ -42,7 +43,7 @@ fn boundary(stack: &Stack, say: &mut Say<'_>) {
     other_partition(arn, "the policy", place(), stack, say);
 }
 
-/// Tells an ARN that is in another partition than the region of the stack.
+/// Refuses an ARN that is in another partition than the region of the stack.
 pub(super) fn other_partition(arn: &str, word: &str, place: String, stack: &Stack, say: &mut Say<'_>) {
     let Some(region) = stack.region.as_deref() else { return };
     let (there, here) = (arn.split(':').nth(1).unwrap_or_default(), partition::of(region));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-/// One of a pattern's signs.
+/// A sign of a pattern.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Sign {
     Just(char),
@@ -11,12 +11,11 @@ enum Sign {
     End,
 }
 
-/// Whether a text fits a pattern of which only `*` has a meaning. The time that this takes grows with the product of
-/// their lengths.
+/// Whether a text fits a pattern in which only `*` has a meaning. The time grows with the product of their lengths.
 pub(super) fn fits(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // Where the last star was, and how far its text went.
+    // The place of the last star, and how far its text went.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         if pattern.get(p) == Some(&'*') {
@@ -35,13 +34,13 @@ pub(super) fn fits(pattern: &str, text: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
-/// Whether each text that fits `inner` fits one of `outer` too. Both are walked through together, letter by letter. The
-/// answer is `false` when `budget` is used up: only a file that somebody made for it does that.
+/// Whether each text that fits `inner` also fits one of `outer`. Both are walked through together, letter by letter.
+/// The answer is `false` when `budget` is used up. Only a file that somebody made for that purpose does that.
 pub(super) fn covers(outer: &[&str], inner: &str, budget: &mut usize) -> bool {
     let inner = signs(inner);
     let all: Vec<Sign> = outer.iter().flat_map(|pattern| signs(pattern)).collect();
     let starts = (0..all.len()).filter(|at| *at == 0 || all[at - 1] == Sign::End);
-    // Every letter that neither of them has is like every other.
+    // All letters that are in neither of them are alike.
     let mut letters: BTreeSet<char> = BTreeSet::from(['\0']);
     letters.extend(inner.iter().chain(&all).filter_map(|sign| match sign {
         Sign::Just(letter) => Some(*letter),
@@ -109,7 +108,7 @@ fn step(all: &[Sign], within: &[usize], letter: char) -> Vec<usize> {
     closed(all, next.collect())
 }
 
-/// With what is reached without a letter: behind a star that stands for nothing.
+/// Adds the places that are reached without a letter: those behind a star that stands for nothing.
 fn closed(all: &[Sign], mut within: Vec<usize>) -> Vec<usize> {
     let mut index = 0;
     while index < within.len() {

@@ -34,9 +34,9 @@ impl Span {
     }
 }
 
-/// `dev`: two zones, one NAT gateway, small classes, no protection against deletion, seven days of logs, search with a public
-/// endpoint and IAM-only access. `prod`: three zones, a NAT gateway per zone, a standby database, protection against deletion,
-/// a year of logs, search inside the VPC.
+/// `dev` has two zones, one NAT gateway, small classes, no protection against deletion, seven days of logs, and search
+/// with a public endpoint and IAM-only access. `prod` has three zones, a NAT gateway per zone, a standby database,
+/// protection against deletion, a year of logs, and search inside the VPC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {

@@ -2,8 +2,8 @@
 
 use super::Position;
 
-/// The place of the character `offset` (from 0) of the scalar at `at`; behind the last one, where the scalar ends. As exact as
-/// the way in which it is written allows: behind an alias there is only the alias.
+/// The place of the character `offset` (from 0) of the scalar at `at`. An offset behind the last character gives the
+/// end of the scalar. The place is as exact as the form of the scalar allows: for an alias it is the alias.
 pub fn inside(text: &str, at: Position, offset: usize) -> Position {
     let mut source = Source { text, at: Position { line: 1, column: 1 } };
     while source.at < at && source.take().is_some() {}
@@ -53,7 +53,7 @@ impl Source<'_> {
         taken
     }
 
-    /// An anchor and a tag before the scalar.
+    /// Skips an anchor and a tag before the scalar.
     fn skip_properties(&mut self) {
         while matches!(self.peek(), Some('&' | '!')) {
             self.take_while(|c| !c.is_whitespace());
@@ -62,7 +62,8 @@ impl Source<'_> {
     }
 }
 
-/// Plain or in quotes. A line end with the spaces around it is one space, several are one line end less.
+/// The place in a plain scalar, or in one in quotes. A line end with the spaces around it is one space. Several line
+/// ends are one line end less.
 fn in_flow(mut source: Source<'_>, quote: Option<char>, offset: usize) -> Position {
     let mut seen = 0;
     while seen < offset {
@@ -98,18 +99,18 @@ fn in_flow(mut source: Source<'_>, quote: Option<char>, offset: usize) -> Positi
     source.at
 }
 
-/// A plain scalar does not go beyond the end of the text.
+/// Whether a plain scalar is over. It does not go beyond the end of the text.
 fn is_over(source: Source<'_>) -> bool {
     source.text.trim().is_empty()
 }
 
-/// Takes an escape, behind its backslash; says how many characters it makes.
+/// Takes an escape, behind its backslash. Returns how many characters it makes.
 fn escaped(source: &mut Source<'_>) -> usize {
     let digits = match source.take() {
         Some('x') => 2,
         Some('u') => 4,
         Some('U') => 8,
-        // The line goes on.
+        // The scalar goes on in the next line.
         Some('\n') => {
             source.take_while(|c| matches!(c, ' ' | '\t'));
             return 0;
@@ -125,7 +126,7 @@ fn escaped(source: &mut Source<'_>) -> usize {
 /// A block scalar, from its first line that is not empty.
 struct Block {
     folded: bool,
-    /// Line ends that it begins with.
+    /// The line ends that it begins with.
     empty_lines: usize,
 }
 
@@ -156,7 +157,7 @@ fn in_block(mut source: Source<'_>, block: &Block, offset: usize) -> Position {
             return source.at;
         }
         source.take();
-        // In a folded one the end of a line before an empty one is not told by itself.
+        // In a folded scalar, the end of a line before an empty one is not a character of its own.
         let next_is_empty = source.text.trim_start_matches([' ', '\t']).starts_with('\n');
         seen += usize::from(!(block.folded && !empty && next_is_empty));
         for _ in 0..indent {
@@ -172,7 +173,7 @@ mod tests {
     use super::super::{Node, parse};
     use super::*;
 
-    /// Every character of the value that YAML makes of it is found where it stands.
+    /// Every character of the value that YAML makes of the text is found at its place.
     #[test]
     fn each_character_is_found() {
         for text in [

@@ -1,4 +1,4 @@
-//! YAML as a tree that remembers where everything stood, so that every mistake can be located.
+//! YAML as a tree that remembers the place of everything, so that every mistake can be located.
 
 mod inside;
 mod positions;
@@ -47,17 +47,17 @@ pub struct Node {
 pub enum Data {
     Scalar(Value),
     List(Vec<Node>),
-    /// In the order of the file, each key with its own position.
+    /// The entries in the order of the file, each key with its own position.
     Map(Vec<(String, Position, Node)>),
 }
 
-/// A document deeper than this is refused: no stack needs it, and a bomb does.
+/// The deepest document. No stack needs a deeper one, and a bomb does.
 const DEPTH: usize = 40;
 /// Aliases may blow a document up to this many nodes, and to this many times the bytes of the largest file.
 const NODES: usize = 200_000;
 const BLOWN: usize = 4;
 const BYTES: usize = 1 << 20;
-/// Every value below a key is named by it in messages, so a key has a limit, which no name in AWS reaches.
+/// The longest key. Messages name every value by the keys above it. No name in AWS is as long as this.
 const KEY: usize = 256;
 
 /// The tree of the only document, with every problem that was found on the way.
@@ -104,13 +104,13 @@ impl Node {
         }
     }
 
-    /// Plain data, and where each part of it stood, by JSON pointer.
+    /// The plain data, and the place of each part of it, by JSON pointer.
     pub fn to_value(&self) -> (Value, Positions) {
         positions::split(self, self.at)
     }
 }
 
-/// `over` laid upon `base`: maps are merged key by key, anything else replaces.
+/// Lays `over` upon `base`. Maps are merged key by key; any other value is replaced.
 pub fn merge(base: Node, over: &Node) -> Node {
     let (mut entries, new) = match (base.data, &over.data) {
         (Data::Map(entries), Data::Map(new)) => (entries, new),
@@ -154,7 +154,7 @@ enum Kind {
     Map(Map),
 }
 
-/// A map that is not closed yet: the key that waits for its value, and where each key stood first.
+/// A map that is not closed yet: the key that waits for its value, and the first place of each key.
 #[derive(Default)]
 struct Map {
     entries: Vec<(String, Position, Node)>,
@@ -192,7 +192,8 @@ impl Map {
 
     fn take_value(&mut self, key: String, at: Position, node: Node) -> Option<Problem> {
         if key == "<<" {
-            // What other tools would have is there, so that nothing seems to lack; the keys of the map itself go first.
+            // The keys that other tools would merge are added, so that nothing seems to be missing. The keys of the map
+            // itself have precedence.
             let maps = match node.data {
                 Data::List(items) => items,
                 _ => vec![node],
@@ -215,12 +216,12 @@ impl Map {
 }
 
 impl Builder {
-    /// The end of the file is for the parser the start of a line that is not there.
+    /// The place of a marker. To the parser, the end of the file is the start of a line that is not there.
     fn place(&self, marker: &Marker) -> Position {
         Position { line: marker.line(), column: marker.col() + 1 }.min(self.end)
     }
 
-    /// Takes one event; says whether to go on.
+    /// Takes one event. Returns whether to go on.
     fn take(&mut self, event: Event<'_>, span: Span) -> bool {
         let at = self.place(&span.start);
         match event {
@@ -286,7 +287,7 @@ impl Builder {
         true
     }
 
-    /// Takes a copy of a node from the budget; says whether there was enough.
+    /// Takes a copy of a node from the budget. Returns whether there was enough.
     fn spend(&mut self, node: &Node, at: Position) -> bool {
         let (nodes, bytes) = size(node);
         self.nodes += nodes;
@@ -356,7 +357,7 @@ fn key_text(value: &Value) -> String {
     }
 }
 
-/// A plain scalar by the core schema of YAML 1.2: `no` and `on` are text.
+/// The value of a plain scalar by the core schema of YAML 1.2: `no` and `on` are text.
 fn scalar(text: &str) -> Value {
     match text {
         "" | "~" | "null" | "Null" | "NULL" => Value::Null,
@@ -379,7 +380,7 @@ fn scan_problem(text: &str, at: Position, info: &str) -> Problem {
     let indent = &line[..line.len() - line.trim_start().len()];
     match indent.contains('\t') {
         true => Problem::new(at, "a tab in the indentation").hint("YAML is indented with spaces"),
-        false => Problem::new(at, format!("this is no YAML: {info}")),
+        false => Problem::new(at, format!("this is not YAML: {info}")),
     }
 }
 

@@ -1,26 +1,27 @@
-//! Where the parts of a document stood, to be asked by JSON pointer.
+//! The places of the parts of a document, by JSON pointer.
 
 use serde_json::Value;
 
 use super::{Data, Node, Position};
 
-/// Where the values of a tree stood, and the keys that hold them. A tree too: the pointers of all values together would take
-/// the square of the file.
+/// The places of the values of a tree, and of the keys that hold them. It is a tree too: the pointers of all values
+/// together would take the square of the file.
 #[derive(Clone, Debug)]
 pub struct Positions {
     at: Position,
     key: Position,
-    /// Sorted by key. A map of the standard library would take a kilobyte for a single entry.
+    /// The entries, sorted by key. A map of the standard library would take a kilobyte for a single entry.
     inner: Vec<(String, Positions)>,
 }
 
 impl Positions {
-    /// The value at a JSON pointer, or the nearest thing around it that is in the file.
+    /// The place of the value at a JSON pointer. If it is not in the file, it is the place of the nearest value around
+    /// it.
     pub fn of(&self, pointer: &str) -> Position {
         self.find(pointer).0.at
     }
 
-    /// The key that leads to a JSON pointer.
+    /// The place of the key that leads to a JSON pointer.
     pub fn key(&self, pointer: &str) -> Position {
         match self.find(pointer) {
             (found, true) => found.key,
@@ -28,7 +29,7 @@ impl Positions {
         }
     }
 
-    /// The key that leads to a JSON pointer, if it is in the file.
+    /// The place of the key that leads to a JSON pointer, if it is in the file.
     pub fn exactly(&self, pointer: &str) -> Option<Position> {
         match self.find(pointer) {
             (found, true) => Some(found.key),
@@ -36,7 +37,7 @@ impl Positions {
         }
     }
 
-    /// The nearest thing that is there, and whether it is the one.
+    /// The nearest place that is there, and whether it is the exact one.
     fn find(&self, pointer: &str) -> (&Positions, bool) {
         let mut found = self;
         for part in pointer.split('/').skip(1) {
@@ -50,12 +51,12 @@ impl Positions {
     }
 }
 
-/// The JSON pointer of what a key of a map leads to.
+/// The JSON pointer of the value under a key of a map.
 pub fn below(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-/// Plain data, and beside it where it stood.
+/// The plain data, and beside it the places.
 pub(super) fn split(node: &Node, key: Position) -> (Value, Positions) {
     let mut inner = Vec::new();
     let value = match &node.data {

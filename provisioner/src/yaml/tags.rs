@@ -1,5 +1,5 @@
-//! Tags: `!!str` and its like, of YAML's core schema, say what a value is. Every other one says that the value is not this text, but
-//! what some program makes of it; and this is not that program.
+//! Tags. `!!str` and the other tags of YAML's core schema say what a value is. Every other tag says that the value is
+//! not this text, but something that another program makes of it. `provision` is not that program.
 
 use saphyr_parser::Tag;
 use serde_json::Value;
@@ -11,7 +11,7 @@ const CORE: &str = "tag:yaml.org,2002:";
 /// The problem with a tag, and what to write instead.
 pub(super) type Wrong = (String, String);
 
-/// A scalar with a tag. Where the tag is wrong, the text alone stands for it.
+/// The value of a scalar with a tag. If the tag is wrong, the text alone stands for it.
 pub(super) fn tagged(text: &str, tag: &Tag) -> Result<Value, Wrong> {
     let plain = scalar(text);
     let fits = match core(tag) {
@@ -47,7 +47,7 @@ pub(super) fn collection(tag: &Tag, is_list: bool) -> Option<Wrong> {
     }
 }
 
-/// The name of a tag of the core schema; `!` is the one that says nothing but "no guess".
+/// The name of a tag of the core schema. `!` says only that nothing is to be guessed.
 fn core(tag: &Tag) -> Option<&str> {
     if (tag.handle.as_str(), tag.suffix.as_str()) == ("", "!")
         || (tag.handle.as_str(), tag.suffix.as_str()) == ("!", "")
@@ -56,13 +56,13 @@ fn core(tag: &Tag) -> Option<&str> {
     }
     match tag.handle.as_str() {
         CORE => Some(&tag.suffix),
-        // Written out: `!<tag:yaml.org,2002:str>`.
+        // The tag is written out: `!<tag:yaml.org,2002:str>`.
         "" => tag.suffix.strip_prefix(CORE),
         _ => None,
     }
 }
 
-/// By the core schema of YAML 1.2: `0o17` and `0x1F` too.
+/// An integer by the core schema of YAML 1.2, which also has `0o17` and `0x1F`.
 fn integer(text: &str) -> Option<Value> {
     let number = match text.get(..2) {
         Some("0o") => i64::from_str_radix(&text[2..], 8),

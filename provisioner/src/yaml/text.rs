@@ -1,11 +1,12 @@
-//! The text of a stack file before it is YAML, and of what is said about it.
+//! The text of a stack file before it is YAML, and the text of messages about it.
 
 use super::{Position, Problem};
 
-/// What is wrong is shown, but not a megabyte of it.
+/// The most characters of a value that a message shows.
 const SHOWN: usize = 400;
 
-/// Where the file ends; or the first character that has no place in a text file. A terminal would take some for commands.
+/// The place where the file ends. The error is the first character that has no place in a text file. A terminal would
+/// take some of them for commands.
 pub(super) fn end(text: &str) -> Result<Position, Problem> {
     let mut at = Position { line: 1, column: 1 };
     let mut characters = text.chars().peekable();
@@ -13,9 +14,9 @@ pub(super) fn end(text: &str) -> Result<Position, Problem> {
         match found {
             '\r' if characters.peek() == Some(&'\n') => {}
             '\r' | '\n' => at = Position { line: at.line + 1, column: 1 },
-            '\0' => return Err(Problem::new(at, "a NUL character: this is no text file")),
+            '\0' => return Err(Problem::new(at, "a NUL character: this is not a text file")),
             c if c.is_control() && c != '\t' => {
-                let what = format!("a control character (U+{:04X}): this is no text file", u32::from(c));
+                let what = format!("a control character (U+{:04X}): this is not a text file", u32::from(c));
                 return Err(Problem::new(at, what));
             }
             _ => at.column += 1,
@@ -24,7 +25,7 @@ pub(super) fn end(text: &str) -> Result<Position, Problem> {
     Ok(at)
 }
 
-/// What can be shown in one line of a terminal, whatever the file holds.
+/// The text as it can be shown in one line of a terminal, whatever the file holds.
 pub(super) fn printable(what: &str) -> String {
     let mut shown = String::new();
     for (index, c) in what.chars().enumerate() {

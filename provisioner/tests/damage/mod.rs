@@ -1,4 +1,4 @@
-//! Ways to damage a stack file, by seed.
+//! Damages a stack file, by seed.
 
 /// A small generator of pseudo-random numbers (SplitMix64): the same seed does the same damage on every machine.
 pub struct Dice(pub u64);
@@ -18,7 +18,7 @@ impl Dice {
     }
 }
 
-/// One to `most` wounds.
+/// Damages a file in one to `most` places.
 pub fn damage(whole: &str, dice: &mut Dice, most: usize) -> String {
     let mut text = whole.to_owned();
     for _ in 0..=dice.below(most) {
@@ -32,7 +32,7 @@ pub fn damage(whole: &str, dice: &mut Dice, most: usize) -> String {
     text
 }
 
-/// Noise at the level of bytes. What is no text then is mended as an editor would.
+/// Damages single bytes. If the result is not text, it is mended as an editor would.
 pub fn noise(text: &str, dice: &mut Dice, most: usize) -> String {
     let mut bytes = text.as_bytes().to_vec();
     for _ in 0..=dice.below(most) {
@@ -148,7 +148,7 @@ const VALUES: &[&str] = &[
     "- a",
 ];
 
-/// Sections that reach far into `expand` when they are accepted.
+/// Sections that reach far into `expand` if they are accepted.
 const SECTIONS: &[&str] = &[
     "databases: {d: {replica: true}, e-d: {}}",
     "caches:\n  c: {nodes: 3}",
@@ -168,7 +168,7 @@ const SECTIONS: &[&str] = &[
     "environments: {dev: {environments: {}}}",
 ];
 
-/// Typos, and references to what is not there or is something else.
+/// Makes typos, and references to things that are not there or are of another sort.
 fn in_words(text: &str, dice: &mut Dice) -> String {
     let words: Vec<(usize, &str)> = text
         .split(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_')
@@ -202,7 +202,7 @@ fn in_lines(text: &str, dice: &mut Dice) -> String {
         4 => lines[at] = lines[at].trim_start().to_owned(),
         5 => lines[at].insert(0, '\t'),
         6 => {
-            // A whole block somewhere else.
+            // A whole block moves to another place.
             let block: Vec<String> = lines[at..(at + 1 + dice.below(6)).min(lines.len())].to_vec();
             lines.splice(other..other, block);
         }
@@ -214,7 +214,7 @@ fn in_lines(text: &str, dice: &mut Dice) -> String {
     lines.join("\n")
 }
 
-/// Another value behind a key, or within a list.
+/// Puts another value behind a key, or into a list.
 fn in_values(text: &str, dice: &mut Dice) -> String {
     let starts: Vec<usize> = text.match_indices([':', '[', ',']).map(|(at, _)| at + 1).collect();
     if starts.is_empty() {
@@ -228,7 +228,7 @@ fn in_values(text: &str, dice: &mut Dice) -> String {
         index if index < VALUES.len() => VALUES[index],
         index => &long[index - VALUES.len()],
     };
-    // Sometimes what was there stays, behind a tag or an anchor.
+    // Sometimes the old value stays, behind a tag or an anchor.
     let kept = if dice.below(6) == 0 { &rest[..length] } else { "" };
     format!("{} {value}{kept}{}", &text[..start], &rest[length..])
 }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use gateway::Gateway;
 use tokio::process::Command;
 
-/// How long any run may take. Generous: the machine is shared.
+/// The longest time of a run. It is generous, because the machine is shared.
 const DEADLINE: Duration = Duration::from_secs(180);
 
 /// An address at which nobody answers.
 pub const NOWHERE: &str = "http://127.0.0.1:9";
 
-/// `stacks/<name>.yaml`
+/// The path of `stacks/<name>.yaml`.
 pub fn stack(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../stacks").join(format!("{name}.yaml"))
 }
@@ -42,7 +42,7 @@ pub async fn run(url: &str, arguments: &[&str]) -> Output {
     output.expect("ends in time").expect("the binary runs")
 }
 
-/// Runs it as the victim of the gateway's kill rules.
+/// Runs the program as the victim of the gateway's kill rules.
 pub async fn run_as_victim(gateway: &Gateway, arguments: &[&str]) -> Output {
     let child = command(gateway.url(), arguments).spawn().expect("the binary runs");
     gateway.victim(child.id().expect("it has just been started"));
@@ -50,7 +50,7 @@ pub async fn run_as_victim(gateway: &Gateway, arguments: &[&str]) -> Output {
     output.expect("ends in time").expect("it can be waited for")
 }
 
-/// Everything that it said, for a failed assertion.
+/// The whole output of the program, for a failed assertion.
 pub fn said(output: &Output) -> String {
     format!(
         "{}\n--- stdout\n{}\n--- stderr\n{}",

@@ -1,4 +1,4 @@
-//! Sendy on this machine, in a folder and with a home of its own.
+//! Sendy on this machine, in a folder of its own and with a home of its own.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -35,7 +35,7 @@ impl Laptop {
         Laptop::in_home(Arc::new(tempfile::tempdir().unwrap()), folder, "home")
     }
 
-    /// With a home of another name.
+    /// Sendy with a home of another name.
     pub fn at_home(folder: &str, named: &'static str) -> Self {
         Laptop::in_home(Arc::new(tempfile::tempdir().unwrap()), folder, named)
     }
@@ -58,7 +58,7 @@ impl Laptop {
         let stack = folder.join("sendy.yaml");
         std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../stacks/sendy.yaml"), &stack).unwrap();
         let laptop = Laptop { home, stack, named };
-        // The search engine that was fetched for who runs this, if it was: nobody has to fetch it for each test.
+        // The user who runs this may have fetched the search engine. Then the test need not fetch it.
         let user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache/provision/cache/osmem-server"));
         let (cache, fetched) = (laptop.home().join("cache"), user.filter(|engine| engine.is_file()));
         std::fs::create_dir_all(&cache).unwrap();
@@ -72,7 +72,7 @@ impl Laptop {
         self.home.path().join(self.named)
     }
 
-    /// `up --yes` of this stack with `--local`; `local kill part` as it is.
+    /// Runs a command with `--local`. `up --yes` is for this stack; `local kill part` is as it is.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         match arguments {
@@ -84,14 +84,14 @@ impl Laptop {
         command
     }
 
-    /// The arguments as they are, in this home.
+    /// Runs the arguments as they are, in this home.
     pub fn plain(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(program());
         self.alone(&mut command);
         command.args(arguments).output().unwrap()
     }
 
-    /// No account and no network: whatever a developer has set does not count.
+    /// The variables that a developer has set do not count. There is no account and no network.
     fn alone(&self, command: &mut Command) {
         command.env("PROVISION_HOME", self.home());
         for name in ["OPENSEARCH_URL", "PROVISION_SEARCH", "AWS_REGION", "AWS_DEFAULT_REGION"] {
@@ -123,7 +123,7 @@ impl Laptop {
         said.lines().find_map(|line| line.strip_prefix("services.address = http://")).unwrap().to_owned()
     }
 
-    /// What the address that is printed answers, asked for something below it.
+    /// The answer of the printed address to a request for a page below it.
     pub fn dashboard(&self, what: &str) -> String {
         let said = self.done(&["outputs"]);
         let address = said.lines().find_map(|line| line.strip_prefix("dashboard = http://")).unwrap();
@@ -134,7 +134,7 @@ impl Laptop {
         answer.body
     }
 
-    /// Until it is answered well.
+    /// Asks until there is a good answer.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> String {
         let address = self.address();
         let answer = until(&format!("{method} {path}"), || {
@@ -165,7 +165,7 @@ impl Laptop {
         std::fs::write(&self.stack, text.replacen(from, to, 1)).unwrap();
     }
 
-    /// Every process that works for this home, by the paths that it was given or runs in.
+    /// Every process that works for this home. It is known by the paths that it was given or runs in.
     pub fn processes(&self) -> Vec<String> {
         let home = self.home.path().display().to_string();
         let mut found = Vec::new();
@@ -188,7 +188,7 @@ impl Drop for Laptop {
     }
 }
 
-/// The one that was built for these tests, or another one to be tried.
+/// The program that was built for these tests, or another one that is to be tried.
 pub fn program() -> PathBuf {
     std::env::var_os("PROVISION_PROGRAM").map_or_else(|| env!("CARGO_BIN_EXE_provision").into(), PathBuf::from)
 }
@@ -197,7 +197,7 @@ pub fn said(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
-/// `None` where nobody answers, or breaks off.
+/// Sends a request. `None` if nobody answers, or the connection breaks off.
 pub fn send(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(10))).ok()?;

@@ -55,8 +55,8 @@ impl Bench {
         take::take(&self.cx, desired, proof).await.unwrap_or_else(|errors| panic!("{errors:?}"))
     }
 
-    /// The plan, a line per change: the same whether the tag index proves what is ours, or each service. Only what others
-    /// made may look like ours to an index that does not have its type.
+    /// The plan, a line for each change. The lines are the same whether the tag index or each service proves what is
+    /// ours. Only a resource of others may look like ours, if the index does not have its type.
     pub async fn plan(&self, desired: &Desired) -> String {
         let plan = |snapshot: &Snapshot| lines(&Plan::new(&self.cx.scope, desired, snapshot));
         let close = plan(&self.take(desired).await);
@@ -66,7 +66,8 @@ impl Bench {
         close
     }
 
-    /// Takes, plans, applies, takes again, and the second plan has to be empty. The first plan is returned.
+    /// Takes a snapshot, plans, applies, and takes another snapshot. The second plan has to be empty. The first plan is
+    /// returned.
     pub async fn settle(&self, desired: &Desired) -> String {
         let snapshot = self.take(desired).await;
         let plan = Plan::new(&self.cx.scope, desired, &snapshot);
@@ -90,7 +91,7 @@ impl Bench {
         engine::apply(&self.cx, &work, &mut |_| {}).await
     }
 
-    /// Everything goes, and nothing is left.
+    /// Deletes everything, and checks that nothing is left.
     pub async fn remove(&self, desired: &Desired) {
         let snapshot = self.take(desired).await;
         let plan = Plan::removal(desired, &snapshot, &BTreeSet::new());
@@ -122,7 +123,7 @@ pub async fn context_in(url: &str, region: &'static str, stack: &str, artefacts:
     Cx::new(scope, clock, &config, artefacts)
 }
 
-/// `update sqs.queue work: delay`, a line per change.
+/// A line for each change: `update sqs.queue work: delay`.
 pub fn lines(plan: &Plan) -> String {
     let line = |step: &provision::plan::Step| {
         let changes = |changes: &[provision::plan::diff::Change]| {

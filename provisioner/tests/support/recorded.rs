@@ -1,4 +1,4 @@
-//! What was asked of AWS, held against what AWS publishes.
+//! Compares the requests to AWS with AWS's own publications.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::binary::said;
 
-/// As IAM names actions.
+/// The actions that were called, in the names of IAM.
 pub fn called(gateway: &Gateway) -> BTreeSet<String> {
     let iam = |service: &str| match service {
         "elbv2" => "elasticloadbalancing".to_owned(),
@@ -21,7 +21,7 @@ pub fn called(gateway: &Gateway) -> BTreeSet<String> {
     gateway.calls().iter().map(|call| format!("{}:{}", iam(&call.service), call.action)).collect()
 }
 
-/// The policy that provision prints for itself has every action that was called.
+/// Checks that the policy which provision prints for itself has every action that was called.
 pub fn may_all_be_called(policy: &Output, called: &BTreeSet<String>) {
     let printed: Value = serde_json::from_slice(&policy.stdout).unwrap_or_else(|_| panic!("{}", said(policy)));
     let statements =
@@ -36,7 +36,7 @@ pub fn may_all_be_called(policy: &Output, called: &BTreeSet<String>) {
     );
 }
 
-/// Every request, by the models that botocore ships, signatures included.
+/// Checks every request by the models that botocore ships, signatures included.
 pub fn valid(record: &Path) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(root.join("../.emulators/venv/bin/python"))

@@ -1,10 +1,10 @@
-//! CloudWatch Logs' filter patterns, for where CloudWatch Logs is not: terms (`ERROR -health "no rows"`, `?ERROR ?WARN`)
-//! and JSON selectors (`{ $.event = "reservation.created" && $.latency_ms > 100 }`).
+//! The filter patterns of CloudWatch Logs, for places without CloudWatch Logs: terms (`ERROR -health "no rows"`,
+//! `?ERROR ?WARN`) and JSON selectors (`{ $.event = "reservation.created" && $.latency_ms > 100 }`).
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html>
 //!
 //! Regular expressions and the patterns in brackets for columns are left out. [`check`] tells them from mistakes. This
-//! crate is stricter than AWS in one place: terms with `?` stand alone, as a mixture does not mean to AWS what it looks
-//! like.
+//! crate is stricter than AWS in one place: terms with `?` must stand alone. To AWS a mixture of terms with and without
+//! `?` does not mean what it looks like.
 
 mod parse;
 
@@ -52,7 +52,7 @@ impl FromStr for Pattern {
 
 #[derive(Debug)]
 enum Kind {
-    /// Without any: every event.
+    /// Terms. A pattern without any term matches every event.
     Terms {
         all: Vec<String>,
         none: Vec<String>,
@@ -68,14 +68,14 @@ enum Condition {
     Is(Selector, Test),
 }
 
-/// From the whole down; none is the whole.
+/// The steps from the whole event down to a value. Without steps it is the whole event.
 type Selector = Vec<Step>;
 
 #[derive(Debug)]
 enum Step {
     Field(String),
     Place(usize),
-    /// Every field, or every place.
+    /// Every field of an object, or every place of an array.
     Each,
 }
 
@@ -96,7 +96,8 @@ enum Test {
 #[derive(Debug)]
 enum Operand {
     Number(f64),
-    /// The parts between wildcards. In quotes it is compared with strings only, else with any scalar as it is written.
+    /// The parts of a text between its wildcards. A text in quotes is compared with strings only, and one without
+    /// quotes with any scalar as it is written.
     Text {
         parts: Vec<String>,
         quoted: bool,
@@ -121,7 +122,7 @@ impl Condition {
 }
 
 impl Test {
-    /// Of a value that exists.
+    /// Whether a value that exists passes the test.
     fn holds(&self, value: &Value) -> bool {
         let number = value.as_f64();
         match self {
@@ -173,8 +174,8 @@ fn select<'a>(value: &'a Value, selector: &[Step], selected: &mut Vec<&'a Value>
     }
 }
 
-/// Whether the text is these parts with anything between them. Each is taken at the first place that it has, which loses
-/// nothing, as what stands between parts is free.
+/// Whether the text is made of these parts with anything between them. Each part is taken at the first place where it
+/// occurs. That misses no match, because the text between parts is free.
 fn like(parts: &[String], text: &str) -> bool {
     let [first, between @ .., last] = parts else {
         return parts.first().is_some_and(|only| only == text);
@@ -312,7 +313,8 @@ mod tests {
         }
     }
 
-    /// Examples of the CloudWatch Logs user guide, "Filter pattern syntax": columns and regular expressions.
+    /// The examples are from "Filter pattern syntax" in the CloudWatch Logs user guide: columns and regular
+    /// expressions.
     #[test]
     fn what_aws_takes_and_this_does_not_is_no_mistake() {
         for (pattern, what) in [
@@ -350,13 +352,13 @@ mod tests {
             }
         }
 
-        /// The wildcard against the plainest way to say what it means.
+        /// `like` says the same as the plainest program for a wildcard.
         #[test]
         fn like_is_what_it_says(parts in prop::collection::vec("[ab]{0,2}", 1..5), text in "[ab]{0,8}") {
             prop_assert_eq!(like(&parts, &text), slowly(&parts, &text));
         }
 
-        /// What is equal by the parser's reading is what was written.
+        /// A value in quotes is equal to the text that was quoted.
         #[test]
         fn a_quoted_value_is_itself(value in "[^*]{0,20}") {
             let pattern = format!("{{ $.a = {} }}", serde_json::json!(value));

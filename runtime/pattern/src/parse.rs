@@ -7,14 +7,14 @@ use super::{Condition, Kind, Operand, Selector, Step, Test};
 /// What is wrong with a pattern, and where.
 #[derive(Debug)]
 pub struct Mistake {
-    /// From 1, in characters.
+    /// The column of the mistake, in characters, counted from 1.
     pub column: usize,
     pub what: String,
 }
 
 pub struct Parsed {
     pub kind: Kind,
-    /// The first part that only AWS makes sense of; the kind means nothing then.
+    /// The first part of the pattern that only AWS makes sense of. If there is one, `kind` has no meaning.
     pub unsupported: Option<Mistake>,
 }
 
@@ -40,7 +40,7 @@ impl fmt::Display for Mistake {
 
 impl std::error::Error for Mistake {}
 
-/// AWS's own limit.
+/// The longest pattern that AWS takes.
 const LONGEST: usize = 1024;
 const DEEPEST: usize = 32;
 const REGEX: &str = "a regular expression is not supported";
@@ -251,7 +251,7 @@ fn test(reader: &mut Reader<'_>) -> Result<Test, Mistake> {
         reader.expect("EXISTS")?;
         return Ok(Test::NotExists);
     }
-    // Longer ones first, as `<` begins `<=`.
+    // The longer operators come first, because `<` begins `<=`.
     for operator in ["!=", "<=", ">=", "=", "<", ">"] {
         if reader.eat(operator) {
             return comparison(reader, operator);
@@ -312,7 +312,7 @@ fn parts(text: &str) -> Vec<String> {
     text.split('*').map(str::to_owned).collect()
 }
 
-/// With `\` before a quote or another `\`. Spaces after it are skipped.
+/// Reads a text in quotes, and skips the spaces after it. A `\` may stand before a quote or another `\`.
 fn quoted(reader: &mut Reader<'_>) -> Result<String, Mistake> {
     let quote = reader.next();
     let mut text = String::new();
@@ -357,7 +357,7 @@ impl Reader<'_> {
         taken
     }
 
-    /// A symbol or word, with the spaces around it.
+    /// Skips a symbol or word and the spaces around it. Whether it was there.
     fn eat(&mut self, symbol: &str) -> bool {
         self.spaces();
         let Some(rest) = self.rest.strip_prefix(symbol) else {
@@ -380,7 +380,7 @@ impl Reader<'_> {
         Mistake { column: self.column, what: what.to_owned() }
     }
 
-    /// The first that only AWS makes sense of is told.
+    /// Notes a part of the pattern that only AWS makes sense of. Only the first such part is kept.
     fn note(&mut self, what: &str) {
         self.unsupported = self.unsupported.take().or_else(|| Some(self.mistake(what)));
     }

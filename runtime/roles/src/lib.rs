@@ -10,10 +10,10 @@ pub struct Role {
     /// What the role does, in one line, for `runtime serve --help`.
     pub about: &'static str,
     pub runs: Runs,
-    /// What a service with this role is given by `uses:`.
+    /// What `uses:` must give a service with this role.
     pub needs: &'static [Need],
-    /// Whether the probe of the system runs in the place of a service with this role: with its environment, its IAM role and
-    /// its firewall group.
+    /// Whether the probe of the system runs in place of a service with this role, with the service's environment, IAM
+    /// role and firewall group.
     pub probe: bool,
 }
 
@@ -28,9 +28,10 @@ pub enum Runs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Exactly one of a sort. Its variables have no name in front: `TOPIC_ARN`.
+    /// Exactly one thing of a sort. Its variables have no name in front: `TOPIC_ARN`.
     One(Sort),
-    /// One of several of a sort, which has this name in the stack file. Its variables begin with the name: `ORDERS_TOPIC_ARN`.
+    /// One of several things of a sort: the one that has this name in the stack file. Its variables begin with the
+    /// name: `ORDERS_TOPIC_ARN`.
     Named(Sort, &'static str),
 }
 
@@ -57,7 +58,8 @@ pub const ROLES: &[Role] = &[
         about: "Writes reservations, and relays what follows from them",
         runs: Runs::Server,
         needs: &[Need::One(Sort::Database), Need::One(Sort::Cache), Need::One(Sort::Topic)],
-        // It knows most of what the probe looks at: the database, and the way of a reservation begins there.
+        // The way of a reservation begins at this service, and the service knows the database. So it knows most of what
+        // the probe looks at.
         probe: true,
     },
     Role {
@@ -101,7 +103,7 @@ impl Need {
 }
 
 impl Sort {
-    /// As errors call it.
+    /// The sort in the words of an error.
     pub fn word(self) -> &'static str {
         match self {
             Sort::Database => "database",
@@ -116,7 +118,8 @@ impl Sort {
 mod tests {
     use super::*;
 
-    /// With one thing of a sort the environment has no names in front, with several it has: a role reads it in one way.
+    /// Whether a role can read its environment. If a role needs one thing of a sort, the variables have no name in front.
+    /// If it needs several of a sort, all their variables have a name in front.
     fn is_readable(needs: &[Need]) -> bool {
         needs.iter().all(|need| {
             let of_sort = needs.iter().filter(|other| other.sort() == need.sort()).count();

@@ -1,4 +1,4 @@
-//! The AWS SDK: credentials of the task's role, an HTTP client with Mozilla's roots.
+//! The AWS SDK, with the credentials of the task's role and an HTTP client that trusts Mozilla's roots.
 
 pub mod signed;
 
@@ -10,7 +10,7 @@ use aws_sdk_sns::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
-/// Reads the environment only: nothing is called before the first request.
+/// The configuration of the SDK, from the environment only. AWS is not called before the first request.
 pub async fn config(region: &str) -> SdkConfig {
     let client = Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring)).build_https();
     let timeouts =
@@ -23,7 +23,7 @@ pub async fn config(region: &str) -> SdkConfig {
         .await
 }
 
-/// In one line: what AWS says, or why nothing was heard of it.
+/// An error in one line: the refusal of AWS, or the reason why AWS did not answer.
 pub fn told<E, R>(error: &SdkError<E, R>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -36,5 +36,5 @@ where
 }
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// With its repetitions. Receiving with a long poll sets one of its own.
+/// The time limit of an operation with all its repetitions. Receiving with a long poll sets a limit of its own.
 const OPERATION_TIMEOUT: Duration = Duration::from_secs(10);

@@ -1,4 +1,4 @@
-//! Requests signed with Signature Version 4, for the few calls that do not need an SDK.
+//! Requests that are signed with Signature Version 4, for the few calls that do not need an SDK.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>
 
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use hyper::{Method, Request, Uri};
 
 use crate::config::Aws;
 
-/// `base` is scheme and authority; the headers are signed, and so is the body.
+/// Makes a signed request. `base` is the scheme and the authority. The signature covers the headers and the body.
 pub fn request(
     aws: &Aws,
     service: &str,

@@ -10,9 +10,9 @@ use super::{Aws, Environment, Telemetry, all_or_problems, uri};
 
 #[derive(Debug)]
 pub struct Forwarder {
-    /// Scheme and authority only, for example `https://vpc-logs-….es.amazonaws.com`.
+    /// The scheme and authority of the search domain, for example `https://vpc-logs-….es.amazonaws.com`.
     pub search: Uri,
-    /// Of the indexes, one for each day: `<prefix>-YYYY.MM.DD`.
+    /// The beginning of the names of the indexes. There is one index for each day: `<prefix>-YYYY.MM.DD`.
     pub index_prefix: String,
     /// The beginning of the names of the stack's log groups, before the name of the service: `LOG_GROUPS`. The indexes of such
     /// a group have the name of the service, unless `indexes` has another.
@@ -26,14 +26,14 @@ pub struct Forwarder {
     pub retention_days: u32,
     /// The queue for events that the search domain will never take.
     pub failed: Option<FailedQueue>,
-    /// Before something is tried again for the first time; it doubles from there.
+    /// The pause before the first repetition of a request. Each further pause is twice as long.
     pub first_pause: Duration,
     /// The log groups that are shipped: `SHIPPED` is the names of their services, with spaces between.
     pub shipped: Vec<String>,
-    /// `AWS_LAMBDA_FUNCTION_NAME`: which subscriptions are ours.
+    /// `AWS_LAMBDA_FUNCTION_NAME`. It tells which subscriptions send to this function.
     pub function: Option<String>,
-    /// CloudWatch Logs, where a backfill reads: of the region, unless `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS` or
-    /// `AWS_ENDPOINT_URL` says otherwise.
+    /// The endpoint of CloudWatch Logs, where a backfill reads. It is the region's, unless
+    /// `AWS_ENDPOINT_URL_CLOUDWATCH_LOGS` or `AWS_ENDPOINT_URL` says otherwise.
     pub logs: Uri,
     pub aws: Aws,
     pub telemetry: Telemetry,
@@ -42,7 +42,8 @@ pub struct Forwarder {
 #[derive(Debug)]
 pub struct FailedQueue {
     pub url: String,
-    /// Of the queue's own host, unless `AWS_ENDPOINT_URL_SQS` or `AWS_ENDPOINT_URL` says otherwise.
+    /// The endpoint of SQS. It is the host of the queue's URL, unless `AWS_ENDPOINT_URL_SQS` or `AWS_ENDPOINT_URL` says
+    /// otherwise.
     pub sqs: Uri,
 }
 
@@ -96,7 +97,7 @@ impl Forwarder {
     }
 }
 
-/// What OpenSearch allows in the name of an index, less what it merely tolerates.
+/// Whether a text can begin the name of an index. OpenSearch tolerates some more characters; they are refused here.
 fn is_index_prefix(prefix: &str) -> bool {
     let lower = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     prefix.len() <= 200 && prefix.starts_with(lower) && prefix.chars().all(|c| lower(c) || "-_.".contains(c))
@@ -125,7 +126,7 @@ fn failed_queue(environment: &Environment, problems: &mut Vec<String>) -> Option
     let sqs = endpoint(environment, "AWS_ENDPOINT_URL_SQS", problems).unwrap_or_else(|| {
         let host =
             url.parse::<Uri>().ok().and_then(|url| Some(format!("{}://{}", url.scheme_str()?, url.authority()?)));
-        // Something that is no host, so that the problem is told.
+        // `/` is not a host, so this reports the problem.
         uri("FAILED_QUEUE_URL", &host.unwrap_or_else(|| "/".to_owned()), problems)
     });
     Some(FailedQueue { url, sqs })
@@ -139,7 +140,7 @@ fn logs_uri(environment: &Environment, region: &str, problems: &mut Vec<String>)
     if region.is_empty() { Uri::default() } else { uri("AWS_REGION", &format!("logs.{region}.{suffix}"), problems) }
 }
 
-/// Where a service of AWS is, when it is said: for all services, or for this one.
+/// The endpoint of an AWS service, if the environment names one for this service or for all services.
 fn endpoint(environment: &Environment, of_service: &str, problems: &mut Vec<String>) -> Option<Uri> {
     let of = |name| Some((name, environment.get(name)?));
     let (name, endpoint) = of(of_service).or_else(|| of("AWS_ENDPOINT_URL"))?;

@@ -1,5 +1,5 @@
-//! Everything that is read from the environment: once, at the start, one struct for each role. What only one system reads is
-//! in the folder of that system.
+//! Everything that the runtime reads from the environment. It is read once, at the start, into one struct for each
+//! role. If only one system reads a variable, the code is in the folder of that system.
 
 mod forwarder;
 pub mod stores;
@@ -34,14 +34,14 @@ pub struct Serve {
     pub invalid_input: StatusCode,
 }
 
-/// `runtime migrate`.
+/// The configuration of `runtime migrate`.
 #[derive(Debug)]
 pub struct Migrate {
     pub database: Database,
     pub telemetry: Telemetry,
 }
 
-/// What Lambda gives each function.
+/// The variables that Lambda gives to each function.
 #[derive(Debug)]
 pub struct Aws {
     pub region: String,
@@ -68,14 +68,15 @@ impl Environment {
         all_or_problems(api, problems)
     }
 
-    /// The port alone, for the health check, which must not fail for another variable's sake.
+    /// Only the port, for the health check. The health check must not fail because another variable is wrong.
     pub fn port(&self) -> anyhow::Result<u16> {
         let mut problems = Vec::new();
         let port = self.parsed("PORT", DEFAULT_PORT, "a port number", &mut problems);
         all_or_problems(port, problems)
     }
 
-    /// A variable that is set to nothing counts as not set: task definitions cannot leave one out conditionally.
+    /// The value of a variable. An empty variable counts as not set, because a task definition cannot leave a variable
+    /// out on a condition.
     pub fn get(&self, name: &str) -> Option<&str> {
         let value = self.0.get(name)?.trim();
         (!value.is_empty()).then_some(value)
@@ -89,7 +90,8 @@ impl Environment {
         value.unwrap_or_default().to_owned()
     }
 
-    /// The value itself is never quoted in a problem: whoever mixes two variables up would log a secret.
+    /// Parses a variable. A problem never quotes the value: if somebody mixes two variables up, the value may be a
+    /// secret.
     pub fn parsed<T: std::str::FromStr>(
         &self,
         name: &str,
@@ -124,7 +126,8 @@ impl Telemetry {
 }
 
 impl Serve {
-    /// Of a role that has nothing else to configure. `service` is its name, unless `SERVICE_NAME` has another.
+    /// Reads the configuration of a role that has nothing else to configure. `service` is its name, unless
+    /// `SERVICE_NAME` has another.
     pub fn read(environment: &Environment, service: &str) -> anyhow::Result<Self> {
         let mut problems = Vec::new();
         let config = Serve::of(environment, service, &mut problems);
@@ -185,7 +188,8 @@ pub fn all_or_problems<T>(config: T, problems: Vec<String>) -> anyhow::Result<T>
     anyhow::bail!("configuration: {}", problems.join("; "))
 }
 
-/// Scheme and authority of an endpoint. It is `https://` when no scheme is given, as OpenSearch's own `Endpoint` has none.
+/// Scheme and authority of an endpoint. The scheme is `https://` if none is given, because OpenSearch's own `Endpoint`
+/// has none.
 pub fn uri(name: &str, endpoint: &str, problems: &mut Vec<String>) -> Uri {
     let with_scheme = if endpoint.contains("://") { endpoint.to_owned() } else { format!("https://{endpoint}") };
     let plain = |uri: &Uri| {

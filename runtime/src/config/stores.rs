@@ -1,4 +1,5 @@
-//! Where the stores of a service are, and what opens them: the names are those that `uses:` in a stack gives.
+//! Where the stores of a service are, and the credentials that open them. The names of the variables are those that
+//! `uses:` of a stack file gives.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,12 +7,12 @@ use std::time::Duration;
 
 use super::Environment;
 
-/// Never shown: not by `Debug`, not in an error.
+/// A secret. Neither `Debug` nor an error shows it.
 #[derive(Clone, PartialEq)]
 pub struct Secret(pub String);
 
-/// A MySQL-compatible database: `DATABASE_HOST`, `_PORT` (3306), `_NAME`, `_USER`, `_PASSWORD`, and of a replica
-/// `DATABASE_REPLICA_HOST`, `_REPLICA_PORT` (as the primary's).
+/// A MySQL-compatible database. The variables of the primary are `DATABASE_HOST`, `_PORT` (3306), `_NAME`, `_USER`,
+/// `_PASSWORD`. Those of the replica are `DATABASE_REPLICA_HOST` and `_REPLICA_PORT` (the primary's).
 #[derive(Clone, Debug)]
 pub struct Database {
     pub primary: Address,
@@ -21,9 +22,9 @@ pub struct Database {
     /// `DATABASE_OWNER_USER` and `_PASSWORD`: only the service that owns the schema has them.
     pub owner: Option<Login>,
     pub tls: Tls,
-    /// `DATABASE_CONNECTIONS` (10): at most so many at a time, to the primary and to the replica each.
+    /// `DATABASE_CONNECTIONS` (10): the most connections at a time, to the primary and to the replica each.
     pub connections: usize,
-    /// `DATABASE_REPLICA_MAX_LAG_MS` (5,000): a replica further behind is not read while there is a primary.
+    /// `DATABASE_REPLICA_MAX_LAG_MS` (5,000): while there is a primary, a replica that is further behind is not read.
     pub max_lag: Duration,
 }
 
@@ -154,7 +155,7 @@ impl Queue {
         if !url.is_empty() && !url.starts_with("http://") && !url.starts_with("https://") {
             problems.push("QUEUE_URL is not the URL of a queue".to_owned());
         }
-        // `https://sqs.REGION.amazonaws.com/…`; at another endpoint the environment has to say it.
+        // The region is in `https://sqs.REGION.amazonaws.com/…`. For another endpoint the environment has to say it.
         let of_url = url.split("//sqs.").nth(1).and_then(|rest| rest.split('.').next());
         let region = of_url.or(environment.get("AWS_REGION")).map(str::to_owned);
         let region = region.unwrap_or_else(|| environment.required("AWS_REGION", problems));

@@ -1,8 +1,8 @@
-//! The cache in Redis or Valkey: rows under their ids, and lists beside a stamp that each write renews.
+//! The cache in Redis or Valkey. It holds rows under their ids, and lists beside a stamp that each write renews.
 //!
-//! A row is stored as its version, a space and its JSON. A write leaves a *fence* instead, `!` and the version it made:
-//! whoever finds one reads from the primary. Nothing ever replaces a value by one of an earlier version, so that it does
-//! not matter in which order readers, writers and the relay of the outbox arrive.
+//! A row is stored as its version, a space and its JSON. A write leaves a *fence* instead: `!` and the version that the
+//! write made. A reader that finds a fence reads from the primary. A value is never replaced by a value of an earlier
+//! version. So it does not matter in which order readers, writers and the relay of the outbox arrive.
 
 use std::fmt::Display;
 use std::sync::{PoisonError, RwLock};
@@ -30,26 +30,27 @@ pub struct Cache {
     scripts: Scripts,
 }
 
-/// What the keys of a system begin with. For the names `order` and `orders` a row is under `order:<id>`, the stamp of the
-/// lists is `orders:stamp`, the list of all rows is `orders:all`, and the list that a term finds is `orders:search:<term>`.
+/// The beginnings of the keys of a system. For the names `order` and `orders` a row is under `order:<id>`, the stamp of
+/// the lists is `orders:stamp`, the list of all rows is `orders:all`, and the list that a term finds is
+/// `orders:search:<term>`.
 #[derive(Clone, Copy)]
 pub struct Names {
     pub one: &'static str,
     pub many: &'static str,
 }
 
-/// What is known of a row.
+/// What the cache knows of a row.
 #[derive(Debug, PartialEq)]
 pub enum Found {
     Row(Bytes),
-    /// Written not long ago: a copy must be at least of this version.
+    /// The row was written not long ago. A copy must have at least this version.
     Fence(u32),
     Nothing,
 }
 
 #[derive(Debug, PartialEq)]
 pub struct List {
-    /// Renewed by each write; what was read under another one is out of date.
+    /// The stamp. Each write renews it. A list that was read under another stamp is out of date.
     pub stamp: String,
     pub body: Option<Bytes>,
 }
@@ -66,12 +67,12 @@ struct Scripts {
     list: Script,
 }
 
-/// For a request's own commands: without the cache everything works, only slower.
+/// The time limit of the commands of a request. Without the cache everything works, only slower.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(250);
 const PROBE_PERIOD: Duration = Duration::from_secs(1);
-/// Larger lists are read anew each time: they would push the rows out.
+/// The largest list that is kept, in bytes. Larger lists are read anew each time: they would push the rows out.
 const LARGEST_LIST: usize = 1024 * 1024;
 
 impl Cache {
@@ -99,12 +100,12 @@ impl Cache {
         Ok(Cache { client, names, ttl: config.ttl, live: RwLock::new(None), broken: Notify::new(), scripts })
     }
 
-    /// Since when the cache has been there without a break. What it was told before may be lost.
+    /// Since when the cache has been reachable without a break. The cache may have lost what it was told before that.
     pub fn since(&self) -> Option<Instant> {
         Some(self.live()?.since)
     }
 
-    /// An error means that the cache is not there, which is no reason to fail.
+    /// Looks a row up. An error means that the cache cannot be reached. That is no reason to fail.
     pub async fn row(&self, id: impl Display) -> anyhow::Result<Found> {
         let mut connection = self.connection()?;
         let value: Option<Bytes> =
@@ -112,7 +113,7 @@ impl Cache {
         Ok(value.map_or(Found::Nothing, found))
     }
 
-    /// Unless something of a later version is there, or a fence before one.
+    /// Keeps a row, unless the cache has a value of a later version, or a fence that asks for one.
     pub async fn keep(&self, id: impl Display, version: u32, body: &[u8]) -> anyhow::Result<()> {
         let mut connection = self.connection()?;
         let mut call = self.scripts.keep.key(self.names.row(id));
@@ -120,7 +121,8 @@ impl Cache {
         self.judge(call.invoke_async(&mut connection).await)
     }
 
-    /// After a write: no reader may take an earlier version, and no list that was read before.
+    /// Invalidates a row and all lists after a write. From then on no reader takes an earlier version of the row, and
+    /// no list that was read before.
     pub async fn invalidate(&self, id: impl Display, version: u32) -> anyhow::Result<()> {
         let mut connection = self.connection()?;
         let mut call = self.scripts.invalidate.key(self.names.row(id));
@@ -128,7 +130,7 @@ impl Cache {
         self.judge(call.invoke_async(&mut connection).await)
     }
 
-    /// The list that a term finds; all rows for the empty one.
+    /// The list that a term finds. The empty term finds all rows.
     pub async fn list(&self, term: &str) -> anyhow::Result<List> {
         let mut connection = self.connection()?;
         let mut call = self.scripts.list.key(self.names.stamp());
@@ -164,7 +166,8 @@ impl Cache {
         *self.live.write().unwrap_or_else(PoisonError::into_inner) = live;
     }
 
-    /// An answer that did not come means that the connection is given up at once: what it was told may be lost.
+    /// Judges an answer. If an answer did not come, the connection is given up at once, because the cache may have lost
+    /// what it was told.
     fn judge<T>(&self, answer: redis::RedisResult<T>) -> anyhow::Result<T> {
         answer.map_err(|error| {
             if error.is_io_error()
@@ -180,7 +183,7 @@ impl Cache {
     }
 }
 
-/// Connects, and again after each break.
+/// Connects to the cache, and connects again after each break.
 pub async fn connected(cache: std::sync::Arc<Cache>, mut this: Loop) {
     let mut told = false;
     let timeouts = AsyncConnectionConfig::new()
@@ -217,7 +220,8 @@ pub async fn connected(cache: std::sync::Arc<Cache>, mut this: Loop) {
     }
 }
 
-/// `KEYS[1]` row; version, JSON, seconds. A fence of the same version is what this value was waited for with.
+/// Keeps a row. `KEYS[1]` is the row; the arguments are version, JSON and seconds. A fence of the same version waits
+/// for just this value, and is replaced.
 const KEEP: &str = "
 local now = redis.call('GET', KEYS[1])
 if now then
@@ -227,7 +231,8 @@ if now then
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. ARGV[2], 'EX', ARGV[3])";
 
-/// `KEYS[1]` row, `KEYS[2]` stamp, `KEYS[3]` the list of all; version, seconds.
+/// Invalidates. `KEYS[1]` is the row, `KEYS[2]` the stamp, `KEYS[3]` the list of all rows; the arguments are version
+/// and seconds.
 const INVALIDATE: &str = "
 local now = redis.call('GET', KEYS[1])
 local theirs = now and tonumber(string.match(now, '^!?(%d+)'))
@@ -241,7 +246,8 @@ if redis.call('EXISTS', KEYS[2]) == 0 then
 end
 redis.call('INCR', KEYS[2])";
 
-/// `KEYS[1]` stamp, `KEYS[2]` list. A stamp that was lost begins at the clock, which no earlier one has reached.
+/// Reads a list. `KEYS[1]` is the stamp, `KEYS[2]` the list. A stamp that was lost begins at the clock, which no
+/// earlier stamp has reached.
 const LIST: &str = "
 local stamp = redis.call('GET', KEYS[1])
 if not stamp then

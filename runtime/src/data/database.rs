@@ -17,19 +17,20 @@ pub struct Database {
     pub replica: Option<Server>,
 }
 
-/// One of the two, with what is known of it.
+/// A server, the primary or the replica, with what is known of it.
 pub struct Server {
     options: Opts,
     pool: Pool,
-    /// Who has another choice need not wait for a dead one.
+    /// Whether the last attempt to reach the server succeeded. If there is another server, nobody needs to wait for a dead one.
     up: AtomicBool,
 }
 
-/// For a connection, or for one that becomes free. A request is better told than kept waiting.
+/// The time limit for a new connection, or for one to become free. It is better to refuse a request than to keep it
+/// waiting.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// For the statements of a write together.
+/// The time limit for all statements of a write together.
 pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
-/// For a read, which can be asked of the other server too.
+/// The time limit for a read. The other server can be asked too.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
 impl Database {
@@ -50,7 +51,7 @@ impl Server {
         Ok(connection?)
     }
 
-    /// Whatever is asked of this server, in so much time. One that hangs is as good as one that is gone.
+    /// Runs a request to this server with a time limit. A server that hangs is as good as one that is gone.
     pub async fn within<T>(&self, time: Duration, asked: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         match tokio::time::timeout(time, asked).await {
             Ok(answer) => answer,
@@ -61,8 +62,9 @@ impl Server {
         }
     }
 
-    /// A session that holds the lock of this name, and so is not one of the pool; `None` while another has it, after so many
-    /// seconds of patience. A server whose client vanished without a word lets go of it after `wait_timeout` seconds.
+    /// A session that holds the lock of this name, outside of the pool. `None` if another session has the lock after
+    /// `patience` seconds. If the client vanishes without a word, the server lets go of the lock after `wait_timeout`
+    /// seconds.
     pub async fn locked_session(&self, lock: &str, patience: u32, wait_timeout: u32) -> anyhow::Result<Option<Conn>> {
         let mut connection = Conn::new(self.options.clone()).await?;
         connection.query_drop(format!("SET SESSION wait_timeout = {wait_timeout}")).await?;
@@ -70,7 +72,7 @@ impl Server {
         Ok((locked == Some(1)).then_some(connection))
     }
 
-    /// Whether the last attempt to reach it succeeded.
+    /// Whether the last attempt to reach the server succeeded.
     pub fn is_up(&self) -> bool {
         self.up.load(Ordering::Relaxed)
     }
@@ -80,30 +82,30 @@ fn timed_out() -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::TimedOut, "no connection to the database in time")
 }
 
-/// A connection of its own, as the owner of the schema.
+/// A connection outside of the pool, as the owner of the schema.
 pub async fn as_owner(config: &stores::Database, owner: &Login) -> anyhow::Result<Conn> {
     single(config, owner)
         .await
         .with_context(|| format!("connecting to the database at {} as its owner", config.primary))
 }
 
-/// A connection of its own, as the services' user.
+/// A connection outside of the pool, as the services' user.
 pub async fn as_user(config: &stores::Database) -> anyhow::Result<Conn> {
     single(config, &config.user).await.with_context(|| format!("connecting to the database at {}", config.primary))
 }
 
-/// Statements that happen all or not at all, in one round trip. Gives the id that each inserted, if it did. After a
-/// [`refusal`] nothing happened; after another error nobody knows.
+/// Runs statements in one transaction and one round trip. Gives the id that each statement inserted, if it inserted
+/// any. After a [`refusal`] nothing has happened. After another error nobody knows whether anything happened.
 pub async fn together(connection: &mut Conn, statements: &[String]) -> anyhow::Result<Vec<Option<u64>>> {
-    // Whatever leaves the session in the middle, an error or a caller that went away: it is rolled back before anybody
-    // else gets it.
+    // An error, or a caller that went away, may leave the session in the middle of the transaction. The session is
+    // rolled back before anybody else gets it.
     connection.reset_connection(true);
     let mut inserted = Vec::with_capacity(statements.len() + 1);
     let answered = answers(connection, statements, &mut inserted).await;
-    // The first answer is the transaction's, the last, the commit's, was not looked at.
+    // The first answer is the transaction's. The last answer, the commit's, was not looked at.
     let all = inserted.len() == statements.len() + 1;
     match answered {
-        // The commit may have been cut off when it was done already.
+        // The connection may have broken after the commit was done.
         Err(error) if all => anyhow::bail!("committing: {error}"),
         Err(error) => return Err(error.into()),
         Ok(()) => ensure!(all, "the database answered {} statements", inserted.len()),
@@ -113,7 +115,7 @@ pub async fn together(connection: &mut Conn, statements: &[String]) -> anyhow::R
     Ok(inserted)
 }
 
-/// Text as a literal. In hexadecimal nothing in it can mean anything.
+/// A text as an SQL literal. In hexadecimal, no character of the text can mean anything to SQL.
 pub struct Literal<'a>(pub &'a str);
 
 impl fmt::Display for Literal<'_> {
@@ -126,7 +128,7 @@ pub struct Hex<'a>(pub &'a [u8]);
 
 impl fmt::Display for Hex<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Not a digit at a time: all that a client sends goes through here twice.
+        // This does not write one digit at a time, because all that a client sends goes through here twice.
         let mut digits = [0; 128];
         for bytes in self.0.chunks(digits.len() / 2) {
             for (pair, byte) in digits.chunks_exact_mut(2).zip(bytes) {
@@ -139,13 +141,13 @@ impl fmt::Display for Hex<'_> {
     }
 }
 
-/// Of a lock that the whole server knows: it has to say which schema it is about, in 64 characters.
+/// The name of a lock. The whole server knows a lock, so its name has to say which schema it is for, in 64 characters.
 pub fn lock_name(schema: &str, purpose: &str) -> String {
     let schema: String = schema.chars().take(40).collect();
     format!("{schema}.{purpose}")
 }
 
-/// What the statement ran into, by the number that MySQL and MariaDB give it.
+/// The number that MySQL and MariaDB give to the cause of an error.
 pub fn code(error: &mysql_async::Error) -> Option<u16> {
     match error {
         mysql_async::Error::Server(error) => Some(error.code),
@@ -153,7 +155,7 @@ pub fn code(error: &mysql_async::Error) -> Option<u16> {
     }
 }
 
-/// The same of an error whose kind is not known; `None` unless the database said no.
+/// The number of the refusal, for an error whose type is not known. `None` unless the database refused.
 pub fn refusal(error: &anyhow::Error) -> Option<u16> {
     error.downcast_ref().and_then(code)
 }
@@ -185,19 +187,19 @@ async fn answers(
         inserted.push(result.last_insert_id());
         result.for_each(drop).await?;
     }
-    // An error of a later statement waits here, the commit's too.
+    // An error of a later statement, the commit's included, is reported here.
     result.drop_result().await
 }
 
-/// What every session begins with.
+/// The options that every session begins with.
 fn options(config: &stores::Database, address: &Address, login: &Login) -> anyhow::Result<OptsBuilder> {
     let constraints = PoolConstraints::new(0, config.connections).context("the number of connections is 0")?;
     let pool = PoolOpts::default()
         .with_constraints(constraints)
-        // Nothing that we do leaves anything behind in a session, and a reset is a round trip more for each request.
+        // We leave nothing behind in a session, and a reset costs each request one more round trip.
         .with_reset_connection(false)
         .with_inactive_connection_ttl(Duration::from_secs(600))
-        // A primary that was replaced behind its name must be left some day even where nothing breaks.
+        // A primary may be replaced behind its name. So every connection ends some day, even if nothing breaks.
         .with_abs_conn_ttl(Some(Duration::from_secs(1800)))
         .with_abs_conn_ttl_jitter(Some(Duration::from_secs(300)));
     Ok(OptsBuilder::default()
@@ -215,7 +217,8 @@ fn options(config: &stores::Database, address: &Address, login: &Login) -> anyho
         .ssl_opts(tls(&config.tls)?))
 }
 
-/// With a file of authorities those and no others; else the ones of RDS, which are in nobody's list.
+/// The TLS options. A file of authorities replaces all others. Without one the authorities of RDS are trusted, which no
+/// public list has.
 fn tls(tls: &Tls) -> anyhow::Result<Option<SslOpts>> {
     let roots = match tls {
         Tls::Off => return Ok(None),

@@ -1,4 +1,4 @@
-//! One loader for each key: who asks for what is being loaded waits for it.
+//! One loader for each key. A caller that asks for a key which is being loaded waits for that loader.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -11,13 +11,13 @@ pub struct Flights<T>(Mutex<InTheAir<T>>);
 type InTheAir<T> = HashMap<String, Arc<OnceCell<Result<T, Arc<anyhow::Error>>>>>;
 
 impl<T: Clone> Flights<T> {
-    /// What is loaded under the key, by this caller or by one before. A loader whose client went away is followed by the
-    /// next in line.
+    /// Gives what is under the key. It is loaded by this caller, or by an earlier one. If the client of a loader goes
+    /// away, the next caller in line loads.
     pub async fn join(&self, key: String, load: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
         let flight = Arc::clone(self.lock().entry(key.clone()).or_default());
         let loaded = flight.get_or_init(|| async { load.await.map_err(Arc::new) }).await.clone();
         let mut flights = self.lock();
-        // Whoever is first removes it; a later flight under the same key is another one.
+        // The first caller to get here removes the flight. A later flight under the same key is another one.
         if flights.get(&key).is_some_and(|current| Arc::ptr_eq(current, &flight)) {
             flights.remove(&key);
         }

@@ -1,7 +1,8 @@
-//! How far the replica is behind, by the heartbeat that the owner of the schema counts up on the primary.
+//! How far the replica is behind. The owner of the schema counts a heartbeat up on the primary, and this module reads
+//! it on both servers.
 //!
-//! No clock of a database is compared with another one: this process notes when it saw a beat on the primary. A later
-//! beat on the replica says that everything that was committed before that moment is there too.
+//! The clocks of the databases are not compared with each other. This process notes when it saw a beat on the primary.
+//! If the replica has a later beat, it also has everything that was committed before that moment.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,9 +23,9 @@ pub struct Freshness {
 
 #[derive(Default)]
 struct Known {
-    /// Beats of the primary and when they were first seen there; the oldest first.
+    /// The beats of the primary and when each was first seen there. The oldest is first.
     beats: VecDeque<(u64, Instant)>,
-    /// Everything committed before is on the replica.
+    /// The moment up to which the replica has every commit.
     passed: Option<Instant>,
 }
 
@@ -33,12 +34,12 @@ impl Freshness {
         Freshness { max_lag, known: Mutex::new(Known::default()) }
     }
 
-    /// Whether everything that was committed before that moment is on the replica.
+    /// Whether the replica has everything that was committed before that moment.
     pub fn passed(&self, moment: Instant) -> bool {
         self.lock().passed.is_some_and(|passed| passed >= moment)
     }
 
-    /// Whether the replica is near enough to be read where nothing more is known.
+    /// Whether the replica is near enough to be read when nothing is known about the row.
     pub fn is_near(&self) -> bool {
         self.lock().passed.is_some_and(|passed| passed.elapsed() <= self.max_lag)
     }
@@ -60,7 +61,7 @@ impl Freshness {
     fn replica_at(&self, beat: u64) {
         let mut known = self.lock();
         while let Some((seen, when)) = known.beats.front().copied() {
-            // The same beat says nothing of what came between it and the moment at which it was seen.
+            // An equal beat says nothing about what was committed between the beat and the moment when it was seen.
             if seen >= beat {
                 break;
             }
@@ -74,7 +75,7 @@ impl Freshness {
     }
 }
 
-/// Asks both, four times a second. With no replica there is nothing to ask.
+/// Reads the beat of both servers, four times a second. Without a replica there is nothing to do.
 pub async fn watch(freshness: Arc<Freshness>, database: Arc<Database>, ready: Ready, mut this: Loop) {
     if ready.wait(&mut this).await.is_none() {
         return;
@@ -82,7 +83,7 @@ pub async fn watch(freshness: Arc<Freshness>, database: Arc<Database>, ready: Re
     let mut told = None;
     while !this.is_stopping() {
         if let Some(replica) = &database.replica {
-            // The replica first: what it lacks, the primary had before.
+            // The replica is asked first. Then a beat that it lacks was on the primary before.
             let on_replica = beat(replica).await;
             let before = Instant::now();
             let on_primary = beat(&database.primary).await;
@@ -111,7 +112,7 @@ pub async fn count_up(primary: &Server) -> anyhow::Result<()> {
 }
 
 const PERIOD: Duration = Duration::from_millis(250);
-/// An hour of them.
+/// The number of beats in an hour.
 const MOST_BEATS: usize = 4 * 3600;
 
 async fn beat(server: &Server) -> Result<u64, ()> {

@@ -1,7 +1,8 @@
-//! The schema: migrations that the owner applies under a lock, while everybody else waits for them.
+//! The schema. The owner applies migrations under a lock, while everybody else waits for them.
 //!
-//! Ours and not a library's, because no kept one goes with a driver whose pool does not ask the server about each
-//! connection. Expand, then contract: a migration leaves alone what the tasks of the release before still use.
+//! This is our own code and not a library's: no maintained library works with a database driver whose pool does not ask
+//! the server about each connection. The rule is to expand first and to contract later: a migration leaves alone what
+//! the tasks of the release before still use.
 
 use std::time::Duration;
 
@@ -15,21 +16,22 @@ use crate::config::stores::{self, Tls};
 use crate::data::database::{self, Hex, Server};
 use crate::telemetry;
 
-/// What one database of a system holds. Each database has a set of migrations of its own, which nobody else's are in.
+/// The schema of one database of a system. Each database has a set of migrations of its own.
 pub struct Schema {
     pub name: &'static str,
-    /// In their order, from version 1 on.
+    /// The migrations in their order, from version 1 on.
     pub migrations: &'static [Migration],
 }
 
 pub struct Migration {
     pub version: u32,
     pub name: &'static str,
-    /// Statements that end with `;` at the end of a line, each of which can be run again.
+    /// The statements. Each ends with `;` at the end of a line, and each can be run again.
     pub sql: &'static str,
 }
 
-/// Applies what is missing of a schema, and lets the services' user in. Any number of processes can do so at the same time.
+/// Applies the migrations that a schema lacks, and lets the services' user in. Any number of processes can do so at the
+/// same time.
 pub async fn migrate(config: &stores::Database, schema: &Schema) -> anyhow::Result<()> {
     let owner =
         config.owner.as_ref().context("only the owner of the schema migrates: DATABASE_OWNER_USER is not set")?;
@@ -37,7 +39,7 @@ pub async fn migrate(config: &stores::Database, schema: &Schema) -> anyhow::Resu
     let lock = database::lock_name(&config.name, "migrate");
     let locked: Option<i64> = connection.exec_first(LOCK, (&lock, LOCK_SECONDS)).await?.flatten();
     ensure!(locked == Some(1), "another migration holds the lock `{lock}` since {LOCK_SECONDS} s");
-    // The lock ends with the connection, however this does.
+    // The lock ends with the connection, whether this succeeds or fails.
     let applied = apply(&mut connection, schema).await;
     let allowed = match applied {
         Ok(()) => allow(&mut connection, config).await,
@@ -47,7 +49,7 @@ pub async fn migrate(config: &stores::Database, schema: &Schema) -> anyhow::Resu
     allowed
 }
 
-/// Whether the server has everything of the schema that this program needs. What a later release has added does no harm.
+/// Whether the server has everything of the schema that this program needs. Additions of a later release do no harm.
 pub async fn is_present(server: &Server, schema: &Schema) -> anyhow::Result<bool> {
     let mut connection = server.connection().await?;
     let version: Option<u32> = connection.query_first(VERSION).await?.flatten();
@@ -96,7 +98,7 @@ async fn apply(connection: &mut Conn, schema: &Schema) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The services' user, which may read and write rows and nothing else. Left alone while it can log in.
+/// Makes the services' user, which may read and write rows and nothing else. A user that can log in is left alone.
 async fn allow(connection: &mut Conn, config: &stores::Database) -> anyhow::Result<()> {
     let owner = config.owner.as_ref().map(|owner| &owner.user);
     if owner == Some(&config.user.user) || can_read(config).await {
@@ -111,7 +113,7 @@ async fn allow(connection: &mut Conn, config: &stores::Database) -> anyhow::Resu
         ("giving a password to", format!("ALTER USER {user}@'%' IDENTIFIED BY {password}{encrypted}")),
         ("giving rights to", format!("GRANT SELECT, INSERT, UPDATE, DELETE ON `{schema}`.* TO {user}@'%'")),
     ] {
-        // The error of a statement with a password in it is told by its number alone.
+        // A statement with a password in it must not be quoted, so only the number of its error is reported.
         if let Err(error) = connection.query_drop(sql).await {
             bail!("{what} the user {}: error {:?}", config.user.user, database::code(&error));
         }

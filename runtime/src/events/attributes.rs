@@ -1,4 +1,4 @@
-//! The attributes of a message, in the form that SNS has for them.
+//! The attributes of a message, in the form of SNS.
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-message-attributes.html>
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ pub struct Attribute {
     pub value: String,
 }
 
-/// An attribute has no value. SNS would refuse the whole message, and says so in these words.
+/// The error for an attribute without a value. SNS would refuse the whole message, in these words.
 #[derive(Debug, PartialEq)]
 pub struct Empty {
     name: String,

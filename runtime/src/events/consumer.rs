@@ -1,4 +1,5 @@
-//! From a queue to a handler. A message is deleted after the handler is done with it, and not before.
+//! Takes messages from a queue and gives them to a handler. A message is deleted after the handler is done with it, and
+//! not before.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ use crate::telemetry::{self, metrics};
 
 pub struct Consumer {
     pub client: Client,
-    /// The URL.
+    /// The URL of the queue.
     pub queue: String,
     pub handler: Handler,
 }
@@ -29,15 +30,15 @@ pub struct Consumer {
 /// What a role does with the messages of a queue.
 pub struct Handler {
     pub handle: Handle,
-    /// Whether what the handler needs is there. After a failure this is asked until it is so, because what is received
-    /// meanwhile only comes nearer to the dead-letter queue.
+    /// Whether everything that the handler needs can be reached. After a failure the consumer asks this until it is so,
+    /// and receives nothing: each receive would only bring the messages nearer to the dead-letter queue.
     pub is_well: Box<dyn Fn() -> BoxFuture<'static, bool> + Send + Sync>,
 }
 
 /// Gives a verdict for each message of a batch, in their order.
 pub type Handle = Box<dyn Fn(Vec<Envelope>) -> BoxFuture<'static, Vec<Verdict>> + Send + Sync>;
 
-/// What becomes of a message.
+/// What happens to a message next.
 #[derive(Debug)]
 pub enum Verdict {
     Done,
@@ -84,9 +85,10 @@ pub async fn run(consumer: Consumer, ready: Ready, mut this: Loop) {
 }
 
 const PAUSE: Duration = Duration::from_secs(1);
-/// The longest that SQS lets a receiver wait.
+/// The longest time that SQS lets a receiver wait.
 const LONG_POLL: Duration = Duration::from_secs(20);
-/// A message that is not understood today may be understood by the release that is being deployed; but not for long.
+/// The seconds until an unreadable message is delivered again. The release that is being deployed may understand it.
+/// The wait is short, so that the message soon ends in the dead-letter queue.
 const POISON_SECONDS: i32 = 1;
 
 async fn receive(consumer: &Consumer) -> Result<Vec<Message>, String> {
@@ -105,7 +107,7 @@ async fn receive(consumer: &Consumer) -> Result<Vec<Message>, String> {
     Ok(answer.messages.unwrap_or_default())
 }
 
-/// Whether every message is done with: `false` when one is to be tried again.
+/// Handles a batch. Whether every message is done with: `false` if one is to be tried again.
 async fn handle(consumer: &Consumer, messages: Vec<Message>) -> bool {
     let (mut read, mut envelopes) = (Vec::new(), Vec::new());
     let mut verdicts = Vec::new();
@@ -154,14 +156,14 @@ fn open(message: &Message) -> anyhow::Result<Envelope> {
     envelope::parse(message.body().unwrap_or_default(), attributes, message.message_id().unwrap_or_default())
 }
 
-/// Tells that nothing can be made of a message.
+/// Logs that nothing can be made of a message.
 pub fn tell_poison(message_id: Option<&str>, receives: Option<&str>, error: &anyhow::Error) {
     let line = json!({ "message_id": message_id, "receives": receives, "message": format!("{error:#}") });
     telemetry::error("message.poison", &line);
     metrics::count("Poison", 1);
 }
 
-/// A message that is not deleted comes again, to a handler that has done its work already.
+/// Deletes messages. A message that is not deleted comes again, to a handler that has done its work already.
 async fn delete(consumer: &Consumer, messages: &[&Message]) {
     if messages.is_empty() {
         return;
@@ -177,7 +179,8 @@ async fn delete(consumer: &Consumer, messages: &[&Message]) {
     }
 }
 
-/// Each for so many seconds. If this fails, the queue's own time decides when they are delivered again.
+/// Hides each message for its number of seconds. If this fails, the queue's own time decides when they are delivered
+/// again.
 async fn hide(consumer: &Consumer, messages: &[(&Message, i32)]) {
     if messages.is_empty() {
         return;

@@ -1,6 +1,5 @@
-//! A message of a queue as its handler sees it, whichever way it came: with the envelope that SNS puts around it, raw from a
-//! topic, or sent to the queue as it is.
-//! <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>
+//! A message of a queue as its handler sees it. It may have come in the envelope that SNS puts around it, raw from a
+//! topic, or straight to the queue. <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>
 
 use anyhow::ensure;
 use serde::Deserialize;
@@ -13,15 +12,17 @@ pub struct Envelope {
     /// Whether the message came in an envelope of SNS.
     pub is_wrapped: bool,
     pub subject: Option<String>,
-    /// Those of the envelope, or, of a message without one, those of the message of the queue.
+    /// The attributes of the envelope. Without an envelope, the attributes of the queue's message.
     pub attributes: Attributes,
-    /// As SNS numbers it, or, of a message without an envelope, as the queue does. An event that is published twice has two.
+    /// The id that SNS gives the message. Without an envelope, the id of the queue's message. An event that is
+    /// published twice has two ids.
     pub message_id: String,
-    /// The ARN of the topic, where the envelope says it.
+    /// The ARN of the topic, if the envelope has it.
     pub topic: Option<String>,
 }
 
-/// The parts of the message of a queue: its body, its own attributes, its own id. An error quotes nothing of the message.
+/// Reads the parts of a queue's message: its body, its own attributes, its own id. An error quotes nothing of the
+/// message.
 pub fn parse(body: &str, attributes: Attributes, message_id: &str) -> anyhow::Result<Envelope> {
     #[derive(Deserialize)]
     #[serde(rename_all = "PascalCase")]

@@ -1,5 +1,6 @@
-//! Events between services: out of a transaction to a topic ([`outbox`], [`relay`], [`publish`]), and from a queue into a
-//! transaction ([`consumer`], [`envelope`], [`inbox`]). Each arrives at least once.
+//! Events between services. On the way out, an event goes from a transaction to a topic ([`outbox`], [`relay`],
+//! [`publish`]). On the way in, it goes from a queue into a transaction ([`consumer`], [`envelope`], [`inbox`]). Each
+//! event arrives at least once.
 
 pub mod attributes;
 pub mod consumer;

@@ -1,4 +1,4 @@
-//! The outbox: what has to follow from a change, committed with it, in the table `effects`.
+//! The outbox. The effects that have to follow a change are committed together with it, in the table `effects`.
 
 use std::fmt;
 
@@ -9,33 +9,33 @@ use super::attributes::Attributes;
 use crate::data::database::Literal;
 use crate::telemetry::trace::Trace;
 
-/// The table, for the migrations of a system.
+/// The SQL of the table, for the migrations of a system.
 pub const TABLE: &str = include_str!("../../migrations/outbox.sql");
 
-/// In front of the rows, with commas between.
+/// The beginning of the statement. The rows follow, with commas between them.
 pub const INSERT: &str =
     "INSERT INTO effects (effect, target, subject, version, message, title, attributes, traceparent) VALUES ";
 
 /// A message to a topic: a row of the outbox.
 pub struct Publication<'a> {
-    /// By the name that the system gives the topic.
+    /// The name that the system gives the topic.
     pub topic: &'a str,
     /// The thing that changed. Messages about one thing are published one after the other.
     pub subject: Value<'a>,
-    /// Of the thing, after the change.
+    /// The version of the thing after the change.
     pub version: u32,
     pub message: Value<'a>,
-    /// The Subject of the message.
+    /// The `Subject` of the message.
     pub title: Option<&'a str>,
     pub attributes: &'a Attributes,
     pub trace: &'a Trace,
 }
 
-/// A part of a row.
+/// A value in a row.
 #[derive(Clone, Copy)]
 pub enum Value<'a> {
     Text(&'a str),
-    /// SQL, for what only the database knows before the transaction ends, such as `LAST_INSERT_ID()`.
+    /// SQL, for a value that only the database knows before the transaction ends, such as `LAST_INSERT_ID()`.
     Sql(&'a str),
 }
 
@@ -46,7 +46,7 @@ pub struct Pended {
     pub version: u32,
     pub message: Option<String>,
     pub title: Option<String>,
-    /// JSON of [`Attributes`].
+    /// The attributes as JSON of [`Attributes`].
     pub attributes: Option<String>,
     pub traceparent: String,
 }
@@ -75,16 +75,16 @@ pub fn invalidation(target: &str, subject: Value<'_>, version: u32, trace: &Trac
 /// Puts rows into the outbox, and gives the id of the first.
 pub async fn insert(transaction: &mut Transaction<'_>, rows: &[String]) -> anyhow::Result<u64> {
     transaction.query_drop(format!("{INSERT}{}", rows.join(", "))).await?;
-    // Of several rows it is the first one's.
+    // With several rows this is the id of the first.
     Ok(transaction.last_insert_id().unwrap_or_default())
 }
 
-/// The oldest effects on a target.
+/// Reads the oldest effects on a target.
 pub async fn pended(connection: &mut Conn, effect: &str, target: &str) -> anyhow::Result<Vec<Pended>> {
     Ok(connection.exec(SELECT, (effect, target)).await?)
 }
 
-/// Effects that are done.
+/// Deletes effects that are done.
 pub async fn forget(connection: &mut Conn, done: &[u64]) -> anyhow::Result<()> {
     let ids: Vec<String> = done.iter().map(u64::to_string).collect();
     Ok(connection.query_drop(format!("DELETE FROM effects WHERE id IN ({})", ids.join(", "))).await?)

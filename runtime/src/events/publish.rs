@@ -1,4 +1,4 @@
-//! Events to the topic, in batches.
+//! Publishes events to a topic, in batches.
 
 use anyhow::Context;
 use aws_sdk_sns::Client;
@@ -14,11 +14,11 @@ use crate::telemetry::{metrics, trace};
 
 pub struct Publisher {
     pub client: Client,
-    /// The ARN.
+    /// The ARN of the topic.
     pub topic: String,
 }
 
-/// What one PublishBatch takes. <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
+/// The most messages that one PublishBatch takes. <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
 const BATCH: usize = 10;
 
 impl Publisher {

@@ -1,4 +1,4 @@
-//! The relay: does what the outbox says, at least once, one task of the service at a time.
+//! The relay does the effects that are in the outbox, each at least once. One task of the service works at a time.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,19 +31,19 @@ pub enum Effect {
     Invalidate(Arc<Cache>),
 }
 
-/// What the handlers tell the relays of the same process.
+/// The news that the handlers have for the relays of the same process.
 #[derive(Default)]
 pub struct Pending {
-    /// Invalidations that were done on the way of the answer.
+    /// The ids of the invalidations that a handler did before it answered.
     invalidated: Mutex<HashSet<u64>>,
     relays: Mutex<Vec<Arc<Notify>>>,
 }
 
-/// What became of some rows.
+/// The result of a number of rows.
 #[derive(Default)]
 pub struct Delivered {
     pub done: Vec<u64>,
-    /// Why the others are still to be done.
+    /// Why the other rows are still to be done.
     pub failed: Option<String>,
 }
 
@@ -56,7 +56,8 @@ impl Pending {
 
     pub fn invalidated(&self, id: u64) {
         let mut kept = self.invalidated.lock().unwrap_or_else(PoisonError::into_inner);
-        // Another task's relay may take the rows; what is forgotten is only done twice.
+        // Another task's relay may take the rows, so some ids would stay here for ever. A forgotten invalidation is
+        // only done twice.
         if kept.len() >= REMEMBERED {
             kept.clear();
         }
@@ -69,8 +70,8 @@ impl Pending {
 }
 
 impl Relay {
-    /// Does the effects on a target that are in the outbox of a database. `schema` is the name of the database: the relays that
-    /// all tasks have for the same target take turns.
+    /// A relay that does the effects on one target from the outbox of a database. `schema` is the name of the database.
+    /// All tasks have a relay for the same target; those relays take turns.
     pub fn new(
         database: &Arc<Database>,
         pending: &Arc<Pending>,
@@ -86,7 +87,7 @@ impl Relay {
     }
 }
 
-/// Until the process stops, and then until the outbox is empty or the next effect fails.
+/// Runs until the process stops, and then until the outbox is empty or the next effect fails.
 pub async fn run(relay: Relay, ready: Ready, mut this: Loop) {
     if ready.wait(&mut this).await.is_none() {
         return;
@@ -104,11 +105,12 @@ pub async fn run(relay: Relay, ready: Ready, mut this: Loop) {
     }
 }
 
-/// Does what is in the outbox, for a role that has no loops: a Lambda function, after its transaction. What fails, or is not
-/// done when a function ends, is done by the next.
+/// Does the effects in the outbox, for a role without loops: a Lambda function, after its transaction. If an effect
+/// fails, or the function ends before it is done, the next invocation does it.
 pub async fn once(relay: &Relay) -> anyhow::Result<()> {
     let Relay { database, pending, effect, target, lock, .. } = relay;
-    // Another one may have looked before the transaction ended, and be about to end itself: so this one waits for its turn.
+    // Another relay may have looked before this transaction ended, and may be about to end. So this relay waits for its
+    // turn.
     let session = database.primary.locked_session(lock, TURN, SESSION).await?;
     let mut connection = session.context("another relay has the outbox all the time")?;
     let outcome = loop {
@@ -136,7 +138,7 @@ impl Effect {
         }
     }
 
-    /// The longest between two attempts. An invalidation that waits is a wrong answer.
+    /// The longest pause between two attempts. An invalidation that waits is a wrong answer.
     fn longest_pause(&self) -> Duration {
         match self {
             Effect::Publish(_) => Duration::from_secs(5),
@@ -152,20 +154,22 @@ impl Effect {
     }
 }
 
-/// Of the 100 rows of a read. With fewer, the next read waits for company: a call costs the same with one event as with ten.
+/// A read gives at most 100 rows. If it gives fewer than this number, the next read waits for more to come: a call
+/// costs the same with one event as with ten.
 const FULL: usize = 50;
 const LINGER: Duration = Duration::from_millis(20);
 const REMEMBERED: usize = 10_000;
-/// What another task's handlers wrote is found by asking.
+/// The time between two looks at the outbox. Only by looking does a relay find what the handlers of another task wrote.
 const POLL: Duration = Duration::from_millis(200);
 const FOLLOWER_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// Seconds that a relay without a loop waits for others.
+/// The seconds that a relay without a loop waits for others.
 const TURN: u32 = 5;
-/// Seconds that the lock outlives a task that vanished.
+/// The seconds that the lock outlives a task that vanished.
 const SESSION: u32 = 20;
 
-/// While this task has the lock, which ends with its connection. `Ok` when another task has it, or the process stops.
+/// Works while this task has the lock, which ends with its connection. `Ok` if another task has it, or the process
+/// stops.
 async fn lead(relay: &Relay, this: &mut Loop, failures: &mut Failures) -> anyhow::Result<()> {
     let Relay { database, pending, effect, target, lock, woken } = relay;
     let Some(mut connection) = database.primary.locked_session(lock, 0, SESSION).await? else { return Ok(()) };
@@ -189,7 +193,7 @@ async fn lead(relay: &Relay, this: &mut Loop, failures: &mut Failures) -> anyhow
         let Some(failed) = failed else {
             failures.over(effect.name());
             pause = FIRST_PAUSE;
-            // Under load there is always one more; together they cost little.
+            // Under load another event always follows, and events cost little together.
             if done.len() < FULL {
                 this.sleep(LINGER).await;
             }
@@ -204,7 +208,7 @@ async fn lead(relay: &Relay, this: &mut Loop, failures: &mut Failures) -> anyhow
     }
 }
 
-/// The first effect on each thing: two at the same time could overtake each other.
+/// The first effect on each thing. If two were done at the same time, one could overtake the other.
 fn one_of_each(rows: Vec<Pended>) -> Vec<Pended> {
     let mut seen = HashSet::new();
     rows.into_iter().filter(|row| seen.insert(row.subject.clone())).collect()
@@ -229,7 +233,7 @@ async fn invalidate(cache: &Cache, pending: &Pending, rows: Vec<Pended>) -> Deli
     delivered
 }
 
-/// One line when an effect begins to fail, one when it is over.
+/// Logs one line when an effect begins to fail, and one when it works again.
 #[derive(Default)]
 struct Failures(Option<String>);
 

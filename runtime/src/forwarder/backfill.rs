@@ -1,9 +1,9 @@
-//! What a log group had before its subscription, read page by page and stored like everything else: an event that came
-//! both ways has the same id, and the second is refused as a conflict.
+//! Fetches the events that a log group had before its subscription. They are read page by page and stored like all
+//! others. If an event came both ways, it has the same id, and the second is refused as a conflict.
 //! <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_FilterLogEvents.html>
 //!
-//! How far it got is a document of the search domain itself: a new domain has everything fetched again, and whoever was
-//! ended on the way goes on from there.
+//! A document of the search domain itself says how far the backfill got. So everything is fetched again for a new
+//! domain, and a run after one that was ended half-way goes on from there.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -21,9 +21,9 @@ use super::payload::{Events, LogEvent};
 use super::{Forwarder, Tally, Time, search};
 use crate::aws::signed;
 
-/// Fetches and stores the events of the group, from its creation or from where an earlier run ended. It is an error
-/// when an event is not done with. `None` when the group has no subscription of ours: then there is no pattern, and
-/// nothing to fetch.
+/// Fetches and stores the events of the group, from its creation or from where an earlier run ended. It is an error if
+/// any event is not done with. `None` if no subscription of the group sends to this function: then there is no pattern,
+/// and nothing to fetch.
 pub async fn run(forwarder: &Forwarder, log_group: &str, time: Time) -> anyhow::Result<Option<Tally>> {
     let mut progress = progress(forwarder, log_group, time).await?;
     let mut tally = Tally::default();
@@ -112,14 +112,14 @@ async fn call(
         if answer.status.is_success() {
             return Ok(answer.body);
         }
-        // Written by AWS about our request: there is no event in it.
+        // AWS wrote this text about our request. It has no text of an event in it.
         let said: String = String::from_utf8_lossy(&answer.body).chars().take(300).collect();
         let passes = answer.status.is_server_error() || said.contains("Throttling") || said.contains("LimitExceeded");
         anyhow::ensure!(passes && pause.wait(time.to_store).await, "reading {group}: {}: {said}", answer.status);
     }
 }
 
-/// The events of each stream by themselves.
+/// Sorts the events by their stream.
 pub fn of_streams(group: &str, events: Vec<Filtered>) -> Vec<Events> {
     let mut streams: BTreeMap<String, Vec<LogEvent>> = BTreeMap::new();
     for event in events {
@@ -130,20 +130,22 @@ pub fn of_streams(group: &str, events: Vec<Filtered>) -> Vec<Events> {
     streams.into_iter().map(of_stream).collect()
 }
 
-/// PutLogEvents takes events that are up to two hours ahead of its clock.
+/// How far ahead of its clock PutLogEvents takes events: two hours.
 const FARTHEST_AHEAD: Duration = Duration::from_secs(2 * 60 * 60);
 const PAGE_TIMEOUT: Duration = Duration::from_secs(55);
-/// The whole account has 5 to 10 of these requests a second, so being throttled is ordinary.
+/// The first pause after too many requests. The whole account has 5 to 10 of these requests a second, so being
+/// throttled is ordinary.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Default, Deserialize, Serialize)]
 pub struct Progress {
-    /// Milliseconds since 1970: everything before is stored.
+    /// The time up to which everything is stored, in milliseconds since 1970.
     pub up_to: Option<i64>,
     pub done: bool,
 }
 
-/// Empty fields are left out: AWS refuses an empty pattern and an empty token, but not missing ones.
+/// The body of a request. Empty fields are left out: AWS refuses an empty pattern or token, and takes a request without
+/// them.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ask<'a> {
@@ -158,7 +160,7 @@ pub struct Ask<'a> {
 }
 
 impl<'a> Ask<'a> {
-    /// From a time, in milliseconds since 1970, or from the creation of the group.
+    /// Asks for events from a time on, in milliseconds since 1970, or from the creation of the group.
     pub fn new(log_group_name: &'a str, filter_pattern: &'a str, start_time: Option<i64>) -> anyhow::Result<Self> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).context("the clock")?;
         let end_time = i64::try_from((now + FARTHEST_AHEAD).as_millis())?;

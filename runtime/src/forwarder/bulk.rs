@@ -1,4 +1,4 @@
-//! Log events as bodies of OpenSearch's `_bulk`: two lines of JSON for each event.
+//! Makes log events into bodies of OpenSearch's `_bulk`: two lines of JSON for each event.
 //! <https://docs.opensearch.org/latest/api-reference/document-apis/bulk/>
 
 use std::ops::Range;
@@ -12,9 +12,9 @@ use time::format_description::well_known::Rfc3339;
 use super::failed::Refused;
 use super::payload::{Events, LogEvent};
 
-/// OpenSearch Service takes 10 MiB on its small instances, and works best with 3 to 5.
+/// The largest body. OpenSearch Service takes 10 MiB on its small instances, and works best with 3 to 5.
 pub const LARGEST_BODY: usize = 4 * 1024 * 1024;
-/// A document larger than that has no body to go in.
+/// The largest document. A larger one fits into no body.
 pub const LARGEST_DOCUMENT: usize = 9 * 1024 * 1024;
 
 #[derive(Debug, Default)]
@@ -25,13 +25,13 @@ pub struct Batch {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
-    /// Its place among the events.
+    /// The place of the event among all events.
     pub event: usize,
     lines: Range<usize>,
 }
 
-/// Bodies of at most [`LARGEST_BODY`], in the order of the events; a larger event has one for itself. And the events that
-/// are in none.
+/// Makes bodies of at most [`LARGEST_BODY`], in the order of the events. A larger event has a body for itself. Gives
+/// also the events that no body can hold.
 pub fn batches(index_prefix: &str, events: &Events) -> (Vec<Batch>, Vec<Refused>) {
     let mut batches = Vec::new();
     let mut refused = Vec::new();
@@ -58,7 +58,7 @@ pub fn batches(index_prefix: &str, events: &Events) -> (Vec<Batch>, Vec<Refused>
 }
 
 impl Batch {
-    /// Some of its items, as a batch of their own.
+    /// Makes some items of this batch into a batch of their own.
     pub fn only(&self, items: &[Item]) -> Batch {
         if items.len() == self.items.len() {
             return Batch { body: self.body.clone(), items: items.to_vec() };
@@ -76,7 +76,8 @@ impl Batch {
 
 #[derive(Serialize)]
 struct Action<'a> {
-    /// `create`, not `index`: an event that is there already is then refused with 409, and not written again.
+    /// The action is `create`, not `index`: if the event is there already, OpenSearch refuses it with 409 and does not
+    /// write it again.
     create: Target<'a>,
 }
 
@@ -86,7 +87,8 @@ struct Target<'a> {
     _id: &'a str,
 }
 
-/// Ours stand beside the fields of the message under names that begin with `@`, which are AWS's own for the same.
+/// Our own fields stand beside the fields of the message. Their names begin with `@`, and are the names that AWS has
+/// for the same.
 #[derive(Serialize)]
 struct Document<'a> {
     #[serde(rename = "@timestamp")]
@@ -103,7 +105,7 @@ struct Document<'a> {
     fields: Map<String, Value>,
 }
 
-/// Both lines, or why there cannot be any.
+/// Writes both lines of an event, or gives the reason why there are none.
 fn write(body: &mut Vec<u8>, index_prefix: &str, events: &Events, event: &LogEvent) -> Result<(), &'static str> {
     let no_day = "the timestamp is out of range";
     let nanoseconds = i128::from(event.timestamp) * 1_000_000;
@@ -111,7 +113,7 @@ fn write(body: &mut Vec<u8>, index_prefix: &str, events: &Events, event: &LogEve
     let (year @ 1970..=9999, month, day) = time.to_calendar_date() else {
         return Err(no_day);
     };
-    // More than OpenSearch takes would fail the whole request.
+    // A longer id than OpenSearch takes would fail the whole request.
     if event.id.is_empty() || event.id.len() > 512 {
         return Err("the id is empty or longer than 512 bytes");
     }
@@ -137,9 +139,9 @@ fn write(body: &mut Vec<u8>, index_prefix: &str, events: &Events, event: &LogEve
     }
 }
 
-/// Those of a message that is a JSON object.
+/// The fields of a message that is a JSON object.
 fn fields(message: &str) -> Map<String, Value> {
-    // A cheap look first: most of what is not JSON is not parsed either.
+    // This cheap look comes first: most messages that are not JSON are then not parsed.
     if !message.trim_start().starts_with('{') {
         return Map::new();
     }
@@ -151,7 +153,8 @@ fn fields(message: &str) -> Map<String, Value> {
     fields
 }
 
-/// One bad name would have OpenSearch refuse the whole event; its text still has everything.
+/// Removes fields with bad names. One of them would make OpenSearch refuse the whole event. The text of the event still
+/// has everything.
 fn clean(fields: &mut Map<String, Value>) {
     fields.retain(|name, _| name.split('.').all(|part| !part.trim().is_empty()));
     fields.values_mut().for_each(clean_value);
@@ -251,7 +254,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is in a message, `_bulk` finds as many lines as we count, and ours are as we have them.
+        /// Whatever a message holds, `_bulk` finds as many lines as we count, and our own lines are unchanged.
         #[test]
         fn no_message_breaks_the_frame(messages in prop::collection::vec(message(), 1..20), picked: u32) {
             let all: Vec<_> = messages.iter().map(|message| ("id", 0, message.as_str())).collect();

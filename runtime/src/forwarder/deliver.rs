@@ -1,4 +1,5 @@
-//! Events into the search domain: what may pass later is sent again, alone, until the time is over.
+//! Delivers events to the search domain. If a failure may pass, the events are sent again, and only they, until the
+//! time is over.
 
 use std::collections::VecDeque;
 
@@ -11,20 +12,20 @@ use super::payload::Events;
 use super::search::{self, Answered, Verdict};
 use super::{Forwarder, Tally};
 
-/// What became of the events, and those that the search domain will never take.
+/// Delivers the events. Gives what became of them, and the events that the search domain will never take.
 pub async fn deliver(forwarder: &Forwarder, events: &Events, until: Instant) -> (Tally, Vec<Refused>) {
     let (batches, refused) = bulk::batches(forwarder.config.index_prefix(&events.log_group), events);
     let mut delivery = Delivery { tally: Tally::default(), refused, again: Vec::new() };
     let mut pause = Pause::new(forwarder.config.first_pause);
     let mut round = VecDeque::from(batches);
-    // In rounds, so that every event is tried once before any is tried twice.
+    // This works in rounds, so that every event is tried once before any is tried twice.
     loop {
         let before = delivery.settled();
         while let Some(batch) = round.pop_front() {
             match search::bulk(forwarder, &batch, until).await {
                 Answered::Items(verdicts) => delivery.settle(&batch, verdicts),
                 Answered::Again(reason) => delivery.again.push((batch, reason)),
-                // Only one of them may be to blame: each half by itself, down to a single event.
+                // Perhaps only one event is to blame. So each half is sent by itself, down to a single event.
                 Answered::Refused(reason) => match batch.items.split_at(batch.items.len() / 2) {
                     ([], all) => delivery.refuse(all, &reason),
                     (first, second) => round.extend([batch.only(first), batch.only(second)]),
@@ -52,7 +53,7 @@ pub async fn deliver(forwarder: &Forwarder, events: &Events, until: Instant) -> 
 struct Delivery {
     tally: Tally,
     refused: Vec<Refused>,
-    /// What may pass later, and why it did not.
+    /// The batches whose failure may pass, each with its failure.
     again: Vec<(Batch, String)>,
 }
 

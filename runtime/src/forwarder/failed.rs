@@ -1,4 +1,4 @@
-//! The events that the search domain will never take, into a queue where they can be looked at and sent again.
+//! Puts the events that the search domain will never take into a queue, where they can be looked at and sent again.
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 
 use std::io::Write;
@@ -19,12 +19,13 @@ use crate::aws::signed;
 use crate::config::FailedQueue;
 
 pub struct Refused {
-    /// Its place among the events.
+    /// The place of the event among all events.
     pub event: usize,
     pub reason: String,
 }
 
-/// Without a queue, and for what the queue does not take, they count as refused.
+/// Sends the refused events to the queue. If there is no queue, or the queue does not take an event, the event counts
+/// as refused.
 pub async fn set_aside(forwarder: &Forwarder, events: &Events, refused: Vec<Refused>, until: Instant) -> Tally {
     let mut tally = Tally::default();
     let Some(queue) = &forwarder.config.failed else {
@@ -61,7 +62,7 @@ pub async fn set_aside(forwarder: &Forwarder, events: &Events, refused: Vec<Refu
     tally
 }
 
-/// SQS takes 1 MiB in one request, counting the bodies.
+/// The most bytes of bodies in one request. SQS takes 1 MiB, counting the bodies.
 const LARGEST: usize = 1_000_000;
 const MOST: usize = 10;
 
@@ -76,7 +77,7 @@ enum Answer {
     Refused(String),
 }
 
-/// What a message in the queue says.
+/// The text of a message in the queue.
 #[derive(Serialize)]
 struct Body<'a> {
     reason: &'a str,
@@ -86,7 +87,7 @@ struct Body<'a> {
     timestamp: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
-    /// Instead of a message that would be too large for the queue, as base64.
+    /// The message of the event, zipped and in base64, if it would be too large for the queue as it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     message_gzip: Option<String>,
 }
@@ -156,7 +157,7 @@ fn written(
         message_gzip,
     };
     let text = serde_json::to_string(&body).unwrap_or_default();
-    // The two characters beyond control characters that SQS refuses.
+    // SQS refuses these two characters, besides control characters.
     text.replace('\u{fffe}', "\\ufffe").replace('\u{ffff}', "\\uffff")
 }
 
@@ -182,7 +183,7 @@ fn batches(messages: Vec<Message>) -> Vec<Vec<Message>> {
     batches
 }
 
-/// One answer for each message, in their order.
+/// Sends messages. Gives one answer for each, in their order.
 async fn send(forwarder: &Forwarder, queue: &FailedQueue, messages: &[Message], until: Instant) -> Vec<Answer> {
     let all = |answer: fn(String) -> Answer, why: String| messages.iter().map(|_| answer(why.clone())).collect();
     let (status, said) = match ask(forwarder, queue, messages, until).await {
@@ -191,7 +192,7 @@ async fn send(forwarder: &Forwarder, queue: &FailedQueue, messages: &[Message], 
     };
     let text = String::from_utf8_lossy(&said);
     if !status.is_success() {
-        // Written by AWS about our request: there is no event in it.
+        // AWS wrote this text about our request. It has no text of an event in it.
         let why = format!("the queue answered {status}: {}", text.chars().take(200).collect::<String>());
         let passes = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || text.contains("Throttl");
         return all(if passes { Answer::Again } else { Answer::Refused }, why);

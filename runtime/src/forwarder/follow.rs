@@ -1,5 +1,5 @@
-//! The forwarder as a role of its own, for where there is no Lambda: it follows files of log lines, or reads a log group,
-//! until it is told to stop. Ended at any moment, it goes on from where it was.
+//! The forwarder as a role of its own, for a machine without Lambda. It follows files of log lines, or reads a log
+//! group, until it is told to stop. If it is ended at any moment, the next run goes on from there.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,7 +53,7 @@ pub async fn run(forwarder: &Forwarder, arguments: Arguments) -> anyhow::Result<
     }
 }
 
-/// Until everything is stored, or is such that it never will be; that is told in the log.
+/// Sends events until each is stored, or is known never to be. The log says so of the latter.
 pub async fn store(forwarder: &Forwarder, events: &Events) {
     let mut pause = Pause::new(forwarder.config.first_pause);
     loop {
@@ -75,7 +75,7 @@ pub async fn store(forwarder: &Forwarder, events: &Events) {
     }
 }
 
-/// After so long without success it is told, and tried again.
+/// If events are not stored for so long, the log says so, and they are sent again.
 const A_WHILE: Duration = Duration::from_secs(60);
 const PERIOD: Duration = Duration::from_millis(250);
 

@@ -1,5 +1,5 @@
-//! What the search domain must know before it gets the first document: how the fields of our indexes are to be indexed,
-//! when an index is to be deleted, and who may read. All is put again by every process; that changes nothing.
+//! Tells the search domain what it must know before the first document: how to index the fields of our indexes, when to
+//! delete an index, and who may read. Every process puts all of it again; that changes nothing.
 //! <https://docs.opensearch.org/latest/im-plugin/index-templates/>
 //! <https://docs.opensearch.org/latest/im-plugin/ism/api/>
 
@@ -14,8 +14,9 @@ use super::{Forwarder, readers, search};
 use crate::http::client::Answer;
 use crate::telemetry;
 
-/// Whether that need not be done again. An error when the time is over. What the search domain will not have is told in the
-/// log: a document in an index with guessed fields is better than no document.
+/// Puts everything. `true` if it need not be put again. It is an error if the time is over. If the search domain
+/// refuses a part, the log says so, and events are stored all the same: a document in an index with guessed fields is
+/// better than no document.
 pub async fn install(forwarder: &Forwarder, until: Instant) -> anyhow::Result<bool> {
     let mut done = true;
     for prefix in forwarder.config.index_prefixes() {
@@ -39,7 +40,7 @@ async fn template(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyhow
     Ok(!denied(&answer))
 }
 
-/// Indexes that are there keep the policy that they were made under.
+/// Puts the policy that deletes old indexes. Indexes that are there keep the policy that they were made under.
 async fn retention(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyhow::Result<bool> {
     let days = forwarder.config.retention_days.to_string();
     let body: Bytes = RETENTION.replace("<prefix>", prefix).replace("<days>", &days).into();
@@ -56,14 +57,14 @@ async fn retention(forwarder: &Forwarder, prefix: &str, until: Instant) -> anyho
             Err(_) => answer = present,
         }
     }
-    // A conflict now is another process that does the same.
+    // A conflict here means that another process does the same.
     if !answer.status.is_success() && answer.status != StatusCode::CONFLICT {
         telemetry::warn("no_retention", &json!({ "prefix": prefix, "message": search::said(&answer) }));
     }
     Ok(!denied(&answer))
 }
 
-/// That may be because our role is new, and passes.
+/// Whether the search domain refuses our role. If the role is new, this passes.
 pub(super) fn denied(answer: &Answer) -> bool {
     matches!(answer.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }

@@ -1,8 +1,9 @@
-//! The log forwarder: log events come from CloudWatch Logs, or from files on a laptop, and OpenSearch stores them.
+//! The log forwarder. Log events come from CloudWatch Logs, or from files on a laptop, and OpenSearch stores them.
 //!
-//! A document is created under the id of its event, in the index of the event's day. Forwarding the same event again
-//! therefore changes nothing: whatever did not get an answer is sent again, and whoever was ended on the way begins again.
-//! An event is done with when the search domain has it, or, if that will never take it, when the queue for such events has.
+//! A document is created under the id of its event, in the index of the event's day. So it changes nothing to forward
+//! an event again. An event without an answer is sent again. A forwarder that was ended half-way begins again. An event
+//! is done with once the search domain has it. If the search domain will never take it, the event is done with once the
+//! queue for such events has it.
 
 mod backfill;
 mod bulk;
@@ -36,25 +37,25 @@ use crate::telemetry;
 pub struct Forwarder {
     config: config::Forwarder,
     client: Client,
-    /// The search domain was told how to index what comes.
+    /// Whether the search domain was told how to index the documents.
     installed: AtomicBool,
-    /// The log groups of which everything from before the subscription is in the search domain.
+    /// The log groups whose events from before the subscription are all in the search domain.
     caught_up: Mutex<BTreeSet<String>>,
-    /// All groups were looked at, without a failure.
+    /// Whether all groups were looked at without a failure.
     looked: AtomicBool,
 }
 
-/// What became of a number of events.
+/// How many events there were, by what became of them.
 #[derive(Debug, Default, PartialEq, Serialize)]
 pub struct Tally {
     pub stored: usize,
     pub already_stored: usize,
-    /// In the queue for events that the search domain will never take.
+    /// How many events are in the queue for events that the search domain will never take.
     pub set_aside: usize,
-    /// How many events the search domain will never take, and there is no queue, by reason. A reason never has the text of
-    /// an event in it.
+    /// The events that the search domain will never take, if there is no queue for them: how many, by reason. A reason
+    /// never has the text of an event in it.
     pub refused: BTreeMap<String, usize>,
-    /// How many events may be stored another time, by reason.
+    /// The events that may be stored another time: how many, by reason.
     pub unsent: BTreeMap<String, usize>,
 }
 
@@ -83,11 +84,11 @@ impl Forwarder {
         Ok(Forwarder { config, client, installed, caught_up: Mutex::default(), looked: AtomicBool::new(false) })
     }
 
-    /// One event of a CloudWatch Logs subscription, as Lambda hands it over, with the time that it gives. An error when any
-    /// of the log events is not done with, after every one of them was tried.
+    /// Handles one event of a CloudWatch Logs subscription, as Lambda hands it over, in the time that Lambda gives.
+    /// Every one of its log events is tried. It is an error if any of them is not done with.
     ///
-    /// CloudWatch Logs probes a subscription when it is put: that is when the past of the log group is fetched. Should the
-    /// probe fail or be lost, the next event does it.
+    /// CloudWatch Logs probes a subscription when it is put. The past of the log group is fetched then. If the probe
+    /// fails or is lost, the next event fetches the past.
     pub async fn handle(&self, event: &[u8], left: Duration) -> anyhow::Result<Tally> {
         let time = Time::within(left);
         let Some(events) = payload::decode(event)? else {
@@ -98,7 +99,7 @@ impl Forwarder {
         if self.looked.load(Ordering::Relaxed) {
             return Ok(tally);
         }
-        // These events are stored. What else is missing must not make Lambda send them again.
+        // These events are stored. A failure of the backfill must not make Lambda send them again.
         let backfill = tokio::time::timeout_at(time.to_store, self.catch_up(Instant::now(), time)).await;
         if let Ok(Err(error)) = backfill {
             telemetry::error("not_backfilled", &json!({ "message": format!("{error:#}") }));
@@ -106,8 +107,8 @@ impl Forwarder {
         Ok(tally)
     }
 
-    /// Fetches the past of every group that has a subscription. The one that is just being put is seen a moment later, so a
-    /// group without one is asked for again until `seen`.
+    /// Fetches the past of every group that has a subscription. A subscription that is just being put is visible a
+    /// moment later. So a group without one is asked for again until `seen`.
     async fn catch_up(&self, seen: Instant, time: Time) -> anyhow::Result<Tally> {
         let mut tally = Tally::default();
         let mut pause = Pause::new(LOOK_AGAIN);
@@ -141,7 +142,8 @@ impl Forwarder {
         if tally.unsent.is_empty() {
             tally.add(failed::set_aside(self, events, refused, time.to_set_aside).await);
         } else {
-            // All events will come again, these too: the queue is to get them once.
+            // Lambda will send all events again, the refused ones too. So the refused ones do not go to the queue now,
+            // which should get each of them once.
             refused.into_iter().for_each(|refused| tally.leave(1, refused.reason));
         }
         Ok(tally)
@@ -183,17 +185,17 @@ impl Tally {
 }
 
 const FIRST_REASONS: usize = 3;
-/// The longest time until a subscription that was put is seen.
+/// The longest time until a new subscription is visible.
 const SEEN_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// Of the time that is given, for the queue and to answer; less when little is given.
+/// The part of the given time that is kept for the queue and for the answer. It is shorter if little time is given.
 const RESERVE: Duration = Duration::from_secs(10);
 
-/// Until when something is tried.
+/// The ends of the given time, for each step.
 #[derive(Clone, Copy)]
 struct Time {
     to_store: Instant,
-    /// What is left is enough to answer.
+    /// After this there is just enough time left to answer.
     to_set_aside: Instant,
 }
 

@@ -1,5 +1,5 @@
-//! The wait before something is tried again: twice as long each time, and never quite the same, so that those who failed
-//! together do not come back together.
+//! The pause before a repetition. Each pause is about twice as long as the one before. Its length is partly random, so
+//! that callers that failed together do not come back together.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -16,7 +16,7 @@ impl Pause {
         Pause { first, next: first }
     }
 
-    /// False, at once, when the wait would not be over by `until`.
+    /// Waits. `false`, at once, if the pause would not be over by `until`.
     pub async fn wait(&mut self, until: Instant) -> bool {
         let over = Instant::now() + self.next.mul_f64(0.5 + fraction() / 2.0);
         if over >= until {
@@ -27,7 +27,7 @@ impl Pause {
         true
     }
 
-    /// There was progress: whoever makes some is not slowed down further.
+    /// Begins again with the shortest pause. A caller that makes progress is not slowed down further.
     pub fn reset(&mut self) {
         self.next = self.first;
     }
@@ -35,7 +35,7 @@ impl Pause {
 
 const LONGEST: Duration = Duration::from_secs(20);
 
-/// Of one. Each `RandomState` differs, which is random enough to spread callers.
+/// A random number from 0 to 1. Each `RandomState` differs, which is random enough to spread callers.
 fn fraction() -> f64 {
     f64::from(RandomState::new().hash_one(0) as u32) / f64::from(u32::MAX)
 }

@@ -1,4 +1,4 @@
-//! What CloudWatch Logs sends to a subscription: `{"awslogs": {"data": base64(gzip(json))}}`.
+//! The payload that CloudWatch Logs sends to a subscription: `{"awslogs": {"data": base64(gzip(json))}}`.
 //! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/SubscriptionFilters.html>
 
 use std::io::Read;
@@ -22,12 +22,12 @@ pub struct Events {
 #[derive(Debug, Deserialize)]
 pub struct LogEvent {
     pub id: String,
-    /// Milliseconds since 1970.
+    /// The time of the event, in milliseconds since 1970.
     pub timestamp: i64,
     pub message: String,
 }
 
-/// Nothing for a control message, which only probes whether the subscription can be reached.
+/// Decodes a payload. `None` for a control message, which only probes whether the subscription can be reached.
 pub fn decode(event: &[u8]) -> anyhow::Result<Option<Events>> {
     let Subscription { awslogs } = json(event).context("not an event of a log subscription")?;
     let zipped = BASE64_STANDARD.decode(awslogs.data).map_err(|_| anyhow::anyhow!("the log data is not base64"))?;
@@ -44,7 +44,8 @@ pub fn decode(event: &[u8]) -> anyhow::Result<Option<Events>> {
     }
 }
 
-/// An event is at most 1 MiB as it comes; logs shrink to a tenth, a bomb to a thousandth.
+/// The most bytes that a payload may unzip to. A payload is at most 1 MiB as it comes. Logs shrink to a tenth when
+/// zipped, a zip bomb to a thousandth.
 const LARGEST: u64 = 32 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -71,7 +72,8 @@ enum MessageType {
     Control,
 }
 
-/// serde's own message quotes the value that it did not expect, which here is somebody's log.
+/// Parses JSON. The message of serde is left out: it quotes the value that it did not expect, which here is somebody's
+/// log.
 fn json<T: DeserializeOwned>(bytes: &[u8]) -> anyhow::Result<T> {
     serde_json::from_slice(bytes).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -132,7 +134,7 @@ mod tests {
     }
 
     proptest! {
-        /// Damage of any kind, at each of the three layers.
+        /// Damage of any kind, in each of the three layers, causes no panic.
         #[test]
         fn nothing_panics(any: Vec<u8>, place: prop::sample::Index, byte: u8, text: String) {
             let plain = json!({ "messageType": "DATA_MESSAGE", "logGroup": text, "logStream": text,

@@ -1,4 +1,4 @@
-//! A log group, read again and again: for a laptop that has no subscription.
+//! Reads a log group again and again, for a laptop that has no subscription.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::telemetry;
 
 pub async fn run(forwarder: &Forwarder, group: &str, pattern: &str) -> anyhow::Result<()> {
     telemetry::info("reading", &json!({ "log_group": group }));
-    // Of what is asked for again each time.
+    // The ids of the events in the span that is asked for again each time.
     let mut seen = BTreeMap::new();
     loop {
         if let Err(error) = once(forwarder, group, pattern, &mut seen).await {
@@ -23,10 +23,10 @@ pub async fn run(forwarder: &Forwarder, group: &str, pattern: &str) -> anyhow::R
 
 const PERIOD: Duration = Duration::from_secs(5);
 const A_WHILE: Duration = Duration::from_secs(60);
-/// Events come late, and not in the order of their time.
+/// How far back each read begins before the end of the last one. Events come late, and not in the order of their time.
 const OVERLAP_MS: i64 = 60_000;
 
-/// Everything since the last time, by the ids of the events that were there already.
+/// Reads and stores everything since the last time. `seen` has the ids of the events that were there already.
 async fn once(
     forwarder: &Forwarder,
     group: &str,

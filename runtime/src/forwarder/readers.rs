@@ -1,6 +1,6 @@
-//! Who may read in the search domain. Its fine-grained access knows only its master user, which we are; the roles of the
-//! services that search are mapped here, each to the indexes that it may read.
-//! <https://docs.opensearch.org/latest/security/access-control/api/>
+//! Lets the stack's services read in the search domain. The fine-grained access of the domain knows only its master
+//! user, which is the forwarder. This module maps the IAM roles of the services that search, each to the indexes that
+//! it may read. <https://docs.opensearch.org/latest/security/access-control/api/>
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,8 +13,8 @@ use super::install::denied;
 use super::{Forwarder, search};
 use crate::telemetry;
 
-/// Whether that need not be done again. A role of the domain for each pattern of indexes, put again by every process; that
-/// changes nothing. The roles are ours alone, by their names.
+/// Puts a role of the domain for each pattern of indexes. `true` if they need not be put again. Every process puts them
+/// again; that changes nothing. The names of these roles belong to this program alone.
 pub async fn install(forwarder: &Forwarder, until: Instant) -> anyhow::Result<bool> {
     let mut done = true;
     for (pattern, arns) in by_pattern(&forwarder.config.readers) {
@@ -34,7 +34,7 @@ fn by_pattern(readers: &BTreeMap<String, String>) -> BTreeMap<&str, BTreeSet<&st
     all
 }
 
-/// `shop-read-orders`, `shop-read-all`.
+/// The name of a role of the domain: `shop-read-orders`, `shop-read-all`.
 fn role_name(prefix: &str, pattern: &str) -> String {
     match pattern.trim_end_matches(['*', '-']) {
         "" => format!("{prefix}-read-all"),

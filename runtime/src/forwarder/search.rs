@@ -1,4 +1,4 @@
-//! Requests to OpenSearch Service: signed, sent, and the answer to a `_bulk` judged item by item.
+//! Requests to OpenSearch Service. They are signed and sent. The answer to a `_bulk` is judged item by item.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use super::pause::Pause;
 use crate::aws::signed;
 use crate::http::client::Answer;
 
-/// Of a whole `_bulk` request.
+/// The answer to a whole `_bulk` request.
 pub enum Answered {
-    /// One for each event, in their order.
+    /// A verdict for each event, in their order.
     Items(Vec<Verdict>),
-    /// Nothing is known of any event. Sending them again is safe.
+    /// Nothing is known of any event. It is safe to send them again.
     Again(String),
-    /// Refused for what is in it: a part of it may pass.
+    /// The request was refused because of its content. A part of it may pass.
     Refused(String),
-    /// Refused for who sends it, or where to, which is no fault of an event and does not pass soon.
+    /// The request was refused because of its sender or its address. No event is to blame, and this does not pass soon.
     Denied(String),
 }
 
-/// Of one event. A reason never has the text of an event in it.
+/// The verdict on one event. A reason never has the text of an event in it.
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     Stored,
@@ -52,7 +52,7 @@ pub async fn bulk(forwarder: &Forwarder, batch: &Batch, until: Instant) -> Answe
     }
 }
 
-/// One request, whatever the status of its answer.
+/// Sends one request. The answer may have any status.
 pub async fn request(
     forwarder: &Forwarder,
     method: Method,
@@ -71,7 +71,7 @@ pub async fn request(
         .context("sending to the search domain")
 }
 
-/// The same request until its answer is one that stays, or the time is over, which is an error.
+/// Sends a request again and again until the answer will stay the same. It is an error if the time is over before.
 pub async fn insist(
     forwarder: &Forwarder,
     method: Method,
@@ -93,7 +93,8 @@ pub async fn insist(
     }
 }
 
-/// For the log. A body is quoted only when it is AWS's, about our role, before any document is looked at.
+/// An answer in words, for the log. Its body is quoted only if AWS refuses our role with it, before any document is
+/// looked at.
 pub fn said(answer: &Answer) -> String {
     let status = answer.status;
     let mut said = format!("the search domain answered {status}");
@@ -106,7 +107,7 @@ pub fn said(answer: &Answer) -> String {
 
 const TIMEOUT: Duration = Duration::from_secs(55);
 
-/// It may go better later.
+/// Whether a status is of a failure that may pass.
 fn passes(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS || status == StatusCode::REQUEST_TIMEOUT
 }
@@ -129,12 +130,12 @@ struct ItemOutcome {
 
 #[derive(Deserialize)]
 struct ItemError {
-    /// Its neighbour `reason` is left alone: it quotes values of the document.
+    /// The type of the error. Its neighbour `reason` is not read, because it quotes values of the document.
     #[serde(rename = "type", default)]
     kind: String,
 }
 
-/// The answer is 200 even when every item failed.
+/// Reads a verdict for each event from an answer. The status of the answer is 200 even if every item failed.
 fn judge(answer: &[u8], sent: usize) -> anyhow::Result<Vec<Verdict>> {
     let answer: BulkAnswer =
         serde_json::from_slice(answer).map_err(|_| anyhow::anyhow!("the search domain's answer is not of `_bulk`"))?;

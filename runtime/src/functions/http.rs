@@ -1,5 +1,5 @@
-//! A function behind an HTTP API: the routes of a role, asked by Lambda instead of over a connection. Payload format 2.0.
-//! <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
+//! A function behind an HTTP API. Lambda, and not a connection, brings the requests for the routes of a role. Payload
+//! format 2.0. <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use std::collections::BTreeMap;
 
@@ -18,7 +18,8 @@ use serde_json::json;
 use super::{Handle, Invocation};
 use crate::http::edge;
 
-/// What the function does with its events. Requests pass what those of a server pass: limits, ids, a line in the log.
+/// Makes the routes into the handler of a function. Its requests pass what the requests of a server pass: limits, ids,
+/// a line in the log.
 pub fn handle(router: Router, invalid_input: StatusCode) -> Handle {
     let service = TowerToHyperService::new(edge::behind(router, invalid_input));
     Box::new(move |invocation| Box::pin(answer(service.clone(), invocation)))
@@ -67,7 +68,7 @@ async fn answer(service: TowerToHyperService<Router>, invocation: Invocation) ->
         match *name == header::SET_COOKIE {
             true => cookies.push(value),
             false => {
-                // A header that comes twice is one, with commas between.
+                // A header that comes twice becomes one, with a comma between the values.
                 let told: &mut String = headers.entry(name.as_str()).or_default();
                 let comma = if told.is_empty() { "" } else { "," };
                 *told = format!("{told}{comma}{value}");
@@ -86,7 +87,7 @@ async fn answer(service: TowerToHyperService<Router>, invocation: Invocation) ->
 
 fn request(event: Event) -> anyhow::Result<Request<Body>> {
     let Event { raw_path, raw_query_string, headers, cookies, request_context, body, is_base64_encoded } = event;
-    // Only the default stage is not a part of the path.
+    // The path begins with the stage, unless it is the default stage.
     let stage = format!("/{}", request_context.stage);
     let path = match raw_path.strip_prefix(&stage) {
         Some("") => "/",
@@ -123,7 +124,7 @@ mod tests {
     use super::*;
     use crate::http::answer as answers;
 
-    /// As a browser sent it, and API Gateway handed it over.
+    /// An event for a request of a browser, as API Gateway hands it over.
     fn event(method: &str, path: &str, stage: &str) -> Value {
         json!({
             "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "limit=5&after=%EB%B6%80",

@@ -1,4 +1,4 @@
-//! The Lambda Runtime API: ask for the next event, handle it, say how it went.
+//! The Lambda Runtime API: a process asks for the next event, handles it, and says how that went.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
 use std::time::{Duration, SystemTime};
@@ -24,7 +24,7 @@ impl Runtime {
         Ok(Runtime { client: Client::new()?, base: format!("http://{api}/2018-06-01/runtime") })
     }
 
-    /// Until the Runtime API itself fails: then the process ends, and Lambda starts another.
+    /// Handles events until the Runtime API itself fails. Then the process ends, and Lambda starts another.
     pub async fn run(&self, function: &Function) -> anyhow::Result<()> {
         loop {
             let invocation = self.next().await?;
@@ -41,12 +41,12 @@ impl Runtime {
                     self.post(&format!("invocation/{id}/error"), body).await?;
                 }
             }
-            // Nobody knows whether there is another event.
+            // Nobody knows whether another event will come.
             metrics::tell();
         }
     }
 
-    /// Gives the error back, so that the process can end with it.
+    /// Reports an error of the start. Gives the error back, so that the process can end with it.
     pub async fn report_init_error(&self, error: anyhow::Error) -> anyhow::Error {
         let body = error_body("Runtime.Configuration", &format!("{error:#}"));
         match self.post("init/error", body).await {
@@ -57,7 +57,8 @@ impl Runtime {
 
     async fn next(&self) -> anyhow::Result<Invocation> {
         let uri = format!("{}/invocation/next", self.base);
-        // No time limit: the answer comes when there is an event, and the process may be frozen for hours before.
+        // This request has no time limit. The answer comes when there is an event, and before that the process may be
+        // frozen for hours.
         let request = Request::get(uri).body(Full::default())?;
         let answer = self.client.send(request).await.context("asking for the next event")?;
         let status = answer.status;
@@ -88,7 +89,7 @@ impl Runtime {
 }
 
 const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Kept back from the time that Lambda gives, to report a failure before being killed.
+/// The part of Lambda's time that is kept back, to report a failure before Lambda kills the process.
 const RESERVE: Duration = Duration::from_secs(1);
 const WITHOUT_DEADLINE: Duration = Duration::from_secs(60);
 

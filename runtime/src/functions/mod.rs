@@ -1,5 +1,6 @@
-//! Roles that run as Lambda functions. [`lambda`] asks for the events, and a [`Function`] handles them. Behind an HTTP API that is
-//! the routes of a role ([`http`]), on a queue the same handler as that of a consumer ([`queue`]).
+//! Roles that run as Lambda functions. [`lambda`] asks for the events, and a [`Function`] handles them. Behind an HTTP
+//! API the routes of a role are the handler ([`http`]). On a queue it is the same handler that a consumer has
+//! ([`queue`]).
 
 pub mod http;
 pub mod lambda;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use hyper::body::Bytes;
 
-/// What Lambda calls.
+/// A function for Lambda to call.
 pub struct Function {
     /// The `errorType` of the answer to an event that was not handled.
     pub error_type: &'static str,

@@ -1,4 +1,4 @@
-//! A function on a queue. Lambda hands it a batch of messages, and it answers which of them failed.
+//! A function on a queue. Lambda hands it a batch of messages, and the function answers which of them failed.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html>
 
 use std::collections::BTreeMap;
@@ -13,8 +13,9 @@ use crate::events::attributes::{Attribute, Attributes};
 use crate::events::consumer::{self, Verdict, tell_poison};
 use crate::events::envelope::{self, Envelope};
 
-/// What the function does with its events. The event source needs `ReportBatchItemFailures`: without it Lambda takes every
-/// answer for a success. When a message is delivered again is for the queue to say.
+/// Makes the handler of a queue's messages into the handler of a function. The event source needs
+/// `ReportBatchItemFailures`: without it Lambda takes every answer for a success. The queue's own settings decide when
+/// a message is delivered again.
 pub fn handle(handle: consumer::Handle) -> Handle {
     let handle = Arc::new(handle);
     Box::new(move |invocation| Box::pin(answer(Arc::clone(&handle), invocation)))
@@ -110,7 +111,7 @@ mod tests {
         Ok(serde_json::from_slice(&answer)?)
     }
 
-    /// As Lambda has it.
+    /// A record of an event, as Lambda has it.
     fn record(id: &str, body: &str) -> Value {
         json!({
             "messageId": id, "receiptHandle": "h", "body": body, "md5OfBody": "x", "eventSource": "aws:sqs",

@@ -1,4 +1,4 @@
-//! The answers that the services of a stack have in common. Their texts are a contract with the clients there are.
+//! The answers that the services of a stack have in common. Existing clients rely on their texts.
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
@@ -17,7 +17,7 @@ pub fn json(status: StatusCode, value: &impl Serialize) -> Response {
     (status, Json(value)).into_response()
 }
 
-/// JSON that is there already, as bytes.
+/// An answer whose JSON is there already, as bytes.
 pub fn ready_made(status: StatusCode, body: impl Into<axum::body::Body>) -> Response {
     let mut response = Response::new(body.into());
     *response.status_mut() = status;

@@ -1,4 +1,4 @@
-//! HTTP as a client, over TLS with Mozilla's roots, which are linked in.
+//! An HTTP client, over TLS with Mozilla's roots, which are linked in.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// Of an answer: a `_bulk` answer has some 200 bytes for each document of a few hundred.
+/// The largest body of an answer, in bytes. A `_bulk` answer has some 200 bytes for each document of a few hundred.
 const LARGEST_BODY: usize = 32 * 1024 * 1024;
 
 #[derive(Clone)]
@@ -27,7 +27,7 @@ pub struct Answer {
 
 impl Client {
     pub fn new() -> anyhow::Result<Self> {
-        // The provider is named, because a default one exists only while a single crate in the build asks for one.
+        // The provider is named, because a default provider exists only if a single crate in the build asks for one.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -39,13 +39,14 @@ impl Client {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         let client = legacy::Client::builder(TokioExecutor::new())
-            // Lambda freezes the process between two events: kept connections would be dead, and look alive.
+            // Lambda freezes the process between two events. A connection that was kept would then be dead and look
+            // alive.
             .pool_max_idle_per_host(0)
             .build(connector);
         Ok(Client(client))
     }
 
-    /// The answer, whatever its status. Waits as long as the caller lets it.
+    /// Sends a request and gives the answer, whatever its status. It waits as long as the caller lets it.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
         let answer = self.0.request(request).await?;
         let (parts, body) = answer.into_parts();

@@ -1,4 +1,4 @@
-//! What every request passes on its way in and out, whatever the role: its id, its limits, its line in the log.
+//! The layers that every request of every role passes on its way in and out: its id, its limits, its line in the log.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,13 +21,13 @@ use crate::telemetry::{self, metrics};
 
 pub const LARGEST_BODY: usize = 1024 * 1024;
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Below the 60 s after which a load balancer gives up and answers 504 itself.
+/// The time limit of a handler. It is below the 60 s after which a load balancer gives up and answers 504 itself.
 pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(15);
 
 const TOO_LARGE: &str = "the body is larger than 1 MiB";
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Who asks, for what a handler logs and passes on.
+/// Who sent a request, for a handler to log and to pass on.
 #[derive(Clone)]
 pub struct Caller {
     pub request_id: Arc<str>,
@@ -35,7 +35,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Why a request failed is for the log; the caller gets a sentence.
+    /// Logs why a request failed. The reason is for the log only; the caller gets a sentence.
     pub fn failed(&self, event: &str, error: &anyhow::Error) {
         let (request_id, trace_id) = (&*self.request_id, self.trace.id());
         let line = json!({ "request_id": request_id, "trace_id": trace_id, "message": format!("{error:#}") });
@@ -43,7 +43,7 @@ impl Caller {
     }
 }
 
-/// Puts routes behind what every request passes.
+/// Puts the layers around the routes.
 pub fn behind(router: Router, invalid_input: StatusCode) -> Router {
     router.layer(axum::middleware::from_fn_with_state(invalid_input, edge))
 }
@@ -55,7 +55,7 @@ async fn edge(State(invalid_input): State<StatusCode>, mut request: Request, nex
     let trace = header.and_then(Trace::follow).unwrap_or_else(Trace::begin);
     request.extensions_mut().insert(Caller { request_id: Arc::clone(&id), trace });
     let method = request.method().to_string();
-    // The path without the query, which is where people put tokens.
+    // Only the path is logged: people put tokens into the query.
     let path = request.uri().path().to_owned();
 
     let mut response = match limited(request, next).await {
@@ -96,7 +96,7 @@ fn in_our_words(response: Response, invalid_input: StatusCode) -> Response {
     let mut told = match response.status() {
         StatusCode::METHOD_NOT_ALLOWED => refuse(StatusCode::METHOD_NOT_ALLOWED, "this path has no such method"),
         StatusCode::PAYLOAD_TOO_LARGE => refuse(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE),
-        // A query, a part of the path or a body that does not read.
+        // The query, a part of the path or the body cannot be read.
         _ => answer::invalid_input(invalid_input),
     };
     if let Some(methods) = response.headers().get(ALLOW) {
@@ -105,8 +105,8 @@ fn in_our_words(response: Response, invalid_input: StatusCode) -> Response {
     told
 }
 
-/// A refusal that is not in the contract of the system before us. Its body is
-/// `{"message", "error": {"code", "message"}}`.
+/// A refusal that the contract of the system before us does not know. Its body is `{"message", "error": {"code",
+/// "message"}}`.
 pub fn refuse(status: StatusCode, message: &str) -> Response {
     let code = status.canonical_reason().unwrap_or("Error");
     let code = code.to_ascii_lowercase().replace(' ', "_");
@@ -139,7 +139,7 @@ async fn limited(mut request: Request, next: Next) -> Result<Response, (StatusCo
 
 async fn read(body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
     let too_large = (StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE);
-    // What says itself that it is too large is not waited for.
+    // A body that itself says that it is too large is refused without waiting for it.
     if body.size_hint().lower() > LARGEST_BODY as u64 {
         return Err(too_large);
     }
@@ -150,7 +150,7 @@ async fn read(body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
     }
 }
 
-/// The caller's id when it is one that can safely be logged and returned, else a new one.
+/// The caller's id, if it can safely be logged and returned, else a new one.
 fn request_id(headers: &HeaderMap) -> String {
     let plain = |id: &&str| {
         (1..=128).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:=+/".contains(&b))
@@ -158,7 +158,7 @@ fn request_id(headers: &HeaderMap) -> String {
     let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
     match given.filter(plain) {
         Some(id) => id.to_owned(),
-        // An id must be unique, not unguessable.
+        // An id must be unique. It may be easy to guess.
         None => format!("{:032x}", fastrand::u128(..)),
     }
 }

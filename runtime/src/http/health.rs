@@ -1,4 +1,4 @@
-//! The container's health check: the image has no shell and no curl, so the binary asks itself.
+//! The container's health check. The image has no shell and no curl, so the binary asks itself.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -1,4 +1,5 @@
-//! `Idempotency-Key`: a client that got no answer sends its request again, under the same key, and it is done once.
+//! `Idempotency-Key`: a client that got no answer sends its request again under the same key, and the request is done
+//! once.
 
 use axum::response::Response;
 use hyper::header::HeaderValue;
@@ -7,10 +8,10 @@ use hyper::{HeaderMap, StatusCode};
 use super::answer;
 
 pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
-/// On the answer to a request that was answered before.
+/// The header that marks the answer to a request that was answered before.
 pub const REPLAYED: &str = "idempotency-replayed";
 
-/// The key of a request, if it has one, or the answer to a request whose key is none.
+/// The key of a request, if it has one. If the key is not valid, the error is the answer.
 pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Box<Response>> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     match value.to_str() {

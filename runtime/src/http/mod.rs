@@ -1,4 +1,4 @@
-//! HTTP: the server with what every request passes, the answers that roles have in common, and a client.
+//! HTTP: the server with the layers that every request passes, the answers that roles have in common, and a client.
 
 pub mod answer;
 pub mod client;

@@ -1,5 +1,5 @@
-//! `/readyz`: whether this process has everything that it needed once, to begin. What fails later is for people to read
-//! there: taking a task out of service heals no database.
+//! `/readyz` says whether this process had everything that it needs to begin. Later failures do not change that, and
+//! people read about them here: taking a task out of service heals no database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::data::database::Database;
 use crate::data::schema::{self, Schema};
 use crate::telemetry;
 
-/// Set once, never taken back.
+/// Whether the process is ready. It is set once and never taken back.
 #[derive(Clone)]
 pub struct Ready(Arc<watch::Sender<bool>>);
 
@@ -28,11 +28,11 @@ impl Ready {
         Router::new().route("/readyz", get(readyz)).with_state(self.clone())
     }
 
-    /// `None` when the process stops before.
+    /// Waits until the process is ready. `None` if it stops before.
     pub async fn wait(&self, this: &mut Loop) -> Option<()> {
         let mut ready = self.0.subscribe();
         while !*ready.borrow() {
-            // Going round now and then says that this loop is well.
+            // The beats in between say that this loop is well.
             let waited = tokio::time::timeout(Duration::from_secs(10), ready.wait_for(|ready| *ready));
             let _ = this.unless_stopping(waited).await?;
         }

@@ -1,4 +1,4 @@
-//! HTTP/1.1 on one port: accept, bound what a connection may cost, and stop gracefully.
+//! HTTP/1.1 on one port. The server accepts connections, bounds what each may cost, and stops gracefully.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,20 +23,23 @@ use crate::config;
 use crate::http::edge;
 use crate::telemetry::{self, metrics};
 
-/// More wait in the kernel's queue: a task must not run out of file descriptors.
+/// The most connections at a time, so that a task does not run out of file descriptors. Further ones wait in the
+/// kernel's queue.
 pub const CONNECTIONS: usize = 1000;
-/// hyper counts an idle connection as one that has not sent its next header. A load balancer keeps idle connections
-/// for 60 s, and answers 502 when the server closes one first; hence more than that.
+/// The time for a client to send the header of a request. hyper counts an idle connection as one that has not sent its
+/// next header. A load balancer keeps idle connections for 60 s, and answers 502 if the server closes one first. Hence
+/// the time is longer than that.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(75);
 pub const LARGEST_HEADER: usize = 64 * 1024;
-/// ECS kills 30 s after SIGTERM; the loops need some of it after the requests.
+/// The time for the requests in flight after SIGTERM. ECS kills the task 30 s after SIGTERM, and the loops need some of
+/// that after the requests.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Serves until SIGTERM or SIGINT, and then until the requests in flight are answered or [`DRAIN_TIMEOUT`] is over. Then
 /// the loops finish what they have in hand.
 pub async fn run(serve: config::Serve, router: Router, background: Background) -> anyhow::Result<()> {
     let listen = serve.listen;
-    // Before listening: whoever sees the port open may signal at once.
+    // The signals are caught before the server listens: a caller that sees the port open may send a signal at once.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let listener = TcpListener::bind(listen).await.with_context(|| format!("listening on {listen}"))?;
@@ -65,16 +68,17 @@ pub async fn run(serve: config::Serve, router: Router, background: Background) -
     let stopped = |abandoned: usize| json!({ "signal": signal, "abandoned_connections": abandoned });
     match drained {
         Ok(()) => telemetry::info("stopped", &stopped(0)),
-        // Whoever sends half a header and then nothing can bring this about: no reason to end as a failure.
+        // A client that sends half a header and then nothing can cause this. So it is not a failure of the process.
         Err(_) => telemetry::warn("stopped", &stopped(open())),
     }
     background.stop().await;
-    // What the loops did to the end.
+    // This tells what the loops did to the end.
     metrics::tell();
     Ok(())
 }
 
-/// The process and its loops, and nothing that it depends on: restarting a task heals no database.
+/// Answers whether the process and its loops are well. Databases and the like are not asked: restarting a task does not
+/// heal them.
 async fn healthy(State(background): State<Background>) -> Response {
     let ill = background.ill();
     if ill.is_empty() {
@@ -85,14 +89,16 @@ async fn healthy(State(background): State<Background>) -> Response {
 
 async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, OwnedSemaphorePermit) {
     loop {
-        // The semaphore is never closed, so that the error cannot happen; going round is right all the same.
+        // The semaphore is never closed, so this error cannot happen. If it did, the next turn of the loop would be
+        // right.
         let Ok(permit) = Arc::clone(free).acquire_owned().await else {
             continue;
         };
         match listener.accept().await {
             Ok((stream, _)) => return (stream, permit),
             Err(error) => {
-                // Out of descriptors, or a peer that was gone before it was accepted: neither ends the service.
+                // The process is out of file descriptors, or the peer left before it was accepted. Neither ends the
+                // service.
                 telemetry::warn("accept", &json!({ "message": error.to_string() }));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -101,7 +107,7 @@ async fn accept(listener: &TcpListener, free: &Arc<Semaphore>) -> (TcpStream, Ow
 }
 
 fn converse(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, graceful: &GracefulShutdown) {
-    // Small answers go out at once; failing to say so costs only latency.
+    // Small answers go out at once. If this fails, it costs only latency.
     let _ = stream.set_nodelay(true);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -111,7 +117,7 @@ fn converse(stream: TcpStream, permit: OwnedSemaphorePermit, router: Router, gra
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            // The peer's doing: half a request, not HTTP, gone before the answer.
+            // The peer caused this: half a request, not HTTP, gone before the answer.
             telemetry::debug("connection", &json!({ "message": error.to_string() }));
         }
         drop(permit);

@@ -1,7 +1,7 @@
-//! The systems that the runtime has: a folder, and a line in [`SYSTEMS`], for each.
+//! The systems of the runtime. Each is a folder, and a line in [`SYSTEMS`].
 //!
-//! Nothing outside of this folder knows a system, except the list of the roles in `runtime/roles`; tests compare the two
-//! lists and read the other folders.
+//! The code outside of this folder knows no system, except the list of the roles in `runtime/roles`. Tests compare the
+//! two lists and read the other folders.
 
 pub mod hello;
 pub mod sendy;
@@ -20,17 +20,17 @@ pub struct System {
     /// The databases of the system, each with a set of migrations of its own.
     pub databases: &'static [&'static Schema],
     pub roles: &'static [Role],
-    /// Follows something on its whole way through the system. It is an error when a hop failed.
+    /// The probe, which follows something on its whole way through the system. It is an error if a hop failed.
     pub probe: Option<Probe>,
 }
 
 pub struct Role {
-    /// As in `runtime/roles`.
+    /// The name of the role in `runtime/roles`.
     pub name: &'static str,
     pub run: Run,
 }
 
-/// How a role is started. Each reads its environment first, and begins to log then.
+/// How a role is started. It reads its environment first, and then begins to log.
 #[derive(Clone, Copy)]
 pub enum Run {
     Server(Start),
@@ -43,7 +43,7 @@ pub type Probe = for<'a> fn(&'a Environment) -> BoxFuture<'a, anyhow::Result<()>
 
 pub const SYSTEMS: &[System] = &[hello::SYSTEM, sendy::SYSTEM];
 
-/// What runs a role.
+/// Finds a role by its name.
 pub fn role(name: &str) -> Option<Run> {
     let mut roles = SYSTEMS.iter().flat_map(|system| system.roles);
     roles.find(|role| role.name == name).map(|role| role.run)

@@ -1,5 +1,6 @@
-//! Counters and latencies of this process, once a minute one line in CloudWatch's embedded metric format: no agent, no
-//! call, no permission. <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
+//! Counters and latencies of this process. Once a minute they are written as one line in CloudWatch's embedded metric
+//! format, which needs no agent, no call and no permission.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html>
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -18,12 +19,12 @@ pub fn count(name: &'static str, by: u64) {
     *lock().counters.entry(name).or_default() += by;
 }
 
-/// Sets a gauge, whose last value in a period is told.
+/// Sets a gauge. The last value in a period is written.
 pub fn gauge(name: &'static str, value: u64) {
     lock().gauges.insert(name, value);
 }
 
-/// One answered request.
+/// Counts one answered request.
 pub fn request(latency: Duration, failed: bool) {
     let mut kept = lock();
     *kept.counters.entry("Requests").or_default() += 1;
@@ -32,7 +33,7 @@ pub fn request(latency: Duration, failed: bool) {
     kept.latencies[bucket(micros)] += 1;
 }
 
-/// Every minute, until the process stops.
+/// Writes the metrics every minute, until the process stops.
 pub async fn every_minute(mut this: Loop) {
     loop {
         this.sleep(PERIOD).await;
@@ -43,7 +44,7 @@ pub async fn every_minute(mut this: Loop) {
     }
 }
 
-/// What was counted since the last time.
+/// Writes the metrics since the last time.
 pub fn tell() {
     if let Some(line) = take() {
         telemetry::metrics(&line);
@@ -53,7 +54,7 @@ pub fn tell() {
 struct Kept {
     counters: BTreeMap<&'static str, u64>,
     gauges: BTreeMap<&'static str, u64>,
-    /// Requests by latency: a bucket is a 16th of a power of two wide, so that a quantile is right to 6 %.
+    /// The requests by latency. A bucket is a 16th of a power of two wide, so that a quantile is right to 6 %.
     latencies: [u32; BUCKETS],
 }
 
@@ -80,7 +81,7 @@ fn milliseconds(bucket: usize) -> f64 {
     micros as f64 / 1000.0
 }
 
-/// What was counted since the last time; nothing when nothing happened.
+/// The metrics since the last time. `None` if nothing happened.
 fn take() -> Option<Value> {
     let mut kept = lock();
     let latencies = std::mem::replace(&mut kept.latencies, [0; BUCKETS]);

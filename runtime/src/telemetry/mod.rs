@@ -1,4 +1,4 @@
-//! JSON lines on standard output: the only place that writes to it.
+//! JSON lines on standard output. Only this module writes there.
 
 pub mod metrics;
 pub mod trace;
@@ -23,11 +23,11 @@ pub enum Level {
     Error,
 }
 
-/// Once per process; lines written before it have the defaults.
+/// Sets the service and level of the lines, once in a process. Lines that were written before it have the defaults.
 pub fn init(telemetry: &Telemetry) {
     SETTINGS.get_or_init(|| telemetry.clone());
     std::panic::set_hook(Box::new(|panic| {
-        // The place, not the message, which may quote the data that led to the panic.
+        // The line has the place of the panic, and not the message, which may quote the data that led to the panic.
         let place = panic.location().map(ToString::to_string);
         error("panic", &json!({ "location": place }));
     }));
@@ -100,6 +100,6 @@ fn line(level: Level, event: &str, fields: &impl Serialize) {
         return;
     };
     bytes.push(b'\n');
-    // A reader that went away must not take the service with it, as `println!` would.
+    // `println!` would end the service if the reader went away.
     let _ = std::io::stdout().lock().write_all(&bytes);
 }

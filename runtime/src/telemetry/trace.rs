@@ -1,5 +1,5 @@
-//! W3C Trace Context: <https://www.w3.org/TR/trace-context/#traceparent-header>. Carried from the request into the outbox,
-//! from there with the event, and into each line of the log on the way.
+//! W3C Trace Context: <https://www.w3.org/TR/trace-context/#traceparent-header>. The trace of a request is carried into
+//! the outbox, from there with the event, and into each line of the log on the way.
 
 use std::fmt;
 
@@ -13,13 +13,13 @@ pub struct Trace {
 }
 
 impl Trace {
-    /// A new one, which nobody has seen before.
+    /// A new trace, which nobody has seen before.
     pub fn begin() -> Self {
-        // All zeros would be invalid.
+        // An id of zeros only would be invalid.
         Trace { trace: fastrand::u128(1..), span: fastrand::u64(1..), sampled: true }
     }
 
-    /// This service's part of the caller's trace; `None` where the header is not one.
+    /// This service's part of the caller's trace. `None` if the header is not valid.
     pub fn follow(header: &str) -> Option<Self> {
         let caller = Trace::parse(header)?;
         Some(Trace { span: fastrand::u64(1..), ..caller })
@@ -30,7 +30,7 @@ impl Trace {
     }
 
     fn parse(header: &str) -> Option<Self> {
-        // A later version may append fields; ours are in the same places.
+        // A later version may append fields. Ours are in the same places then.
         let (version, rest) = header.trim().split_once('-')?;
         let mut parts = rest.split('-');
         let (trace, span, flags) = (parts.next()?, parts.next()?, parts.next()?);
@@ -51,7 +51,7 @@ impl Trace {
     }
 }
 
-/// As a header.
+/// The trace as a header.
 impl fmt::Display for Trace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "00-{:032x}-{:016x}-{:02x}", self.trace, self.span, u8::from(self.sampled))

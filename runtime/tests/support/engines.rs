@@ -1,5 +1,5 @@
-//! Real engines as child processes: MariaDB with a replica that really replicates, Redis, and an emulator of SNS and SQS
-//! that really delivers. Each on ports of its own, on loopback, and ended by the id it was started under.
+//! Real engines as child processes: MariaDB with a replica that really replicates, Redis, and an emulator of SNS and
+//! SQS that really delivers. Each has ports of its own, on loopback. Each is ended by the id of its process.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ pub const OWNER: (&str, &str) = ("owner", "owner's \\ password");
 pub const APP: (&str, &str) = ("app", "app's \\ password");
 pub const TOKEN: &str = "cache-token";
 
-/// A program that can be killed and started again where it was.
+/// A program that can be killed, and started again with its data.
 pub struct Engine {
     command: Box<dyn Fn() -> Command + Send>,
     child: Option<Child>,
@@ -40,7 +40,7 @@ impl Engine {
         until(&format!("{command:?} to listen"), || TcpStream::connect(("127.0.0.1", port)).ok());
     }
 
-    /// As by `kill -9`.
+    /// Kills the program as `kill -9` does.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -48,7 +48,7 @@ impl Engine {
         }
     }
 
-    /// Stands still, with its port open: what a host does whose disk hangs.
+    /// Stops or continues the program, with its port open. A host whose disk hangs looks like this.
     pub fn pause(&self, paused: bool) {
         let signal = if paused { "-STOP" } else { "-CONT" };
         let pid = self.child.as_ref().unwrap().id().to_string();
@@ -93,7 +93,7 @@ impl Maria {
         maria
     }
 
-    /// As root, over the socket.
+    /// A connection as root, over the socket.
     pub async fn root(&self) -> Conn {
         let options =
             OptsBuilder::default().user(Some("root")).socket(Some(self.directory.join("s").display().to_string()));
@@ -136,7 +136,7 @@ pub async fn pair(directory: &Path) -> (Maria, Maria) {
 
 pub fn redis(directory: &Path, more: &[&str]) -> Engine {
     std::fs::create_dir_all(directory).unwrap();
-    // Debian's redis-tools have the server under another name; it looks at the one it is called by.
+    // Debian's redis-tools have the server under another name. The program looks at the name by which it is called.
     let server = directory.join("redis-server");
     if !server.exists() {
         std::os::unix::fs::symlink(found("redis-check-rdb"), &server).unwrap();
@@ -161,7 +161,7 @@ pub fn redis(directory: &Path, more: &[&str]) -> Engine {
     engine
 }
 
-/// SNS and SQS.
+/// An emulator of SNS and SQS.
 pub fn moto() -> Engine {
     let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("../.emulators/venv/bin/moto_server");
     assert!(program.exists(), "the emulators are not installed: run provisioner/setup.sh");
@@ -187,7 +187,7 @@ pub async fn pause(milliseconds: u64) {
     tokio::time::sleep(Duration::from_millis(milliseconds)).await;
 }
 
-/// What RDS has, as far as MariaDB has it, in a size for tests.
+/// The options that RDS sets, if MariaDB has them, in a size for tests.
 const OPTIONS: &[&str] = &[
     "--bind-address=127.0.0.1",
     "--skip-name-resolve",
@@ -209,7 +209,7 @@ const OPTIONS: &[&str] = &[
     "--performance-schema=OFF",
 ];
 
-/// A data directory to copy, made once for each version.
+/// A data directory to copy. It is made once for each version.
 fn template() -> PathBuf {
     let server = found("mariadbd");
     let version = Command::new(&server).arg("--version").output().unwrap().stdout;

@@ -18,12 +18,12 @@ pub const DEADLINE: Duration = Duration::from_secs(20);
 pub struct Process {
     child: Child,
     lines: Receiver<String>,
-    /// Every line so far, for what must be in none of them.
+    /// Every line so far, for tests that look for a text that must be in none of them.
     pub seen: Vec<String>,
 }
 
 impl Process {
-    /// With these variables only: what a developer has set must not decide a test.
+    /// Starts the binary with these variables only: the variables of a developer must not decide a test.
     pub fn start(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_runtime"))
             .args(arguments)
@@ -38,7 +38,7 @@ impl Process {
         Process { child, lines, seen: Vec::new() }
     }
 
-    /// The next line of this event; every line on the way is JSON.
+    /// The next line of this event. Every line on the way must be JSON.
     pub fn line(&mut self, event: &str) -> Value {
         let deadline = Instant::now() + DEADLINE;
         loop {
@@ -54,7 +54,7 @@ impl Process {
         }
     }
 
-    /// A line of each of these events, in whatever order they come.
+    /// A line of each of these events, in any order.
     pub fn each_of(&mut self, events: &[&str]) -> Vec<Value> {
         let deadline = Instant::now() + DEADLINE;
         let mut found: Vec<Value> = Vec::new();
@@ -78,7 +78,7 @@ impl Process {
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
     }
 
-    /// As by `kill -9`.
+    /// Kills the process as `kill -9` does.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -113,10 +113,10 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Sends bytes as they are, and gives everything that comes back until the connection is closed.
+/// Sends bytes as they are, and gives all bytes that come back until the connection is closed.
 pub fn exchange(address: SocketAddr, request: &[u8]) -> String {
     let mut stream = connect(address);
-    // A server may well refuse a large request before it has read all of it.
+    // A server may refuse a large request before it has read all of it.
     let _ = stream.write_all(request);
     read(&mut stream)
 }
@@ -173,7 +173,7 @@ pub fn receive(stream: &TcpStream) -> Option<Received> {
     reader.read_line(&mut line).ok()?;
     let mut head = String::new();
     while reader.read_line(&mut head).ok()? > 2 {}
-    // Whoever was killed in the middle of a request sent none.
+    // A client that was killed in the middle of a request has sent none.
     if !head.ends_with("\r\n\r\n") {
         return None;
     }

@@ -77,7 +77,8 @@ impl Sendy {
         self.start_on(role, 0, more)
     }
 
-    /// In the order of [`Sendy::start`]: the first reservation makes the schema, the others wait for it.
+    /// Starts a role. [`Sendy::start`] has the order: the first reservation service makes the schema, the others wait
+    /// for it.
     pub fn start_on(&self, role: &str, port: u16, more: &[(&str, &str)]) -> Service {
         let endpoint = format!("http://127.0.0.1:{}", self.aws.port);
         let [cache, port] = [self.cache.port, port].map(|port| port.to_string());
@@ -107,7 +108,7 @@ impl Sendy {
         Service { role: role.to_owned(), process, address }
     }
 
-    /// All three, ready.
+    /// Starts all three services and waits until they are ready.
     pub fn services(&self) -> [Service; 3] {
         let services = ["reservation", "lookup", "notification"].map(|role| self.start(role, &[]));
         for service in &services {
@@ -116,7 +117,7 @@ impl Sendy {
         services
     }
 
-    /// What a role gets to reach the stores, as a task of the service would.
+    /// Starts the probe with the variables of the stores, as a task of the service would have them.
     pub fn probe(&self, entry: SocketAddr, more: &[(&str, &str)]) -> Process {
         let entry = format!("http://{entry}");
         let databases = self.databases();
@@ -126,7 +127,7 @@ impl Sendy {
         Process::start(&["probe"], &variables)
     }
 
-    /// What a command of the cache answers.
+    /// The answer of the cache to a command.
     pub fn redis(&self, command: &[&str]) -> String {
         let port = self.cache.port.to_string();
         let output = std::process::Command::new("redis-cli")
@@ -137,7 +138,7 @@ impl Sendy {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// What every role that reads or writes gets.
+    /// The variables that every role gets which reads or writes.
     pub fn databases(&self) -> [(&'static str, String); 8] {
         let address = || "127.0.0.1".to_owned();
         [
@@ -190,7 +191,7 @@ impl Service {
     }
 }
 
-/// As the stack's load balancer routes: by path and method.
+/// A load balancer that routes as the stack's does: by path and method.
 pub fn balancer(services: &[Service]) -> SocketAddr {
     let address = |role: &str| services.iter().find(|service| service.role == role).map(|service| service.address);
     let (write, read, notify) = (address("reservation"), address("lookup"), address("notification"));
@@ -225,7 +226,7 @@ pub fn send(address: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
 }
 
 impl Answer {
-    /// Of a connection that broke, status 0.
+    /// Parses an answer. The status is 0 if the connection broke.
     pub fn parse(text: &str) -> Self {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
@@ -245,7 +246,7 @@ pub fn reservation() -> Value {
     json!({ "departure": "서울", "destination": "부산", "date": "2022-06-07", "user_name": "peachdo" })
 }
 
-/// Until it is so, or [`super::DEADLINE`] is over.
+/// Waits until the condition holds, or [`super::DEADLINE`] is over.
 pub async fn eventually<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
     let deadline = tokio::time::Instant::now() + super::DEADLINE;
     while !is_so().await {

@@ -1,4 +1,5 @@
-//! What the tables cannot say: attributes set apart, rules among security groups, deletions that are only planned.
+//! Details that the tables cannot say: attributes that are set by calls of their own, rules among security groups,
+//! deletions that are only planned.
 
 use super::{Account, rule_key};
 use crate::answer::Answer;
@@ -81,7 +82,7 @@ fn ec2(account: &mut Account, request: &Request, answer: &Answer) {
             }
         }
         "DeleteSubnet" => {
-            // Its associations go with it.
+            // The subnet's associations go with it.
             let subnet = request.text("SubnetId").unwrap_or_default();
             for table in account.of_kind_mut(home, "ec2.route_table") {
                 table.uses.retain(|_, used| !used.contains(subnet));
@@ -150,7 +151,7 @@ fn elbv2(account: &mut Account, request: &Request) {
     }
 }
 
-/// A replica stands in its source's subnets, groups and parameters unless told otherwise.
+/// A replica has its source's subnets, groups and parameters, unless the call says otherwise.
 fn replica(account: &mut Account, request: &Request) {
     let (Some(source), Some(id)) = (request.text("SourceDBInstanceIdentifier"), request.text("DBInstanceIdentifier")) else {
         return;
@@ -182,7 +183,7 @@ fn lambda(account: &mut Account, request: &Request) {
 
 fn secret(account: &mut Account, request: &Request) {
     let Some(id) = request.text("SecretId") else { return };
-    // Asked for by name, or by an ARN that ends in the name and six characters.
+    // A secret is asked for by name, or by an ARN that ends in the name and six characters.
     let named = |name: &str| id == name || id.contains(&format!(":secret:{name}-"));
     let Some(name) = account.of_kind(&request.home, "secretsmanager.secret").map(|s| s.id.clone()).find(|name| named(name))
     else {
@@ -228,7 +229,7 @@ fn topic(account: &mut Account, request: &Request, answer: &Answer) {
     }
 }
 
-/// `prefix.N.key` with `prefix.N.value` of a form.
+/// The pairs of `prefix.N.key` and `prefix.N.value` in a form.
 fn pairs(request: &Request, prefix: &str, key: &str, value: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for n in 1.. {

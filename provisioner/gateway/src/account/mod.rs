@@ -1,4 +1,5 @@
-//! What exists and who uses what, learned from the calls that passed: the gateway's own small picture of the account.
+//! The gateway's own small picture of the account: which things exist and who uses them. It is learned from the calls
+//! that passed.
 
 mod details;
 mod tables;
@@ -13,7 +14,7 @@ use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 pub(crate) use tables::{Id, Known, known, last_part, service_id, service_key};
 
-/// Where a thing is in its life.
+/// The phase of a thing's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Phase {
     Creating,
@@ -25,7 +26,7 @@ pub(crate) enum Phase {
     Gone,
 }
 
-/// The last answer's words for a thing, to show while the emulator has already dropped it.
+/// How the last answer showed a thing. It is shown again while the emulator has already dropped the thing.
 #[derive(Clone, Debug)]
 pub(crate) enum Picture {
     Xml(Element),
@@ -34,21 +35,21 @@ pub(crate) enum Picture {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Thing {
-    /// `rds.instance`, `ec2.subnet`, ...
+    /// The kind: `rds.instance`, `ec2.subnet`, ...
     pub(crate) kind: &'static str,
-    /// What others call it by: an id, an ARN, or a lower-cased name.
+    /// The id by which others refer to it: an id, an ARN, or a lower-cased name.
     pub(crate) id: String,
     pub(crate) home: String,
     /// The parameters of its create, with those of later modifies on top.
     pub(crate) params: Map<String, Value>,
     pub(crate) tags: BTreeMap<String, String>,
-    /// What each parameter refers to: ids, ARNs, and `kind:name` for what is referred to by name.
+    /// The things that each parameter refers to: ids, ARNs, and `kind:name` for a thing that is referred to by name.
     pub(crate) uses: BTreeMap<String, BTreeSet<String>>,
     pub(crate) picture: Option<Picture>,
-    /// Reads that will not see it yet.
+    /// The number of reads that will not see it yet.
     pub(crate) hidden: u64,
     pub(crate) fails: bool,
-    /// Gone for Describe, but its network interfaces still hold what it uses.
+    /// Whether it is gone for Describe, while its network interfaces still hold the things that it uses.
     pub(crate) lingers: bool,
     phase: Phase,
     pub(crate) since: Instant,
@@ -74,7 +75,7 @@ impl Thing {
         self.until = self.since + lasts;
     }
 
-    /// Nothing can be done with it any more, though some of it may still be there.
+    /// Whether nothing can be done with it any more, though some of it may still be there.
     pub(crate) fn going(&self) -> bool {
         matches!(self.phase(), Phase::Deleting | Phase::Gone)
     }
@@ -117,7 +118,7 @@ impl Account {
         self.things.get_mut(&(home.to_owned(), kind, id.to_owned())).filter(|thing| thing.phase() != Phase::Gone)
     }
 
-    /// All that exists in a region, whatever its phase.
+    /// All things that exist in a region, in any phase.
     pub(crate) fn all<'a>(&'a self, home: &'a str) -> impl Iterator<Item = &'a Thing> {
         self.things.values().filter(move |thing| thing.home == home && thing.phase() != Phase::Gone)
     }
@@ -130,7 +131,7 @@ impl Account {
         self.things.values_mut().filter(move |thing| thing.home == home && thing.phase() != Phase::Gone)
     }
 
-    /// Keeps what passes, of one region.
+    /// Keeps the things of one region that pass.
     fn retain(&mut self, home: &str, keep: impl Fn(&Thing) -> bool) {
         self.things.retain(|_, thing| thing.home != home || keep(thing));
     }
@@ -139,12 +140,13 @@ impl Account {
         self.things.values_mut().filter(move |thing| thing.home == home && thing.kind == kind && thing.phase() != Phase::Gone)
     }
 
-    /// IAM is one for all regions; look it up wherever its calls were signed for.
+    /// Finds a thing of IAM. IAM has one account for all regions, so the thing may be in any region for which its calls
+    /// were signed.
     pub(crate) fn anywhere(&self, kind: &'static str, id: &str) -> Option<&Thing> {
         self.things.values().find(|thing| thing.kind == kind && thing.id == id && thing.phase() != Phase::Gone)
     }
 
-    /// Who uses it, for people to read: `rds.instance main`.
+    /// The things that use it.
     pub(crate) fn users<'a>(&'a self, home: &'a str, what: &str) -> Vec<&'a Thing> {
         self.all(home).filter(|thing| thing.id != what && !thing.is(what) && thing.refers_to(what)).collect()
     }
@@ -174,7 +176,7 @@ impl Account {
     /// Lets a modify's parameters and references replace those of the same name.
     pub(crate) fn update(&mut self, request: &Request, kind: &'static str, id: &str) -> Option<&mut Thing> {
         let thing = self.get_mut(&request.home, kind, id)?;
-        // What this modify asks for, apart from what earlier calls did.
+        // These are the parameters that this modify asks for, apart from those of earlier calls.
         thing.params.retain(|name, _| !name.starts_with("pending."));
         for (name, value) in request.params.as_object().into_iter().flatten() {
             thing.params.insert(name.clone(), value.clone());
@@ -192,12 +194,12 @@ impl Account {
         self.deleted.insert((home.to_owned(), format!("{kind}:{id}")), Instant::now());
     }
 
-    /// Removes what belongs to a thing and goes with it.
+    /// Removes the things of a kind that belong to a thing and go with it.
     pub(crate) fn remove_users(&mut self, home: &str, kind: &'static str, of: &str) {
         self.things.retain(|_, thing| !(thing.home == home && thing.kind == kind && thing.refers_to(of)));
     }
 
-    /// Forgets what is gone.
+    /// Forgets the things that are gone.
     pub(crate) fn sweep(&mut self) {
         let Account { things, deleted } = self;
         things.retain(|(home, kind, id), thing| {
@@ -209,7 +211,8 @@ impl Account {
         });
     }
 
-    /// Learns from a call that succeeded. Creates add, modifies update, deletes remove; life cycles prolong.
+    /// Learns from a call that succeeded. Creates add a thing, modifies update it, deletes remove it. Life cycles take
+    /// longer.
     pub(crate) fn observe(&mut self, request: &Request, answer: &Answer) {
         match known(request) {
             Some(Known::Create(kind, id)) => {
@@ -238,13 +241,13 @@ impl Account {
         details::observe(self, request, answer);
     }
 
-    /// Learns what goes beside the thing itself, where a life cycle decides about that.
+    /// Learns the details beside the thing itself, if a life cycle decides about the thing.
     pub(crate) fn observe_details(&mut self, request: &Request, answer: &Answer) {
         details::observe(self, request, answer);
     }
 }
 
-/// One reference of a security group to another, the same for the grant and for its revocation.
+/// The key of a security group's reference to another. It is the same for the grant and for its revocation.
 fn rule_key<'a>(owner: &str, egress: bool, part: impl Fn(&'static str) -> Option<&'a str>, other: &str) -> String {
     let port = |name| part(name).unwrap_or("-1");
     format!("{owner}/{egress}/{}/{}/{}/{other}", part("ipProtocol").unwrap_or("-1"), port("fromPort"), port("toPort"))
@@ -255,7 +258,7 @@ fn base(name: &str) -> &str {
     name.split('.').next().unwrap_or(name)
 }
 
-/// What a request refers to, by parameter.
+/// The things that a request refers to, by parameter.
 fn references(request: &Request) -> BTreeMap<String, BTreeSet<String>> {
     static IDS: LazyLock<Regex> = LazyLock::new(|| {
         Regex::new(r#"\b(?:vpc|subnet|sg|eipalloc|igw|nat|eni)-[0-9a-f]{8,}\b|arn:aws:elasticloadbalancing:[^\s"\\]+"#)

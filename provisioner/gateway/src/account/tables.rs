@@ -1,9 +1,9 @@
-//! Which calls create, modify and delete which kinds of things, and where the id stands.
+//! Tables of the calls that create, modify and delete things, with their kinds, and the place of the id in each.
 
 use crate::answer::{Answer, Body};
 use crate::request::Request;
 
-/// Where a call says which thing it is about.
+/// The place in a call that says which thing it is about.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Id {
     /// The first element of that name in the answer.
@@ -12,7 +12,7 @@ pub(crate) enum Id {
     Json(&'static str),
     /// A parameter, as it is.
     Param(&'static str),
-    /// A parameter that names something: lower-cased, the last part of an ARN or URL.
+    /// A parameter that names a thing: lower-cased, the last part of an ARN or URL.
     Name(&'static str),
     /// A list of ids among the parameters.
     List(&'static str),
@@ -23,13 +23,13 @@ pub(crate) enum Id {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Known {
     Create(&'static str, Id),
-    /// Makes or replaces: no second one can arise.
+    /// Makes or replaces the thing, so that no second one can arise.
     Put(&'static str, Id),
     Modify(&'static str, Id),
     Delete(&'static str, Id),
 }
 
-/// Parameters that refer to something by its name.
+/// Parameters that refer to a thing by its name.
 pub(crate) const NAMED: &[(&str, &str)] = &[
     ("DBSubnetGroupName", "rds.subnet_group"),
     ("DBParameterGroupName", "rds.parameter_group"),

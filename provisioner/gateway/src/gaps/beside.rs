@@ -15,7 +15,7 @@ use super::served_by;
 pub(super) async fn before(shared: &Shared, request: &Request) -> Result<Option<Answer>> {
     match (request.action.as_str(), served_by(shared, request)) {
         ("ListFunctionUrlConfigs", Emulator::Moto) => {
-            // moto knows one per function, and shows it alone.
+            // moto has one URL per function, and answers it by itself and not in a list.
             let target = request.target.split('?').next().unwrap_or_default().replace("/urls", "/url");
             let one = Request { action: "GetFunctionUrlConfig".to_owned(), target, ..request.clone() };
             let found = shared.forward(&one).await?;

@@ -1,4 +1,5 @@
-//! Who may do what: neither emulator refuses anything on order, says why in an encoded message, or simulates a principal.
+//! The rights of the caller. No emulator refuses a call on order, encodes the reason of a refusal, or simulates a
+//! principal.
 
 use crate::answer::{Answer, Fault, fault};
 use crate::request::{Protocol, Request};
@@ -10,12 +11,12 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-/// The caller, as STS names it.
+/// The caller, in the form of STS.
 fn caller() -> String {
     format!("arn:aws:iam::{ACCOUNT}:user/test")
 }
 
-/// `ec2:CreateVpc`, with the service as IAM calls it.
+/// The action of a request, with IAM's name for the service: `ec2:CreateVpc`.
 fn action(request: &Request) -> String {
     let service = match request.service.as_str() {
         "elbv2" => "elasticloadbalancing",
@@ -27,7 +28,7 @@ fn action(request: &Request) -> String {
     format!("{service}:{}", request.action)
 }
 
-/// What AWS says to one who may not.
+/// AWS's refusal for a caller who may not make the call.
 pub(crate) fn refusal(denied: &[String], request: &Request) -> Option<Fault> {
     let action = action(request);
     if !denied.iter().any(|pattern| glob(pattern, &action)) {
@@ -93,7 +94,7 @@ fn simulate(shared: &Shared, request: &Request) -> Answer {
     Answer::xml(request, vec![results, Element::with_text("IsTruncated", "false")])
 }
 
-/// Users are of IAM, also for STS.
+/// Corrects the ARN of a caller: users belong to IAM, also for STS.
 pub(super) fn after(request: &Request, answer: &mut Answer) {
     if request.is("sts", &["GetCallerIdentity"])
         && let Some(arn) = answer.xml_body_mut().and_then(|root| root.find_mut("Arn"))

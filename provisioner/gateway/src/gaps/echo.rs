@@ -1,4 +1,5 @@
-//! Settings that an emulator takes and forgets, or answers wrongly: told again from the calls that made them.
+//! Settings that an emulator takes and forgets, or answers wrongly. The gateway answers them from the calls that made
+//! them.
 
 use super::served_by;
 use crate::account::{Account, last_part};
@@ -45,7 +46,8 @@ pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
     }
 }
 
-/// moto forgets LoggingConfig; ministack answers empty texts where AWS answers nothing.
+/// Corrects the answer about a function: moto forgets LoggingConfig, and ministack answers empty texts for missing
+/// values.
 fn function(account: &Account, request: &Request, answer: &mut Answer) {
     let Some(body) = answer.json_body_mut() else { return };
     let at = if body.get("Configuration").is_some() { "/Configuration" } else { "" };
@@ -53,7 +55,7 @@ fn function(account: &Account, request: &Request, answer: &mut Answer) {
     let Some(name) = function.get("FunctionName").and_then(Value::as_str).map(last_part) else { return };
     function.retain(|field, value| field == "Description" || value.as_str() != Some(""));
     let given = match request.action.as_str() {
-        // Not observed yet.
+        // The call was not observed yet.
         "CreateFunction" => request.params.get("LoggingConfig").cloned(),
         _ => account.get(&request.home, "lambda.function", &name).and_then(|thing| thing.params.get("LoggingConfig").cloned()),
     };
@@ -67,7 +69,7 @@ fn function(account: &Account, request: &Request, answer: &mut Answer) {
     function.insert("LoggingConfig".to_owned(), config);
 }
 
-/// ministack calls every database `mydb` that was made without one.
+/// Corrects the name of a database. If a database was made without a name, ministack calls it `mydb`.
 fn database(account: &Account, request: &Request, answer: &mut Answer) {
     let Some(root) = answer.xml_body_mut() else { return };
     root.walk_mut(&mut |element| {
@@ -79,7 +81,7 @@ fn database(account: &Account, request: &Request, answer: &mut Answer) {
         if element.at("DBName") == Some("mydb") && !named {
             element.remove("DBName");
         }
-        // It exports no logs.
+        // The database exports no logs.
         let exports: Vec<String> = match account.get(&request.home, "rds.instance", &id) {
             Some(thing) => {
                 let given = thing.params.iter().filter(|(name, _)| name.starts_with("EnableCloudwatchLogsExports."));
@@ -92,8 +94,8 @@ fn database(account: &Account, request: &Request, answer: &mut Answer) {
     });
 }
 
-/// ministack forgets the key of a cache; its list of members does not follow the number of replicas, and the members
-/// themselves do not follow what their group is changed to.
+/// Corrects the answer about a cache. ministack forgets its key. The list of members does not follow the number of
+/// replicas, and the members do not follow the changes of their group.
 fn cache(account: &Account, request: &Request, answer: &mut Answer) {
     let Some(root) = answer.xml_body_mut() else { return };
     root.walk_mut(&mut |element| {
@@ -128,7 +130,7 @@ fn cache(account: &Account, request: &Request, answer: &mut Answer) {
     });
 }
 
-/// ministack puts every load balancer into its default network.
+/// Corrects the network of a load balancer. ministack puts every load balancer into its default network.
 fn balancer(account: &Account, request: &Request, answer: &mut Answer) {
     let Some(root) = answer.xml_body_mut() else { return };
     root.walk_mut(&mut |element| {
@@ -144,7 +146,8 @@ fn balancer(account: &Account, request: &Request, answer: &mut Answer) {
     });
 }
 
-/// ministack forgets the address of a NAT gateway, the policy and groups of endpoints, and where flow logs go.
+/// Corrects answers about networks. ministack forgets the address of a NAT gateway, the policy and groups of endpoints,
+/// and the target of flow logs.
 fn network(account: &Account, request: &Request, answer: &mut Answer) {
     let Some(root) = answer.xml_body_mut() else { return };
     root.walk_mut(&mut |element| {

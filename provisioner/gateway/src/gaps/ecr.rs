@@ -1,4 +1,5 @@
-//! moto computes image digests of its own; ministack says that layers just uploaded are not there; both mix up what exists.
+//! Images in a registry. moto computes image digests of its own. ministack says that layers which were just uploaded
+//! are not there. Both mix up the two errors about an image that exists already.
 
 use super::served_by;
 use crate::answer::{Answer, Body, fault};
@@ -14,7 +15,7 @@ pub(super) fn before(shared: &Shared, request: &mut Request) -> Option<Answer> {
         let digests = shared.state().repairs.digests.clone();
         let mut body = request.params.clone();
         rename(&mut body, &|real| digests.get(real).cloned());
-        // Untouched requests go on byte by byte.
+        // An unchanged request goes on byte by byte.
         if body != request.params {
             request.body = Bytes::from(body.to_string());
         }

@@ -1,4 +1,4 @@
-//! What databases, caches and search domains tell of themselves. Emulators know no failure, so they have nothing to tell.
+//! The events of databases, caches and search domains. Emulators have no failures, so they have no events of them.
 
 use crate::account::{Phase, Thing, last_part};
 use crate::answer::Answer;

@@ -1,5 +1,5 @@
-//! With moto as the base, caches are ministack's, which knows nothing of moto's subnets and refuses them. Each subnet that a
-//! cache uses gets a twin there; ids are exchanged on the way in and on the way out.
+//! Twins of subnets. With moto as the base, ministack serves the caches. It knows none of moto's subnets and refuses
+//! them. So each subnet that a cache uses gets a twin there. Ids are exchanged on the way in and on the way out.
 
 use super::served_by;
 use crate::answer::{Answer, Body};
@@ -35,7 +35,7 @@ pub(super) async fn before(shared: &Shared, request: &mut Request) -> Result<()>
     for (ours, theirs) in &shared.state().repairs.twins {
         body = body.replace(ours, theirs);
     }
-    // The parameters keep saying what was meant.
+    // The parameters keep the ids that were meant.
     request.body = Bytes::from(body);
     Ok(())
 }
@@ -58,7 +58,7 @@ async fn twin(shared: &Shared, request: &Request, networks: Emulator, here: Emul
     }
     let ask = request.to_ec2(&format!("Action=DescribeSubnets&Version=2016-11-15&SubnetId.1={subnet}"));
     let found = shared.forward_to(networks, &ask).await?;
-    // A subnet that nobody knows is refused by the emulator as it should be.
+    // If nobody knows a subnet, the emulator refuses it, as it should.
     let (Some(vpc), Some(range), Some(zone)) =
         (found.xml_text("vpcId"), found.xml_text("cidrBlock"), found.xml_text("availabilityZone"))
     else {

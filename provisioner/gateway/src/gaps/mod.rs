@@ -1,5 +1,5 @@
-//! What an emulator lacks, by name. Each gap has a probe, and a test asks all of them: a gap that an emulator has closed
-//! breaks the test, and its entry and its repair can go. Product code never bends to a gap; the repairs here do.
+//! The gaps of the emulators, by name. Each gap has a probe, and a test asks all of them. If an emulator closes a gap,
+//! the test fails, and the entry and its repair can go. Product code never bends to a gap; the repairs here do.
 
 mod beside;
 pub(crate) mod denial;
@@ -29,35 +29,35 @@ pub use questions::QUESTIONS;
 use std::collections::{BTreeMap, BTreeSet};
 pub use table::GAPS;
 
-/// What the repairs remember.
+/// The state that the repairs remember.
 #[derive(Debug, Default)]
 pub(crate) struct Repairs {
-    /// Ids of the base's networks, with those of their twins in the emulator that serves caches.
+    /// The ids of the base's networks, with those of their twins in the emulator that serves caches.
     twins: BTreeMap<String, String>,
-    /// Digests of images as they are, with moto's own.
+    /// The true digests of images, with moto's own.
     digests: BTreeMap<String, String>,
     layers: BTreeSet<(String, String)>,
-    /// What each tag of a repository holds.
+    /// The digest that each tag of a repository holds.
     images: BTreeMap<(String, String), String>,
     /// The caches, by (home, id), in the order in which their AUTH tokens were set.
     auth_tokens: Vec<(String, String)>,
-    /// Tags of scalable targets, by ARN.
+    /// The tags of scalable targets, by ARN.
     tags: BTreeMap<String, BTreeMap<String, String>>,
-    /// Answers to creates with a client token, by (home, action, token).
+    /// The answers to creates with a client token, by (home, action, token).
     tokens: BTreeMap<(String, String, String), Answer>,
-    /// Globs over actions, as in `ec2:Create*`, that the caller may not.
+    /// Globs over actions that the caller may not call, as in `ec2:Create*`.
     pub(crate) denied: Vec<String>,
-    /// Globs over classes and versions that are not to be had.
+    /// Globs over classes and versions that AWS does not sell.
     pub(crate) unsold: Vec<String>,
     /// The number of availability zones of the region. `None`: the emulator's own answer.
     pub(crate) zones: Option<usize>,
-    /// Quotas that are not AWS's defaults, by code.
+    /// Quotas that differ from AWS's defaults, by code.
     pub(crate) quotas: BTreeMap<String, f64>,
-    /// Of messages out of dead-letter queues, the oldest first.
+    /// The moves of messages out of dead-letter queues, the oldest first.
     moves: Vec<moves::Move>,
 }
 
-/// Before the call reaches the emulator: changes the request, or answers in the emulator's place.
+/// Works on a call before it reaches the emulator: changes the request, or answers in the emulator's place.
 pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Option<Answer>> {
     if let Some(key) = token(request) {
         let earlier = shared.state().repairs.tokens.get(&key).cloned();
@@ -94,7 +94,7 @@ pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Opt
     }
 }
 
-/// After the emulator has answered.
+/// Works on the emulator's answer.
 pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answer) -> Result<()> {
     if let (Some(key), true) = (token(request), answer.ok()) {
         shared.state().repairs.tokens.insert(key, answer.clone());
@@ -120,7 +120,8 @@ pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answe
     Ok(())
 }
 
-/// EC2 gives the first thing again when a create comes with the token of an earlier one. No emulator does.
+/// The token of a create. EC2 gives the first thing again if a create comes with the token of an earlier one. No
+/// emulator does.
 fn token(request: &Request) -> Option<(String, String, String)> {
     if request.service != "ec2" || !request.action.starts_with("Create") {
         return None;
@@ -128,7 +129,8 @@ fn token(request: &Request) -> Option<(String, String, String)> {
     Some((request.home.clone(), request.action.clone(), request.text("ClientToken")?.to_owned()))
 }
 
-/// A subnet's route table association goes with it; moto keeps it, and then refuses to delete the table.
+/// Removes the route table association of a subnet that is deleted. moto keeps it, and then refuses to delete the
+/// table.
 async fn disassociate(shared: &Shared, request: &Request) -> Result<()> {
     let subnet = request.text("SubnetId").unwrap_or_default();
     let associations: Vec<String> = {
@@ -139,13 +141,13 @@ async fn disassociate(shared: &Shared, request: &Request) -> Result<()> {
     };
     for association in associations {
         let form = format!("Action=DisassociateRouteTable&Version=2016-11-15&AssociationId={association}");
-        // An emulator that has done it itself says that it is gone.
+        // An emulator that has removed it itself says that it is gone.
         shared.forward(&request.to_ec2(&form)).await?;
     }
     Ok(())
 }
 
-/// Asking for an id that does not exist is an error, for these kinds too.
+/// Makes an answer an error if it is about an id that does not exist. For these kinds the emulators do not.
 fn missing(request: &Request, answer: &mut Answer) {
     let (asks, list, code) = match request.action.as_str() {
         "DescribeNatGateways" => ("NatGatewayId", "natGatewaySet", "NatGatewayNotFound"),

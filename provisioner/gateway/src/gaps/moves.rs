@@ -1,4 +1,5 @@
-//! Neither emulator moves the messages of a dead-letter queue: the gateway does, a batch for each time it is asked how far it is.
+//! Moves of messages. Neither emulator moves the messages of a dead-letter queue. The gateway moves a batch each time
+//! that it is asked how far the move is.
 
 use crate::account::last_part;
 use crate::answer::{Answer, Fault, fault};
@@ -86,7 +87,7 @@ async fn list(shared: &Shared, request: &Request) -> Result<Answer> {
     let most = usize::try_from(request.number("MaxResults").unwrap_or(1)).unwrap_or(1);
     let mine = state.repairs.moves.iter().rev().filter(|one| one.home == request.home && one.from == from);
     let shown: Vec<Value> = mine.take(most).map(Move::describe).collect();
-    // It has shown itself as cancelling once.
+    // The move has shown itself as cancelling once.
     for one in state.repairs.moves.iter_mut().filter(|one| one.status == "CANCELLING") {
         one.status = "CANCELLED";
     }
@@ -108,7 +109,7 @@ fn cancel(shared: &Shared, request: &Request) -> Answer {
     }
 }
 
-/// The newest of a queue.
+/// The newest move of a queue.
 fn of<'a>(moves: &'a [Move], request: &Request, from: &str) -> Option<&'a Move> {
     moves.iter().rev().find(|one| one.home == request.home && one.from == from)
 }
@@ -135,7 +136,7 @@ async fn count(shared: &Shared, request: &Request, arn: &str) -> Result<u64> {
     Ok(answer.json_text(&format!("/Attributes/{name}")).and_then(|count| count.parse().ok()).unwrap_or(0))
 }
 
-/// How many messages it moved.
+/// Moves a batch. Returns how many messages it moved.
 async fn batch(shared: &Shared, request: &Request, one: &Move) -> Result<u64> {
     let wanted =
         json!({"MaxNumberOfMessages": BATCH, "WaitTimeSeconds": 0, "MessageAttributeNames": ["All"], "AttributeNames": ["All"]});

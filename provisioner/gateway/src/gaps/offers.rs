@@ -1,5 +1,5 @@
-//! What AWS sells where, and how much of it: quotas, versions, classes. Emulators make everything, without end, and say nothing
-//! about it, or about a few things only.
+//! The offers of AWS: quotas, versions, classes. Emulators make everything, without end, and have no calls about it, or
+//! only a few.
 
 use crate::answer::{Answer, fault};
 use crate::request::Request;
@@ -117,7 +117,7 @@ fn list(request: &Request, name: &str, members: Vec<Element>) -> Answer {
     Answer::xml(request, vec![list])
 }
 
-/// A deleted queue is listed for up to 60 s more.
+/// Lists a deleted queue for up to 60 s more, as AWS does.
 pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
     if !request.is("sqs", &["ListQueues"]) || !answer.ok() {
         return;

@@ -1,4 +1,5 @@
-//! Both emulators let a dry run change the domain, and let a partial ClusterConfig replace the whole one.
+//! Changes of domains. Both emulators let a dry run change the domain, and let a partial ClusterConfig replace the
+//! whole one.
 
 use crate::account::last_part;
 use crate::answer::Answer;

@@ -1,4 +1,4 @@
-//! How a gap is asked for: a few raw calls, and what their answers show.
+//! The probe of a gap: a few raw calls, and a look at their answers.
 
 use crate::answer::Answer;
 use crate::request::Request;
@@ -10,19 +10,19 @@ use anyhow::Result;
 pub struct Step {
     /// The signing name.
     pub service: &'static str,
-    /// `X-Amz-Target`, or `METHOD /path` for rest-json, or nothing for a form.
+    /// `X-Amz-Target`, or `METHOD /path` for rest-json, or an empty text for a form.
     pub target: &'static str,
     pub body: &'static str,
 }
 
-/// Something an emulator gets wrong.
+/// A gap: something that an emulator gets wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct Gap {
     pub emulator: Emulator,
     pub name: &'static str,
     pub why: &'static str,
     pub steps: &'static [Step],
-    /// Whether the answers still show it.
+    /// Whether the answers still show the gap.
     pub still: fn(&[Answer]) -> bool,
 }
 

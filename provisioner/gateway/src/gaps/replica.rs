@@ -1,4 +1,4 @@
-//! A read replica on an emulator: a copy of its source, whatever the call says. AWS takes what the call says.
+//! Read replicas. An emulator makes a copy of the source, whatever the call says. AWS does as the call says.
 
 use super::served_by;
 use crate::answer::Answer;
@@ -8,7 +8,7 @@ use crate::upstream::Emulator;
 use anyhow::Result;
 use std::fmt::Write;
 
-/// Sends what the emulator forgot once more, as a change of the new replica:
+/// Sends the settings that the emulator forgot once more, as a change of the new replica:
 ///
 /// - the deletion protection, which both emulators take from the source;
 /// - the class and the security groups, which ministack takes from the source.

@@ -55,7 +55,7 @@ pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
     kept.extend(tags.into_iter().filter_map(|(key, value)| Some((key, value.as_str()?.to_owned()))));
 }
 
-/// The service that is to be scaled, as far as moto needs it.
+/// Makes the service that is to be scaled in moto, as far as moto needs it.
 async fn twin(shared: &Shared, request: &Request) -> Result<()> {
     let Some(id) = request.text("ResourceId").filter(|id| id.starts_with("service/")) else { return Ok(()) };
     let mut parts = id.split('/').skip(1);

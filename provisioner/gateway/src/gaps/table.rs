@@ -44,7 +44,7 @@ fn refused(answers: &[Answer]) -> bool {
     answers.last().is_some_and(|answer| !answer.ok())
 }
 
-/// AWS has to find a network interface first.
+/// Whether a task ran at once. AWS has to find a network interface first.
 fn runs_at_once(answers: &[Answer]) -> bool {
     answers.last().and_then(|answer| answer.json_text("/tasks/0/lastStatus")) == Some("RUNNING")
 }

@@ -1,4 +1,4 @@
-//! When the AUTH token of a cache was set last: ministack does not tell.
+//! The time when the AUTH token of a cache was last set. ministack does not tell it.
 
 use crate::account::last_part;
 use crate::answer::Answer;
@@ -19,7 +19,7 @@ pub(super) fn after(shared: &Shared, request: &Request, answer: &mut Answer) {
         let Some(id) = element.at("ReplicationGroupId").map(last_part) else { return };
         let last = set.iter().rposition(|(home, other)| *home == request.home && *other == id.to_lowercase());
         if let (Some(last), true) = (last, element.child("MemberClusters").is_some()) {
-            // A clock that ticks with each token: only the order matters.
+            // This is a clock that ticks with each token: only the order matters.
             let date = format!("2026-01-01T{:02}:{:02}:{:02}Z", last / 3600 % 24, last / 60 % 60, last % 60);
             element.set("AuthTokenLastModifiedDate", &date);
         }

@@ -1,4 +1,4 @@
-//! A table is CREATING for some seconds, in which it takes no items, and DELETING for some more.
+//! The life of a table. It is CREATING for some seconds, in which it takes no items, and DELETING for some more.
 
 use crate::account::{Account, Phase, Picture};
 use crate::answer::{Answer, Fault, fault};

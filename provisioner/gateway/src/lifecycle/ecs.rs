@@ -1,5 +1,5 @@
-//! ECS services live here, not in the emulator: moto forgets half of their settings and starts nothing, ministack starts all
-//! at once. The emulator still gets every call, and its refusals count.
+//! The life of ECS services, which is here and not in the emulator: moto forgets half of their settings and starts
+//! nothing, and ministack starts all at once. The emulator still gets every call, and its refusals count.
 
 use super::Pace;
 use super::ecs_documents::{describe_task, fill_defaults, task_arn, tasks};
@@ -13,7 +13,7 @@ use crate::xml::Element;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Settings that CreateService and UpdateService take and DescribeServices answers.
+/// The settings that CreateService and UpdateService take and DescribeServices answers.
 const SETTINGS: &[&str] = &[
     "loadBalancers",
     "networkConfiguration",
@@ -36,11 +36,11 @@ const SETTINGS: &[&str] = &[
 
 #[derive(Debug, Default)]
 pub(crate) struct Services {
-    /// By (home, cluster/service).
+    /// The services, by (home, cluster/service).
     services: BTreeMap<(String, String), Service>,
     /// The newest revision of each family, by (home, family).
     revisions: BTreeMap<(String, String), String>,
-    /// What RunTask starts.
+    /// The tasks that RunTask starts.
     pub(crate) one_offs: OneOffs,
 }
 
@@ -57,7 +57,7 @@ pub(super) fn guard(account: &Account, request: &Request) -> Option<Fault> {
 }
 
 impl Services {
-    /// Plays along with a call that the emulator has answered, and gives the answer AWS would.
+    /// Plays along with a call that the emulator has answered, and gives the answer that AWS would give.
     pub(crate) fn play(&mut self, pace: &Pace, request: &Request, answer: &mut Answer) {
         for service in self.services.values_mut() {
             service.tick(pace);
@@ -146,7 +146,7 @@ impl Services {
         if let Some(arn) = wanted {
             service.document["taskDefinition"] = json!(arn);
         }
-        // These, and only these, start new tasks.
+        // Only these settings start new tasks.
         let new_tasks = request.flag("forceNewDeployment") == Some(true)
             || ["taskDefinition", "networkConfiguration", "loadBalancers", "platformVersion", "enableExecuteCommand"]
                 .iter()
@@ -215,7 +215,7 @@ impl Services {
         }
     }
 
-    /// A cluster counts its services and tasks; moto's counts go below zero.
+    /// Sets the counts of a cluster's services and tasks. moto's counts go below zero.
     fn count(&self, request: &Request, answer: &mut Answer) {
         for cluster in answer.json_body_mut().and_then(|body| body["clusters"].as_array_mut()).into_iter().flatten() {
             let name = cluster["clusterName"].as_str().unwrap_or_default().to_lowercase();
@@ -253,7 +253,7 @@ impl Services {
         }
     }
 
-    /// Answers GetLogEvents for the tasks of a service that stopped, with what their script says.
+    /// Answers GetLogEvents for the stopped tasks of a service, with the lines of their script.
     fn last_words(&self, request: &Request, answer: &mut Answer) {
         let (group, stream) = (request.text("logGroupName"), request.text("logStreamName").unwrap_or_default());
         let mine = self.services.iter().filter(|((home, _), _)| *home == request.home);
@@ -297,7 +297,7 @@ impl Services {
         }
     }
 
-    /// Targets are the tasks of the services that name the group.
+    /// The targets of a group are the tasks of the services that name it.
     fn target_health(&self, request: &Request, answer: &mut Answer) {
         let group = request.text("TargetGroupArn").unwrap_or_default();
         let mut members = Vec::new();

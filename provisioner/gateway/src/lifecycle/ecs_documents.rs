@@ -1,4 +1,4 @@
-//! What ECS says about tasks, and about settings that nobody gave.
+//! ECS's answers about tasks, and about settings that nobody gave.
 
 use super::one_off::Script;
 use super::rollout::Service;
@@ -64,7 +64,7 @@ pub(super) fn describe_task(
     part
 }
 
-/// What AWS answers for settings that nobody gave.
+/// Fills in AWS's values of settings that nobody gave.
 pub(super) fn fill_defaults(document: &mut Value) {
     let defaults = json!({
         "deploymentConfiguration": {
@@ -97,7 +97,7 @@ pub(super) fn fill_defaults(document: &mut Value) {
     }
 }
 
-/// Puts defaults where there is nothing, or an emulator's empty text.
+/// Puts a default in place of a missing value, or of an emulator's empty text.
 fn merge(into: &mut Value, defaults: &Value) {
     let (Some(into), Some(defaults)) = (into.as_object_mut(), defaults.as_object()) else { return };
     for (name, value) in defaults {

@@ -1,4 +1,4 @@
-//! Replication groups have no endpoint before they are available, and take one change at a time.
+//! The life of replication groups. They have no endpoint before they are available, and take one change at a time.
 
 use super::{XmlKind, dress_xml};
 use crate::account::{Account, Phase, Thing, last_part};

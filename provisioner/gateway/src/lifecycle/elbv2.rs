@@ -1,4 +1,4 @@
-//! A load balancer is provisioning at first; listeners and services may be attached meanwhile.
+//! The life of a load balancer. It is provisioning at first; listeners and services may be attached meanwhile.
 
 use super::{XmlKind, dress_xml};
 use crate::account::{Account, Phase, Thing};

@@ -1,4 +1,4 @@
-//! Functions are Pending before they are Active, and take one update at a time.
+//! The life of functions. They are Pending before they are Active, and take one update at a time.
 
 use crate::account::{Account, Phase, Picture, last_part};
 use crate::answer::{Answer, Fault, fault};

@@ -1,5 +1,6 @@
-//! Creating, modifying, deleting take time on AWS. Emulators answer "available" at once; this plays the time in between,
-//! on a scaled clock, by rewriting what Describe answers and by refusing what AWS refuses meanwhile.
+//! The life cycles of things. On AWS it takes time to create, modify and delete. Emulators answer "available" at once.
+//! This module plays the time in between, on a scaled clock: it rewrites the answers of Describe, and refuses calls
+//! that AWS refuses meanwhile.
 
 mod dynamodb;
 mod ecs;
@@ -22,7 +23,7 @@ pub(crate) use ecs::Services;
 pub use one_off::Script;
 use std::time::Duration;
 
-/// Simulated seconds: kind, create, modify, delete.
+/// Simulated seconds of each kind: kind, create, modify, delete.
 pub const LIVES: &[(&str, u64, u64, u64)] = &[
     ("rds.instance", 420, 120, 240),
     ("elasticache.replication_group", 480, 300, 300),
@@ -37,12 +38,12 @@ pub const LIVES: &[(&str, u64, u64, u64)] = &[
 /// How long the network interfaces of a deleted thing still hold its subnets and groups: kind, simulated seconds.
 const LINGERS: &[(&str, u64)] = &[("elbv2.load_balancer", 60), ("lambda.function", 600)];
 
-/// How fast time goes, and what is to fail.
+/// The pace of time, and the things that are to fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
     pub(crate) on: bool,
     pub(crate) scale: f64,
-    /// (kind, glob of ids)
+    /// The things that are to fail: (kind, glob of ids).
     pub(crate) fails: Vec<(String, String)>,
 }
 
@@ -54,7 +55,7 @@ impl Pace {
         Duration::from_secs_f64(simulated as f64 / self.scale)
     }
 
-    /// Whether a call's outcome is to fail: by the id, the name, or our own tag.
+    /// Whether the outcome of a call is to be a failure, by the id, the name, or our own tag.
     fn fails_for(&self, request: &Request, kind: &str, id: &str) -> bool {
         let named = ["Name", "GroupName"].iter().filter_map(|name| request.text(name)).any(|name| self.fails(kind, name));
         let tagged = request.tags().iter().any(|(key, value)| key == "provision:name" && self.fails(kind, value));
@@ -81,7 +82,7 @@ impl Pace {
     }
 }
 
-/// Learns from a call that succeeded, and starts the phases it begins. Answers what is new, by kind and id.
+/// Learns from a call that succeeded, and starts the phases that it begins. Gives the new things, by kind and id.
 pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, answer: &Answer) -> Vec<(&'static str, String)> {
     let mut new = Vec::new();
     if request.flag("DryRun") == Some(true) {
@@ -115,7 +116,7 @@ pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, ans
         }
         Some(Known::Create(kind, id)) => {
             for id in id.of(request, answer) {
-                // Creating what exists answers the same thing again where names make it so.
+                // If names say that a thing exists already, creating it answers the same thing again.
                 if account.get(home, kind, &id).is_none_or(|thing| thing.lingers) {
                     new.push((kind, id));
                 }
@@ -151,7 +152,7 @@ pub(crate) fn observe(account: &mut Account, pace: &Pace, request: &Request, ans
     new
 }
 
-/// What AWS refuses because of the phase something is in.
+/// The refusal of a call because of the phase that a thing is in, as on AWS.
 pub(crate) fn guard(account: &Account, request: &Request) -> Option<Fault> {
     match request.service.as_str() {
         "rds" => rds::guard(account, request),
@@ -165,7 +166,7 @@ pub(crate) fn guard(account: &Account, request: &Request) -> Option<Fault> {
     }
 }
 
-/// Words the answer as AWS would at this moment.
+/// Rewrites the answer as AWS would give it at this moment.
 pub(crate) fn dress(account: &mut Account, request: &Request, answer: &mut Answer) {
     match request.service.as_str() {
         "rds" => rds::dress(account, request, answer),
@@ -187,11 +188,12 @@ struct XmlKind {
     container: &'static str,
     member: &'static str,
     describe: &'static str,
-    /// The parameter of Describe that names one.
+    /// The parameter of Describe that names a thing.
     asks: &'static str,
 }
 
-/// Calls `put` for each element of the kind in the answer, keeps its picture, and shows what the emulator already dropped.
+/// Calls `put` for each element of the kind in the answer, keeps its picture, and shows the things that the emulator
+/// already dropped.
 fn dress_xml(account: &mut Account, request: &Request, answer: &mut Answer, shape: &XmlKind, put: &dyn Fn(&mut Element, &Thing)) {
     let home = request.home.as_str();
     if request.action == shape.describe {
@@ -214,7 +216,7 @@ fn dress_xml(account: &mut Account, request: &Request, answer: &mut Answer, shap
     });
 }
 
-/// Puts what is still being deleted into a Describe answer.
+/// Puts the things that are still being deleted into a Describe answer.
 fn haunt(account: &Account, request: &Request, answer: &mut Answer, shape: &XmlKind) {
     let asked =
         request.text(shape.asks).map(|id| crate::account::Id::Name(shape.asks).asked(request).pop().unwrap_or(id.to_owned()));

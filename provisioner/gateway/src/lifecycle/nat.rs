@@ -1,4 +1,5 @@
-//! NAT gateways are pending, then available; deleting, then deleted, and stay visible as that.
+//! The life of NAT gateways. They are pending, then available. Later they are deleting, then deleted, and stay visible
+//! in that state.
 
 use crate::account::{Account, Phase};
 use crate::answer::{Answer, Fault, fault};
@@ -25,7 +26,7 @@ pub(super) fn dress(account: &mut Account, request: &Request, answer: &mut Answe
         };
         element.set("state", state);
     });
-    // The emulator filtered by its own idea of the state.
+    // The emulator filtered by the state that it has for them.
     let states = request.filters().into_iter().find(|(name, _)| name == "state").map(|(_, states)| states);
     if let (Some(states), Some(list)) = (states, root.find_mut("natGatewaySet")) {
         list.children.retain(|item| item.at("state").is_some_and(|state| states.iter().any(|wanted| wanted == state)));

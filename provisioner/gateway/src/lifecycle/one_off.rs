@@ -1,4 +1,5 @@
-//! Tasks that RunTask starts, with what they write into their log. Emulators let such a task run for ever, and it says nothing.
+//! Tasks that RunTask starts, with the lines that they write into their log. Emulators let such a task run for ever,
+//! and it logs nothing.
 
 use super::Pace;
 use crate::answer::{Answer, fault};
@@ -9,12 +10,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What becomes of tasks. A gateway without one lets every task end well, and say nothing.
+/// The script of tasks. Without one, a gateway lets every task end well, and log nothing.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// A glob over families of task definitions.
     pub family: String,
-    /// Simulated seconds that its container runs. The lines come evenly spread over them.
+    /// The simulated seconds that its container runs. The lines are spread evenly over them.
     pub runs: u64,
     pub lines: Vec<String>,
     pub exit_code: i64,
@@ -28,12 +29,13 @@ impl Default for Script {
     }
 }
 
-/// Simulated seconds from RunTask on: PENDING; RUNNING, or STOPPED for one that never starts.
+/// The simulated seconds from RunTask to each state. First PENDING, then RUNNING, or STOPPED for a task that never
+/// starts.
 const PENDING_AFTER: u64 = 10;
 const RUNNING_AFTER: u64 = 30;
-/// DEPROVISIONING.
+/// The longest time of DEPROVISIONING.
 const ENDS_WITHIN: u64 = 5;
-/// A line is seen so long after it was written.
+/// The time until a line that was written can be read.
 const LOG_LAGS: u64 = 4;
 
 #[derive(Debug, Default)]
@@ -49,19 +51,19 @@ struct OneOff {
     home: String,
     arn: String,
     token: String,
-    /// What never changes of what DescribeTasks answers.
+    /// The parts of DescribeTasks's answer that never change.
     document: Value,
-    /// Its first container.
+    /// The task's first container.
     container: Value,
     script: Script,
     began: Instant,
     created: f64,
-    /// When StopTask came, and with which reason.
+    /// The time and the reason of StopTask.
     stopped: Option<(Duration, String)>,
 }
 
 impl OneOffs {
-    /// What becomes of tasks of this definition, if somebody said so.
+    /// The script for tasks of this definition, if there is one.
     pub(super) fn script(&self, definition: &str) -> Option<&Script> {
         let family = definition.rsplit('/').next().and_then(|last| last.split(':').next()).unwrap_or_default();
         self.scripts.iter().find(|script| glob(&script.family, family))
@@ -77,7 +79,7 @@ impl OneOffs {
         self.definitions.insert((request.home.clone(), arn.to_owned()), containers);
     }
 
-    /// Answers RunTask in the place of the emulator.
+    /// Answers RunTask in place of the emulator.
     pub(crate) fn run(&mut self, pace: &Pace, request: &Request) -> Answer {
         let token = request.text("clientToken").unwrap_or_default();
         if let Some(earlier) = self.tasks.iter().find(|task| task.home == request.home && task.token == token) {
@@ -125,7 +127,7 @@ impl OneOffs {
         answer
     }
 
-    /// Answers StopTask in the place of the emulator.
+    /// Answers StopTask in place of the emulator.
     pub(crate) fn stop(&mut self, pace: &Pace, request: &Request) -> Answer {
         let asked = request.text("task").unwrap_or_default();
         let Some(task) = self.tasks.iter_mut().find(|task| task.home == request.home && task.arn.ends_with(asked)) else {
@@ -140,7 +142,7 @@ impl OneOffs {
         Answer::json(request, json!({"task": task.describe(pace)}))
     }
 
-    /// Puts those that were asked for into the answer.
+    /// Puts the tasks that were asked for into the answer.
     pub(super) fn describe(&self, pace: &Pace, request: &Request, answer: &mut Answer) {
         let asked = request.list("tasks");
         let mine = self.tasks.iter().filter(|task| task.home == request.home);
@@ -182,7 +184,7 @@ impl OneOffs {
 }
 
 impl OneOff {
-    /// When its container ends, after it was begun.
+    /// The time when the task's container ends, after its begin.
     fn ends(&self, pace: &Pace) -> Duration {
         let by_itself = match &self.script.never_starts {
             Some(_) => pace.real(RUNNING_AFTER),
@@ -202,12 +204,12 @@ impl OneOff {
         }
     }
 
-    /// Its container has run.
+    /// Whether its container has run.
     fn has_log(&self, pace: &Pace) -> bool {
         self.script.never_starts.is_none() && self.began.elapsed().min(self.ends(pace)) >= pace.real(RUNNING_AFTER)
     }
 
-    /// The group, and the stream in it.
+    /// The log group, and the stream in it.
     fn log(&self) -> (&str, String) {
         let options = &self.container["logConfiguration"]["options"];
         let text = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
@@ -238,7 +240,7 @@ impl OneOff {
         }
         let code = match (&self.stopped, self.has_log(pace)) {
             (_, false) => None,
-            // SIGTERM.
+            // The container got a SIGTERM.
             (Some(_), true) => Some(143),
             (None, true) => Some(self.script.exit_code),
         };

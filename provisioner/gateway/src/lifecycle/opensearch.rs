@@ -1,4 +1,5 @@
-//! Domains are slow: Processing for long, no endpoint before that is over, Deleted=true until they are gone.
+//! The life of domains, which are slow. They are Processing for long, have no endpoint before that is over, and show
+//! Deleted=true until they are gone.
 
 use crate::account::{Account, Phase, Picture, Thing, last_part};
 use crate::answer::{Answer, Fault, fault};
@@ -75,7 +76,7 @@ fn put(domain: &mut Value, thing: &Thing) {
         }
         return;
     }
-    // One of the two, as AWS: `Endpoints` by the name of `vpc`, or the public `Endpoint`.
+    // There is one of the two, as on AWS: `Endpoints` by the name of `vpc`, or the public `Endpoint`.
     for name in endpoints {
         domain.remove(name);
     }
@@ -86,7 +87,7 @@ fn put(domain: &mut Value, thing: &Thing) {
     }
 }
 
-/// A dry run changes nothing; policies, log publishing and TLS settings need no new nodes.
+/// The seconds of a change. A dry run changes nothing. Policies, log publishing and TLS settings need no new nodes.
 pub(super) fn modify_seconds(request: &Request, seconds: u64) -> u64 {
     if request.flag("DryRun") == Some(true) {
         return 0;

@@ -1,4 +1,5 @@
-//! `creating` without an endpoint, `modifying` with pending values, `deleting` after the emulator has forgotten.
+//! The life of databases: `creating` without an endpoint, `modifying` with pending values, `deleting` after the
+//! emulator has forgotten them.
 
 use super::{XmlKind, dress_xml};
 use crate::account::{Account, Phase, Thing};
@@ -16,7 +17,7 @@ const SHAPE: XmlKind = XmlKind {
     asks: "DBInstanceIdentifier",
 };
 
-/// What shows in PendingModifiedValues until a modify has been applied.
+/// The values that PendingModifiedValues shows until a modify has been applied.
 const PENDING: &[&str] = &[
     "DBInstanceClass",
     "AllocatedStorage",
@@ -43,7 +44,7 @@ fn put(element: &mut Element, thing: &Thing) {
                     pending.set(name, if *name == "MasterUserPassword" { "****" } else { value });
                 }
             }
-            // AWS goes on saying `available` for the first seconds: only the pending values give it away.
+            // AWS still says `available` in the first seconds. Only the pending values show the change.
             let early = thing.since.elapsed() < (thing.until - thing.since) / 12;
             if early { "available" } else { "modifying" }
         }
@@ -57,7 +58,7 @@ fn put(element: &mut Element, thing: &Thing) {
     }
 }
 
-/// Deletion protection and tags change without a phase.
+/// The seconds of a change. Deletion protection and tags change without a phase.
 pub(super) fn modify_seconds(request: &Request, seconds: u64) -> u64 {
     let params = request.params.as_object().into_iter().flatten();
     let immediate = ["Action", "Version", "DBInstanceIdentifier", "ApplyImmediately", "DeletionProtection", "CopyTagsToSnapshot"];

@@ -4,7 +4,7 @@ use super::Pace;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Tasks that the circuit breaker lets fail before it gives up.
+/// The failed tasks after which the circuit breaker gives up.
 const FAILURES: u32 = 3;
 
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub(crate) struct Deployment {
     pub(crate) id: String,
     pub(crate) task_definition: String,
     desired: i64,
-    /// Tasks that ran when this stretch began.
+    /// The tasks that ran when this stretch began.
     from: i64,
     began: Instant,
     lasts: Duration,
@@ -24,12 +24,12 @@ pub(crate) struct Deployment {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Service {
-    /// All settings, as AWS answers them; counts, deployments and events are put in when it is asked for.
+    /// All settings, as AWS answers them. Counts, deployments and events are added when somebody asks.
     pub(crate) document: Value,
-    /// The primary first.
+    /// The deployments, the primary first.
     deployments: Vec<Deployment>,
     events: Vec<Value>,
-    /// (deployment, when it began to be drained); None while it is wanted.
+    /// The start of the draining of the deployment, and its length. None while the deployment is wanted.
     draining: Option<(Instant, Duration)>,
     stopped: Vec<String>,
     counter: u32,
@@ -47,7 +47,7 @@ impl Deployment {
         (self.began.elapsed().as_secs_f64() / self.lasts.as_secs_f64()).min(1.0)
     }
 
-    /// Tasks need a while to be pulled and started, then come up one by one; stopping is faster.
+    /// The tasks that run. They need a while to be pulled and started, then come up one by one. Stopping is faster.
     pub(crate) fn running(&self) -> i64 {
         if self.fails {
             return 0;
@@ -105,7 +105,7 @@ impl Service {
         self.deployments.iter().map(Deployment::running).sum()
     }
 
-    /// A new primary; what ran before goes on as ACTIVE until the new one is there.
+    /// Starts a new primary. The old one goes on as ACTIVE until the new one is there.
     pub(crate) fn deploy(&mut self, lasts: Duration, fails: bool) {
         self.counter += 1;
         let mut chance =
@@ -127,7 +127,7 @@ impl Service {
         self.deployments.insert(0, primary);
     }
 
-    /// Another number of the same tasks.
+    /// Changes the number of the same tasks.
     pub(crate) fn scale(&mut self, lasts: Duration) {
         let desired = self.desired();
         if let Some(primary) = self.deployments.first_mut() {
@@ -150,7 +150,7 @@ impl Service {
         self.events.insert(0, json!({"id": id, "createdAt": now(), "message": message}));
     }
 
-    /// Lets what is due by the clock happen.
+    /// Lets everything happen that is due by the clock.
     pub(crate) fn tick(&mut self, pace: &Pace) {
         let Some(primary) = self.deployments.first() else { return };
         let (name, id, failed) = (self.name().to_owned(), primary.id.clone(), primary.failed_tasks());

@@ -1,4 +1,4 @@
-//! What AWS answers for settings that nobody gave.
+//! AWS's answers for settings that nobody gave.
 
 use crate::answer::Answer;
 use crate::request::Request;
@@ -43,7 +43,7 @@ fn queue(request: &Request, answer: &mut Answer) {
     }
 }
 
-/// The `<entry>` of an SNS attribute map.
+/// Sets the `<entry>` of an SNS attribute map.
 fn put_entry(map: &mut Element, name: &str, value: &str) {
     if map.children.iter().all(|entry| entry.at("key") != Some(name)) {
         let mut entry = Element::new("entry");
@@ -100,7 +100,7 @@ fn task_definition(answer: &mut Answer) {
     let Some(definition) = answer.json_body_mut().and_then(|body| body.get_mut("taskDefinition")?.as_object_mut()) else {
         return;
     };
-    // AWS leaves out what was not given; ministack answers it empty.
+    // AWS leaves out values that were not given. ministack answers them as empty texts.
     definition.retain(|_, value| value.as_str() != Some(""));
     put(definition, &[("volumes", json!([])), ("placementConstraints", json!([])), ("status", json!("ACTIVE"))]);
     for container in definition.get_mut("containerDefinitions").and_then(Value::as_array_mut).into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! New objects are not seen by the first reads: AWS is eventually consistent where it says so.
+//! Hides new objects from the first reads: AWS is eventually consistent where it says so.
 
 use crate::account::Account;
 use crate::answer::{Answer, Fault, fault};
@@ -6,14 +6,14 @@ use crate::chance::Chance;
 use crate::request::Request;
 use serde_json::{Value, json};
 
-/// A kind that EC2 or ELB describe in lists.
+/// A kind that EC2 or ELB describes in lists.
 struct Listed {
     kind: &'static str,
     describe: &'static str,
     /// The element that holds the list, and the id of each of its elements.
     list: &'static str,
     id: &'static str,
-    /// The parameter that asks for some of them; asking for a hidden one is an error.
+    /// The parameter that asks for some of them. It is an error to ask for a hidden one.
     asks: &'static str,
     code: &'static str,
 }
@@ -80,7 +80,7 @@ const LISTED: &[Listed] = &[
     listed("elbv2.rule", "DescribeRules", "Rules", "RuleArn", "RuleArns", "RuleNotFound"),
 ];
 
-/// How many reads will not see a new thing of that kind.
+/// The number of reads that will not see a new thing of that kind.
 pub(crate) fn reads(kind: &str, chance: &mut Chance) -> u64 {
     match kind {
         "ecs.service" => chance.below(2),
@@ -90,7 +90,7 @@ pub(crate) fn reads(kind: &str, chance: &mut Chance) -> u64 {
     }
 }
 
-/// Takes what is still hidden out of an answer.
+/// Takes the things that are still hidden out of an answer.
 pub(crate) fn hide(account: &mut Account, request: &Request, answer: &mut Answer) {
     if !answer.ok() {
         return;
@@ -124,7 +124,7 @@ fn refuse(request: &Request, answer: &mut Answer, fault: &Fault) {
     *answer = Answer::error(request, fault);
 }
 
-/// Whether a thing is hidden from this read, which is then one of its hidden reads.
+/// Whether a thing is hidden from this read. If so, the read counts as one of its hidden reads.
 fn spend(account: &mut Account, home: &str, kind: &'static str, id: &str) -> bool {
     match account.get_mut(home, kind, id) {
         Some(thing) if thing.hidden > 0 => {

@@ -1,5 +1,5 @@
 //! Words answers as AWS does and emulators do not: lists in another order, names in lower case, policies laid out anew,
-//! defaults filled in, ARNs for names. Nothing here changes what an answer means.
+//! defaults filled in, ARNs for names. None of this changes what an answer means.
 
 mod defaults;
 pub(crate) mod hidden;
@@ -16,7 +16,7 @@ use regex::{Captures, Regex};
 use serde_json::Value;
 use std::sync::LazyLock;
 
-/// JSON lists that mean sets, or lists that AWS gives in no order.
+/// JSON lists that mean sets, or that AWS gives in no order.
 const UNORDERED: &[&str] = &[
     "environment",
     "secrets",
@@ -63,7 +63,7 @@ const UNORDERED: &[&str] = &[
     "taskDefinitionArns",
 ];
 
-/// XML lists whose order means something.
+/// XML lists whose order has a meaning.
 const ORDERED: &[&str] = &[
     "Actions",
     "DefaultActions",

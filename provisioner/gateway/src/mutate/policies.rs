@@ -1,11 +1,12 @@
-//! Policy documents come back with other white space, single elements instead of lists of one, and ARNs for account ids.
+//! Rewords policy documents. They come back with other white space, single elements in place of lists of one, and ARNs
+//! for account ids.
 
 use serde_json::Value;
 
-/// The same policy as AWS would lay it out; `None` when the text is no policy.
+/// The same policy as AWS would lay it out. `None` if the text is not a policy.
 pub(super) fn reword(text: &str) -> Option<String> {
     if text.starts_with("%7B") {
-        // IAM answers documents percent-encoded.
+        // IAM answers documents in percent encoding.
         return reword(&decode(text)).map(|policy| encode(&policy));
     }
     if !text.trim_start().starts_with('{') || !text.contains("\"Statement\"") {

@@ -1,10 +1,11 @@
-//! A second create of what lives already. AWS answers as it does; the test learns of it under the name `duplicate`.
+//! Second creates of a thing that lives already. AWS makes the second one, or gives the first. The test learns of it
+//! under the name `duplicate`.
 
 use super::Verdict;
 use crate::account::{Account, Known, known};
 use crate::request::Request;
 
-/// Kinds without a name of their own: AWS makes a second one without a word. Our tags tell that it is one too many.
+/// Kinds without a name of their own. AWS makes a second one without a word. Our tags show that it is one too many.
 const NAMELESS: &[&str] = &[
     "ec2.vpc",
     "ec2.subnet",
@@ -32,7 +33,7 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
     {
         let twin = account.of_kind(&request.home, kind).find(|thing| {
             let same = |key: &str, value: &str| thing.tags.get(key).is_some_and(|v| v == value);
-            // With the token of its create, AWS gives the first one again.
+            // For a create with the token of an earlier one, AWS gives the first thing again.
             let token = request.text("ClientToken").is_some_and(|token| thing.text("ClientToken") == Some(token));
             same("provision:stack", &stack) && same("provision:name", &name) && !thing.going() && !token
         });

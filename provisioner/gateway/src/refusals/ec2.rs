@@ -1,4 +1,4 @@
-//! Networks: nothing goes while something uses it, and gateways need what they stand on.
+//! Networks. Nothing is deleted while another thing uses it, and gateways need the things that they stand on.
 
 use super::{Verdict, holders, names, refuse};
 use crate::account::{Account, Thing};
@@ -15,7 +15,7 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
         "DeleteSecurityGroup" => {
             let group = request.text("GroupId")?;
             let mut users = holders(account, home, group);
-            // A rule of its own that names itself does not count.
+            // A group's own rule that names the group itself does not count.
             users.extend(account.of_kind(home, "ec2.security_group_rule").filter(|rule| {
                 let part = |name: &str| rule.uses.get(name).is_some_and(|set| set.contains(group));
                 part("other") && !part("owner")
@@ -131,7 +131,8 @@ fn in_use(rule: &'static str, what: &str, id: &str, users: &[&Thing]) -> Option<
     refuse_unless_lingering(rule, message, users)
 }
 
-/// What is gone but for its network interfaces is nobody's mistake: one can only try again.
+/// Refuses a call while there are users. If all of them are gone except for their network interfaces, the verdict is
+/// [`Verdict::Later`]: that is nobody's mistake, and one can only try again.
 fn refuse_unless_lingering(rule: &'static str, message: String, users: &[&Thing]) -> Option<Verdict> {
     if users.is_empty() {
         None

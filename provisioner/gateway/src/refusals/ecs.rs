@@ -1,4 +1,4 @@
-//! Services and tasks: what must exist before, what Fargate offers.
+//! Services and tasks: the things that must exist before them, and the sizes that Fargate offers.
 
 use super::{Verdict, names, refuse};
 use crate::account::{Account, last_part, service_id, service_key};

@@ -59,7 +59,7 @@ fn condition_values(request: &Request) -> Option<Verdict> {
     let params = request.params.as_object()?;
     let mut values = 0;
     for name in params.keys().filter(|name| name.starts_with("Conditions.member.")) {
-        // `Values.member.N` once, either plain or in the field's own config.
+        // The parameter is a `Values.member.N`, either plain or in the field's own config.
         let parts: Vec<&str> = name.split('.').collect();
         if parts.len() >= 2 && parts[parts.len() - 2] == "member" && name.contains("Values.member.") {
             values += 1;

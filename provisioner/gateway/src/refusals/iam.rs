@@ -1,10 +1,10 @@
-//! Policies that are too long, names that are still held by deleted secrets.
+//! Policies that are too long, and names that deleted secrets still hold.
 
 use super::{Verdict, refuse};
 use crate::account::Account;
 use crate::request::Request;
 
-/// Characters of a managed policy, white space not counted.
+/// The longest managed policy, in characters without white space.
 const POLICY_SIZE: usize = 6144;
 const INLINE_SIZE: usize = 10_240;
 

@@ -1,4 +1,4 @@
-//! Functions and who may call them; log groups' settings.
+//! Functions, the rights to call them, and settings of log groups.
 
 use super::{Verdict, refuse};
 use crate::account::{Account, last_part};
@@ -7,7 +7,7 @@ use crate::lifecycle::Pace;
 use crate::request::Request;
 use serde_json::Value;
 
-/// Days that CloudWatch Logs keeps.
+/// The retentions that CloudWatch Logs has, in days.
 const RETENTION: &[i64] =
     &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
@@ -46,7 +46,7 @@ fn role(account: &Account, pace: &Pace, request: &Request) -> Option<Verdict> {
     if !role.text("AssumeRolePolicyDocument").is_some_and(|policy| policy.contains("lambda.amazonaws.com")) {
         return refuse("lambda-role", 400, "InvalidParameterValueException", message);
     }
-    // A new role is known to other services after 7 to 9 seconds.
+    // Other services know a new role after 7 to 9 seconds.
     if role.since.elapsed() < pace.real(8) {
         return Some(Verdict::Later(fault(400, "InvalidParameterValueException", message)));
     }

@@ -1,4 +1,5 @@
-//! Queues, topics and alarms: names that rest, FIFO and standard that do not mix, keys that keep messages from arriving.
+//! Queues, topics and alarms: names that rest, FIFO and standard that do not mix, keys that keep messages from
+//! arriving.
 
 use super::{Verdict, refuse};
 use crate::account::{Account, Thing};
@@ -66,7 +67,7 @@ fn subscribe(account: &Account, request: &Request) -> Option<Verdict> {
     if request.text("Protocol") != Some("sqs") {
         return None;
     }
-    // The other way round, a FIFO topic to a standard queue, is allowed since September 2023.
+    // The other way round is allowed since September 2023: a FIFO topic to a standard queue.
     if endpoint.ends_with(".fifo") && !topic.ends_with(".fifo") {
         let message =
             "Invalid parameter: Invalid parameter: Endpoint Reason: FIFO SQS Queues can not be subscribed to standard SNS topics";

@@ -1,4 +1,4 @@
-//! What AWS refuses and emulators accept. Each refusal has a name, by which tests find it in `Gateway::refusals`.
+//! Calls that AWS refuses and emulators accept. Each refusal has a name, by which tests find it in `Gateway::refusals`.
 
 mod duplicates;
 mod ec2;
@@ -18,14 +18,15 @@ use crate::answer::{Fault, fault};
 use crate::lifecycle::Pace;
 use crate::request::Request;
 
-/// What to do about a call.
+/// The verdict on a call.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// AWS says no.
+    /// AWS refuses the call.
     Refuse(&'static str, Fault),
-    /// AWS says no for now, and yes a little later: nobody's mistake, so not among the refusals.
+    /// AWS refuses the call for now, and accepts it a little later. It is nobody's mistake, so it is not among the
+    /// refusals.
     Later(Fault),
-    /// AWS says yes, and yet it is a mistake.
+    /// AWS accepts the call, but it is a mistake.
     Notice(&'static str, String),
 }
 
@@ -52,7 +53,7 @@ pub(crate) fn judge(account: &Account, pace: &Pace, request: &Request) -> Option
     verdict.or_else(|| duplicates::judge(account, request))
 }
 
-/// Who holds a subnet or a security group with network interfaces, directly or through a group of subnets.
+/// The things that hold a subnet or a security group with network interfaces, directly or through a group of subnets.
 fn holders<'a>(account: &'a Account, home: &'a str, what: &str) -> Vec<&'a Thing> {
     const HOLDERS: &[&str] = &[
         "rds.instance",

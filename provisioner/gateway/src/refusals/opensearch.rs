@@ -16,7 +16,7 @@ pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {
         }
         "UpdateDomainConfig" => {
             let domain = account.get(&request.home, "opensearch.domain", &last_part(request.text("DomainName")?))?;
-            // A domain that was created without keeps being public.
+            // A domain that was created without subnets stays public.
             let was = has_subnets(domain.params.get("VPCOptions")) || domain.params.get("pending.VPCOptions").is_some();
             if request.params.get("VPCOptions").is_some() && has_subnets(request.params.get("VPCOptions")) != was {
                 return invalid("domain-network-change", "You can't change a domain between VPC and public access.");

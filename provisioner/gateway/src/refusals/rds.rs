@@ -1,4 +1,4 @@
-//! Databases: groups in use, replicas and what they need, passwords, final snapshots.
+//! Databases: groups in use, replicas and the things that they need, passwords, final snapshots.
 
 use super::{Verdict, names, refuse};
 use crate::account::{Account, Thing, last_part};
@@ -130,7 +130,7 @@ fn replica(account: &Account, request: &Request) -> Option<Verdict> {
         );
     }
     let primary = account.get(&request.home, "rds.instance", &last_part(source))?;
-    // The default is one day.
+    // The default of the retention is one day.
     if primary.text("BackupRetentionPeriod") == Some("0") {
         return refuse(
             "replica-without-backups",
@@ -164,7 +164,7 @@ fn delete(account: &Account, request: &Request) -> Option<Verdict> {
     }
     let replicas = replicas(account, home, &id);
     if !replicas.is_empty() {
-        // AWS would promote them to instances of their own, billed and forgotten.
+        // AWS would promote the replicas to instances of their own, which would be billed and forgotten.
         return refuse(
             "primary-with-replica",
             400,

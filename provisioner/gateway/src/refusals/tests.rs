@@ -1,4 +1,4 @@
-//! A few calls that AWS refuses, against the account as the calls before left it.
+//! A few calls that AWS refuses, against the account as earlier calls left it.
 
 use super::{Verdict, judge};
 use crate::account::Account;
@@ -35,7 +35,7 @@ fn nothing_goes_while_it_is_used() {
     let group = form("rds", &format!("Action=CreateDBSubnetGroup&DBSubnetGroupName=g&SubnetIds.SubnetIdentifier.1={subnet}"));
     let database = form("rds", "Action=CreateDBInstance&DBInstanceIdentifier=main&DBSubnetGroupName=g");
     let delete = form("ec2", &format!("Action=DeleteSubnet&SubnetId={subnet}"));
-    // The group alone holds nothing.
+    // A group without instances holds nothing.
     assert_eq!(refused(&after(&[(group.clone(), "<a/>")]), &delete), None);
     let account = after(&[(group, "<a/>"), (database, "<a/>")]);
     assert_eq!(refused(&account, &delete), Some("subnet-in-use"));

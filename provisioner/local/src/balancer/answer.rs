@@ -1,4 +1,4 @@
-//! The balancer's own answers, as an ALB words them.
+//! The balancer's own answers, in the words of an ALB.
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
@@ -9,7 +9,7 @@ use super::idle::Body;
 
 pub fn fixed(status: StatusCode) -> Response<Body> {
     let text = match status {
-        // No rule: the answer that a listener of our stacks is given for that.
+        // No rule fits. The listener of our stacks has this answer for that.
         StatusCode::NOT_FOUND => String::new(),
         StatusCode::GATEWAY_TIMEOUT => page("504 Gateway Time-out"),
         StatusCode::SERVICE_UNAVAILABLE => page("503 Service Temporarily Unavailable"),

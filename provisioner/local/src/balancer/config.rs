@@ -1,4 +1,4 @@
-//! What goes where. A value, or a JSON file that may be replaced while the balancer runs.
+//! Which requests go to which group. It is a value, or a JSON file that may be replaced while the balancer runs.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -13,17 +13,18 @@ pub struct Config {
     pub groups: BTreeMap<String, Group>,
 }
 
-/// The lowest priority whose every condition holds. A condition that is empty always holds.
+/// A rule. Among the rules whose every condition holds, the one with the lowest priority counts. An empty condition
+/// always holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     pub priority: u32,
-    /// `*` is any number of characters, `?` is one. Case counts.
+    /// The patterns of paths. `*` is any number of characters, `?` is one. Case counts.
     #[serde(default)]
     pub paths: Vec<String>,
     #[serde(default)]
     pub methods: Vec<String>,
-    /// Like paths, but case does not count.
+    /// The patterns of hosts. They are like paths, but case does not count.
     #[serde(default)]
     pub hosts: Vec<String>,
     pub group: String,
@@ -42,10 +43,10 @@ pub struct Health {
     pub path: String,
     pub interval_ms: u64,
     pub timeout_ms: u64,
-    /// In a row, for one that was unhealthy; a new target needs one.
+    /// The successful checks in a row that make an unhealthy target healthy. A new target needs one.
     pub healthy_after: u32,
     pub unhealthy_after: u32,
-    /// The first and the last status of each range that is a success.
+    /// The ranges of status codes that are a success: the first and the last of each.
     pub success: Vec<(u16, u16)>,
     /// For this many milliseconds after a target has begun to listen, a failed check does not count against it.
     pub grace_ms: u64,
@@ -71,7 +72,11 @@ impl Config {
         config.rules.sort_by_key(|rule| rule.priority);
         for rule in &config.rules {
             let group = &rule.group;
-            ensure!(config.groups.contains_key(group), "rule {} sends to `{group}`, which is no group", rule.priority);
+            ensure!(
+                config.groups.contains_key(group),
+                "rule {} sends to `{group}`, which is not a group",
+                rule.priority
+            );
         }
         for pair in config.rules.windows(2) {
             ensure!(pair[0].priority != pair[1].priority, "two rules have priority {}", pair[0].priority);
@@ -83,7 +88,7 @@ impl Config {
         Ok(config)
     }
 
-    /// The group's name.
+    /// The name of the group that a request goes to.
     pub fn route(&self, method: &str, host: &str, path: &str) -> Option<&str> {
         let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
         let holds = |rule: &&Rule| {
@@ -96,11 +101,11 @@ impl Config {
     }
 }
 
-/// In time that grows with the product of the lengths, whatever the pattern.
+/// Whether the text matches the pattern. The time grows with the product of the lengths, whatever the pattern is.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text) = (pattern.as_bytes(), text.as_bytes());
     let (mut p, mut t) = (0, 0);
-    // Where the last `*` was, and how much of the text it has taken so far.
+    // The place of the last `*`, and how much of the text it has taken so far.
     let mut star: Option<(usize, usize)> = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -153,6 +158,6 @@ mod tests {
         assert_eq!(config.route("POST", "a.example.com", "/r/1"), Some("all"));
         assert_eq!(config.route("GET", "a.example.com", "/x"), None);
         let error = Config::parse(br#"{"rules": [{"priority": 1, "group": "g"}], "groups": {}}"#).unwrap_err();
-        assert_eq!(error.to_string(), "rule 1 sends to `g`, which is no group");
+        assert_eq!(error.to_string(), "rule 1 sends to `g`, which is not a group");
     }
 }

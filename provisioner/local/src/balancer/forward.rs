@@ -1,4 +1,4 @@
-//! One request on its way to a target and back.
+//! Takes one request to a target, and the answer back.
 
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,10 +16,10 @@ use super::config::Config;
 use super::health::Pools;
 use super::idle::{Body, Idle};
 
-/// To an ALB's target; after this it answers 504.
+/// The time to connect to a target. After this, an ALB answers 504.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// What concerns one connection only, and so not the next one.
+/// The headers that concern one connection only, and so not the next one.
 const HOP: [HeaderName; 7] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
@@ -81,7 +81,7 @@ impl Forwarder {
     }
 }
 
-/// A connection that took too long, as against one that was refused.
+/// Whether a connection failed because it took too long, and not because it was refused.
 fn is_timeout(error: &(dyn std::error::Error + 'static)) -> bool {
     let mut next = Some(error);
     while let Some(error) = next {
@@ -113,7 +113,7 @@ fn add_headers(headers: &mut HeaderMap, from: SocketAddr, port: u16) {
     let trace = headers.get("x-amzn-trace-id").and_then(|it| it.to_str().ok()).unwrap_or_default();
     let trace = match trace {
         "" => format!("Root={}", trace_id()),
-        // Somebody's own: the balancer adds itself.
+        // The request has a trace id already. The balancer adds its own.
         own if own.contains("Root=") => format!("Self={};{own}", trace_id()),
         own => format!("Root={};{own}", trace_id()),
     };

@@ -1,4 +1,4 @@
-//! Who of the targets answers. One task for each target, as long as its group is configured as it is.
+//! Checks which targets answer. Each target has a task, as long as the configuration of its group stays the same.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 
 use super::config::{Config, Group, Health};
 
-/// Checked groups, by name.
+/// The checked groups, by name.
 #[derive(Default)]
 pub struct Pools {
     pools: Mutex<BTreeMap<String, Arc<Pool>>>,
@@ -35,7 +35,7 @@ struct Target {
 }
 
 impl Pools {
-    /// Groups that stay as they are keep what is known of their targets.
+    /// Takes a new configuration. What is known of the targets stays for groups that stay as they are.
     pub fn configure(&self, config: &Config) {
         let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
         pools.retain(|name, pool| config.groups.get(name) == Some(&pool.group));
@@ -58,7 +58,8 @@ impl Pool {
         Pool { group: group.clone(), targets, next: AtomicUsize::new(0), checks }
     }
 
-    /// The healthy ones in turn; if none is, all of them in turn, as an ALB does: its checks may be what is wrong.
+    /// The next target in turn, among the healthy ones. If no target is healthy, it is the next of all, as with an ALB:
+    /// the checks may be wrong.
     pub fn next(&self) -> Option<SocketAddr> {
         let healthy: Vec<_> = self.targets.iter().filter(|target| target.healthy.load(Ordering::Relaxed)).collect();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
@@ -78,7 +79,7 @@ impl Drop for Pool {
 
 async fn check(group: String, target: Arc<Target>, health: Health) {
     let (mut good, mut bad, mut is_new) = (0, 0, true);
-    // Since when something listens there.
+    // Since when a process listens there.
     let mut up: Option<Instant> = None;
     loop {
         let timeout = Duration::from_millis(health.timeout_ms);
@@ -103,13 +104,13 @@ async fn check(group: String, target: Arc<Target>, health: Health) {
             let word = if after { "healthy" } else { "unhealthy" };
             super::serve::log(&format!("target {} of `{group}` is {word}", target.address));
         }
-        // Until it is known for the first time, somebody waits for it.
+        // Until a new target's health is known, somebody waits for it.
         let pause = if is_new { health.interval_ms.min(100) } else { health.interval_ms };
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 }
 
-/// On a connection of its own, so that it finds out whether one can still be made.
+/// Asks a target over a connection of its own, to find out whether a connection can still be made.
 async fn ask(address: SocketAddr, health: &Health) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -125,7 +126,8 @@ async fn ask(address: SocketAddr, health: &Health) -> Result<(), Box<dyn std::er
             false => Err(format!("answered {status}").into()),
         }
     };
-    // Its end is no news of its own: a target may close as soon as it has answered, and if it has not, asking fails.
+    // The end of the connection says nothing: a target may close it as soon as it has answered. If it has not answered,
+    // the request fails.
     let driving = async {
         let _ = connection.await;
         std::future::pending::<()>().await;

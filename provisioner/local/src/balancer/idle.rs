@@ -1,4 +1,4 @@
-//! A body that fails when nothing has come for too long.
+//! A body that fails if nothing comes for too long.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,5 +1,6 @@
-//! What an Application Load Balancer does, on this machine, as far as our stacks use it: rules by path and method, health
-//! checks, its own answers, its headers. Not in it: hosts' certificates, WebSocket upgrades, sticky sessions, weights.
+//! The part of an Application Load Balancer that our stacks use, on this machine: rules by path and method, health
+//! checks, its own answers, its headers. These are missing: hosts' certificates, WebSocket upgrades, sticky sessions,
+//! weights.
 
 pub mod answer;
 pub mod config;

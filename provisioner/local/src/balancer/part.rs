@@ -19,15 +19,15 @@ pub fn prepare(file: &Path, config: &Config) -> Result<()> {
 /// The version of the configuration file's form. A new one restarts a balancer that reads the old form.
 const FORM: &str = "2";
 
-/// `program` is one that gives its arguments to `hidden::run`.
+/// The part that runs the balancer. `program` is one that gives its arguments to `hidden::run`.
 pub fn part(name: &str, program: &Path, file: &Path, port: u16) -> Result<Part> {
-    let file = file.to_str().context("a path that is no UTF-8")?;
+    let file = file.to_str().context("a path that is not UTF-8")?;
     Ok(Part {
         args: vec!["local".into(), "balance".into(), file.into(), port.to_string()],
         port: Some(port),
         ready: Probe::Tcp { port },
         stop: Stop { signal: StopSignal::Term, within_ms: 10_000 },
-        // One that runs already and was made for another form of the file could not read it.
+        // A running balancer that was made for another form of the file could not read it.
         generation: FORM.to_owned(),
         ..Part::new(name, "load balancer", program)
     })

@@ -1,4 +1,4 @@
-//! Listens, and takes a new configuration when there is one.
+//! Listens, and takes a new configuration as soon as there is one.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -19,18 +19,19 @@ use super::config::Config;
 use super::forward::Forwarder;
 use super::health::Pools;
 
-/// An ALB's default.
+/// The default of an ALB.
 pub const IDLE: Duration = Duration::from_secs(60);
 
-/// How often the file is looked at. It is read then, not only asked for its time: it is small, and times are coarse.
+/// The time between two looks at the file. Each look reads the file and not only its time: the file is small, and times
+/// are coarse.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// For requests under way, when it is told to stop.
+/// The time for requests under way after the balancer was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// As a process of its own: until it is told to stop.
+/// Runs the balancer as a process of its own, until it is told to stop.
 pub fn run(path: &Path, port: &OsString) -> Result<()> {
-    let port: u16 = port.to_str().and_then(|port| port.parse().ok()).context("the port is no number")?;
+    let port: u16 = port.to_str().and_then(|port| port.parse().ok()).context("the port is not a number")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let bytes = std::fs::read(path).with_context(|| format!("`{}`", path.display()))?;
     let config = Config::parse(&bytes).with_context(|| format!("`{}`", path.display()))?;
@@ -44,7 +45,7 @@ pub fn run(path: &Path, port: &OsString) -> Result<()> {
     })
 }
 
-/// Until `stop`, then as long as requests under way need, within reason.
+/// Serves until `stop`, and then as long as the requests under way need, within reason.
 pub async fn serve(
     listener: TcpListener,
     mut config: watch::Receiver<Arc<Config>>,
@@ -66,7 +67,7 @@ pub async fn serve(
             }
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
-                // No file left to open: not for ever.
+                // No file descriptor is free. That does not last for ever.
                 Err(_) => {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                     continue;
@@ -90,13 +91,14 @@ pub async fn serve(
     Ok(())
 }
 
-/// To standard error, which is the part's log file.
+/// Writes to standard error, which is the part's log file.
 pub(super) fn log(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// A file that is wrong is said to be, and the balancer goes on with what it had.
+/// Reads the file again and again. If the file is wrong, this logs it, and the balancer goes on with the configuration
+/// that it had.
 async fn reload(path: impl AsRef<Path>, mut known: Vec<u8>, sender: watch::Sender<Arc<Config>>) {
     loop {
         tokio::time::sleep(LOOK).await;

@@ -1,5 +1,5 @@
-//! A program that hands its hidden arguments on, as `provision` does; and, for tests that kill a client, one that applies
-//! the parts in a file.
+//! A program that hands its hidden arguments on, as `provision` does. For tests that kill a client, it also applies the
+//! parts in a file.
 
 use std::ffi::OsString;
 use std::path::Path;

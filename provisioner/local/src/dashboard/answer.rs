@@ -1,4 +1,4 @@
-//! A request that was let in, to its answer. Everything in here may wait.
+//! Answers a request that was let in. Everything in here may wait.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,7 +21,7 @@ pub struct Dashboard {
     asked: Arc<Asked>,
 }
 
-/// What stands behind the `?`; a name may be there more than once.
+/// The part of the address behind the `?`. A name may be there more than once.
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
@@ -49,7 +49,7 @@ impl Dashboard {
         Dashboard { place, history, asked: Arc::default() }
     }
 
-    /// `None`: there is nothing of this name.
+    /// Answers a question. `None` if there is nothing of this name.
     pub fn look(&self, what: &str, query: &Query) -> Option<Result<Value>> {
         Some(match what {
             "stack" => self.config().map(|config| config.shown()),
@@ -60,7 +60,7 @@ impl Dashboard {
         })
     }
 
-    /// What only the stack's user may, and no page from elsewhere.
+    /// Does what only the stack's user may do, and no page from elsewhere.
     pub fn act(&self, what: &str, query: &Query) -> Option<Result<Value>> {
         Some(match what {
             "connection" => self.connection(query),
@@ -70,7 +70,7 @@ impl Dashboard {
         })
     }
 
-    /// To be called now and then: what has happened is in the history though nobody looks.
+    /// Takes what has happened into the history, though nobody looks. It is to be called now and then.
     pub fn follow(&self) {
         let _ = self.history(|history| history.follow(&self.place));
     }
@@ -102,7 +102,7 @@ impl Dashboard {
         let number =
             |name: &str| query.one(name).map(str::parse::<u64>).transpose().with_context(|| format!("`{name}`"));
         let wanted = Wanted {
-            // Only names that are there: what is asked for is put into a path.
+            // Only known names pass, because the asked name is put into a path.
             parts: known.into_iter().filter(|part| asked.is_empty() || asked.contains(part)).collect(),
             text: query.one("text").unwrap_or_default().to_owned(),
             id: query.one("id").unwrap_or_default().to_owned(),
@@ -127,7 +127,7 @@ impl Dashboard {
         let before = query.one("before").map(str::parse).transpose().context("`before`")?;
         let config = self.config()?;
         let mut events = self.history(|history| {
-            // On a full disk there is still what was.
+            // On a full disk the old history can still be read.
             let _ = history.follow(&self.place);
             history.before(before, query.one("part"))
         })?;
@@ -157,13 +157,13 @@ impl Dashboard {
             config.queues.iter().find(|queue| queue.id == id).with_context(|| format!("there is no queue `{id}`"))?;
         let moved = messages::redrive(config.messaging.context("this stack has no queues")?, queue)?;
         let entry = Entry::now(id, "redrive", &format!("{moved} dead letters moved back"));
-        // Done is done, noted or not.
+        // The action is done, whether the history could note it or not.
         let _ = self.history(|history| history.add(&entry));
         Ok(json!({ "moved": moved }))
     }
 
     fn history<T>(&self, what: impl FnOnce(&mut History) -> Result<T>) -> Result<T> {
-        // A change is a transaction: none is half done where something panicked.
+        // A change is a transaction: a panic leaves none half done.
         what(&mut self.history.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

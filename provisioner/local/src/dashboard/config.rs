@@ -1,34 +1,34 @@
-//! What the page cannot find out by itself: which thing uses which, and how to connect. A JSON file that only its user can
-//! read; it is read anew for each request, so another stack file needs no restart.
+//! The facts that the page cannot find out by itself: which thing uses which, and how to connect. They are in a JSON
+//! file that only its user can read. It is read anew for each request, so another stack file needs no restart.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// No `Debug`: connections hold passwords.
+/// The facts for the page. It has no `Debug`, because connections hold passwords.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Config {
     pub stack: String,
     pub environment: String,
-    /// What runs instead of what.
+    /// Notes on what runs here in place of another thing.
     pub notes: Vec<String>,
     pub nodes: Vec<Node>,
     pub links: Vec<Link>,
     /// The port of SQS, if the stack has queues or topics.
     pub messaging: Option<u16>,
     pub queues: Vec<Queue>,
-    /// Parts that follow another database.
+    /// The parts that follow another database.
     pub replicas: Vec<String>,
     pub connections: Vec<Connection>,
 }
 
-/// Something on the map.
+/// A thing on the map.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Node {
     pub id: String,
     pub name: String,
     pub kind: String,
     pub lane: Lane,
-    /// What runs it: a queue has the state of the part that holds all queues.
+    /// The part that runs it. A queue has the state of the part that holds all queues.
     pub part: String,
 }
 
@@ -41,19 +41,19 @@ pub enum Lane {
     Data,
 }
 
-/// Of nodes, by id: who calls, to whom.
+/// A link between two nodes, by id, from the caller to the called.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     pub from: String,
     pub to: String,
-    /// `reads`, `publishes`: between the names of the two it makes a sentence.
+    /// The verb, such as `reads` or `publishes`. Between the names of the two it makes a sentence.
     pub verb: String,
 }
 
-/// Names as SQS knows them.
+/// A queue, with the names that SQS knows.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Queue {
-    /// The node.
+    /// The id of its node.
     pub id: String,
     pub main: String,
     pub dead_letters: Option<String>,
@@ -64,7 +64,7 @@ pub struct Connection {
     pub name: String,
     pub part: String,
     pub text: String,
-    /// What in the text is nobody else's business.
+    /// The secret in the text, which is shown to nobody else.
     pub secret: Option<String>,
 }
 
@@ -77,7 +77,7 @@ impl Connection {
 }
 
 impl Config {
-    /// What the page gets: no secret is in it.
+    /// The facts that the page gets. They hold no secret.
     pub fn shown(&self) -> Value {
         let Config { stack, environment, notes, nodes, links, messaging: _, queues, replicas, connections } = self;
         let connection = |it: &Connection| json!({ "name": it.name, "part": it.part, "text": it.masked(), "secret": it.secret.is_some() });
@@ -88,7 +88,7 @@ impl Config {
         })
     }
 
-    /// A line of a log, which anybody may have written anything into.
+    /// The text without secrets. It is a line of a log, into which anybody may have written anything.
     pub fn without_secrets(&self, text: &str) -> String {
         mask(text, self.connections.iter().filter_map(|it| it.secret.as_deref()))
     }

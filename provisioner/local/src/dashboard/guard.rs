@@ -1,4 +1,4 @@
-//! Who is let in.
+//! Decides which requests are let in.
 
 use hyper::header::{HOST, HeaderMap, ORIGIN};
 
@@ -10,13 +10,15 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// What is asked for, below the token, if it is this machine that is asked and the token is right.
+    /// The part of the path below the token. `None` if the request is for another host than this machine, or the token
+    /// is wrong.
     pub fn inside<'a>(&self, path: &'a str, headers: &HeaderMap) -> Option<&'a str> {
         let (token, rest) = path.strip_prefix('/')?.split_once('/')?;
         (self.is_this_machine(headers) && self.is_token(token)).then_some(rest)
     }
 
-    /// Also for what changes something: a page from elsewhere can make a browser ask, but can add no such header.
+    /// Whether the request may also change something. A page from elsewhere can make a browser send a request, but it
+    /// can add no such header.
     pub fn may_change(&self, headers: &HeaderMap) -> bool {
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let from_here = text(ORIGIN.as_str()).is_none_or(|origin| {
@@ -35,7 +37,7 @@ impl Guard {
         [format!("127.0.0.1:{}", self.port), format!("localhost:{}", self.port)]
     }
 
-    /// Takes as long whichever letter is wrong.
+    /// Whether the token is right. It takes as long whichever letter is wrong.
     fn is_token(&self, given: &str) -> bool {
         let (given, token) = (given.as_bytes(), self.token.as_bytes());
         let difference = given.iter().zip(token).fold(0, |all, (one, other)| std::hint::black_box(all | (one ^ other)));

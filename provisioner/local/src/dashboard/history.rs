@@ -1,4 +1,4 @@
-//! What happened, for as long as it fits: the supervisor's chronicle, taken over into a database.
+//! The history of a stack, for as long as it fits: the supervisor's chronicle, taken over into a database.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::supervisor::chronicle::Entry;
 use crate::supervisor::place::Place;
 
-/// With the longest texts some megabytes, usually one.
+/// The most events that are kept. With the longest texts they take some megabytes, usually one.
 const KEPT: i64 = 5_000;
 const LONGEST: usize = 1_000;
 const PAGE: i64 = 100;
@@ -29,7 +29,8 @@ pub struct Happened {
 }
 
 impl History {
-    /// One that cannot be read gives way to a new one; one that cannot be written is in memory, for as long as it goes.
+    /// Opens the history. If it cannot be read, a new one takes its place. If it cannot be written, it is in memory
+    /// until this process ends.
     pub fn open(path: &Path) -> History {
         let again = || {
             std::fs::rename(path, path.with_extension("broken"))?;
@@ -39,7 +40,8 @@ impl History {
         history.or_else(|_| History::at(Connection::open_in_memory()?)).expect("SQLite has memory")
     }
 
-    /// What the chronicle says since the last time, each of it once: the place it was read to is in the same transaction.
+    /// Takes over what the chronicle says since the last time, each event once. The place up to which the chronicle was
+    /// read is in the same transaction.
     pub fn follow(&mut self, place: &Place) -> Result<()> {
         let stored: Option<(i64, i64)> = self
             .0
@@ -51,7 +53,7 @@ impl History {
         if now.ino() as i64 == inode {
             return if now.len() as i64 > position { self.take(&path, inode, position) } else { Ok(()) };
         }
-        // The supervisor began another file: first what is left in the one before.
+        // The supervisor began another file. First the rest of the file before is read.
         let before = path.with_extension("1");
         if before.metadata().is_ok_and(|before| before.ino() as i64 == inode) {
             self.take(&before, inode, position)?;
@@ -65,7 +67,7 @@ impl History {
         Ok(change.commit()?)
     }
 
-    /// The latest first.
+    /// The events before an id, the latest first.
     pub fn before(&self, id: Option<i64>, part: Option<&str>) -> Result<Vec<Happened>> {
         let mut query = self.0.prepare(
             "SELECT id, at, part, what, text FROM happened WHERE id < ?1 AND (?2 IS NULL OR part = ?2) ORDER BY id DESC LIMIT ?3",
@@ -78,7 +80,7 @@ impl History {
     }
 
     fn at(connection: Connection) -> Result<History> {
-        // The latest second may be lost with the power, never the file.
+        // A power cut may take the latest second, never the file.
         connection.execute_batch(
             "PRAGMA journal_mode = TRUNCATE; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -256;
              CREATE TABLE IF NOT EXISTS happened (
@@ -135,7 +137,7 @@ mod tests {
         history.follow(&place).unwrap();
         history.follow(&place).unwrap();
         drop(history);
-        // Written while nobody follows, and another supervisor begins meanwhile.
+        // This event is written while nobody follows, and another supervisor begins meanwhile.
         chronicle::write(&place, "a", "exited", "two");
         std::fs::rename(place.chronicle(), place.chronicle().with_extension("1")).unwrap();
         chronicle::write(&place, "b", "ready", "three");

@@ -1,5 +1,5 @@
-//! What is so now. The supervisor answers at once; what has to be asked over a wire is asked in the background, because an
-//! engine that stands still answers late or never.
+//! The state of the stack now. The supervisor answers at once. Questions over a wire are asked in the background,
+//! because an engine that stands still answers late or never.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,10 +14,10 @@ use crate::supervisor::client;
 use crate::supervisor::place::Place;
 use crate::supervisor::sql::{Address, Login};
 
-/// How old an answer may be that came over a wire.
+/// The longest age of an answer that came over a wire.
 const FRESH: Duration = Duration::from_millis(900);
 
-/// The last answers. Nobody who looks, nobody who is asked.
+/// The last answers. If nobody looks, nobody is asked.
 #[derive(Default)]
 pub struct Asked(Mutex<Answers>);
 
@@ -32,7 +32,7 @@ struct Answers {
 pub fn state(place: &Place, config: &Config, asked: &Arc<Asked>) -> Value {
     let begin = begin_to_ask(place, config, asked);
     if begin.is_some_and(|first| first) {
-        // The first page should not come up empty.
+        // The first page should not be empty.
         let deadline = Instant::now() + Duration::from_millis(250);
         while asked.answers().at.is_none() && Instant::now() < deadline {
             std::thread::sleep(Duration::from_millis(5));
@@ -60,8 +60,8 @@ impl Asked {
     }
 }
 
-/// In a thread of its own, one at a time. `None` if the last answers are good enough, or others are on their way; else
-/// whether these are the first.
+/// Asks in a thread of its own, one at a time. `None` if the last answers are good enough, or others are on their way.
+/// Else whether these are the first answers.
 fn begin_to_ask(place: &Place, config: &Config, asked: &Arc<Asked>) -> Option<bool> {
     let first = {
         let mut answers = asked.answers();
@@ -85,7 +85,7 @@ fn queues(port: u16, config: &Config) -> BTreeMap<String, Value> {
     for queue in &config.queues {
         match messages::depth(port, queue) {
             Ok(depth) => drop(depths.insert(queue.id.clone(), json!(depth))),
-            // One that does not answer will not for the next either.
+            // An engine that does not answer this question will not answer the next one either.
             Err(_) => break,
         }
     }

@@ -17,22 +17,22 @@ use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 use crate::supervisor::place::Place;
 
 const BLOCK: u64 = 64 << 10;
-/// Of one part and one question, so that a search in vain ends soon.
+/// The most bytes of one part that are read for one question, so that a search in vain ends soon.
 const SEARCHED: u64 = 8 << 20;
 const LONGEST: usize = 8 << 10;
 const LINES: usize = 300;
 
-/// What is looked for. Everything that is given must hold.
+/// The conditions of a search. All that are given must hold.
 #[derive(Default)]
 pub struct Wanted {
     pub parts: Vec<String>,
-    /// Words, each of which is in the line, in whatever case.
+    /// Words that all must be in the line, in any case.
     pub text: String,
-    /// Of a trace or a request, as it is.
+    /// The id of a trace or a request, as it is written.
     pub id: String,
-    /// Without health checks that went well.
+    /// Whether to leave out health checks that went well.
     pub quiet: bool,
-    /// Milliseconds since 1970.
+    /// A time in milliseconds since 1970.
     pub before: Option<u64>,
 }
 
@@ -43,11 +43,11 @@ pub struct Line {
     pub text: String,
 }
 
-/// Up to where each file was read.
+/// The place up to which each file was read.
 #[derive(Default, Serialize, Deserialize)]
 pub struct Cursor(BTreeMap<String, (u64, u64)>);
 
-/// The latest, the oldest of them first.
+/// The latest lines, the oldest of them first.
 pub fn latest(place: &Place, wanted: &Wanted) -> Result<(Vec<Line>, Cursor)> {
     let clock = Clock::of_this_machine();
     let (mut lines, mut cursor) = (Vec::new(), Cursor::default());
@@ -70,13 +70,13 @@ pub fn latest(place: &Place, wanted: &Wanted) -> Result<(Vec<Line>, Cursor)> {
         found.retain(|line| wanted.before.is_none_or(|before| line.at < before));
         lines.extend(found);
     }
-    // Stable: what one part wrote at one moment stays in its order.
+    // The sort is stable: lines that one part wrote at one moment stay in their order.
     lines.sort_by_key(|line| line.at);
     lines.drain(..lines.len().saturating_sub(LINES));
     Ok((lines, cursor))
 }
 
-/// What was written since.
+/// The lines that were written since the cursor.
 pub fn since(place: &Place, wanted: &Wanted, cursor: &Cursor, now: u64) -> Result<(Vec<Line>, Cursor)> {
     let clock = Clock::of_this_machine();
     let (mut lines, mut next) = (Vec::new(), Cursor::default());
@@ -101,7 +101,7 @@ pub fn since(place: &Place, wanted: &Wanted, cursor: &Cursor, now: u64) -> Resul
     Ok((lines, next))
 }
 
-/// `true` as long as more is wanted. A line without a time has 0 for now.
+/// Takes a line. `true` as long as more are wanted. A line without a time gets 0 for now.
 fn take(text: &str, part: &str, wanted: &Wanted, clock: &Clock, found: &mut Vec<Line>) -> bool {
     if !fits(text, wanted) {
         return true;
@@ -113,7 +113,8 @@ fn take(text: &str, part: &str, wanted: &Wanted, clock: &Clock, found: &mut Vec<
     found.len() < LINES
 }
 
-/// Turns them round, and gives those without a time that of the line before, or the first one's, or the file's.
+/// Puts the lines into their order. A line without a time gets the time of the line before, or the first line's, or the
+/// file's.
 fn finish(found: &mut [Line], written: u64) {
     found.reverse();
     let first = found.iter().map(|line| line.at).find(|at| *at > 0).unwrap_or(written);
@@ -150,7 +151,8 @@ fn is_health_check(text: &str) -> bool {
     path && text.contains("\"status\":200")
 }
 
-/// Each line, the last one first, until no more is wanted. Returns where the first line that is not whole begins.
+/// Gives each line, the last one first, until no more is wanted. Returns the place where a last line that is not whole
+/// begins.
 fn backwards(file: &mut File, end: u64, mut each: impl FnMut(&str) -> bool) -> Result<u64> {
     let mut position = end;
     let mut rest: Vec<u8> = Vec::new();
@@ -187,7 +189,7 @@ fn backwards(file: &mut File, end: u64, mut each: impl FnMut(&str) -> bool) -> R
     Ok(whole_until.unwrap_or_default())
 }
 
-/// Engines write the time of the clock on the wall.
+/// A clock for engines, which write the local time.
 struct Clock {
     offset: UtcOffset,
     maria: Vec<BorrowedFormatItem<'static>>,
@@ -218,7 +220,7 @@ impl Clock {
                 let length = text[begin..].find('"')?;
                 OffsetDateTime::parse(&text[begin..begin + length], &Rfc3339).ok()?
             }
-            // The supervisor's own.
+            // The supervisor's own form.
             b'0'..=b'9'
                 if text.as_bytes().get(13) == Some(&b' ') && text[..13].bytes().all(|it| it.is_ascii_digit()) =>
             {
@@ -249,7 +251,7 @@ fn form(text: &'static str) -> Vec<BorrowedFormatItem<'static>> {
     format_description::parse_borrowed::<2>(text).expect("a form of a time")
 }
 
-/// Of every part that ever wrote one.
+/// The names of all parts that ever wrote a log.
 pub fn parts(directory: &Path) -> Vec<String> {
     let files = std::fs::read_dir(directory).into_iter().flatten().flatten();
     let mut parts: Vec<String> =
@@ -307,7 +309,7 @@ mod tests {
         let (lines, cursor) = since(&place, &all(&place), &cursor, 7).unwrap();
         assert_eq!(lines, [Line { part: "worker".into(), at: 7, text: "half a line".into() }]);
         assert!(since(&place, &all(&place), &cursor, 7).unwrap().0.is_empty());
-        // A new file of the same name, as after a rotation.
+        // The log gets a new file of the same name, as after a rotation.
         std::fs::rename(place.log("worker"), place.log("worker").with_extension("log.1")).unwrap();
         writeln!(append(&place.log("worker")).unwrap(), "again").unwrap();
         assert_eq!(texts(&since(&place, &all(&place), &cursor, 7).unwrap().0), ["again"]);

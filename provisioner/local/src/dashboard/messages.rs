@@ -1,4 +1,4 @@
-//! Depths and dead letters, asked for as any SDK would.
+//! The depths of the queues and their dead letters, asked for as any SDK would.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -34,7 +34,7 @@ pub fn depth(port: u16, queue: &Queue) -> Result<Depth> {
     })
 }
 
-/// How many it moved.
+/// Moves dead letters back to their queue. Returns how many.
 pub fn redrive(port: u16, queue: &Queue) -> Result<u64> {
     let dead = queue.dead_letters.as_ref().context("this queue has no queue for dead letters")?;
     let arn = attributes(port, dead)?;

@@ -1,15 +1,17 @@
-//! A page about one stack on this machine, for its user and nobody else: what runs, what waits in the queues, how to
-//! reach it, what the parts say, and what happened when nobody looked.
+//! A page about one stack on this machine, for its user and nobody else. It shows which parts run, how many messages
+//! wait in the queues, how to reach each part, what the parts log, and what happened while nobody looked.
 //!
-//! It is a part like the balancer: the supervisor runs it, and nothing depends on it. One that fails, or is killed, takes
-//! nothing with it. It owns nothing but the history, which is an SQLite file filled from what the supervisor writes down;
-//! so what happens while the page is not served is in there too.
+//! The page is a part like the balancer: the supervisor runs it, and nothing depends on it. If it fails or is killed,
+//! nothing else stops. It owns only the history, an SQLite file that is filled from what the supervisor writes down. So
+//! the history also has what happens while the page is not served.
 //!
-//! # Who may
-//! Only loopback listens. Whoever has the address `http://127.0.0.1:PORT/TOKEN/` may look; the token is random for each
-//! stack, in a file for its user only. Requests to another name than this machine's are refused, because a page from
-//! elsewhere can have its name point here. What changes something or gives a secret away also needs the token in the
-//! header `x-provision-token`, which no page from elsewhere can add. Nothing is loaded from elsewhere either.
+//! # Who may look
+//!
+//! Only loopback listens. Anybody who has the address `http://127.0.0.1:PORT/TOKEN/` may look. The token is random for
+//! each stack, in a file for its user only. Requests to another name than this machine's are refused, because a page
+//! from elsewhere can have its name point here. A request that changes something or gives a secret away also needs the
+//! token in the header `x-provision-token`, which no page from elsewhere can add. The page loads nothing from elsewhere
+//! either.
 //!
 //! # What it answers
 //! Below `/TOKEN/`; JSON, and `{"error": "..."}` with a status of 400 and above.

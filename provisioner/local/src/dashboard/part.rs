@@ -13,17 +13,17 @@ use crate::supervisor::part::{Part, Stop, StopSignal};
 use crate::supervisor::place::Place;
 use crate::supervisor::probe::Probe;
 
-/// No thing of a stack is called like this, because of the dot.
+/// The name of the part. The dot keeps it apart from every name in a stack file.
 pub const NAME: &str = "provision.dashboard";
 
-/// Writes what the page shows to where one that runs already reads it from.
+/// Writes the facts for the page to the file that a running dashboard reads.
 pub fn prepare(place: &Place, config: &Config) -> Result<()> {
     ports::write(&place.state().join(CONFIG), &serde_json::to_vec_pretty(config)?)
 }
 
-/// `program` is one that gives its arguments to `hidden::run`.
+/// The part that runs the dashboard. `program` is one that gives its arguments to `hidden::run`.
 pub fn part(program: &Path, place: &Place, port: u16) -> Result<Part> {
-    let state = place.state().to_str().context("a path that is no UTF-8")?;
+    let state = place.state().to_str().context("a path that is not UTF-8")?;
     let mut page = Sha256::new();
     PAGE.iter().for_each(|(_, _, text)| page.update(text));
     Ok(Part {
@@ -31,18 +31,18 @@ pub fn part(program: &Path, place: &Place, port: u16) -> Result<Part> {
         port: Some(port),
         ready: Probe::Tcp { port },
         stop: Stop { signal: StopSignal::Term, within_ms: 2_000 },
-        // A new version of the page is a reason to start it again.
+        // A new version of the page is a reason to start the part again.
         generation: hex(&page.finalize()[..12]),
         ..Part::new(NAME, "this dashboard", program)
     })
 }
 
-/// Where to look, with the token: for the eyes of the stack's user only.
+/// The address of the page, with the token. It is for the stack's user only.
 pub fn address(place: &Place, port: u16) -> Result<String> {
     Ok(format!("http://127.0.0.1:{port}/{}/", token(place)?))
 }
 
-/// Of a dashboard that was started here before, from what the state directory says.
+/// The address of a dashboard that was started here before, from the state directory.
 pub fn known_address(state: &Path) -> Option<String> {
     let place = Place::find(state).ok()?;
     let ports: std::collections::BTreeMap<String, u16> =
@@ -52,7 +52,7 @@ pub fn known_address(state: &Path) -> Option<String> {
 
 pub(super) const CONFIG: &str = "dashboard.json";
 
-/// Made once, so that an address that was kept works tomorrow.
+/// The token. It is made once, so that a saved address works tomorrow.
 pub(super) fn token(place: &Place) -> Result<String> {
     let path = place.state().join("dashboard.token");
     if let Ok(token) = std::fs::read_to_string(&path)

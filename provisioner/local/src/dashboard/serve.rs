@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a loopback port. Who is not let in gets 403 and one sentence.
+//! HTTP/1.1 on a loopback port. A request that is not let in gets 403 and one sentence.
 
 use std::convert::Infallible;
 use std::ffi::OsString;
@@ -25,7 +25,7 @@ use super::guard::Guard;
 use super::part;
 use crate::supervisor::place::Place;
 
-/// What the page consists of.
+/// The files of the page.
 pub(super) const PAGE: &[(&str, &str, &str)] = &[
     ("", "text/html; charset=utf-8", include_str!("page/index.html")),
     ("style.css", "text/css; charset=utf-8", include_str!("page/style.css")),
@@ -38,7 +38,7 @@ pub(super) const PAGE: &[(&str, &str, &str)] = &[
     ("icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
 ];
 
-/// Until a signal says stop.
+/// Serves until a signal says stop.
 pub fn run(state: &Path, port: &OsString) -> Result<()> {
     let port: u16 = port.to_str().and_then(|port| port.parse().ok()).context("no port")?;
     let place = Place::find(state)?;
@@ -63,7 +63,7 @@ pub fn run(state: &Path, port: &OsString) -> Result<()> {
                 }
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => connection(stream, &guard, &dashboard),
-                    // No file left to open: not for ever.
+                    // No file descriptor is free. That does not last for ever.
                     Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 },
             }
@@ -71,10 +71,10 @@ pub fn run(state: &Path, port: &OsString) -> Result<()> {
     })
 }
 
-/// How often it takes over what happened, looked at or not.
+/// The time between two looks at the chronicle, whether a page is open or not.
 const LOOK: Duration = Duration::from_secs(2);
 
-/// Nothing from elsewhere, nothing inside another page, and no script or style in the page itself.
+/// The content policy: nothing from elsewhere, nothing inside another page, and no script or style in the page itself.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -90,7 +90,7 @@ fn connection(stream: tokio::net::TcpStream, guard: &Arc<Guard>, dashboard: &Arc
         .header_read_timeout(Duration::from_secs(60))
         .serve_connection(TokioIo::new(stream), service);
     tokio::spawn(async move {
-        // Half a request, or a page that was closed: nobody's business here.
+        // The client sent half a request, or closed the page. Nothing is to be done about it.
         let _ = connection.await;
     });
 }
@@ -116,7 +116,7 @@ async fn answer(guard: &Guard, dashboard: Arc<Dashboard>, request: Request<Incom
         return refuse(405, "only GET and POST");
     }
     let (what, query) = (what.to_owned(), Query::parse(head.uri.query().unwrap_or_default()));
-    // It may wait: for the supervisor, for a disk.
+    // The answer may have to wait, for the supervisor or for a disk.
     let answered = tokio::task::spawn_blocking(move || match acts {
         true => dashboard.act(&what, &query),
         false => dashboard.look(&what, &query),
@@ -142,7 +142,7 @@ fn respond(status: u16, kind: &'static str, body: String) -> Response<Full<Bytes
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    // The token is in the address.
+    // The token is in the address, so the address must not be handed on.
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert("cross-origin-opener-policy", HeaderValue::from_static("same-origin"));

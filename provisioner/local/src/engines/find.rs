@@ -1,4 +1,4 @@
-//! Where programs are, and what to say if they are not.
+//! Finds programs, and says how to install them if they are missing.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -6,24 +6,24 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 
-/// Where to look, in this order.
+/// The folders to look in, in this order.
 #[derive(Debug, Clone)]
 pub struct Places {
     pub path: OsString,
     pub usual: Vec<PathBuf>,
 }
 
-/// What to install, by the name that each package manager knows it under.
+/// The package to install, by the name that each package manager has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Install {
     pub apt: &'static str,
     pub brew: &'static str,
 }
 
-/// The error for a program that is not here.
+/// The error for a program that is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// Its name for people, in backticks where it is one to type.
+    /// The program's name for people. If it is a name to type, it is in backticks.
     pub what: String,
     pub install: Install,
 }
@@ -34,7 +34,7 @@ impl Places {
         Places { path: std::env::var_os("PATH").unwrap_or_default(), usual: usual.map(PathBuf::from).to_vec() }
     }
 
-    /// The first of the names that is anywhere: a name earlier in the list beats a place earlier in the path.
+    /// Finds the first of the names that is anywhere. A name earlier in the list wins over a place earlier in the path.
     pub fn find(&self, names: &[&str]) -> Option<PathBuf> {
         names.iter().find_map(|name| {
             let places = std::env::split_paths(&self.path).chain(self.usual.iter().cloned());
@@ -53,7 +53,7 @@ pub fn beside(caller: &Path, name: &str) -> Option<PathBuf> {
 }
 
 impl Install {
-    /// The error for what was not found.
+    /// The error for a program that was not found.
     pub fn missing<T>(self, what: &str) -> Result<T> {
         Err(Missing { what: what.to_owned(), install: self }.into())
     }
@@ -69,7 +69,7 @@ impl fmt::Display for Missing {
     }
 }
 
-/// One that the user names must be there: another one in its stead would surprise.
+/// A program that the user names. It must be there: another one in its place would be a surprise.
 pub fn configured(program: &Path) -> Result<PathBuf> {
     match is_program(program) {
         true => Ok(std::path::absolute(program)?),

@@ -1,6 +1,6 @@
-//! A search engine in memory, <https://pypi.org/project/osmem-server/>: it speaks `_bulk` and `_search`, takes 30 ms to
-//! start, and forgets everything when it stops. It knows no ISM and costs some 26 KB a document, so something else has to
-//! throw the oldest away: a process of ours beside it.
+//! A search engine in memory, <https://pypi.org/project/osmem-server/>. It speaks `_bulk` and `_search`, takes 30 ms to
+//! start, and forgets everything when it stops. It has no ISM and needs some 26 KB a document. So a process of ours
+//! beside it deletes the oldest documents.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use crate::http;
 use crate::supervisor::part::Part;
 use crate::supervisor::probe::Probe;
 
-/// With more documents than this the oldest are thrown away, until there are `KEPT`. That many take 100 MB.
+/// With more documents than this the oldest are deleted, until there are `KEPT`. This many take 100 MB.
 pub const MOST: usize = 3_000;
 pub const KEPT: usize = 2_000;
 
@@ -24,12 +24,12 @@ pub fn part(name: &str, program: &Path, port: u16) -> Part {
         ready: Probe::Http { port, path: "/".to_owned() },
         ..Part::new(name, "search engine in memory", program)
     };
-    // It is written in Go: less memory for a little more work.
+    // The engine is written in Go. This setting saves memory for a little more work.
     part.env.insert("GOGC".to_owned(), "50".to_owned());
     part
 }
 
-/// `program` is one that gives its arguments to `hidden::run`.
+/// The part that deletes the oldest documents. `program` is one that gives its arguments to `hidden::run`.
 pub fn cap_part(name: &str, program: &Path, port: u16) -> Part {
     Part {
         args: vec!["local".into(), "cap".into(), port.to_string()],
@@ -38,7 +38,8 @@ pub fn cap_part(name: &str, program: &Path, port: u16) -> Part {
     }
 }
 
-/// Until it is killed. An engine that does not answer has nothing to throw away.
+/// Deletes the oldest documents again and again, until it is killed. An engine that does not answer has nothing to
+/// delete.
 pub fn cap(port: u16) -> Result<()> {
     loop {
         match trim(port, MOST, KEPT) {
@@ -50,7 +51,7 @@ pub fn cap(port: u16) -> Result<()> {
     }
 }
 
-/// Throws away what is older than the newest `kept`, if there are more than `most`; how many.
+/// Deletes the documents that are older than the newest `kept`, if there are more than `most`. Returns how many.
 pub fn trim(port: u16, most: usize, kept: usize) -> Result<usize> {
     let count = ask(port, "GET", "/_all/_count", None)?["count"].as_u64().unwrap_or(0) as usize;
     if count <= most {
@@ -70,7 +71,7 @@ pub fn trim(port: u16, most: usize, kept: usize) -> Result<usize> {
 
 const LOOK: Duration = Duration::from_secs(3);
 const DEEPEST: usize = 10_000;
-/// Thousands of documents take seconds.
+/// The time for an answer. Thousands of documents take seconds.
 const ANSWER: Duration = Duration::from_secs(60);
 
 fn ask(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
@@ -81,7 +82,7 @@ fn ask(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<Valu
     serde_json::from_str(&text).with_context(|| format!("{method} {path}"))
 }
 
-/// To standard error, which is the part's log file.
+/// Writes to standard error, which is the part's log file.
 fn log(line: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "{line}");

@@ -1,8 +1,9 @@
 //! A primary and its replica on MariaDB, or on a user's own MySQL 8 (`mysql`, which was never run here).
 //!
-//! Who may do what, and who follows whom, is a list of statements that the server runs whenever it starts, before it takes
-//! its first connection. So a server that was killed at any moment comes back as it should be, and nobody sees it
-//! otherwise. The same list is run over its socket when something changes while it runs.
+//! A list of statements sets the users, their rights, and which server follows which. The server runs the list whenever
+//! it starts, before it takes its first connection. So a server that was killed at any moment comes back as it should
+//! be, and nobody sees it in another state. If something changes while the server runs, the same list is run over its
+//! socket.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -40,11 +41,11 @@ const LONGEST_PATH: usize = 340;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flavour {
     Maria,
-    /// Never run: there was none to run it with.
+    /// MySQL. This was never run: there was none to run it with.
     Mysql,
 }
 
-/// Which one a stack asks for.
+/// The database that a stack asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
     /// A `mysqld` of version 8 if there is one, else MariaDB.
@@ -59,11 +60,11 @@ pub struct Program {
     pub server: PathBuf,
     pub flavour: Flavour,
     pub version: String,
-    /// MariaDB's own program for making a data directory; MySQL's server does that itself.
+    /// MariaDB's own program that makes a data directory. MySQL's server does that itself.
     pub installer: Option<PathBuf>,
 }
 
-/// One server. No `Debug`, because of the passwords.
+/// One server. It has no `Debug`, because of the passwords.
 #[derive(Clone)]
 pub struct Server {
     pub name: String,
@@ -71,7 +72,7 @@ pub struct Server {
     pub socket: PathBuf,
     pub port: u16,
     pub database: String,
-    /// The first is the one that the probes ask as.
+    /// The users. The probes log in as the first one.
     pub users: Vec<User>,
     pub replication_password: String,
     pub role: Role,
@@ -92,9 +93,9 @@ pub struct User {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rights {
-    /// As the user that RDS makes: everything but what would get round `read_only`.
+    /// The rights of the user that RDS makes: all rights except those that would get round `read_only`.
     Owner,
-    /// Rows of the database, not its tables.
+    /// The rights to the rows of the database, not to its tables.
     Rows,
 }
 
@@ -126,7 +127,7 @@ pub fn find(places: &Places, choice: &Choice) -> Result<Program> {
     Ok(program)
 }
 
-/// Its directory with everything in it, as it should be at its next start. Changes no data that is there.
+/// Prepares the server's directory for its next start. Data that is there stays as it is.
 pub fn prepare(program: &Program, server: &Server, cache: &Path) -> Result<()> {
     for directory in [&server.directory, cache] {
         let length = directory.as_os_str().len();
@@ -141,9 +142,9 @@ pub fn prepare(program: &Program, server: &Server, cache: &Path) -> Result<()> {
     let name: String =
         program.version.chars().map(|c| if c.is_ascii_alphanumeric() || ".-".contains(c) { c } else { '_' }).collect();
     let template = template::template(cache, &format!("data-{name}-1"), |directory| match &program.installer {
-        // It is a shell script that quotes little: no path that it is given may have a space, or anything else that a shell or
-        // the server takes apart. Without `--user` it changes the owner of nothing, and as root the server runs all the same
-        // for this. With `--force` it does not look up this machine's name.
+        // The installer is a shell script that quotes little. So no path that it is given may have a space, or another
+        // character that a shell or the server takes apart. Without `--user` the script changes no owner, and the
+        // server runs as root all the same for this. With `--force` it does not look up this machine's name.
         Some(installer) => {
             let mut command = Command::new(installer);
             command.args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db", "--force"]);
@@ -155,7 +156,8 @@ pub fn prepare(program: &Program, server: &Server, cache: &Path) -> Result<()> {
     })?;
     let (data, id) = (server.directory.join("data"), server.directory.join("server-id"));
     if !data.exists() {
-        // A new one for new data: a replica passes over what was written under its own, and a log may hold the old one's.
+        // New data gets a new id. A replica passes over transactions that have its own id, and a log may hold the old
+        // one.
         ports::write(&id, fastrand::u32(1..).to_string().as_bytes())?;
     }
     template::copy(&template, &data)?;
@@ -167,7 +169,8 @@ pub fn prepare(program: &Program, server: &Server, cache: &Path) -> Result<()> {
     ports::write(&server.directory.join("init.sql"), statements.as_bytes())
 }
 
-/// Its process. The role and the passwords are not in its fingerprint: `settle` changes them while it runs.
+/// The part that runs the server. The role and the passwords are not in its fingerprint, because `settle` changes them
+/// while the server runs.
 pub fn part(program: &Program, server: &Server) -> Result<Part> {
     let kind = match (program.flavour, server.role) {
         (Flavour::Maria, Role::Primary) => "mariadb primary",
@@ -177,7 +180,7 @@ pub fn part(program: &Program, server: &Server) -> Result<Part> {
     };
     let configuration = configuration(program, server);
     Ok(Part {
-        // As root it does not start without being told so.
+        // As root the server starts only if it is told so.
         args: vec![
             format!("--defaults-file={}", server.directory.join("my.cnf").display()),
             format!("--user={}", user_name()?),
@@ -191,32 +194,32 @@ pub fn part(program: &Program, server: &Server) -> Result<Part> {
     })
 }
 
-/// As the first user, over TCP: what a service does.
+/// The first user's login over TCP, as a service logs in.
 pub fn login(server: &Server) -> Result<Login> {
     let user = server.users.first().with_context(|| format!("`{}` has no user", server.name))?;
     Ok(Login { at: Address::Port(server.port), user: user.name.clone(), password: user.password.clone() })
 }
 
-/// Ready, and everything that the primary has committed by now.
+/// A probe that passes once the replica is ready and has everything that the primary has committed by now.
 pub fn caught_up(primary: &Server, replica: &Server) -> Probe {
     Probe::Replica { login: root(replica), primary: root(primary) }
 }
 
-/// Users, rights and role as they should be, on a server that runs. What is so already stays so.
+/// Sets users, rights and role on a running server. Those that are right already stay as they are.
 pub fn settle(program: &Program, server: &Server) -> Result<()> {
     let statements = statements(program.flavour, server);
     run(server, &statements).with_context(|| format!("setting up `{}`", server.name))
 }
 
-/// The replica becomes the primary, at once. What the old primary had committed and not yet sent is on its disk only:
-/// `rejoin` finds that out. `replica` has its new role afterwards; the caller prepares it again.
+/// Makes the replica the primary, at once. Transactions that the old primary had committed and not yet sent are on its
+/// disk only; `rejoin` finds them. `replica` has its new role afterwards; the caller prepares it again.
 pub fn promote(program: &Program, replica: &mut Server) -> Result<()> {
     replica.role = Role::Primary;
     settle(program, replica).context("promoting")
 }
 
-/// The old primary, running again, follows the new one. An error if it has rows that the new one never got: then somebody
-/// has to say which are right, and `rebuild` makes it a copy of the new one.
+/// Makes the old primary, which runs again, follow the new one. It is an error if the old one has rows that the new one
+/// never got. Then somebody has to say which rows are right, and `rebuild` makes it a copy of the new one.
 pub fn rejoin(program: &Program, old: &mut Server, primary: &Server) -> Result<()> {
     let asking = || async {
         let (mut replica, mut primary) = (connect(&root(old)).await?, connect(&root(primary)).await?);
@@ -228,7 +231,7 @@ pub fn rejoin(program: &Program, old: &mut Server, primary: &Server) -> Result<(
     probe::once(&caught_up(primary, old)).with_context(|| format!("`{}` follows", old.name))
 }
 
-/// Throws the data of a stopped server away, to be filled again from its primary's log, which is kept from the start.
+/// Deletes the data of a stopped server. It is filled again from its primary's log, which is kept from the start.
 pub fn rebuild(server: &Server) -> Result<()> {
     ensure!(server.role != Role::Primary, "`{}` is a primary: its data is the only one", server.name);
     template::remove(&server.directory.join("data"))
@@ -238,7 +241,7 @@ pub(super) fn run(server: &Server, statements: &[String]) -> Result<()> {
     block_on(within(Duration::from_secs(10), async {
         let mut connection = connect(&root(server)).await?;
         for statement in statements {
-            // Its first words only: the rest may hold a password.
+            // Only the first words are shown: the rest may hold a password.
             let begin = statement.split(' ').take(3).collect::<Vec<_>>().join(" ");
             connection.query_drop(statement).await.context(begin)?;
         }
@@ -247,13 +250,14 @@ pub(super) fn run(server: &Server, statements: &[String]) -> Result<()> {
     }))
 }
 
-/// Over the socket, in a directory that is this user's only. It has no password, and no other way in.
+/// The login as root over the socket, which is in a directory for this user only. Root has no password, and no other
+/// way in.
 pub(super) fn root(server: &Server) -> Login {
     Login { at: Address::Socket(server.socket.clone()), user: "root".into(), password: String::new() }
 }
 
-/// One line each, as a server wants them that reads them at its start. Nothing of it goes into the log that replicas read:
-/// each server does the same by itself.
+/// The statements, one line each, because a server that reads them at its start wants them so. Nothing of them goes
+/// into the log that replicas read: each server runs its own list.
 fn statements(flavour: Flavour, server: &Server) -> Vec<String> {
     let mut all = vec!["SET SESSION sql_log_bin=0".to_owned()];
     all.push(format!("CREATE DATABASE IF NOT EXISTS {}", identifier(&server.database)));
@@ -280,24 +284,26 @@ fn statements(flavour: Flavour, server: &Server) -> Vec<String> {
 }
 
 fn follow(role: Role, password: &str) -> Vec<String> {
-    // Those it was made with, which need no password.
+    // The users that the data directory was made with. They need no password.
     let strangers = "DROP USER IF EXISTS root@'127.0.0.1', root@'::1', ''@localhost";
     let own = |text: &[&str]| text.iter().map(|text| (*text).to_owned()).collect();
     match role {
         Role::Primary => own(&[strangers, "STOP SLAVE", "RESET SLAVE ALL", "SET GLOBAL read_only=0"]),
         Role::Replica { of } => {
-            // A server that is killed while it throws away a relay log notes one that is not there any more, and follows nobody.
+            // A server that is killed while it deletes a relay log notes a log that is gone, and then follows nobody.
             // With a GTID the relay logs are received anew anyway.
             let mut all: Vec<String> = own(&[strangers, "SET GLOBAL read_only=1", "STOP SLAVE", "RESET SLAVE"]);
-            // What follows empties the table of the position and fills it again: a server that is killed between the two has
-            // forgotten how far it was. Its own log has not. One that was a primary has written more than it ever received:
-            // to set it back to that is a warning, and a file that is read at the start ends at its first warning.
+            // The next statement empties the table of the position and fills it again. A server that is killed between
+            // the two forgets how far it was, but its own log still says so. A server that was a primary has written
+            // more than it ever received. To set it back to that is a warning, and a file that is read at the start
+            // ends at its first warning.
             all.push(
                 "SET GLOBAL gtid_slave_pos = \
                  IF(@@GLOBAL.gtid_slave_pos = '', @@GLOBAL.gtid_binlog_pos, @@GLOBAL.gtid_current_pos)"
                     .into(),
             );
-            // The last of it: one that was a primary counts what it wrote itself as received.
+            // `MASTER_DEMOTE_TO_SLAVE`, the last option, makes a server that was a primary count its own transactions
+            // as received.
             all.push(format!(
                 "CHANGE MASTER TO MASTER_HOST='127.0.0.1', MASTER_PORT={of}, MASTER_USER='repl', \
                  MASTER_PASSWORD={password}, MASTER_USE_GTID=slave_pos, MASTER_CONNECT_RETRY=1, \
@@ -327,8 +333,8 @@ fn configuration(program: &Program, server: &Server) -> String {
     format!("[mysqld]\n{}{COMMON}{flavour}", own.concat())
 }
 
-/// The value as it is written into an option file. There a backslash begins an escape, a `#` a comment, and a new line
-/// another option.
+/// The value in the form of an option file. There a backslash begins an escape, a `#` a comment, and a new line another
+/// option.
 fn quoted(value: &str) -> String {
     let escaped = value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n").replace('\r', "\\r");
     format!("\"{escaped}\"")
@@ -342,7 +348,7 @@ fn temporary(directory: &Path) -> String {
 }
 
 fn literal(text: &str) -> String {
-    // On one line, whatever is in it.
+    // The literal is on one line, whatever the text is.
     let escaped = text.replace('\\', "\\\\").replace('\'', "''").replace('\n', "\\n").replace('\r', "\\r");
     format!("'{escaped}'")
 }
@@ -381,7 +387,8 @@ const OWNER: &str = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, RELOAD, PROCE
                      REPLICATION CLIENT, CREATE VIEW, SHOW VIEW, CREATE ROUTINE, ALTER ROUTINE, CREATE USER, EVENT, \
                      TRIGGER";
 
-/// Small, and safe against a killed process, not against a power cut: a laptop's data is for trying things out.
+/// The options of both kinds of server. They make a small server that is safe against a killed process, but not against
+/// a power cut: a laptop's data is for trying things out.
 const COMMON: &str = "\
 bind-address=127.0.0.1
 skip-name-resolve
@@ -404,7 +411,8 @@ max-connections=200
 performance-schema=OFF
 ";
 
-/// `skip-slave-start`, because the statements start it once they have said whom to follow.
+/// The options of MariaDB. `skip-slave-start` is there because the statements start the replica once they have said
+/// which server to follow.
 const MARIA: &str = "\
 collation-server=utf8mb4_unicode_ci
 log-slave-updates=1

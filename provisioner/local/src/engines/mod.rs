@@ -1,4 +1,4 @@
-//! What a stack runs on: how each engine is found, configured, started and seen to be ready.
+//! The engines of a stack: how each is found, configured, started and seen to be ready.
 
 pub mod find;
 pub mod light;

@@ -1,4 +1,5 @@
-//! What MySQL 8 says in other words than MariaDB. **Never run**: written from its manual, for users who have one.
+//! The statements and options in which MySQL 8 differs from MariaDB. **They were never run**: they were written from
+//! its manual, for users who have one.
 
 use std::path::Path;
 use std::process::Command;
@@ -22,7 +23,7 @@ mysqlx=OFF
 pub fn initialize(server: &Path, directory: &str) -> Command {
     let mut command = Command::new(server);
     command.args(["--no-defaults", "--initialize-insecure"]);
-    // As root it does not start without being told so.
+    // As root the server starts only if it is told so.
     if geteuid().is_root() {
         command.arg("--user=root");
     }
@@ -41,7 +42,7 @@ pub fn follow(role: Role, password: &str) -> Vec<String> {
         Role::Replica { of } => vec![
             "SET GLOBAL read_only=1".into(),
             "STOP REPLICA".into(),
-            // Its key by the same connection, because there is no TLS on loopback.
+            // The key that encrypts the password comes by the same connection, because there is no TLS on loopback.
             format!(
                 "CHANGE REPLICATION SOURCE TO SOURCE_HOST='127.0.0.1', SOURCE_PORT={of}, SOURCE_USER='repl', \
                  SOURCE_PASSWORD={password}, SOURCE_AUTO_POSITION=1, SOURCE_CONNECT_RETRY=1, \

@@ -1,4 +1,4 @@
-//! Ports that stay: chosen once, kept beside the state, so that an address that was copied still works tomorrow.
+//! Ports that stay. They are chosen once and kept beside the state, so that a copied address still works tomorrow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// One that somebody else had taken.
+/// A port that another process had taken, so that it moved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Moved {
     pub name: String,
@@ -17,13 +17,13 @@ pub struct Moved {
     pub to: u16,
 }
 
-/// A port for each name. Those of `running` are in use by ourselves, so nobody asks whether they are free; any other one
-/// that is taken is replaced, and the caller says so.
+/// Chooses a port for each name. The ports of `running` are in use by ourselves, so nobody asks whether they are free.
+/// Any other port that is taken is replaced, and the caller says so.
 pub fn choose(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Result<(BTreeMap<String, u16>, Vec<Moved>)> {
     let path = state.join(FILE);
     let mut kept = kept(state)?;
     let before = kept.clone();
-    // All are held until all are chosen, so that none is given twice.
+    // All ports are held until all are chosen, so that none is given twice.
     let mut held = Vec::new();
     let mut moved = Vec::new();
     for name in names.iter().filter(|name| !running.contains(**name)) {
@@ -46,8 +46,8 @@ pub fn choose(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Resul
     Ok((kept, moved))
 }
 
-/// For what takes no other ports than these: one of them, if it has none yet or somebody else has it. To be called before
-/// [`choose`], which keeps it.
+/// Keeps a port of this range for a program that takes no others, if the name has none yet or another process has it.
+/// It is to be called before [`choose`], which then keeps that port.
 pub fn prefer(state: &Path, name: &str, range: RangeInclusive<u16>, running: &BTreeSet<String>) -> Result<()> {
     let mut kept = kept(state)?;
     let is_good = |port: u16| range.contains(&port) && (running.contains(name) || again(port).is_some());
@@ -64,7 +64,7 @@ pub fn prefer(state: &Path, name: &str, range: RangeInclusive<u16>, running: &BT
     write(&state.join(FILE), &serde_json::to_vec_pretty(&kept)?)
 }
 
-/// Those that were chosen before, also for names that nobody asks for at the moment.
+/// The ports that were chosen before, also for names that nobody asks for at the moment.
 pub fn kept(state: &Path) -> Result<BTreeMap<String, u16>> {
     let path = state.join(FILE);
     match std::fs::read(&path) {
@@ -75,7 +75,8 @@ pub fn kept(state: &Path) -> Result<BTreeMap<String, u16>> {
 
 const FILE: &str = "ports.json";
 
-/// Tried for a moment: a process that is just being made holds what its parent had open until it is another program.
+/// Tries for a moment to take the port. A process that is just being started holds the open files of its parent until
+/// it becomes another program.
 fn again(port: u16) -> Option<TcpListener> {
     for _ in 0..10 {
         match TcpListener::bind(("127.0.0.1", port)) {
@@ -86,7 +87,7 @@ fn again(port: u16) -> Option<TcpListener> {
     None
 }
 
-/// One that no other name has either.
+/// A free port that no other name has.
 fn free(kept: &BTreeMap<String, u16>) -> Result<TcpListener> {
     let mut refused = Vec::new();
     loop {
@@ -98,7 +99,7 @@ fn free(kept: &BTreeMap<String, u16>) -> Result<TcpListener> {
     }
 }
 
-/// Whole or not at all, for this user only.
+/// Writes a file for this user only. It is written as a whole or not at all.
 pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     use std::os::unix::fs::OpenOptionsExt;
     let new = path.with_extension("new");

@@ -1,4 +1,5 @@
-//! Redis or Valkey, with a password and TLS as ElastiCache has them. It keeps nothing on disk: a cache that is gone is empty.
+//! Redis or Valkey, with a password and TLS as ElastiCache has them. It keeps nothing on disk: a cache that was stopped
+//! is empty.
 
 use std::path::{Path, PathBuf};
 
@@ -15,7 +16,7 @@ use crate::supervisor::sql::Address;
 
 pub const INSTALL: Install = Install { apt: "redis-tools", brew: "redis" };
 
-/// No `Debug`, because of the password.
+/// A cache. It has no `Debug`, because of the password.
 #[derive(Clone)]
 pub struct Cache {
     pub name: String,
@@ -24,11 +25,11 @@ pub struct Cache {
     pub port: u16,
     pub password: Option<String>,
     pub tls: Option<Tls>,
-    /// The port of the one it follows.
+    /// The port of the cache that this one follows.
     pub replica_of: Option<u16>,
 }
 
-/// Files in PEM form.
+/// The files of the certificates, in PEM form.
 #[derive(Debug, Clone)]
 pub struct Tls {
     pub certificate: PathBuf,
@@ -36,7 +37,8 @@ pub struct Tls {
     pub authority: PathBuf,
 }
 
-/// The server, or the program that is one when it is called so: Debian ships it in the package of tools, as the checker.
+/// Finds the server. On Debian it is the program for checking files in the package of tools, which is a server if it is
+/// called so.
 pub fn find(places: &Places, path: Option<&Path>) -> Result<PathBuf> {
     match path {
         Some(path) => configured(path),
@@ -47,7 +49,7 @@ pub fn find(places: &Places, path: Option<&Path>) -> Result<PathBuf> {
     }
 }
 
-/// Its directory and its configuration, which holds the password and so is for this user only.
+/// Prepares its directory and its configuration. The configuration holds the password and so is for this user only.
 pub fn prepare(program: &Path, cache: &Cache) -> Result<()> {
     private_directory(&cache.directory).with_context(|| format!("`{}`", cache.directory.display()))?;
     let called = called(program, cache);
@@ -88,7 +90,7 @@ fn plain(path: &str) -> String {
     escaped
 }
 
-/// It looks at the name it is called by.
+/// The path by which the program is called. It looks at its own name.
 fn called(program: &Path, cache: &Cache) -> PathBuf {
     match program.file_name().and_then(|name| name.to_str()) {
         Some("redis-check-rdb") => cache.directory.join("redis-server"),
@@ -106,7 +108,7 @@ fn configuration(cache: &Cache) -> String {
         ("unixsocketperm", "600".to_owned()),
         ("save", String::new()),
         ("appendonly", "no".to_owned()),
-        // Without it a replica waits five seconds for others that might come.
+        // Without this option a replica waits five seconds for others that might come.
         ("repl-diskless-sync-delay", "0".to_owned()),
     ];
     match &cache.tls {
@@ -125,12 +127,12 @@ fn configuration(cache: &Cache) -> String {
         options.extend([("requirepass", password.clone()), ("masterauth", password.clone())]);
     }
     let mut text: String = options.iter().map(|(name, value)| format!("{name} {}\n", quoted(value))).collect();
-    // Two words, so not one in quotes.
+    // These are two words, so they are not in quotes.
     text.extend(cache.replica_of.map(|port| format!("replicaof 127.0.0.1 {port}\n")));
     text
 }
 
-/// As the configuration file wants it. Bytes that are no plain text are written as numbers.
+/// The value in the form of the configuration file. Bytes that are not printable text are written as numbers.
 fn quoted(value: &str) -> String {
     let escaped: String = value
         .bytes()

@@ -1,4 +1,4 @@
-//! How far a replica is, how to hold it back, and how a primary hands over to it.
+//! Finds out how far a replica is behind, holds it back, and hands a primary over to it.
 
 use std::time::{Duration, Instant};
 
@@ -14,21 +14,21 @@ use crate::supervisor::sql::{Login, block_on, connect, within};
 /// What a replica says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Replication {
-    /// It is connected, and applies what it gets.
+    /// Whether it is connected, and applies what it gets.
     pub replicating: bool,
-    /// Why not.
+    /// Why it does not replicate.
     pub why: Option<String>,
-    /// `None` if it does not know, because the primary is away.
+    /// How far it is behind. `None` if it does not know, because the primary cannot be reached.
     pub lag_seconds: Option<u64>,
     /// How long it holds everything back, on purpose.
     pub delay_seconds: u64,
-    /// What it has applied, as GTID.
+    /// The transactions that it has applied, as a GTID.
     pub position: String,
-    /// What it has received.
+    /// The transactions that it has received.
     pub received: String,
 }
 
-/// `None`: it follows nobody.
+/// Asks a server about its replication. `None` if it follows nobody.
 pub fn replication(login: &Login) -> Result<Option<Replication>> {
     block_on(within(ANSWER, async {
         let mut connection = connect(login).await?;
@@ -38,7 +38,7 @@ pub fn replication(login: &Login) -> Result<Option<Replication>> {
     }))
 }
 
-/// What a server has written or applied, as GTID.
+/// The transactions that a server has written or applied, as a GTID.
 pub fn position(login: &Login) -> Result<String> {
     block_on(within(ANSWER, async {
         let mut connection = connect(login).await?;
@@ -48,7 +48,7 @@ pub fn position(login: &Login) -> Result<String> {
     }))
 }
 
-/// The replica holds everything back for so long, as one that is slow does; 0 ends it.
+/// Makes the replica hold everything back for so long, as a slow replica does. 0 ends it.
 pub fn delay(program: &Program, server: &Server, seconds: u32) -> Result<()> {
     let statements = match program.flavour {
         Flavour::Maria => {
@@ -59,27 +59,28 @@ pub fn delay(program: &Program, server: &Server, seconds: u32) -> Result<()> {
     run(server, &statements).with_context(|| format!("delaying `{}`", server.name))
 }
 
-/// Returns when the replica has everything that there is for it, so that nothing is lost when it takes over: of a primary that
-/// runs, which takes no more writes from now on, all that it has committed; of one that is gone, all that was received.
+/// Waits until the replica has everything that there is for it, so that nothing is lost when it takes over. If the
+/// primary runs, it takes no more writes from now on, and the replica gets all that it has committed. If the primary is
+/// gone, that is all that the replica received.
 pub fn hand_over(primary: Option<&Server>, replica: &Server) -> Result<()> {
     let Some(primary) = primary else { return applied(replica) };
     run(primary, &["SET GLOBAL read_only=1".to_owned()])
         .with_context(|| format!("ending writes on `{}`", primary.name))?;
     let caught_up = caught_up(primary, replica);
     if caught_up.is_err() {
-        // It stays what it was.
+        // The primary stays the primary.
         open(primary)?;
     }
     caught_up
 }
 
-/// A primary takes writes, also after a handing over that was broken off.
+/// Lets a primary take writes, also after a handing over that was broken off.
 pub fn open(primary: &Server) -> Result<()> {
     run(primary, &["SET GLOBAL read_only=0".to_owned()]).with_context(|| format!("opening `{}`", primary.name))
 }
 
 const ANSWER: Duration = Duration::from_secs(3);
-/// For what a replica has to do when it holds nothing back.
+/// The time for a replica to apply everything when it holds nothing back.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn caught_up(primary: &Server, replica: &Server) -> Result<()> {
@@ -91,7 +92,7 @@ fn applied(replica: &Server) -> Result<()> {
     wait(replica, |now, received| received.is_empty() || ends_with_all(now, received))
 }
 
-/// As long as it holds back what it has, and then as long as is fair.
+/// Waits as long as the replica holds everything back, and then as long as is fair.
 fn wait(replica: &Server, enough: impl Fn(&str, &str) -> bool) -> Result<()> {
     let begin = Instant::now();
     loop {
@@ -112,7 +113,7 @@ fn wait(replica: &Server, enough: impl Fn(&str, &str) -> bool) -> Result<()> {
     }
 }
 
-/// Of each domain the number at least: what is written meanwhile may be more.
+/// Whether a state has at least the wanted number of each domain. Writes meanwhile may have raised it.
 fn ends_with_all(now: &str, wanted: &str) -> bool {
     let parse = |text: &str| -> Vec<(String, u64)> {
         let parts = text.split(',').filter_map(|gtid| {
@@ -156,7 +157,8 @@ async fn look(connection: &mut Conn) -> Result<Option<Replication>> {
     }))
 }
 
-/// A replica logs what it applies, so this is the same question everywhere.
+/// The transactions that a server has in its log. A replica logs what it applies, so primary and replica are asked the
+/// same.
 async fn written(connection: &mut Conn) -> Result<String> {
     let question = match connection.server_version() {
         version if ((8, 0, 0)..(10, 0, 0)).contains(&version) => "SELECT @@gtid_executed",

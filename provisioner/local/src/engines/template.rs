@@ -1,4 +1,4 @@
-//! A data directory as an engine makes it, kept for each version and set of options, and copied for each server.
+//! A data directory as an engine makes it. It is kept for each version and set of options, and copied for each server.
 
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -11,7 +11,7 @@ use anyhow::{Context, Result, ensure};
 use crate::supervisor::logs;
 use crate::supervisor::place::private_directory;
 
-/// Somebody else may be making it at the moment, on a busy machine.
+/// The time to wait for another process that is making the template, on a busy machine.
 const WAIT: Duration = Duration::from_secs(120);
 
 /// The error for a command that failed. It shows as one line with the cause; `whole` is all that the command printed.
@@ -49,7 +49,7 @@ pub fn template(cache: &Path, name: &str, make: impl FnOnce(&str) -> Command) ->
     if template.exists() {
         return Ok(template);
     }
-    // Half made by one that was killed.
+    // A directory that was half made by a killed process.
     let half = format!("{name}.new");
     let new = cache.join(&half);
     remove(&new)?;
@@ -69,7 +69,7 @@ pub fn template(cache: &Path, name: &str, make: impl FnOnce(&str) -> Command) ->
     Ok(template)
 }
 
-/// Whole or not at all; one that is there stays as it is.
+/// Copies the template. The copy is made as a whole or not at all; one that is there stays as it is.
 pub fn copy(template: &Path, to: &Path) -> Result<()> {
     if to.exists() {
         return Ok(());

@@ -1,6 +1,7 @@
 //! Names of queues, topics and subscriptions.
 
-/// Whose they are. Requests pick neither: the SDK's region and keys are whatever the laptop has.
+/// The partition, region and account of all things here. Requests choose none of them: the SDK's region and keys are
+/// whatever the laptop has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Place {
     pub account: String,
@@ -22,7 +23,8 @@ impl Place {
     }
 
     /// The text with the partition, region and account of this place in every ARN of a topic or queue. There is no
-    /// other place: an ARN may have been written down when the stack file named another region or account, or none.
+    /// other place here, but an ARN may have been written down when the stack file named another region or account, or
+    /// none.
     pub fn rewrite(&self, text: &str) -> String {
         let (mut whole, mut rest) = (String::new(), text);
         while let Some(at) = rest.find("arn:") {
@@ -67,7 +69,7 @@ pub fn topic_name(arn: &str) -> Option<&str> {
     (is_of(arn, "sns") && arn.split(':').count() == 6).then(|| last(arn))
 }
 
-/// In any partition.
+/// Whether this is an ARN of the service, in any partition.
 fn is_of(arn: &str, service: &str) -> bool {
     let mut parts = arn.split(':');
     let begins =
@@ -84,7 +86,7 @@ pub fn is_fifo(name: &str) -> bool {
     name.ends_with(FIFO)
 }
 
-/// Letters, digits, `-` and `_`, and one suffix.
+/// Whether a name is made of letters, digits, `-` and `_`, and at most one suffix.
 pub fn is_name(name: &str, longest: usize) -> bool {
     let stem = name.strip_suffix(FIFO).unwrap_or(name);
     let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';

@@ -1,4 +1,4 @@
-//! Message attributes: the same in SQS and SNS but for what is said about a wrong one.
+//! Message attributes. They are the same in SQS and SNS, except for the error about a wrong one.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub type MessageAttributes = BTreeMap<String, Attribute>;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Attribute {
-    /// `String`, `Number` or `Binary`, and after a dot whatever the sender likes.
+    /// `String`, `Number` or `Binary`, and after a dot any text of the sender.
     #[serde(rename = "type")]
     pub kind: String,
     pub content: Content,
@@ -23,7 +23,7 @@ pub struct Attribute {
 #[serde(rename_all = "lowercase")]
 pub enum Content {
     Text(String),
-    /// In base64, as it comes and goes. Checked when it came.
+    /// The bytes in base64, as they come and go. They were checked when they came.
     Binary(String),
 }
 
@@ -32,7 +32,7 @@ impl Attribute {
         Attribute { kind: kind.to_owned(), content: Content::Text(value.to_owned()) }
     }
 
-    /// What counts against the limit of a message, besides the name.
+    /// The bytes that count against the limit of a message, besides the name.
     pub fn size(&self) -> usize {
         self.kind.len() + self.bytes().len()
     }
@@ -45,12 +45,12 @@ impl Attribute {
     }
 }
 
-/// Of a message's body.
+/// The MD5 of a message's body.
 pub fn md5_of(text: &str) -> String {
     hex(&Md5::digest(text.as_bytes()))
 }
 
-/// As the SDKs compute it to check ours; nothing for no attributes.
+/// The MD5 of attributes, as the SDKs compute it to check ours. `None` if there are no attributes.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-message-metadata.html>
 pub fn md5_of_attributes<'a>(attributes: impl IntoIterator<Item = (&'a String, &'a Attribute)>) -> Option<String> {
     let mut sorted: Vec<(&String, &Attribute)> = attributes.into_iter().collect();
@@ -71,7 +71,7 @@ pub fn md5_of_attributes<'a>(attributes: impl IntoIterator<Item = (&'a String, &
     Some(hex(&Md5::digest(&told)))
 }
 
-/// Whether SQS and SNS take it as a number.
+/// Whether SQS and SNS take the text as a number.
 pub fn is_number(text: &str) -> bool {
     // `parse` takes "inf" and "nan" too.
     text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E'))
@@ -91,7 +91,7 @@ fn put(told: &mut Vec<u8>, bytes: &[u8]) {
 mod tests {
     use super::*;
 
-    /// Computed with an implementation of its own, in Python.
+    /// The expected digests were computed with another implementation, in Python.
     #[test]
     fn digests_are_those_that_the_sdks_compute() {
         assert_eq!(md5_of("hello"), "5d41402abc4b2a76b9719d911017c592");

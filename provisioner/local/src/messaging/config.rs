@@ -1,4 +1,4 @@
-//! What is declared: topics, queues and subscriptions, with the attributes that their AWS calls take.
+//! The declared topics, queues and subscriptions, with the attributes that their AWS calls take.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use serde::{Deserialize, Serialize};
 
 pub type Attributes = BTreeMap<String, String>;
 
-/// Replaces what was declared before. What SDKs have created meanwhile stays.
+/// A declaration. It replaces the one before. Things that SDKs have created meanwhile stay.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Config {
     pub account: String,
     pub region: String,
-    /// By name, with what CreateQueue takes as `Attributes`. Dead-letter queues are named by ARN there, as on AWS.
+    /// The queues by name, with the `Attributes` of CreateQueue. Dead-letter queues are named by ARN there, as on AWS.
     pub queues: BTreeMap<String, Attributes>,
-    /// By name, with what CreateTopic takes as `Attributes`.
+    /// The topics by name, with the `Attributes` of CreateTopic.
     pub topics: BTreeMap<String, Attributes>,
     pub subscriptions: Vec<Subscription>,
 }
@@ -22,10 +22,10 @@ pub struct Config {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subscription {
-    /// Names, not ARNs.
+    /// The name of the topic. It is not an ARN, and neither is that of the queue.
     pub topic: String,
     pub queue: String,
-    /// With what Subscribe takes: `RawMessageDelivery`, `FilterPolicy`, `FilterPolicyScope`, `RedrivePolicy`.
+    /// The attributes of Subscribe: `RawMessageDelivery`, `FilterPolicy`, `FilterPolicyScope`, `RedrivePolicy`.
     #[serde(default)]
     pub attributes: Attributes,
 }

@@ -1,4 +1,5 @@
-//! What was declared becomes what is: the records that make the difference, or everything that is wrong with it.
+//! Compares a declaration with the state. Gives the records that make the difference, or every problem of the
+//! declaration.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +13,8 @@ use super::store::Store;
 use super::{arn, settings};
 use crate::hex;
 
-/// Queues that stay keep their messages. What SDKs have made is left alone, unless it is declared now.
+/// The records that make the difference. Queues that stay keep their messages. Things that SDKs have made are left
+/// alone, unless they are declared now.
 pub fn difference(store: &Store, config: &Config, now: u64) -> Result<Vec<Record>, Vec<String>> {
     check(store, config)?;
     let mut records = Vec::new();
@@ -43,7 +45,8 @@ pub fn difference(store: &Store, config: &Config, now: u64) -> Result<Vec<Record
     let mut wanted = subscriptions(store, config);
     for (arn, Subscription { subscribed, .. }) in &state.subscriptions {
         let same = |other: &Subscribed| other.topic == subscribed.topic && other.queue == subscribed.queue;
-        // One that an SDK has made in another place moves with its topic, or it would deliver beside the one that is declared.
+        // A subscription that an SDK made under another region or account moves with its topic. Otherwise it would
+        // deliver beside the declared one.
         if !subscribed.declared && !wanted.values().any(same) {
             let attributes = moved(store, &subscribed.attributes);
             let topic = store.place.topic(&subscribed.topic);
@@ -62,8 +65,8 @@ pub fn difference(store: &Store, config: &Config, now: u64) -> Result<Vec<Record
     Ok(records)
 }
 
-/// The topics and queues that SDKs have made, with the ARNs in their attributes as they are here. Only those that this
-/// changes are in the list.
+/// The topics and queues that SDKs have made, with the partition, region and account of this place in the ARNs of their
+/// attributes. The list has only those that this changes.
 fn elsewhere(store: &Store, config: &Config) -> Vec<Record> {
     let moves = |definition: &Definition| {
         let attributes = moved(store, &definition.attributes);
@@ -143,7 +146,7 @@ fn subscriptions(store: &Store, config: &Config) -> BTreeMap<String, Subscribed>
     for subscription in &config.subscriptions {
         let (topic, queue) = (&subscription.topic, &subscription.queue);
         let subscribed = subscribed(topic, queue, &subscription.attributes);
-        // One that an SDK has made of the same two is taken over: two would deliver twice.
+        // A subscription that an SDK made between the same two is taken over: two subscriptions would deliver twice.
         let same = |other: &Subscribed| other.topic == *topic && other.queue == *queue;
         let existing = store.state.subscriptions.iter().find(|(_, existing)| same(&existing.subscribed));
         let id = existing.map_or_else(|| id(topic, queue), |(arn, _)| arn::subscription_id(arn).to_owned());
@@ -156,7 +159,7 @@ fn subscribed(topic: &str, queue: &str, attributes: &Attributes) -> Subscribed {
     Subscribed { topic: topic.to_owned(), queue: queue.to_owned(), attributes: attributes.clone(), declared: true }
 }
 
-/// The same for the same two, in the form of a UUID.
+/// The id of a subscription, in the form of a UUID. The same topic and queue always give the same id.
 fn id(topic: &str, queue: &str) -> String {
     let hex = hex(&Md5::digest(format!("{topic} {queue}").as_bytes()));
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])

@@ -1,4 +1,4 @@
-//! Receipt handles: which message of which queue, and which time that it was received.
+//! Receipt handles. A handle says which message of which queue it is, and which time that the message was received.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ pub struct Handle {
     pub receive: u32,
 }
 
-/// What this service once gave out for that queue, or nothing that it knows.
+/// Reads a handle that this service once gave out for that queue. Any other text is refused.
 pub fn parse(queue: &str, text: &str) -> Result<Handle, Refusal> {
     let decoded = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let parsed = decoded.as_deref().and_then(read).filter(|handle| handle.queue == queue);

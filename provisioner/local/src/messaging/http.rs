@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a loopback port: which service a request is for, and its answer.
+//! HTTP/1.1 on a loopback port. It finds the service that a request is for, and sends its answer.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use super::sns::{self, Form};
 use super::store::new_id;
 use super::{Shared, now, sqs};
 
-/// A mebibyte of message may be six in JSON, all escapes, or in a form.
+/// The largest body. A mebibyte of message may take six in JSON, if all of it is escapes, or in a form.
 const LARGEST_BODY: usize = 8 * 1024 * 1024;
-/// SDKs keep idle connections for less.
+/// The time between two requests of a connection. SDKs keep idle connections for less.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(120);
-/// For what is being answered when the service stops; the kernel's buffers take any answer at once.
+/// The time for answers under way when the service stops. The kernel's buffers take any answer at once.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Until told to stop.
+/// Serves until it is told to stop.
 pub async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let graceful = GracefulShutdown::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => serve(stream, &shared, &graceful),
-                // Out of descriptors, or a peer that was gone before it was accepted.
+                // No file descriptor is free, or the peer left before it was accepted.
                 Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             },
-            // Whoever could have told this to stop is gone, or has.
+            // The sender of this signal has told us to stop, or is gone.
             _ = stop.changed() => break,
         }
     }
@@ -59,7 +59,7 @@ fn serve(stream: TcpStream, shared: &Arc<Shared>, graceful: &GracefulShutdown) {
         .serve_connection(TokioIo::new(stream), service);
     let connection = graceful.watch(connection);
     tokio::spawn(async move {
-        // Half a request, or a caller that is gone before its answer: nobody's business here.
+        // The client sent half a request, or left before its answer. Nothing is to be done about it.
         let _ = connection.await;
     });
 }
@@ -69,12 +69,13 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Fu
     if head.method == Method::GET && head.uri.path() == "/healthz" {
         return respond(200, "application/json", "{\"status\":\"ok\"}".to_owned());
     }
-    // Numbers only, which no page of another site can read.
+    // This answer has only numbers, which no page of another site can read.
     if head.method == Method::GET && head.uri.path() == "/depths" {
         return respond(200, "application/json", json!(shared.depths()).to_string());
     }
     let target = header(&head.headers, "x-amz-target").and_then(|target| target.strip_prefix("AmazonSQS."));
-    // Not checked, but it must be there: no page in a browser can add it to a request to another site.
+    // The header's value is not checked, but it must be there: no page in a browser can add it to a request to another
+    // site.
     if !head.headers.contains_key(AUTHORIZATION) {
         let message = "Request is missing Authentication Token";
         return refuse(target.is_some(), 403, "MissingAuthenticationToken", message);

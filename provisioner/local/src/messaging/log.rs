@@ -1,7 +1,8 @@
-//! The log: one file, one line for each group of records, only ever appended to.
+//! The log. It is one file with one line for each group of records. Lines are only ever appended.
 //!
 //! A line is handed to the kernel before its request is answered, so that killing the process loses nothing that was
-//! acknowledged. It is not synced: a power cut may take the last seconds, and no laptop's queue is worth an `fsync`.
+//! acknowledged. The file is not synced: a power cut may take the last seconds, and no laptop's queue is worth an
+//! `fsync`.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
@@ -12,19 +13,20 @@ use super::record::Record;
 pub struct Log {
     path: PathBuf,
     file: File,
-    /// Of whole lines. What is behind is half a line that the disk had no room for.
+    /// The length of all whole lines. After it there may be half a line, which the disk had no room for.
     length: u64,
     torn: bool,
     compact_at: u64,
-    /// Held as long as the log is: two processes that append would each overwrite what the other believes.
+    /// The lock, which is held as long as the log is open. Two processes that append would each overwrite what the
+    /// other has written.
     _lock: File,
 }
 
-/// Below this, rewriting is not worth it.
+/// The size below which the log is not worth rewriting.
 const SMALL: u64 = 8 * 1024 * 1024;
 
 impl Log {
-    /// Reads what there is, and calls `apply` for each record.
+    /// Reads the log, and calls `apply` for each record.
     pub fn open(directory: &Path, mut apply: impl FnMut(Record)) -> io::Result<Log> {
         std::fs::create_dir_all(directory)?;
         let lock = File::create(directory.join("lock"))?;
@@ -36,14 +38,15 @@ impl Log {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // Of a compaction that was not finished.
+        // The file is left from a compaction that was not finished.
         remove_if_there(&directory.join(NEW))?;
 
         let path = directory.join("messages.log");
         let file = OpenOptions::new().read(true).append(true).create(true).open(&path)?;
         let read = read(&file, &mut apply)?;
         if read.damaged {
-            // Not a kill's doing, but a disk's or an editor's: what is left is served, and what was is kept.
+            // A disk or an editor did this, and not a kill. The rest of the log is served, and the damaged log is kept
+            // aside.
             std::fs::copy(&path, directory.join("messages.damaged"))?;
         }
         file.set_len(read.length)?;
@@ -51,7 +54,7 @@ impl Log {
         Ok(Log { path, file, length: read.length, torn: false, compact_at, _lock: lock })
     }
 
-    /// All of them or, with an error, none.
+    /// Appends all records, or, with an error, none.
     pub fn append(&mut self, records: &[Record]) -> io::Result<()> {
         if self.torn {
             self.file.set_len(self.length)?;
@@ -60,7 +63,7 @@ impl Log {
         let mut line = serde_json::to_vec(records)?;
         line.push(b'\n');
         if let Err(error) = self.file.write_all(&line) {
-            // Half a line may be there: the next one must not be glued to it.
+            // Half a line may be there. The next line must not be glued to it.
             self.torn = self.file.set_len(self.length).is_err();
             return Err(error);
         }
@@ -72,10 +75,10 @@ impl Log {
         self.length >= self.compact_at
     }
 
-    /// Replaces the log by `records`, which say the same in less. Killed at any moment, either the old one or the new
-    /// one is there.
+    /// Replaces the log by `records`, which say the same in less. If the process is killed at any moment, either the
+    /// old log or the new one is there.
     pub fn compact(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
-        // When it fails, for want of room, it is tried again only after some more.
+        // If the compaction fails for want of room, it is tried again only after the log has grown some more.
         self.compact_at = self.length + SMALL;
         let new = self.path.with_file_name(NEW);
         remove_if_there(&new)?;
@@ -90,7 +93,7 @@ impl Log {
         }
         writer.flush()?;
         drop(writer);
-        // The one sync: a rename may reach the disk before the data does, and then all would be gone.
+        // This is the only sync: a rename may reach the disk before the data does, and then all would be gone.
         file.sync_data()?;
         std::fs::rename(&new, &self.path)?;
         self.file = file;
@@ -116,7 +119,7 @@ fn read(file: &File, apply: &mut impl FnMut(Record)) -> io::Result<Read> {
         line.clear();
         let bytes = reader.read_until(b'\n', &mut line)?;
         if line.pop() != Some(b'\n') {
-            // The end, or the half line that a kill left: nobody was told that it was there.
+            // This is the end, or the half line that a kill left. Nobody was told that the half line was there.
             return Ok(read);
         }
         read.length += bytes as u64;

@@ -1,15 +1,16 @@
-//! SNS and SQS on a loopback port, for the AWS SDKs as they are.
+//! SNS and SQS on a loopback port, for unchanged AWS SDKs.
 //!
-//! It is ours because no kept crate does it: `winterbaume-sqs` keeps messages in memory only and its SNS delivers
-//! nothing; `fakecloud` is under the AGPL and a whole cloud; the others are services of their own in Python or on the
-//! JVM. What is promised here, and tested:
+//! This is our own code, because no maintained crate does it: `winterbaume-sqs` keeps messages in memory only and its
+//! SNS delivers nothing; `fakecloud` is under the AGPL and a whole cloud; the others are services of their own in
+//! Python or on the JVM. These are its promises, and they are tested:
 //!
-//! - What was acknowledged is written down: it is there after a `kill -9`, and what was deleted stays deleted.
-//! - A change of the state is a [`record::Record`]; reading the log back goes through the same code as living does.
-//! - Requests are refused as AWS refuses them, by the same codes; limits are those of AWS.
+//! - A message that was acknowledged is written down: it is there after a `kill -9`. A deleted message stays deleted.
+//! - Every change of the state is a [`record::Record`]. The same code applies it at once, and when the log is read
+//!   back.
+//! - Requests are refused as AWS refuses them, with the same codes. Limits are those of AWS.
 //!
-//! What is not here: signatures and policies are not checked, tasks that move dead letters are done at once whatever
-//! their rate, a purged or deleted queue can be used again at once, and topics deliver to queues only.
+//! These are missing or different: signatures and policies are not checked. Tasks that move dead letters are done at
+//! once, whatever their rate. A purged or deleted queue can be used again at once. Topics deliver to queues only.
 
 mod arn;
 mod attribute;
@@ -45,7 +46,7 @@ pub use queue::Depth;
 use sqs::Task;
 use store::Store;
 
-/// A service that runs. Dropping it stops it too, but does not wait for that.
+/// A running service. If it is dropped, it also stops, but nobody waits for that.
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
@@ -53,7 +54,7 @@ pub struct Server {
     running: JoinHandle<()>,
 }
 
-/// Serves what is in `directory`, changed to what `config` declares. To be called on a tokio runtime.
+/// Serves the messages in `directory`, with the things that `config` declares. It is to be called on a tokio runtime.
 pub fn serve(listener: std::net::TcpListener, directory: &Path, config: &Config) -> anyhow::Result<Server> {
     let address = listener.local_addr().context("the address to listen on")?;
     if !address.ip().is_loopback() {
@@ -78,17 +79,17 @@ impl Server {
         self.address
     }
 
-    /// All of it, or with every problem that it has, nothing.
+    /// Replaces the declaration. If it has any problem, nothing changes, and the error is all problems.
     pub fn replace(&self, config: &Config) -> Result<(), Vec<String>> {
         self.shared.declare(config)
     }
 
-    /// Of every queue, by name.
+    /// The depth of every queue, by name.
     pub fn depths(&self) -> BTreeMap<String, Depth> {
         self.shared.depths()
     }
 
-    /// A queue's dead letters back to where they came from; how many.
+    /// Moves a queue's dead letters back to where they came from. Returns how many.
     pub fn redrive(&self, dead_letters: &str) -> Result<usize, String> {
         let mut store = self.shared.store();
         let arn = store.place.queue(dead_letters);
@@ -96,20 +97,20 @@ impl Server {
         Ok(task.moved)
     }
 
-    /// Answers what is being asked, and no more.
+    /// Stops the service. Requests under way are answered, and no others.
     pub async fn stop(self) {
         self.stop.send_replace(true);
         let _ = self.running.await;
     }
 }
 
-/// Of every queue, by name, asked of one that runs at this port.
+/// The depth of every queue, by name. A service that runs at this port is asked.
 pub fn depths(port: u16) -> anyhow::Result<BTreeMap<String, Depth>> {
     let answer = crate::http::ask(port, "GET", "/depths", None, Duration::from_secs(2)).context("asking for queues")?;
     serde_json::from_slice(&answer.body).context("what the queues say")
 }
 
-/// What every request has in its hands.
+/// The state that all requests share.
 struct Shared {
     store: Mutex<Store>,
     tasks: Mutex<Vec<Task>>,
@@ -118,7 +119,7 @@ struct Shared {
 
 impl Shared {
     fn store(&self) -> MutexGuard<'_, Store> {
-        // A state is changed by records only, one after the other: none is half done where something panicked.
+        // The state is changed by records only, one after the other: a panic leaves none half done.
         self.store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -145,7 +146,7 @@ impl Shared {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Receivers that wait are told that there is nothing.
+    /// Tells receivers that wait that there is nothing.
     fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
         for queue in self.store().state.queues.values() {
@@ -154,7 +155,7 @@ impl Shared {
     }
 }
 
-/// Milliseconds since 1970.
+/// The time in milliseconds since 1970.
 fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as u64)
 }

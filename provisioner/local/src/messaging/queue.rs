@@ -1,4 +1,4 @@
-//! One queue in memory: what the records say, and what is worked out from them and the time.
+//! One queue in memory: its records, and what follows from them and the time.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
@@ -14,15 +14,16 @@ pub struct Queue {
     pub definition: Definition,
     pub settings: Settings,
     messages: BTreeMap<u64, Message>,
-    /// Those that can be received; the others are in `hidden`, by when they can.
+    /// The messages that can be received. The others are in `hidden`, by the time when they can.
     ready: BTreeSet<u64>,
     hidden: BTreeSet<(u64, u64)>,
     by_age: BTreeSet<(u64, u64)>,
     pub seen: Memory,
-    /// Tells receivers that wait.
+    /// Wakes receivers that wait.
     pub wake: Arc<Notify>,
 }
 
+/// The most messages in flight.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-queues.html>
 const MOST_IN_FLIGHT: usize = 120_000;
 
@@ -34,10 +35,10 @@ pub struct Depth {
     pub delayed: usize,
 }
 
-/// What a receiver gets, and what it must not.
+/// The messages for a receiver, and those that it must not get.
 pub struct Chosen {
     pub orders: Vec<u64>,
-    /// Received too often already.
+    /// The messages that were received too often already.
     pub dead: Vec<u64>,
     pub too_many_in_flight: bool,
 }
@@ -64,7 +65,7 @@ impl Queue {
         self.messages.values()
     }
 
-    /// Makes ready whatever is by now.
+    /// Makes every message ready that can be received by now.
     pub fn settle(&mut self, now: u64) {
         while let Some(&(visible, order)) = self.hidden.first()
             && visible <= now
@@ -74,7 +75,7 @@ impl Queue {
         }
     }
 
-    /// When it is worth looking again though nothing was sent.
+    /// The time when another look is worth it, though nothing was sent.
     pub fn next_visible(&self) -> Option<u64> {
         self.hidden.first().map(|(visible, _)| *visible)
     }
@@ -84,7 +85,8 @@ impl Queue {
         self.by_age.iter().take_while(|(sent, _)| *sent <= before).map(|(_, order)| *order).collect()
     }
 
-    /// After [`Queue::settle`]. With a limit, what was received that often is a dead letter.
+    /// Chooses messages for a receiver. [`Queue::settle`] must come first. With a limit, a message that was received
+    /// that often is a dead letter.
     pub fn choose(&self, most: usize, limit: Option<u32>) -> Chosen {
         let mut chosen = Chosen { orders: Vec::new(), dead: Vec::new(), too_many_in_flight: false };
         if self.hidden.len() >= MOST_IN_FLIGHT && self.in_flight() >= MOST_IN_FLIGHT {
@@ -110,18 +112,18 @@ impl Queue {
         chosen
     }
 
-    /// What [`Queue::settle`] found ready.
+    /// The messages that [`Queue::settle`] found ready.
     pub fn ready(&self) -> impl Iterator<Item = &Message> {
         self.ready.iter().filter_map(|order| self.messages.get(order))
     }
 
-    /// After [`Queue::settle`].
+    /// The depth. [`Queue::settle`] must come first.
     pub fn depth(&self) -> Depth {
         let in_flight = self.in_flight();
         Depth { visible: self.ready.len(), in_flight, delayed: self.hidden.len() - in_flight }
     }
 
-    /// The records that make this queue's messages, and what it remembers.
+    /// The records that make this queue's messages and its memory of duplicates.
     pub fn snapshot<'a>(&'a self, name: &'a str, arn: String, now: u64) -> impl Iterator<Item = Record> + 'a {
         let queue = Record::Queue { name: name.to_owned(), definition: self.definition.clone() };
         let sent = self.messages.values();
@@ -166,7 +168,7 @@ impl Queue {
                 self.by_age.remove(&(message.sent, *order));
             }
         }
-        // Its group may go on.
+        // The other messages of its group may go on.
         if self.settings.fifo {
             self.wake.notify_waiters();
         }
@@ -186,7 +188,7 @@ impl Queue {
         self.messages_in_flight().count()
     }
 
-    /// Of a FIFO queue: nothing of a group is received while something of it is in flight.
+    /// The groups of a FIFO queue that have a message in flight. None of their messages can be received.
     fn blocked_groups(&self) -> HashSet<&String> {
         if !self.settings.fifo {
             return HashSet::new();

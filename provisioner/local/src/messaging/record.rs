@@ -1,4 +1,4 @@
-//! What is written down: every change of the state, and nothing else changes it.
+//! The records that are written down. Every change of the state is a record.
 
 use std::collections::BTreeMap;
 
@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use super::attribute::{Attribute, MessageAttributes};
 use super::config::Attributes;
 
-/// Written in groups: one line of the log is a list of them, and is there as a whole or not at all.
+/// One change. Records are written in groups: one line of the log is a list of them, and is there as a whole or not at
+/// all.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Record {
-    /// Made or changed. Its messages stay.
+    /// A queue is made or changed. Its messages stay.
     Queue {
         name: String,
         definition: Definition,
@@ -25,7 +26,7 @@ pub enum Record {
     TopicGone {
         name: String,
     },
-    /// By ARN.
+    /// A subscription, by its ARN.
     Subscription {
         arn: String,
         subscription: Subscribed,
@@ -48,31 +49,31 @@ pub enum Record {
         order: u64,
         until: u64,
     },
-    /// Deleted, expired, or sent on to a dead-letter queue.
+    /// Messages were deleted, have expired, or were sent on to a dead-letter queue.
     Gone {
         queue: String,
         orders: Vec<u64>,
     },
-    /// What a FIFO queue or topic (by ARN) must not take twice.
+    /// An id that a FIFO queue or topic (by ARN) must not take twice.
     Seen {
         arn: String,
         deduplication: String,
         seen: Seen,
     },
-    /// No order below this one is given out again, though none of its messages is left.
+    /// No order below this one is given out again, even if none of its messages is left.
     Next {
         order: u64,
     },
 }
 
-/// Of a queue or a topic.
+/// The definition of a queue or a topic.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Definition {
     pub attributes: Attributes,
     pub tags: BTreeMap<String, String>,
     pub created: u64,
     pub modified: u64,
-    /// By the configuration, and not by an SDK: it goes when the configuration no longer has it.
+    /// Whether the configuration made it, and not an SDK. Then it goes when the configuration no longer has it.
     pub declared: bool,
 }
 
@@ -84,11 +85,11 @@ pub struct Subscribed {
     pub declared: bool,
 }
 
-/// Times are milliseconds since 1970.
+/// A message. Times are milliseconds since 1970.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Message {
     pub id: String,
-    /// Unique in the store and ascending: what a queue is sorted by.
+    /// The place in the order of the queue. It is unique in the store, and ascending.
     pub order: u64,
     pub body: String,
     #[serde(default, skip_serializing_if = "MessageAttributes::is_empty")]
@@ -100,7 +101,7 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deduplication: Option<String>,
     pub sent: u64,
-    /// Not delivered before: delayed, or in flight.
+    /// The message is not delivered before this time: it is delayed, or in flight.
     pub visible: u64,
     #[serde(default)]
     pub receives: u32,

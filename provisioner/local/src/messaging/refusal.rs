@@ -1,6 +1,7 @@
-//! What a request is refused with.
+//! The refusal of a request.
 
-/// The code is that of the service's model (`QueueDoesNotExist`, `NotFound`); how it travels is the protocol's matter.
+/// A refusal. The code is that of the service's model (`QueueDoesNotExist`, `NotFound`). Each protocol has its own form
+/// for it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
     pub code: &'static str,
@@ -12,7 +13,7 @@ impl Refusal {
         Refusal { code, message: message.into() }
     }
 
-    /// Ours, not the caller's.
+    /// A refusal for a failure of this service, and not of the caller.
     pub fn internal(error: &std::io::Error) -> Self {
         Refusal::new(INTERNAL, format!("The message could not be written down: {error}"))
     }

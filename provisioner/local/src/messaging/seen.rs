@@ -1,4 +1,4 @@
-//! What a FIFO queue or topic has taken in the last five minutes, and does not take again.
+//! The ids that a FIFO queue or topic has taken in the last five minutes, and does not take again.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -9,7 +9,7 @@ pub const DEDUPLICATION: u64 = 5 * 60 * 1000;
 #[derive(Default)]
 pub struct Memory {
     seen: HashMap<String, Seen>,
-    /// In the order of their coming, so that forgetting costs nothing.
+    /// The ids in the order of their coming, so that forgetting costs nothing.
     queue: VecDeque<(u64, String)>,
 }
 
@@ -34,7 +34,7 @@ impl Memory {
     }
 
     pub fn iter(&self, now: u64) -> impl Iterator<Item = (&String, &Seen)> {
-        // In their order again: a log that is read back must forget as this does.
+        // The ids are in their order again: a log that is read back must forget as this does.
         let fresh = self.queue.iter().filter(move |(at, _)| at + DEDUPLICATION > now);
         fresh
             .filter_map(|(at, deduplication)| self.seen.get_key_value(deduplication).filter(|(_, seen)| seen.at == *at))

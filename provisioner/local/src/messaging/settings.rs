@@ -1,4 +1,4 @@
-//! A queue's attributes: what SQS takes, and what they mean.
+//! A queue's attributes: which ones SQS takes, and what they mean.
 //! <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
 
 use serde_json::Value;
@@ -23,12 +23,12 @@ pub struct Settings {
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Redrive {
-    /// By name.
+    /// The name of the dead-letter queue.
     pub queue: String,
     pub limit: u32,
 }
 
-/// Of what may be in one message, and in one batch.
+/// The most bytes of one message, and of one batch.
 pub const LARGEST: u64 = 1024 * 1024;
 
 struct Number {
@@ -48,7 +48,7 @@ const NUMBERS: [Number; 5] = [
 
 const FLAGS: [&str; 2] = ["FifoQueue", "ContentBasedDeduplication"];
 
-/// Taken, answered, and without effect here.
+/// The attributes that are taken and answered, and have no effect here.
 const OTHERS: [&str; 7] = [
     "Policy",
     "RedriveAllowPolicy",
@@ -102,7 +102,7 @@ pub fn is_known(attribute: &str) -> bool {
     is_number || attribute == "RedrivePolicy" || FLAGS.contains(&attribute) || OTHERS.contains(&attribute)
 }
 
-/// What GetQueueAttributes says of attributes that nobody has set.
+/// The attributes with the defaults that GetQueueAttributes gives for those that nobody has set.
 pub fn with_defaults(attributes: &Attributes) -> Attributes {
     let mut all: Attributes =
         NUMBERS.iter().map(|number| (number.name.to_owned(), number.default.to_string())).collect();
@@ -142,7 +142,7 @@ fn redrive(name: &str, attributes: &Attributes) -> Result<Option<Redrive>, Refus
     let Some(target) = parsed.get("deadLetterTargetArn").and_then(Value::as_str) else {
         return refused("Redrive policy does not contain mandatory attribute: deadLetterTargetArn.");
     };
-    // As a number or as text, both are taken.
+    // The limit is taken as a number or as text.
     let limit = match parsed.get("maxReceiveCount") {
         Some(Value::String(text)) => text.parse().ok(),
         Some(value) => value.as_u64(),

@@ -1,4 +1,4 @@
-//! Everything in memory. It changes by records only, so that reading the log back gives the same.
+//! The whole state in memory. It changes by records only, so that reading the log back gives the same state.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{arn, settings};
 pub struct State {
     pub queues: BTreeMap<String, Queue>,
     pub topics: BTreeMap<String, Topic>,
-    /// By ARN.
+    /// The subscriptions, by ARN.
     pub subscriptions: BTreeMap<String, Subscription>,
     /// The order of the next message.
     pub next: u64,
@@ -33,7 +33,8 @@ impl State {
     pub fn apply(&mut self, record: Record) {
         match record {
             Record::Queue { name, definition } => {
-                // Checked before it was written down; a log that was tampered with has no queue then.
+                // The attributes were checked before they were written down. If somebody tampered with the log, there
+                // is no such queue.
                 let Ok(settings) = settings::parse(&name, &definition.attributes) else {
                     return;
                 };
@@ -64,7 +65,7 @@ impl State {
                 self.subscriptions.retain(|_, subscription| subscription.subscribed.topic != name);
             }
             Record::Subscription { arn, subscription: subscribed } => {
-                // Checked before it was written down, as the queues.
+                // The attributes were checked before they were written down, like those of the queues.
                 if let Ok(delivery) = delivery::parse(&subscribed.attributes) {
                     self.subscriptions.insert(arn, Subscription { subscribed, delivery });
                 }
@@ -98,10 +99,10 @@ impl State {
         }
     }
 
-    /// The records that make all this.
+    /// The records that make this state.
     pub fn snapshot<'a>(&'a self, place: &'a Place, now: u64) -> impl Iterator<Item = Record> + 'a {
         let next = std::iter::once(Record::Next { order: self.next });
-        // Queues first: what is sent to one that is not there is lost.
+        // Queues come first: a message to a queue that is not there is lost.
         let queues = self.queues.iter().flat_map(move |(name, queue)| queue.snapshot(name, place.queue(name), now));
         let topics = self.topics.iter().flat_map(move |(name, topic)| {
             let definition = Record::Topic { name: name.clone(), definition: topic.definition.clone() };

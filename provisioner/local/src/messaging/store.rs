@@ -1,4 +1,5 @@
-//! The state and its log: what can be done to messages. Every function is told the time, so that tests can make it pass.
+//! The state and its log, with everything that can be done to messages. Every function is told the time, so that tests
+//! can make it pass.
 
 use std::io;
 use std::path::Path;
@@ -18,7 +19,7 @@ pub struct Store {
     log: Log,
 }
 
-/// A message to be.
+/// A message that is to be sent.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Draft {
     pub body: String,
@@ -26,7 +27,7 @@ pub struct Draft {
     pub trace: Option<Attribute>,
     pub group: Option<String>,
     pub deduplication: Option<String>,
-    /// In seconds; the queue's own without it.
+    /// The delay in seconds. Without it the queue's own delay counts.
     pub delay: Option<u64>,
 }
 
@@ -39,7 +40,7 @@ pub struct Sent {
 #[derive(Debug)]
 pub struct Received {
     pub messages: Vec<Message>,
-    /// When there may be some, though nothing is sent.
+    /// The time when there may be messages, though nothing is sent.
     pub again_at: Option<u64>,
 }
 
@@ -50,7 +51,7 @@ impl Store {
         Ok(Store { place, state, log })
     }
 
-    /// All of them, written down before they are true; or none.
+    /// Applies all records after they were written down, or none.
     pub fn commit(&mut self, records: Vec<Record>, now: u64) -> Result<(), Refusal> {
         if records.is_empty() {
             return Ok(());
@@ -60,7 +61,7 @@ impl Store {
             self.state.apply(record);
         }
         if self.log.wants_compaction() {
-            // The old log stays when there is no room for a new one.
+            // If there is no room for a new log, the old one stays.
             let _ = self.compact(now);
         }
         Ok(())
@@ -70,7 +71,7 @@ impl Store {
         self.log.compact(self.state.snapshot(&self.place, now))
     }
 
-    /// The queue as it is now: with what has become visible, and without what has expired.
+    /// The queue as it is now: with the messages that have become visible, and without those that have expired.
     pub fn queue(&mut self, name: &str, now: u64) -> Result<&Queue, Refusal> {
         let queue = self.state.queues.get_mut(name).ok_or_else(no_queue)?;
         queue.settle(now);
@@ -81,7 +82,7 @@ impl Store {
         self.state.queues.get(name).ok_or_else(no_queue)
     }
 
-    /// All or none of them.
+    /// Sends all messages or none of them.
     pub fn send(&mut self, name: &str, drafts: Vec<Draft>, now: u64) -> Result<Vec<Sent>, Refusal> {
         let mut records = Vec::new();
         let mut sent = Vec::new();
@@ -92,7 +93,7 @@ impl Store {
         Ok(sent)
     }
 
-    /// Adds what sends `draft` to `records`, which are to be committed together.
+    /// Adds the records that send `draft` to `records`, which are to be committed together.
     pub fn draft(&self, name: &str, draft: Draft, records: &mut Vec<Record>, now: u64) -> Result<Sent, Refusal> {
         let queue = self.state.queues.get(name).ok_or_else(no_queue)?;
         let order = self.next_order(records);
@@ -129,7 +130,7 @@ impl Store {
 
     pub fn receive(&mut self, name: &str, most: usize, visibility: Option<u64>, now: u64) -> Result<Received, Refusal> {
         let settings = self.queue(name, now)?.settings.clone();
-        // With nowhere to go, dead letters stay where they are.
+        // If the dead-letter queue is missing, dead letters stay where they are.
         let redrive = settings.redrive.filter(|redrive| self.state.queues.contains_key(&redrive.queue));
         let chosen = self.queue(name, now)?.choose(most, redrive.as_ref().map(|redrive| redrive.limit));
         if chosen.too_many_in_flight {
@@ -150,14 +151,15 @@ impl Store {
         Ok(Received { messages, again_at: queue.next_visible() })
     }
 
-    /// Whatever handle a standard queue once gave out deletes; a FIFO queue takes none whose time is over.
+    /// Deletes messages. A standard queue takes any handle that it once gave out. A FIFO queue takes none whose time is
+    /// over.
     pub fn delete(&mut self, name: &str, handles: &[Handle], now: u64) -> Result<Vec<Result<(), Refusal>>, Refusal> {
         let queue = self.state.queues.get(name).ok_or_else(no_queue)?;
         let mut orders = Vec::new();
         let mut answers = Vec::new();
         for handle in handles {
             let Some(message) = queue.message(handle.order) else {
-                // Deleted before: deleting is idempotent.
+                // The message was deleted before. Deleting is idempotent.
                 answers.push(Ok(()));
                 continue;
             };
@@ -188,7 +190,7 @@ impl Store {
         };
         if message.visible <= now {
             if !queue.settings.fifo {
-                // It is too late, and SQS says nothing of it: the message stays visible.
+                // It is too late, and SQS does not report it: the message stays visible.
                 return Ok(());
             }
             let text = "The specified message isn't in flight.";
@@ -215,7 +217,7 @@ impl Store {
         records.iter().rev().find_map(given).unwrap_or(self.state.next).max(self.state.next)
     }
 
-    /// From a queue into its dead-letter queue.
+    /// The records that move messages from a queue into its dead-letter queue.
     fn dead_letters(&self, from: &str, to: &str, orders: &[u64], now: u64) -> Vec<Record> {
         let (Some(source), Some(target)) = (self.state.queues.get(from), self.state.queues.get(to)) else {
             return Vec::new();
@@ -228,7 +230,7 @@ impl Store {
             moved.receives = 0;
             moved.first_received = 0;
             moved.source = Some(self.place.queue(from));
-            // Of a standard queue it keeps its age, and expires the earlier.
+            // A message of a standard queue keeps its age, and expires the earlier.
             if target.settings.fifo {
                 moved.sent = now;
             }

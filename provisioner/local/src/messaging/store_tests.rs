@@ -17,7 +17,8 @@ const STANDARD: &str = "standard";
 const DEAD: &str = "dead";
 const FIFO: &str = "groups.fifo";
 const QUEUES: [&str; 3] = [STANDARD, DEAD, FIFO];
-/// Receives before a message of the standard queue is dead, and seconds before one of any queue is forgotten.
+/// A message of the standard queue is dead after so many receives. A message of any queue is forgotten after so many
+/// seconds.
 const LIMIT: u32 = 2;
 const RETENTION: u64 = 60;
 const MINUTES_5: u64 = 300_000;
@@ -49,7 +50,7 @@ enum Step {
         milliseconds: u64,
     },
     Kill,
-    /// In the middle of writing: what was written of a line that nobody was told of.
+    /// The process is killed while it writes. Part of a line is there, and nobody was told of it.
     Tear {
         keep: usize,
     },
@@ -68,7 +69,7 @@ struct Letter {
 #[derive(Default)]
 struct Model {
     queues: BTreeMap<&'static str, Vec<Letter>>,
-    /// Of the FIFO queue: what was taken when, and by what id.
+    /// The ids that the FIFO queue has taken, and when.
     seen: BTreeMap<String, (u64, String)>,
 }
 
@@ -158,7 +159,8 @@ fn records(store: &Store, now: u64) -> Vec<Record> {
     store.state.snapshot(&store.place, now).collect()
 }
 
-/// Another test of this process may be starting a program: until that is loaded, it holds a copy of the lock.
+/// Opens the store. Another test of this process may be starting a program, which holds a copy of the lock until it is
+/// loaded.
 fn open(directory: &Path) -> Store {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
@@ -171,7 +173,7 @@ fn open(directory: &Path) -> Store {
     }
 }
 
-/// Closes nothing: what is not in the file by now is lost.
+/// Opens the store again without closing it: data that is not in the file by now is lost.
 fn reopen(store: Store, directory: &Path, now: u64) -> Store {
     let before = records(&store, now);
     drop(store);
@@ -259,7 +261,7 @@ fn run(steps: Vec<Step>) {
                         answer.expect("it is in flight");
                         letter.visible = now + u64::from(seconds) * 1000;
                     }
-                    // Too late: a standard queue says nothing.
+                    // It is too late, and a standard queue does not report that.
                     Some(_) if queue != FIFO => answer.expect("nothing is said"),
                     _ => assert!(answer.is_err(), "nothing is in flight"),
                 }
@@ -308,7 +310,7 @@ fn a_second_process_is_refused() {
     assert!(error.to_string().contains("another process"), "{error}");
 }
 
-/// A disk's doing, not a kill's: the rest is served, and what was there is kept aside.
+/// A disk damages a line; a kill cannot. The rest is served, and the damaged log is kept aside.
 #[test]
 fn a_damaged_line_costs_itself_only() {
     let directory = tempfile::tempdir().expect("a directory");
@@ -347,8 +349,7 @@ fn the_log_stays_small() {
     assert!(largest < 10_000_000, "{largest} bytes");
 }
 
-/// The store is as an older version of the program wrote it. That used `us-east-1` and no account, whatever the stack
-/// file said.
+/// An older version of the program wrote this store. It used `us-east-1` and no account, whatever the stack file said.
 #[test]
 fn a_store_of_the_old_names_keeps_everything_under_the_new_ones() {
     let directory = tempfile::tempdir().unwrap();
@@ -382,7 +383,7 @@ fn a_store_of_the_old_names_keeps_everything_under_the_new_ones() {
     };
     let old = config("us-east-1", "000000000000");
     let mut store = open(&old);
-    // By an SDK: a queue, and two subscriptions, of which one is of what is declared later.
+    // An SDK made a queue, and two subscriptions. One of them is of the topic and queue that are declared later.
     let redrive = "{\"deadLetterTargetArn\":\"arn:aws:sqs:us-east-1:000000000000:work-dead\",\"maxReceiveCount\":3}";
     let attributes = Attributes::from([("RedrivePolicy".to_owned(), redrive.to_owned())]);
     let definition = Definition { attributes, created: 1, modified: 1, ..Definition::default() };
@@ -404,7 +405,7 @@ fn a_store_of_the_old_names_keeps_everything_under_the_new_ones() {
     store.send("work", vec![text("dead"), text("waits")], 1_000).unwrap();
     let once = Draft { group: Some("g".into()), deduplication: Some("once".into()), ..text("ordered") };
     store.send("order.fifo", vec![once.clone()], 1_000).unwrap();
-    // One of the two is received, and becomes a dead letter the next time.
+    // One of the two messages is received, and becomes a dead letter the next time.
     store.receive("work", 1, Some(0), 1_000).unwrap();
     let again = store.receive("work", 1, Some(0), 1_001).unwrap();
     assert_eq!(again.messages.len() + store.queue("work-dead", 1_001).unwrap().messages().count(), 2);
@@ -429,7 +430,8 @@ fn a_store_of_the_old_names_keeps_everything_under_the_new_ones() {
         let policy = &store.state.queues[name].definition.attributes["RedrivePolicy"];
         assert!(policy.contains(&format!("arn:aws:sqs:{place}work-dead")), "{policy}");
     }
-    // The second time there is nothing to do, and one that an SDK made and the stack file asks for now is taken over.
+    // The second time there is nothing to do. A subscription that an SDK made, and the stack file asks for now, is
+    // taken over.
     assert_eq!(declare::difference(&store, &new, 3_000), Ok(Vec::new()));
     let mut more = new.clone();
     more.queues.insert("mine".into(), Attributes::new());

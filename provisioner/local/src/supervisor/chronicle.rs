@@ -1,5 +1,5 @@
-//! What happened, one JSON value a line, for whoever looks later. Nothing is decided by it, so what cannot be written is
-//! left out.
+//! The chronicle of events, one JSON value a line, for a later look. Nothing is decided by it, so an event that cannot
+//! be written is left out.
 
 use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,16 +10,16 @@ use super::place::Place;
 use super::process;
 use super::protocol::{Event, Request, What};
 
-/// A supervisor that begins and finds more than this begins another file; the one before is kept.
+/// The size at which a supervisor begins another file when it starts. The file before is kept.
 const CAP: u64 = 1 << 20;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
     pub at: u64,
-    /// Empty for what is about all of them.
+    /// The part. It is empty for an event about all of them.
     pub part: String,
-    /// One word: `starting`, `ready`, `exited`, `failed`, `stopping`, `stopped`; what was asked for: `kill`, `pause`,
-    /// `resume`, `restart`, `apply`, `stop`; and `began`.
+    /// One word. Events: `starting`, `ready`, `exited`, `failed`, `stopping`, `stopped`. Requests: `kill`, `pause`,
+    /// `resume`, `restart`, `apply`, `stop`. And `began`.
     pub what: String,
     pub text: String,
 }
@@ -51,7 +51,7 @@ pub fn event(place: &Place, event: &Event) {
     write(place, &event.part, what, &text);
 }
 
-/// What somebody wants. What becomes of it is told by events.
+/// Notes a request. Events tell what becomes of it.
 pub fn asked(place: &Place, request: &Request) {
     match request {
         Request::Apply { wanted } => write(place, "", "apply", &format!("{} parts should run", wanted.parts.len())),

@@ -1,4 +1,4 @@
-//! What commands call. Blocking; every call has a deadline.
+//! The calls for commands. They block, and every call has a deadline.
 
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
@@ -13,18 +13,19 @@ use super::place::Place;
 use super::protocol::{Event, Outcome, PROTOCOL, PartStatus, Reply, Request, State, first_line};
 use super::{logs, process};
 
-/// Longer than it takes to end what an earlier supervisor left.
+/// The time for a supervisor to start. It is longer than it takes to end what an earlier supervisor left.
 const START: Duration = Duration::from_secs(20);
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Of one supervisor. Each call is a connection of its own, so one that is gone is an error and never a wait.
+/// A client of one supervisor. Each call is a connection of its own, so a supervisor that is gone gives an error and
+/// never a wait.
 #[derive(Debug, Clone)]
 pub struct Client {
     place: Place,
 }
 
-/// The supervisor of this state directory, started if there is none. The program that runs must give its arguments to
-/// `hidden::run`.
+/// The supervisor of this state directory. It is started if there is none. The running program must give its arguments
+/// to `hidden::run`.
 pub fn ensure(state: &Path) -> Result<Client> {
     let program = std::env::current_exe().context("finding this program")?;
     ensure_by(&program, state)
@@ -38,13 +39,13 @@ pub fn ensure_by(program: &Path, state: &Path) -> Result<Client> {
         let client = Client { place: place.clone() };
         match client.hello() {
             Ok((PROTOCOL, _)) => {
-                // If it ends before its caller does, somebody has to wait for it.
+                // If the supervisor ends before its caller does, somebody has to wait for it.
                 if let Some(mut child) = starting {
                     std::thread::spawn(move || child.wait());
                 }
                 return Ok(client);
             }
-            // Of another version of this program.
+            // The supervisor is of another version of this program.
             Ok(_) => client.stop(deadline, |_| {})?,
             Err(_) => {}
         }
@@ -53,7 +54,7 @@ pub fn ensure_by(program: &Path, state: &Path) -> Result<Client> {
         }
         match starting.as_mut().map(|child| child.try_wait()).transpose()?.flatten() {
             Some(status) if !status.success() => bail!("the supervisor did not start: {}", said(&place)),
-            // It found another one that holds the lock: either that answers soon, or it is about to end.
+            // Another supervisor holds the lock: either it answers soon, or it is about to end.
             Some(_) => starting = None,
             None if starting.is_none() => starting = Some(start(program, &place)?),
             None => {}
@@ -62,13 +63,13 @@ pub fn ensure_by(program: &Path, state: &Path) -> Result<Client> {
     }
 }
 
-/// The supervisor that runs, or `None`. Starts nothing.
+/// The running supervisor, or `None`. Starts nothing.
 pub fn running(state: &Path) -> Option<Client> {
     let client = Client { place: Place::find(state).ok()? };
     client.hello().ok().map(|_| client)
 }
 
-/// Ends everything that runs for this state directory, the supervisor too, whatever became of it before.
+/// Ends everything that runs for this state directory, the supervisor too, in whatever state they are.
 pub fn stop_all(state: &Path, within: Duration, mut tell: impl FnMut(&Event)) -> Result<()> {
     let program = std::env::current_exe().context("finding this program")?;
     stop_all_by(&program, state, within, &mut tell)
@@ -80,7 +81,8 @@ pub fn stop_all_by(program: &Path, state: &Path, within: Duration, mut tell: imp
         return Ok(());
     }
     let place = Place::find(state)?;
-    // One that is killed meanwhile leaves its journal: then another is started, which ends what was left.
+    // If a supervisor is killed meanwhile, it leaves its journal. Then another one is started, which ends what was
+    // left.
     while Instant::now() < deadline {
         match running(state) {
             Some(client) => client.stop(deadline, &mut tell)?,
@@ -91,7 +93,7 @@ pub fn stop_all_by(program: &Path, state: &Path, within: Duration, mut tell: imp
     bail!("not everything in `{}` has ended within {} s", state.display(), within.as_secs())
 }
 
-/// Of one process: its share of the machine's memory.
+/// The memory of one process: its share of the machine's memory.
 pub fn memory_kib(pid: u32) -> Option<u64> {
     process::memory_kib(pid)
 }
@@ -101,7 +103,7 @@ impl Client {
         &self.place
     }
 
-    /// Makes it so, telling what happens, until every part is ready, failed or skipped.
+    /// Applies the wanted parts, and tells what happens, until every part is ready, failed or skipped.
     pub fn apply(&self, wanted: &Wanted, within: Duration, mut tell: impl FnMut(&Event)) -> Result<Outcome> {
         let deadline = Instant::now() + within;
         let mut replies = self.ask(&Request::Apply { wanted: wanted.clone() }, deadline)?;
@@ -124,17 +126,17 @@ impl Client {
         }
     }
 
-    /// As by `kill -9`; it is started again as if it had crashed.
+    /// Kills a part as `kill -9` does. It is started again as if it had crashed.
     pub fn kill(&self, part: &str) -> Result<()> {
         self.done(&Request::Kill { part: part.into() })
     }
 
-    /// It stands still, with its ports open.
+    /// Stops a part where it stands, with its ports open.
     pub fn pause(&self, part: &str) -> Result<()> {
         self.done(&Request::Pause { part: part.into() })
     }
 
-    /// One that stands still goes on, one that is held is started.
+    /// Lets a paused part go on, and starts a held one.
     pub fn resume(&self, part: &str) -> Result<()> {
         self.done(&Request::Resume { part: part.into() })
     }
@@ -143,7 +145,8 @@ impl Client {
         self.done(&Request::Restart { part: part.into() })
     }
 
-    /// Ended in order and not started again, until it is resumed, restarted or applied. Returns when its process is gone.
+    /// Ends a part in order. It is not started again until it is resumed, restarted or applied. Returns when its
+    /// process is gone.
     pub fn hold(&self, part: &str, within: Duration) -> Result<()> {
         self.done(&Request::Hold { part: part.into() })?;
         let deadline = Instant::now() + within;
@@ -164,11 +167,11 @@ impl Client {
         }
     }
 
-    /// Returns when its process is gone.
+    /// Stops the supervisor. Returns when its process is gone.
     fn stop(&self, deadline: Instant, mut tell: impl FnMut(&Event)) -> Result<()> {
         let Ok((_, (pid, start))) = self.hello() else { return Ok(()) };
         if let Ok(mut replies) = self.ask(&Request::Stop, deadline) {
-            // An end without a word is what is waited for.
+            // The connection ends without a word when the supervisor is gone. That is waited for.
             while let Ok(Some(reply)) = replies.next() {
                 match reply {
                     Reply::Event { event } => tell(&event),
@@ -186,7 +189,7 @@ impl Client {
         Ok(())
     }
 
-    /// What an `apply` still waits for, with what went wrong so far.
+    /// The error for parts that an `apply` still waits for, with what went wrong so far.
     fn not_ready(&self) -> Option<anyhow::Error> {
         let waiting = self.status().ok()?.into_iter().filter(|part| part.state != State::Ready);
         let texts: Vec<String> = waiting
@@ -212,7 +215,7 @@ impl Client {
     fn ask(&self, request: &Request, deadline: Instant) -> Result<Replies> {
         let mut stream = UnixStream::connect(self.place.control()).context("the supervisor does not run")?;
         stream.set_write_timeout(Some(ANSWER))?;
-        let mut line = serde_json::to_vec(request).context("a path that is no UTF-8")?;
+        let mut line = serde_json::to_vec(request).context("a path that is not UTF-8")?;
         line.push(b'\n');
         stream.write_all(&line)?;
         Ok(Replies { lines: BufReader::new(stream), deadline })
@@ -235,7 +238,7 @@ impl Replies {
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
                 bail!("no answer from the supervisor in time")
             }
-            // It was killed with a request unread.
+            // The supervisor was killed with a request unread.
             Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(None),
             Err(error) => Err(error.into()),
         }
@@ -248,7 +251,8 @@ fn start(program: &Path, place: &Place) -> Result<Child> {
     let (out, err) = open().with_context(|| format!("`{}`", path.display()))?;
     let mut command = Command::new(program);
     command.args(["local", "supervise", "--state"]).arg(place.state()).current_dir("/");
-    // Only what it needs: credentials in the caller's environment are not for a process that stays.
+    // The supervisor gets only the variables that it needs: credentials in the caller's environment are not for a
+    // process that stays.
     command.env_clear().envs(process::passed_on());
     let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
     child.with_context(|| format!("starting `{}`", program.display()))

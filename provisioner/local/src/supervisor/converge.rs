@@ -1,5 +1,5 @@
-//! From what runs to what is wanted. Everything here happens on one thread, the supervisor's main one, as the answer to
-//! a message; nothing in here waits.
+//! Goes from the running parts to the wanted ones. Everything here happens on one thread, the supervisor's main one, as
+//! the answer to a message. Nothing in here waits.
 
 use std::collections::BTreeMap;
 use std::process::ExitStatus;
@@ -18,7 +18,8 @@ use super::protocol::{Event, Failure, Outcome, PartStatus, Reply, Skipped, What}
 use super::slot::{Process, Slot, with_log};
 use super::{chronicle, logs, probe, process, reap};
 
-/// What threads tell the main one. Each says which process or which probe it is about, so that old news is known as such.
+/// The news that threads tell the main one. Each says which process or which probe it is about, so that old news is
+/// known as such.
 pub enum News {
     Request(super::protocol::Request, Sender<Reply>),
     Exited { part: String, pid: u32 },
@@ -31,7 +32,7 @@ pub struct Converger {
     journal: Journal,
     news: Sender<News>,
     slots: BTreeMap<String, Slot>,
-    /// Who waits for the outcome of an `apply`.
+    /// The clients that wait for the outcome of an `apply`.
     watchers: Vec<Sender<Reply>>,
 }
 
@@ -40,7 +41,7 @@ impl Converger {
         Converger { place, journal, news, slots: BTreeMap::new(), watchers: Vec::new() }
     }
 
-    /// From now on this is wanted, whatever was before.
+    /// Takes new wanted parts. They replace the old ones.
     pub fn want(&mut self, wanted: Wanted, watcher: Sender<Reply>) {
         for earlier in self.watchers.drain(..) {
             let _ = earlier.send(Reply::Refused { why: "another one has said since what should run".into() });
@@ -62,7 +63,7 @@ impl Converger {
         self.watchers.push(watcher);
     }
 
-    /// Does all that can be done now, and says when there will be more without any news.
+    /// Does all that can be done now. Returns the time when there is more to do without any news.
     pub fn converge(&mut self) -> Option<Instant> {
         let now = Instant::now();
         let names: Vec<String> = self.slots.keys().cloned().collect();
@@ -83,7 +84,7 @@ impl Converger {
         }
         let times = self.slots.values().filter_map(|slot| match &slot.process {
             Some(process) => process.stopping.as_ref().filter(|stopping| !stopping.killed).map(|it| it.kill_at),
-            // One in the past waits for another part, and that one's news.
+            // A time in the past waits for another part, and that part's news will come.
             None => slot.retry_at.filter(|at| *at > now),
         });
         times.min()
@@ -100,11 +101,12 @@ impl Converger {
         }
         let Some(mut ended) = slot.process.take() else { return };
         ended.cancelled.store(true, Ordering::Relaxed);
-        // It is dead but not yet waited for, so its group's id cannot be another's: what it left behind goes now.
+        // The process is dead but not yet waited for, so its group's id cannot be another's. What it left behind is
+        // ended now.
         process::signal_group(pid, Signal::KILL);
         reap::children_of(&self.place, name);
         let status = ended.child.wait();
-        // Left unwritten, a later look finds that there is no such process any more.
+        // If this is not written, a later look finds that there is no such process any more.
         let _ = self.journal.write(&Entry::Exited { pid: pid as i32 });
         let now = Instant::now();
         let failure = match ended.stopping {
@@ -139,7 +141,7 @@ impl Converger {
         }
     }
 
-    /// Of one that runs; anything else is said to be none.
+    /// Sends a signal to a running part. It is an error if there is no such process.
     pub fn signal(&mut self, name: &str, signal: Signal) -> Result<(), String> {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         let Some(process) = &mut slot.process else { return Err(format!("`{name}` does not run")) };
@@ -152,7 +154,7 @@ impl Converger {
         Ok(())
     }
 
-    /// Whatever somebody did to it that it does not run.
+    /// Starts a part again, or lets it go on, after it was held or paused by hand.
     pub fn resume(&mut self, name: &str) -> Result<(), String> {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         let wanted = slot.wanted.clone();
@@ -161,7 +163,7 @@ impl Converger {
         Ok(())
     }
 
-    /// Ends in order, and is not started again for now.
+    /// Ends a part in order. It is not started again for now.
     pub fn hold(&mut self, name: &str) -> Result<(), String> {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         slot.held = true;
@@ -172,7 +174,7 @@ impl Converger {
         Ok(())
     }
 
-    /// In an orderly way, and without counting as a failure.
+    /// Restarts a part in an orderly way. This does not count as a failure.
     pub fn restart(&mut self, name: &str) -> Result<(), String> {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         let wanted = slot.wanted.clone();
@@ -183,12 +185,12 @@ impl Converger {
         Ok(())
     }
 
-    /// Log files do not grow for ever, however long a part runs.
+    /// Trims the log files, which do not grow for ever, however long a part runs.
     pub fn trim_logs(&self) {
         for (name, slot) in &self.slots {
             let path = self.place.log(name);
             let Some(process) = slot.process.as_ref().filter(|_| logs::is_full(&path)) else { continue };
-            // Nobody may write between the copy and the cut. A part that stands still already is left so.
+            // Nobody may write between the copy and the cut. A part that is paused already stays so.
             if !process.paused {
                 process::stand_still(process.child.id());
             }
@@ -226,7 +228,8 @@ impl Converger {
         }
     }
 
-    /// By one that is to go as well and has not yet: what is no longer wanted goes in the order opposite to starting.
+    /// Whether another part that is still there needs this one. Parts that are no longer wanted end in the order
+    /// opposite to starting.
     fn is_still_needed(&self, name: &str) -> bool {
         let unwanted = self.slots.get(name).is_some_and(|slot| slot.wanted.is_none());
         let needs = |slot: &Slot| {
@@ -265,7 +268,7 @@ impl Converger {
         let child = process::spawn(&part, &self.place, file).context("starting it")?;
         let pid = child.id();
         let start = process::start_time(pid as i32).unwrap_or_default();
-        // Unwritten, it is still found by its mark. Better a part that runs than none.
+        // If this is not written, the process is still found by its mark. A running part is better than none.
         let _ = self.journal.write(&Entry::Spawned { part: part.name.clone(), pid: pid as i32, start });
         let cancelled = Arc::new(AtomicBool::new(false));
         self.watch(&part, pid, cancelled.clone());
@@ -273,11 +276,11 @@ impl Converger {
         Ok(Process { part, child, started, since, ready: None, paused: false, stopping: None, cancelled })
     }
 
-    /// Two threads that wait: one for its end, one for its being ready.
+    /// Starts two threads that wait: one for the end of the process, one for its being ready.
     fn watch(&self, part: &Part, pid: u32, cancelled: Arc<AtomicBool>) {
         let (name, news) = (part.name.clone(), self.news.clone());
         std::thread::spawn(move || {
-            // Without taking it away: until the main thread has seen it, its id stays its own.
+            // The process is not reaped: until the main thread has seen it, its id stays its own.
             let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
             if let Some(pid) = Pid::from_raw(pid as i32) {
                 while let Err(rustix::io::Errno::INTR) = rustix::process::waitid(WaitId::Pid(pid), ended) {}
@@ -296,7 +299,7 @@ impl Converger {
         });
     }
 
-    /// `short` while there is hope, `long` with the log when there is none.
+    /// Counts a failure. It is told as `short` while there is hope, and as `long`, with the log, when there is none.
     fn count_failure(&mut self, name: &str, short: String, long: String, now: Instant) {
         let Some(slot) = self.slots.get_mut(name) else { return };
         match slot.count_failure(long, now) {
@@ -318,11 +321,11 @@ impl Converger {
         let event = Event { part: part.to_owned(), what };
         note(&event.to_string());
         chronicle::event(&self.place, &event);
-        // One that does not listen any more is none.
+        // A watcher that does not listen any more is dropped.
         self.watchers.retain(|watcher| watcher.send(Reply::Event { event: event.clone() }).is_ok());
     }
 
-    /// `None` while something is still under way.
+    /// The outcome. `None` while something is still under way.
     fn outcome(&self) -> Option<Outcome> {
         if self.watchers.is_empty() {
             return None;
@@ -344,7 +347,7 @@ impl Converger {
         Some(outcome)
     }
 
-    /// One that has been given up or is held, or waits for such a one itself.
+    /// The part that this one waits for in vain: it was given up, it is held, or it waits for such a part itself.
     fn hopeless_dependency<'a>(&self, slot: &'a Slot) -> Option<&'a String> {
         let part = slot.wanted.as_ref()?;
         part.after.iter().find(|name| {
@@ -354,7 +357,7 @@ impl Converger {
     }
 }
 
-/// Into the supervisor's own log: what happened when nobody was asking.
+/// Writes into the supervisor's own log, for events that nobody asked for.
 fn note(what: &str) {
     use std::io::Write;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! What was started and has not been seen to end. Written before a process is, so that a supervisor that is killed at any
-//! moment leaves a trace of everything it made.
+//! The journal of processes that were started and have not been seen to end. It is written before a process starts, so
+//! that a supervisor that is killed at any moment leaves a trace of everything it made.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -9,11 +9,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-/// No arguments and no environment: those may hold what is nobody's business.
+/// An entry. It has no arguments and no environment, because those may hold secrets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "did", rename_all = "snake_case")]
 pub enum Entry {
-    /// From here on a process may be there whose id is not known: it carries the instance in its environment.
+    /// From here on there may be a process whose id is not known. It carries the instance in its environment.
     Spawning {
         part: String,
     },
@@ -33,7 +33,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// An empty one, on the disk.
+    /// Begins an empty journal, on the disk.
     pub fn begin(path: &Path) -> Result<Journal> {
         let open = || {
             let file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)?;
@@ -52,7 +52,7 @@ impl Journal {
     }
 }
 
-/// Process ids, with their start times, that were not seen to end. A last line that was cut off is none.
+/// The ids and start times of processes that were not seen to end. A last line that was cut off does not count.
 pub fn left(path: &Path) -> Vec<(i32, u64)> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     let mut left: Vec<(i32, u64)> = Vec::new();

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use super::place::Place;
 
-/// More than this is not kept in one file: a new one is begun, and the one before is kept as `.log.1`.
+/// The largest log file. Beyond it a new one is begun, and the one before is kept as `.log.1`.
 pub const CAP: u64 = 8 << 20;
 
-/// How often files are looked at that are followed.
+/// The time between two looks at followed files.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Before anybody has it open.
+/// Begins a new file. It is called before anybody has the file open.
 pub fn rotate(path: &Path) -> std::io::Result<()> {
     match path.metadata() {
         Ok(file) if file.len() > CAP => std::fs::rename(path, path.with_extension("log.1")),
@@ -26,7 +26,8 @@ pub fn is_full(path: &Path) -> bool {
     path.metadata().is_ok_and(|file| file.len() > CAP)
 }
 
-/// While it is open, by one who appends and must not do so meanwhile: what is in it goes into `.log.1`, and it is empty.
+/// Moves the content of an open file into `.log.1`, and empties it. The part that appends to it must not do so
+/// meanwhile.
 pub fn trim(path: &Path) -> std::io::Result<()> {
     let (new, old) = (path.with_extension("log.new"), path.with_extension("log.1"));
     let copied = std::fs::copy(path, &new).and_then(|_| std::fs::rename(&new, &old));
@@ -60,7 +61,7 @@ pub fn cause(lines: &[&str]) -> Option<String> {
     let start =
         lines.iter().rposition(|line| line.contains("Starting MariaDB") || line.contains("starting as process"));
     let is_error = |line: &&&str| line.contains("[ERROR]") && !line.ends_with("Aborting");
-    // One of several says it in words and not in numbers.
+    // Among several errors, one says it in words and not in numbers.
     let words = ["out of disk space", "No space left", "Permission denied", "Address already in use", "Read-only"];
     let is_clear = |line: &&&str| is_error(line) && words.iter().any(|word| line.contains(word));
     let marked = || {
@@ -125,7 +126,7 @@ impl Followed {
         let mut lines = self.read();
         let inode = path.metadata().map_or(0, |file| file.ino());
         if inode != 0 && inode != self.inode {
-            // Once more: it may have been written to between the two looks.
+            // The file is read once more, because it may have been written to between the two looks.
             lines.extend(self.read());
             *self = Followed { inode, file: File::open(path).ok(), rest: Vec::new() };
             lines.extend(self.read());
@@ -135,7 +136,7 @@ impl Followed {
 
     fn read(&mut self) -> Vec<String> {
         let Some(file) = &mut self.file else { return Vec::new() };
-        // It was emptied, and what was in it is in the file before.
+        // The file was emptied, and its content is in the file before.
         if file.metadata().is_ok_and(|metadata| file.stream_position().is_ok_and(|at| at > metadata.len())) {
             let _ = file.rewind();
             self.rest.clear();

@@ -1,4 +1,4 @@
-//! What should run. A value that a client makes and the supervisor goes towards.
+//! The parts that should run. A client makes this value, and the supervisor goes towards it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::probe::Probe;
 use crate::hex;
 
-/// All that should run for one stack. What runs and is not in here is stopped.
+/// All parts that should run for one stack. A running part that is missing here is stopped.
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Wanted {
     pub parts: Vec<Part>,
@@ -19,16 +19,16 @@ pub struct Wanted {
 /// One process. It has no `Debug`, because its environment and its probe may hold secrets.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Part {
-    /// Also the name of its log file: lower-case letters, digits, `-`, `_` and `.`.
+    /// The name of the part, and of its log file: lower-case letters, digits, `-`, `_` and `.`.
     pub name: String,
-    /// What it is, for people: `mariadb primary`.
+    /// The kind of the part, for people: `mariadb primary`.
     pub kind: String,
     pub program: PathBuf,
-    /// Seen by everybody in the process list, so never a secret.
+    /// The arguments. Everybody sees them in the process list, so they never hold a secret.
     pub args: Vec<String>,
-    /// All that it gets, beside `PATH`, `HOME`, `USER`, `LANG` and `TMPDIR`.
+    /// All variables that it gets, besides `PATH`, `HOME`, `USER`, `LANG` and `TMPDIR`.
     pub env: BTreeMap<String, String>,
-    /// Those of `env` that are masked when lines of its log are put into an error.
+    /// The variables of `env` whose values are masked when lines of its log are put into an error.
     pub secrets: BTreeSet<String>,
     pub cwd: PathBuf,
     pub port: Option<u16>,
@@ -37,11 +37,11 @@ pub struct Part {
     /// Parts that are ready before this one starts, and stop after it.
     pub after: Vec<String>,
     pub stop: Stop,
-    /// Changes whenever a file that the part reads at its start does.
+    /// A text that changes whenever a file changes that the part reads at its start.
     pub generation: String,
 }
 
-/// How it ends by itself; afterwards it is killed.
+/// How a part is asked to end. If it does not, it is killed.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Stop {
     pub signal: StopSignal,
@@ -75,7 +75,8 @@ impl Part {
         }
     }
 
-    /// Two parts with the same one need no restart between them. How it is probed and stopped is not in it.
+    /// The fingerprint. Two parts with the same one need no restart between them. The probe and the way of stopping are
+    /// not in it.
     pub fn fingerprint(&self) -> String {
         let Part { name: _, kind: _, program, args, env, secrets: _, cwd, port: _, generation, .. } = self;
         let all = serde_json::to_vec(&(program, args, env, cwd, generation)).expect("text has a JSON form");
@@ -84,7 +85,7 @@ impl Part {
 }
 
 impl Wanted {
-    /// Everything that is wrong with it, at once.
+    /// All mistakes in the wanted parts, at once.
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut seen = BTreeSet::new();
@@ -92,7 +93,7 @@ impl Wanted {
         for part in &self.parts {
             let name = &part.name;
             if !is_name(name) {
-                problems.push(format!("`{name}` is no name for a part"));
+                problems.push(format!("`{name}` is not a name for a part"));
             }
             if !seen.insert(name) {
                 problems.push(format!("there are two parts `{name}`"));
@@ -101,7 +102,7 @@ impl Wanted {
                 problems.push(format!("the program of `{name}` needs its whole path: `{}`", part.program.display()));
             }
             for after in part.after.iter().filter(|after| !names.contains(after.as_str())) {
-                problems.push(format!("`{name}` starts after `{after}`, which is no part"));
+                problems.push(format!("`{name}` starts after `{after}`, which is not a part"));
             }
         }
         if problems.is_empty() && self.in_order().is_none() {
@@ -156,9 +157,9 @@ mod tests {
         assert_eq!(
             wanted.problems(),
             [
-                "`a` starts after `c`, which is no part",
+                "`a` starts after `c`, which is not a part",
                 "there are two parts `a`",
-                "`../b` is no name for a part",
+                "`../b` is not a name for a part",
                 "the program of `d` needs its whole path: `sleep`"
             ]
         );

@@ -1,4 +1,4 @@
-//! Where the things of one state directory are.
+//! The paths of one state directory.
 
 use std::fs::DirBuilder;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -9,10 +9,10 @@ use sha2::{Digest, Sha256};
 
 use crate::hex;
 
-/// A socket's path has 108 bytes on Linux and 104 on macOS, the ending zero included.
+/// The longest path of a socket. It may have 108 bytes on Linux and 104 on macOS, with the ending zero.
 const SOCKET_PATH: usize = 103;
 
-/// What the longest name of a socket in the directory of sockets may take.
+/// The longest name of a socket in the directory of sockets.
 const SOCKET_NAME: usize = 24;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +22,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// Makes the directories that are not there yet, for this user only.
+    /// Makes the missing directories, for this user only.
     pub fn open(state: &Path) -> Result<Place> {
         private_directory(state).with_context(|| format!("state directory `{}`", state.display()))?;
         let place = Place::find(state)?;
         private_directory(&place.state.join("logs"))?;
         if !place.sockets.starts_with(&place.state) {
             private_directory(&place.sockets)?;
-            // Others can write where it is: it must be the one that was made by this user.
+            // Others can write in the folder above. So this directory must be the one that this user made.
             let made = place.sockets.symlink_metadata()?;
             let ours = made.is_dir() && made.uid() == rustix::process::geteuid().as_raw() && made.mode() & 0o077 == 0;
             ensure!(ours, "`{}` belongs to somebody else", place.sockets.display());
@@ -38,14 +38,14 @@ impl Place {
         Ok(place)
     }
 
-    /// Of a state directory that is there; changes nothing.
+    /// The paths of an existing state directory. Changes nothing.
     pub fn find(state: &Path) -> Result<Place> {
         let state = state.canonicalize().with_context(|| format!("state directory `{}`", state.display()))?;
         let inside = state.join("run");
         let sockets = match inside.as_os_str().len() + 1 + SOCKET_NAME <= SOCKET_PATH {
             true => inside,
             false => {
-                // One for each user, so that two users do not need each other's.
+                // Each user has a folder, so that two users do not need each other's.
                 let user = rustix::process::geteuid().as_raw();
                 runtime_directory().join(format!("provision-{user}-{}", instance(&state)))
             }
@@ -57,7 +57,7 @@ impl Place {
         &self.state
     }
 
-    /// What the processes of this state directory carry in their environment.
+    /// The mark that the processes of this state directory carry in their environment.
     pub fn instance(&self) -> String {
         instance(&self.state)
     }
@@ -78,7 +78,7 @@ impl Place {
         self.state.join("chronicle")
     }
 
-    /// The supervisor's own. No part is called like this, because of the capital letter.
+    /// The log of the supervisor itself. No part has this name, because of the capital letter.
     pub fn supervisor_log(&self) -> PathBuf {
         self.log("Supervisor")
     }
@@ -91,7 +91,7 @@ impl Place {
         &self.sockets
     }
 
-    /// A path for a part's own socket, short enough whatever its name.
+    /// A path for a part's own socket. It is short enough whatever the part's name is.
     pub fn socket(&self, part: &str) -> PathBuf {
         let name = match part.len() + 2 <= SOCKET_NAME {
             true => format!("{part}.s"),

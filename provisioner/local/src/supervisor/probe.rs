@@ -1,4 +1,4 @@
-//! When a part counts as ready. Every try has a deadline, and so have all of them together.
+//! Probes say when a part counts as ready. Every try has a deadline, and so have all of them together.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -17,44 +17,45 @@ use super::sql::{self, Address, Login, within};
 const TRY: Duration = Duration::from_secs(2);
 const LIVED: Duration = Duration::from_millis(500);
 
-/// No `Debug`, because of the passwords.
+/// A probe. It has no `Debug`, because of the passwords.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "probe", rename_all = "snake_case")]
 pub enum Probe {
-    /// Once it has lived for `LIVED`: nothing else can be asked, and one that cannot do its work ends at once.
+    /// The part is ready once it has lived for `LIVED`. Such a part can be asked nothing else, and ends at once if it
+    /// cannot do its work.
     Running,
     Tcp {
         port: u16,
     },
-    /// Any answer of 200 to 399.
+    /// Any answer with a status from 200 to 399.
     Http {
         port: u16,
         path: String,
     },
-    /// A handshake as this user, and `SELECT 1`.
+    /// A login as this user, and `SELECT 1`.
     Sql {
         login: Login,
     },
-    /// That, and everything that the primary has committed by now.
+    /// The same, and the replica has everything that the primary has committed by now.
     Replica {
         login: Login,
         primary: Login,
     },
-    /// AUTH if there is a password, and PING, over its unix socket: so it is the same with and without TLS.
+    /// AUTH if there is a password, and PING, over its unix socket. So it is the same with and without TLS.
     Redis {
         at: Address,
         password: Option<String>,
     },
 }
 
-/// Tries until it is, or the time is over, or nobody is interested any more.
+/// Probes until the part is ready, or the time is over, or nobody is interested any more.
 pub fn until_ready(probe: &Probe, within: Duration, cancelled: &AtomicBool) -> Result<(), String> {
     let started = Instant::now();
     let deadline = started + within;
     let mut pause = Duration::from_millis(5);
     loop {
         let error = match once(probe) {
-            // If it ends meanwhile, it cancels this.
+            // If the part ends meanwhile, the end cancels this probe.
             Ok(()) if matches!(probe, Probe::Running) && started.elapsed() < LIVED => anyhow!("it has just started"),
             Ok(()) => return Ok(()),
             Err(error) => error,
@@ -119,7 +120,7 @@ fn unix(path: &Path) -> Result<UnixStream> {
 
 fn ping(mut stream: impl Read + Write, password: Option<&str>) -> Result<()> {
     if let Some(password) = password {
-        // A length before it, so that it may hold anything.
+        // The length comes before the password, so that it may hold any character.
         write!(stream, "*2\r\n$4\r\nAUTH\r\n${}\r\n{password}\r\n", password.len())?;
     }
     write!(stream, "*1\r\n$4\r\nPING\r\n")?;

@@ -1,4 +1,5 @@
-//! Processes, as the kernel has them. Linux; elsewhere the parts that need `/proc` answer "not known" (never run there).
+//! Processes, as the kernel has them. This is for Linux. Elsewhere the functions that need `/proc` answer "not known"
+//! (never run there).
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
@@ -11,18 +12,20 @@ use rustix::process::{Pid, Signal};
 use super::part::{Part, StopSignal};
 use super::place::Place;
 
-/// In the environment of every child, with `instance/part` as its value; children's children have it too, also those that
-/// left their group.
+/// The variable that marks every child, with `instance/part` as its value. Children's children have it too, also those
+/// that left their group.
 pub const MARK: &str = "PROVISION_INSTANCE";
 
-/// What every part gets from the environment of who started the supervisor, and what the supervisor itself gets.
+/// The variables that every part, and the supervisor itself, get from the environment of the client that started the
+/// supervisor.
 pub const PASSED_ON: &[&str] = &["PATH", "HOME", "USER", "LANG", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME"];
 
-/// In a group of its own. Must be called by a thread that lives as long as the supervisor: the kernel ends the child
-/// with the *thread* that made it.
+/// Starts a part in a process group of its own. The calling thread must live as long as the supervisor: the kernel ends
+/// the child with the *thread* that made it.
 pub fn spawn(part: &Part, place: &Place, log: File) -> std::io::Result<Child> {
     let mut command = match cfg!(target_os = "linux") {
-        // This program again, for a moment: it asks the kernel to end it with its parent, then becomes the part.
+        // The child is this program again, for a moment: it asks the kernel to end it with its parent, then becomes the
+        // part.
         true => {
             let mut command = Command::new("/proc/self/exe");
             command.args(["local", "child", &std::process::id().to_string()]).arg(&part.program);
@@ -39,7 +42,7 @@ pub fn passed_on() -> impl Iterator<Item = (&'static str, std::ffi::OsString)> {
     PASSED_ON.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)))
 }
 
-/// Why it cannot be run, found out before anything is started.
+/// Why a program cannot be run. It is found out before anything is started.
 pub fn runnable(program: &Path) -> Result<(), String> {
     match program.metadata() {
         Ok(file) if file.is_file() && file.permissions().mode() & 0o111 != 0 => Ok(()),
@@ -48,19 +51,20 @@ pub fn runnable(program: &Path) -> Result<(), String> {
     }
 }
 
-/// The file that a child writes to. Whoever appends never tears another's line, and none of it is lost with a pipe's reader.
+/// Opens the file that a child writes to. Appending never tears another's line, and no line is lost if a pipe's reader
+/// ends.
 pub fn append(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(path)
 }
 
-/// To its whole group. An empty group is no error.
+/// Sends a signal to a whole group. An empty group is not an error.
 pub fn signal_group(leader: u32, signal: Signal) {
     if let Some(group) = Pid::from_raw(leader as i32) {
         let _ = rustix::process::kill_process_group(group, signal);
     }
 }
 
-/// The group, and returns when its leader does, or after a moment.
+/// Stops the group. Returns when its leader stands still, or after a moment.
 pub fn stand_still(leader: u32) {
     signal_group(leader, Signal::STOP);
     let stopped = || {
@@ -83,7 +87,8 @@ pub fn signal_of(signal: StopSignal) -> Signal {
     }
 }
 
-/// When it started, in ticks since boot: with the id it names one process for ever. `None` if there is none, or a dead one.
+/// The time when a process started, in ticks since boot. Together with the id it names one process for ever. `None` if
+/// there is no such process, or it is dead.
 pub fn start_time(pid: i32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The name, in parentheses, may hold anything.
@@ -94,7 +99,7 @@ pub fn start_time(pid: i32) -> Option<u64> {
     }
 }
 
-/// Its proportional share, or what is resident if the kernel does not tell that.
+/// The process's proportional share of memory. If the kernel does not tell that, it is the resident memory.
 pub fn memory_kib(pid: u32) -> Option<u64> {
     let field = |file: &str, name: &str| {
         let text = std::fs::read_to_string(format!("/proc/{pid}/{file}")).ok()?;
@@ -104,12 +109,12 @@ pub fn memory_kib(pid: u32) -> Option<u64> {
     field("smaps_rollup", "Pss:").or_else(|| field("status", "VmRSS:"))
 }
 
-/// Of one part, or of all of them if there is no name.
+/// The mark of one part, or of all parts if there is no name.
 pub fn mark(place: &Place, part: &str) -> String {
     format!("{}/{part}", place.instance())
 }
 
-/// Processes, with their start times, whose mark begins like this; a whole mark ends with a zero.
+/// The ids and start times of processes whose mark begins like this. A whole mark ends with a zero.
 pub fn marked(begin: &str) -> Vec<(i32, u64)> {
     let mark = format!("{MARK}={begin}");
     let is_marked = |pid: i32| {
@@ -131,7 +136,7 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").env(MARK, format!("{test}/a")).spawn().unwrap();
         let pid = child.id() as i32;
         let start = start_time(pid).unwrap();
-        // For a moment after its start the kernel shows no environment.
+        // For a moment after a process starts, the kernel shows no environment of it.
         let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
         while marked(&test).is_empty() && std::time::Instant::now() < deadline {}
         let (whole, other) = (marked(&format!("{test}/a\0")), marked(&format!("{test}/\0")));

@@ -1,4 +1,4 @@
-//! What client and supervisor say to each other: one JSON value a line, over a socket that only the owner can open.
+//! The messages between client and supervisor: one JSON value a line, over a socket that only the owner can open.
 
 use std::fmt;
 
@@ -6,19 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::part::Wanted;
 
-/// Supervisors of another number are stopped and replaced. `Hello` and `Stop` keep their form for ever, so that this works.
+/// The version of the protocol. A supervisor of another version is stopped and replaced. `Hello` and `Stop` keep their
+/// form for ever, so that this works.
 pub const PROTOCOL: u32 = 2;
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "ask", rename_all = "snake_case")]
 pub enum Request {
     Hello,
-    /// Answered by events, then by the outcome.
+    /// The answer is events, then the outcome.
     Apply {
         wanted: Wanted,
     },
     Status,
-    /// Answered by events, then by the end of the connection: the supervisor is gone.
+    /// The answer is events, then the end of the connection: the supervisor is gone.
     Stop,
     Kill {
         part: String,
@@ -65,7 +66,7 @@ pub enum What {
     Stopped,
 }
 
-/// Where an `apply` came to: every part is in one of the three.
+/// The outcome of an `apply`. Every part is in one of the three.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     pub ready: Vec<String>,
@@ -93,12 +94,12 @@ pub struct PartStatus {
     pub state: State,
     pub pid: Option<u32>,
     pub port: Option<u16>,
-    /// Its share of the machine's memory (Pss).
+    /// The process's share of the machine's memory (Pss).
     pub memory_kib: Option<u64>,
     pub restarts: u64,
-    /// Of this process, in milliseconds since 1970.
+    /// The start of this process, in milliseconds since 1970.
     pub since_ms: Option<u64>,
-    /// Of what runs: another one than the wanted part's means that a change is under way.
+    /// The fingerprint of the running part. If the wanted part has another one, a change is under way.
     pub fingerprint: Option<String>,
     pub last_error: Option<String>,
 }
@@ -106,7 +107,7 @@ pub struct PartStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// For what it starts after.
+    /// It waits for the parts that it starts after.
     Waiting,
     Starting,
     Ready,
@@ -114,9 +115,9 @@ pub enum State {
     Stopping,
     /// It died and is started again in a moment.
     BackOff,
-    /// It died too often; the next `apply` tries again.
+    /// It died too often. The next `apply` tries again.
     Failed,
-    /// Ended by hand; the next `apply` starts it again.
+    /// It was ended by hand. The next `apply` starts it again.
     Held,
 }
 

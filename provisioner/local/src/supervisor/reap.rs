@@ -1,4 +1,4 @@
-//! Ends what an earlier supervisor left behind, and nothing else.
+//! Ends the processes that an earlier supervisor left behind, and no others.
 
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
@@ -10,11 +10,12 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use super::place::Place;
 use super::{journal, process};
 
-/// For an orderly end, as an engine that flushes; then they are killed.
+/// The time for an orderly end, in which an engine flushes. Then the processes are killed.
 const ORDERLY: Duration = Duration::from_secs(3);
 const KILLED: Duration = Duration::from_secs(5);
 
-/// Returns how many there were. Goes on until a look finds none, because what is ended may just have made another.
+/// Ends all survivors. Returns how many there were. It goes on until a look finds none, because a process that is ended
+/// may just have made another.
 pub fn survivors(place: &Place) -> Result<usize> {
     let mut count = 0;
     let mut found = journal::left(&place.journal());
@@ -31,7 +32,7 @@ pub fn survivors(place: &Place) -> Result<usize> {
     bail!("processes of an earlier run in `{}` keep making new ones", place.state().display())
 }
 
-/// What a part that has ended left running, in its group or out of it. Does not wait.
+/// Ends the processes that an ended part left running, in its group or out of it. Does not wait.
 pub fn children_of(place: &Place, part: &str) {
     let found = process::marked(&format!("{}\0", process::mark(place, part)));
     #[cfg(target_os = "linux")]
@@ -49,7 +50,7 @@ fn end_all(found: &[(i32, u64)]) -> Result<usize> {
         let mut left = 0;
         for handle in &held {
             signal(handle, how);
-            // What stands still would not see the other signal.
+            // A stopped process would not see the other signal.
             signal(handle, Signal::CONT);
         }
         for handle in &held {
@@ -66,7 +67,8 @@ fn end_all(found: &[(i32, u64)]) -> Result<usize> {
     bail!("processes of an earlier run could not be ended: {:?}", found.iter().map(|(pid, _)| pid).collect::<Vec<_>>())
 }
 
-/// A handle first, then the look at its start: so a signal cannot hit another one that was given the same id.
+/// Opens a handle first, and then looks at the start time. So a signal cannot hit another process that was given the
+/// same id.
 #[cfg(target_os = "linux")]
 fn hold(found: &[(i32, u64)]) -> Vec<OwnedFd> {
     let held = found.iter().filter_map(|(pid, start)| {
@@ -81,7 +83,7 @@ fn signal(handle: &OwnedFd, signal: Signal) {
     let _ = pidfd_send_signal(handle, signal);
 }
 
-/// Elsewhere there are no handles, and what has a bare id may be somebody else's by now: nothing is ended.
+/// On other systems there are no handles, and a bare id may be another process's by now. So nothing is ended.
 #[cfg(not(target_os = "linux"))]
 fn end_all(_: &[(i32, u64)]) -> Result<usize> {
     Ok(0)

@@ -1,4 +1,4 @@
-//! Whether a replica has what its primary has, and nothing else.
+//! Finds out whether a replica has everything of its primary, and nothing else.
 
 use anyhow::{Context, Result, bail, ensure};
 use mysql_async::prelude::Queryable;
@@ -6,12 +6,13 @@ use mysql_async::{Conn, Row};
 
 use super::sql::{Login, connect};
 
-/// Everything that the primary has committed by now.
+/// Waits until the replica has everything that the primary has committed by now.
 pub async fn caught_up(replica: &Login, primary: &Login) -> Result<()> {
     let mut replica = connect(replica).await?;
     let mut primary = connect(primary).await.context("primary")?;
     let result = compare(&mut replica, &mut primary).await;
-    // Whatever it was: a server writes into its log who left without a word.
+    // Both connections are closed in order, whatever the result is: a server notes in its log that a client left
+    // without a word.
     primary.disconnect().await?;
     replica.disconnect().await?;
     result
@@ -32,11 +33,11 @@ async fn compare(replica: &mut Conn, primary: &mut Conn) -> Result<()> {
     Ok(())
 }
 
-/// Rows that only the replica has, because it was a primary once and died before it had sent them. Waiting for a position
-/// does not find that out: it compares numbers, and both servers have counted on.
+/// It is an error if only the replica has some rows, because it was a primary once and died before it had sent them.
+/// Waiting for a position does not find that out: it compares numbers, and both servers have counted on.
 pub async fn nothing_of_its_own(replica: &mut Conn, primary: &mut Conn) -> Result<()> {
     let own = match is_maria(replica) {
-        // The replica first: what is only now written on the primary can not be missing there.
+        // The replica is asked first. A row that is only now written on the primary cannot be missing there then.
         true => {
             let state = "SELECT @@gtid_binlog_state";
             let of_replica: String = replica.query_first(state).await?.unwrap_or_default();
@@ -53,7 +54,8 @@ pub async fn nothing_of_its_own(replica: &mut Conn, primary: &mut Conn) -> Resul
     Ok(())
 }
 
-/// Of each server that ever wrote, a state has the last number: none of the replica's may be above the primary's.
+/// The first number of the replica that is above the primary's. A state has the last number of each server that ever
+/// wrote.
 fn strays(replica: &str, primary: &str) -> Option<String> {
     let last = |gtid: &str| {
         let (server, number) = gtid.trim().rsplit_once('-')?;
@@ -74,7 +76,7 @@ async fn standstill(replica: &mut Conn) -> Result<Option<String>> {
     Ok(text("Last_IO_Error").or_else(|| text("Last_SQL_Error")))
 }
 
-/// MariaDB went on from 5.5 to 10.
+/// Whether the server is MariaDB. MariaDB went on from version 5.5 to 10.
 fn is_maria(server: &Conn) -> bool {
     !((8, 0, 0)..(10, 0, 0)).contains(&server.server_version())
 }

@@ -1,4 +1,4 @@
-//! The supervisor process: takes the lock, ends what an earlier one left, then listens.
+//! The supervisor process. It takes the lock, ends what an earlier supervisor left, then listens.
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
@@ -23,15 +23,15 @@ use super::place::Place;
 use super::protocol::{PROTOCOL, Reply, Request};
 use super::{chronicle, process, reap};
 
-/// Longest request: a stack's parts with their environments are some kilobytes.
+/// The longest request. A stack's parts with their environments are some kilobytes.
 const LONGEST: u64 = 16 << 20;
 
-/// How often it looks whether its state directory is still there, and how long the logs have become.
+/// The time between two looks at whether the state directory is still there, and how long the logs have become.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Runs until it is told to stop. Returns at once if there is another one.
+/// Runs the supervisor until it is told to stop. Returns at once if there is another one.
 pub fn supervise(state: &Path) -> Result<()> {
-    // Away from the terminal of who called: its Ctrl-C is not meant for what runs here.
+    // The supervisor leaves the caller's terminal, whose Ctrl-C is not meant for what runs here.
     let _ = rustix::process::setsid();
     rustix::process::umask(Mode::from_raw_mode(0o077));
     let place = Place::open(state)?;
@@ -53,20 +53,21 @@ pub fn supervise(state: &Path) -> Result<()> {
     std::thread::spawn(move || report_signals(&for_signals));
     main_loop(&place, Converger::new(place.clone(), journal, sender), &news, lock.metadata()?.ino());
     reap::survivors(&place)?;
-    // In this order: without the journal there is nothing to clean up, and without the socket nobody to ask.
+    // The order matters: without the journal there is nothing to clean up, and without the socket nobody to ask.
     let _ = std::fs::remove_file(place.journal());
     let _ = std::fs::remove_file(place.control());
     let _ = std::fs::remove_dir(place.sockets());
     Ok(())
 }
 
-/// What the child does first, still as this program: asks to be ended with its parent, then becomes the part.
+/// The first thing that a child does, while it is still this program. It asks to be ended with its parent, then becomes
+/// the part.
 pub fn become_child(parent: &OsString, program: &OsString, arguments: &[OsString]) -> Result<()> {
     #[cfg(target_os = "linux")]
     {
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
             .context("asking to end with the parent")?;
-        // It may have ended before the question.
+        // The parent may have ended before the question.
         let now = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
         if now.as_deref() != parent.to_str() {
             bail!("the supervisor is gone");
@@ -77,7 +78,7 @@ pub fn become_child(parent: &OsString, program: &OsString, arguments: &[OsString
     Err(error).with_context(|| format!("running `{}`", Path::new(program).display()))
 }
 
-/// The main thread's. Every child is started from here, because a child ends with the thread that started it.
+/// The loop of the main thread. Every child is started from here, because a child ends with the thread that started it.
 fn main_loop(place: &Place, mut converger: Converger, news: &Receiver<News>, lock: u64) {
     let mut stopping = false;
     let mut looked = Instant::now();
@@ -110,7 +111,8 @@ fn main_loop(place: &Place, mut converger: Converger, news: &Receiver<News>, loc
                 stopping = true;
                 converger.want(Wanted::default(), channel().0);
             }
-            // Without its directory it cannot be told anything any more, and another one could start beside it.
+            // Without its directory the supervisor cannot be told anything any more, and another one could start beside
+            // it.
             Err(RecvTimeoutError::Timeout) if place.lock().metadata().map_or(0, |lock| lock.ino()) != lock => {
                 stopping = true;
                 converger.want(Wanted::default(), channel().0);
@@ -140,7 +142,7 @@ fn answer(converger: &mut Converger, request: Request, reply: Sender<Reply>) {
             problems if problems.is_empty() => return converger.want(wanted, reply),
             problems => Reply::Refused { why: problems.join("; ") },
         },
-        // The loop's own.
+        // The main loop handles this one.
         Request::Stop => return,
     };
     let _ = reply.send(answer);
@@ -153,13 +155,13 @@ fn listen(listener: &UnixListener, news: &Sender<News>) {
                 let news = news.clone();
                 std::thread::spawn(move || serve(&stream, &news));
             }
-            // No file left to open: not for ever.
+            // No file descriptor is free. That does not last for ever.
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }
 }
 
-/// One request for each connection. An end of it on either side ends the thread.
+/// Serves one connection, which has one request. If either side ends it, the thread ends.
 fn serve(mut stream: &UnixStream, news: &Sender<News>) {
     let _ = stream.set_read_timeout(Some(Duration::from_secs(10)));
     let _ = stream.set_write_timeout(Some(Duration::from_secs(10)));

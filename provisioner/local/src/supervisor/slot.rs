@@ -12,35 +12,35 @@ use super::place::Place;
 use super::protocol::{PartStatus, State};
 use super::{logs, process};
 
-/// The wait before the first new start; each next one is twice as long.
+/// The wait before the first new start. Each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Ready for so long, a part's failures before do not count any more.
+/// If a part was ready for so long, its earlier failures do not count any more.
 const HEALTHY: Duration = Duration::from_secs(10);
 
-/// In a row; then it is tried again with the next `apply` only.
+/// The failures in a row after which a part is given up. The next `apply` tries it again.
 const FAILURES: u32 = 5;
 
 const LINES_IN_AN_ERROR: usize = 20;
 
 #[derive(Default)]
 pub struct Slot {
-    /// `None`: it is to stop, and then to be forgotten.
+    /// The wanted part. `None` if it is to stop, and then to be forgotten.
     pub wanted: Option<Part>,
     pub process: Option<Process>,
     pub failures: u32,
     pub restarts: u64,
     pub retry_at: Option<Instant>,
-    /// Given up, and why.
+    /// Why the part was given up.
     pub failed: Option<String>,
-    /// Not to be started before somebody says so.
+    /// Whether the part is not to be started until somebody says so.
     pub held: bool,
     pub last_error: Option<String>,
 }
 
 pub struct Process {
-    /// As it was started.
+    /// The part as it was started.
     pub part: Part,
     pub child: Child,
     pub started: Instant,
@@ -55,7 +55,7 @@ pub struct Process {
 pub struct Stopping {
     pub kill_at: Instant,
     pub killed: bool,
-    /// Why, if it is a failure of the part and not somebody's wish.
+    /// Why the process is being ended, if it is a failure of the part and not somebody's wish.
     pub failure: Option<String>,
 }
 
@@ -73,12 +73,12 @@ impl Slot {
         }
     }
 
-    /// Others may start: what runs is what is wanted, and has been seen to work.
+    /// Whether others may start: the running part is the wanted one, and has been seen to work.
     pub fn is_ready(&self) -> bool {
         self.process.as_ref().is_some_and(|it| it.ready.is_some() && it.stopping.is_none()) && !self.is_outdated()
     }
 
-    /// What runs is not what is wanted.
+    /// Whether the running part differs from the wanted one.
     pub fn is_outdated(&self) -> bool {
         match (&self.process, &self.wanted) {
             (Some(process), Some(wanted)) => process.part.fingerprint() != wanted.fingerprint(),
@@ -87,7 +87,7 @@ impl Slot {
         }
     }
 
-    /// A new wish: what was given up before is tried again.
+    /// Takes a new wish. A part that was given up before is tried again.
     pub fn want(&mut self, part: Option<Part>) {
         self.wanted = part;
         self.failures = 0;
@@ -96,14 +96,14 @@ impl Slot {
         self.held = false;
     }
 
-    /// Asks its process to end, unless it was asked before; `false` where there is nothing to ask.
+    /// Asks its process to end, unless it was asked before. `false` if there is no process to ask.
     pub fn end(&mut self) -> bool {
         let Some(process) = self.process.as_mut().filter(|process| process.stopping.is_none()) else { return false };
         process.stop(None, Instant::now());
         true
     }
 
-    /// One that stands still does so no longer.
+    /// Lets a paused process go on.
     pub fn go_on(&mut self) {
         if let Some(process) = self.process.as_mut().filter(|process| process.paused) {
             process::signal_group(process.child.id(), Signal::CONT);
@@ -111,7 +111,8 @@ impl Slot {
         }
     }
 
-    /// What runs already takes over what needs no restart. Returns what is to be probed anew, if it is not ready yet.
+    /// Gives the running process the wanted values that need no restart. Returns what is to be probed anew, if it is
+    /// not ready yet.
     pub fn adopt(&mut self) -> Option<(Part, Arc<AtomicBool>)> {
         if self.is_outdated() {
             return None;
@@ -126,8 +127,8 @@ impl Slot {
         Some((wanted.clone(), process.cancelled.clone()))
     }
 
-    /// Counts, and says how long to wait before the next start; `None` if this was one too many. The first line of the error
-    /// is for people, the others are what the part said.
+    /// Counts a failure. Returns the wait before the next start, or `None` if this was one failure too many. The first
+    /// line of the error is for people, the others are what the part said.
     pub fn count_failure(&mut self, error: String, now: Instant) -> Option<Duration> {
         self.failures += 1;
         self.last_error = Some(error.clone());
@@ -168,12 +169,12 @@ impl Slot {
 }
 
 impl Process {
-    /// Its own way first, with time until the deadline.
+    /// Ends the process in its own way first, with time until the deadline.
     pub fn stop(&mut self, failure: Option<String>, now: Instant) {
         let within = Duration::from_millis(self.part.stop.within_ms);
         self.cancelled.store(true, Ordering::Relaxed);
         process::signal_group(self.child.id(), process::signal_of(self.part.stop.signal));
-        // One that stands still does not see the signal before it goes on.
+        // A paused process does not see the signal before it goes on.
         process::signal_group(self.child.id(), Signal::CONT);
         self.stopping = Some(Stopping { kill_at: now + within, killed: false, failure });
     }

@@ -1,4 +1,4 @@
-//! SQL over the wire, with a deadline on everything: an engine that stands still must not hold who asks.
+//! SQL over the wire. Every step has a deadline: an engine that stands still must not hold its caller.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::{Context, Result, bail};
 use mysql_async::{Conn, OptsBuilder};
 use serde::{Deserialize, Serialize};
 
-/// Who asks which server. No `Debug`, for the password.
+/// A login: which user on which server. It has no `Debug`, because of the password.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Login {
     pub at: Address,
@@ -39,7 +39,7 @@ pub async fn within<T>(time: Duration, what: impl Future<Output = Result<T>>) ->
     }
 }
 
-/// For a thread that waits.
+/// Runs a future, for a thread that waits.
 pub fn block_on<T>(what: impl Future<Output = Result<T>>) -> Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting a runtime")?;
     runtime.block_on(what)

@@ -1,4 +1,4 @@
-//! A real browser without a window, over the protocol that all of them speak (<https://www.w3.org/TR/webdriver2/>).
+//! A real browser without a window, over the protocol that all browsers speak (<https://www.w3.org/TR/webdriver2/>).
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -29,9 +29,9 @@ impl Browser {
                 break port.trim().trim_end_matches('.').parse().unwrap();
             }
         };
-        // What it says later goes nowhere, and must not fill the pipe.
+        // The later output of the driver goes nowhere, and must not fill the pipe.
         std::thread::spawn(move || std::io::copy(&mut said, &mut std::io::sink()));
-        // As root, which is what a container's user is, it runs without its sandbox or not at all.
+        // A container's user is root. As root the browser runs only without its sandbox.
         let options = json!({ "args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars"] });
         let wanted = json!({ "capabilities": { "alwaysMatch": { "goog:chromeOptions": options, "goog:loggingPrefs": { "browser": "ALL" } } } });
         let mut browser = Browser { driver, port, session: String::new() };
@@ -44,17 +44,17 @@ impl Browser {
         self.does("POST", "/url", &json!({ "url": address }));
     }
 
-    /// What the script returns, a promise or not.
+    /// The result of the script, which may be a promise.
     pub fn run(&self, script: &str) -> Value {
         self.does("POST", "/execute/sync", &json!({ "script": script, "args": [] }))
     }
 
-    /// Until the script's value is what is wanted of it.
+    /// Waits until the script's value is the wanted one.
     pub fn until(&self, what: &str, script: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         until(what, || Some(self.run(script)).filter(&wanted))
     }
 
-    /// Until the text is somewhere in the element.
+    /// Waits until the text is somewhere in the element.
     pub fn until_text(&self, selector: &str, wanted: &str) -> String {
         let script =
             format!("return [...document.querySelectorAll({selector:?})].map((it) => it.innerText).join('\\n')");
@@ -63,7 +63,7 @@ impl Browser {
         seen.as_str().unwrap().to_owned()
     }
 
-    /// As a user does: it must be there, be seen, and not be covered.
+    /// Clicks as a user does: the element must be there, be seen, and not be covered.
     pub fn click(&self, selector: &str) {
         let found = until(selector, || {
             let found = self.does("POST", "/element", &json!({ "using": "css selector", "value": selector }));
@@ -87,7 +87,7 @@ impl Browser {
         self.chrome("Emulation.setEmulatedMedia", &scheme);
     }
 
-    /// Of the whole page.
+    /// Takes a picture of the whole page.
     pub fn picture(&self, file: &Path) {
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         std::thread::sleep(Duration::from_millis(300));
@@ -96,7 +96,7 @@ impl Browser {
         std::fs::write(file, bytes).unwrap();
     }
 
-    /// What the browser complains about: scripts that fail, what a policy forbids.
+    /// The complaints of the browser: scripts that fail, loads that a policy forbids.
     pub fn complaints(&self) -> Vec<String> {
         let lines = self.does("POST", "/se/log", &json!({ "type": "browser" }));
         lines.as_array().unwrap().iter().map(|line| line["message"].as_str().unwrap_or_default().to_owned()).collect()
@@ -117,7 +117,7 @@ impl Browser {
     }
 }
 
-/// Also where a test failed: a driver that is only killed leaves its browser behind.
+/// The browser is ended also if a test failed: a driver that is only killed leaves its browser behind.
 impl Drop for Browser {
     fn drop(&mut self) {
         let _ = TcpStream::connect(("127.0.0.1", self.port)).and_then(|mut stream| {
@@ -130,7 +130,7 @@ impl Drop for Browser {
     }
 }
 
-/// Head and body of the answer.
+/// Sends a request. Gives the head and body of the answer.
 pub fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
@@ -140,7 +140,7 @@ pub fn http(port: u16, method: &str, path: &str, headers: &[(&str, &str)], body:
     }
     headers.iter().for_each(|(name, value)| request += &format!("{name}: {value}\r\n"));
     stream.write_all(format!("{request}\r\n{body}").as_bytes()).unwrap();
-    // A server may keep the connection open: the length says where the answer ends.
+    // A server may keep the connection open. The length says where the answer ends.
     let mut reader = BufReader::new(stream);
     let (mut answer, mut length) = (String::new(), 0);
     loop {

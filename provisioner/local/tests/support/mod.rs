@@ -1,4 +1,5 @@
-//! What the tests share: a state directory whose supervisor ends with the test, and looks at what really runs.
+//! What the tests share: a state directory whose supervisor ends with the test, and checks of the processes that really
+//! run.
 #![allow(dead_code, clippy::print_stderr)]
 
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ pub fn program() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_supervised"))
 }
 
-/// A state directory. Whatever the test left is stopped with it.
+/// A state directory. Everything that the test left is stopped with it.
 pub struct Stack {
     pub directory: tempfile::TempDir,
     pub state: PathBuf,
@@ -47,7 +48,7 @@ impl Stack {
         (outcome, events)
     }
 
-    /// With every part ready.
+    /// Applies the parts, and waits until every part is ready.
     pub fn up_whole(&self, parts: &[Part]) -> Vec<Event> {
         let (outcome, events) = self.up(parts);
         assert_eq!(outcome.ready.len(), parts.len(), "{outcome:#?}");
@@ -114,12 +115,12 @@ pub fn after(part: Part, names: &[&str]) -> Part {
     Part { after: names.iter().map(|name| (*name).to_owned()).collect(), ..part }
 }
 
-/// By its id, as `kill -9` does.
+/// Kills a process by its id, as `kill -9` does.
 pub fn kill(pid: i32) {
     let _ = rustix::process::kill_process(rustix::process::Pid::from_raw(pid).unwrap(), rustix::process::Signal::KILL);
 }
 
-/// Looks until there is something to see.
+/// Looks again and again until there is something to see.
 pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {

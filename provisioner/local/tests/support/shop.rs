@@ -23,7 +23,7 @@ pub struct Shop {
     pub stack: Stack,
     ports: BTreeMap<String, u16>,
     pub parts: Vec<Part>,
-    /// As long as it is there, the worker works.
+    /// While this file is there, the worker works.
     pub works: PathBuf,
 }
 
@@ -137,7 +137,7 @@ impl Shop {
         serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
     }
 
-    /// Messages that were received once and never deleted.
+    /// Sends messages, receives them once and never deletes them.
     pub fn dead_letters(&self, count: usize) {
         let url = format!("http://127.0.0.1:{}/000000000000/shop-mails", self.ports["messaging"]);
         for number in 0..count {

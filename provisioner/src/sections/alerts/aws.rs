@@ -1,4 +1,5 @@
-//! `alerts:` -> a topic and the people who get what it says; alarms on what goes wrong first; a dashboard.
+//! Expands `alerts:` to a topic with the people who get its messages, alarms on the first signs of trouble, and a
+//! dashboard.
 
 use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, MAIN, Measured};
 use crate::kinds::kind::Ref;
@@ -23,7 +24,7 @@ pub(crate) fn expand(making: &mut Making<'_>) {
     dashboard(making);
 }
 
-/// One alarm for each thing that somebody has to look at.
+/// Adds an alarm for each thing that somebody has to look at.
 fn alarms(making: &mut Making<'_>) {
     let stack = &making.loaded.stack;
     let mut dead: Vec<String> = stack.queues.keys().map(|name| dead_letter_name(&name.0)).collect();
@@ -71,7 +72,8 @@ fn alarm(description: String, of: Measured, metric: &str, statistic: &str, thres
     }
 }
 
-/// How it is, at one glance. Metrics are named by names that are known beforehand.
+/// Adds a dashboard, which shows the state of the stack at one glance. Its metrics are named by names that are known
+/// beforehand.
 fn dashboard(making: &mut Making<'_>) {
     let stack = &making.loaded.stack;
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();

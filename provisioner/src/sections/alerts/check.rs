@@ -1,4 +1,4 @@
-//! `alerts:`, whose addresses SNS writes to.
+//! Checks `alerts:`, whose addresses SNS writes to.
 
 use std::collections::BTreeSet;
 
@@ -18,8 +18,8 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     }
 }
 
-/// A mailbox at a host that the internet knows, without a name around it (RFC 5321, section 4.1.2, less quoted mailboxes and
-/// addresses in brackets).
+/// Whether a text is a mailbox at a host that the internet knows, without a name around it (RFC 5321, section 4.1.2,
+/// without quoted mailboxes and addresses in brackets).
 fn is_address(address: &str) -> bool {
     let mailbox = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
     let label = |label: &str| {

@@ -1,6 +1,7 @@
-//! `alerts:`, who is told when something is wrong.
+//! `alerts:`, the people who are told when something is wrong.
 //!
-//! [`check`]: the addresses. [`aws`]: a topic, its subscriptions, the alarms, a dashboard. On this machine there are no alarms.
+//! [`check`]: the addresses. [`aws`]: a topic, its subscriptions, the alarms, a dashboard. On this machine there are no
+//! alarms.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;

@@ -1,4 +1,4 @@
-//! `caches:` -> a replication group on ElastiCache, its token, its firewall group.
+//! Expands `caches:` to a replication group on ElastiCache, its token, its firewall group.
 
 use super::{Cache, CacheEngine, PORT, firewall, token};
 use crate::kinds::elasticache::{ReplicationGroup, ReplicationGroupSpec, SubnetGroup, SubnetGroupSpec};

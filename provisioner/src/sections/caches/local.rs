@@ -1,4 +1,4 @@
-//! `caches:` -> a server on this machine for each.
+//! Expands `caches:` to a server on this machine for each.
 
 use anyhow::Context;
 use local::engines::redis;

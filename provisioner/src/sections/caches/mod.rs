@@ -1,4 +1,4 @@
-//! `caches:`, Valkey or Redis.
+//! `caches:`, servers of Valkey or Redis.
 //!
 //! [`aws`]: a replication group on ElastiCache, its token, its firewall group. [`local`]: a server on this machine.
 
@@ -15,12 +15,12 @@ use super::words::Profile;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cache {
-    /// Default: `valkey`.
+    /// The engine, `valkey` or `redis`. Default: `valkey`.
     pub engine: Option<CacheEngine>,
     /// The node type. Default: `cache.t4g.micro` in dev, `cache.t4g.small` in prod.
     #[schemars(regex(pattern = r"^cache\.[a-z0-9]+\.[a-z0-9]+$"))]
     pub class: Option<String>,
-    /// How many nodes: one primary, the rest replicas. Default: 1 in dev, 2 in prod.
+    /// How many nodes there are: one primary, and the others are replicas. Default: 1 in dev, 2 in prod.
     #[schemars(range(min = 1, max = 6))]
     pub nodes: Option<u8>,
 }

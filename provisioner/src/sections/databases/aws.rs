@@ -1,4 +1,4 @@
-//! `databases:` -> a primary and a replica on RDS, their secrets, their firewall group.
+//! Expands `databases:` to a primary and a replica on RDS, their secrets, their firewall group.
 
 use std::collections::BTreeMap;
 
@@ -32,7 +32,8 @@ fn one(making: &mut Making<'_>, name: &str, database: &Database) {
     let profile = making.loaded.profile;
     let version = database.version().to_owned();
     secrets(making, &section, name);
-    // Another family is another group: the instance moves to it, then the old one goes.
+    // Each family has a group of its own. When the family changes, the instance moves to the new group, then the old
+    // one goes.
     let group = format!("{name}-mysql{}", version.replace('.', ""));
     let spec = ParameterGroupSpec { family: format!("mysql{version}"), parameters: parameters() };
     making.add::<ParameterGroup>(&section, &group, spec);
@@ -64,7 +65,7 @@ fn one(making: &mut Making<'_>, name: &str, database: &Database) {
     }
 }
 
-/// Two users: the master only for the owner of the schema, the other for the services.
+/// Adds the secrets of two users: the master only for the owner of the schema, the other for the services.
 fn secrets(making: &mut Making<'_>, section: &str, name: &str) {
     let owner = SecretSpec {
         description: format!("The master user of the database {name}, for the owner of its schema only"),
@@ -82,7 +83,7 @@ fn secrets(making: &mut Making<'_>, section: &str, name: &str) {
     making.add::<Secret>(section, super::app(name), app);
 }
 
-/// TLS only; and the slow query log needs both of its parameters, or the export stays empty.
+/// The parameters. Connections need TLS. The slow query log needs both of its parameters, or the export stays empty.
 fn parameters() -> BTreeMap<String, String> {
     [
         ("character_set_server", "utf8mb4"),

@@ -1,4 +1,4 @@
-//! Names that a database cannot have.
+//! Finds names that a database cannot have.
 
 use crate::sections::databases::schema;
 use crate::sections::say::Say;
@@ -11,8 +11,9 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     schemas(&loaded.stack, say);
 }
 
-/// A database's name is its schema's too, with `_` for `-`: RDS refuses a word that MySQL reserves (API reference,
-/// `CreateDBInstance`, `DBName`), and a schema of the server's own would be shared with it.
+/// Refuses names that a schema cannot have. A database's name is its schema's too, with `_` for `-`. RDS refuses a word
+/// that MySQL reserves (API reference, `CreateDBInstance`, `DBName`). A schema of the server's own would be shared with
+/// it.
 fn schemas(stack: &Stack, say: &mut Say<'_>) {
     for name in stack.databases.keys() {
         let schema = schema(&name.0);
@@ -28,7 +29,7 @@ fn schemas(stack: &Stack, say: &mut Say<'_>) {
 
 const SERVERS_OWN: &[&str] = &["information_schema", "innodb", "mysql", "performance_schema", "rdsadmin", "sys"];
 
-/// MySQL 8.0 and 8.4, reserved words that can be a name here, in order.
+/// The reserved words of MySQL 8.0 and 8.4 that can be a name here, in order.
 /// <https://dev.mysql.com/doc/refman/8.4/en/keywords.html>
 #[rustfmt::skip]
 const RESERVED: &[&str] = &[

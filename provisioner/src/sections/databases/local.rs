@@ -1,4 +1,4 @@
-//! `databases:` -> a server on this machine for each primary and replica.
+//! Expands `databases:` to a server on this machine for each primary and replica.
 
 use local::engines::mariadb;
 

@@ -1,7 +1,7 @@
-//! `databases:`, MySQL with an optional read replica.
+//! `databases:`, servers of MySQL with an optional read replica.
 //!
-//! [`check`]: names that MySQL keeps for itself. [`aws`]: instances on RDS, their secrets, their firewall group. [`local`]: servers
-//! on this machine. [`pairs`]: which of two local servers is the primary.
+//! [`check`]: names that MySQL keeps for itself. [`aws`]: instances on RDS, their secrets, their firewall group.
+//! [`local`]: servers on this machine. [`pairs`]: which of two local servers is the primary.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -18,21 +18,21 @@ use super::words::Profile;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
-    /// The major version. Default: `"8.4"`. The minor version is chosen once, then kept.
+    /// The major version of MySQL. Default: `"8.4"`. The minor version is chosen once, then kept.
     #[schemars(regex(pattern = r"^8\.(0|4)$"))]
     pub version: Option<String>,
     /// The instance class. Default: `db.t4g.micro` in dev, `db.t4g.medium` in prod.
     #[schemars(regex(pattern = r"^db\.[a-z0-9]+\.[a-z0-9]+$"))]
     pub class: Option<String>,
-    /// GiB at creation. Default: 20. AWS lets it grow by itself up to four times that.
+    /// The storage at creation, in GiB. Default: 20. AWS lets it grow by itself up to four times that.
     #[schemars(range(min = 20, max = 16384))]
     pub storage: Option<u32>,
-    /// A read replica. Default: no.
+    /// Whether there is a read replica. Default: no.
     #[serde(default)]
     pub replica: bool,
-    /// A standby in another zone. Default: only in prod.
+    /// Whether there is a standby in another zone. Default: only in prod.
     pub standby: Option<bool>,
-    /// Days of automatic backups. Default: 1 in dev, 7 in prod.
+    /// For how many days AWS keeps automatic backups. Default: 1 in dev, 7 in prod.
     #[schemars(range(min = 1, max = 35))]
     pub backup_days: Option<u8>,
 }
@@ -59,12 +59,12 @@ impl Database {
     }
 }
 
-/// The schema of a database: MySQL's names of schemas take no dash.
+/// The schema of a database. MySQL's names of schemas have no dash.
 pub(crate) fn schema(name: &str) -> String {
     name.replace('-', "_")
 }
 
-/// The replica of a database, or its address.
+/// The name of a database's replica, and of its address.
 pub(crate) fn replica(name: &str) -> String {
     format!("{name}-replica")
 }

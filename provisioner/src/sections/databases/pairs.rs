@@ -1,8 +1,8 @@
-//! Which server of a pair is the primary, once somebody has promoted the replica. It is kept beside the data because it is
-//! true of the data: the stack file says that there is a pair, never which of the two has the last word.
+//! Which server of a pair is the primary, once somebody has promoted the replica. This is kept beside the data, because
+//! it is a fact about the data: the stack file says that there is a pair, never which of the two is the primary.
 //!
-//! An address belongs to a role and not to a server, as an endpoint of RDS does: who becomes the primary gets the port that
-//! the services know.
+//! An address belongs to a role and not to a server, as an endpoint of RDS does: the server that becomes the primary
+//! gets the port that the services know.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) struct Roles(BTreeMap<String, Promoted>);
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Promoted {
     primary: String,
-    /// Whether the one that was the primary before follows. Until somebody says so it is out of service, with its data.
+    /// Whether the old primary follows the new one. Until somebody says so it is out of service, with its data.
     follows: bool,
 }
 
@@ -29,7 +29,7 @@ pub(crate) struct Pair {
     pub(crate) database: String,
     pub(crate) primary: String,
     pub(crate) replica: Option<String>,
-    /// The old primary after a promotion.
+    /// The old primary after a promotion, while it is out of service.
     pub(crate) out: Option<String>,
 }
 

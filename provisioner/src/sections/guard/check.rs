@@ -1,4 +1,4 @@
-//! What a guard refuses of a stack with its defaults.
+//! Finds everything in a stack, defaults included, that a guard refuses.
 
 use super::{Guard, Public};
 use crate::sections::Loaded;
@@ -16,7 +16,8 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
 }
 
 impl Loaded {
-    /// Why this stack may not be in a region that its file does not name, if it may not, and what was meant.
+    /// Why the guard refuses this region, and what was meant. `None` if it does not. The region is one that the file
+    /// does not name.
     pub fn against_region(&self, region: &str) -> Option<(String, Option<String>)> {
         let guarded = || self.stack.guard.as_ref()?.against_region(region);
         match no_region(region) {
@@ -27,7 +28,7 @@ impl Loaded {
 }
 
 impl Guard {
-    /// Why not in this region, if not.
+    /// Why the guard refuses this region. `None` if it does not.
     fn against_region(&self, region: &str) -> Option<String> {
         let allowed = self.regions.is_empty() || self.regions.iter().any(|allowed| allowed == region);
         (!allowed).then(|| format!("`guard.regions` does not allow {region}, only {}", self.regions.join(", ")))

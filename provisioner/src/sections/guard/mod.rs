@@ -1,26 +1,27 @@
-//! `guard:`, what no environment of a stack may become.
+//! `guard:`, the limits for every environment of a stack.
 
 pub(crate) mod check;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What no environment may become. `check`, `plan` and `up` refuse it.
+/// Limits that no environment may cross. `check`, `plan` and `up` refuse a stack that does.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Guard {
-    /// The only regions. Default: any.
+    /// The only regions that an environment may be in. Default: any.
     #[serde(default)]
     pub regions: Vec<String>,
-    /// Instance classes and node types that nothing may have; `*` stands for any text, as in `*.16xlarge`.
+    /// Instance classes and node types that no database, cache or search domain may have. `*` stands for any text, as
+    /// in `*.16xlarge`.
     #[serde(default)]
     pub forbidden_classes: Vec<String>,
-    /// What may be reached from the internet; `[]` is nothing. Default: both.
+    /// The things that the internet may reach. `[]` means none. Default: both.
     pub public: Option<Vec<Public>>,
-    /// Keys that `tags` must have, in every environment.
+    /// Keys that `tags` must have in every environment.
     #[serde(default)]
     pub required_tags: Vec<String>,
-    /// Whatever is reached from the internet speaks HTTPS. Default: no.
+    /// Whether everything that the internet reaches must speak HTTPS. Default: no.
     #[serde(default)]
     pub https: bool,
 }

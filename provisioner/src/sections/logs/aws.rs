@@ -1,5 +1,5 @@
-//! `logs:` -> the log forwarder: a Lambda function that CloudWatch Logs calls and that writes to a search domain. What it
-//! cannot deliver goes to a queue.
+//! Expands `logs:` to the log forwarder: a Lambda function that CloudWatch Logs calls and that writes to a search
+//! domain. The events that it cannot deliver go to a queue.
 
 use serde_json::{Value, json};
 
@@ -58,7 +58,7 @@ pub(crate) fn expand(making: &mut Making<'_>) {
         code_sha256: making.digests.zip.clone(),
         architecture: "x86_64".to_owned(),
         memory: 256,
-        // The most that Lambda gives: a backfill takes its time.
+        // This is the most that Lambda gives. A backfill takes its time.
         timeout: 900,
         kms_key: making.key(),
         inside,
@@ -82,7 +82,7 @@ pub(crate) fn expand(making: &mut Making<'_>) {
     }
 }
 
-/// The forwarder's role. It exists before the domain, which names it, and before the function, which has it.
+/// Adds the forwarder's role. It exists before the domain, which names it, and before the function, which has it.
 pub(crate) fn role(making: &mut Making<'_>, name: &str, section: &str) {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let statement = |actions, resources| Statement { actions, resources, condition: Value::Null };
@@ -102,7 +102,8 @@ pub(crate) fn role(making: &mut Making<'_>, name: &str, section: &str) {
             condition: json!({"StringEquals": {"kms:ViaService": through}}),
         });
         if Search::is_inside(making.loaded.profile) {
-            // Network interfaces are made before they have a name that a policy could hold (Lambda developer guide, VPC).
+            // Network interfaces are made before they have a name, so no policy can name them (Lambda developer guide,
+            // VPC).
             let interfaces = [
                 "ec2:AssignPrivateIpAddresses",
                 "ec2:CreateNetworkInterface",
@@ -127,7 +128,8 @@ mod tests {
     use crate::scope::Scope;
     use crate::sections::aws::expand;
 
-    /// `check` counts what is sent, before any of it is known: the address of the queue, the endpoint of the domain.
+    /// `check` counts the same bytes that are sent later, before it knows any of them: the address of the queue, the
+    /// endpoint of the domain.
     #[test]
     fn the_limits_are_counted_as_what_is_sent() {
         let text = String::from(
@@ -176,7 +178,7 @@ mod tests {
                 let resources = one.resources.into_iter().map(|resource| match resource {
                     Resource::Arn(arn) => arn,
                     Resource::Key(_) => scope.arn("kms", &format!("key/mrk-{}", "x".repeat(32))),
-                    // Names have 80 characters at most.
+                    // The names have 80 characters at most.
                     _ => scope.arn("logs", &"x".repeat(90)),
                 });
                 let resources: Vec<String> = resources.collect();

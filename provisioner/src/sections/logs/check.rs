@@ -1,4 +1,4 @@
-//! What log shipping cannot be.
+//! Checks `logs:`.
 
 use super::{Logs, patterns, shipping};
 use crate::scope::Scope;
@@ -15,7 +15,7 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
     let Some(logs) = &stack.logs else { return };
     if logs.ship.is_empty() && say.sound("/logs/ship") {
-        // The forwarder's role would have a statement without a resource, which IAM refuses.
+        // Otherwise the forwarder's role would have a statement without a resource, which IAM refuses.
         say.problem(
             "/logs/ship".into(),
             "no service's logs are shipped".into(),
@@ -41,7 +41,8 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     }
     let indexes: Vec<(&Name, &str)> = logs.ship.keys().map(|name| (name, logs.index_of(name))).collect();
     for (name, index) in &indexes {
-        // The template of the one would be for the indexes of the other too, and OpenSearch refuses the second.
+        // The template for the shorter name would also fit the indexes of the longer name, and OpenSearch refuses the
+        // second template.
         let within =
             |other: &str| *index != other && index.strip_prefix(other).is_some_and(|rest| rest.starts_with('-'));
         if let Some((_, other)) = indexes.iter().find(|(_, other)| within(other)) {
@@ -67,7 +68,8 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     patterns::check(loaded, say);
 }
 
-/// Limits that AWS counts over all shipped services together, and would tell half-way. Nobody can have them raised.
+/// Checks limits that AWS counts over all shipped services together. AWS would refuse only half-way through an `up`.
+/// Nobody can have these limits raised.
 fn limits(loaded: &Loaded, logs: &Logs, say: &mut Say<'_>) {
     let scope = Scope::widest(loaded);
     let bytes = shipping::bytes(loaded, &scope, logs);
@@ -91,7 +93,8 @@ fn limits(loaded: &Loaded, logs: &Logs, say: &mut Say<'_>) {
 
 const FEWER: &str = "ship the logs of fewer services, or give them shorter names";
 
-/// What OpenSearch allows, less what it merely tolerates; the day comes behind it.
+/// Whether a text can be the name of an index, before the day. OpenSearch tolerates some more characters; they are
+/// refused here.
 fn is_index(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     (1..=200).contains(&name.len()) && name.starts_with(plain) && name.chars().all(|c| plain(c) || "-_.".contains(c))

@@ -1,4 +1,4 @@
-//! `logs:` -> a log forwarder for each service whose logs are shipped.
+//! Expands `logs:` to a log forwarder for each service whose logs are shipped.
 
 use std::path::Path;
 
@@ -16,16 +16,16 @@ use crate::sections::uses::local::Environment;
 
 pub(crate) const LOCAL: Local = Local { ports, expand };
 
-/// A forwarder listens nowhere.
+/// No port: a forwarder does not listen.
 fn ports(_: &Loaded) -> Vec<String> {
     Vec::new()
 }
 
-/// The log forwarder as on AWS, fed from the file that a service writes instead of from a subscription.
+/// Adds the same log forwarder as on AWS. It reads the file that a service writes, and not a subscription.
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let Some(logs) = &making.loaded.stack.logs else { return Ok(()) };
     let Some(endpoint) = endpoint(making, &logs.to.0) else { return Ok(()) };
-    // Without a role in it, the stack has no log that is written here.
+    // If no service has a role, no log is written here.
     if !needs_runtime(&making.loaded.stack) {
         return Ok(());
     }
@@ -60,7 +60,7 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
         }
         let file = making.place.log(&service.0);
         let state = directory.join("position");
-        let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no UTF-8");
+        let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is not UTF-8");
         let mut args: Vec<String> = ["forward", "--group", &group].map(str::to_owned).to_vec();
         if !pattern.is_empty() {
             args.extend(["--pattern".to_owned(), pattern.clone()]);

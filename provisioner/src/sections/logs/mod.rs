@@ -1,4 +1,4 @@
-//! `logs:`, which logs are shipped to which search domain.
+//! `logs:`, the shipping of logs to a search domain.
 //!
 //! [`check`]: services, indexes, limits. [`patterns`]: the filter patterns. [`shipping`]: the environment and the rights of the log
 //! forwarder. [`aws`]: the forwarder as a Lambda function. [`local`]: a forwarder for each service on this machine.
@@ -21,35 +21,37 @@ use super::words::{Name, Profile};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
-    /// The services whose logs are shipped, each with the events that are: a CloudWatch Logs filter pattern, `""` for all.
+    /// The services whose logs are shipped, each with a CloudWatch Logs filter pattern. It says which events are
+    /// shipped; `""` means all.
     pub ship: BTreeMap<Name, String>,
-    /// The names of their indexes, before `-` and the day, where that is not the name of the service.
+    /// The beginnings of the names of the indexes, by service; `-` and the day follow. Default: the name of the
+    /// service.
     #[serde(default)]
     pub indexes: BTreeMap<Name, String>,
-    /// The search domain.
+    /// The search domain that gets the logs.
     pub to: Name,
-    /// Days that CloudWatch Logs keeps them. Default: 7 in dev, 365 in prod.
+    /// For how many days CloudWatch Logs keeps the logs. Default: 7 in dev, 365 in prod.
     #[schemars(range(max = 3653))]
     pub keep_days: Option<u32>,
 }
 
 impl Logs {
-    /// The indexes of a service's logs: this, `-` and the day.
+    /// The beginning of the names of a service's indexes. `-` and the day follow.
     pub fn index_of<'a>(&'a self, service: &'a Name) -> &'a str {
         self.indexes.get(service).unwrap_or(&service.0)
     }
 }
 
 impl Logs {
-    /// Days that CloudWatch Logs keeps them, with or without a section `logs`.
+    /// For how many days CloudWatch Logs keeps the logs, with or without a section `logs`.
     pub fn keep_days(logs: Option<&Logs>, profile: Profile) -> u32 {
         logs.and_then(|logs| logs.keep_days).unwrap_or(profile.or(7, 365))
     }
 }
 
-/// The log forwarder: the function, its log group, its firewall group.
+/// The name of the log forwarder: of the function, its log group, its firewall group.
 pub(crate) const FORWARDER: &str = "forwarder";
-/// The queue of the events that the search domain does not take.
+/// The name of the queue for events that the search domain does not take.
 pub(crate) const FAILED: &str = "forwarder-failed";
 
 /// The role of the forwarder, which is the master user of its search domain.

@@ -1,5 +1,5 @@
-//! The filter patterns of `logs.ship`. AWS reads them only when everything before the subscription is made, which takes as long
-//! as a search domain.
+//! The filter patterns of `logs.ship`. AWS reads them only after everything before the subscription is made, which
+//! takes as long as a search domain. So they are checked here.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::sections::words::Name;
 use crate::sections::{Loaded, Stack};
 use crate::yaml::{below, inside};
 
-/// Each mistake is told at the pattern, as any other value's, and with the place inside of it.
+/// Checks the patterns. A mistake is told at the pattern, as any other value's, and with the place inside of it.
 pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     for (service, filter) in loaded.stack.logs.iter().flat_map(|logs| &logs.ship) {
         let Err(mistake) = pattern::check(filter) else { continue };
@@ -24,7 +24,7 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
 
 const HINT: &str = "as in `{ $.level = \"error\" && $.status >= 500 }`, `{ $.event EXISTS }`, `ERROR -health`, `?ERROR ?WARN`, or \"\" for all";
 
-/// Why the logs of some services are shipped on AWS, and not on a laptop, by service.
+/// The services whose logs are shipped on AWS, and not on a laptop, each with the reason.
 pub fn only_on_aws(stack: &Stack) -> BTreeMap<Name, String> {
     let mut all = BTreeMap::new();
     for (service, filter) in stack.logs.iter().flat_map(|logs| &logs.ship) {

@@ -1,5 +1,5 @@
-//! The environment of the log forwarder, which has 4 KB: names, and nothing that it can ask for or work out. As
-//! text without quotes, because Lambda measures it as JSON.
+//! The environment of the log forwarder, which may have 4 KB. It holds names only, and no fact that the forwarder can
+//! ask for or work out. The names are text without quotes, because Lambda measures the environment as JSON.
 
 use super::{FAILED, Logs};
 use crate::scope::Scope;
@@ -7,8 +7,8 @@ use crate::sections::Loaded;
 use crate::sections::services::roles;
 use crate::sections::words::Name;
 
-/// The most bytes that the names and values of a function's environment can have as one JSON object (AWS Lambda quotas;
-/// about an object that is too large Lambda says "String measured" and that object).
+/// The most bytes that the names and values of a function's environment can have as one JSON object (AWS Lambda
+/// quotas). Lambda quotes an object that is too large with the words "String measured".
 pub(crate) const MOST: usize = 4096;
 
 /// The variables that follow from the stack file alone, sorted.
@@ -41,14 +41,14 @@ pub(crate) fn shipped(scope: &Scope, logs: &Logs) -> Vec<String> {
     logs.ship.keys().map(of).collect()
 }
 
-/// The inline policies of a role together, in characters that are no white space (IAM user guide, quotas).
+/// The most characters of all inline policies of a role, without white space (IAM user guide, quotas).
 pub(crate) const MOST_OF_POLICY: usize = 10_240;
-/// All of the forwarder's policy but the groups that are shipped, at its longest.
+/// The characters of the forwarder's policy without the shipped groups, at the most.
 const REST_OF_POLICY: usize = 1_600;
 
 /// The characters of the forwarder's policy, at most.
 pub(crate) fn policy(scope: &Scope, logs: &Logs) -> usize {
-    // In quotes, with a comma.
+    // Each is in quotes, with a comma.
     REST_OF_POLICY + shipped(scope, logs).iter().map(|arn| arn.len() + 3).sum::<usize>()
 }
 
@@ -62,8 +62,8 @@ pub(crate) fn task_role(scope: &Scope, service: &str) -> String {
     scope.name(&format!("{service}-task"), 64)
 }
 
-/// The roles that read in a search domain, each with the pattern of its indexes: of the services that use it, and of the one
-/// in whose place the probe looks for its lines.
+/// The roles that read in a search domain, each with the pattern of its indexes. They belong to the services that use
+/// the domain, and to the service in whose place the probe looks for its lines.
 pub(crate) fn readers(loaded: &Loaded, scope: &Scope, domain: &str) -> Vec<(String, String)> {
     let stack = &loaded.stack;
     let uses = |name: &Name| {
@@ -88,7 +88,8 @@ fn prober(loaded: &Loaded) -> Option<&Name> {
     }
 }
 
-/// The bytes of the forwarder's environment, as Lambda measures it. What AWS names itself is as long as it can be.
+/// The bytes of the forwarder's environment, as Lambda measures it. Names that AWS chooses count with their longest
+/// form.
 pub(crate) fn bytes(loaded: &Loaded, scope: &Scope, logs: &Logs) -> usize {
     let readers = readers(loaded, scope, &logs.to.0);
     let mut all: serde_json::Map<String, serde_json::Value> =
@@ -98,7 +99,7 @@ pub(crate) fn bytes(loaded: &Loaded, scope: &Scope, logs: &Logs) -> usize {
         "FAILED_QUEUE_URL".into(),
         format!("https://sqs.{}.amazonaws.com/{}/{queue}", scope.region, scope.account).into(),
     );
-    // `vpc-<domain>-<26 letters>.<region>.es.amazonaws.com`, or `search-` before it.
+    // The endpoint is `vpc-<domain>-<26 letters>.<region>.es.amazonaws.com`, or has `search-` before it.
     let domain = scope.name(&logs.to.0, 28);
     all.insert(
         "SEARCH_ENDPOINT".into(),

@@ -1,7 +1,7 @@
-//! `network:` -> a VPC with public, private and data subnets, their way out, and firewall groups.
+//! Expands `network:` to a VPC with public, private and data subnets, their way out, and firewall groups.
 //!
-//! Public subnets hold the load balancer and the NAT gateways, private ones the tasks, data ones what holds data: those
-//! have no way out at all.
+//! Public subnets hold the load balancer and the NAT gateways, private ones the tasks. Data subnets hold the databases,
+//! caches and search domains, and have no way out at all.
 
 use super::Nat;
 use crate::kinds::ec2::{
@@ -60,7 +60,7 @@ fn routes(making: &mut Making<'_>) {
     making.add::<VpcEndpoint>(SECTION, "s3", spec);
 }
 
-/// Who talked to whom. Security scanners ask for it, and so do people after an accident.
+/// Adds flow logs: who talked to whom. Security scanners ask for them, and so do people after an accident.
 fn flow_logs(making: &mut Making<'_>) {
     let name = "flow-logs";
     let group = LogGroupSpec { path: making.log_path(name), retention_days: making.log_days(), kms_key: making.key() };
@@ -100,7 +100,7 @@ pub(crate) fn private_tables(making: &Making<'_>) -> Vec<Ref<RouteTable>> {
     (0..zones(making)).map(|zone| Ref::to(format!("private-{zone}"))).collect()
 }
 
-/// A firewall group with its rules beside it, so that groups can name each other.
+/// Adds a firewall group. Its rules are resources beside it, so that groups can name each other.
 pub(crate) fn group(
     making: &mut Making<'_>,
     section: &str,
@@ -122,7 +122,8 @@ pub(crate) fn anywhere(port: u16) -> Rule {
     Rule { peer: Peer::Cidr("0.0.0.0/0".to_owned()), port: Some(port) }
 }
 
-/// Only what calls outside needs NAT: services, and a forwarder inside the VPC comes with services.
+/// How many NAT gateways there are. Only callers of the outside need one: services, and a forwarder inside the VPC,
+/// which never comes without services.
 fn nats(making: &Making<'_>) -> usize {
     if making.loaded.stack.services.is_empty() {
         return 0;

@@ -1,4 +1,4 @@
-//! What a network cannot be.
+//! Checks `network:`.
 
 use super::Nat;
 use crate::sections::say::Say;
@@ -18,7 +18,8 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     }
 }
 
-/// A load balancer takes only certificates of its own region and account (ELB user guide, "Certificates for your listener").
+/// Checks the certificate. A load balancer takes only certificates of its own region and account (ELB user guide,
+/// "Certificates for your listener").
 fn certificate(stack: &Stack, say: &mut Say<'_>) {
     let Some(arn) = stack.network.certificate.as_deref() else { return };
     let place = || "/network/certificate".to_owned();
@@ -40,7 +41,7 @@ fn certificate(stack: &Stack, say: &mut Say<'_>) {
     }
 }
 
-/// The schema knows the shape of an address, but not that no part of it is above 255.
+/// Checks the address. The schema knows the shape of an address, but not that no part of it is above 255.
 fn cidr(stack: &Stack, say: &mut Say<'_>) {
     let Some(cidr) = &stack.network.cidr else { return };
     if cidr.parse::<std::net::Ipv4Addr>().is_err() {

@@ -12,19 +12,21 @@ use serde::Deserialize;
 
 use super::words::Profile;
 
-/// The VPC. Made when a section needs one.
+/// The VPC. It is made if a section needs one.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Network {
-    /// How many availability zones. Default: 2 in dev, 3 in prod. Chosen once.
+    /// How many availability zones the VPC has. Default: 2 in dev, 3 in prod. Chosen once.
     #[schemars(range(min = 2, max = 3))]
     pub zones: Option<u8>,
-    /// NAT gateways, for what services call outside. Default: `one` in dev, `per-zone` in prod. `none` only without services.
+    /// NAT gateways, through which services call the outside. Default: `one` in dev, `per-zone` in prod. `none` only
+    /// without services.
     pub nat: Option<Nat>,
     /// The first address of the VPC's /16 block. Default: `10.0.0.0`. Chosen once.
     #[schemars(regex(pattern = r"^(10\.[0-9]{1,3}|172\.(1[6-9]|2[0-9]|3[01])|192\.168)\.0\.0$"))]
     pub cidr: Option<String>,
-    /// The ARN of an ACM certificate, in the region and account of the stack. With it the load balancer answers on 443 and redirects 80; without it, on 80 only.
+    /// The ARN of an ACM certificate, in the region and account of the stack. With it the load balancer answers on 443
+    /// and redirects 80. Without it, it answers on 80 only.
     #[schemars(regex(pattern = r"^arn:aws(-[a-z]+)*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$"))]
     pub certificate: Option<String>,
 }

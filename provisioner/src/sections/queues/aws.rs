@@ -1,4 +1,4 @@
-//! `queues:` -> queues, each with a dead-letter queue, and the subscriptions that feed them.
+//! Expands `queues:` to queues, each with a dead-letter queue, and the subscriptions that feed them.
 
 use super::{DEAD_LETTER_RETENTION, dead_letter_name};
 use crate::kinds::kind::Ref;

@@ -1,4 +1,4 @@
-//! What a queue cannot be.
+//! Checks `queues:`.
 
 use std::collections::BTreeMap;
 
@@ -41,7 +41,7 @@ fn each(stack: &Stack, say: &mut Say<'_>) {
                     Some(other) if other == (topic, name) => {
                         say.problem(place, format!("`{topic}` is here twice"), None)
                     }
-                    // `a` to `b-to-c` and `a-to-b` to `c`.
+                    // Two pairs can give the same name: `a` to `b-to-c`, and `a-to-b` to `c`.
                     Some((other, fed)) => say.problem(
                         place,
                         format!("from `{topic}` to `{name}` would have the same name as from `{other}` to `{fed}`"),
@@ -66,12 +66,12 @@ fn each(stack: &Stack, say: &mut Say<'_>) {
     }
 }
 
-/// The policy of a queue, in bytes (SQS developer guide, policy quotas).
+/// The largest policy of a queue, in bytes (SQS developer guide, policy quotas).
 const QUEUE_POLICY: usize = 8_192;
-/// All of it but the names of the queue, which are two, and of the topics that feed it.
+/// The bytes of that policy without the name of the queue, which is in it twice, and without the topics that feed it.
 const REST_OF_QUEUE_POLICY: usize = 400;
 
-/// Tells a queue whose policy would be too long, because it names the topics that feed the queue.
+/// Refuses a queue whose policy would be too long, because it names the topics that feed the queue.
 fn policies(stack: &Stack, scope: &Scope, say: &mut Say<'_>) {
     for (name, queue) in &stack.queues {
         let arn = |service: &str, name: &str, fifo: bool| {

@@ -1,4 +1,4 @@
-//! `topics:` and `queues:` -> the server of messages, one process for all of them.
+//! Expands `topics:` and `queues:` to the server of messages, one process for all of them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -27,7 +27,7 @@ fn ports(loaded: &Loaded) -> Vec<String> {
     wanted.then(|| MESSAGING.to_owned()).into_iter().collect()
 }
 
-/// One process for all topics and queues.
+/// Adds one process for all topics and queues.
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let stack = &making.loaded.stack;
     if stack.topics.is_empty() && stack.queues.is_empty() {
@@ -74,7 +74,7 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
         files::write(&file, &bytes)?;
     }
     let port = making.port(MESSAGING);
-    let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is no UTF-8");
+    let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is not UTF-8");
     let part = Part {
         args: vec!["local".into(), "messages".into(), words(&file)?, words(&directory)?, port.to_string()],
         port: Some(port),

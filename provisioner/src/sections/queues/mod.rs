@@ -17,27 +17,27 @@ use super::words::{Name, Span};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Queue {
-    /// The topics that feed it.
+    /// The topics that feed the queue.
     #[serde(default)]
     pub from: Vec<Name>,
-    /// Messages arrive as they were published, without SNS's envelope. Default: no.
+    /// Whether messages arrive as they were published, without SNS's envelope. Default: no.
     #[serde(default)]
     pub raw: bool,
-    /// How long a received message is hidden from others. Default: `30s`, at most `12h`.
+    /// How long a received message is hidden from other receivers. Default: `30s`, at most `12h`.
     pub visibility_timeout: Option<Span>,
     /// How long a message is kept. Default: `4d`, from `60s` to `14d`.
     pub retention: Option<Span>,
     /// How long a new message is hidden. Default: `0s`, at most `15m`.
     pub delay: Option<Span>,
-    /// After so many receives a message goes to the dead-letter queue. Default: 5.
+    /// After how many receives a message goes to the dead-letter queue. Default: 5.
     #[schemars(range(min = 1, max = 1000))]
     pub max_receives: Option<u32>,
-    /// Ordered, without duplicates. Default: no. Changing it makes another queue.
+    /// Whether messages are in order and without duplicates. Default: no. Changing it makes another queue.
     #[serde(default)]
     pub fifo: bool,
 }
 
-/// The values in seconds, with their defaults.
+/// The settings in seconds, with their defaults.
 impl Queue {
     pub fn visibility_seconds(&self) -> u64 {
         self.visibility_timeout.as_ref().map_or(30, Span::seconds)
@@ -56,13 +56,14 @@ impl Queue {
     }
 }
 
-/// The dead-letter queue of a queue: it holds the messages that the receivers failed at.
+/// The name of a queue's dead-letter queue, which holds the messages that the receivers failed at.
 pub(crate) fn dead_letter_name(queue: &str) -> String {
     format!("{queue}-dead-letter")
 }
 
-/// Seconds that a dead-letter queue keeps a message: as long as SQS can, because somebody has to see it.
+/// The seconds that a dead-letter queue keeps a message. This is as long as SQS can, because somebody has to see the
+/// message.
 pub const DEAD_LETTER_RETENTION: u64 = 1_209_600;
 
-/// The server of messages on this machine.
+/// The name of the server of messages on this machine.
 pub(crate) const MESSAGING: &str = "messaging";

@@ -1,5 +1,5 @@
-//! `search:` -> an OpenSearch domain. In dev with a public endpoint and access by IAM only, in prod inside the VPC. Which
-//! of the two cannot be changed later.
+//! Expands `search:` to an OpenSearch domain. In dev it has a public endpoint with access by IAM only, in prod it is
+//! inside the VPC. A domain cannot change from one to the other later.
 
 use super::{PORT, Search, firewall};
 use crate::kinds::kind::Ref;

@@ -1,4 +1,4 @@
-//! What a search domain cannot be.
+//! Checks `search:`.
 
 use crate::sections::Loaded;
 use crate::sections::say::Say;

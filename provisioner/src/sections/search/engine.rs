@@ -1,4 +1,5 @@
-//! The search engine: a real OpenSearch where there is one or where the user asks for one, else the light one, else none.
+//! Chooses the search engine. A real OpenSearch comes first, if there is one or the user asks for one. The light engine
+//! comes next. Else there is none.
 
 use std::path::{Path, PathBuf};
 
@@ -11,31 +12,32 @@ use local::supervisor::probe::Probe;
 use crate::local::home::cache;
 
 pub(crate) enum Search {
-    /// `OPENSEARCH_URL`: whatever is there is the user's.
+    /// `OPENSEARCH_URL`: the engine at this address is the user's.
     Theirs(String),
-    /// An installation of the user's, of which a node of our own is started. **Never run**: there was none to run it with.
+    /// An installation of the user's, from which a node of our own is started. **Never run**: there was none to run it
+    /// with.
     Installed(PathBuf),
-    /// One of ordinary artefacts out of a Maven repository.
+    /// A node made of ordinary artefacts from a Maven repository.
     Fetched {
         java: PathBuf,
         libraries: PathBuf,
     },
-    /// In memory.
+    /// The engine in memory.
     Light(PathBuf),
     None,
 }
 
-/// What to fetch. The same as for the tests.
+/// The list of artefacts to fetch. The tests use the same.
 pub(crate) const POM: &str = include_str!("../../../../templates/search/opensearch-pom.xml");
 pub(crate) const JAVA: Install = Install { apt: "openjdk-17-jre-headless", brew: "openjdk@17" };
 pub(crate) const MAVEN: Install = Install { apt: "maven", brew: "maven" };
-/// The node out of a Maven repository takes no others.
+/// The ports that a node from a Maven repository takes. It takes no others.
 pub(crate) const PORTS: std::ops::RangeInclusive<u16> = 9201..=9299;
 
-/// `PROVISION_SEARCH`.
+/// The engine that `PROVISION_SEARCH` asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// What is there, but a JVM only if the user has put it there.
+    /// Any engine that is installed. One on a JVM counts only if the user has put it there.
     Auto,
     OpenSearch,
     Light,
@@ -74,7 +76,7 @@ pub(crate) fn find(places: &Places, choice: Choice) -> anyhow::Result<Search> {
     }
 }
 
-/// Where it is put when it is fetched.
+/// The name of the light engine's program.
 pub(crate) const LIGHT: &str = "osmem-server";
 pub(crate) const FETCHED: &str = "opensearch";
 
@@ -106,7 +108,7 @@ impl Search {
         }
     }
 
-    /// The processes for one domain: nothing runs here for what is the user's.
+    /// The processes for one domain. An engine of the user's needs none.
     pub(crate) fn parts(&self, name: &str, port: u16, directory: &Path, provision: &Path) -> Vec<Part> {
         match self {
             Search::Theirs(_) | Search::None => Vec::new(),
@@ -126,7 +128,7 @@ impl Search {
     }
 }
 
-/// Small, because nobody has many logs on a laptop.
+/// The sizes are small, because nobody has many logs on a laptop.
 const HEAP: [&str; 4] = ["-Xms64m", "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 fn node(name: &str, args: Vec<String>, program: &Path, port: u16, directory: &Path) -> Part {
@@ -134,9 +136,9 @@ fn node(name: &str, args: Vec<String>, program: &Path, port: u16, directory: &Pa
         args,
         cwd: directory.to_owned(),
         port: Some(port),
-        // It answers before it has found its indexes again.
+        // The node answers before it has found its indexes again.
         ready: Probe::Http { port, path: "/_cluster/health?wait_for_status=yellow&timeout=1s".to_owned() },
-        // It is the slowest of all by far.
+        // This engine is by far the slowest part.
         ready_within_ms: 110_000,
         stop: Stop { signal: StopSignal::Term, within_ms: 10_000 },
         ..Part::new(name, "search engine, OpenSearch", program)
@@ -154,13 +156,13 @@ fn class_path(libraries: &Path, directory: &Path) -> (String, PathBuf) {
 }
 
 fn fetched_node(class_path: &str, port: u16, directory: &Path) -> Vec<String> {
-    // Others on this machine are not to join it.
+    // Other nodes on this machine must not join it.
     let cluster = format!("provision-{port}");
     let mut args: Vec<String> = HEAP.map(str::to_owned).to_vec();
     args.extend(["-cp".to_owned(), class_path.to_owned()]);
     args.extend(["org.codelibs.opensearch.runner.OpenSearchRunner", "-numOfNode", "1"].map(str::to_owned));
     args.extend(["-basePath".to_owned(), directory.display().to_string()]);
-    // It takes the port after the one that it is given.
+    // The node takes the port after the one that it is given.
     args.extend(["-baseHttpPort".to_owned(), (port - 1).to_string(), "-clusterName".to_owned(), cluster]);
     args
 }
@@ -183,7 +185,7 @@ fn installed_node(program: &Path, port: u16, directory: &Path) -> Vec<String> {
     args
 }
 
-/// It refuses to run as root.
+/// Finds an installation. OpenSearch refuses to run as root.
 fn installed(places: &Places) -> Option<Search> {
     if rustix::process::geteuid().is_root() {
         return None;
@@ -196,7 +198,7 @@ fn installed(places: &Places) -> Option<Search> {
 
 fn fetched(places: &Places, cache: &Path) -> Option<Search> {
     let home = cache.join(FETCHED);
-    // The last thing to be written says that the rest is there.
+    // The file that is written last says that all others are there.
     let is_whole = std::fs::read_to_string(home.join("pom.xml")).is_ok_and(|pom| pom == POM);
     let java = places.find(&["java"]).filter(|_| is_whole)?;
     Some(Search::Fetched { java, libraries: home.join("lib") })

@@ -1,4 +1,4 @@
-//! `search:` -> the search engine of this machine, if it has one.
+//! Expands `search:` to the search engine of this machine, if it has one.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -17,7 +17,7 @@ fn ports(loaded: &Loaded) -> Vec<String> {
     loaded.stack.search.keys().map(|name| name.0.clone()).collect()
 }
 
-/// Prefers the ports that a node out of a Maven repository takes.
+/// Keeps ports that a node from a Maven repository takes.
 pub(crate) fn prefer_ports(state: &Path, loaded: &Loaded, in_use: &BTreeSet<String>) -> anyhow::Result<()> {
     if loaded.stack.search.is_empty() {
         return Ok(());

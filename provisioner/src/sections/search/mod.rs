@@ -18,16 +18,17 @@ use super::words::Profile;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Search {
-    /// The version. Default: `"2.19"`.
+    /// The version of OpenSearch. Default: `"2.19"`.
     #[schemars(regex(pattern = r"^[1-9]\.[0-9]{1,2}$"))]
     pub version: Option<String>,
     /// The instance type. Default: `t3.small.search` in dev, `m6g.large.search` in prod.
     #[schemars(regex(pattern = r"^[a-z0-9]+\.[a-z0-9]+\.search$"))]
     pub class: Option<String>,
-    /// How many nodes; with two zones an even number, with three a multiple of three. Default: 1 in dev, 3 in prod.
+    /// How many nodes there are. With two zones it is an even number, with three a multiple of three. Default: 1 in
+    /// dev, 3 in prod.
     #[schemars(range(min = 1, max = 30))]
     pub nodes: Option<u8>,
-    /// GiB per node. Default: 10.
+    /// The storage of each node, in GiB. Default: 10.
     #[schemars(range(min = 10, max = 1000))]
     pub storage: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! `services:` -> ECS services on Fargate behind one load balancer.
+//! Expands `services:` to ECS services on Fargate behind one load balancer.
 
 use serde_json::{Value, json};
 
@@ -23,13 +23,13 @@ use crate::sections::uses::aws::given;
 use crate::sections::words::Name;
 
 const SECTION: &str = "services";
-/// The cluster, the repository and the image of the runtime.
+/// The name of the cluster, and of the repository and the image of the runtime.
 const MAIN: &str = "main";
 const RUNTIME: &str = "runtime";
-/// Who the runtime is in its image, and every other container unless the file says who else.
+/// The user that the runtime is in its image. Every other container runs as this user, unless the file says another.
 const NOBODY: &str = "65532:65532";
 const ARCHITECTURE: &str = "X86_64";
-/// Seconds in which the runtime answers its container's own health check.
+/// The seconds in which the runtime begins to answer its container's own health check.
 const STARTS_WITHIN: u32 = 15;
 const ASSUMED_BY: &str = "ecs-tasks.amazonaws.com";
 
@@ -118,7 +118,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     let secrets = given.secrets.iter().map(|from| from.secret.clone()).collect();
     let statements = execution_statements(making, name, secrets);
     making.role(&section, &execution, ASSUMED_BY, statements);
-    // A container that calls nothing of AWS has no role, and so no credentials to lose.
+    // A container that does not call AWS has no role, and so no credentials to lose.
     let task_role = (!given.statements.is_empty()).then(|| Ref::to(&task));
     if task_role.is_some() {
         making.role(&section, &task, ASSUMED_BY, given.statements);
@@ -189,7 +189,7 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
     }
 }
 
-/// What ECS itself may do before the container starts: fetch the image, read exactly these secrets, write the log.
+/// The rights of ECS itself before the container starts: fetch the image, read exactly these secrets, write the log.
 fn execution_statements(
     making: &Making<'_>,
     name: &str,
@@ -237,7 +237,7 @@ fn execution_statements(
     statements
 }
 
-/// The checks keep them far below the largest.
+/// The checks keep these numbers far below the largest.
 fn seconds(seconds: u64) -> u32 {
     u32::try_from(seconds).unwrap_or(u32::MAX)
 }

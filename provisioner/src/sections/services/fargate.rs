@@ -1,10 +1,11 @@
 //! Sizes of tasks on Fargate.
-//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#task_size>; 32 vCPU came in 2026,
-//! for Linux only, with three sizes (aws-cloudformation/cfn-lint#4668).
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#task_size>
+//!
+//! 32 vCPU came in 2026, for Linux only, with three sizes (aws-cloudformation/cfn-lint#4668).
 
 const CPUS: [u32; 8] = [256, 512, 1024, 2048, 4096, 8192, 16_384, 32_768];
 
-/// The MiB that go with so many CPU units; none if there are no such tasks.
+/// The MiB that a task with so many CPU units can have. The list is empty if there are no such tasks.
 fn memory(cpu: u32) -> Vec<u32> {
     let steps = |from: u32, to: u32, step: u32| (from..=to).step_by(step as usize).collect();
     match cpu {
@@ -20,7 +21,7 @@ fn memory(cpu: u32) -> Vec<u32> {
     }
 }
 
-/// Why there are no tasks of this size, and which there are.
+/// Why there are no tasks of this size, and which sizes there are.
 pub(super) fn problem(cpu: u32, mib: u32) -> Option<(String, String)> {
     let sizes = memory(cpu);
     if sizes.contains(&mib) {

@@ -1,4 +1,4 @@
-//! `http.health`: how the load balancer finds out that a task is well, and how long a task may take until it is.
+//! `http.health`: how the load balancer finds out that a task is healthy, and how long a task may take until it is.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub enum Health {
     Check(Check),
 }
 
-/// Where the service says that it is well.
+/// The path at which the service says that it is healthy.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(transparent)]
 #[schemars(transparent)]
@@ -25,18 +25,18 @@ pub struct Path(#[schemars(regex(pattern = r"^/[^ \t\r\n]{0,1023}$"))] pub Strin
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Check {
-    /// Where the service says that it is well. Default: `/healthz`.
+    /// The path at which the service says that it is healthy. Default: `/healthz`.
     pub path: Option<Path>,
-    /// The status codes that say so, as AWS writes them: `200`, `200,204` or `200-299`. Default: `200`.
+    /// The status codes of a healthy answer, as AWS writes them: `200`, `200,204` or `200-299`. Default: `200`.
     pub codes: Option<Codes>,
     /// The time between two checks. Default: `10s`, from `5s` to `5m`.
     pub interval: Option<Span>,
-    /// How long a new task may fail its checks, because it starts. Default: `3m` for an `image` of your own, `1m` for the
+    /// How long a new task may fail its checks while it starts. Default: `3m` for an `image` of your own, `1m` for the
     /// bundled runtime; at most `30m`.
     pub grace: Option<Span>,
 }
 
-/// Status codes as the file has them; YAML makes a number of one alone.
+/// Status codes as the file has them. YAML makes a number of a single code.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Codes {
@@ -53,11 +53,11 @@ pub enum Code {
     One(u16),
 }
 
-/// How many failed checks in a row make a target unhealthy, and how many good ones healthy again.
+/// How many failed checks in a row make a target unhealthy, and how many good ones make it healthy again.
 pub(crate) const UNHEALTHY_AFTER: u32 = 3;
 pub(crate) const HEALTHY_AFTER: u32 = 2;
 
-/// Without spaces, which AWS refuses.
+/// The codes without spaces, which AWS refuses.
 impl fmt::Display for Codes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bare = |text: &String| text.split_whitespace().collect::<String>();
@@ -103,7 +103,7 @@ pub(crate) fn ranges(codes: &str) -> Result<Vec<(u16, u16)>, String> {
 mod tests {
     use super::*;
 
-    /// Examples of the Elastic Load Balancing API reference, Matcher, and what others use (`200-299,301`).
+    /// The examples are from the Elastic Load Balancing API reference, Matcher. One is what others use (`200-299,301`).
     #[test]
     fn codes_are_as_aws_writes_them() {
         assert_eq!(ranges("200"), Ok(vec![(200, 200)]));

@@ -1,4 +1,4 @@
-//! `services:` -> processes of the runtime, and the load balancer's stand-in.
+//! Expands `services:` to processes of the runtime, and the load balancer's stand-in.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
@@ -22,7 +22,7 @@ use crate::sections::{Loaded, Stack};
 /// The program of every service and of the log forwarders.
 pub(crate) struct Runtime {
     pub(crate) path: PathBuf,
-    /// Another build is a reason to restart what runs it.
+    /// The build of the program. Another build is a reason to restart the parts that run it.
     pub(crate) build: String,
 }
 
@@ -35,11 +35,11 @@ fn ports(loaded: &Loaded) -> Vec<String> {
     names
 }
 
-/// The services, and what stands before them.
+/// Adds the services, and the load balancer in front of them.
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let runtime = match needs_runtime(&making.loaded.stack) {
         true => runtime()?,
-        // Nothing is left that it would run.
+        // There is no part left that would run it.
         false => Runtime { path: PathBuf::new(), build: String::new() },
     };
     let services = &making.loaded.stack.services;
@@ -91,7 +91,7 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The health check that AWS would make. Where the file gives no interval it is made every 500 ms: nobody wants to wait
+/// The health check that AWS would make. If the file gives no interval, it is made every 500 ms: nobody wants to wait
 /// on a laptop.
 fn health_check(http: &Http) -> Health {
     let interval_ms = http.given_health_interval().map_or(500, |seconds| seconds * 1000);
@@ -102,12 +102,12 @@ fn health_check(http: &Http) -> Health {
         healthy_after: health::HEALTHY_AFTER,
         unhealthy_after: health::UNHEALTHY_AFTER,
         success: health::ranges(&http.health_codes()).unwrap_or_default(),
-        // On AWS it is for ECS, which is not here: only what the file says is taken for what it wants.
+        // On AWS the default is for ECS, which is missing here. So only a time in the file counts.
         grace_ms: http.given_grace().unwrap_or_default() * 1000,
     }
 }
 
-/// The usual time, or what the file gives a task to become healthy.
+/// The time until a service must be ready: the usual time, or the time that the file gives a task to become healthy.
 fn ready_within_ms(usual: u64, service: &Service) -> u64 {
     let http = service.http.as_ref();
     let given = http.and_then(|http| Some((http.given_grace()? + http.health_takes()) * 1000));
@@ -153,7 +153,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runti
         secrets,
         cwd: making.place.state().to_owned(),
         port: Some(port),
-        // A role that waits for something says so there.
+        // A role that waits for something says so at `/readyz`.
         ready: Probe::Http { port, path: if waits { "/readyz" } else { "/healthz" }.to_owned() },
         after,
         stop: Stop { signal: StopSignal::Term, within_ms: 30_000 },
@@ -171,14 +171,14 @@ pub(crate) fn needs_runtime(stack: &Stack) -> bool {
 
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     let path = find()?;
-    // Its bytes would take longer to read than everything else together.
+    // To read the file's bytes would take longer than all the rest.
     let file = path.metadata().with_context(|| format!("`{}`", path.display()))?;
     let build = format!("{}-{}.{:09}-{}", file.len(), file.mtime(), file.mtime_nsec(), file.ino());
     Ok(Runtime { path, build })
 }
 
-/// The one that PROVISION_RUNTIME names, else the one that was built with this program, which need not fit into the image; else
-/// the one that would go into it.
+/// Finds the runtime. It is the one that PROVISION_RUNTIME names. Else it is the one that was built with this program,
+/// which need not fit into the image. Else it is the one that would go into the image.
 pub(crate) fn find() -> anyhow::Result<PathBuf> {
     let architecture = if cfg!(target_arch = "aarch64") { Architecture::Arm64 } else { Architecture::X86_64 };
     let beside = std::env::current_exe()?.with_file_name("runtime");

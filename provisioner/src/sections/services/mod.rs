@@ -1,9 +1,9 @@
-//! `services:`, what runs on ECS Fargate behind one load balancer.
+//! `services:`, the services on ECS Fargate behind one load balancer.
 //!
 //! - [`health`]: the health check; [`routes`]: which requests a service gets; [`roles`]: the roles of the bundled runtime;
 //!   [`fargate`]: sizes of tasks.
-//! - [`check`]: what a service cannot be; [`notes`]: what is allowed and seldom meant.
-//! - [`aws`]: the ECS services; [`probe`]: what `provision probe` needs beside.
+//! - [`check`]: finds the mistakes in services; [`notes`]: tells text that is allowed and seldom meant.
+//! - [`aws`]: the ECS services; [`probe`]: the further rights that `provision probe` needs.
 //! - [`local`]: processes of the runtime on this machine.
 
 #[cfg(feature = "aws")]
@@ -30,37 +30,38 @@ use super::words::{Name, Profile, Span};
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Service {
-    /// The role of the bundled runtime that it runs.
+    /// The role of the bundled runtime that the service runs.
     pub role: Option<String>,
-    /// Your own image instead, with its digest or tag.
+    /// Your own image, in place of a role. Give its digest or tag.
     #[schemars(regex(pattern = r"^[^ \t\r\n]+$"))]
     pub image: Option<String>,
     /// The user that a container of your own runs as, by number: `"1000"` or `"1000:1000"`. Never root. Default:
     /// `"65532:65532"`, whatever the image says.
     #[schemars(regex(pattern = r"^[0-9]{1,10}(:[0-9]{1,10})?$"))]
     pub user: Option<String>,
-    /// The port that it listens on. Default: 8080.
+    /// The port that the service listens on. Default: 8080.
     #[schemars(range(min = 1024, max = 65535))]
     pub port: Option<u16>,
     /// CPU units: 256 is a quarter of a vCPU, 32768 (32 vCPU) is the most. Default: 256.
     #[schemars(range(max = 32768))]
     pub cpu: Option<u32>,
-    /// MiB, as many as Fargate has with the CPU units. Default: 512.
+    /// The memory in MiB. It must be a size that Fargate has for the CPU units. Default: 512.
     #[schemars(range(max = 249856))]
     pub memory: Option<u32>,
-    /// Databases, caches, topics, queues and search domains that it uses: gives the environment variables, the firewall rule and the
-    /// IAM permission together.
+    /// The databases, caches, topics, queues and search domains that the service uses. For each it gets the environment
+    /// variables, the firewall rule and the IAM permission together.
     #[serde(default)]
     pub uses: Vec<Name>,
-    /// Databases whose schema it owns: it also gets the master's user and password, to migrate. A database has one owner.
+    /// The databases whose schema the service owns. It also gets the master's user and password, to migrate. A database
+    /// has one owner.
     #[serde(default)]
     pub owns: Vec<Name>,
-    /// Which requests the load balancer sends to it. Without this it gets none.
+    /// The requests that the load balancer sends to the service. Without this it gets none.
     pub http: Option<Http>,
-    /// How many tasks.
+    /// How many tasks the service has.
     #[serde(default)]
     pub scale: Scale,
-    /// Further environment variables. Not for secrets: they are shown to everybody who may see the task definition.
+    /// Further environment variables. Do not put secrets here: everybody who may see the task definition can read them.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
 }
@@ -68,24 +69,26 @@ pub struct Service {
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Http {
-    /// Path patterns, as in `/reservations*`: letters, digits and `_-.$/~"'@:+&`; `*` stands for any text, `?` for one character.
-    /// With the methods at most five. Default: everything that no other service takes.
+    /// Path patterns such as `/reservations*`. They have letters, digits and `_-.$/~"'@:+&`; `*` stands for any text,
+    /// `?` for one character. Paths and methods together are at most five. Default: all paths that no other service
+    /// takes.
     #[serde(default)]
     pub paths: Vec<String>,
-    /// HTTP methods. Default: all. `GET` brings `HEAD`.
+    /// HTTP methods. Default: all. `GET` brings `HEAD` with it.
     #[serde(default)]
     pub methods: Vec<String>,
-    /// Where it says that it is well, as in `/healthz`, which is the default; or `{path, codes, interval, grace}`.
+    /// The path at which the service says that it is healthy, such as `/healthz`, which is the default. Or `{path,
+    /// codes, interval, grace}`.
     pub health: Option<Health>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
-    /// Default: 1 in dev, 2 in prod.
+    /// The least number of tasks. Default: 1 in dev, 2 in prod.
     #[schemars(range(min = 1, max = 100))]
     pub min: Option<u32>,
-    /// Default: the minimum.
+    /// The largest number of tasks. Default: the minimum.
     #[schemars(range(min = 1, max = 100))]
     pub max: Option<u32>,
     /// The average CPU, in per cent, that scaling aims at. Default: 50.
@@ -106,7 +109,7 @@ impl Service {
         self.memory.unwrap_or(512)
     }
 
-    /// Seconds in which a task that fails its health check is not stopped.
+    /// The seconds in which a task that fails its health check is not stopped.
     pub fn grace(&self) -> u64 {
         let default = if self.image.is_some() { GRACE_OF_IMAGE } else { GRACE_OF_RUNTIME };
         self.http.as_ref().and_then(Http::given_grace).unwrap_or(default)
@@ -121,33 +124,33 @@ impl Http {
         }
     }
 
-    /// The status codes that mean healthy, as AWS writes them: `200`, `200,204` or `200-299`.
+    /// The status codes of a healthy answer, as AWS writes them: `200`, `200,204` or `200-299`.
     pub fn health_codes(&self) -> String {
         self.check().and_then(|check| check.codes.as_ref()).map_or_else(|| "200".to_owned(), ToString::to_string)
     }
 
-    /// Seconds between two checks.
+    /// The seconds between two checks.
     pub fn health_interval(&self) -> u64 {
         self.given_health_interval().unwrap_or(INTERVAL)
     }
 
-    /// Seconds between two checks, or `None` if the file does not say it.
+    /// The seconds between two checks, or `None` if the file does not say it.
     pub fn given_health_interval(&self) -> Option<u64> {
         self.check()?.interval.as_ref().map(Span::seconds)
     }
 
-    /// Seconds that one check may take: less than there are between two (Elastic Load Balancing API reference,
-    /// CreateTargetGroup).
+    /// The seconds that one check may take. They are fewer than those between two checks (Elastic Load Balancing API
+    /// reference, CreateTargetGroup).
     pub fn health_timeout(&self) -> u64 {
         TIMEOUT.min(self.health_interval().saturating_sub(1)).max(1)
     }
 
-    /// Seconds until the health check has made up its mind about a task.
+    /// The seconds until the health check has decided about a task.
     pub fn health_takes(&self) -> u64 {
         self.health_interval() * u64::from(UNHEALTHY_AFTER.max(HEALTHY_AFTER))
     }
 
-    /// Seconds that a task may take until it is healthy, if the file says it.
+    /// The seconds that a task may take until it is healthy, if the file says it.
     pub fn given_grace(&self) -> Option<u64> {
         self.check()?.grace.as_ref().map(Span::seconds)
     }
@@ -176,10 +179,11 @@ impl Scale {
 
 const INTERVAL: u64 = 10;
 const TIMEOUT: u64 = 5;
-/// The bundled runtime answers within seconds of its start.
+/// The default of `grace` for the bundled runtime, in seconds. It answers within seconds of its start.
 const GRACE_OF_RUNTIME: u64 = 60;
-/// An unknown program may take its time: a Spring service on a quarter of a vCPU needs two minutes.
+/// The default of `grace` for an image, in seconds. An unknown program may take its time: a Spring service on a quarter
+/// of a vCPU needs two minutes.
 const GRACE_OF_IMAGE: u64 = 180;
 
-/// The load balancer, on AWS and on a laptop.
+/// The name of the load balancer, on AWS and on a laptop.
 pub(crate) const WEB: &str = "web";

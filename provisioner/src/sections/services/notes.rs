@@ -1,9 +1,9 @@
-//! Notes about text that is allowed, and seldom meant: other tools fill it in or take it apart.
+//! Notes about text that is allowed and seldom meant: other tools fill it in or take it apart.
 
 use crate::sections::Loaded;
 use crate::yaml::{Problem, below};
 
-/// The notes about a file without problems. Problems are told before any notes.
+/// The notes about a file without problems. If a file has problems, they are told and the notes are not.
 pub fn notes(loaded: &Loaded) -> Vec<Problem> {
     let positions = &loaded.positions;
     let mut notes = Vec::new();
@@ -21,19 +21,19 @@ pub fn notes(loaded: &Loaded) -> Vec<Problem> {
         for (key, value) in service.env.iter().filter(|(_, value)| is_filled_in(value)) {
             let at = positions.of(&below(&format!("{path}/env"), key));
             let what = format!("`{name}` gets `{value}` as it stands: this file has no variables");
-            notes.push(Problem::new(at, what).hint("what the stack makes comes with `uses:`"));
+            notes.push(Problem::new(at, what).hint("`uses:` gives a service the variables for things of the stack"));
         }
     }
     notes
 }
 
-/// `id` of `/users/:id`, as web frameworks write it.
+/// The variable in a path of a web framework: `id` of `/users/:id`.
 fn variable(pattern: &str) -> Option<&str> {
     let names = pattern.split('/').filter_map(|part| part.strip_prefix(':'));
     names.into_iter().find(|name| name.starts_with(|c: char| c.is_ascii_alphabetic()))
 }
 
-/// `${NAME}` of shells and Compose, `{{ name }}` of templates.
+/// Whether a value has text for another tool to fill in: `${NAME}` of shells and Compose, `{{ name }}` of templates.
 fn is_filled_in(value: &str) -> bool {
     let between = |open: &str, close: &str| value.split_once(open).is_some_and(|(_, rest)| rest.contains(close));
     between("${", "}") || between("{{", "}}")

@@ -1,5 +1,6 @@
-//! What `provision probe` needs. It runs as a task of the one service whose role has a probe, with the environment, the IAM
-//! role and the firewall group of that service: so what it needs beyond them is given to the service.
+//! The further rights that `provision probe` needs. It runs as a task of the one service whose role has a probe, with
+//! the environment, the IAM role and the firewall group of that service. So the service is given the rights that the
+//! probe needs beyond its own.
 
 use serde_json::Value;
 
@@ -13,14 +14,14 @@ use crate::sections::network::aws as network;
 use crate::sections::search::{self, Search};
 use crate::sections::words::Name;
 
-/// Where what the service writes can be searched.
+/// The place where the log lines of a service can be searched.
 pub(crate) struct Shipped<'a> {
     pub(crate) domain: &'a str,
-    /// All days.
+    /// The pattern of the indexes of all days.
     pub(crate) index: String,
 }
 
-/// The services in whose place the probe could run. It does where there is one.
+/// The services in whose place the probe could run. It runs if there is exactly one.
 pub(crate) fn candidates(stack: &Stack) -> Vec<&Name> {
     stack.services.iter().filter(|(_, service)| roles::is_probed(service)).map(|(name, _)| name).collect()
 }
@@ -30,8 +31,8 @@ pub(crate) fn shipped<'a>(stack: &'a Stack, service: &Name) -> Option<Shipped<'a
     Some(Shipped { domain: &logs.to.0, index: format!("{}-*", logs.index_of(service)) })
 }
 
-/// The way to the load balancer, and in prod to the search domain. Its name resolves to public addresses inside the VPC too,
-/// so a rule that names the load balancer's group would not match; port 443 is open for every service.
+/// The way to the load balancer, and in prod to the search domain. The load balancer's name resolves to public
+/// addresses inside the VPC too, so a rule that names its group would not match. Port 443 is open for every service.
 pub(crate) fn egress(making: &Making<'_>, service: &str) -> Vec<Rule> {
     let stack = &making.loaded.stack;
     let mut rules = Vec::new();
@@ -47,7 +48,7 @@ pub(crate) fn egress(making: &Making<'_>, service: &str) -> Vec<Rule> {
     rules
 }
 
-/// To look for one's own lines, and nothing else.
+/// The right to look for the service's own log lines, and nothing else.
 pub(crate) fn statement(making: &Making<'_>, service: &str) -> Option<Statement> {
     let shipped = asks(&making.loaded.stack, service)?;
     let domain = making.scope.name(shipped.domain, 28);
@@ -56,13 +57,13 @@ pub(crate) fn statement(making: &Making<'_>, service: &str) -> Option<Statement>
     Some(Statement { actions, resources: vec![Resource::Arn(path)], condition: Value::Null })
 }
 
-/// The service that asks this domain, for its firewall.
+/// The service that asks this domain, for the domain's firewall.
 pub(crate) fn caller(stack: &Stack, domain: &str) -> Option<String> {
     let service = candidates(stack).into_iter().find(|name| is_it(stack, &name.0))?;
     asks(stack, &service.0).filter(|shipped| shipped.domain == domain).map(|_| service.0.clone())
 }
 
-/// The same, for its access policy.
+/// The role that asks this domain, for the domain's access policy.
 pub(crate) fn searchers(making: &Making<'_>, domain: &str) -> Vec<Searcher> {
     let stack = &making.loaded.stack;
     let Some(service) = caller(stack, domain) else { return Vec::new() };
@@ -74,7 +75,8 @@ fn is_it(stack: &Stack, service: &str) -> bool {
     matches!(candidates(stack).as_slice(), [only] if only.0 == service)
 }
 
-/// `None` also for who uses the domain anyway: that gives all of it.
+/// The place that the probe of a service searches. `None` also if the service uses the domain anyway: then it has all
+/// rights there.
 fn asks<'a>(stack: &'a Stack, service: &str) -> Option<Shipped<'a>> {
     let (name, uses) = stack.services.get_key_value(&Name(service.to_owned())).map(|(name, it)| (name, &it.uses))?;
     let shipped = shipped(stack, name).filter(|_| is_it(stack, service))?;

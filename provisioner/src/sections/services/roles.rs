@@ -1,4 +1,5 @@
-//! What a service of a stack file gives to a role of the runtime. The roles themselves are a list that the runtime has too.
+//! Compares a service of a stack file with the role of the runtime that it names. The roles themselves are a list that
+//! the runtime has too.
 
 use ::roles::{Need, Runs, Sort};
 pub use ::roles::{Role, find, probed, servers};
@@ -16,7 +17,7 @@ pub fn is_probed(service: &Service) -> bool {
     service.role.as_deref().and_then(find).is_some_and(|role| role.probe)
 }
 
-/// Why no service can have the role, in words.
+/// Why no service can have the role, in words. `None` if one can.
 pub fn refuses(role: &Role) -> Option<String> {
     match role.runs {
         Runs::Server => None,
@@ -24,7 +25,7 @@ pub fn refuses(role: &Role) -> Option<String> {
     }
 }
 
-/// What a service does not give to its role, in words.
+/// The things that a service does not give to its role, in words.
 pub fn lacks(role: &Role, stack: &Stack, service: &Service) -> Vec<String> {
     let name = role.name;
     let mut lacks = Vec::new();
@@ -36,7 +37,7 @@ pub fn lacks(role: &Role, stack: &Stack, service: &Service) -> Vec<String> {
         given.sort();
         given.dedup();
         match need {
-            // With two, the variables of the environment would have other names.
+            // With two things of the sort, the variables of the environment would have other names.
             Need::One(_) if given.len() != 1 => {
                 lacks.push(format!("the role `{name}` needs one {word} in `uses`, not {}", given.len()));
             }

@@ -1,4 +1,4 @@
-//! Which requests a service gets: the rules of the load balancer, on AWS and on a laptop alike.
+//! Which requests a service gets. These are the rules of the load balancer, on AWS and on a laptop alike.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::scope::hex;
 use crate::sections::words::Name;
 
 impl Http {
-    /// Those that the rule names: who may GET may ask for the head alone.
+    /// The methods that the rule names. A client that may GET may also ask for the head alone.
     pub fn rule_methods(&self) -> Vec<String> {
         let mut methods = self.methods.clone();
         if methods.iter().any(|method| method == "GET") && !methods.iter().any(|method| method == "HEAD") {
@@ -23,8 +23,8 @@ impl Http {
     }
 }
 
-/// The more a rule says, the earlier it is asked. A priority depends on its own service alone, as far as it can, so that a
-/// new service does not move the others.
+/// The priorities of the rules. A rule that says more is asked earlier. As far as possible, a priority depends on its
+/// own service alone, so that a new service does not move the others.
 pub(crate) fn priorities(behind: &[(&Name, &Service, &Http)]) -> Vec<(String, u32)> {
     let mut taken = BTreeSet::new();
     let mut all = Vec::new();

@@ -1,4 +1,4 @@
-//! `topics:` -> topics, encrypted under the key of the stack.
+//! Expands `topics:` to topics, encrypted under the key of the stack.
 
 use crate::kinds::sns::{Topic, TopicSpec};
 use crate::sections::making::Making;

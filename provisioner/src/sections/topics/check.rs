@@ -1,4 +1,4 @@
-//! Names that a topic cannot have.
+//! Finds names that a topic cannot have.
 
 use crate::sections::Loaded;
 use crate::sections::say::Say;

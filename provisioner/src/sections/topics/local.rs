@@ -1,4 +1,4 @@
-//! `topics:` -> topics of the server of messages, which `queues` starts.
+//! Expands `topics:` to topics of the server of messages, which `queues` starts.
 
 use local::messaging;
 
@@ -8,7 +8,7 @@ use crate::sections::words::Name;
 
 pub(crate) const LOCAL: Local = Local { ports, expand };
 
-/// The server of messages listens for the topics too.
+/// No port: the server of messages listens for the topics too.
 fn ports(_: &Loaded) -> Vec<String> {
     Vec::new()
 }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Topic {
-    /// Ordered, without duplicates. Default: no. Chosen once: changing it makes another topic.
+    /// Whether messages are in order and without duplicates. Default: no. Chosen once: changing it makes another topic.
     #[serde(default)]
     pub fifo: bool,
 }

@@ -1,4 +1,5 @@
-//! `uses:` — one fact, three artefacts: the environment variable, the firewall rule and the IAM statement.
+//! Expands `uses:`. One fact becomes three artefacts: the environment variable, the firewall rule and the IAM
+//! statement.
 
 use serde_json::json;
 
@@ -14,7 +15,7 @@ use crate::sections::search::Search;
 use crate::sections::services::Service;
 use crate::sections::{caches, databases, search};
 
-/// What a service gets by what it uses.
+/// The variables and rights that a service gets for the things that it uses.
 #[derive(Default)]
 pub(crate) struct Given {
     pub(crate) environment: Vec<(String, Variable)>,
@@ -82,7 +83,8 @@ impl Given {
 
     fn topic(&mut self, making: &Making<'_>, name: &str) {
         self.allow(&["sns:Publish"], vec![Resource::Topic(Ref::to(name))], serde_json::Value::Null);
-        // Publishing to an encrypted topic takes the key too (SNS developer guide, key management).
+        // A service that publishes to an encrypted topic also needs a right to use the key (SNS developer guide, key
+        // management).
         let through = json!({"StringEquals": {"kms:ViaService": making.scope.regional("sns")}});
         self.allow(&["kms:Decrypt", "kms:GenerateDataKey"], vec![Resource::Key(making.key())], through);
     }

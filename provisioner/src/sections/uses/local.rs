@@ -1,4 +1,4 @@
-//! The environment of a service: the names that `uses:` gives it on AWS, with what they are here.
+//! The environment of a service: the names that `uses:` gives it on AWS, with the values of this machine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +14,7 @@ use crate::sections::topics::local::arn;
 #[derive(Default)]
 pub(crate) struct Environment {
     pub(crate) variables: BTreeMap<String, String>,
-    /// Those that are masked wherever they would be shown.
+    /// The variables whose values are masked wherever they would be shown.
     pub(crate) secrets: BTreeSet<String>,
 }
 
@@ -25,12 +25,12 @@ pub(crate) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) 
         let port = |thing: &str| making.port(thing).to_string();
         let value = match given.value {
             Value::DatabaseHost(_) | Value::CacheHost(_) => {
-                // What listens on the loopback interface alone needs none.
+                // A server that listens on the loopback interface alone needs no TLS.
                 environment.set(given.beside("TLS"), "off".to_owned());
                 host()
             }
             Value::ReplicaHost(thing) => {
-                // On AWS it has the port of the primary.
+                // On AWS the replica has the port of the primary.
                 environment.set(given.beside("REPLICA_PORT"), port(&replica(thing)));
                 host()
             }
@@ -60,7 +60,7 @@ pub(crate) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) 
 }
 
 impl Environment {
-    /// What the SDK of a service finds, instead of the role of a task.
+    /// Adds the variables that the SDK of a service finds. On AWS a task has a role for that.
     pub(crate) fn aws(&mut self, making: &Making<'_>) {
         let endpoint = format!("http://127.0.0.1:{}", making.port(MESSAGING));
         for (name, value) in [

@@ -1,7 +1,8 @@
-//! `uses:` of a service: which things it uses, and the environment variables that it gets for them, which are the same on AWS and
-//! on a laptop.
+//! `uses:` of a service: the things that it uses, and the environment variables that it gets for them. They are the
+//! same on AWS and on a laptop.
 //!
-//! [`aws`]: the values of the variables, the firewall rules and the IAM statements. [`local`]: the values on this machine.
+//! [`aws`]: the values of the variables, the firewall rules and the IAM statements. [`local`]: the values on this
+//! machine.
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
@@ -11,7 +12,7 @@ use super::Stack;
 use super::services::Service;
 use super::words::Name;
 
-/// What a service uses, by sort, and by name in each.
+/// The things that a service uses, by sort and then by name.
 pub(crate) struct Used<'a> {
     pub(crate) databases: Vec<&'a str>,
     pub(crate) caches: Vec<&'a str>,
@@ -37,13 +38,13 @@ pub(crate) fn used<'a>(stack: &Stack, service: &'a Service) -> Used<'a> {
 
 /// An environment variable of a service.
 pub(crate) struct Given<'a> {
-    /// `DATABASE` for the only database of a service; `ORDERS_DATABASE` for each of several.
+    /// The prefix is `DATABASE` for the only database of a service, and `ORDERS_DATABASE` for each of several.
     prefix: String,
     part: &'static str,
     pub(crate) value: Value<'a>,
 }
 
-/// Where its value comes from: a part of the thing of this name.
+/// The source of its value: a part of the thing of this name.
 #[derive(Clone, Copy)]
 pub(crate) enum Value<'a> {
     DatabaseHost(&'a str),
@@ -68,7 +69,7 @@ impl Given<'_> {
         self.beside(self.part)
     }
 
-    /// Another variable of the same thing.
+    /// The name of another variable of the same thing.
     pub(crate) fn beside(&self, part: &str) -> String {
         format!("{}_{part}", self.prefix)
     }

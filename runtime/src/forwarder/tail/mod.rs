@@ -1,9 +1,10 @@
-//! Files of lines that grow, are rotated and truncated. A line's id is made of its file and its place there, so that
-//! reading it again changes nothing; what was read is kept in a file, which is written before lines are given out.
+//! Follows files of lines that grow, are rotated and are truncated. The id of a line is made of its file and its place
+//! there, so that reading it again changes nothing. A state file keeps how far each file was read. It is written before
+//! lines are given out.
 //!
-//! A file is the same file under another name. It is another file when its first line is not what it was, or when it is
-//! shorter than what was read of it: then it was truncated, and if what was there before stands in a copy beside it, the
-//! rest is read from the copy.
+//! A file is the same file under another name. It is another file if its first line has changed, or if it is shorter
+//! than the part that was read. Then it was truncated. If a copy with the old content stands beside it, the rest is
+//! read from the copy.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -25,13 +26,13 @@ use crate::telemetry;
 pub struct Tail {
     paths: Vec<PathBuf>,
     state: PathBuf,
-    /// By what a file is called by the file system, whatever its name.
+    /// The files by the key that the file system has for them, whatever their names are.
     files: BTreeMap<String, Followed>,
-    /// They can be read to their end after they were removed.
+    /// The open files. They can be read to their end after they were removed.
     open: BTreeMap<String, File>,
-    /// What was given out last and is not done with.
+    /// The lines that were given out last and are not done with: the file's key, and the place where they end.
     given: Option<(String, u64)>,
-    /// What is kept is behind.
+    /// Whether the state file is behind.
     unsaved: bool,
 }
 
@@ -51,17 +52,18 @@ impl Tail {
         Ok(Tail { paths, state, files, open: BTreeMap::new(), given: None, unsaved: false })
     }
 
-    /// The next lines, if there are any now. The same again until they are [`done`](Tail::done).
+    /// Gives the next lines, if there are any now. It gives the same lines again until they are [`done`](Tail::done).
     pub fn next(&mut self) -> anyhow::Result<Option<Lines>> {
         self.given = None;
         self.look()?;
         let now = milliseconds(SystemTime::now());
-        // Those that were rotated away hold the older lines.
+        // The files that were rotated away come first: they hold the older lines.
         let (current, rotated): (Vec<_>, Vec<_>) = self.files.keys().cloned().partition(|key| self.files[key].current);
         for key in rotated.into_iter().chain(current) {
             let (Some(file), Some(followed)) = (self.open.get(&key), self.files.get_mut(&key)) else { continue };
             match followed.current {
-                // Its first line may have come since we looked, but nothing is given out before there are ids for it.
+                // The first line may have come since `look`. But no line is given out before there are ids for the
+                // lines of the file.
                 true if followed.first.is_none() => continue,
                 false if followed.first.is_none() => followed.identify(&key, String::new()),
                 _ => {}
@@ -84,7 +86,8 @@ impl Tail {
         Ok(None)
     }
 
-    /// The lines that were given out last need not be given out again. That is kept by the next look.
+    /// Notes that the lines that were given out last are done with. The next call of `next` keeps that in the state
+    /// file.
     pub fn done(&mut self) {
         let Some((key, end)) = self.given.take() else { return };
         if let Some(followed) = self.files.get_mut(&key) {
@@ -94,7 +97,7 @@ impl Tail {
         }
     }
 
-    /// Which files there are now.
+    /// Finds out which files there are now.
     fn look(&mut self) -> anyhow::Result<()> {
         let before = self.files.clone();
         self.files.values_mut().for_each(|followed| followed.current = false);
@@ -102,7 +105,7 @@ impl Tail {
             self.look_at(&path).with_context(|| format!("reading {}", path.display()))?;
         }
         for (key, followed) in &self.files {
-            // After a start: what has another name by now.
+            // After a start, a followed file may have another name by now.
             if !self.open.contains_key(key) {
                 let found = beside(&followed.path).into_iter().find(|(other, _)| other == key);
                 self.open.extend(found.and_then(|(key, path)| Some((key, File::open(path).ok()?))));
@@ -154,7 +157,7 @@ impl Tail {
         Ok(())
     }
 
-    /// The rest of a file that was truncated, where it was copied before.
+    /// Follows the rest of a truncated file in the copy that was made of it before.
     fn follow_copy(&mut self, truncated: Followed, path: &Path) {
         for (key, path) in beside(path) {
             let Ok(file) = File::open(path) else { continue };
@@ -167,7 +170,7 @@ impl Tail {
         }
     }
 
-    /// Whole or not at all, whatever happens meanwhile.
+    /// Writes the state file. Whatever happens meanwhile, the file is whole: the old one or the new one.
     fn save(&mut self) -> anyhow::Result<()> {
         let new = self.state.with_extension("new");
         let write = || {
@@ -182,27 +185,30 @@ impl Tail {
     }
 }
 
-/// Longer lines come in pieces.
+/// The longest line, in bytes. A longer line comes in pieces.
 const LONGEST: usize = 1024 * 1024;
-/// Enough to tell files from each other: our lines begin with their time.
+/// How much of a file's first line tells it from other files, in bytes. It is enough, because our lines begin with
+/// their time.
 const FIRST: usize = 1024;
-/// A file that was rotated away gets no more of a line begun after so long without a change, and nothing after that.
+/// After these times without a change nothing more is expected of a file that was rotated away: no rest of a line that
+/// has begun, and no further line.
 const LINE_ENDS: Duration = Duration::from_secs(5);
 const FILE_ENDS: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 struct Followed {
     path: PathBuf,
-    /// How often it was truncated.
+    /// How often the file was truncated.
     generation: u32,
-    /// Of its first line, once that is there.
+    /// The hash of its first line, once there is one.
     first: Option<String>,
-    /// What the ids of its lines begin with.
+    /// The beginning of the ids of its lines.
     id: String,
     position: u64,
-    /// Lines that were given out: if they are given out again, then the same ones with the same time.
+    /// The end of the lines that were given out, and their time. If they are given out again, they are the same lines
+    /// with the same time.
     reading: Option<Reading>,
-    /// It has its name still.
+    /// Whether the file still has its name.
     #[serde(skip)]
     current: bool,
 }
@@ -210,7 +216,7 @@ struct Followed {
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Serialize)]
 struct Reading {
     end: u64,
-    /// Milliseconds since 1970: of lines that do not say themselves when they were written.
+    /// The time of lines that do not themselves say when they were written, in milliseconds since 1970.
     at: i64,
 }
 
@@ -220,7 +226,7 @@ impl Followed {
         self.first = Some(first);
     }
 
-    /// Whole lines.
+    /// Reads whole lines.
     fn read(&self, file: &File) -> io::Result<Vec<u8>> {
         if file.metadata()?.len() <= self.position {
             return Ok(Vec::new());
@@ -260,7 +266,7 @@ impl Followed {
     }
 }
 
-/// What the line itself says.
+/// The time that the line itself gives, in milliseconds since 1970.
 fn written_at(line: &str) -> Option<i64> {
     #[derive(Deserialize)]
     struct Line {
@@ -271,7 +277,7 @@ fn written_at(line: &str) -> Option<i64> {
     i64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
-/// Before the start of a character that is not whole.
+/// The length without the last character, if that is cut off.
 fn whole_characters(bytes: &[u8]) -> usize {
     let last = bytes.iter().rposition(|byte| byte & 0xC0 != 0x80).unwrap_or_default();
     match std::str::from_utf8(&bytes[last..]) {
@@ -296,7 +302,7 @@ fn fill(file: &File, bytes: &mut [u8], position: u64) -> io::Result<usize> {
     Ok(length)
 }
 
-/// Nothing before there is one: it must not change any more.
+/// The hash of the first line. `None` until the line is complete, because the hash must not change later.
 fn first_line(file: &File) -> io::Result<Option<String>> {
     let mut bytes = [0; FIRST];
     let length = fill(file, &mut bytes, 0)?;
@@ -305,13 +311,14 @@ fn first_line(file: &File) -> io::Result<Option<String>> {
     Ok(complete.map(|end| hash(&bytes[..end])))
 }
 
-/// What the file system calls a file. It uses the numbers of removed ones again, hence the time of its creation.
+/// The key of a file: the numbers that the file system has for it, and the time of its creation. The file system reuses
+/// the numbers of removed files, hence the time.
 fn key(metadata: &Metadata) -> String {
     let created = metadata.created().map_or(0, milliseconds);
     format!("{:x}-{:x}-{created:x}", metadata.dev(), metadata.ino())
 }
 
-/// The files whose names begin like that of this one.
+/// The files whose names begin like the name of this one.
 fn beside(path: &Path) -> Vec<(String, PathBuf)> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();

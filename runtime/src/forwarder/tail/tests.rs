@@ -1,4 +1,4 @@
-//! What is followed, and what is not lost.
+//! Which files are followed, and that no line is lost.
 
 use std::fs::OpenOptions;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -128,11 +128,11 @@ fn half_a_line_in_a_file_that_was_rotated_away_comes_when_it_is_quiet() {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// So many lines, and the beginning of another.
+    /// Writes so many lines, and perhaps the beginning of another.
     Write(usize, bool),
     Rename,
     CopyTruncate,
-    /// Some lines, done with or not.
+    /// Reads some lines, and perhaps notes that they are done with.
     Read(bool),
     Restart,
 }
@@ -149,7 +149,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(100) })]
-    /// Provided that a file was seen before it is rotated.
+    /// This holds if a file was seen before it is rotated.
     #[test]
     fn every_line_comes_and_none_under_two_ids(steps in prop::collection::vec(step(), 1..40)) {
         let folder = Folder::new();

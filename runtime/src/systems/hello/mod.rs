@@ -1,4 +1,4 @@
-//! The system `hello`, with the role `hello`: it answers every path, to prove that a stack serves.
+//! The system `hello`, with the role `hello`. It answers every path, to prove that a stack serves.
 
 use axum::extract::State;
 use axum::routing::get;

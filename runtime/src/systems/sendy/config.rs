@@ -1,4 +1,4 @@
-//! What the roles of Sendy, and its probe, read from the environment.
+//! The variables that the roles of Sendy, and its probe, read from the environment.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub struct Notification {
     pub webhooks: BTreeMap<String, Uri>,
 }
 
-/// `runtime probe`. What is not set is a hop that is passed over.
+/// The configuration of `runtime probe`. If a variable is not set, its hop is passed over.
 #[derive(Debug)]
 pub struct Probe {
     /// `PROBE_URL`: the public entry, as a browser would have it.
@@ -113,7 +113,7 @@ fn webhooks(environment: &Environment, problems: &mut Vec<String>) -> BTreeMap<S
             Ok(uri) if matches!(uri.scheme_str(), Some("https" | "http")) && driver.len() <= 100 => {
                 webhooks.insert(driver, uri);
             }
-            // The URL is not quoted: people put tokens into them.
+            // The URL is not quoted, because people put tokens into URLs.
             _ => problems.push(format!("WEBHOOKS: `{driver}` is longer than 100 bytes or has no http(s) URL")),
         }
     }

@@ -49,5 +49,5 @@ pub const SCHEMA: &Schema = &Schema {
     ],
 };
 
-/// What the keys of the cache begin with.
+/// The beginnings of the keys of the cache.
 const NAMES: Names = Names { one: "reservation", many: "reservations" };

@@ -1,4 +1,5 @@
-//! The probe of Sendy: one reservation on its whole way, from outside in, each hop with its time. What it reserved it deletes.
+//! The probe of Sendy. It follows one reservation on its whole way, from outside in, and times each hop. Then it
+//! deletes the reservation.
 
 use std::time::{Duration, Instant};
 
@@ -19,12 +20,12 @@ use crate::data::database::{self, Database, Server};
 use crate::http::client::{Answer, Client};
 use crate::telemetry;
 
-/// An error when a hop failed; the lines say which, and how long each took.
+/// Runs the probe. It is an error if a hop failed. The lines say which hop, and how long each took.
 pub async fn run(environment: &Environment) -> anyhow::Result<()> {
     let config = Probe::read(environment)?;
     telemetry::init(&config.telemetry);
     let started = Instant::now();
-    // From before there is anything to delete: a signal waits until there is.
+    // The signals are caught from here on, before there is anything to delete. A signal waits until there is.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let database = config.database.as_ref().map(Database::new).transpose()?;
@@ -35,18 +36,20 @@ pub async fn run(environment: &Environment) -> anyhow::Result<()> {
         _ = terminate.recv() => Err(anyhow::anyhow!("stopped by SIGTERM")),
         _ = interrupt.recv() => Err(anyhow::anyhow!("stopped by SIGINT")),
     };
-    // Also after a hop that failed, or a signal: nobody is to find the probe's reservation tomorrow.
+    // The reservation is deleted also after a hop that failed, or a signal. Nobody is to find the probe's reservation
+    // tomorrow.
     let removed = hop("delete", probe.delete(id)).await;
     walked.and(removed)?;
     telemetry::info("probe.passed", &json!({ "milliseconds": milliseconds(started) }));
     Ok(())
 }
 
-/// Each hop has so long; the log takes longer.
+/// The time for each hop. The hop to the log has longer.
 const HOP_TIMEOUT: Duration = Duration::from_secs(30);
-/// With a search engine that answers, but not what it was asked.
+/// The patience with a search engine that answers with a failure.
 const SEARCH_PATIENCE: Duration = Duration::from_secs(15);
-/// CloudWatch Logs hands events on within seconds, and a search engine refreshes once in one.
+/// The time for the hop to the log. CloudWatch Logs hands events on within seconds, and a search engine refreshes once
+/// a second.
 const LOG_TIMEOUT: Duration = Duration::from_secs(180);
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -54,7 +57,7 @@ struct Walk {
     config: Probe,
     client: Client,
     database: Option<Database>,
-    /// By which the row, and its line in the log, are known again.
+    /// The name by which the probe finds its row, and the line of the row in the log.
     name: String,
 }
 
@@ -87,7 +90,7 @@ impl Walk {
 
     async fn reserve(&self) -> anyhow::Result<i64> {
         let body = json!({ "departure": "서울", "destination": "부산", "date": "2022-06-07", "user_name": self.name });
-        // The entry may not have any healthy target yet; the key makes asking again safe.
+        // The entry may not have a healthy target yet. The key makes it safe to ask again.
         let answer = loop {
             let answer = self.ask(Method::POST, "/reservations", Some(&body)).await?;
             if !matches!(answer.status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE) {
@@ -107,7 +110,7 @@ impl Walk {
                 Ok(Some(name)) if name == self.name => return Ok(()),
                 Ok(Some::<String>(_)) => bail!("the row {id} is another one"),
                 Ok(None) => {}
-                // A replica that is young has not got the schema yet.
+                // A young replica does not have the schema yet.
                 Err(error) if database::code(&error) == Some(database::NO_SUCH_TABLE) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -122,7 +125,7 @@ impl Walk {
             let answer = self.ask(Method::GET, &format!("/notifications?after={after}"), None).await?;
             ensure!(answer.status.is_success(), "GET /notifications answered {}", answer.status);
             let items = json_of(&answer)?;
-            let items = items.as_array().context("the feed is no array")?;
+            let items = items.as_array().context("the feed is not an array")?;
             if items.iter().any(|item| item["reservationId"].as_i64() == Some(id)) {
                 return Ok(());
             }
@@ -147,7 +150,7 @@ impl Walk {
         let begun = Instant::now();
         loop {
             let answer = self.search(search, &path, &query).await?;
-            // An index that is new has no shard to ask for a moment; and a busy domain says so.
+            // For a moment a new index has no shard to ask. A busy domain also answers so.
             let busy = answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS;
             let waits = busy && begun.elapsed() < SEARCH_PATIENCE;
             ensure!(answer.status.is_success() || waits, "the search answered {}", answer.status);
@@ -175,7 +178,7 @@ impl Walk {
         self.client.send(request).await.with_context(|| format!("asking {base}"))
     }
 
-    /// Signed where there are credentials to sign with.
+    /// Asks the search engine. The request is signed if there are credentials.
     async fn search(&self, search: &Uri, path: &str, query: &Value) -> anyhow::Result<Answer> {
         let body = query.to_string().into_bytes();
         let sdk = aws::config(&self.config.region).await;

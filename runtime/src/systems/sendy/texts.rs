@@ -1,4 +1,4 @@
-//! The texts that several roles answer with. They are a contract with the clients of the system before this one.
+//! The texts that several roles answer with. The clients of the system before this one rely on them.
 
 use axum::response::Response;
 use hyper::StatusCode;

@@ -1,4 +1,4 @@
-// Asks what is so, once a second while somebody looks, and hands it to the views.
+// Asks for the state once a second while somebody looks, and hands it to the views.
 
 import { $, act, copy, count, look, memory, toast } from "./dom.js";
 import * as map from "./map.js";
@@ -8,7 +8,7 @@ import * as history from "./history.js";
 
 const SECOND = 1000;
 
-/** What every view draws from. */
+/** The data that every view draws from. */
 const world = { stack: null, state: null, byName: new Map(), selected: null };
 const views = { overview: null, logs, history };
 
@@ -29,7 +29,7 @@ async function refresh() {
   }
 }
 
-/** What changes with the stack file only. */
+/** Draws the facts that change with the stack file only. */
 function show() {
   const { stack } = world;
   document.title = `${stack.stack} · ${stack.environment}`;
@@ -58,7 +58,7 @@ function trouble(text) {
   element.hidden = text === "";
 }
 
-/** `#logs?id=...` and the like. */
+/** Shows the view of an address such as `#logs?id=...`. */
 function route() {
   const [name, query] = location.hash.slice(1).split("?");
   const view = name in views ? name : "overview";
@@ -115,7 +115,7 @@ document.addEventListener("keydown", (event) => {
   } else if (event.key === "Escape" && world.selected && !typing) select(world.selected);
 });
 
-/** Nobody who looks, nothing that is asked. */
+/** If nobody looks, nothing is asked. */
 async function forever() {
   for (;;) {
     if (!document.hidden) await refresh();

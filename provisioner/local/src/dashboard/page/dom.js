@@ -12,7 +12,7 @@ export function h(name, attributes = {}, ...children) {
   return element;
 }
 
-/** Takes over what is new and keeps what is there, so that focus and selection stay. */
+/** Takes over new elements and keeps those that are the same, so that focus and selection stay. */
 export function fill(parent, ...children) {
   const wanted = children.flat().filter(Boolean);
   wanted.forEach((child, index) => {
@@ -28,7 +28,7 @@ function patch(there, wanted) {
   const same = there.nodeName === wanted.nodeName && there.dataset.key === wanted.dataset.key;
   // Nothing in here has listeners of its own: the document has one, and buttons say in `data-do` what they do.
   if (!same) return there.replaceWith(wanted);
-  // What somebody has opened stays open.
+  // An element that somebody has opened stays open.
   for (const { name } of [...there.attributes]) if (name !== "open" && !wanted.hasAttribute(name)) there.removeAttribute(name);
   for (const { name, value } of [...wanted.attributes]) if (there.getAttribute(name) !== value) there.setAttribute(name, value);
   const before = [...there.childNodes];
@@ -48,12 +48,12 @@ export const $ = (id) => document.getElementById(id);
 
 const token = location.pathname.split("/")[1];
 
-/** A look. Throws an `Error` whose message is for people. */
+/** Asks for data. Throws an `Error` whose message is for people. */
 export function look(path, query = {}) {
   return ask("GET", path, query, {});
 }
 
-/** What changes something, or gives a secret away: it needs the token once more. */
+/** Sends a request that changes something, or gives a secret away. It needs the token once more. */
 export function act(method, path, query) {
   return ask(method, path, query, { "x-provision-token": token });
 }
@@ -84,7 +84,7 @@ export async function copy(text, what) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    // Not everywhere, and not without focus.
+    // Some browsers have no clipboard, and none gives it to a page without focus.
     const area = h("textarea", { class: "off-screen", "aria-hidden": "true" });
     area.value = text;
     document.body.append(area);

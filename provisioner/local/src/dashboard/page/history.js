@@ -1,4 +1,4 @@
-// What happened, the latest first.
+// The history, the latest event first.
 
 import { $, clock, day, fill, h, look } from "./dom.js";
 

@@ -27,7 +27,7 @@ export function known(parts) {
       search();
     },
   }, part)));
-  // Colours go by their order.
+  // The order of the parts decides their colours.
   $("log-lines").replaceChildren(...lines.map(row));
   bottom();
 }
@@ -74,7 +74,7 @@ async function search() {
   }
 }
 
-/** What was written since. Stays where the reader is, unless that is the end. */
+/** Adds the lines that were written since. The reader's place stays, unless that is the end. */
 async function more() {
   if (cursor === null) return;
   const number = asked;
@@ -98,7 +98,7 @@ async function more() {
 async function earlier() {
   const number = asked;
   const { at } = lines[0];
-  // Engines write whole seconds: some lines of the first one's may be here, and others not.
+  // Engines write whole seconds. Some lines with the time of the first line may be here, and others not.
   const here = new Set(lines.filter((line) => line.at === at).map((line) => line.part + line.text));
   const answer = await look("logs", { ...query(), before: at + 1 }).catch(() => null);
   if (answer === null || number !== asked) return;
@@ -131,7 +131,7 @@ function row({ part, at, text }) {
     h("span", { class: "said" }, parsed ? pretty(parsed) : plain(text)));
 }
 
-/** Engines say it in brackets; others at the beginning. */
+/** The level of a line. Engines write it in brackets, other programs at the beginning. */
 function levelOf(text) {
   if (/\[(note|system)\]/i.test(text)) return "info";
   if (/\[warning\]/i.test(text) || /^\d+:\w .* # /.test(text)) return "warn";
@@ -147,7 +147,7 @@ function parse(text) {
   }
 }
 
-/** The event first, then what is peculiar to it; an id leads to everything else with it. */
+/** The event comes first, then its own fields. An id is a link to all other lines with it. */
 function pretty(line) {
   const parts = [];
   if (line.level && line.level !== "info") parts.push(h("em", { class: `level ${line.level}` }, line.level), " ");
@@ -163,7 +163,7 @@ function pretty(line) {
 const link = (key, value) =>
   h("a", { href: `#logs?id=${encodeURIComponent(value)}`, title: `All lines of this ${key.replace("_id", "")}: ${value}` }, value.slice(0, 8));
 
-/** The time stands beside it already. */
+/** The text without its time, which is beside it already. */
 const plain = (text) => text.replace(/^\d{4}-\d\d-\d\d[T ]+\d+:\d\d:\d\d(\.\d+Z)? \d+ /, "").replace(/^(\d+:\w) \d\d \w{3} \d{4} [\d:.]+ /, "$1 ").replace(/^\d{13} /, "");
 
 /** Neighbours have colours of their own. */

@@ -1,4 +1,4 @@
-// The map: what uses what, in three columns, with the lines drawn behind real buttons.
+// The map of what uses what. It has three columns, with the lines drawn behind real buttons.
 
 import { $, count, dot, fill, h, memory } from "./dom.js";
 
@@ -38,11 +38,11 @@ function lane(world, { title, lanes }) {
   return h("div", { class: "lane" }, h("h3", {}, title), inOrder(world, nodes).map((node) => card(world, node)));
 }
 
-/** Next to what it belongs to: a replica after its primary, a queue after its topic, a forwarder after its service. */
+/** Puts each node next to the one that it belongs to: a replica after its primary, a queue after its topic, a forwarder after its service. */
 function inOrder(world, nodes) {
   const ids = new Set(nodes.map((node) => node.id));
   const from = new Map(world.stack.links.filter((link) => ids.has(link.from) && ids.has(link.to)).map((link) => [link.to, link.from]));
-  // And that near to what it talks to, so that fewer lines cross.
+  // That one is near to the nodes that it talks to, so that fewer lines cross.
   const places = world.stack.nodes.filter((node) => ["messages", "data"].includes(node.lane)).sort((one, two) => two.lane.localeCompare(one.lane)).map((node) => node.id);
   const place = (node) => {
     const near = world.stack.links.flatMap((link) => (link.from === node.id ? [link.to] : link.to === node.id ? [link.from] : [])).map((id) => places.indexOf(id)).filter((at) => at >= 0);
@@ -70,7 +70,7 @@ function card(world, node) {
   );
 }
 
-/** `uses orders and lookups, publishes to events` */
+/** The links in words: `uses orders and lookups, publishes to events`. */
 function sentences(world, id) {
   const verbs = new Map();
   for (const link of world.stack.links.filter((it) => it.from === id)) verbs.set(link.verb, [...(verbs.get(link.verb) ?? []), name(world, link.to)]);
@@ -118,7 +118,7 @@ function lines(world, root) {
       { id: link.to, side: same ? "top" : forward ? "left" : "right", box: to, other: from },
     ] };
   });
-  // Lines that share a side are spread over it in the order of where they go, so that they do not cross there.
+  // Lines that share a side are spread over it in the order of their other ends, so that they do not cross there.
   const sides = new Map();
   for (const end of links.flatMap((link) => link.ends)) {
     const key = `${end.id} ${end.side}`;
@@ -144,7 +144,7 @@ function across([from, to]) {
   return `M${x1} ${from.y} C${middle} ${from.y} ${middle} ${to.y} ${x2} ${to.y}`;
 }
 
-/** Straight down to the next card, or in a bow around those between. */
+/** The line goes straight down to the next card, or in a bow around those between. */
 function down([from, to]) {
   const [y1, y2] = [from.box.top + from.box.height, to.box.top];
   const x = from.box.left + 24;
@@ -153,7 +153,7 @@ function down([from, to]) {
   return `M${r} ${a} C${r + 28} ${a} ${r + 28} ${b} ${r} ${b}`;
 }
 
-/** Drawn, because a marker cannot take the colour of its line everywhere. */
+/** The arrow is drawn, because in some browsers a marker cannot take the colour of its line. */
 function head({ same, ends: [from, to], ...link }) {
   const arrow = document.createElementNS(SVG, "path");
   const y = to.box.top;
@@ -169,7 +169,7 @@ function head({ same, ends: [from, to], ...link }) {
   return arrow;
 }
 
-/** What belongs to the one that is pointed at, or chosen. */
+/** Marks the nodes and lines that belong to the one that is pointed at, or chosen. */
 function light(world) {
   const root = $("map");
   const id = touched ?? world.selected;

@@ -74,7 +74,7 @@ function inspector(world) {
   fill($("inspector"), node ? details(world, node) : glance(world), happened(node));
 }
 
-/** Once in two seconds is enough for what has happened. */
+/** Asks for the latest events, at most once in two seconds. */
 async function events(world, node) {
   const of = node?.part ?? "";
   const now = Date.now();
@@ -131,7 +131,7 @@ function details(world, node) {
 const facts = (pairs) => h("dl", { class: "facts" }, pairs.map(([term, value]) => h("div", { "data-key": term }, h("dt", {}, term), h("dd", {}, value))));
 
 function happened(node) {
-  // What was begun is said by what it came to.
+  // The end of an action says that it was begun.
   const told = lately.events.filter((event) => !["starting", "stopping"].includes(event.what));
   const few = lately.of === (node?.part ?? "") ? told.slice(0, 6) : [];
   return h(

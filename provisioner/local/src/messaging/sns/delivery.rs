@@ -1,4 +1,4 @@
-//! What a subscription's attributes mean.
+//! The meaning of a subscription's attributes.
 
 use serde_json::Value;
 
@@ -13,14 +13,14 @@ pub struct Delivery {
     pub raw: bool,
     filter: Option<Policy>,
     scope: Scope,
-    /// Where it goes when the queue does not take it: a queue's name.
+    /// The name of the queue for messages that the subscribed queue does not take.
     pub dead_letters: Option<String>,
 }
 
-/// <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
+/// Reads the attributes. <https://docs.aws.amazon.com/sns/latest/api/API_SetSubscriptionAttributes.html>
 pub fn parse(attributes: &Attributes) -> Result<Delivery, Refusal> {
     let mut delivery = Delivery::default();
-    // The scope first: what a policy may be depends on it.
+    // The scope comes first, because a policy depends on it.
     match attributes.get("FilterPolicyScope").map(String::as_str) {
         None | Some("MessageAttributes") => {}
         Some("MessageBody") => delivery.scope = Scope::Body,
@@ -39,7 +39,7 @@ pub fn parse(attributes: &Attributes) -> Result<Delivery, Refusal> {
                     _ => return Err(invalid("RawMessageDelivery: Must be true or false")),
                 }
             }
-            // An empty one takes the policy away.
+            // An empty policy takes the policy away.
             "FilterPolicy" if value.is_empty() || value == "{}" => {}
             "FilterPolicy" => {
                 let policy = Policy::parse(value, delivery.scope);
@@ -71,7 +71,7 @@ impl Delivery {
 }
 
 fn wrong_policy(error: String) -> Refusal {
-    // The one that SNS says without the attribute's name.
+    // SNS gives this error without the attribute's name.
     if error.starts_with("Filter policy scope") { invalid(&error) } else { invalid(&format!("FilterPolicy: {error}")) }
 }
 

@@ -1,4 +1,4 @@
-//! What a queue gets when the delivery is not raw.
+//! The envelope that a queue gets if the delivery is not raw.
 //! <https://docs.aws.amazon.com/sns/latest/dg/sns-message-and-json-formats.html>
 
 use std::collections::BTreeMap;
@@ -15,13 +15,13 @@ pub struct Notification<'a> {
     pub subject: Option<&'a str>,
     pub message: &'a str,
     pub attributes: &'a MessageAttributes,
-    /// Milliseconds since 1970.
+    /// The time in milliseconds since 1970.
     pub at: u64,
-    /// Of a FIFO topic.
+    /// The sequence number of a FIFO topic.
     pub sequence: Option<String>,
 }
 
-/// In the order that SNS has.
+/// The fields in the order that SNS has.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Envelope<'a> {
@@ -35,7 +35,7 @@ struct Envelope<'a> {
     message: &'a str,
     timestamp: String,
     signature_version: &'static str,
-    /// Nothing signs here, and what checks signatures must not be fooled.
+    /// An empty signature. Nothing signs here, and a program that checks signatures must not be fooled.
     signature: &'static str,
     #[serde(rename = "SigningCertURL")]
     signing_cert_url: &'static str,
@@ -75,7 +75,7 @@ pub fn wrap(notification: &Notification<'_>) -> String {
     serde_json::to_string(&envelope).expect("strings and nothing else")
 }
 
-/// As SNS has it: always three digits of a second.
+/// The time in the form of SNS, which always has three digits of a second.
 fn timestamp(at: u64) -> String {
     let time =
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(at) * 1_000_000).unwrap_or(OffsetDateTime::UNIX_EPOCH);

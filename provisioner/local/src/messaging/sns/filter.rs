@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::messaging::attribute::{Attribute, Content};
 
-/// All of its rules must hold.
+/// A policy. All of its rules must hold.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy(Vec<Rule>);
 
@@ -15,7 +15,7 @@ pub struct Policy(Vec<Rule>);
 enum Rule {
     /// One of the tests holds for the field of that name.
     Field(String, Vec<Test>),
-    /// In messages' bodies only.
+    /// A policy for a field's own fields, in messages' bodies only.
     Nested(String, Policy),
     Or(Vec<Policy>),
 }
@@ -48,10 +48,11 @@ pub enum Scope {
     Body,
 }
 
-/// Names in one policy. <https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html>
+/// The most names in one policy.
+/// <https://docs.aws.amazon.com/sns/latest/dg/subscription-filter-policy-constraints.html>
 const MOST_KEYS: usize = 5;
 const MOST_COMBINATIONS: usize = 150;
-/// SNS allows a policy of 256 KiB, and recursion needs an end.
+/// The deepest nesting. SNS allows a policy of 256 KiB, and recursion needs an end.
 const DEEPEST: usize = 32;
 
 impl Policy {
@@ -87,14 +88,15 @@ impl Policy {
             Rule::Nested(name, policy) => match value.get(name) {
                 Some(Value::Array(elements)) => elements.iter().any(|element| policy.holds(element, scope)),
                 Some(nested) => policy.holds(nested, scope),
-                // What must not exist does not.
+                // A missing field has no fields of its own. So a test that one of them does not exist holds.
                 None => policy.holds(&Value::Null, scope),
             },
             Rule::Or(policies) => policies.iter().any(|policy| policy.holds(value, scope)),
         })
     }
 
-    /// As SNS counts them: the values of all fields multiplied, the deeper the more.
+    /// The number of combinations, as SNS counts them: the values of all fields multiplied, and weighted by their
+    /// depth.
     fn combinations(&self, depth: usize) -> usize {
         let of = |rule: &Rule| match rule {
             Rule::Field(_, tests) => tests.len().saturating_mul(depth),
@@ -122,7 +124,7 @@ impl Test {
             return *wanted == field.is_some();
         }
         match field {
-            // An attribute cannot be null: it is what is not there.
+            // An attribute cannot be null, so a missing attribute passes the test for null.
             None => scope == Scope::Attributes && *self == Test::Is(Value::Null),
             Some(Value::Array(elements)) => elements.iter().any(|element| self.holds_for(element)),
             Some(value) => self.holds_for(value),
@@ -256,7 +258,7 @@ fn cidr(text: &str) -> Result<Test, String> {
     Ok(Test::Cidr(address, bits))
 }
 
-/// The family, and the first bits.
+/// The address family, and the first bits of the address.
 fn prefix_of(address: IpAddr, bits: u32) -> (bool, u128) {
     match address {
         IpAddr::V4(address) => (true, u128::from(u32::from(address).checked_shr(32 - bits.min(32)).unwrap_or(0))),
@@ -268,7 +270,7 @@ fn is_compound(value: &Value) -> bool {
     value.is_object() || value.is_array()
 }
 
-/// As the policies see an attribute. Of binary ones they see nothing.
+/// The value of an attribute for policies. They see nothing of a binary attribute.
 fn value_of(attribute: &Attribute) -> Option<Value> {
     let Content::Text(text) = &attribute.content else {
         return None;

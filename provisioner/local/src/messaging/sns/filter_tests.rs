@@ -57,7 +57,7 @@ fn attributes_are_not_taken() {
     for policy in [
         json!({ "city": ["서울"] }),
         json!({ "city": ["부산"], "price": [1] }),
-        // A number is no text, and the other way round.
+        // A number is not equal to a text, and the other way round.
         json!({ "price": ["19900"] }),
         json!({ "price": [{ "prefix": "199" }] }),
         json!({ "city": [{ "numeric": ["=", 0] }] }),
@@ -67,7 +67,7 @@ fn attributes_are_not_taken() {
         json!({ "price": [{ "numeric": [">", 0, "<", 19900] }] }),
         json!({ "price": [{ "exists": false }] }),
         json!({ "nothing": [{ "exists": true }] }),
-        // What is not there is not something else either.
+        // A missing field does not pass `anything-but`.
         json!({ "nothing": [{ "anything-but": "x" }] }),
         json!({ "raw": ["AAEC"] }),
         json!({ "tags": ["cold"] }),

@@ -1,4 +1,4 @@
-//! The query protocol's request: a form whose names are paths.
+//! A request of the query protocol: a form whose names are paths.
 //! <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>
 
 use std::collections::BTreeMap;
@@ -23,7 +23,8 @@ impl Form {
         self.get(name).ok_or_else(|| super::invalid(name))
     }
 
-    /// `prefix.1.…`, `prefix.2.…` in the order of their numbers, each without them.
+    /// The parts of a list, `prefix.1.…`, `prefix.2.…`, in the order of their numbers. Their names have no prefix and
+    /// number any more.
     pub fn list(&self, prefix: &str) -> Vec<Form> {
         let mut found: BTreeMap<u32, Form> = BTreeMap::new();
         for (name, value) in &self.0 {
@@ -38,7 +39,7 @@ impl Form {
         found.into_values().collect()
     }
 
-    /// `prefix.N.key` with `prefix.N.value`.
+    /// A map of `prefix.N.key` to `prefix.N.value`.
     pub fn map(&self, prefix: &str) -> Attributes {
         let entries = self.list(prefix);
         let pair = |entry: &Form| {

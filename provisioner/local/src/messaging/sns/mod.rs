@@ -19,7 +19,7 @@ use super::refusal::{INTERNAL, Refusal};
 use super::store::{Store, new_id};
 use xml::element;
 
-/// The status and the document.
+/// Answers a request: the status and the document.
 pub fn answer(store: &mut Store, form: &Form, now: u64) -> (u16, String) {
     let action = form.get("Action").unwrap_or_default();
     match act(store, action, form, now) {

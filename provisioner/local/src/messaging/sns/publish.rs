@@ -1,4 +1,4 @@
-//! Publish and PublishBatch: to every subscription that takes the message, at once and in one piece.
+//! Publish and PublishBatch. A message goes to every subscription that takes it, at once and in one piece.
 
 use std::collections::HashSet;
 
@@ -16,13 +16,13 @@ use crate::messaging::state::Subscription;
 use crate::messaging::store::{Draft, Store, new_id};
 use sha2::{Digest, Sha256};
 
-/// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+/// The largest message. <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
 const LARGEST: usize = 256 * 1024;
 const BATCH: usize = 10;
 
 struct Publication {
     message: String,
-    /// For queues, when each protocol has its own.
+    /// The text for queues, if each protocol has its own.
     for_queues: Option<String>,
     subject: Option<String>,
     attributes: MessageAttributes,
@@ -50,7 +50,7 @@ pub fn publish(store: &mut Store, form: &Form, now: u64) -> Result<String, Refus
     Ok(told(&published))
 }
 
-/// Each on its own, and whatever is right written down together.
+/// Publishes each message by itself. The valid ones are written down together.
 pub fn publish_batch(store: &mut Store, form: &Form, now: u64) -> Result<String, Refusal> {
     let name = topic(form.require("TopicArn")?)?.to_owned();
     if !store.state.topics.contains_key(&name) {
@@ -141,7 +141,7 @@ fn read(form: &Form) -> Result<Publication, Refusal> {
     Ok(publication)
 }
 
-/// Adds what delivers it to `records`.
+/// Adds the records that deliver the message to `records`.
 fn deliver(
     store: &Store,
     name: &str,
@@ -228,7 +228,8 @@ fn draft(
     draft
 }
 
-/// In the queue, else in the subscription's dead-letter queue, else nowhere; the publisher is told of none of it.
+/// Puts the message into the queue, else into the subscription's dead-letter queue, else nowhere. The publisher is told
+/// of none of it.
 fn place(store: &Store, subscription: &Subscription, draft: Draft, records: &mut Vec<Record>, now: u64) {
     let targets = [Some(&subscription.subscribed.queue), subscription.delivery.dead_letters.as_ref()];
     for name in targets.into_iter().flatten() {

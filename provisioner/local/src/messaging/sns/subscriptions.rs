@@ -1,4 +1,4 @@
-//! Subscriptions: of queues, and of nothing else.
+//! Subscriptions. Only queues can subscribe.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,8 @@ pub fn subscribe(store: &mut Store, form: &Form, now: u64) -> Result<String, Ref
     let queue = arn::queue_name(endpoint).ok_or_else(|| invalid("SQS endpoint ARN"))?.to_owned();
     let attributes = form.map("Attributes.entry");
     let subscribed = Subscribed { topic: name, queue, attributes, declared: false };
-    // Here, and not where one attribute is set, SNS says whence the wrong one comes.
+    // In this call SNS says that the wrong attribute is one of `Attributes`. In the call that sets one attribute it
+    // does not.
     check(&subscribed).map_err(|refusal| match refusal.message.strip_prefix("Invalid parameter: FilterPolicy") {
         Some(rest) => invalid(&format!("Attributes Reason: FilterPolicy{rest}")),
         None => refusal,
@@ -43,7 +44,7 @@ pub fn subscribe(store: &mut Store, form: &Form, now: u64) -> Result<String, Ref
     Ok(told)
 }
 
-/// What may be subscribed, and declared.
+/// Checks what may be subscribed, and declared.
 pub fn check(subscribed: &Subscribed) -> Result<(), Refusal> {
     if arn::is_fifo(&subscribed.queue) && !arn::is_fifo(&subscribed.topic) {
         return Err(invalid(

@@ -32,7 +32,7 @@ pub fn create(store: &mut Store, form: &Form, now: u64) -> Result<String, Refusa
     Ok(told)
 }
 
-/// What may be created, and declared.
+/// Checks what may be created, and declared.
 pub fn check(name: &str, attributes: &Attributes) -> Result<(), Refusal> {
     if !arn::is_name(name, 256) {
         return Err(invalid("Topic Name"));
@@ -49,7 +49,7 @@ pub fn check(name: &str, attributes: &Attributes) -> Result<(), Refusal> {
 
 pub fn delete(store: &mut Store, form: &Form, now: u64) -> Result<String, Refusal> {
     let name = topic(form.require("TopicArn")?)?.to_owned();
-    // Deleting what is not there is no error.
+    // It is not an error to delete a topic that is not there.
     if store.state.topics.contains_key(&name) {
         store.commit(vec![Record::TopicGone { name }], now)?;
     }
@@ -131,7 +131,7 @@ fn no_resource() -> Refusal {
     Refusal::new("ResourceNotFound", "Resource does not exist")
 }
 
-/// What SNS answers where nobody has set one: the owner may do anything. Nothing here reads it.
+/// The policy that SNS answers if nobody has set one: the owner may do anything. Nothing here reads it.
 fn default_policy(store: &Store, name: &str) -> String {
     let owner = serde_json::json!({ "StringEquals": { "AWS:SourceOwner": store.place.account } });
     serde_json::json!({

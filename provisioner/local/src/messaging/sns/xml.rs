@@ -1,10 +1,10 @@
-//! The little XML that the query protocol's answers are.
+//! Writes the little XML that the answers of the query protocol need.
 
 pub fn element(name: &str, value: &str) -> String {
     format!("<{name}>{}</{name}>", text(value))
 }
 
-/// `<entry><key>…</key><value>…</value></entry>` for each.
+/// Writes `<entry><key>…</key><value>…</value></entry>` for each entry.
 pub fn entries<'a>(map: impl IntoIterator<Item = (&'a String, &'a String)>) -> String {
     let entry =
         |(key, value): (&String, &String)| format!("<entry>{}{}</entry>", element("key", key), element("value", value));
@@ -20,7 +20,7 @@ pub fn text(value: &str) -> String {
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\r' => escaped.push_str("&#xD;"),
-            // No XML 1.0 can say the others.
+            // XML 1.0 has no form for the other control characters.
             letter if letter < ' ' && letter != '\n' && letter != '\t' => escaped.push('\u{fffd}'),
             letter => escaped.push(letter),
         }

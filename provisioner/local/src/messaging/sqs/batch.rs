@@ -1,4 +1,4 @@
-//! What all batches have in common.
+//! The rules that all batches have in common.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::messaging::arn;
 use crate::messaging::refusal::{INTERNAL, Refusal};
 
-/// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
+/// The most entries. <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html>
 const MOST: usize = 10;
 
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub fn check<'a>(kind: &str, ids: impl Iterator<Item = &'a str>) -> Result<(), R
     }
     let mut seen = HashSet::new();
     for id in ids {
-        // The same letters as a queue's name, but for the suffix.
+        // An id has the same letters as a queue's name, without a suffix.
         if !arn::is_name(id, 80) || id.contains('.') {
             let message = "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be \
                            at most 80 letters long.";

@@ -1,4 +1,4 @@
-//! SQS, in its JSON protocol. The query protocol, which SDKs of before 2023 speak, is not here.
+//! SQS, in its JSON protocol. The query protocol, which SDKs from before 2023 speak, is missing.
 
 mod batch;
 mod messages;
@@ -18,10 +18,10 @@ use super::{Shared, now};
 
 pub use tasks::{Task, redrive};
 
-/// What a request is about, besides its parameters.
+/// The context of a request, besides its parameters.
 pub struct Request<'a> {
     pub body: &'a [u8],
-    /// As the caller knows this service: `http://127.0.0.1:4566`.
+    /// The address by which the caller knows this service: `http://127.0.0.1:4566`.
     pub base: &'a str,
 }
 
@@ -75,7 +75,7 @@ async fn act(shared: &Arc<Shared>, operation: &str, request: &Request<'_>) -> Re
 }
 
 fn read<T: DeserializeOwned>(request: &Request<'_>) -> Result<T, Refusal> {
-    // An empty body is what some clients send for no parameters.
+    // Some clients send an empty body for no parameters.
     let body = if request.body.is_empty() { b"{}" } else { request.body };
     serde_json::from_slice(body).map_err(|error| Refusal::new("SerializationException", error.to_string()))
 }
@@ -89,7 +89,7 @@ fn invalid(value: &str, parameter: &str, reason: &str) -> Refusal {
     Refusal::new("InvalidParameterValue", message)
 }
 
-/// The name in a queue's URL, whatever the host and the account in it.
+/// The name in a queue's URL, whatever the host and the account in it are.
 fn queue_name(url: &str) -> Result<&str, Refusal> {
     if url.is_empty() {
         return Err(missing("QueueUrl"));
@@ -97,7 +97,7 @@ fn queue_name(url: &str) -> Result<&str, Refusal> {
     url.rsplit('/').next().filter(|name| !name.is_empty()).ok_or_else(no_queue)
 }
 
-/// What the JSON protocol calls it.
+/// The name of an error in the JSON protocol.
 fn shape(code: &str) -> &str {
     match code {
         "InvalidParameterValue" => "InvalidParameterValueException",
@@ -106,7 +106,7 @@ fn shape(code: &str) -> &str {
     }
 }
 
-/// What the query protocol calls it. Where it is not listed, it has the same name in both.
+/// The name of an error in the query protocol. An error that is not listed has the same name in both.
 fn query_code(code: &str) -> &str {
     match code {
         "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue",

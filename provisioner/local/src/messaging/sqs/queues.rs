@@ -27,7 +27,7 @@ struct Input {
     next_token: Option<String>,
 }
 
-/// Of one answer of ListQueues.
+/// The most queues in one answer of ListQueues.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_ListQueues.html>
 const PAGE: usize = 1000;
 
@@ -139,7 +139,7 @@ pub fn set(store: &mut Store, request: &Request<'_>, now: u64) -> Result<Value, 
         if attribute == "FifoQueue" && !definition.attributes.contains_key("FifoQueue") {
             return Err(Refusal::new("InvalidAttributeName", "Unknown Attribute FifoQueue."));
         }
-        // Nothing is how a policy is taken away.
+        // An empty value takes a policy away.
         if value.is_empty() {
             definition.attributes.remove(&attribute);
         } else {
@@ -189,7 +189,7 @@ fn url_of(store: &Store, request: &Request<'_>, name: &str) -> String {
     format!("{}/{}/{name}", request.base, store.place.account)
 }
 
-/// Names come sorted, so that the last name of a page is where the next one goes on.
+/// One page of the names. They come sorted, so that the last name of a page says where the next page begins.
 fn page<'a>(
     store: &Store,
     request: &Request<'_>,
@@ -203,7 +203,7 @@ fn page<'a>(
     let mut answer = json!({});
     if names.len() > most {
         names.truncate(most);
-        // Without MaxResults, SQS lists a thousand and says nothing of the others.
+        // Without MaxResults, SQS lists a thousand and does not mention the others.
         if input.max_results.is_some() {
             answer["NextToken"] = json!(names.last());
         }

@@ -1,4 +1,4 @@
-//! ReceiveMessage: what is there, or what comes while the caller waits.
+//! ReceiveMessage. It gives the messages that are there, or those that come while the caller waits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ pub async fn receive(shared: &Arc<Shared>, request: &Request<'_>) -> Result<Valu
     };
     let deadline = Instant::now() + Duration::from_secs(wait);
     loop {
-        // Before looking: what comes between the look and the wait must not be missed.
+        // This comes before the look, so that no message between the look and the wait is missed.
         let woken = wake.notified();
         tokio::pin!(woken);
         woken.as_mut().enable();
@@ -55,7 +55,7 @@ pub async fn receive(shared: &Arc<Shared>, request: &Request<'_>) -> Result<Valu
             return Ok(json!({}));
         }
         let again = received.again_at.map(|at| Instant::now() + Duration::from_millis(at.saturating_sub(now())));
-        // Not more often than every millisecond, whatever the clocks say.
+        // The next look comes after at least a millisecond, whatever the clocks say.
         let soon = Instant::now() + Duration::from_millis(1);
         let until = again.map_or(deadline, |again| again.max(soon).min(deadline));
         let _ = tokio::time::timeout_at(until, woken).await;

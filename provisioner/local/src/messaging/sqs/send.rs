@@ -43,6 +43,7 @@ struct Given {
     binary_value: Option<String>,
 }
 
+/// The most attributes of a message.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>
 const MOST_ATTRIBUTES: usize = 10;
 
@@ -67,7 +68,8 @@ pub fn send_batch(store: &mut Store, request: &Request<'_>, now: u64) -> Result<
         return Err(Refusal::new("BatchRequestTooLong", message));
     }
     if settings.fifo {
-        // Of the one thing that an entry can lack, SQS says that the whole request is wrong, and by another code.
+        // An entry for a FIFO queue can lack one thing. SQS says then that the whole request is wrong, and gives
+        // another code.
         for entry in &batch.entries {
             check_fifo(entry, &settings).map_err(|refusal| Refusal::new("InvalidParameterValue", refusal.message))?;
         }
@@ -231,7 +233,7 @@ fn attribute(name: &str, given: &Given) -> Result<Attribute, Refusal> {
     }
 }
 
-/// Of an entry that may be refused yet.
+/// The size of an entry that may still be refused.
 fn size(entry: &Entry) -> usize {
     let of = |(name, given): (&String, &Given)| {
         let texts = [&given.data_type, &given.string_value].into_iter().flatten().map(String::len).sum::<usize>();
@@ -251,6 +253,7 @@ fn check_id(id: Option<&str>, parameter: &str) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a message may have this letter.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
 fn is_allowed(letter: char) -> bool {
     matches!(letter, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)

@@ -1,4 +1,5 @@
-//! Move tasks: dead letters back to where they came from. They are done at once, so that there is never one to cancel.
+//! Move tasks, which move dead letters back to where they came from. They are done at once, so that there is never one
+//! to cancel.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use crate::messaging::record::Record;
 use crate::messaging::refusal::Refusal;
 use crate::messaging::store::{Store, new_id};
 
-/// One that was started since the service was.
+/// A task that was started since the service was.
 pub struct Task {
     source: String,
     destination: Option<String>,
@@ -37,7 +38,7 @@ pub fn start(store: &mut Store, tasks: &mut Vec<Task>, request: &Request<'_>, no
     Ok(json!({ "TaskHandle": new_id() }))
 }
 
-/// From a dead-letter queue to one queue, or each message to its own.
+/// Moves messages from a dead-letter queue to one queue, or each message to the queue that it came from.
 pub fn redrive(store: &mut Store, source: &str, destination: Option<String>, now: u64) -> Result<Task, Refusal> {
     let no_resource = |what: &str| {
         let message = format!("The resource that you specified for the {what} parameter doesn't exist.");
@@ -66,7 +67,7 @@ pub fn redrive(store: &mut Store, source: &str, destination: Option<String>, now
         };
         gone.push(message.order);
         let mut moved = message.clone();
-        // A new message, as far as SQS is concerned.
+        // To SQS, the moved message is a new message.
         moved.id = new_id();
         moved.order = store.next_order(&records);
         moved.sent = now;

@@ -1,4 +1,4 @@
-//! The health check of a service: what AWS takes.
+//! Checks the health check of a service against the limits of AWS.
 
 use crate::sections::Stack;
 use crate::sections::say::Say;

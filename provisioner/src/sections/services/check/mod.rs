@@ -1,4 +1,4 @@
-//! What services cannot be.
+//! Checks `services:`.
 
 mod health;
 mod routes;
@@ -22,8 +22,8 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     health::check(stack, say);
 }
 
-/// Tells services with the name of another part of the stack: a service has a firewall group, a log group and a process of its
-/// name.
+/// Refuses services with the name of another part of the stack: a service has a firewall group, a log group and a
+/// process of its name.
 fn own_names(stack: &Stack, say: &mut Say<'_>) {
     for name in stack.services.keys() {
         let prefixed = ["database-", "cache-", "search-"].iter().any(|prefix| name.0.starts_with(prefix));
@@ -59,7 +59,7 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
             }
         }
         match (&service.role, &service.image) {
-            // One of the two may be what an unknown key was meant to be.
+            // An unknown key may have been meant for one of the two.
             (None, None) if !say.sound(&path) => {}
             (None, None) => say.problem(
                 path.clone(),
@@ -131,8 +131,8 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
 /// The sections whose names `uses:` can hold.
 const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search"];
 
-/// Tells what the role of a service lacks. It tells nothing if the service names at least as many unknown things as the
-/// role lacks, because those may be what it lacks.
+/// Tells what the role of a service lacks. If the service names at least as many unknown things as the role lacks, it
+/// tells nothing, because the role may lack just those.
 fn lacks(
     role: &roles::Role,
     stack: &Stack,
@@ -151,10 +151,10 @@ fn lacks(
     }
 }
 
-/// Environment files aside, a task definition as JSON may have so many bytes (ECS developer guide, service quotas).
+/// The most bytes of a task definition as JSON, environment files aside (ECS developer guide, service quotas).
 const TASK_DEFINITION: usize = 64 * 1024;
 
-/// Tells services whose variables alone are more than a task definition may have.
+/// Refuses services whose variables alone are larger than a task definition may be.
 fn variables(stack: &Stack, say: &mut Say<'_>) {
     for (name, service) in &stack.services {
         let bytes: usize = service
@@ -167,11 +167,7 @@ fn variables(stack: &Stack, say: &mut Say<'_>) {
                 "the variables of `{name}` have {bytes} bytes, more than the {TASK_DEFINITION} that ECS allows for a whole task \
                  definition"
             );
-            say.problem(
-                format!("/services/{name}/env"),
-                what,
-                Some("put what is long into a file of the image".into()),
-            );
+            say.problem(format!("/services/{name}/env"), what, Some("put long values into a file of the image".into()));
         }
     }
 }
@@ -201,5 +197,5 @@ const AGENTS: &[&str] = &[
     "AWS_EXECUTION_ENV",
     "ECS_AGENT_URI",
 ];
-/// Every SDK takes these before the role of the task.
+/// Every SDK takes credentials from these variables before it asks for those of the task's role.
 const KEYS: &[&str] = &["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"];

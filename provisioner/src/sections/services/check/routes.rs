@@ -1,4 +1,4 @@
-//! `http:` of services: what a rule of the load balancer can say, and rules that leave nothing for another.
+//! Checks `http:` of services: what a rule of the load balancer can say, and rules that leave nothing for another.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,12 +11,13 @@ use crate::sections::wildcard::{beginning, covers};
 use crate::sections::words::Name;
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-/// Paths and methods of one rule together (ELB user guide, quotas of Application Load Balancers, "Condition values per rule").
+/// The most paths and methods of one rule together (ELB user guide, quotas of Application Load Balancers, "Condition
+/// values per rule").
 const VALUES: usize = 5;
-/// ELB API reference, `RuleCondition`, path-pattern.
+/// The longest path pattern, in characters (ELB API reference, `RuleCondition`).
 const LONGEST: usize = 128;
 const SIGNS: &str = "_-.$/~\"'@:+&*?";
-/// All comparisons of one file together; a stack with as many services as a load balancer has rules takes a thousandth.
+/// The most comparisons for one file. A stack with as many services as a load balancer has rules takes a thousandth.
 const BUDGET: usize = 3_000_000;
 
 pub(super) fn check(stack: &Stack, say: &mut Say<'_>) {
@@ -32,7 +33,7 @@ pub(super) fn check(stack: &Stack, say: &mut Say<'_>) {
     twice(behind, say);
 }
 
-/// Tells what the rule of one service cannot say. Says whether it is a rule.
+/// Tells everything that the rule of one service cannot say. Whether it is a rule.
 fn rule(name: &Name, http: &Http, say: &mut Say<'_>) -> bool {
     let path = format!("/services/{name}/http");
     let mut good = true;
@@ -57,7 +58,7 @@ fn rule(name: &Name, http: &Http, say: &mut Say<'_>) -> bool {
             say.problem(place, format!("`{pattern}` is here twice"), None);
         }
     }
-    // HEAD goes with GET, written down or not.
+    // HEAD goes with GET, whether the file has it or not.
     let head = usize::from(seen.contains("GET") && !seen.contains("HEAD"));
     let values = seen.len() + head;
     if good && values > VALUES {
@@ -71,7 +72,7 @@ fn rule(name: &Name, http: &Http, say: &mut Say<'_>) -> bool {
     good
 }
 
-/// Why a load balancer's rule cannot have this path, and what to write instead.
+/// Why a load balancer's rule cannot have this path, and the path to write in its place.
 fn no_path(pattern: &str) -> Option<(String, String)> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || SIGNS.contains(c);
     let shown = |c: char| match c {
@@ -121,7 +122,7 @@ fn plain(pattern: &str) -> &str {
     if pattern.starts_with('/') { &pattern[..end] } else { "/" }
 }
 
-/// The patterns and methods of a rule, each once and in order: who has the same has the same rule.
+/// The patterns and methods of a rule, each once and in order. Two rules that say the same have the same value here.
 fn said(http: &Http) -> (Vec<&str>, Vec<String>) {
     let mut paths: Vec<&str> = http.paths.iter().map(String::as_str).collect();
     let mut methods = http.rule_methods();
@@ -132,7 +133,8 @@ fn said(http: &Http) -> (Vec<&str>, Vec<String>) {
     (paths, methods)
 }
 
-/// A service that gets nothing because another one, which is asked first, takes it all runs, is healthy, and costs money.
+/// Refuses a service that gets no requests, because another service, which is asked first, takes them all. It would
+/// run, be healthy, and cost money.
 fn twice(mut behind: Vec<(&Name, &Service, &Http)>, say: &mut Say<'_>) {
     behind.sort_by_key(|(name, ..)| say.place(&format!("/services/{name}/http")));
     let mut first: HashMap<_, &Name> = HashMap::new();
@@ -161,7 +163,7 @@ struct Rule<'a> {
     name: &'a Name,
     paths: Vec<&'a str>,
     methods: Vec<String>,
-    /// The lower, the earlier.
+    /// A rule with a lower priority is asked earlier.
     priority: u32,
 }
 
@@ -175,7 +177,7 @@ fn shadowed(behind: &[(&Name, &Service, &Http)], say: &mut Say<'_>) {
         }
         rules.push(Rule { name, paths, methods, priority: priorities.get(&name.0).copied().unwrap_or(u32::MAX) });
     }
-    // Whoever takes all that a pattern stands for begins like it, or sooner ends to say how it goes on.
+    // If a pattern takes every path of another, the text before its first wildcard begins the other pattern too.
     let mut by_beginning: HashMap<&str, Vec<usize>> = HashMap::new();
     for (index, rule) in rules.iter().enumerate() {
         for path in &rule.paths {

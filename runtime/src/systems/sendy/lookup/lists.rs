@@ -1,4 +1,4 @@
-//! All reservations, or those that a term finds.
+//! Lists of all reservations, or of those that a term finds.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
@@ -11,22 +11,23 @@ use super::{From, Service};
 use crate::data::database::{READ_TIMEOUT, Server};
 
 pub struct Ask {
-    /// In the departure, the destination or the name; empty for all.
+    /// The term is in the departure, the destination or the name. The empty term finds all.
     pub term: String,
-    /// Only what has a larger id.
+    /// Only reservations with a larger id.
     pub after: Option<i32>,
     pub limit: Option<u32>,
 }
 
-/// When this process first saw the stamp that the lists have now: what it stands for was committed before.
+/// The stamp that the lists have now, and when this process first saw it. What the stamp stands for was committed
+/// before that.
 #[derive(Default)]
 pub struct Stamps(Mutex<Option<(String, Instant)>>);
 
-/// Whoever has more pages through them, with `after` and `limit`.
+/// The most reservations of one answer. A client that needs more pages through them, with `after` and `limit`.
 pub const MOST: u32 = 10_000;
 
 pub async fn find(service: &Service, ask: Ask) -> anyhow::Result<(Bytes, From)> {
-    // No column is as long as that.
+    // No column holds so long a text.
     if ask.term.chars().count() > LONGEST {
         return Ok((Bytes::from_static(b"[]"), From::DatabaseAlone));
     }
@@ -91,7 +92,7 @@ async fn select(server: &Server, ask: &Ask) -> anyhow::Result<Vec<Reservation>> 
     server.within(READ_TIMEOUT, asked).await
 }
 
-/// The term anywhere, and nothing in it a wildcard.
+/// The pattern for the term anywhere in a text. No character of the term is a wildcard.
 fn pattern(term: &str) -> String {
     let mut pattern = String::from("%");
     for c in term.chars() {

@@ -1,4 +1,5 @@
-//! The role `lookup`: reads. From the cache, else from the replica where it is fresh enough, else from the primary.
+//! The role `lookup`, which reads. It reads from the cache, else from the replica if that is fresh enough, else from
+//! the primary.
 
 mod lists;
 mod rows;
@@ -27,10 +28,10 @@ use crate::http::edge::Caller;
 use crate::http::ready::{self, Ready};
 use crate::telemetry;
 
-/// `hit`, `miss`, or `bypass` when the cache was not there.
+/// The header that says where an answer came from: `hit`, `miss`, or `bypass` if the cache could not be reached.
 pub const X_CACHE: &str = "x-cache";
 
-/// What the handlers and the loops share.
+/// The state that the handlers and the loops share.
 pub struct Service {
     database: Arc<Database>,
     cache: Arc<Cache>,
@@ -40,12 +41,12 @@ pub struct Service {
     stamps: lists::Stamps,
 }
 
-/// From where an answer came.
+/// The source of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum From {
     Cache,
     Database,
-    /// And not through the cache.
+    /// The database, because the cache could not be reached.
     DatabaseAlone,
 }
 
@@ -80,7 +81,8 @@ pub async fn serve(environment: &Environment, background: &Background) -> anyhow
 }
 
 impl Service {
-    /// Where to read what no fence says anything about. The primary, too, may be away: then the replica is what there is.
+    /// The server to read from, if no fence says anything about the row. If the primary cannot be reached, it is the
+    /// replica.
     fn reader(&self, replica_will_do: bool) -> &Server {
         match &self.database.replica {
             Some(replica) if replica_will_do && replica.is_up() => replica,
@@ -133,7 +135,7 @@ async fn list(
     }
 }
 
-/// As a search has always been answered.
+/// The rows with the note that a search has always been answered with.
 fn with_note(rows: &[u8], from: From) -> Vec<u8> {
     let note: &[u8] = match from {
         From::Cache => b"data retrieved from the cache",

@@ -1,4 +1,4 @@
-//! One reservation by its id.
+//! Gives one reservation by its id.
 
 use anyhow::ensure;
 use hyper::body::Bytes;
@@ -13,27 +13,27 @@ pub async fn find(service: &Service, id: i32) -> anyhow::Result<(Option<Bytes>, 
     let mut written = false;
     let (key, replica_will_do) = match service.cache.row(id).await {
         Ok(Found::Row(body)) => return Ok((Some(body), From::Cache)),
-        // A write returned not long ago: the fence is in the key of the flight, so that nobody joins one that took off
-        // before the write.
+        // A write returned not long ago. The version of the fence is in the key of the flight, so that nobody joins a
+        // flight that began before the write.
         Ok(Found::Fence(version)) => {
             written = true;
             (format!("{id}!{version}"), false)
         }
         Ok(Found::Nothing) => {
-            // What the cache forgot in a break may have been a fence.
+            // The cache may have lost a fence in a break.
             let unbroken = service.cache.since().is_some_and(|since| service.freshness.passed(since));
             (id.to_string(), unbroken && service.freshness.is_near())
         }
-        // Nobody can say what was written not long ago, and a flight may have taken off before it.
+        // Without the cache nobody can say what was written not long ago, and a flight may have begun before a write.
         Err(_) => return Ok((load(service, id, false).await?.map(|(_, body)| body), From::DatabaseAlone)),
     };
     let loading = async {
         let loaded = load(service, id, replica_will_do).await?;
-        // The replica did not say so because there is none, but because it is behind.
+        // The replica has no such row because it is behind, and not because there is none.
         let unknown = written && loaded.is_none() && !service.database.primary.is_up();
         ensure!(!unknown, "it was written not long ago, the primary is away, and the replica has not got it yet");
         if let Some((version, body)) = &loaded {
-            // A cache that is gone by now is no reason to fail.
+            // If the cache is gone by now, that is no reason to fail.
             let _ = service.cache.keep(id, *version, body).await;
         }
         Ok(loaded.map(|(_, body)| body))
@@ -41,7 +41,7 @@ pub async fn find(service: &Service, id: i32) -> anyhow::Result<(Option<Bytes>, 
     Ok((service.rows.join(key, loading).await?, From::Database))
 }
 
-/// The row with its version. That there is none is for the primary to say, while there is one.
+/// Reads the row with its version. If the replica does not have the row, the primary is asked, while it can be reached.
 async fn load(service: &Service, id: i32, replica_will_do: bool) -> anyhow::Result<Option<(u32, Bytes)>> {
     let first = service.reader(replica_will_do);
     let second = service.other(first);

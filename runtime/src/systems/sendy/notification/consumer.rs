@@ -1,4 +1,4 @@
-//! From the queue into the feed.
+//! Moves events from the queue into the feed.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::events::consumer::{Handler, Verdict};
 use crate::events::envelope::Envelope;
 use crate::telemetry;
 
-/// What becomes of the messages: a message is done with when its event is in the feed.
+/// The handler of the messages. A message is done with when its event is in the feed.
 pub fn handler(service: &Arc<Service>) -> Handler {
     let (to_handle, to_ask) = (Arc::clone(service), Arc::clone(service));
     Handler {

@@ -1,4 +1,4 @@
-//! The feed of notifications: each event once, under ids that become visible in their order.
+//! The feed of notifications. It has each event once. Its ids become visible in their order.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,11 +21,11 @@ pub struct Item {
     pub json: String,
 }
 
-/// Of one answer. Whoever has more to read asks again after the last.
+/// The most items of one answer. A client that has more to read asks again after the last.
 pub const MOST: u32 = 10_000;
 
-/// Appends what is new. An event that is there, or that is older than one that is there, is passed over: also after the
-/// queue delivered it twice, or two in the wrong order.
+/// Appends new events. If the feed has the event, or a later one of the same reservation, the event is passed over. So
+/// the feed is right after the queue delivered an event twice, or two events in the wrong order.
 pub async fn append(service: &Service, mut events: Vec<Event>) -> anyhow::Result<()> {
     events.sort_by_key(|event| (event.reservation_id, event.version));
     let appended = tokio::time::timeout(STATEMENT_TIMEOUT, insert(&service.database.primary, events));
@@ -35,7 +35,7 @@ pub async fn append(service: &Service, mut events: Vec<Event>) -> anyhow::Result
     Ok(())
 }
 
-/// What comes after an id. The primary knows best; without it, the replica has the beginning of the same feed.
+/// Reads the items after an id. The primary knows best. Without it the replica has the beginning of the same feed.
 pub async fn read(database: &Database, after: u64, limit: u32) -> anyhow::Result<Vec<Item>> {
     let read = async |server: &Server| {
         let asked = async {
@@ -56,7 +56,7 @@ pub async fn read(database: &Database, after: u64, limit: u32) -> anyhow::Result
     }
 }
 
-/// Tells the streams and webhooks of this process what other tasks have appended.
+/// Tells the streams and webhooks of this process about the items that other tasks have appended.
 pub async fn follow(service: Arc<Service>, ready: Ready, mut this: Loop) {
     if ready.wait(&mut this).await.is_none() {
         return;
@@ -69,7 +69,7 @@ pub async fn follow(service: Arc<Service>, ready: Ready, mut this: Loop) {
     }
 }
 
-/// Wakes who waits for more, once for each item.
+/// Wakes those who wait for more items, if the last item is a new one.
 fn seen(service: &Service, last: u64) {
     service.last.send_if_modified(|known| last > std::mem::replace(known, last.max(*known)));
 }
@@ -90,7 +90,7 @@ const LOCK: &str = "SELECT last FROM feed WHERE id = 1 FOR UPDATE";
 const INSERT: &str = "INSERT INTO notifications (id, reservation_id, version, item) VALUES (?, ?, ?, ?)";
 const ADVANCE: &str = "UPDATE feed SET last = ? WHERE id = 1";
 
-/// The id of the last item, and how many are new.
+/// Inserts events. Gives the id of the last item, and how many are new.
 async fn insert(primary: &Server, events: Vec<Event>) -> anyhow::Result<(u64, usize)> {
     let mut connection = primary.connection().await?;
     let mut transaction = connection.start_transaction(TxOpts::default()).await?;
@@ -127,7 +127,7 @@ async fn insert(primary: &Server, events: Vec<Event>) -> anyhow::Result<(u64, us
     Ok((last, lines.len()))
 }
 
-/// As the drivers get it.
+/// The text of an item, as the drivers get it.
 fn item(id: u64, event: &Event) -> String {
     let now = || SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis();
     let mut item = json!({

@@ -1,4 +1,4 @@
-//! The event in a message.
+//! Reads the event in a message.
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::events::envelope::Envelope;
 
-/// What the feed needs of an event. One from before us has no version: it is the first.
+/// The parts of an event that the feed needs. An event of the system before us has no version: it is the first.
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Event {
@@ -15,7 +15,7 @@ pub struct Event {
     pub version: u32,
     #[serde(default = "ok")]
     pub action: String,
-    /// Milliseconds since 1970.
+    /// The time of the event, in milliseconds since 1970.
     pub dtm: Option<u64>,
     pub event: Option<String>,
     pub reservation: Option<Value>,
@@ -23,7 +23,7 @@ pub struct Event {
     pub traceparent: String,
 }
 
-/// An error says where, and quotes nothing of the message.
+/// Reads an event. An error says where the mistake is, and quotes nothing of the message.
 pub fn parse(envelope: &Envelope) -> anyhow::Result<Event> {
     let event = json(&envelope.message);
     let event = if envelope.is_wrapped { event.context("the message in the envelope") } else { event }?;

@@ -1,5 +1,5 @@
-//! The role `notification`: takes events from the queue, each once, and serves the drivers a feed of them, by asking, as a
-//! stream, or by webhook.
+//! The role `notification`. It takes events from the queue, each once, and serves the drivers a feed of them: for
+//! clients that ask, as a stream, or by webhook.
 
 mod consumer;
 mod feed;
@@ -29,7 +29,7 @@ use crate::http::ready::{self, Ready};
 use crate::http::{answer, edge};
 use crate::telemetry;
 
-/// What the handlers and the loops share.
+/// The state that the handlers and the loops share.
 pub struct Service {
     database: Arc<Database>,
     /// The last id of the feed, as far as this process has seen it.
@@ -38,10 +38,11 @@ pub struct Service {
     streams: Arc<Semaphore>,
 }
 
-/// The rest of the connections is for those who ask.
+/// The most streams at a time. The other connections are left for clients that ask.
 pub const STREAMS: usize = 800;
 
-/// Receivers of one task. The feed takes one batch after the other anyway; the second is on its way meanwhile.
+/// The receivers of one task. The feed takes one batch after the other anyway; the second receiver fetches the next
+/// batch meanwhile.
 const RECEIVERS: usize = 2;
 
 /// Gives the routes, and starts the loops beside them.

@@ -14,16 +14,16 @@ use tokio::time::Instant;
 use super::{Service, feed};
 use crate::http::edge;
 
-/// Proxies close what is silent for a minute.
+/// The time between two comments on a silent stream. Proxies close a connection that is silent for a minute.
 pub const COMMENT_PERIOD: Duration = Duration::from_secs(25);
 
-/// Where a client goes on that was cut off, else where it asks to begin.
+/// The id after which the stream begins: where a client was cut off, else where it asks to begin.
 pub fn cursor(headers: &HeaderMap, after: u64) -> u64 {
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok()?.trim().parse().ok());
     last.unwrap_or(after)
 }
 
-/// Everything after the cursor, and then whatever comes, until the client goes or the process stops.
+/// Sends everything after the cursor, and then each new item, until the client goes or the process stops.
 pub fn open(service: Arc<Service>, cursor: u64) -> Response {
     let Ok(permit) = Arc::clone(&service.streams).try_acquire_owned() else {
         return edge::refuse(
@@ -46,7 +46,7 @@ pub fn open(service: Arc<Service>, cursor: u64) -> Response {
     response
 }
 
-/// Of one read, so that a client that was away for long is not served from memory.
+/// The items of one read. A client that was away for long is then not served from memory.
 const PAGE: u32 = 200;
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -62,7 +62,7 @@ struct Listener {
 
 async fn next(mut listener: Listener) -> Option<(Result<Bytes, std::convert::Infallible>, Listener)> {
     if !listener.greeted {
-        // The client knows at once that it is connected; and when to come back.
+        // This tells the client at once that it is connected, and when to come back.
         listener.greeted = true;
         return Some((Ok(Bytes::from_static(b"retry: 2000\n: connected\n\n")), listener));
     }
@@ -78,7 +78,7 @@ async fn next(mut listener: Listener) -> Option<(Result<Bytes, std::convert::Inf
                     let events = items.iter().map(|item| format!("id: {}\ndata: {}\n\n", item.id, item.json));
                     return Some((Ok(events.collect::<String>().into()), listener));
                 }
-                // A replica that is behind, or a database that is away: what is there is not lost.
+                // The replica is behind, or the database cannot be reached. The items are not lost.
                 _ => tokio::time::sleep(RETRY).await,
             }
         }

@@ -1,4 +1,5 @@
-//! The feed to one driver's URL: in its order, each item until it is taken, by one task of the service at a time.
+//! Sends the feed to one driver's URL, in its order, each item until the driver takes it. One task of the service works
+//! at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,14 +55,15 @@ const FOLLOWER_PAUSE: Duration = Duration::from_secs(2);
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// After so many refusals of the same item it is passed over: a driver that cannot take one must get the next.
+/// After so many refusals an item is passed over: a driver that cannot take one item must get the next.
 const REFUSALS: u32 = 5;
 const PAGE: u32 = 100;
-/// Seconds that the lock outlives a task that vanished: longer than a slow driver takes.
+/// The seconds that the lock outlives a task that vanished. They are longer than a slow driver takes.
 const SESSION: u32 = 120;
 const BEGIN: &str = "INSERT INTO webhooks (driver, told) VALUES (?, ?) ON DUPLICATE KEY UPDATE driver = driver";
 
-/// While this task has the lock of the driver. A new driver is told what comes after it was configured.
+/// Works while this task has the lock of the driver. A new driver gets the items after the moment when it was
+/// configured.
 async fn lead(webhook: &Webhook, this: &mut Loop) -> anyhow::Result<()> {
     let Webhook { service, driver, lock, .. } = webhook;
     let Some(mut connection) = service.database.primary.locked_session(lock, 0, SESSION).await? else { return Ok(()) };
@@ -72,7 +74,7 @@ async fn lead(webhook: &Webhook, this: &mut Loop) -> anyhow::Result<()> {
     while !this.is_stopping() {
         let items = feed::read(&service.database, told, PAGE).await?;
         if items.is_empty() {
-            // Asking now and then keeps the session, and with it the lock.
+            // A question now and then keeps the session, and with it the lock.
             let news = tokio::time::timeout(Duration::from_secs(15), last.changed());
             this.unless_stopping(news).await;
         }
@@ -88,7 +90,7 @@ async fn lead(webhook: &Webhook, this: &mut Loop) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Until the driver has it, or refused it for good; `false` when the process stops before.
+/// Sends an item until the driver has taken it, or has refused it for good. `false` if the process stops before.
 async fn deliver(webhook: &Webhook, this: &mut Loop, item: &feed::Item) -> bool {
     let mut pause = FIRST_PAUSE;
     let mut refusals = 0;
@@ -126,7 +128,7 @@ async fn deliver(webhook: &Webhook, this: &mut Loop, item: &feed::Item) -> bool 
 async fn post(webhook: &Webhook, item: &feed::Item) -> anyhow::Result<StatusCode> {
     let request = Request::post(&webhook.uri)
         .header("content-type", "application/json")
-        // The same item may come twice: when this process ends before it could note that it was taken.
+        // The same item may come twice, if this process ends before it has noted that the item was taken.
         .header("idempotency-key", item.id.to_string())
         .body(Full::from(Bytes::from(item.json.clone())))?;
     let answer =

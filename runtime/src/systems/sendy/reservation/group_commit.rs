@@ -1,5 +1,5 @@
-//! Group commit: reservations that arrive while others are being committed share the next transaction. For thirty of them
-//! it costs the same round trips, and the same flush of the database's log, as for one. Nobody waits for company.
+//! Group commit. Reservations that arrive during a commit share the next transaction. Thirty of them cost the same
+//! round trips, and the same flush of the database's log, as one. A reservation does not wait for company.
 
 use std::sync::{Arc, MutexGuard, PoisonError};
 
@@ -13,20 +13,20 @@ use crate::events::outbox;
 pub struct GroupCommit {
     database: Arc<Database>,
     waiting: std::sync::Mutex<Vec<Write>>,
-    /// One transaction at a time: the next one's writes gather meanwhile.
+    /// One transaction runs at a time. The writes of the next gather meanwhile.
     turn: tokio::sync::Mutex<()>,
 }
 
 /// A reservation to insert, as SQL.
 pub struct New {
-    /// The four values, in parentheses.
+    /// The four values of the row, in parentheses.
     pub reservation: String,
     /// The idempotency key and the digest of its request.
     pub key: Option<String>,
     pub effects: Effects,
 }
 
-/// The ids of what was inserted.
+/// The ids of the inserted rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Made {
     pub reservation: u64,
@@ -39,7 +39,8 @@ struct Write {
     answer: oneshot::Sender<anyhow::Result<Made>>,
 }
 
-/// One has at most some 15 KiB of SQL, and MariaDB takes 16 MiB at once.
+/// The most reservations of one transaction. A reservation has at most some 15 KiB of SQL, and MariaDB takes 16 MiB at
+/// once.
 const LARGEST: usize = 64;
 
 impl GroupCommit {
@@ -47,11 +48,11 @@ impl GroupCommit {
         Arc::new(GroupCommit { database: Arc::clone(database), waiting: Default::default(), turn: Default::default() })
     }
 
-    /// Whole or not at all, whatever becomes of those beside it.
+    /// Commits a reservation wholly or not at all, whatever becomes of the others in the transaction.
     pub async fn commit(self: &Arc<Self>, new: New) -> anyhow::Result<Made> {
         let (answer, answered) = oneshot::channel();
         self.waiting().push(Write { new, answer });
-        // A task of its own: a caller that goes away must not take the others' writes with it.
+        // This runs in a task of its own: a caller that goes away must not take the others' writes with it.
         tokio::spawn(take_turn(Arc::clone(self)));
         answered.await.context("the transaction ended without an answer")?
     }
@@ -75,7 +76,8 @@ impl GroupCommit {
     }
 }
 
-/// Whoever is first commits what all have brought, and leaves nothing to those behind.
+/// Commits the reservations that all callers have brought. The first caller does it for all, and leaves nothing for
+/// those behind it.
 async fn take_turn(group: Arc<GroupCommit>) {
     let _turn = group.turn.lock().await;
     let mut writes: Vec<Write> = {
@@ -83,7 +85,7 @@ async fn take_turn(group: Arc<GroupCommit>) {
         let count = waiting.len().min(LARGEST);
         waiting.drain(..count).collect()
     };
-    // Nobody could be told that these were committed, so they are not.
+    // The callers of these are gone and could not be told of a commit. So their writes are not committed.
     writes.retain(|write| !write.answer.is_closed());
     if writes.is_empty() {
         return;
@@ -99,7 +101,7 @@ async fn take_turn(group: Arc<GroupCommit>) {
     }
 }
 
-/// The database refused one of them, and rolled all back.
+/// Commits each reservation by itself. It is called if the database refused one of them, and rolled all back.
 async fn one_by_one(group: &GroupCommit, writes: Vec<Write>) {
     let mut writes = writes.into_iter();
     while let Some(write) = writes.next() {
@@ -116,7 +118,7 @@ async fn one_by_one(group: &GroupCommit, writes: Vec<Write>) {
     }
 }
 
-/// For one cause.
+/// Answers all writes with the same error.
 fn fail(mut writes: Vec<Write>, error: anyhow::Error) {
     let last = writes.pop();
     for write in writes {
@@ -127,7 +129,7 @@ fn fail(mut writes: Vec<Write>, error: anyhow::Error) {
     }
 }
 
-/// A statement for each table. The rows that one statement inserts have ids that follow each other.
+/// The statements, one for each table. The rows of one statement get ids that follow each other.
 /// <https://dev.mysql.com/doc/refman/8.4/en/innodb-auto-increment-handling.html>
 fn statements(writes: &[Write]) -> anyhow::Result<Vec<String>> {
     let ids: Vec<String> = (0..writes.len()).map(|at| id(at, writes.len())).collect();
@@ -142,7 +144,7 @@ fn statements(writes: &[Write]) -> anyhow::Result<Vec<String>> {
     let columns = "departure, destination, date, user_name";
     let mut all = vec![format!("INSERT INTO reservations ({columns}) VALUES {}", reservations.join(", "))];
     if !keys.is_empty() {
-        // After the rows, whose ids it has; before the outbox, which has ids of its own.
+        // This comes after the rows, because it has their ids, and before the outbox, which has ids of its own.
         let columns = "name, request, reservation_id";
         all.push(format!("INSERT INTO idempotency_keys ({columns}) VALUES {}", keys.join(", ")));
     }
@@ -150,8 +152,8 @@ fn statements(writes: &[Write]) -> anyhow::Result<Vec<String>> {
     Ok(all)
 }
 
-/// What the statement before gave to its row of this number. Where ids do not follow one by one, as in a cluster that writes
-/// on several nodes, a second row is an error, and each reservation gets a transaction of its own.
+/// SQL for the id that the statement before gave to its row of this number. In a cluster that writes on several nodes,
+/// ids do not follow one by one. There a second row is an error, and each reservation gets a transaction of its own.
 fn id(at: usize, count: usize) -> String {
     match (at, count) {
         (0, 1) => "LAST_INSERT_ID()".to_owned(),

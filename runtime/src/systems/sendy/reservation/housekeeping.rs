@@ -1,5 +1,8 @@
-//! What the owner of the schema does now and then: counts the heartbeat up, by which readers see how far the replica is,
-//! forgets old idempotency keys, and takes over what a task of the release before has left in its outbox.
+//! The regular work of the schema's owner:
+//!
+//! - It counts the heartbeat up, by which readers see how far the replica is behind.
+//! - It forgets old idempotency keys.
+//! - It takes over what a task of the release before has left in its outbox.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -14,15 +17,15 @@ use crate::events::outbox;
 use crate::http::ready::Ready;
 use crate::telemetry::metrics;
 
-/// Between two heartbeats; readers know no more precisely than this how far the replica is behind.
+/// The time between two heartbeats. Readers know no more precisely than this how far the replica is behind.
 const BEAT: Duration = Duration::from_millis(250);
 const SWEEP: Duration = Duration::from_secs(60);
-/// How long an event of the release before waits for a task that does it, at most.
+/// The longest time that an event of the release before waits in its outbox.
 const TAKEOVER: Duration = Duration::from_secs(5);
-/// How long a client may take to send its request again.
+/// The hours in which a client may send its request again.
 pub const KEY_HOURS: u32 = 24;
 
-/// `schema` is the name of the database.
+/// Does the regular work. `schema` is the name of the database.
 pub async fn run(service: Arc<Service>, schema: String, ready: Ready, mut this: Loop) {
     if ready.wait(&mut this).await.is_none() {
         return;
@@ -33,7 +36,7 @@ pub async fn run(service: Arc<Service>, schema: String, ready: Ready, mut this: 
     let mut taken_over: Option<Instant> = None;
     while !this.is_stopping() {
         if replicated {
-            // A primary that is away has nothing to count.
+            // A primary that cannot be reached has nothing to count.
             let _ = tokio::time::timeout(STATEMENT_TIMEOUT, freshness::count_up(primary)).await;
         }
         if taken_over.is_none_or(|when| when.elapsed() > TAKEOVER) {

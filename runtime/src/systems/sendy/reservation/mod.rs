@@ -1,5 +1,5 @@
-//! The role `reservation`: writes. A change, and what has to follow from it, are committed together; the relay does the
-//! rest.
+//! The role `reservation`, which writes. A change and the effects that have to follow it are committed together. The
+//! relay does the effects.
 
 mod group_commit;
 mod housekeeping;
@@ -32,7 +32,7 @@ use crate::http::ready::{self, Ready};
 use crate::http::{answer, idempotency};
 use crate::telemetry;
 
-/// What the handlers and the loops share.
+/// The state that the handlers and the loops share.
 pub struct Service {
     database: Arc<Database>,
     cache: Arc<Cache>,
@@ -123,7 +123,7 @@ async fn remove(
     }
 }
 
-/// The caller may try again.
+/// The answer if the database cannot be reached. The caller may try again.
 fn unavailable(caller: &Caller, error: &anyhow::Error, message: &str) -> Response {
     caller.failed("write.failed", error);
     answer::message(StatusCode::SERVICE_UNAVAILABLE, message)

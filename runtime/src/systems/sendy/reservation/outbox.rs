@@ -1,4 +1,4 @@
-//! What has to follow from a change of a reservation: rows for the outbox.
+//! The effects that have to follow a change of a reservation, as rows for the outbox.
 
 use std::time::SystemTime;
 
@@ -19,16 +19,16 @@ pub enum Change {
     Deleted,
 }
 
-/// The message that subscribers of the topic get, but for the id of the reservation, which stands in front.
+/// The message that subscribers of the topic get. The id of the reservation is missing; it stands in front.
 #[derive(Serialize)]
 struct Event<'a> {
     event: &'static str,
-    /// Of the row, after the change. Whoever knows a later one ignores this event.
+    /// The version of the row after the change. A reader that knows a later version ignores this event.
     version: u32,
     action: &'static str,
-    /// Milliseconds since 1970.
+    /// The time of the change, in milliseconds since 1970.
     dtm: u64,
-    /// What the reservation says now; nothing of one that was deleted.
+    /// The reservation after the change. `None` for one that was deleted.
     reservation: Option<&'a Fields>,
     traceparent: &'a str,
 }
@@ -54,7 +54,7 @@ impl Change {
 /// Both effects of a change: the invalidation, and the event. They lack only the id of the reservation.
 pub struct Effects {
     version: u32,
-    /// The event without its first brace, behind which the id stands.
+    /// The event without its first brace. The id stands between the two.
     rest: String,
     trace: Trace,
 }
@@ -62,7 +62,7 @@ pub struct Effects {
 /// The targets of the effects, as the outbox has them.
 pub const TOPIC: &str = "events";
 pub const CACHE: &str = NAMES.one;
-/// The rows of one change.
+/// The number of rows of one change.
 pub const ROWS: usize = 2;
 
 impl Effects {
@@ -80,7 +80,7 @@ impl Effects {
         Ok(Effects { version, rest, trace: *trace })
     }
 
-    /// The rows, the invalidation first. `id` is SQL: a number, or what the statement before inserted.
+    /// The rows, the invalidation first. `id` is SQL: a number, or the id that the statement before inserted.
     pub fn rows(&self, id: &str) -> anyhow::Result<[String; ROWS]> {
         let Effects { version, rest, trace } = self;
         let event = format!("CONCAT('{{\"reservationId\":', {id}, ',', {})", Literal(rest));
@@ -112,7 +112,8 @@ mod tests {
         let effects = Effects::new(Change::Created, 1, Some(&fields), &Trace::begin()).unwrap();
         let sql = effects.rows("LAST_INSERT_ID()").unwrap().join(", ");
         assert!(!sql.contains("DROP") && !sql.contains('\\') && !sql.contains('#'), "{sql}");
-        // The quotes are ours: two effects, their targets, two traces, the beginning of the event, the comma, the rest.
+        // All quotes are ours: those of two effects, their targets, two traces, the beginning of the event, the comma,
+        // the rest.
         assert_eq!(sql.matches('\'').count(), 18, "{sql}");
     }
 }

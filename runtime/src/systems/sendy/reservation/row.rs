@@ -1,11 +1,11 @@
-//! A reservation as it comes, and as it goes out.
+//! A reservation as it comes in, and as it goes out.
 
 use mysql_async::prelude::FromRow;
 use mysql_async::{FromRowError, Row};
 use serde::{Deserialize, Serialize};
 use time::{Date, Month};
 
-/// What a client sends. Only [`Fields::parse`] makes one, so that it is always valid.
+/// The fields that a client sends. Only [`Fields::parse`] makes them, so they are always valid.
 #[derive(Debug, Deserialize, PartialEq, Serialize)]
 pub struct Fields {
     pub departure: String,
@@ -14,7 +14,7 @@ pub struct Fields {
     pub user_name: String,
 }
 
-/// The row. The order of the fields is part of the contract.
+/// The row of a reservation. The order of the fields is part of the contract.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Reservation {
     pub id: i32,
@@ -26,7 +26,7 @@ pub struct Reservation {
 
 /// The columns of a [`Reservation`], in its order.
 pub const COLUMNS: &str = "id, departure, destination, DATE_FORMAT(date, '%Y-%m-%d'), user_name";
-/// What the columns hold, in characters.
+/// The longest text that the columns hold, in characters.
 pub const LONGEST: usize = 200;
 
 impl Fields {
@@ -58,13 +58,14 @@ impl FromRow for Reservation {
     }
 }
 
-/// The id in a path; what is none belongs to no row.
+/// The id in a path. `None` if the text is not an id: then it belongs to no row.
 pub fn id(text: &str) -> Option<i32> {
     let plain = !text.is_empty() && text.len() <= 10 && text.bytes().all(|byte| byte.is_ascii_digit());
     if plain { text.parse().ok() } else { None }
 }
 
-/// `YYYY-MM-DD`, a day that there was or will be. MySQL's DATE begins with the year 1000.
+/// Whether a text is a day in the form `YYYY-MM-DD` that exists in the calendar. MySQL's DATE begins with the year
+/// 1000.
 fn is_date(text: &str) -> bool {
     let bytes = text.as_bytes();
     let shaped = bytes.len() == 10

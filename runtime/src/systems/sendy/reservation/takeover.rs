@@ -1,5 +1,6 @@
-//! The outbox of the release before is the table `outbox`, which knows reservations only. Tasks of that release may run beside
-//! this one for a while, and do what they put there. What they leave behind goes into the outbox of this release.
+//! Takes over the outbox of the release before. That is the table `outbox`, which knows reservations only. Tasks of
+//! that release may run beside this one for a while, and do the effects that they put there. The rows that they leave
+//! behind go into the outbox of this release.
 
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, TxOpts};
@@ -9,7 +10,7 @@ use super::outbox::{CACHE, TOPIC};
 use crate::data::database::{self, Server};
 use crate::telemetry;
 
-/// Moves what is there, unless a task of the release before is at it; then it is that task's. Whether anything was moved.
+/// Moves the rows, unless a task of the release before is working on them. Whether anything was moved.
 pub async fn once(primary: &Server, schema: &str) -> anyhow::Result<bool> {
     let mut connection = primary.connection().await?;
     let waiting: Option<u64> = connection.query_first("SELECT id FROM outbox LIMIT 1").await?;
@@ -17,7 +18,7 @@ pub async fn once(primary: &Server, schema: &str) -> anyhow::Result<bool> {
     if waiting.is_none() {
         return Ok(false);
     }
-    // The lock under which that release publishes. It ends with the session.
+    // This is the lock under which that release publishes. It ends with the session.
     let lock = database::lock_name(schema, "relay.publish");
     let Some(mut connection) = primary.locked_session(&lock, 0, SESSION).await? else { return Ok(false) };
     let moved = move_rows(&mut connection).await;
@@ -27,7 +28,7 @@ pub async fn once(primary: &Server, schema: &str) -> anyhow::Result<bool> {
     Ok(moved > 0)
 }
 
-/// Seconds that the lock outlives a task that vanished.
+/// The seconds that the lock outlives a task that vanished.
 const SESSION: u32 = 20;
 const SELECT: &str = "SELECT id FROM outbox ORDER BY id LIMIT 1000";
 
@@ -35,7 +36,8 @@ async fn move_rows(connection: &mut Conn) -> anyhow::Result<usize> {
     let mut transaction = connection.start_transaction(TxOpts::default()).await?;
     let ids: Vec<u64> = transaction.query(SELECT).await?;
     if !ids.is_empty() {
-        // By their ids: a row that is committed meanwhile must not be deleted without having been moved.
+        // The rows are deleted by their ids: a row that is committed meanwhile must not be deleted without having been
+        // moved.
         let these: Vec<String> = ids.iter().map(u64::to_string).collect();
         let these = these.join(", ");
         let insert = format!(

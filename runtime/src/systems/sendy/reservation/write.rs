@@ -1,4 +1,5 @@
-//! The transactions. Whoever gets an answer can rely on it; whoever gets none can send the same again.
+//! The transactions. A client that gets an answer can rely on it. A client that gets no answer can send the same
+//! request again.
 
 use std::time::Duration;
 
@@ -19,9 +20,9 @@ use crate::telemetry::{self, metrics};
 #[derive(Debug)]
 pub enum Outcome {
     Done(Reservation),
-    /// This very request was answered before: with this.
+    /// This very request was answered before, with this reservation.
     Replayed(Reservation),
-    /// The key belongs to a request that said something else.
+    /// The key belongs to an earlier request with another content.
     OtherRequest,
 }
 
@@ -36,7 +37,7 @@ pub async fn create(service: &Service, fields: &Fields, key: Option<&str>, calle
     }
     match attempts(|| insert(service, fields, Some((key, &request)), caller)).await {
         Ok(committed) => Ok(Outcome::Done(finished(service, Change::Created, committed, caller).await?)),
-        // The same request, at the same time, was faster.
+        // The same request came twice at the same time, and the other was faster.
         Err(error) if database::refusal(&error) == Some(database::DUPLICATE) => {
             replay(service, fields, key, &request).await?.context("the idempotency key was there and is gone")
         }
@@ -44,7 +45,7 @@ pub async fn create(service: &Service, fields: &Fields, key: Option<&str>, calle
     }
 }
 
-/// `None` when there is no such reservation.
+/// Changes a reservation. `None` if there is no such reservation.
 pub async fn change(
     service: &Service,
     id: i32,
@@ -57,7 +58,7 @@ pub async fn change(
     }
 }
 
-/// `false` when there is no such reservation.
+/// Deletes a reservation. `false` if there is no such reservation.
 pub async fn remove(service: &Service, id: i32, caller: &Caller) -> anyhow::Result<bool> {
     match attempts(|| delete(service, id, caller)).await? {
         Some(committed) => {
@@ -72,14 +73,15 @@ const SELECT_KEY: &str = "SELECT request, reservation_id FROM idempotency_keys W
 const UPDATE: &str = "UPDATE reservations
 SET departure = ?, destination = ?, date = ?, user_name = ?, version = version + 1 WHERE id = ?";
 const VERSION: &str = "SELECT version FROM reservations WHERE id = ?";
-/// Taken with its lock, and with the row itself: what was deleted is in the log.
+/// Reads the row that is to be deleted, and locks it. The whole row is read, so that the log has what was deleted.
 const DELETED: &str = "SELECT version, id, departure, destination, DATE_FORMAT(date, '%Y-%m-%d'), user_name
 FROM reservations WHERE id = ? FOR UPDATE";
 const DELETE: &str = "DELETE FROM reservations WHERE id = ?";
 
-/// For an invalidation on the way of the answer; the relay of the outbox has all the time.
+/// The time for an invalidation before the answer. The relay of the outbox has all the time it needs.
 const INVALIDATION_TIMEOUT: Duration = Duration::from_millis(200);
-/// Two writers may deadlock, and a transaction that was rolled back whole can be tried again.
+/// How often a transaction is tried. Two writers may deadlock, and a transaction that was rolled back whole can be
+/// tried again.
 const ATTEMPTS: u32 = 3;
 
 struct Committed {
@@ -142,8 +144,8 @@ async fn commit(
     Ok(Committed { reservation, version, invalidation })
 }
 
-/// Tries again what was rolled back, and ends in time. A transaction that is given up half-way is rolled back with its
-/// connection.
+/// Tries a transaction again if it was rolled back, and ends in time. If a transaction is given up half-way, it is
+/// rolled back with its connection.
 async fn attempts<T, F: Future<Output = anyhow::Result<T>>>(mut attempt: impl FnMut() -> F) -> anyhow::Result<T> {
     let all = async {
         let mut left = ATTEMPTS;
@@ -162,7 +164,7 @@ async fn attempts<T, F: Future<Output = anyhow::Result<T>>>(mut attempt: impl Fn
         .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer from the database in {} s", STATEMENT_TIMEOUT.as_secs())))
 }
 
-/// After the commit: nothing here may fail the request.
+/// Does the rest after the commit. No failure here may fail the request.
 async fn finished(
     service: &Service,
     change: Change,
@@ -192,7 +194,7 @@ async fn finished(
     Ok(reservation)
 }
 
-/// What the log forwarder ships, and the dashboard counts by.
+/// The line that the log forwarder ships, and that the dashboard counts.
 #[derive(Serialize)]
 struct Line<'a> {
     request_id: &'a str,
@@ -213,7 +215,7 @@ async fn replay(service: &Service, fields: &Fields, key: &str, request: &[u8]) -
     };
     let found = tokio::time::timeout(STATEMENT_TIMEOUT, asked).await.context("no answer from the database")??;
     Ok(found.map(|(stored, id)| match stored == request {
-        // The fields are the request's own, even where the reservation was changed since.
+        // The fields are those of this request, even if the reservation was changed since.
         true => Outcome::Replayed(fields.row(id)),
         false => Outcome::OtherRequest,
     }))
@@ -222,7 +224,7 @@ async fn replay(service: &Service, fields: &Fields, key: &str, request: &[u8]) -
 fn digest(fields: &Fields) -> Vec<u8> {
     let mut digest = Sha256::new();
     for field in [&fields.departure, &fields.destination, &fields.date, &fields.user_name] {
-        // With its length, so that no two requests run into the same text.
+        // The length is part of the digest, so that two requests never give the same text.
         digest.update(field.len().to_le_bytes());
         digest.update(field);
     }
