@@ -7,17 +7,18 @@
 
 use std::time::Instant;
 
-use provision::any::AnyLive;
-use provision::board::{Board, Late, Published};
-use provision::desired::Desired;
 use provision::image::Digests;
-use provision::json::Json;
-use provision::kind::{Owner, Status};
+use provision::kinds::any::AnyLive;
+use provision::kinds::board::{Board, Published};
+use provision::kinds::json::Json;
+use provision::kinds::kind::{Late, Status};
+use provision::kinds::owner::Owner;
 use provision::plan::Plan;
+use provision::plan::desired::Desired;
+use provision::plan::snapshot::Snapshot;
 use provision::scope::Scope;
 use provision::sections::aws::expand;
 use provision::sections::{Loaded, load};
-use provision::snapshot::Snapshot;
 
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
 /// What the largest may take.

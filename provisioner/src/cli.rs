@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::commands;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::{DataFlags, Global};
 use crate::printer::Printer;
 use crate::sections::words::Span;
@@ -160,43 +160,43 @@ pub async fn main() -> ExitCode {
             let text = error.render();
             let text = if printer.is_table() { text.ansi().to_string() } else { text.to_string() };
             printer.write(&text);
-            return ended(Exit::Done, printer);
+            return ended(Ok(Exit::Done), false, printer);
         }
     };
     let Cli { command, global } = cli;
     let printer = Printer::new(global.no_color, global.verbose);
-    let exit = match command {
+    let as_json = global.json;
+    let result = match command {
         Command::Check { file } => commands::check::check(&file, &global, printer),
-        Command::Ci { pipeline } => commands::ci::ci(pipeline, printer),
+        Command::Ci { pipeline } => Ok(commands::ci::ci(pipeline, printer)),
         #[cfg(feature = "aws")]
-        Command::Schema { plan: true } => commands::schema_of_plans(printer),
-        Command::Schema { .. } => commands::schema(printer),
+        Command::Schema { plan: true } => Ok(commands::schema_of_plans(printer)),
+        Command::Schema { .. } => Ok(commands::schema(printer)),
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "provision", &mut text);
             printer.write(&String::from_utf8_lossy(&text));
-            Exit::Done
+            Ok(Exit::Done)
         }
         command if global.local => on_this_machine(command, global, printer).await,
         command @ Command::Local(_) => on_this_machine(command, global, printer).await,
         command => on_aws(command, &global, printer).await,
     };
-    ended(exit, printer)
+    ended(result, as_json, printer)
 }
 
-/// Output that is not whole is a failure, however the command ended.
-fn ended(exit: Exit, printer: Printer) -> ExitCode {
+/// Tells why the command failed, if it did. Output that is not whole is a failure, however the command ended.
+fn ended(result: Result<Exit, Failure>, as_json: bool, printer: Printer) -> ExitCode {
+    let told = |result: Result<Exit, Failure>| result.unwrap_or_else(|failure| failure.tell(as_json, printer));
+    let exit = told(result);
     match printer.lost() {
         None => code(exit),
-        Some(why) => {
-            printer.error(format!("writing the output: {why}"));
-            code(Exit::Failed)
-        }
+        Some(why) => code(told(Err(Failure::of(format!("writing the output: {why}"))))),
     }
 }
 
 #[cfg(feature = "aws")]
-async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
+async fn on_aws(command: Command, global: &Global, printer: Printer) -> Result<Exit, Failure> {
     match command {
         Command::Plan { file, options } => commands::plan::plan(&file, global, &options, printer).await,
         Command::Up { file, options } => commands::up::up(&file, global, &options, printer).await,
@@ -205,11 +205,8 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
         Command::Status { file: Some(file), snapshot } => {
             commands::status::status(&file, global, snapshot.as_deref(), printer).await
         }
-        Command::Status { file: None, .. } => {
-            printer.error("`status` needs a stack file");
-            printer.hint("without one, `status --local` lists the stacks of this machine");
-            Exit::Usage
-        }
+        Command::Status { file: None, .. } => Err(Failure::usage("`status` needs a stack file")
+            .hint("without one, `status --local` lists the stacks of this machine")),
         Command::Outputs { file, format } => commands::outputs::outputs(&file, global, format, printer).await,
         Command::Logs { file, services, follow, since } => {
             let which = commands::logs::Which { services, follow, since };
@@ -220,22 +217,21 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Exit {
         Command::Policy { file } => commands::policy::policy(&file, global, printer),
         Command::Graph { file, format, by } => commands::graph::graph(&file, global, format, by, printer),
         Command::Export { language, file } => commands::export::export(language, &file, global, printer),
-        Command::Local(_) => Exit::Usage,
+        Command::Local(_) => Ok(Exit::Usage),
         Command::Check { .. } | Command::Ci { .. } | Command::Schema { .. } | Command::Completions { .. } => {
-            Exit::Usage
+            Ok(Exit::Usage)
         }
     }
 }
 
 #[cfg(not(feature = "aws"))]
-async fn on_aws(_: Command, _: &Global, printer: Printer) -> Exit {
-    printer.error("this build knows only this machine, not AWS");
-    printer.hint("give --local, or build it with the feature `aws`, which is on by default");
-    Exit::Usage
+async fn on_aws(_: Command, _: &Global, _: Printer) -> Result<Exit, Failure> {
+    Err(Failure::usage("this build knows only this machine, not AWS")
+        .hint("give --local, or build it with the feature `aws`, which is on by default"))
 }
 
 /// Blocking work, which is kept away from the threads that wait.
-async fn on_this_machine(command: Command, global: Global, printer: Printer) -> Exit {
+async fn on_this_machine(command: Command, global: Global, printer: Printer) -> Result<Exit, Failure> {
     use commands::laptop;
     let work = move || match command {
         Command::Plan { file, options } if options.is_plain() => {
@@ -251,12 +247,9 @@ async fn on_this_machine(command: Command, global: Global, printer: Printer) -> 
         Command::Probe { file, url: None } => laptop::probe(&file, &global, printer),
         Command::Redrive { file, queue } => laptop::redrive::redrive(&file, &global, &queue, printer),
         Command::Local(fault) => laptop::faults::fault(&fault, &global, printer),
-        _ => {
-            printer.error("this has no meaning with --local");
-            Exit::Usage
-        }
+        _ => Err(Failure::usage("this has no meaning with --local")),
     };
-    tokio::task::spawn_blocking(work).await.unwrap_or(Exit::Failed)
+    tokio::task::spawn_blocking(work).await.unwrap_or(Ok(Exit::Failed))
 }
 
 fn entry(text: &str) -> Result<String, String> {

@@ -6,10 +6,10 @@
 //! stacks/*.yaml ── sections::load ─► Stack        what the user wrote; all problems at once, no network
 //!                                   │ sections::aws (pure)
 //!                                Desired        the resources: one typed spec each, references between them
-//!                                   │ snapshot::take ◄── the cloud: one batched read per kind
+//!                                   │ aws::take ◄── the cloud: one batched read per kind
 //!                                Snapshot       live: ours, wanted or not, and foreign
 //!                                   │ Plan::new (pure, synchronous, deterministic)
-//!                                 Plan  ── plan::review (text, Markdown, JSON), plan::saved (approved elsewhere)
+//!                                 Plan  ── review (text, Markdown, JSON), plan::saved (approved elsewhere)
 //!                                   │ engine::apply
 //!                                Report
 //! ```
@@ -44,35 +44,19 @@ pub mod wait;
 pub mod yaml;
 
 #[cfg(feature = "aws")]
-pub mod any;
-#[cfg(feature = "aws")]
 pub mod aws;
-#[cfg(feature = "aws")]
-pub mod board;
-#[cfg(feature = "aws")]
-pub mod desired;
-#[cfg(feature = "aws")]
-pub mod diff;
 #[cfg(feature = "aws")]
 pub mod doctor;
 #[cfg(feature = "aws")]
 pub mod engine;
 #[cfg(feature = "aws")]
-pub mod evidence;
-#[cfg(feature = "aws")]
 pub mod export;
 #[cfg(feature = "aws")]
-pub mod json;
-#[cfg(feature = "aws")]
-pub mod kind;
-#[cfg(feature = "aws")]
 pub mod kinds;
-#[cfg(feature = "aws")]
-pub mod lease;
 mod local;
 #[cfg(feature = "aws")]
 pub mod plan;
 #[cfg(feature = "aws")]
 pub mod policy;
 #[cfg(feature = "aws")]
-pub mod snapshot;
+pub mod review;

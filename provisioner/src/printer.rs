@@ -12,6 +12,7 @@ use crate::yaml::Problem;
 /// Of the whole process, as its standard output is.
 static LOST: OnceLock<String> = OnceLock::new();
 static GONE: AtomicBool = AtomicBool::new(false);
+static WRITTEN: AtomicBool = AtomicBool::new(false);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Printer {
@@ -39,6 +40,7 @@ impl Printer {
         if self.is_over() {
             return;
         }
+        WRITTEN.store(true, Ordering::Relaxed);
         let mut out = stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => {}
@@ -48,6 +50,11 @@ impl Printer {
                 let _ = LOST.set(error.to_string());
             }
         }
+    }
+
+    /// Whether there was any data.
+    pub fn has_written(&self) -> bool {
+        WRITTEN.load(Ordering::Relaxed)
     }
 
     /// Nobody gets any more data, so what would go on for ever may end.

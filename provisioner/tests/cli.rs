@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::path::Path;
+
 use aws_sdk_cloudwatch::types::{Dimension, MetricDatum};
 use gateway::{Base, Effect, Gateway, Nth, Options, Rule};
 use provision::image::artefacts::Artefacts;
@@ -50,13 +52,147 @@ async fn wrong_usage_is_64() {
         vec!["down", path(&sendy), "--env", "dev", "--keep-data", "--delete-data"],
         vec!["logs", path(&sendy), "--since", "soon"],
         vec!["outputs", path(&sendy), "--env", "dev", "--format", "yaml"],
-        vec!["outputs", path(&sendy), "--env", "dev", "--format", "env", "--json"],
     ] {
         let output = run(NOWHERE, &arguments).await;
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", said(&output));
         assert!(output.stdout.is_empty(), "talk goes to stderr");
     }
     assert_eq!(run(NOWHERE, &["--help"]).await.status.code(), Some(0));
+}
+
+/// A program that asked for JSON gets the failure as JSON, and people get its text.
+#[tokio::test]
+async fn a_failure_is_data_too() {
+    let failed = async |file: &Path, before: &[&str], after: &[&str]| {
+        let output = run(NOWHERE, &[before, &[path(file)], after, &["--json"]].concat()).await;
+        let document = String::from_utf8_lossy(&output.stdout).replace(path(file), "stack.yaml");
+        let json: serde_json::Value = serde_json::from_str(&document).expect("one document");
+        assert_eq!(json["exit"], output.status.code().expect("it ended by itself"));
+        format!("{document}---\n{}", stderr(&output, file))
+    };
+    let none = Path::new("/nonexistent/stack.yaml");
+    insta::assert_snapshot!(failed(none, &["plan"], &[]).await, @r#"
+    {
+      "error": {
+        "what": "reading stack.yaml: No such file or directory (os error 2)"
+      },
+      "exit": 1
+    }
+    ---
+    error: reading stack.yaml: No such file or directory (os error 2)
+    "#);
+    assert_eq!(failed(none, &["check"], &[]).await, failed(none, &["plan"], &[]).await);
+    let mistakes = written("stack: Bell\ntopics:\n  rings: {}\nqueues:\n  answers: {from: [ring]}\n");
+    insta::assert_snapshot!(failed(&mistakes, &["outputs"], &[]).await, @r#"
+    {
+      "error": {
+        "problems": [
+          {
+            "file": "stack.yaml",
+            "line": 1,
+            "column": 8,
+            "what": "`stack` is \"Bell\", which does not fit",
+            "hint": "lower-case letters, digits and single dashes, starting with a letter"
+          },
+          {
+            "file": "stack.yaml",
+            "line": 5,
+            "column": 20,
+            "what": "`ring` is not a topic of this stack",
+            "hint": "did you mean `rings`?"
+          }
+        ]
+      },
+      "exit": 1
+    }
+    ---
+    stack.yaml:1:8: `stack` is "Bell", which does not fit
+      hint: lower-case letters, digits and single dashes, starting with a letter
+    stack.yaml:5:20: `ring` is not a topic of this stack
+      hint: did you mean `rings`?
+    "#);
+    assert_eq!(failed(&mistakes, &["status"], &["--local"]).await, failed(&mistakes, &["outputs"], &[]).await);
+    let sendy = stack("sendy");
+    insta::assert_snapshot!(failed(&sendy, &["up"], &["--env", "staging"]).await, @r#"
+    {
+      "error": {
+        "what": "stack.yaml has no environment `staging`",
+        "hint": "there are: dev, prod"
+      },
+      "exit": 64
+    }
+    ---
+    error: stack.yaml has no environment `staging`
+      hint: there are: dev, prod
+    "#);
+    insta::assert_snapshot!(failed(&sendy, &["graph"], &["--env", "dev"]).await, @r#"
+    {
+      "error": {
+        "what": "a graph is not printed as JSON",
+        "hint": "choose --format mermaid or --format dot"
+      },
+      "exit": 64
+    }
+    ---
+    error: a graph is not printed as JSON
+      hint: choose --format mermaid or --format dot
+    "#);
+    insta::assert_snapshot!(failed(&sendy, &["outputs"], &["--env", "dev", "--format", "env"]).await, @r#"
+    {
+      "error": {
+        "what": "--json is another format than --format says"
+      },
+      "exit": 64
+    }
+    ---
+    error: --json is another format than --format says
+    "#);
+    let bell = stack("bell");
+    insta::assert_snapshot!(failed(&bell, &["probe"], &[]).await, @r#"
+    {
+      "error": {
+        "what": "no service has the role `reservation`, in whose place the probe runs",
+        "hint": "the probe reserves something, and follows it to the database, the queue, the cache and the log"
+      },
+      "exit": 64
+    }
+    ---
+    error: no service has the role `reservation`, in whose place the probe runs
+      hint: the probe reserves something, and follows it to the database, the queue, the cache and the log
+    "#);
+}
+
+/// Several errors at once, and the document of a command that has one of its own.
+#[tokio::test]
+async fn there_is_one_document_of_several_errors() {
+    let bell = stack("bell");
+    let mut command = command(NOWHERE, &["plan", path(&bell), "--json"]);
+    command.env("AWS_EXECUTION_ENV", "CI\n").env("AWS_ENDPOINT_URL", "localhost:1");
+    let output = command.output().await.expect("runs");
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    insta::assert_snapshot!(String::from_utf8_lossy(&output.stdout), @r#"
+    {
+      "error": {
+        "problems": [
+          {
+            "what": "AWS_EXECUTION_ENV has a line end in it, which no request can carry",
+            "hint": "unset it, or set it again"
+          },
+          {
+            "what": "AWS_ENDPOINT_URL is not an address",
+            "hint": "http:// or https://, a host, and a port if it has one"
+          }
+        ]
+      },
+      "exit": 1
+    }
+    "#);
+
+    let mistakes = written("stack: Bell\n");
+    let output = run(NOWHERE, &["check", path(&mistakes), "--json"]).await;
+    assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one document");
+    assert_eq!((json["problems"][0]["line"].as_u64(), json.get("error")), (Some(1), None), "{json}");
 }
 
 #[tokio::test]
@@ -103,7 +239,7 @@ async fn a_graph_is_drawn_offline() {
     assert_eq!(dot.matches('"').count() % 2, 0);
     assert!(dot.contains("\n  \"ecs.service lookup\" -> \"ecs.task_definition lookup\";\n"), "{dot}");
 
-    for arguments in [vec!["--format", "png"], vec!["--by", "zone"], vec!["--json"]] {
+    for arguments in [["--format", "png"], ["--by", "zone"]] {
         let output = run(NOWHERE, &[&["graph", path(&sendy), "--env", "dev"], arguments.as_slice()].concat()).await;
         assert_eq!(output.status.code(), Some(64), "{arguments:?}: {}", said(&output));
         assert!(output.stdout.is_empty(), "talk goes to stderr");
@@ -139,8 +275,17 @@ async fn a_stack_from_plan_to_down() {
     Plan: 5 to create.
     ");
 
-    let unasked = run(url, &["up", bell]).await;
+    let unasked = run(url, &["up", bell, "--json"]).await;
     assert_eq!(unasked.status.code(), Some(64), "there is nobody to ask: {}", said(&unasked));
+    insta::assert_snapshot!(String::from_utf8_lossy(&unasked.stdout), @r#"
+    {
+      "error": {
+        "what": "there is no terminal to ask on",
+        "hint": "give --yes to go ahead without a question"
+      },
+      "exit": 64
+    }
+    "#);
 
     let up = run(url, &["up", bell, "--yes", "--json"]).await;
     assert_eq!(up.status.code(), Some(0), "{}", said(&up));

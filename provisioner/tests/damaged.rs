@@ -10,12 +10,12 @@ use std::time::{Duration, Instant};
 
 use damage::{Dice, damage, noise};
 use provision::image::Digests;
+use provision::plan::snapshot::Snapshot;
 use provision::plan::{Action, Plan};
 use provision::scope::Scope;
 use provision::sections::Loaded;
 use provision::sections::aws::expand;
 use provision::sections::load;
-use provision::snapshot::Snapshot;
 use provision::yaml::Position;
 
 /// The deadline for all environments of one file. It is for hangs and not for delays: the machine is shared and the

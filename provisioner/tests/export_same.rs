@@ -11,6 +11,7 @@ use aws_credential_types::Credentials;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use gateway::{Base, Gateway, Options};
+use provision::aws::take;
 use provision::aws::{self, Cx, Proof};
 use provision::export::{Template, cloudformation};
 use provision::image::Digests;
@@ -20,7 +21,6 @@ use provision::plan::Plan;
 use provision::scope::Scope;
 use provision::sections::aws::expand;
 use provision::sections::load;
-use provision::snapshot;
 use provision::wait::Clock;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -113,8 +113,7 @@ async fn left_for_up(env: &str) -> String {
     // say the same.
     let mut plans: Vec<String> = Vec::new();
     for _ in 0..20 {
-        let snapshot =
-            snapshot::take(&cx, &desired, Proof::Service).await.unwrap_or_else(|errors| panic!("{errors:?}"));
+        let snapshot = take::take(&cx, &desired, Proof::Service).await.unwrap_or_else(|errors| panic!("{errors:?}"));
         plans.push(support::lines(&Plan::new(&cx.scope, &desired, &snapshot)));
         if let [.., first, second, third] = plans.as_slice()
             && first == second

@@ -8,10 +8,11 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
-use provision::desired::{Desired, seconds_to_end};
-use provision::kind::Ref;
+use provision::kinds::REGISTRY;
+use provision::kinds::kind::Ref;
 use provision::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use provision::kinds::sqs::{DeadLetter, Queue, QueueSpec};
+use provision::plan::desired::{Desired, seconds_to_end};
 use support::Bench;
 
 /// The shape of a graph. A queue may use any earlier one as its dead-letter queue, and any topics as its senders. Each
@@ -28,7 +29,7 @@ fn shapes(most: usize) -> impl Strategy<Value = Shape> {
 }
 
 fn desired(shape: &Shape) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     // Users come before the things that they use: the order of a file says nothing.
     for (index, (dead, from)) in shape.queues.iter().enumerate().rev() {
         let senders: Vec<usize> = from.iter().copied().filter(|topic| *topic < shape.topics).collect();

@@ -15,11 +15,10 @@ use aws_sdk_lambda::types::FunctionUrlAuthType;
 use aws_sdk_sqs::types::QueueAttributeName;
 use gateway::Base;
 use provision::aws::Proof;
-use provision::desired::Desired;
 use provision::engine::Ending;
 use provision::image::artefacts::{Artefacts, Zip};
 use provision::image::{self, Architecture};
-use provision::kind::Ref;
+use provision::kinds::REGISTRY;
 use provision::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
 use provision::kinds::ec2::{
     InternetGateway, InternetGatewaySpec, RouteTable, RouteTableSpec, SecurityGroup, SecurityGroupSpec, Subnet,
@@ -33,6 +32,7 @@ use provision::kinds::elbv2::{
     Does, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec, TargetGroup, TargetGroupSpec,
 };
 use provision::kinds::iam::{Resource, Role, RoleSpec, Statement};
+use provision::kinds::kind::Ref;
 use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
 use provision::kinds::logs::{LogGroup, LogGroupSpec};
@@ -40,6 +40,7 @@ use provision::kinds::secretsmanager::{Secret, SecretSpec};
 use provision::kinds::sqs::{Queue, QueueSpec};
 use provision::kinds::variable::Variable;
 use provision::plan::Plan;
+use provision::plan::desired::Desired;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use support::Bench;
@@ -106,7 +107,7 @@ fn artefacts(runtime: &[u8]) -> Artefacts {
 }
 
 fn desired(shape: &Shape) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     network(&mut desired);
     let artefacts = artefacts(&shape.runtime);
     let (image, zip) = (artefacts.image.expect("built"), artefacts.zip.expect("built"));

@@ -9,19 +9,21 @@ use aws_sdk_elasticache::types::Tag as CacheTag;
 use aws_sdk_rds::types::{ApplyMethod, Parameter};
 use gateway::{Call, Effect, Nth, Rule};
 use provision::aws::Proof;
-use provision::desired::Desired;
 use provision::engine::{self, Work};
-use provision::kind::{LastWish, Ref};
 use provision::kinds::ec2::{
     SecurityGroup, SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupSpec, Subnet, SubnetSpec, Vpc, VpcSpec,
 };
 use provision::kinds::iam::{Role, RoleSpec};
+use provision::kinds::kind::Ref;
 use provision::kinds::kms::{Key, KeySpec};
+use provision::kinds::on_aws::LastWish;
 use provision::kinds::opensearch::{Domain, DomainSpec, Inside};
 use provision::kinds::rds::{Instance, InstanceRole, InstanceSpec, ParameterGroup, ParameterGroupSpec};
 use provision::kinds::secretsmanager::{Secret, SecretSpec};
+use provision::kinds::{KINDS, REGISTRY};
 use provision::kinds::{elasticache, rds};
 use provision::plan::Plan;
+use provision::plan::desired::Desired;
 use support::Bench;
 
 /// The values that the tests vary.
@@ -73,7 +75,7 @@ const PLAIN: Shape = Shape {
 };
 
 fn desired(shape: &Shape) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     ground(&mut desired, shape);
     database(&mut desired, shape);
     cache(&mut desired, shape);
@@ -388,8 +390,15 @@ async fn end_with_snapshots(bench: &Bench, desired: &Desired) {
     let snapshot = bench.take(desired).await;
     let plan = Plan::removal(desired, &snapshot, &BTreeSet::new());
     let unprotect = snapshot.live.keys().cloned().collect();
-    let work =
-        Work { desired, plan: &plan, snapshot: &snapshot, unclean: false, last_wish: LastWish::Snapshot, unprotect };
+    let work = Work {
+        kinds: KINDS,
+        desired,
+        plan: &plan,
+        snapshot: &snapshot,
+        unclean: false,
+        last_wish: LastWish::Snapshot,
+        unprotect,
+    };
     support::assert_good(&engine::apply(&bench.cx, &work, &mut |_| {}).await);
     let left = Plan::removal(desired, &bench.take(desired).await, &BTreeSet::new());
     assert_eq!(support::lines(&left), "", "something is left");

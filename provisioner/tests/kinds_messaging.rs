@@ -4,10 +4,11 @@
 mod support;
 
 use aws_sdk_sqs::types::QueueAttributeName;
-use provision::desired::Desired;
-use provision::kind::Ref;
+use provision::kinds::REGISTRY;
+use provision::kinds::kind::Ref;
 use provision::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use provision::kinds::sqs::{DeadLetter, Queue, QueueSpec};
+use provision::plan::desired::Desired;
 use support::Bench;
 
 /// The values that the tests vary.
@@ -22,7 +23,7 @@ struct Shape {
 const PLAIN: Shape = Shape { visibility_timeout: 30, after: 5, raw: false, fed: true, fifo: false };
 
 fn desired(shape: &Shape) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     let fifo = shape.fifo;
     let queue = |dead_letter, from| QueueSpec {
         fifo,

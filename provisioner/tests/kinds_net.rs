@@ -5,13 +5,15 @@ mod support;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, IpPermission, IpRange, Ipv6Range};
 use provision::aws::{Look, Proof};
-use provision::board::{Board, Late};
-use provision::desired::Desired;
-use provision::diff::diff;
-use provision::json::Json;
-use provision::kind::{LastWish, Ref};
+use provision::kinds::REGISTRY;
+use provision::kinds::board::Board;
+use provision::kinds::json::Json;
+use provision::kinds::kind::{Late, Ref};
+use provision::kinds::on_aws::LastWish;
 use provision::kinds::{self, ec2::*};
 use provision::plan::Plan;
+use provision::plan::desired::Desired;
+use provision::plan::diff::diff;
 use serde_json::json;
 use support::Bench;
 
@@ -38,7 +40,7 @@ const PLAIN: Shape = Shape {
 };
 
 fn desired(shape: Shape) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     let (main, gateway) = (|| Ref::to("main"), || Ref::to("main"));
     desired.add::<Vpc>("network", "main", VpcSpec { cidr: "10.0.0.0/16".into() });
     desired.add::<DefaultSecurityGroup>("network", "main", DefaultSecurityGroupSpec { vpc: main() });

@@ -6,17 +6,18 @@ mod support;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use gateway::Base;
-use provision::desired::Desired;
 use provision::image;
 use provision::image::artefacts::{Artefacts, Zip};
-use provision::kind::Ref;
+use provision::kinds::REGISTRY;
 use provision::kinds::iam::{Role, RoleSpec};
+use provision::kinds::kind::Ref;
 use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::lambda::{Function, FunctionSpec, Permission, PermissionSpec};
 use provision::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use provision::kinds::opensearch::{Domain, DomainSpec};
 use provision::kinds::sqs::{Queue, QueueSpec};
 use provision::kinds::variable::Variable;
+use provision::plan::desired::Desired;
 use sha2::{Digest, Sha256};
 use support::Bench;
 
@@ -29,7 +30,7 @@ fn zip() -> Zip {
 }
 
 fn desired(pattern: &str) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     unsubscribed(&mut desired);
     let permission = PermissionSpec {
         function: Ref::to("forwarder"),
@@ -90,7 +91,7 @@ fn unsubscribed(desired: &mut Desired) {
 
 /// The same resources, but nobody ships the logs any more.
 fn without_subscription() -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     unsubscribed(&mut desired);
     desired
 }

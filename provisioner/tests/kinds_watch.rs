@@ -3,14 +3,15 @@
 
 mod support;
 
-use provision::desired::Desired;
-use provision::kind::Ref;
+use provision::kinds::REGISTRY;
 use provision::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, Measured};
+use provision::kinds::kind::Ref;
 use provision::kinds::sqs::{Queue, QueueSpec};
+use provision::plan::desired::Desired;
 use support::Bench;
 
 fn alarms(threshold: f64) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     let queue =
         QueueSpec { fifo: false, visibility_timeout: 30, retention: 60, delay: 0, dead_letter: None, from: Vec::new() };
     desired.add::<Queue>("queues.dead", "dead", queue);
@@ -30,7 +31,7 @@ fn alarms(threshold: f64) -> Desired {
 }
 
 fn dashboards(title: &str) -> Desired {
-    let mut desired = Desired::default();
+    let mut desired = Desired::new(REGISTRY);
     let metrics = vec![["AWS/SQS", "NumberOfMessagesSent", "QueueName", "dead"].map(str::to_owned).to_vec()];
     let graph = Graph { title: title.into(), metrics, statistic: "Sum".into() };
     desired.add::<Dashboard>("alerts", "main", DashboardSpec { graphs: vec![graph] });

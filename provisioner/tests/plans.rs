@@ -362,4 +362,7 @@ async fn the_schema_of_plans_is_printed() {
     let mut without = plan.clone();
     without["steps"][0].as_object_mut().expect("a step").remove("why");
     assert!(!validator.is_valid(&without), "the schema asks for something");
+    let failed = run(NOWHERE, &["plan", "/nonexistent", "--offline", "--json"]).await;
+    let failed: Value = serde_json::from_slice(&failed.stdout).expect("JSON");
+    assert_eq!((failed["exit"].as_u64(), validator.is_valid(&failed)), (Some(1), true), "{failed}");
 }

@@ -3,15 +3,16 @@
 use std::collections::BTreeSet;
 
 use partition::PARTITIONS;
-use provision::desired::Desired;
+use provision::commands::actions::beside_kinds;
 use provision::image::Digests;
+use provision::plan::desired::Desired;
+use provision::plan::snapshot::Snapshot;
 use provision::plan::{Action, Plan};
 use provision::policy::policies;
 use provision::scope::Scope;
 use provision::sections::Loaded;
 use provision::sections::aws::expand;
 use provision::sections::load;
-use provision::snapshot::Snapshot;
 
 fn expanded(name: &str, env: &str) -> (Scope, Desired) {
     let file = format!("{}/../stacks/{name}.yaml", env!("CARGO_MANIFEST_DIR"));
@@ -39,7 +40,7 @@ fn every_arn_is_of_the_partition_of_its_region() {
             let loaded = load::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
             let (scope, desired) = in_region(&loaded, region);
             let mut written: Vec<String> = desired.resources().iter().map(|one| format!("{:?}", one.spec)).collect();
-            written.push(serde_json::to_string(&policies(&scope, &desired)).expect("JSON"));
+            written.push(serde_json::to_string(&policies(&scope, &desired, &beside_kinds(&desired))).expect("JSON"));
             let written = written.join("\n");
             let arns: BTreeSet<&str> =
                 written.split("arn:").skip(1).filter_map(|rest| rest.split(':').next()).collect();

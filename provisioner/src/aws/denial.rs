@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{Cx, Error};
-use crate::evidence::Evidence;
+use crate::aws::evidence::Evidence;
 
 /// The IAM actions of this file. Without them the message stays encoded.
 pub const ACTIONS: &[&str] = &["sts:DecodeAuthorizationMessage"];

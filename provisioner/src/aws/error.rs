@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-use crate::kind::{Facts, Retry};
+use crate::kinds::facts::{Facts, Retry};
 
 /// What AWS, the network or we ourselves said.
 #[derive(Clone, Debug)]

@@ -8,7 +8,7 @@ use aws_sdk_resourcegroupstagging::types::TagFilter;
 use tokio::sync::OnceCell;
 
 use super::{Cx, Error};
-use crate::kind::Owner;
+use crate::kinds::owner::Owner;
 use crate::scope::{KEYS_TAG, STACK_TAG};
 
 pub type Tags = HashMap<String, String>;
@@ -40,7 +40,7 @@ impl Look {
         Look { others: Some(others), ..Look::new(Proof::Service) }
     }
 
-    /// The tags of a resource, by its ARN, for [`Cx::whose`]. The index saves the question where it has the answer. A type
+    /// The tags of a resource, by its ARN, for [`Scope::whose`](crate::scope::Scope::whose). The index saves the question where it has the answer. A type
     /// of which it shows nothing at all is one that it does not have: then a name that is wanted is taken for ours, which
     /// costs nothing, since nothing is changed before the service itself was asked.
     pub async fn tags<F>(&self, cx: &Cx, arn: &str, wanted: Option<&str>, ask: F) -> Result<Tags, Error>
@@ -53,7 +53,7 @@ impl Look {
         }
     }
 
-    /// Whose a resource is by its tags, as [`Look::tags`] and [`Cx::whose`] say.
+    /// Whose a resource is by its tags, as [`Look::tags`] and [`Scope::whose`](crate::scope::Scope::whose) say.
     pub async fn whose<F>(
         &self,
         cx: &Cx,
@@ -64,7 +64,7 @@ impl Look {
     where
         F: Future<Output = Result<Tags, Error>>,
     {
-        Ok(cx.whose(&self.tags(cx, arn, wanted, ask).await?, wanted))
+        Ok(cx.scope.whose(&self.tags(cx, arn, wanted, ask).await?, wanted))
     }
 
     /// The tags that need no question.

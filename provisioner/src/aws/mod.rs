@@ -2,12 +2,14 @@
 
 pub mod denial;
 mod error;
+pub mod evidence;
+pub mod lease;
 mod limits;
 mod look;
 pub mod policy;
 pub mod surroundings;
+pub mod take;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -23,8 +25,7 @@ pub use look::{Look, Proof, Tags};
 use futures_util::StreamExt;
 
 use crate::image::artefacts::Artefacts;
-use crate::kind::Owner;
-use crate::scope::{NAME_TAG, STACK_TAG, Scope, VERSION_TAG};
+use crate::scope::Scope;
 use crate::wait::Clock;
 
 /// How to reach AWS, as the command line says.
@@ -146,38 +147,6 @@ impl Cx {
             sqs: aws_sdk_sqs::Client::new(config),
             sts: aws_sdk_sts::Client::new(config),
             tagging: aws_sdk_resourcegroupstagging::Client::new(config),
-        }
-    }
-
-    /// Whose a resource is, by its tags: `(its name in the stack, ours or not)`. `None`: not ours and not wanted, so it
-    /// does not concern us.
-    pub fn whose<'a, K, V>(
-        &self,
-        tags: impl IntoIterator<Item = (K, V)>,
-        wanted: Option<&str>,
-    ) -> Option<(String, Owner)>
-    where
-        K: AsRef<str> + 'a,
-        V: AsRef<str> + 'a,
-    {
-        let (mut stack, mut name, mut others) = (None, None, BTreeMap::new());
-        for (key, value) in tags {
-            let value = value.as_ref().to_owned();
-            match key.as_ref() {
-                STACK_TAG => stack = Some(value),
-                NAME_TAG => name = Some(value),
-                "Name" | VERSION_TAG => {}
-                aws if aws.starts_with("aws:") => {}
-                other => {
-                    others.insert(other.to_owned(), value);
-                }
-            }
-        }
-        let ours = stack.is_some_and(|stack| stack == self.scope.tag());
-        match (ours, wanted) {
-            (true, _) => Some((wanted.map(str::to_owned).or(name)?, Owner::Tagged(others))),
-            (false, Some(name)) => Some((name.to_owned(), Owner::Foreign)),
-            (false, None) => None,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{allow_region, choose_env, read};
 use crate::printer::Printer;
@@ -14,16 +14,10 @@ use crate::sections::logs::patterns::only_on_aws;
 use crate::sections::services::notes::notes;
 use crate::yaml::Problem;
 
-pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
-    let text = match read(file, printer) {
-        Ok(text) => text,
-        Err(exit) => return exit,
-    };
+pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
+    let text = read(file)?;
     let envs = match &global.env {
-        Some(_) => match choose_env(file, &text, global, printer) {
-            Ok(env) => vec![env],
-            Err(exit) => return exit,
-        },
+        Some(_) => vec![choose_env(file, &text, global)?],
         None => load::environments(&text),
     };
     let (stacks, problems) = match load::load_all(&text, &envs) {
@@ -37,10 +31,11 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         printer.data(json!({"version": 1, "file": file, "environments": envs, "problems": problems, "notes": notes}));
     }
     let name = file.display().to_string();
-    printer.problems(&name, &problems);
-    let allowed = |region| stacks.iter().try_for_each(|loaded| allow_region(loaded, region, printer));
-    if !problems.is_empty() || global.region.as_ref().is_some_and(|region| allowed(region).is_err()) {
-        return Exit::Failed;
+    if !problems.is_empty() {
+        return Err(Failure::problems(name, problems));
+    }
+    if let Some(region) = &global.region {
+        stacks.iter().try_for_each(|loaded| allow_region(loaded, region))?;
     }
     let noted = notes.into_iter().map(|note| Problem { what: format!("note: {}", note.what), ..note });
     printer.problems(&name, &noted.collect::<Vec<_>>());
@@ -49,7 +44,7 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Exit {
         only.values().for_each(|why| printer.talk(format!("note: {why}")));
     }
     printer.talk(format!("{name}: no problems ({})", envs.join(", ")));
-    Exit::Done
+    Ok(Exit::Done)
 }
 
 fn document(problem: &Problem) -> Value {

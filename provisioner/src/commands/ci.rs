@@ -2,7 +2,7 @@
 
 use clap::ValueEnum;
 
-use crate::commands::exit::Exit;
+use crate::commands::failure::Exit;
 use crate::printer::Printer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -6,24 +6,23 @@ use serde_json::json;
 
 use super::{Session, connect, login_hint, open, take, time_scale};
 use crate::aws::{self, Access, Proof};
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::doctor::{Finding, Level, Scene, examine};
 use crate::plan::Plan;
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
 use crate::wait::Clock;
 
-pub(crate) async fn doctor(file: Option<&Path>, global: &Global, printer: Printer) -> Exit {
-    let result = match file {
+pub(crate) async fn doctor(file: Option<&Path>, global: &Global, printer: Printer) -> Result<Exit, Failure> {
+    match file {
         Some(file) => of_stack(file, global, printer).await,
         None => of_credentials(global, printer).await,
-    };
-    result.err().unwrap_or(Exit::Done)
+    }
 }
 
-async fn of_stack(file: &Path, global: &Global, printer: Printer) -> Result<(), Exit> {
-    let session = open(file, global, printer).await?;
+async fn of_stack(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
+    let session = open(file, global).await?;
     let snapshot = take(&session, Proof::Service, printer).await?;
     let plan = Plan::new(&session.cx.scope, &session.expanded.desired, &snapshot);
     let scope = &session.cx.scope;
@@ -40,23 +39,19 @@ async fn of_stack(file: &Path, global: &Global, printer: Printer) -> Result<(), 
         Finding::ok("account", format!("{} in {}, as {}", scope.account, scope.region, session.principal)),
     ];
     findings.extend(examine(&scene(&session, &plan, &snapshot, true)).await);
-    tell(
-        global,
-        &json!({"stack": scope.stack, "env": scope.env, "account": scope.account, "region": scope.region}),
-        &findings,
-        printer,
-    )
+    let of = json!({"stack": scope.stack, "env": scope.env, "account": scope.account, "region": scope.region});
+    Ok(tell(global, &of, &findings, printer))
 }
 
 /// Who the credentials belong to, without a stack.
-async fn of_credentials(global: &Global, printer: Printer) -> Result<(), Exit> {
+async fn of_credentials(global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let access = Access {
         profile: global.profile.clone(),
         region: global.region.clone(),
         endpoint_url: global.endpoint_url.clone(),
     };
-    let clock = Clock::new(time_scale(printer)?);
-    let config = connect(&access, global.region.as_deref(), clock, printer).await?;
+    let clock = Clock::new(time_scale()?);
+    let config = connect(&access, global.region.as_deref(), clock).await?;
     let region = config.region().map(ToString::to_string);
     let finding = match (&region, aws::caller(&config).await) {
         (None, _) => Finding::stop("account", "no region is known", "give --region, or a stack file with one"),
@@ -67,7 +62,7 @@ async fn of_credentials(global: &Global, printer: Printer) -> Result<(), Exit> {
             Finding::stop("account", format!("the credentials do not work: {error}"), login_hint(&error))
         }
     };
-    tell(global, &json!({"region": region}), &[finding], printer)
+    Ok(tell(global, &json!({"region": region}), &[finding], printer))
 }
 
 /// Before `up`: only about what this plan changes, and only what is not in order is told.
@@ -76,7 +71,7 @@ pub(super) async fn preflight(
     plan: &Plan,
     snapshot: &Snapshot,
     printer: Printer,
-) -> Result<(), Exit> {
+) -> Result<(), Failure> {
     if plan.is_empty() {
         return Ok(());
     }
@@ -90,9 +85,8 @@ pub(super) async fn preflight(
     }
     let stops = findings.iter().filter(|finding| finding.level == Level::Stop).count();
     if stops > 0 {
-        printer.error(format!("{stops} of this would stop it half-way, so nothing was begun"));
-        printer.hint("mend it, or give --no-preflight to try all the same");
-        return Err(Exit::Failed);
+        return Err(Failure::of(format!("{stops} of this would stop it half-way, so nothing was begun"))
+            .hint("mend it, or give --no-preflight to try all the same"));
     }
     Ok(())
 }
@@ -101,7 +95,7 @@ fn scene<'a>(session: &'a Session, plan: &'a Plan, snapshot: &'a Snapshot, whole
     Scene { cx: &session.cx, principal: &session.principal, desired: &session.expanded.desired, plan, snapshot, whole }
 }
 
-fn tell(global: &Global, of: &serde_json::Value, findings: &[Finding], printer: Printer) -> Result<(), Exit> {
+fn tell(global: &Global, of: &serde_json::Value, findings: &[Finding], printer: Printer) -> Exit {
     let count = |level| findings.iter().filter(|finding| finding.level == level).count();
     let (stops, warnings) = (count(Level::Stop), count(Level::Warning));
     if global.json {
@@ -116,8 +110,8 @@ fn tell(global: &Global, of: &serde_json::Value, findings: &[Finding], printer: 
         }
     }
     match stops {
-        0 => Ok(()),
-        _ => Err(Exit::Failed),
+        0 => Exit::Done,
+        _ => Exit::Failed,
     }
 }
 

@@ -10,33 +10,24 @@ use super::document::VERSION;
 use super::part::is_called;
 use super::{Session, agree, open, render, run};
 use crate::aws::Proof;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::{DataFlags, Global};
 use crate::engine::{self, Work};
-use crate::kind::{Address, LastWish, Status};
-use crate::kinds;
-use crate::plan::review::Review;
-use crate::plan::sources::Sources;
+use crate::kinds::facts::Address;
+use crate::kinds::kind::Status;
+use crate::kinds::on_aws::LastWish;
+use crate::kinds::{self, KINDS};
+use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan};
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
+use crate::review::Review;
+use crate::review::sources::Sources;
 
-pub(crate) async fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Exit {
-    let session = match open(file, global, printer).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
+pub(crate) async fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Result<Exit, Failure> {
+    let session = open(file, global).await?;
     run::greet(&session, "taking down", printer);
-    run::listen_for_stop(session.cx.stop.clone(), printer);
-    let lease = match run::lease(&session, printer).await {
-        Ok(lease) => lease,
-        Err(exit) => return exit,
-    };
-    let work = with_lease(&session, global, data, lease.unclean, printer);
-    let result = run::unless_forced(&session, work, printer).await;
-    let clean = matches!(result, Ok(()) | Err(Exit::Usage));
-    run::release(lease, clean, printer).await;
-    result.err().unwrap_or(Exit::Done)
+    let work = |unclean| with_lease(&session, global, data, unclean, printer);
+    run::under_lease(&session, global, work, printer).await
 }
 
 /// What becomes of data.
@@ -52,7 +43,7 @@ async fn with_lease(
     data: &DataFlags,
     unclean: bool,
     printer: Printer,
-) -> Result<(), Exit> {
+) -> Result<Exit, Failure> {
     let snapshot = run::take_carefully(session, unclean, printer).await?;
     let fate = fate(session, &snapshot, data, printer)?;
     let plan = Plan::removal(&session.expanded.desired, &snapshot, &fate.keep);
@@ -61,9 +52,9 @@ async fn with_lease(
     if !plan.is_empty() {
         agree(global, "Delete all this? [y/N]", printer)?;
     }
-    let unprotect =
-        if fate.lift_protection { protected_by_file(session, &snapshot, printer)? } else { BTreeSet::new() };
+    let unprotect = if fate.lift_protection { protected_by_file(session, &snapshot)? } else { BTreeSet::new() };
     let work = Work {
+        kinds: KINDS,
         desired: &session.expanded.desired,
         plan: &plan,
         snapshot: &snapshot,
@@ -97,19 +88,15 @@ async fn with_lease(
                 printer.green("done"),
                 if fate.keep.is_empty() { "" } else { " but what is kept" }
             ));
-            Ok(())
+            Ok(Exit::Done)
         }
-        Exit::Done => {
-            printer.error(format!("left over: {}", left.join(", ")));
-            printer.hint("run `down` again");
-            Err(Exit::Failed)
-        }
-        exit => Err(exit),
+        Exit::Done => Err(Failure::of(format!("left over: {}", left.join(", "))).hint("run `down` again")),
+        exit => Ok(exit),
     }
 }
 
 /// What the flags, or the user, say about data. Only data that is there is asked about.
-fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Printer) -> Result<Fate, Exit> {
+fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Printer) -> Result<Fate, Failure> {
     let holders: Vec<&Address> = snapshot
         .live
         .values()
@@ -144,9 +131,8 @@ fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Prin
             return Ok(discard(BTreeSet::new()));
         }
         if let Some(unknown) = names.iter().find(|name| !all.iter().any(|address| is_called(address, name))) {
-            printer.error(format!("--delete-data={unknown}: nothing that holds data has this name"));
-            printer.hint(format!("there are: {}", list(&holders)));
-            return Err(Exit::Usage);
+            return Err(Failure::usage(format!("--delete-data={unknown}: nothing that holds data has this name"))
+                .hint(format!("there are: {}", list(&holders))));
         }
         let kept = all.iter().filter(|address| !names.iter().any(|name| is_called(address, name))).cloned().collect();
         return Ok(discard(closure(session, snapshot, &kept)));
@@ -156,11 +142,10 @@ fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Prin
         Some("k") => Ok(discard(closure(session, snapshot, &all))),
         Some("s") => Ok(snapshot_all()),
         Some("d") => Ok(discard(BTreeSet::new())),
-        Some(_) => Err(Exit::Failed),
+        Some(_) => Err(Failure::declined()),
         None => {
-            printer.error("what shall become of the data?");
-            printer.hint("give --keep-data, --snapshot-data or --delete-data");
-            Err(Exit::Usage)
+            Err(Failure::usage("what shall become of the data?")
+                .hint("give --keep-data, --snapshot-data or --delete-data"))
         }
     }
 }
@@ -184,10 +169,10 @@ fn closure(session: &Session, snapshot: &Snapshot, kept: &BTreeSet<Address>) -> 
 }
 
 /// Protection that the stack file asked for is lifted; protection that somebody set by hand stops the run.
-fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -> Result<BTreeSet<Address>, Exit> {
+fn protected_by_file(session: &Session, snapshot: &Snapshot) -> Result<BTreeSet<Address>, Failure> {
     let board = snapshot.board();
     let mut lifted = BTreeSet::new();
-    let mut by_hand = false;
+    let mut by_hand = Vec::new();
     for live in snapshot.live.values() {
         let Some(kind) = kinds::find(live.address.kind) else {
             continue;
@@ -204,30 +189,29 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot, printer: Printer) -
                 &session.cx.scope,
                 &wanted.address.name,
                 &wanted.spec,
-                &board.outputs(crate::board::Late::MayBeAbsent),
+                &board.outputs(crate::kinds::kind::Late::MayBeAbsent),
             )
             .ok()
         });
         // An orphan's protection was the file's too, as far as anybody can know.
         match want {
             Some(want) if want.get(field) == json!(false) => {
-                printer.error(format!(
+                let what = format!(
                     "{} is protected against deletion, and the stack file does not say so: somebody set it by hand",
                     live.address
-                ));
-                printer.hint(format!("remove the protection of {} by hand if it may go", live.id));
-                by_hand = true;
+                );
+                by_hand.push((what, Some(format!("remove the protection of {} by hand if it may go", live.id))));
             }
             _ => {
                 lifted.insert(live.address.clone());
             }
         }
     }
-    if by_hand { Err(Exit::Failed) } else { Ok(lifted) }
+    if by_hand.is_empty() { Ok(lifted) } else { Err(Failure::errors(by_hand)) }
 }
 
 /// Looks whether anything is left: live, ours, not kept. What is on its way out is waited for.
-async fn sweep(session: &Session, keep: &BTreeSet<Address>, printer: Printer) -> Result<Vec<String>, Exit> {
+async fn sweep(session: &Session, keep: &BTreeSet<Address>, printer: Printer) -> Result<Vec<String>, Failure> {
     let started = Instant::now();
     loop {
         let snapshot = super::take(session, Proof::Service, printer).await?;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::aws::evidence::Evidence;
 use crate::engine::{Ending, Outcome, Report};
-use crate::evidence::Evidence;
-use crate::kind::Address;
+use crate::kinds::facts::Address;
 use crate::printer::Printer;
 
 /// Lines of evidence for all failures together, and for one of them at least. With `--json` all of it is there.

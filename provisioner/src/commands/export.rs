@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use super::load;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::export::{self, Template};
 use crate::printer::Printer;
@@ -16,22 +16,12 @@ pub enum Language {
     Cloudformation,
 }
 
-pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: Printer) -> Exit {
+pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let Language::Cloudformation = language;
-    let loaded = match load(file, global, printer) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
-    let template = match export::cloudformation(&loaded) {
-        Ok(template) => template,
-        Err(refused) => {
-            for what in refused {
-                printer.error(what);
-            }
-            printer.hint("change the stack file");
-            return Exit::Failed;
-        }
-    };
+    let loaded = load(file, global)?;
+    let template = export::cloudformation(&loaded).map_err(|refused| {
+        Failure::errors(refused.into_iter().map(|what| (what, None)).collect()).hint("change the stack file")
+    })?;
     let text = match global.json {
         true => serde_json::to_string_pretty(&template.json()).unwrap_or_default(),
         false => template.yaml(),
@@ -52,5 +42,5 @@ pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: 
     for step in &template.by_hand {
         printer.talk(format!("by hand: {step}"));
     }
-    Exit::Done
+    Ok(Exit::Done)
 }

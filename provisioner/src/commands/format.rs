@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 
 use super::document::pretty;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::printer::Printer;
 
@@ -21,33 +21,27 @@ pub(crate) enum Format {
 }
 
 /// What `--format` and `--json` say together.
-pub(crate) fn chosen(format: Option<Format>, global: &Global, printer: Printer) -> Result<Format, Exit> {
+pub(crate) fn chosen(format: Option<Format>, global: &Global) -> Result<Format, Failure> {
     match (format, global.json) {
         (None | Some(Format::Json), true) => Ok(Format::Json),
         (None, false) => Ok(Format::Text),
         (Some(format), false) => Ok(format),
-        (Some(Format::Text | Format::Env), true) => {
-            printer.error("--json is another format than --format says");
-            Err(Exit::Usage)
-        }
+        (Some(Format::Text | Format::Env), true) => Err(Failure::usage("--json is another format than --format says")),
     }
 }
 
 /// All of them on stdout.
-pub(crate) fn write(outputs: &BTreeMap<String, Value>, format: Format, printer: Printer) -> Exit {
+pub(crate) fn write(outputs: &BTreeMap<String, Value>, format: Format, printer: Printer) -> Result<Exit, Failure> {
     match format {
         Format::Json => printer.data(pretty(&json!(outputs))),
         Format::Text => outputs.iter().for_each(|(name, value)| printer.data(format!("{name} = {}", text(value)))),
-        Format::Env => match environment(outputs) {
-            Ok(lines) => lines.into_iter().for_each(|line| printer.data(line)),
-            Err(problem) => {
-                printer.error(problem);
-                printer.hint("--format json keeps the names apart");
-                return Exit::Failed;
-            }
-        },
+        Format::Env => {
+            let lines = environment(outputs);
+            let lines = lines.map_err(|why| Failure::of(why).hint("--format json keeps the names apart"))?;
+            lines.into_iter().for_each(|line| printer.data(line));
+        }
     }
-    Exit::Done
+    Ok(Exit::Done)
 }
 
 /// `QUEUES_WORK_URL=…` for each. All or none: where two names become one, a shell would take whichever comes last.

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::load;
 use crate::commands::options::Global;
-use crate::desired::{Desired, Wanted};
 use crate::image::Digests;
+use crate::plan::desired::{Desired, Wanted};
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::sections::aws::expand;
@@ -37,16 +37,11 @@ const REGION: &str = "us-east-1";
 /// Mermaid draws no more edges than this unless the page that shows it allows them; the text cannot.
 const MERMAID_EDGES: usize = 500;
 
-pub(crate) fn graph(file: &Path, global: &Global, format: Format, by: By, printer: Printer) -> Exit {
+pub(crate) fn graph(file: &Path, global: &Global, format: Format, by: By, printer: Printer) -> Result<Exit, Failure> {
     if global.json {
-        printer.error("a graph is not printed as JSON");
-        printer.hint("choose --format mermaid or --format dot");
-        return Exit::Usage;
+        return Err(Failure::usage("a graph is not printed as JSON").hint("choose --format mermaid or --format dot"));
     }
-    let loaded = match load(file, global, printer) {
-        Ok(loaded) => loaded,
-        Err(exit) => return exit,
-    };
+    let loaded = load(file, global)?;
     let stack = &loaded.stack;
     let account = stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
     let region = global.region.clone().or_else(|| stack.region.clone()).unwrap_or_else(|| REGION.to_owned());
@@ -65,7 +60,7 @@ pub(crate) fn graph(file: &Path, global: &Global, format: Format, by: By, printe
             .talk(format!("{} edges: Mermaid draws {MERMAID_EDGES}, unless its maxEdges is raised", graph.edges.len()));
         printer.hint("--format dot has no such limit");
     }
-    Exit::Done
+    Ok(Exit::Done)
 }
 
 /// Nodes are known by their labels, which are unique. Edges go from the user to what it uses.
@@ -173,11 +168,12 @@ fn in_dot(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Ref;
+    use crate::kinds::REGISTRY;
+    use crate::kinds::kind::Ref;
     use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 
     fn alerts() -> Desired {
-        let mut desired = Desired::default();
+        let mut desired = Desired::new(REGISTRY);
         // Out of order, and with characters that mean something to both.
         let topic = TopicSpec { fifo: false, kms_key: None };
         let endpoint = Endpoint::Email("a@b.example".into());

@@ -10,14 +10,14 @@ use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-use crate::any::AnyLive;
 use crate::aws::{Cx, Error, each};
-use crate::desired::{Desired, Wanted};
-use crate::json::Json;
-use crate::kind::{Kind, Status};
+use crate::kinds::any::AnyLive;
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Kind, Status};
 use crate::kinds::{ecs, elasticache, opensearch, rds, sqs};
+use crate::plan::desired::{Desired, Wanted};
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
 
 /// The IAM actions that this file calls. Without them `status` still works, and shows less.
 pub const ACTIONS: &[&str] = &[
@@ -243,7 +243,8 @@ fn said<T: fmt::Display>(value: &Option<T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::{Address, Owner};
+    use crate::kinds::facts::Address;
+    use crate::kinds::owner::Owner;
     use crate::kinds::{KINDS, find, service_of};
     use serde_json::json;
 

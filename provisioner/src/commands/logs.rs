@@ -7,10 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use crate::aws::{Cx, Error, each};
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::open;
 use crate::commands::options::Global;
-use crate::kind::Kind;
+use crate::kinds::kind::Kind;
 use crate::kinds::logs::LogGroup;
 use crate::printer::Printer;
 
@@ -38,11 +38,8 @@ pub(crate) const ACTIONS: &[&str] = &["logs:FilterLogEvents"];
 const OVERLAP_MILLISECONDS: i64 = 30_000;
 const LOOK_EVERY_SECONDS: f64 = 2.0;
 
-pub(crate) async fn logs(file: &Path, global: &Global, which: &Which, printer: Printer) -> Exit {
-    let session = match open(file, global, printer).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
+pub(crate) async fn logs(file: &Path, global: &Global, which: &Which, printer: Printer) -> Result<Exit, Failure> {
+    let session = open(file, global).await?;
     let known: Vec<(String, String)> = session
         .expanded
         .desired
@@ -52,10 +49,9 @@ pub(crate) async fn logs(file: &Path, global: &Global, which: &Which, printer: P
         .map(|wanted| (wanted.address.name.clone(), wanted.spec.get("path").as_str().unwrap_or_default().to_owned()))
         .collect();
     if let Some(unknown) = which.services.iter().find(|name| !known.iter().any(|(other, _)| other == *name)) {
-        printer.error(format!("nothing called `{unknown}` writes a log in this stack"));
         let names: Vec<&str> = known.iter().map(|(name, _)| name.as_str()).collect();
-        printer.hint(format!("there are: {}", names.join(", ")));
-        return Exit::Usage;
+        return Err(Failure::usage(format!("nothing called `{unknown}` writes a log in this stack"))
+            .hint(format!("there are: {}", names.join(", "))));
     }
     let wanted = |name: &String| which.services.is_empty() || which.services.contains(name);
     let groups: Vec<(String, String)> = known.into_iter().filter(|(name, _)| wanted(name)).collect();
@@ -63,25 +59,19 @@ pub(crate) async fn logs(file: &Path, global: &Global, which: &Which, printer: P
     let mut shown: BTreeSet<String> = BTreeSet::new();
     loop {
         let looked_at = now();
-        let events = match read(&session.cx, &groups, since).await {
-            Ok(events) => events,
-            Err(error) => {
-                printer.error(format!("reading the logs: {error}"));
-                return Exit::Failed;
-            }
-        };
-        for event in events {
+        let events = read(&session.cx, &groups, since).await;
+        for event in events.map_err(|error| Failure::of(format!("reading the logs: {error}")))? {
             if shown.insert(event.id.clone()) {
                 print(&event, global.json, printer);
             }
         }
         if !which.follow || printer.is_over() {
-            return Exit::Done;
+            return Ok(Exit::Done);
         }
         since = since.max(looked_at - OVERLAP_MILLISECONDS);
         tokio::select! {
             () = session.cx.clock.sleep(LOOK_EVERY_SECONDS) => {}
-            _ = tokio::signal::ctrl_c() => return Exit::Interrupted,
+            _ = tokio::signal::ctrl_c() => return Ok(Exit::Interrupted),
         }
     }
 }

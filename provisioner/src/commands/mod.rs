@@ -1,15 +1,20 @@
 //! One file per command, one function each. What they share: loading a stack file, opening its account ([`session`]), and
 //! holding the lease while writing ([`run`]).
+//!
+//! A command returns its exit code, or a [`failure::Failure`], which `cli` prints. `Ok(Exit::Failed)` is for a command whose
+//! report says what failed.
 
 pub mod check;
 pub mod ci;
 pub mod laptop;
 
 mod document;
-pub(crate) mod exit;
+pub(crate) mod failure;
 pub(crate) mod format;
 pub mod options;
 
+#[cfg(feature = "aws")]
+pub mod actions;
 #[cfg(feature = "aws")]
 pub mod doctor;
 #[cfg(feature = "aws")]
@@ -54,7 +59,7 @@ pub(crate) use session::{
     Session, connect, login_hint, no_region, open, open_and_build, open_without_runtime, take, time_scale,
 };
 
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::printer::Printer;
 use crate::sections::Loaded;
@@ -73,51 +78,52 @@ pub(crate) fn schema_of_plans(printer: Printer) -> Exit {
 }
 
 /// The stack file for one environment, without a network.
-pub(crate) fn load(file: &Path, global: &Global, printer: Printer) -> Result<Loaded, Exit> {
-    load_text(file, &read(file, printer)?, global, printer)
+pub(crate) fn load(file: &Path, global: &Global) -> Result<Loaded, Failure> {
+    load_text(file, &read(file)?, global)
 }
 
-/// Loads the stack for one environment from a text that was read from the file. What goes wrong is printed.
-fn load_text(file: &Path, text: &str, global: &Global, printer: Printer) -> Result<Loaded, Exit> {
-    let env = choose_env(file, text, global, printer)?;
-    let loaded = load::load(text, &env).map_err(|problems| {
-        printer.problems(&file.display().to_string(), &problems);
-        Exit::Failed
-    })?;
-    match &global.region {
-        Some(region) => allow_region(&loaded, region, printer).map(|()| loaded),
-        None => Ok(loaded),
+/// Loads the stack for one environment from a text that was read from the file.
+fn load_text(file: &Path, text: &str, global: &Global) -> Result<Loaded, Failure> {
+    let env = choose_env(file, text, global)?;
+    let loaded = load::load(text, &env);
+    let loaded = loaded.map_err(|problems| Failure::problems(file.display().to_string(), problems))?;
+    if let Some(region) = &global.region {
+        allow_region(&loaded, region)?;
+    }
+    Ok(loaded)
+}
+
+/// Refuses a region that the stack file may not be used in. The command line, a profile or a kept snapshot named it.
+pub(crate) fn allow_region(loaded: &Loaded, region: &str) -> Result<(), Failure> {
+    match loaded.against_region(region) {
+        None => Ok(()),
+        Some(refused) => Err(Failure::errors(vec![refused])),
     }
 }
 
-/// A region that the file does not say, but the command line, a profile or what was kept.
-pub(crate) fn allow_region(loaded: &Loaded, region: &str, printer: Printer) -> Result<(), Exit> {
-    let Some((why, hint)) = loaded.against_region(region) else { return Ok(()) };
-    printer.error(why);
-    if let Some(hint) = hint {
-        printer.hint(hint);
+/// Goes on if the user agrees. `--yes` agrees without a question.
+pub(crate) fn agree(global: &Global, question: &str, printer: Printer) -> Result<(), Failure> {
+    match answer(global, question, printer) {
+        Some(true) => Ok(()),
+        Some(false) => Err(Failure::declined()),
+        None => Err(Failure::usage("there is no terminal to ask on").hint(GIVE_YES)),
     }
-    Err(Exit::Failed)
 }
 
-/// Asks, unless `--yes` has answered.
-pub(crate) fn agree(global: &Global, question: &str, printer: Printer) -> Result<(), Exit> {
+/// The hint for a question that nobody has answered.
+const GIVE_YES: &str = "give --yes to go ahead without a question";
+
+/// Whether the user says yes, or `None` if there is no terminal to ask on. `--yes` answers without a question.
+fn answer(global: &Global, question: &str, printer: Printer) -> Option<bool> {
     if global.yes {
-        return Ok(());
+        return Some(true);
     }
-    match printer.ask(question).as_deref() {
-        Some("y" | "Y" | "yes") => Ok(()),
-        Some(_) => Err(Exit::Failed),
-        None => {
-            printer.error("there is no terminal to ask on");
-            printer.hint("give --yes to go ahead without a question");
-            Err(Exit::Usage)
-        }
-    }
+    let answer = printer.ask(question)?;
+    Some(matches!(answer.as_str(), "y" | "Y" | "yes"))
 }
 
 /// Whole or not at all: what is half written misleads. A pipe or a device is written to, and not replaced by a file.
-pub(crate) fn write_whole(path: &Path, text: &str, printer: Printer) -> Result<(), Exit> {
+pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
     let text = format!("{text}\n");
     let written = match std::fs::canonicalize(path) {
         Ok(real) if !real.is_file() => std::fs::write(real, text),
@@ -130,39 +136,26 @@ pub(crate) fn write_whole(path: &Path, text: &str, printer: Printer) -> Result<(
             written.inspect_err(|_| drop(std::fs::remove_file(&beside)))
         }
     };
-    written.map_err(|error| {
-        printer.error(format!("writing {}: {error}", path.display()));
-        Exit::Failed
-    })
+    written.map_err(|error| Failure::of(format!("writing {}: {error}", path.display())))
 }
 
-pub(crate) fn read(file: &Path, printer: Printer) -> Result<String, Exit> {
-    let failed = |what: String| {
-        printer.error(what);
-        Exit::Failed
-    };
-    let bytes = std::fs::read(file).map_err(|error| failed(format!("reading {}: {error}", file.display())))?;
+pub(crate) fn read(file: &Path) -> Result<String, Failure> {
+    let bytes = std::fs::read(file).map_err(|error| Failure::of(format!("reading {}: {error}", file.display())))?;
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        failed(format!("{}:{line}:1: this is no text in UTF-8", file.display()))
+        Failure::of(format!("{}:{line}:1: this is no text in UTF-8", file.display()))
     })
 }
 
-pub(crate) fn choose_env(file: &Path, text: &str, global: &Global, printer: Printer) -> Result<String, Exit> {
+pub(crate) fn choose_env(file: &Path, text: &str, global: &Global) -> Result<String, Failure> {
     let known = load::environments(text);
     match (&global.env, known.as_slice()) {
         (Some(env), known) if known.contains(env) => Ok(env.clone()),
-        (Some(env), known) => {
-            printer.error(format!("{} has no environment `{env}`", file.display()));
-            printer.hint(format!("there are: {}", known.join(", ")));
-            Err(Exit::Usage)
-        }
+        (Some(env), known) => Err(Failure::usage(format!("{} has no environment `{env}`", file.display()))
+            .hint(format!("there are: {}", known.join(", ")))),
         (None, [only]) => Ok(only.clone()),
-        (None, several) => {
-            printer.error(format!("{} has several environments", file.display()));
-            printer.hint(format!("choose one: --env {}", several.join(" or --env ")));
-            Err(Exit::Usage)
-        }
+        (None, several) => Err(Failure::usage(format!("{} has several environments", file.display()))
+            .hint(format!("choose one: --env {}", several.join(" or --env ")))),
     }
 }

@@ -18,7 +18,7 @@ pub struct Global {
     /// The environment. Required when the stack file has several
     #[arg(long, global = true)]
     pub env: Option<String>,
-    /// Print one JSON document on stdout instead of text
+    /// Print one JSON document on stdout instead of text. A failure is one too: {"error": {…}, "exit": 1}
     #[arg(long, global = true)]
     pub json: bool,
     /// On this machine instead of AWS, on real engines: `check`, `plan`, `up`, `down`, `status`, `outputs`, `logs`, `probe`. Of several

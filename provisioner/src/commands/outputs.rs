@@ -7,26 +7,22 @@ use serde_json::Value;
 
 use super::format::{Format, chosen, write};
 use crate::aws::Proof;
-use crate::board::Board;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{open, take};
+use crate::kinds::board::Board;
 use crate::printer::Printer;
 use crate::sections::aws::Expanded;
 
-pub(crate) async fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Exit {
-    let format = match chosen(format, global, printer) {
-        Ok(format) => format,
-        Err(exit) => return exit,
-    };
-    let session = match open(file, global, printer).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
-    let snapshot = match take(&session, Proof::Index, printer).await {
-        Ok(snapshot) => snapshot,
-        Err(exit) => return exit,
-    };
+pub(crate) async fn outputs(
+    file: &Path,
+    global: &Global,
+    format: Option<Format>,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let format = chosen(format, global)?;
+    let session = open(file, global).await?;
+    let snapshot = take(&session, Proof::Index, printer).await?;
     write(&exported(&session.expanded, &snapshot.board()), format, printer)
 }
 

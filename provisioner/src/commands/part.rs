@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::options::Part;
-use crate::commands::exit::Exit;
-use crate::desired::Desired;
-use crate::kind::Address;
+use crate::commands::failure::Failure;
+use crate::kinds::facts::Address;
+use crate::plan::desired::Desired;
+use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Lack, Plan};
-use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::sections::similar::similar;
-use crate::snapshot::Snapshot;
 
 impl Part {
     /// The plan for what was chosen, and what would change beside it.
@@ -19,69 +18,67 @@ impl Part {
         scope: &Scope,
         desired: &Desired,
         snapshot: &Snapshot,
-        printer: Printer,
-    ) -> Result<(Plan, Vec<Address>), Exit> {
+    ) -> Result<(Plan, Vec<Address>), Failure> {
         let whole = Plan::new(scope, desired, snapshot);
         if self.only.is_empty() && self.except.is_empty() {
             return Ok((whole, Vec::new()));
         }
-        self.known(&whole, printer)?;
+        self.known(&whole)?;
         let inside = |section: &str, names: &[String]| names.iter().any(|name| is_in(section, name));
         let chosen = |section: &str, _: &Address| match self.only.is_empty() {
             true => !inside(section, &self.except),
             false => inside(section, &self.only),
         };
         let (plan, lacks) = Plan::part(scope, desired, snapshot, &chosen);
-        complete(&lacks, desired, printer)?;
+        complete(&lacks, desired)?;
         let left_out = whole.changes().filter(|step| !chosen(&step.section, &step.address));
         let left_out = left_out.map(|step| step.address.clone()).collect();
         Ok((plan, left_out))
     }
 
     /// Whether so much may go.
-    pub(super) fn allow(&self, plan: &Plan, printer: Printer) -> Result<(), Exit> {
+    pub(super) fn allow(&self, plan: &Plan) -> Result<(), Failure> {
         let goes = |action: &Action| matches!(action, Action::Delete | Action::Replace { .. });
         let going: Vec<String> =
             plan.steps.iter().filter(|step| goes(&step.action)).map(|step| step.address.to_string()).collect();
         match self.max_deletes {
-            Some(most) if going.len() > most => {
-                printer.error(format!(
-                    "{} would be deleted or replaced, and --max-deletes allows {most}: {}",
-                    going.len(),
-                    going.join(", ")
-                ));
-                printer.hint("look whether the stack file says what you mean, or allow more");
-                Err(Exit::Failed)
-            }
+            Some(most) if going.len() > most => Err(Failure::of(format!(
+                "{} would be deleted or replaced, and --max-deletes allows {most}: {}",
+                going.len(),
+                going.join(", ")
+            ))
+            .hint("look whether the stack file says what you mean, or allow more")),
             _ => Ok(()),
         }
     }
 
-    fn known(&self, plan: &Plan, printer: Printer) -> Result<(), Exit> {
+    fn known(&self, plan: &Plan) -> Result<(), Failure> {
         let mut known: BTreeSet<&str> = plan.steps.iter().map(|step| step.section.as_str()).collect();
         known.extend(plan.steps.iter().filter_map(|step| step.section.split('.').next()));
         match self.only.iter().chain(&self.except).find(|name| !known.contains(name.as_str())) {
             None => Ok(()),
             Some(unknown) => {
-                printer.error(format!("`{unknown}` is no section of this stack"));
-                match similar(unknown, known.iter().copied()) {
-                    Some(near) => printer.hint(format!("did you mean `{near}`?")),
-                    None => printer.hint(format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", "))),
-                }
-                Err(Exit::Usage)
+                let hint = match similar(unknown, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
+                };
+                Err(Failure::usage(format!("`{unknown}` is no section of this stack")).hint(hint))
             }
         }
     }
 }
 
 /// What is chosen has all that it needs.
-pub(super) fn complete(lacks: &[Lack], desired: &Desired, printer: Printer) -> Result<(), Exit> {
-    for Lack { user, needs } in lacks {
+pub(super) fn complete(lacks: &[Lack], desired: &Desired) -> Result<(), Failure> {
+    let told = |Lack { user, needs }: &Lack| {
         let section = desired.get(needs).map_or("", |wanted| wanted.section.as_str());
-        printer.error(format!("{user} needs {needs}, which is not there yet and not in this plan"));
-        printer.hint(format!("take the section `{section}` too"));
+        let what = format!("{user} needs {needs}, which is not there yet and not in this plan");
+        (what, Some(format!("take the section `{section}` too")))
+    };
+    match lacks.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::errors(lacks.iter().map(told).collect())),
     }
-    if lacks.is_empty() { Ok(()) } else { Err(Exit::Failed) }
 }
 
 /// A database is called by its name in the stack file, and so are its primary and its replica.

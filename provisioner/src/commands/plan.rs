@@ -6,22 +6,22 @@ use super::document::pretty;
 use super::options::{Form, PlanOptions};
 use super::{allow_region, load, no_region, open, read, render, take, write_whole};
 use crate::aws::{Cx, Proof};
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
-use crate::desired::Desired;
 use crate::doctor::zones;
 use crate::image::Digests;
 use crate::plan::Plan;
-use crate::plan::review::{Against, Review};
+use crate::plan::desired::Desired;
+use crate::plan::kept::Kept;
 use crate::plan::saved::Saved;
-use crate::plan::sources::{File, Sources};
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
+use crate::review::sources::{File, Sources};
+use crate::review::{Against, Review};
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::Expanded;
 use crate::sections::aws::expand;
-use crate::snapshot::Snapshot;
-use crate::snapshot::kept::Kept;
 
 /// All that a plan is made of.
 pub(super) struct Basis {
@@ -35,28 +35,22 @@ pub(super) struct Basis {
     pub(super) cx: Option<Cx>,
 }
 
-pub(crate) async fn plan(file: &Path, global: &Global, options: &PlanOptions, printer: Printer) -> Exit {
-    match differences(file, global, options, printer).await {
-        Ok(true) if options.exit_code => Exit::Difference,
-        Ok(_) => Exit::Done,
-        Err(exit) => exit,
-    }
-}
-
-async fn differences(file: &Path, global: &Global, options: &PlanOptions, printer: Printer) -> Result<bool, Exit> {
+pub(crate) async fn plan(
+    file: &Path,
+    global: &Global,
+    options: &PlanOptions,
+    printer: Printer,
+) -> Result<Exit, Failure> {
     let format = match (options.format, global.json) {
-        (Some(Form::Text | Form::Markdown), true) => {
-            printer.error("--json and another --format");
-            return Err(Exit::Usage);
-        }
+        (Some(Form::Text | Form::Markdown), true) => return Err(Failure::usage("--json and another --format")),
         (None, true) => Form::Json,
         (format, _) => format.unwrap_or(Form::Text),
     };
     let basis = match (&options.snapshot, options.offline) {
         (None, false) => live(file, global, printer).await?,
-        (kept, _) => offline(file, global, kept.as_deref(), printer)?,
+        (kept, _) => offline(file, global, kept.as_deref())?,
     };
-    let (plan, left_out) = options.part.plan(&basis.scope, &basis.expanded.desired, &basis.snapshot, printer)?;
+    let (plan, left_out) = options.part.plan(&basis.scope, &basis.expanded.desired, &basis.snapshot)?;
     let name = file.display().to_string();
     let sources = basis.sources(&plan);
     let mut review = Review::new(&basis.scope, &plan, &basis.expanded.desired, &sources);
@@ -75,18 +69,23 @@ async fn differences(file: &Path, global: &Global, options: &PlanOptions, printe
             }
         }
     }
-    if let Some(cx) = &basis.cx {
-        stop(cx, &basis.expanded.desired, &plan, printer).await?;
+    if let Some(cx) = &basis.cx
+        && is_stopped(cx, &basis.expanded.desired, &plan, printer).await
+    {
+        return Ok(Exit::Failed);
     }
     if let Some(out) = &options.out {
-        write(out, &saved, printer)?;
+        write(out, &saved)?;
     }
-    options.part.allow(&plan, printer)?;
-    Ok(!plan.is_empty())
+    options.part.allow(&plan)?;
+    match options.exit_code && !plan.is_empty() {
+        true => Ok(Exit::Difference),
+        false => Ok(Exit::Done),
+    }
 }
 
-async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, Exit> {
-    let session = open(file, global, printer).await?;
+async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, Failure> {
+    let session = open(file, global).await?;
     let snapshot = take(&session, Proof::Index, printer).await?;
     Ok(Basis {
         scope: session.cx.scope.clone(),
@@ -99,18 +98,18 @@ async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, E
     })
 }
 
-/// The zones, which no `up` of this plan could get over if there are too few. `doctor` asks more.
-async fn stop(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -> Result<(), Exit> {
+/// Whether the region has too few zones, which no `up` of this plan could get over. `doctor` asks more.
+async fn is_stopped(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -> bool {
     match zones::lack(cx, desired, plan).await {
         Ok(Some(finding)) => {
             printer.talk(super::doctor::text(&finding, printer));
-            Err(Exit::Failed)
+            true
         }
-        Ok(None) => Ok(()),
+        Ok(None) => false,
         // Who may not ask plans without.
         Err(error) => {
             printer.detail(format!("the zones of the region are not known: {error}"));
-            Ok(())
+            false
         }
     }
 }
@@ -121,16 +120,14 @@ const ACCOUNT: &str = "000000000000";
 const BUILT_LATER: &str = "(known after the runtime is built)";
 
 /// Without a call to anybody.
-fn offline(file: &Path, global: &Global, kept: Option<&Path>, printer: Printer) -> Result<Basis, Exit> {
-    let loaded = load(file, global, printer)?;
-    let kept = kept.map(|path| kept_in(path, &loaded, printer)).transpose()?;
+fn offline(file: &Path, global: &Global, kept: Option<&Path>) -> Result<Basis, Failure> {
+    let loaded = load(file, global)?;
+    let kept = kept.map(|path| kept_in(path, &loaded)).transpose()?;
     if let Some((scope, ..)) = &kept {
-        allow_region(&loaded, &scope.region, printer)?;
+        allow_region(&loaded, &scope.region)?;
     }
     let Some((scope, digests, snapshot, against)) = kept else {
-        let Some(region) = global.region.clone().or_else(|| loaded.stack.region.clone()) else {
-            return Err(no_region(printer));
-        };
+        let region = global.region.clone().or_else(|| loaded.stack.region.clone()).ok_or_else(no_region)?;
         let account = loaded.stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
         let scope = Scope::of(&loaded, account, region);
         let digests = Digests { image: BUILT_LATER.to_owned(), zip: BUILT_LATER.to_owned() };
@@ -142,13 +139,12 @@ fn offline(file: &Path, global: &Global, kept: Option<&Path>, printer: Printer) 
     Ok(Basis { scope, loaded, digests, expanded, snapshot, against, cx: None })
 }
 
-fn kept_in(path: &Path, loaded: &Loaded, printer: Printer) -> Result<(Scope, Digests, Snapshot, Against), Exit> {
+fn kept_in(path: &Path, loaded: &Loaded) -> Result<(Scope, Digests, Snapshot, Against), Failure> {
     let refuse = |why: String| {
-        printer.error(format!("{}: {why}", path.display()));
-        printer.hint("`provision status --snapshot FILE` writes one, with credentials");
-        Exit::Failed
+        Failure::of(format!("{}: {why}", path.display()))
+            .hint("`provision status --snapshot FILE` writes one, with credentials")
     };
-    let kept = Kept::read(&read(path, printer)?).map_err(refuse)?;
+    let kept = Kept::read(&read(path)?).map_err(refuse)?;
     let (stack, env) = (&loaded.stack.stack.0, &loaded.env);
     if (&kept.stack, &kept.env) != (stack, env) {
         return Err(refuse(format!("it is of {}/{}, and this is {stack}/{env}", kept.stack, kept.env)));
@@ -170,11 +166,11 @@ impl Basis {
     }
 }
 
-fn write(out: &Path, saved: &Saved, printer: Printer) -> Result<(), Exit> {
+fn write(out: &Path, saved: &Saved) -> Result<(), Failure> {
     let refused = saved.refused();
     if !refused.is_empty() {
-        printer.error(format!("a plan with this cannot be carried out, so it is not written: {}", refused.join(", ")));
-        return Err(Exit::Failed);
+        let refused = refused.join(", ");
+        return Err(Failure::of(format!("a plan with this cannot be carried out, so it is not written: {refused}")));
     }
-    write_whole(out, &pretty(&saved.document()), printer)
+    write_whole(out, &pretty(&saved.document()))
 }

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::document::pretty;
 use super::{load, no_region};
-use crate::commands::exit::Exit;
+use crate::commands::actions::beside_kinds;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::image::Digests;
 use crate::policy;
@@ -13,30 +15,20 @@ use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::sections::aws::expand;
 
-pub(crate) fn policy(file: &Path, global: &Global, printer: Printer) -> Exit {
-    match policies(file, global, printer) {
-        Ok(policies) => {
-            printer.data(serde_json::to_string_pretty(&policies).unwrap_or_default());
-            Exit::Done
-        }
-        Err(exit) => exit,
-    }
-}
-
-fn policies(file: &Path, global: &Global, printer: Printer) -> Result<serde_json::Value, Exit> {
-    let loaded = load(file, global, printer)?;
-    let Some(region) = global.region.clone().or_else(|| loaded.stack.region.clone()) else {
-        return Err(no_region(printer));
-    };
+pub(crate) fn policy(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
+    let loaded = load(file, global)?;
+    let region = global.region.clone().or_else(|| loaded.stack.region.clone()).ok_or_else(no_region)?;
     if loaded.stack.account.is_none() {
         printer.talk("the stack file names no `account:`, so the policy is for any");
     }
     let account = loaded.stack.account.clone().unwrap_or_else(|| "*".to_owned());
     let scope = Scope::of(&loaded, account, region);
     let expanded = expand(&loaded, &scope, &Digests::default());
-    let policy::Policies { policies, permissions_boundary, dependent } = policy::policies(&scope, &expanded.desired);
-    Ok(json!({
+    let policy::Policies { policies, permissions_boundary, dependent } =
+        policy::policies(&scope, &expanded.desired, &beside_kinds(&expanded.desired));
+    printer.data(pretty(&json!({
         "version": 1, "stack": scope.stack, "env": scope.env,
         "policies": policies, "permissions_boundary": permissions_boundary, "dependent": dependent,
-    }))
+    })));
+    Ok(Exit::Done)
 }

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{agree, load, login_hint, open_without_runtime, run};
 use crate::aws::{Cx, Error};
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::kinds::sqs::queue_name;
 use crate::printer::Printer;
@@ -40,11 +40,37 @@ const STALLED_AFTER_SECONDS: f64 = 600.0;
 /// A move that is cancelled ends after the batch in flight.
 const CANCELLED_WITHIN_SECONDS: f64 = 60.0;
 
-pub(crate) async fn redrive(file: &Path, global: &Global, queue: &str, printer: Printer) -> Exit {
-    match back(file, global, queue, printer).await {
-        Ok(()) => Exit::Done,
-        Err(exit) => exit,
+pub(crate) async fn redrive(file: &Path, global: &Global, queue: &str, printer: Printer) -> Result<Exit, Failure> {
+    let loaded = load(file, global)?;
+    let fifo = chosen(&loaded.stack, queue)?;
+    let session = open_without_runtime(&loaded, global).await?;
+    let cx = &session.cx;
+    let dead = dead_letter_name(queue);
+    let (from, to) = (found(cx, &dead, fifo).await?, found(cx, queue, fifo).await?);
+    let pair = Pair { from, to };
+    let earlier = newest(cx, &pair).await.map_err(failed("looking for earlier moves"))?;
+    let running = earlier.as_ref().filter(|task| is_running(task));
+    match running {
+        Some(task) => joined(task, &dead, &pair, printer)?,
+        None => {
+            let count = waiting(cx, &pair, printer).await?;
+            if count == 0 {
+                return tell(cx, global, queue, &pair, &Outcome::default(), printer);
+            }
+            let question = format!("Move about {} back to `{queue}`? [y/N]", messages(count));
+            agree(global, &question, printer)?;
+        }
     }
+    run::listen_for_stop(cx.stop.clone(), printer);
+    let begun = match running {
+        Some(task) => task.started_timestamp(),
+        None => {
+            start(cx, &pair, earlier.as_ref()).await?;
+            earlier.as_ref().map_or(0, |task| task.started_timestamp() + 1)
+        }
+    };
+    let outcome = watch(cx, &pair, begun, printer).await?;
+    tell(cx, global, queue, &pair, &outcome, printer)
 }
 
 /// Both queues, as SQS knows them.
@@ -58,52 +84,12 @@ struct Found {
     arn: String,
 }
 
-async fn back(file: &Path, global: &Global, queue: &str, printer: Printer) -> Result<(), Exit> {
-    let loaded = load(file, global, printer)?;
-    let fifo = chosen(&loaded.stack, queue, printer)?;
-    let session = open_without_runtime(&loaded, global, printer).await?;
-    let cx = &session.cx;
-    let dead = dead_letter_name(queue);
-    let (from, to) = (found(cx, &dead, fifo, printer).await?, found(cx, queue, fifo, printer).await?);
-    let pair = Pair { from, to };
-    let earlier = newest(cx, &pair).await.map_err(|error| failed("looking for earlier moves", &error, printer))?;
-    let running = earlier.as_ref().filter(|task| is_running(task));
-    match running {
-        Some(task) => joined(task, &dead, &pair, printer)?,
-        None => {
-            let count = waiting(cx, &pair, printer).await?;
-            if count == 0 {
-                tell(cx, global, queue, &pair, &Outcome::default(), printer);
-                return Ok(());
-            }
-            let question = format!("Move about {} back to `{queue}`? [y/N]", messages(count));
-            agree(global, &question, printer)?;
-        }
-    }
-    run::listen_for_stop(cx.stop.clone(), printer);
-    let begun = match running {
-        Some(task) => task.started_timestamp(),
-        None => {
-            start(cx, &pair, earlier.as_ref(), printer).await?;
-            earlier.as_ref().map_or(0, |task| task.started_timestamp() + 1)
-        }
-    };
-    let outcome = watch(cx, &pair, begun, printer).await?;
-    tell(cx, global, queue, &pair, &outcome, printer);
-    match outcome.status.as_str() {
-        "COMPLETED" => Ok(()),
-        "CANCELLED" => Err(Exit::Interrupted),
-        _ => Err(Exit::Failed),
-    }
-}
-
 /// A move that somebody has begun is watched, if it goes where ours would.
-fn joined(task: &Move, dead: &str, pair: &Pair, printer: Printer) -> Result<(), Exit> {
+fn joined(task: &Move, dead: &str, pair: &Pair, printer: Printer) -> Result<(), Failure> {
     match task.destination_arn() {
         Some(other) if other != pair.to.arn => {
-            printer.error(format!("messages of `{dead}` are being moved to {other} already"));
-            printer.hint("SQS makes one move of a queue at a time: wait for that one");
-            Err(Exit::Failed)
+            Err(Failure::of(format!("messages of `{dead}` are being moved to {other} already"))
+                .hint("SQS makes one move of a queue at a time: wait for that one"))
         }
         _ => {
             printer.talk(format!("messages of `{dead}` are being moved already: watching that"));
@@ -113,33 +99,30 @@ fn joined(task: &Move, dead: &str, pair: &Pair, printer: Printer) -> Result<(), 
 }
 
 /// Whether the queue of that name is FIFO. Anything else is not a queue that has messages to get back.
-fn chosen(stack: &Stack, queue: &str, printer: Printer) -> Result<bool, Exit> {
+fn chosen(stack: &Stack, queue: &str) -> Result<bool, Failure> {
     if let Some(known) = stack.queues.get(&Name(queue.to_owned())) {
         return Ok(known.fifo);
     }
     if stack.logs.is_some() && queue == FORWARDER_FAILED {
-        printer.error(format!("`{queue}` is no dead-letter queue of a queue"));
-        printer.hint(
+        return Err(Failure::usage(format!("`{queue}` is no dead-letter queue of a queue")).hint(
             "it holds what the log forwarder could not deliver, log events and whole invocations of the function: \
              there is no queue to which they could go back",
-        );
-        return Err(Exit::Usage);
+        ));
     }
     let names = || stack.queues.keys().map(|name| name.0.as_str());
-    printer.error(format!("`{queue}` is not a queue of this stack"));
-    printer.hint(match names().find(|name| dead_letter_name(name) == queue) {
+    let hint = match names().find(|name| dead_letter_name(name) == queue) {
         Some(source) => format!("name the queue that gets the messages back: `{source}`"),
         None => match similar(queue, names()) {
             Some(near) => format!("did you mean `{near}`?"),
             None if stack.queues.is_empty() => "the stack has no queues".to_owned(),
             None => format!("there are: {}", names().collect::<Vec<_>>().join(", ")),
         },
-    });
-    Err(Exit::Usage)
+    };
+    Err(Failure::usage(format!("`{queue}` is not a queue of this stack")).hint(hint))
 }
 
 /// The queue, if it is there and this stack's by its tag.
-async fn found(cx: &Cx, name: &str, fifo: bool, printer: Printer) -> Result<Found, Exit> {
+async fn found(cx: &Cx, name: &str, fifo: bool) -> Result<Found, Failure> {
     let called = queue_name(&cx.scope, name, fifo);
     let gone = &["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
     let read = async {
@@ -148,27 +131,22 @@ async fn found(cx: &Cx, name: &str, fifo: bool, printer: Printer) -> Result<Foun
         let tags = Error::unless_gone(cx.sqs.list_queue_tags().queue_url(&url).send().await, gone)?;
         Ok::<_, Error>(tags.map(|answer| (url, answer.tags.unwrap_or_default())))
     };
-    let Some((url, tags)) = read.await.map_err(|error| failed(&format!("reading `{called}`"), &error, printer))? else {
-        printer.error(format!("there is no queue `{called}`"));
-        printer.hint("`provision up` makes it");
-        return Err(Exit::Failed);
+    let Some((url, tags)) = read.await.map_err(failed(&format!("reading `{called}`")))? else {
+        return Err(Failure::of(format!("there is no queue `{called}`")).hint("`provision up` makes it"));
     };
-    match cx.whose(&tags, Some(name)) {
+    match cx.scope.whose(&tags, Some(name)) {
         Some((_, owner)) if owner.is_ours() => Ok(Found { url, arn: cx.scope.arn("sqs", &called) }),
-        _ => {
-            printer.error(format!("`{called}` exists, but this stack did not make it"));
-            printer.hint(format!("take it over with `up --adopt 'sqs.queue {name}'`, if it is to be this stack's"));
-            Err(Exit::Failed)
-        }
+        _ => Err(Failure::of(format!("`{called}` exists, but this stack did not make it"))
+            .hint(format!("take it over with `up --adopt 'sqs.queue {name}'`, if it is to be this stack's"))),
     }
 }
 
 /// How many messages can be moved. SQS counts approximately, and up to a minute late.
-async fn waiting(cx: &Cx, pair: &Pair, printer: Printer) -> Result<i64, Exit> {
+async fn waiting(cx: &Cx, pair: &Pair, printer: Printer) -> Result<i64, Failure> {
     let (visible, taken) = (Attribute::ApproximateNumberOfMessages, Attribute::ApproximateNumberOfMessagesNotVisible);
     let call = cx.sqs.get_queue_attributes().queue_url(&pair.from.url).attribute_names(visible.clone());
     let answer = call.attribute_names(taken.clone()).send().await.map_err(Error::from);
-    let counts = answer.map_err(|error| failed("counting the messages", &error, printer))?.attributes;
+    let counts = answer.map_err(failed("counting the messages"))?.attributes;
     let count = |which| counts.as_ref().and_then(|all| all.get(&which)?.parse::<i64>().ok()).unwrap_or(0);
     let taken = count(taken);
     if taken > 0 {
@@ -179,7 +157,7 @@ async fn waiting(cx: &Cx, pair: &Pair, printer: Printer) -> Result<i64, Exit> {
 
 /// A start that was refused, or whose answer was lost, counts if a move to our queue runs all the same: SQS takes one of a
 /// queue at a time, whoever began it.
-async fn start(cx: &Cx, pair: &Pair, earlier: Option<&Move>, printer: Printer) -> Result<(), Exit> {
+async fn start(cx: &Cx, pair: &Pair, earlier: Option<&Move>) -> Result<(), Failure> {
     let call = cx.sqs.start_message_move_task().source_arn(&pair.from.arn).destination_arn(&pair.to.arn);
     let Err(error) = call.send().await.map_err(Error::from) else {
         return Ok(());
@@ -189,7 +167,7 @@ async fn start(cx: &Cx, pair: &Pair, earlier: Option<&Move>, printer: Printer) -
     if now.is_some_and(|task| is_new(&task) && task.destination_arn() == Some(&pair.to.arn)) {
         return Ok(());
     }
-    Err(failed("starting the move", &error, printer))
+    Err(failed("starting the move")(error))
 }
 
 /// How a move ended; the default is one of nothing.
@@ -209,12 +187,11 @@ impl Default for Outcome {
 }
 
 /// Until the move that began then, or later, has ended. The list may not show it at once.
-async fn watch(cx: &Cx, pair: &Pair, begun: i64, printer: Printer) -> Result<Outcome, Exit> {
+async fn watch(cx: &Cx, pair: &Pair, begun: i64, printer: Printer) -> Result<Outcome, Failure> {
     let (started, mut last_step, mut shown) = (Instant::now(), Instant::now(), None);
     let mut cancelled: Option<Instant> = None;
     loop {
-        let task =
-            newest(cx, pair).await.map_err(|error| failed("watching the move, which goes on", &error, printer))?;
+        let task = newest(cx, pair).await.map_err(failed("watching the move, which goes on"))?;
         let task = task.filter(|task| task.started_timestamp() >= begun);
         let progress = task.as_ref().map(|task| (task.approximate_number_of_messages_moved(), is_running(task)));
         if progress != shown {
@@ -236,8 +213,7 @@ async fn watch(cx: &Cx, pair: &Pair, begun: i64, printer: Printer) -> Result<Out
         }
         match (cancelled, cx.stop.reason()) {
             (Some(since), _) if cx.clock.is_over(since, CANCELLED_WITHIN_SECONDS) => {
-                printer.error("the move was cancelled, and has not ended yet");
-                return Err(Exit::Interrupted);
+                return Err(Failure::new(Exit::Interrupted, "the move was cancelled, and has not ended yet"));
             }
             (None, Some(_)) => {
                 cancel(cx, task.as_ref(), printer).await;
@@ -246,9 +222,8 @@ async fn watch(cx: &Cx, pair: &Pair, begun: i64, printer: Printer) -> Result<Out
             _ => {}
         }
         if cx.clock.is_over(last_step, STALLED_AFTER_SECONDS) {
-            printer.error("no message has moved for ten minutes");
-            printer.hint("the move goes on for up to 36 hours: run the same command again to watch it");
-            return Err(Exit::Failed);
+            return Err(Failure::of("no message has moved for ten minutes")
+                .hint("the move goes on for up to 36 hours: run the same command again to watch it"));
         }
         cx.clock.sleep(LOOK_EVERY_SECONDS).await;
     }
@@ -272,7 +247,15 @@ fn is_running(task: &Move) -> bool {
     matches!(task.status(), Some("RUNNING" | "CANCELLING"))
 }
 
-fn tell(cx: &Cx, global: &Global, queue: &str, pair: &Pair, outcome: &Outcome, printer: Printer) {
+/// The end of the move, as the result of the command.
+fn tell(
+    cx: &Cx,
+    global: &Global,
+    queue: &str,
+    pair: &Pair,
+    outcome: &Outcome,
+    printer: Printer,
+) -> Result<Exit, Failure> {
     let Outcome { status, moved, of, why, seconds } = outcome;
     if global.json {
         let document = json!({
@@ -286,13 +269,17 @@ fn tell(cx: &Cx, global: &Global, queue: &str, pair: &Pair, outcome: &Outcome, p
     match (status.as_str(), of) {
         ("COMPLETED", Some(0)) => printer.talk(format!("there is nothing to move back to `{queue}`")),
         ("COMPLETED", _) => printer.talk(format!("{}: {moved} went back to `{queue}`", printer.green("done"))),
-        ("CANCELLED", _) => printer.talk(format!("cancelled: {moved} went back, the others stay where they are")),
+        ("CANCELLED", _) => {
+            printer.talk(format!("cancelled: {moved} went back, the others stay where they are"));
+            return Ok(Exit::Interrupted);
+        }
         (other, _) => {
             let why = why.as_deref().unwrap_or("SQS does not say why");
-            printer.error(format!("the move ended as {other} after {moved}: {why}"));
-            printer.hint("what was not moved is still in the dead-letter queue: run the same command again");
+            return Err(Failure::of(format!("the move ended as {other} after {moved}: {why}"))
+                .hint("what was not moved is still in the dead-letter queue: run the same command again"));
         }
     }
+    Ok(Exit::Done)
 }
 
 fn messages(count: i64) -> String {
@@ -302,10 +289,13 @@ fn messages(count: i64) -> String {
     }
 }
 
-fn failed(what: &str, error: &Error, printer: Printer) -> Exit {
-    printer.error(format!("{what}: {error}"));
-    if error.is_login() || error.is_denied() {
-        printer.hint(login_hint(error));
+/// The failure of a call, by what was being done.
+fn failed(doing: &str) -> impl Fn(Error) -> Failure {
+    move |error| {
+        let failure = Failure::of(format!("{doing}: {error}"));
+        match error.is_login() || error.is_denied() {
+            true => failure.hint(login_hint(&error)),
+            false => failure,
+        }
     }
-    Exit::Failed
 }

@@ -8,13 +8,14 @@ use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Session;
+use crate::aws::lease::{self, Lease, Refused};
 use crate::aws::{Proof, Stop};
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
+use crate::commands::options::Global;
 use crate::engine::{Ending, News, Progress, Report};
-use crate::kind::Address;
-use crate::lease::{self, Lease, Refused};
+use crate::kinds::facts::Address;
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
 use crate::wait::pause;
 
 pub(super) use super::explain::explain;
@@ -31,7 +32,28 @@ pub(super) fn greet(session: &Session, verb: &str, printer: Printer) {
     ));
 }
 
-pub(super) async fn lease(session: &Session, printer: Printer) -> Result<Lease, Exit> {
+/// Does the work under the lease of the stack, until it is done or a signal ends it. The work gets to know whether the last
+/// run was cut off. A failure of it is told before the lease is given back, because that may take a minute.
+pub(super) async fn under_lease<W>(
+    session: &Session,
+    global: &Global,
+    work: impl FnOnce(bool) -> W,
+    printer: Printer,
+) -> Result<Exit, Failure>
+where
+    W: Future<Output = Result<Exit, Failure>>,
+{
+    listen_for_stop(session.cx.stop.clone(), printer);
+    let lease = lease(session, printer).await?;
+    let exit = match unless_forced(session, work(lease.unclean)).await {
+        Ok(exit) => exit,
+        Err(failure) => failure.tell(global.json, printer),
+    };
+    release(lease, matches!(exit, Exit::Done | Exit::Usage), printer).await;
+    Ok(exit)
+}
+
+async fn lease(session: &Session, printer: Printer) -> Result<Lease, Failure> {
     match lease::acquire(&session.cx, &session.principal, &|text| printer.talk(text)).await {
         Ok(lease) => {
             if lease.unclean {
@@ -39,24 +61,17 @@ pub(super) async fn lease(session: &Session, printer: Printer) -> Result<Lease, 
             }
             Ok(lease)
         }
-        Err(Refused::Held(who)) => {
-            printer.error(format!("{} is at work on this stack", who));
-            printer.hint("try again when that run is over");
-            Err(Exit::LeaseHeld)
-        }
-        Err(Refused::Stopped) => {
-            printer.talk("interrupted: run the same command again to go on");
-            Err(Exit::Interrupted)
-        }
+        Err(Refused::Held(who)) => Err(Failure::new(Exit::LeaseHeld, format!("{who} is at work on this stack"))
+            .hint("try again when that run is over")),
+        Err(Refused::Stopped) => Err(Failure::interrupted("run the same command again to go on")),
         Err(Refused::Failed(error)) => {
-            printer.error(format!("taking the lease in the DynamoDB table `{}`: {error}", lease::TABLE));
-            printer.hint(super::login_hint(&error));
-            Err(Exit::Failed)
+            Err(Failure::of(format!("taking the lease in the DynamoDB table `{}`: {error}", lease::TABLE))
+                .hint(super::login_hint(&error)))
         }
     }
 }
 
-pub(super) async fn release(lease: Lease, clean: bool, printer: Printer) {
+async fn release(lease: Lease, clean: bool, printer: Printer) {
     let failed = "giving the lease back failed, it ends by itself in a minute";
     tokio::select! {
         result = lease.release(clean) => if let Err(error) = result {
@@ -68,7 +83,7 @@ pub(super) async fn release(lease: Lease, clean: bool, printer: Printer) {
 
 /// What is live. After a run that was cut off new things may not show at once, so it is looked at again and again, and
 /// whatever was seen once counts.
-pub(super) async fn take_carefully(session: &Session, unclean: bool, printer: Printer) -> Result<Snapshot, Exit> {
+pub(super) async fn take_carefully(session: &Session, unclean: bool, printer: Printer) -> Result<Snapshot, Failure> {
     let mut snapshot = super::take(session, Proof::Service, printer).await?;
     for _ in 0..if unclean { 4 } else { 0 } {
         session.cx.clock.sleep(1.0).await;
@@ -111,11 +126,7 @@ pub(super) fn listen_for_stop(stop: Arc<Stop>, printer: Printer) {
 const LAST_SECONDS: Duration = Duration::from_secs(2);
 
 /// The work, unless it is told to stop a second time.
-pub(super) async fn unless_forced<T>(
-    session: &Session,
-    work: impl Future<Output = Result<T, Exit>>,
-    printer: Printer,
-) -> Result<T, Exit> {
+async fn unless_forced<T>(session: &Session, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let forced = async {
         while !session.cx.stop.is_forced() {
             pause(Duration::from_millis(50)).await;
@@ -124,8 +135,7 @@ pub(super) async fn unless_forced<T>(
     tokio::select! {
         result = work => result,
         () = forced => {
-            printer.talk("interrupted: calls in flight were not waited for; the next run looks for what they made");
-            Err(Exit::Interrupted)
+            Err(Failure::interrupted("calls in flight were not waited for; the next run looks for what they made"))
         }
     }
 }

@@ -5,20 +5,21 @@ use std::path::Path;
 
 use aws_config::SdkConfig;
 
-use super::{allow_region, load};
+use super::{allow_region, answer, load};
 use crate::aws::surroundings::{self, Mistake};
+use crate::aws::take;
 use crate::aws::{self, Access, Cx, Error, Proof};
-use crate::commands::exit::Exit;
+use crate::commands::failure::Failure;
 use crate::commands::options::Global;
 use crate::image::Digests;
 use crate::image::artefacts::{self, Artefacts};
 use crate::image::{self, Architecture};
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::expand;
 use crate::sections::aws::{Expanded, needs_runtime};
-use crate::snapshot::{self, Snapshot};
 use crate::wait::Clock;
 
 /// A stack file, loaded for one environment, and the way to its account.
@@ -30,60 +31,51 @@ pub(crate) struct Session {
     pub(crate) digests: Digests,
 }
 
-/// Loads the file, logs in, and works out the resources. What goes wrong is printed.
-pub(crate) async fn open(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
-    let loaded = load(file, global, printer)?;
-    log_in(&loaded, global, build_artefacts, printer).await
+/// Loads the file, logs in, and works out the resources.
+pub(crate) async fn open(file: &Path, global: &Global) -> Result<Session, Failure> {
+    let loaded = load(file, global)?;
+    log_in(&loaded, global, build_artefacts).await
 }
 
 /// Opens a session for `up`. If the stack needs the runtime and it is not built, it is built first, if people agree.
-pub(crate) async fn open_and_build(file: &Path, global: &Global, printer: Printer) -> Result<Session, Exit> {
-    let loaded = load(file, global, printer)?;
+pub(crate) async fn open_and_build(file: &Path, global: &Global, printer: Printer) -> Result<Session, Failure> {
+    let loaded = load(file, global)?;
     offer_runtime(&loaded, global, printer)?;
-    log_in(&loaded, global, build_artefacts, printer).await
+    log_in(&loaded, global, build_artefacts).await
 }
 
 /// The same without the runtime, for what compares nothing: nobody has to build it for that.
-pub(crate) async fn open_without_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<Session, Exit> {
-    log_in(loaded, global, |_, _| Ok(Artefacts::default()), printer).await
+pub(crate) async fn open_without_runtime(loaded: &Loaded, global: &Global) -> Result<Session, Failure> {
+    log_in(loaded, global, |_| Ok(Artefacts::default())).await
 }
 
 async fn log_in(
     loaded: &Loaded,
     global: &Global,
-    build: fn(&Loaded, Printer) -> Result<Artefacts, Exit>,
-    printer: Printer,
-) -> Result<Session, Exit> {
+    build: fn(&Loaded) -> Result<Artefacts, Failure>,
+) -> Result<Session, Failure> {
     let access = Access {
         profile: global.profile.clone(),
         region: global.region.clone(),
         endpoint_url: global.endpoint_url.clone(),
     };
-    let clock = Clock::new(time_scale(printer)?);
+    let clock = Clock::new(time_scale()?);
     let region = access.region.clone().or_else(|| loaded.stack.region.clone());
-    let config = connect(&access, region.as_deref(), clock, printer).await?;
-    let Some(region) = config.region().map(ToString::to_string) else {
-        return Err(no_region(printer));
-    };
-    allow_region(loaded, &region, printer)?;
-    let caller = match aws::caller(&config).await {
-        Ok(caller) => caller,
-        Err(error) => {
-            printer.error(format!("asking AWS who we are, in {region}: {error}"));
-            printer.hint(login_hint(&error));
-            return Err(Exit::Failed);
-        }
-    };
+    let config = connect(&access, region.as_deref(), clock).await?;
+    let region = config.region().map(ToString::to_string).ok_or_else(no_region)?;
+    allow_region(loaded, &region)?;
+    let caller = aws::caller(&config).await.map_err(|error| {
+        Failure::of(format!("asking AWS who we are, in {region}: {error}")).hint(login_hint(&error))
+    })?;
     if let Some(account) = loaded.stack.account.as_ref().filter(|account| **account != caller.account) {
-        printer.error(format!(
+        return Err(Failure::of(format!(
             "the stack may only be deployed to account {account}, and these credentials are of {}",
             caller.account
-        ));
-        printer.hint("choose another --profile, or change `account:` in the stack file");
-        return Err(Exit::Failed);
+        ))
+        .hint("choose another --profile, or change `account:` in the stack file"));
     }
     let scope = Scope::of(loaded, caller.account, region);
-    let artefacts = build(loaded, printer)?;
+    let artefacts = build(loaded)?;
     let digests = Digests {
         image: artefacts.image.as_ref().map(|image| image.manifest.digest.clone()).unwrap_or_default(),
         zip: artefacts.zip.as_ref().map(|zip| zip.sha256.clone()).unwrap_or_default(),
@@ -95,7 +87,7 @@ async fn log_in(
 
 /// In a source checkout, offers to build the runtime that the stack needs. Where there is nobody to ask, the command that
 /// misses the runtime says what builds it.
-fn offer_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<(), Exit> {
+fn offer_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<(), Failure> {
     let (image, zip) = needs_runtime(loaded);
     if !(image || zip) || std::env::var_os("PROVISION_RUNTIME").is_some() {
         return Ok(());
@@ -103,34 +95,20 @@ fn offer_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<(
     let architecture = Architecture::X86_64;
     let (Err(_), Some(script)) = (image::find_runtime(architecture), image::build_script()) else { return Ok(()) };
     printer.talk(format!("the stack runs the bundled runtime, which is not built: {} builds it", script.display()));
-    if !global.yes {
-        match printer.ask("Build it now? It takes some minutes. [y/N]").as_deref() {
-            Some("y" | "Y" | "yes") => {}
-            _ => return Ok(()),
-        }
+    if answer(global, "Build it now? It takes some minutes. [y/N]", printer) != Some(true) {
+        return Ok(());
     }
     image::build_runtime(&script, architecture).map_err(|error| {
-        printer.error(format!("{error:#}"));
-        printer.hint("the compiler says why above; when it is mended, run the same command again");
-        Exit::Failed
+        Failure::from(error).hint("the compiler says why above; when it is mended, run the same command again")
     })
 }
 
 /// The way to AWS, unless the environment leads nowhere.
-pub(crate) async fn connect(
-    access: &Access,
-    region: Option<&str>,
-    clock: Clock,
-    printer: Printer,
-) -> Result<SdkConfig, Exit> {
+pub(crate) async fn connect(access: &Access, region: Option<&str>, clock: Clock) -> Result<SdkConfig, Failure> {
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let variables: Vec<(String, String)> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
     let refuse = |mistakes: Vec<Mistake>| {
-        for Mistake { what, hint } in mistakes {
-            printer.error(what);
-            printer.hint(hint);
-        }
-        Exit::Failed
+        Failure::errors(mistakes.into_iter().map(|Mistake { what, hint }| (what, Some(hint))).collect())
     };
     let mistakes = surroundings::mistakes(access, &variables);
     if !mistakes.is_empty() {
@@ -150,16 +128,13 @@ pub(crate) async fn connect(
 }
 
 /// The runtime as image and as Lambda package, if the stack runs it.
-fn build_artefacts(loaded: &Loaded, printer: Printer) -> Result<Artefacts, Exit> {
+fn build_artefacts(loaded: &Loaded) -> Result<Artefacts, Failure> {
     let (image, zip) = needs_runtime(loaded);
-    artefacts::build(image, zip).map_err(|error| {
-        printer.error(format!("{error:#}"));
-        Exit::Failed
-    })
+    Ok(artefacts::build(image, zip)?)
 }
 
-pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> Result<Snapshot, Exit> {
-    match snapshot::take(&session.cx, &session.expanded.desired, proof).await {
+pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> Result<Snapshot, Failure> {
+    match take::take(&session.cx, &session.expanded.desired, proof).await {
         Ok(snapshot) => {
             if !snapshot.unread.is_empty() {
                 printer
@@ -170,32 +145,27 @@ pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> R
         Err(failures) => {
             // One root cause, not a cascade: without a login everything fails.
             if let Some((_, error)) = failures.iter().find(|(_, error)| error.is_login()) {
-                printer.error(format!("the credentials do not work: {error}"));
-                printer.hint(login_hint(error));
-                return Err(Exit::Failed);
+                return Err(Failure::of(format!("the credentials do not work: {error}")).hint(login_hint(error)));
             }
-            for (what, error) in &failures {
-                printer.error(format!("{what}: {error}"));
-            }
-            Err(Exit::Failed)
+            let told = failures.iter().map(|(what, error)| (format!("{what}: {error}"), None));
+            Err(Failure::errors(told.collect()))
         }
     }
 }
 
-pub(crate) fn time_scale(printer: Printer) -> Result<f64, Exit> {
+pub(crate) fn time_scale() -> Result<f64, Failure> {
     match std::env::var("PROVISION_TIME_SCALE") {
         Err(_) => Ok(1.0),
-        Ok(text) => text.parse().ok().filter(|scale: &f64| scale.is_finite() && *scale > 0.0).ok_or_else(|| {
-            printer.error(format!("PROVISION_TIME_SCALE is `{text}`, which is no positive number"));
-            Exit::Usage
-        }),
+        Ok(text) => text
+            .parse()
+            .ok()
+            .filter(|scale: &f64| scale.is_finite() && *scale > 0.0)
+            .ok_or_else(|| Failure::usage(format!("PROVISION_TIME_SCALE is `{text}`, which is no positive number"))),
     }
 }
 
-pub(crate) fn no_region(printer: Printer) -> Exit {
-    printer.error("no region is known");
-    printer.hint("set `region:` in the stack file, or give --region");
-    Exit::Usage
+pub(crate) fn no_region() -> Failure {
+    Failure::usage("no region is known").hint("set `region:` in the stack file, or give --region")
 }
 
 pub(crate) fn login_hint(error: &Error) -> &'static str {

@@ -6,29 +6,27 @@ use serde_json::json;
 
 use crate::aws::Proof;
 use crate::commands::document::pretty;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{health, open, take, write_whole};
-use crate::kind::{Owner, Status};
+use crate::kinds::kind::Status;
+use crate::kinds::owner::Owner;
+use crate::plan::kept::Kept;
 use crate::printer::Printer;
-use crate::snapshot::kept::Kept;
 
 /// `keep` is a file for a snapshot, for `plan --snapshot`.
-pub(crate) async fn status(file: &Path, global: &Global, keep: Option<&Path>, printer: Printer) -> Exit {
-    let session = match open(file, global, printer).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
-    let snapshot = match take(&session, Proof::Service, printer).await {
-        Ok(snapshot) => snapshot,
-        Err(exit) => return exit,
-    };
+pub(crate) async fn status(
+    file: &Path,
+    global: &Global,
+    keep: Option<&Path>,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let session = open(file, global).await?;
+    let snapshot = take(&session, Proof::Service, printer).await?;
     let desired = &session.expanded.desired;
     if let Some(path) = keep {
         let kept = Kept::of(&session.cx.scope, desired, &session.digests, &snapshot);
-        if let Err(exit) = write_whole(path, &pretty(&kept.document()), printer) {
-            return exit;
-        }
+        write_whole(path, &pretty(&kept.document()))?;
         printer.talk(format!("what is live is in {}, without secrets, for `plan --snapshot`", path.display()));
     }
     let healths = health::take(&session.cx, desired, &snapshot, printer).await;
@@ -59,7 +57,7 @@ pub(crate) async fn status(file: &Path, global: &Global, keep: Option<&Path>, pr
         }
         let document = json!({"version": 1, "resources": list, "health": by_section});
         printer.data(serde_json::to_string_pretty(&document).unwrap_or_default());
-        return Exit::Done;
+        return Ok(Exit::Done);
     }
     let width = rows.iter().map(|(section, ..)| section.len()).max().unwrap_or(0);
     let name_width = rows.iter().map(|(_, address, ..)| address.to_string().len()).max().unwrap_or(0);
@@ -72,7 +70,7 @@ pub(crate) async fn status(file: &Path, global: &Global, keep: Option<&Path>, pr
     for (wanted, health) in healths {
         printer.data(format!("{:width$}  {:name_width$}  {health}", wanted.section, wanted.address.to_string()));
     }
-    Exit::Done
+    Ok(Exit::Done)
 }
 
 fn word(owner: &Owner, status: &Status) -> String {

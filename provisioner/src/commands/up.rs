@@ -9,42 +9,30 @@ use super::format::text;
 use super::options::UpOptions;
 use super::outputs::exported;
 use super::part::{complete, is_called};
-use super::{Session, agree, doctor, open_and_build, render, run};
-use crate::any::AnyLive;
-use crate::commands::exit::Exit;
+use super::{GIVE_YES, Session, agree, answer, doctor, open_and_build, read, render, run};
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::engine::{self, Report, Work, retag};
-use crate::kind::{Address, LastWish};
-use crate::plan::review::Review;
+use crate::kinds::KINDS;
+use crate::kinds::any::AnyLive;
+use crate::kinds::facts::Address;
+use crate::kinds::on_aws::LastWish;
 use crate::plan::saved::Saved;
-use crate::plan::sources::{File, Sources};
+use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
-use crate::snapshot::Snapshot;
+use crate::review::Review;
+use crate::review::sources::{File, Sources};
 
-pub(crate) async fn up(file: &Path, global: &Global, options: &UpOptions, printer: Printer) -> Exit {
-    let saved = match options.plan.as_deref().map(|path| saved(path, printer)).transpose() {
-        Ok(saved) => saved,
-        Err(exit) => return exit,
-    };
-    let session = match open_and_build(file, global, printer).await {
-        Ok(session) => session,
-        Err(exit) => return exit,
-    };
-    if let Err(exit) = saved.iter().try_for_each(|saved| same_stack(saved, &session, printer)) {
-        return exit;
+pub(crate) async fn up(file: &Path, global: &Global, options: &UpOptions, printer: Printer) -> Result<Exit, Failure> {
+    let saved = options.plan.as_deref().map(saved).transpose()?;
+    let session = open_and_build(file, global, printer).await?;
+    if let Some(saved) = &saved {
+        same_stack(saved, &session)?;
     }
     run::greet(&session, "bringing up", printer);
-    run::listen_for_stop(session.cx.stop.clone(), printer);
-    let lease = match run::lease(&session, printer).await {
-        Ok(lease) => lease,
-        Err(exit) => return exit,
-    };
     let run = Run { session: &session, global, options, saved: saved.as_ref(), file, printer };
-    let result = run::unless_forced(&session, run.with_lease(lease.unclean), printer).await;
-    let clean = matches!(result, Ok(()) | Err(Exit::Usage));
-    run::release(lease, clean, printer).await;
-    result.err().unwrap_or(Exit::Done)
+    run::under_lease(&session, global, |unclean| run.with_lease(unclean), printer).await
 }
 
 /// One run, as it was asked for.
@@ -58,7 +46,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn with_lease(&self, unclean: bool) -> Result<(), Exit> {
+    async fn with_lease(&self, unclean: bool) -> Result<Exit, Failure> {
         let Run { session, global, options, printer, .. } = *self;
         let mut snapshot = run::take_carefully(session, unclean, printer).await?;
         let (scope, desired) = (&session.cx.scope, &session.expanded.desired);
@@ -68,15 +56,15 @@ impl Run<'_> {
             snapshot = run::take_carefully(session, false, printer).await?;
         }
         let (plan, left_out) = match self.saved {
-            Some(saved) => agreed(saved, session, &snapshot, printer)?,
-            None => options.part.plan(scope, desired, &snapshot, printer)?,
+            Some(saved) => agreed(saved, session, &snapshot)?,
+            None => options.part.plan(scope, desired, &snapshot)?,
         };
         let (loaded, digests) = (&session.loaded, &session.digests);
         let sources = Sources::find(&File { loaded, scope, digests, desired, snapshot: &snapshot }, &plan);
         let review = Review { left_out, ..Review::new(scope, &plan, desired, &sources) };
         printer.talk(render::text(&review, &self.file.display().to_string(), printer));
         refuse(&plan, &options.delete_data, printer)?;
-        options.part.allow(&plan, printer)?;
+        options.part.allow(&plan)?;
         if !options.no_preflight {
             doctor::preflight(session, &plan, &snapshot, printer).await?;
         }
@@ -86,16 +74,18 @@ impl Run<'_> {
         let report = self.apply(&plan, &snapshot, unclean).await;
         run::explain(&report, printer);
         tell(session, &report, global, printer);
-        match run::exit(&report) {
-            Exit::Done => answers(session, &report, printer).await,
-            exit => Err(exit),
+        let exit = run::exit(&report);
+        if exit == Exit::Done {
+            answers(session, &report, printer).await?;
         }
+        Ok(exit)
     }
 
     async fn apply(&self, plan: &Plan, snapshot: &Snapshot, unclean: bool) -> Report {
         // Who names the data has said that its protection may go.
         let named = |step: &&Step| step.loses_data && is_named(&step.address, &self.options.delete_data);
         let work = Work {
+            kinds: KINDS,
             desired: &self.session.expanded.desired,
             plan,
             snapshot,
@@ -107,16 +97,14 @@ impl Run<'_> {
     }
 }
 
-fn saved(path: &Path, printer: Printer) -> Result<Saved, Exit> {
-    let text = super::read(path, printer)?;
-    Saved::read(&text).map_err(|why| {
-        printer.error(format!("{} cannot be carried out: {why}", path.display()));
-        printer.hint("make the plan again with this program: `provision plan --out`");
-        Exit::Failed
+fn saved(path: &Path) -> Result<Saved, Failure> {
+    Saved::read(&read(path)?).map_err(|why| {
+        Failure::of(format!("{} cannot be carried out: {why}", path.display()))
+            .hint("make the plan again with this program: `provision plan --out`")
     })
 }
 
-fn same_stack(saved: &Saved, session: &Session, printer: Printer) -> Result<(), Exit> {
+fn same_stack(saved: &Saved, session: &Session) -> Result<(), Failure> {
     let scope = &session.cx.scope;
     let now = [&scope.stack, &scope.env, &scope.account, &scope.region];
     let then = [&saved.stack, &saved.env, &saved.account, &saved.region];
@@ -124,31 +112,24 @@ fn same_stack(saved: &Saved, session: &Session, printer: Printer) -> Result<(), 
     match (0..4).find(|place| now[*place] != then[*place]) {
         None => Ok(()),
         Some(place) => {
-            printer.error(format!("the plan is for {} {}, and this is {}", words[place], then[place], now[place]));
-            Err(Exit::Failed)
+            let (word, then, now) = (words[place], then[place], now[place]);
+            Err(Failure::of(format!("the plan is for {word} {then}, and this is {now}")))
         }
     }
 }
 
 /// What a saved plan touches, planned again: it has to be what was shown. The rest is left alone.
-fn agreed(
-    saved: &Saved,
-    session: &Session,
-    snapshot: &Snapshot,
-    printer: Printer,
-) -> Result<(Plan, Vec<Address>), Exit> {
+fn agreed(saved: &Saved, session: &Session, snapshot: &Snapshot) -> Result<(Plan, Vec<Address>), Failure> {
     let (scope, desired) = (&session.cx.scope, &session.expanded.desired);
     let touched = |_: &str, address: &Address| saved.touches(address);
     let (plan, lacks) = Plan::part(scope, desired, snapshot, &touched);
     let moved = saved.compare(&plan, snapshot);
-    for one in &moved {
-        printer.error(format!("{}: {}", one.address, one.how));
-    }
     if !moved.is_empty() {
-        printer.hint("nothing was done. Make the plan again, look at it, and bring that one up");
-        return Err(Exit::Failed);
+        let told = moved.iter().map(|one| (format!("{}: {}", one.address, one.how), None));
+        return Err(Failure::errors(told.collect())
+            .hint("nothing was done. Make the plan again, look at it, and bring that one up"));
     }
-    complete(&lacks, desired, printer)?;
+    complete(&lacks, desired)?;
     let whole = Plan::new(scope, desired, snapshot);
     let beside = whole.changes().filter(|step| !saved.touches(&step.address));
     Ok((plan, beside.map(|step| step.address.clone()).collect()))
@@ -166,7 +147,7 @@ async fn adopt(
     names: &[String],
     (plan, snapshot): (&Plan, &Snapshot),
     printer: Printer,
-) -> Result<(), Exit> {
+) -> Result<(), Failure> {
     let mut chosen: Vec<&AnyLive> = Vec::new();
     for name in names {
         match named(name, plan, snapshot) {
@@ -176,25 +157,21 @@ async fn adopt(
                 chosen.push(live);
             }
             None => {
-                printer.error(format!("nothing of another is in the place of `{name}`"));
-                printer.hint(foreign(plan));
-                return Err(Exit::Usage);
+                return Err(
+                    Failure::usage(format!("nothing of another is in the place of `{name}`")).hint(foreign(plan))
+                );
             }
         }
     }
     if chosen.is_empty() {
         return Ok(());
     }
-    if !global.yes && printer.ask("Take these over? `down` will delete them. [y/N]").is_none_or(|said| said != "y") {
-        printer.error("not adopted");
-        printer.hint("give --yes to go ahead without a question");
-        return Err(Exit::Usage);
+    if answer(global, "Take these over? `down` will delete them. [y/N]", printer) != Some(true) {
+        return Err(Failure::usage("not adopted").hint(GIVE_YES));
     }
     for live in chosen {
-        if let Err(error) = retag(&session.cx, live).await {
-            printer.error(format!("adopting {}: {error}", live.address));
-            return Err(Exit::Failed);
-        }
+        let retagged = retag(&session.cx, live).await;
+        retagged.map_err(|error| Failure::of(format!("adopting {}: {error}", live.address)))?;
     }
     Ok(())
 }
@@ -217,7 +194,7 @@ fn foreign(plan: &Plan) -> String {
 
 /// One GET to the load balancer, where its name resolves. Any answer will do but an error of its own: a 404 is the
 /// service's business.
-async fn answers(session: &Session, report: &Report, printer: Printer) -> Result<(), Exit> {
+async fn answers(session: &Session, report: &Report, printer: Printer) -> Result<(), Failure> {
     let outputs = exported(&session.expanded, &report.board);
     let Some(host) = outputs.get("services.address").and_then(|address| address.as_str()) else { return Ok(()) };
     if tokio::net::lookup_host((host, 80)).await.is_err() {
@@ -233,9 +210,8 @@ async fn answers(session: &Session, report: &Report, printer: Printer) -> Result
         }
         session.cx.clock.sleep(crate::wait::back_off(attempt)).await;
     }
-    printer.error(format!("http://{host}/ does not answer, although everything is ready: {last}"));
-    printer.hint("`provision logs` shows what the services say");
-    Err(Exit::Failed)
+    Err(Failure::of(format!("http://{host}/ does not answer, although everything is ready: {last}"))
+        .hint("`provision logs` shows what the services say"))
 }
 
 /// The status of `GET /`.
@@ -257,34 +233,29 @@ async fn get(host: &str) -> Result<u16, String> {
 }
 
 /// Nothing is begun that cannot be ended, and no data is lost that nobody named.
-fn refuse(plan: &Plan, delete_data: &[String], printer: Printer) -> Result<(), Exit> {
-    let mut refused = false;
+fn refuse(plan: &Plan, delete_data: &[String], printer: Printer) -> Result<(), Failure> {
+    let mut refused = Vec::new();
     for step in &plan.steps {
         if step.action == Action::Refuse {
-            printer.error(format!(
-                "{}: `{}` exists, but this stack did not make it",
-                step.address,
-                step.id.as_deref().unwrap_or_default()
-            ));
-            printer.hint(format!(
-                "rename the resource in the stack file, delete the other one, or take it over: --adopt '{}'",
-                step.address
-            ));
-            refused = true;
+            let (address, id) = (&step.address, step.id.as_deref().unwrap_or_default());
+            let what = format!("{address}: `{id}` exists, but this stack did not make it");
+            let hint = format!(
+                "rename the resource in the stack file, delete the other one, or take it over: --adopt '{address}'"
+            );
+            refused.push((what, Some(hint)));
         }
         if step.loses_data && !is_named(&step.address, delete_data) {
             let verb = if matches!(step.action, Action::Delete) { "deleting" } else { "replacing" };
             let loss = step.loss.as_deref().unwrap_or("its data");
-            printer.error(format!("{verb} {} loses {loss}", step.address));
-            printer.hint(format!("change the stack file back, or name it: --delete-data={}", step.address.name));
-            refused = true;
+            let hint = format!("change the stack file back, or name it: --delete-data={}", step.address.name);
+            refused.push((format!("{verb} {} loses {loss}", step.address), Some(hint)));
         }
     }
     let unknown = |name: &&String| !plan.steps.iter().any(|step| step.loses_data && is_called(&step.address, name));
     if let Some(name) = delete_data.iter().find(unknown) {
         printer.talk(format!("--delete-data={name}: this plan loses no data of that name"));
     }
-    if refused { Err(Exit::Failed) } else { Ok(()) }
+    if refused.is_empty() { Ok(()) } else { Err(Failure::errors(refused)) }
 }
 
 fn tell(session: &Session, report: &Report, global: &Global, printer: Printer) {

@@ -21,12 +21,12 @@ use futures_util::future::{BoxFuture, join_all};
 use serde::Serialize;
 
 use crate::aws::{Cx, Error};
-use crate::desired::{Desired, Wanted};
-use crate::kind::Kind;
 use crate::kinds::ec2::Subnet;
+use crate::kinds::kind::Kind;
 use crate::kinds::{ecr, ecs, elasticache, elbv2, lambda, opensearch, rds};
+use crate::plan::desired::{Desired, Wanted};
+use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan, Step};
-use crate::snapshot::Snapshot;
 use crate::wait::pause;
 
 /// The IAM actions of this folder, besides those of the kinds. Without them `doctor` still works, and gives a warning

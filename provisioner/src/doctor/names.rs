@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 
 use super::{Checked, Finding, Scene};
 use crate::aws::{Error, each};
-use crate::kind::{Kind, Status};
+use crate::kinds::kind::{Kind, Status};
 use crate::kinds::secretsmanager::Secret;
 use crate::kinds::sqs::Queue;
 use crate::plan::{Action, Step};
@@ -44,10 +44,11 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
 
 /// Resources that are being deleted and are to be made again. The engine waits for them.
 fn going(scene: &Scene<'_>) -> Vec<Finding> {
-    let goes =
-        |live: &&crate::any::AnyLive| live.status == Status::Deleting && scene.desired.get(&live.address).is_some();
+    let goes = |live: &&crate::kinds::any::AnyLive| {
+        live.status == Status::Deleting && scene.desired.get(&live.address).is_some()
+    };
     let going = scene.snapshot.live.values().filter(goes);
-    let told = |live: &crate::any::AnyLive| match live.owner.is_ours() {
+    let told = |live: &crate::kinds::any::AnyLive| match live.owner.is_ours() {
         true => {
             let what = format!("{} is still being deleted", live.address);
             Finding::warning(NAME, what, "nothing: `up` waits until its name is free, some minutes for data")
@@ -93,7 +94,7 @@ async fn secrets(scene: &Scene<'_>, made: Vec<Made>) -> Result<Vec<Finding>, Err
         let tags = secret.tags().iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
         let day = deleted.to_string();
         let day = day.split('T').next().unwrap_or_default();
-        Ok(match scene.cx.whose(tags, None) {
+        Ok(match scene.cx.scope.whose(tags, None) {
             Some(_) => Some(Finding::ok(
                 NAME,
                 format!("the secret `{name}` was deleted, and `up` restores it with a new value"),

@@ -6,9 +6,9 @@ use futures_util::future::BoxFuture;
 
 use super::{Finding, Scene};
 use crate::aws::{Cx, Error, each};
-use crate::desired::{Desired, Wanted};
-use crate::kind::Kind;
+use crate::kinds::kind::Kind;
 use crate::kinds::{ec2, ecs, elasticache, elbv2, opensearch, rds};
+use crate::plan::desired::{Desired, Wanted};
 
 const NAME: &str = "quotas";
 

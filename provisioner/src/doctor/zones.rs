@@ -4,9 +4,9 @@
 use super::{Finding, Scene, list};
 use crate::aws::Cx;
 use crate::aws::Error;
-use crate::desired::Desired;
-use crate::kind::Kind;
 use crate::kinds::ec2::Subnet;
+use crate::kinds::kind::Kind;
+use crate::plan::desired::Desired;
 use crate::plan::{Action, Plan};
 
 const NAME: &str = "zones";

@@ -2,19 +2,22 @@
 
 use std::time::Instant;
 
-use crate::any::{AnyKind, AnyLive};
 use crate::aws::{Cx, Error, Look};
-use crate::board::{Board, Late};
-use crate::diff::{TAGS, changes};
-use crate::json::Json;
-use crate::kind::{Changed, Effect, Facts, LastWish, Owner, Status};
 use crate::kinds;
+use crate::kinds::any::AnyLive;
+use crate::kinds::board::Board;
+use crate::kinds::facts::{Effect, Facts};
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Late, Status};
+use crate::kinds::on_aws::{AnyOnAws, Changed, LastWish};
+use crate::kinds::owner::Owner;
 use crate::kinds::service::Retag;
+use crate::plan::diff::{TAGS, changes};
 use crate::wait::back_off;
 
 /// What an action is about. All of it is a copy, so that actions run beside each other.
 pub(super) struct Target {
-    pub(super) kind: &'static dyn AnyKind,
+    pub(super) kind: &'static dyn AnyOnAws,
     pub(super) name: String,
     pub(super) spec: Json,
     pub(super) want: Json,
@@ -67,7 +70,7 @@ pub(super) async fn make(cx: &Cx, mut target: Target) -> Result<Did, Error> {
 
 pub(super) async fn remove(
     cx: &Cx,
-    kind: &'static dyn AnyKind,
+    kind: &'static dyn AnyOnAws,
     live: AnyLive,
     last: LastWish,
     unprotect: bool,

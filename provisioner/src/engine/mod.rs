@@ -4,9 +4,12 @@
 //! a failure is skipped, the rest goes on, and running again is the recovery. What goes, goes last.
 
 mod act;
+mod gather;
 mod nodes;
 mod poll;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -15,13 +18,14 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 
-use crate::any::AnyLive;
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, denial};
-use crate::board::{Board, Late, Published};
-use crate::diff::changes;
-use crate::evidence::{self, Evidence};
-use crate::kind::{Address, Status};
+use crate::kinds::any::AnyLive;
+use crate::kinds::board::{Board, Published};
+use crate::kinds::facts::Address;
+use crate::kinds::kind::{Late, Status};
 use crate::plan::Action;
+use crate::plan::diff::changes;
 use crate::wait;
 
 pub use report::{Ending, News, Outcome, Progress, Report, Work};
@@ -100,9 +104,7 @@ impl Engine<'_, '_> {
         for step in &self.work.plan.steps {
             let moves = match &step.action {
                 Action::Replace { .. } | Action::Create { .. } => true,
-                Action::Update { .. } => {
-                    crate::kinds::find(step.address.kind).is_some_and(|kind| kind.facts().update_moves_output)
-                }
+                Action::Update { .. } => step.kind.facts().update_moves_output,
                 _ => false,
             };
             if moves {
@@ -336,7 +338,7 @@ impl Engine<'_, '_> {
         }
         self.in_flight.push(Box::pin(async move {
             let by_kind = live.as_ref().map(|live| kind.explain(cx, live));
-            Event::Explained(index, evidence::gather(cx, by_kind, encoded.as_deref()).await)
+            Event::Explained(index, gather::gather(cx, by_kind, encoded.as_deref()).await)
         }));
     }
 

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Ending, Work};
-use crate::any::{AnyKind, AnyLive};
-use crate::desired::{Wanted, seconds_to_end};
-use crate::json::Json;
-use crate::kind::{Address, Status};
-use crate::kinds;
+use crate::kinds::any::AnyLive;
+use crate::kinds::facts::Address;
+use crate::kinds::json::Json;
+use crate::kinds::kind::Status;
+use crate::kinds::on_aws::AnyOnAws;
+use crate::plan::desired::{Wanted, seconds_to_end};
 use crate::plan::{Action, Step};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ pub(super) enum Phase {
 
 pub(super) struct Node<'a> {
     pub(super) address: Address,
-    pub(super) kind: &'static dyn AnyKind,
+    pub(super) kind: &'static dyn AnyOnAws,
     pub(super) task: Task,
     pub(super) wanted: Option<&'a Wanted>,
     pub(super) live: Option<AnyLive>,
@@ -89,7 +90,7 @@ pub(super) fn from_plan<'a>(work: &Work<'a>) -> Vec<Node<'a>> {
         let wanted = work.desired.get(&step.address);
         let refers_to = wanted.map(|wanted| wanted.refers_to.clone()).unwrap_or_default();
         let mut push = |task, live| {
-            let mut node = node(step, task, wanted, live);
+            let mut node = node(work, step, task, live);
             node.refers_to.clone_from(&refers_to);
             nodes.push(node);
         };
@@ -111,7 +112,7 @@ pub(super) fn from_plan<'a>(work: &Work<'a>) -> Vec<Node<'a>> {
     nodes.sort_by_key(|node| {
         (node.task == Task::Remove, std::cmp::Reverse(seconds.get(&node.address).copied().unwrap_or(0)))
     });
-    connect(&mut nodes);
+    connect(&mut nodes, work.desired.registry.position);
     nodes
 }
 
@@ -122,14 +123,14 @@ pub(super) fn users(nodes: &[Node<'_>], address: &Address) -> Vec<usize> {
         .collect()
 }
 
-fn node<'a>(step: &Step, task: Task, wanted: Option<&'a Wanted>, live: Option<AnyLive>) -> Node<'a> {
+fn node<'a>(work: &Work<'a>, step: &Step, task: Task, live: Option<AnyLive>) -> Node<'a> {
     let now = Instant::now();
     let replaced = matches!(step.action, Action::Replace { .. } | Action::Create { .. });
     Node {
         address: step.address.clone(),
-        kind: kinds::find(step.address.kind).expect("steps are of known kinds"),
+        kind: kind_of(step, work.kinds),
         task,
-        wanted,
+        wanted: work.desired.get(&step.address),
         after: Vec::new(),
         refers_to: Vec::new(),
         phase: Phase::Waiting,
@@ -150,9 +151,15 @@ fn node<'a>(step: &Step, task: Task, wanted: Option<&'a Wanted>, live: Option<An
     }
 }
 
+/// The calls of the kind that the step is about.
+fn kind_of(step: &Step, kinds: &[&'static dyn AnyOnAws]) -> &'static dyn AnyOnAws {
+    let found = kinds.iter().find(|kind| kind.facts().name == step.kind.facts().name);
+    *found.expect("the plan is made of the kinds that the engine has")
+}
+
 /// Users go before what they use; what nobody wants any more goes when everything else is done; the new one comes when
 /// the old one is gone.
-fn connect(nodes: &mut [Node<'_>]) {
+fn connect(nodes: &mut [Node<'_>], position: fn(&str) -> usize) {
     let removals: BTreeMap<Address, usize> = nodes
         .iter()
         .enumerate()
@@ -182,7 +189,7 @@ fn connect(nodes: &mut [Node<'_>]) {
     }
     let orphan = |index: &usize| nodes[*index].wanted.is_none();
     for (first, second) in removals.values().flat_map(|a| removals.values().map(move |b| (a, b))) {
-        let below = kinds::position(nodes[*first].address.kind) > kinds::position(nodes[*second].address.kind);
+        let below = position(nodes[*first].address.kind) > position(nodes[*second].address.kind);
         if below && (orphan(first) || orphan(second)) {
             after[*second].push(*first);
         }

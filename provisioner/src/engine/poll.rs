@@ -4,12 +4,14 @@ use std::time::{Duration, Instant};
 
 use super::nodes::{Node, Phase, Task};
 use super::{Ending, Engine, Event, News, published};
-use crate::any::{AnyKind, AnyLive};
 use crate::aws::{Error, Look};
-use crate::board::{Board, Late};
-use crate::diff::changes;
-use crate::json::Json;
-use crate::kind::{Address, Status};
+use crate::kinds::any::AnyLive;
+use crate::kinds::board::Board;
+use crate::kinds::facts::Address;
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Late, Status};
+use crate::kinds::on_aws::AnyOnAws;
+use crate::plan::diff::changes;
 use crate::wait::Clock;
 
 /// The answer about one kind: who was asked about, and what there is.
@@ -21,7 +23,7 @@ pub(super) struct Seen {
 
 /// What to ask about one kind.
 struct Batch {
-    kind: &'static dyn AnyKind,
+    kind: &'static dyn AnyOnAws,
     asked: Vec<Address>,
     wanted: Vec<(String, Json)>,
 }

@@ -3,15 +3,18 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::board::Board;
-use crate::desired::Desired;
-use crate::evidence::Evidence;
-use crate::kind::{Address, LastWish};
+use crate::aws::evidence::Evidence;
+use crate::kinds::board::Board;
+use crate::kinds::facts::Address;
+use crate::kinds::on_aws::{AnyOnAws, LastWish};
 use crate::plan::Plan;
-use crate::snapshot::Snapshot;
+use crate::plan::desired::Desired;
+use crate::plan::snapshot::Snapshot;
 
 /// What to carry out, and how.
 pub struct Work<'a> {
+    /// The kinds, with their calls.
+    pub kinds: &'static [&'static dyn AnyOnAws],
     pub desired: &'a Desired,
     pub plan: &'a Plan,
     pub snapshot: &'a Snapshot,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::making::It;
+use super::it::It;
 use crate::kinds::autoscaling::{PolicySpec, PolicyState, TargetSpec, TargetState};
 use crate::scope::Scope;
 

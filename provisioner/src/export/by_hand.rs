@@ -1,9 +1,9 @@
 //! The steps that the template does not do, for the person who deploys it. They are printed to stderr, and kept in the
 //! template's metadata.
 
-use crate::desired::Desired;
-use crate::kind::Kind;
+use crate::kinds::kind::Kind;
 use crate::kinds::{autoscaling, ec2, ecr, ecs, elasticache, kms, lambda, opensearch, rds, secretsmanager, sns};
+use crate::plan::desired::Desired;
 
 /// The steps that are left to do.
 pub(super) fn steps(desired: &Desired) -> Vec<String> {
@@ -85,7 +85,7 @@ fn searched(desired: &Desired) -> bool {
 }
 
 fn emails(desired: &Desired) -> bool {
-    let of = |wanted: &crate::desired::Wanted| wanted.spec.read::<sns::SubscriptionSpec>().ok();
+    let of = |wanted: &crate::plan::desired::Wanted| wanted.spec.read::<sns::SubscriptionSpec>().ok();
     let subscriptions =
         desired.resources().iter().filter(|wanted| wanted.address.kind == sns::Subscription::FACTS.name);
     subscriptions.filter_map(of).any(|spec| matches!(spec.endpoint, sns::Endpoint::Email(_)))

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::making::It;
+use super::it::It;
 use super::tokens;
 use crate::kinds::cloudwatch::{AlarmSpec, AlarmState, DashboardState, Measured};
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::making::It;
+use super::it::It;
 use super::names::pascal;
 use crate::kinds::ec2::{
     ElasticIpSpec, ElasticIpState, FlowLogState, InternetGatewayState, NatGatewaySpec, NatGatewayState, Peer,

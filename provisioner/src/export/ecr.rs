@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::making::It;
+use super::it::It;
 use crate::kinds::ecr::RepositoryState;
 
 pub(super) fn repository(it: &mut It<'_>, want: RepositoryState) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::making::It;
+use super::it::It;
 use crate::kinds::elbv2::{ListenerState, LoadBalancerSpec, LoadBalancerState, Rest, RuleState, TargetGroupState};
 
 /// Adds the load balancer. Its subnets lead outside only once the gateway is attached.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::making::It;
+use super::it::It;
 use super::{parameters, tokens};
 use crate::kinds::lambda::{FunctionSpec, FunctionState, PermissionSpec, PermissionState};
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::making::It;
+use super::it::It;
 use super::template::Data;
 use super::tokens;
 use crate::kinds::logs::{LogGroupState, SubscriptionFilterSpec, SubscriptionFilterState};

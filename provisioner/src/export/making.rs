@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::it::It;
 use super::registry::{self, Row};
 use super::template::{Output, Resource};
 use super::{names, suppressions, tokens};
-use crate::board::{Board, Late, Published};
-use crate::desired::{Desired, Wanted};
-use crate::json::Json;
-use crate::kind::{Address, Kind, Ref};
+use crate::kinds::board::{Board, Published};
+use crate::kinds::facts::Address;
+use crate::kinds::json::Json;
+use crate::kinds::kind::Late;
+use crate::plan::desired::{Desired, Wanted};
 use crate::scope::Scope;
 use crate::sections::making::Export;
 
@@ -25,23 +27,11 @@ pub(super) struct Making<'a> {
     made_by: BTreeMap<Address, Vec<String>>,
 }
 
-/// The context for the function of a kind. It is one resource of the stack on its way into the template.
-pub(super) struct It<'a> {
-    /// The resource's name in the stack: `work`.
-    pub(super) name: &'a str,
-    scope: &'a Scope,
-    id: &'a str,
-    ids: &'a BTreeMap<Address, String>,
-    earlier: &'a mut Vec<Resource>,
-    made_by: &'a BTreeMap<Address, Vec<String>>,
-    new: Vec<Resource>,
-}
-
 impl<'a> Making<'a> {
     pub(super) fn new(scope: &'a Scope, desired: &Desired) -> Making<'a> {
         Making {
             scope,
-            ids: names::ids(desired),
+            ids: names::ids(desired, |kind| registry::find(kind).map(|row| row.word).unwrap_or_default()),
             board: Board::default(),
             known: Vec::new(),
             resources: Vec::new(),
@@ -119,61 +109,8 @@ impl<'a> Making<'a> {
             // A resource waits for those that it refers to anyway.
             let properties = &resource.properties;
             resource.depends_on.retain(|id| !tokens::refers(properties, id));
-            resource.suppressed = suppressions::of(resource);
+            resource.suppressed = suppressions::of(resource.kind, &resource.properties);
         }
         self.resources
     }
-}
-
-impl It<'_> {
-    /// Adds the resource itself.
-    pub(super) fn put(&mut self, kind: &'static str, properties: Value) -> &mut Resource {
-        self.push(self.id.to_owned(), kind, properties)
-    }
-
-    /// Adds a part of it that is a resource of its own in CloudFormation.
-    pub(super) fn part(&mut self, suffix: &str, kind: &'static str, properties: Value) -> &mut Resource {
-        self.push(format!("{}{suffix}", self.id), kind, properties)
-    }
-
-    fn push(&mut self, id: String, kind: &'static str, properties: Value) -> &mut Resource {
-        self.new.push(Resource::new(id, kind, properties));
-        self.new.last_mut().expect("it was pushed")
-    }
-
-    /// The token for what `Ref` gives of the resource.
-    pub(super) fn own(&self) -> String {
-        tokens::of(self.id, "")
-    }
-
-    pub(super) fn id_of<K: Kind>(&self, reference: &Ref<K>) -> &str {
-        &self.ids[&address(reference)]
-    }
-
-    /// The ids of everything that a resource of the stack has become.
-    pub(super) fn all_of<K: Kind>(&self, reference: &Ref<K>) -> Vec<String> {
-        self.made_by[&address(reference)].clone()
-    }
-
-    /// The CloudFormation resource that another resource of the stack has become.
-    pub(super) fn other<K: Kind>(&mut self, reference: &Ref<K>) -> &mut Resource {
-        let id = &self.ids[&address(reference)];
-        self.earlier.iter_mut().find(|resource| resource.id == *id).expect("what is referred to comes first")
-    }
-
-    /// The name that people see, and the stack's own tags. The tags by which `provision` knows its own resources are
-    /// left out: CloudFormation owns the resource now.
-    pub(super) fn tags(&self) -> Value {
-        let name = json!({"Key": "Name", "Value": format!("{}-{}", self.scope.prefix(), self.name)});
-        let own = self.scope.tags.iter().map(|(key, value)| json!({"Key": key, "Value": value}));
-        [name].into_iter().chain(own).collect()
-    }
-
-    pub(super) fn prefix(&self) -> String {
-        self.scope.prefix()
-    }
-}
-
-fn address<K: Kind>(reference: &Ref<K>) -> Address {
-    Address { kind: K::FACTS.name, name: reference.name.clone() }
 }

@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use super::registry;
-use crate::desired::Desired;
-use crate::kind::Address;
+use crate::kinds::facts::Address;
+use crate::plan::desired::Desired;
 use crate::scope::hex;
 
-pub(super) fn ids(desired: &Desired) -> BTreeMap<Address, String> {
+/// `word_of` gives the last word of the ids of a kind.
+pub(super) fn ids(desired: &Desired, word_of: fn(&str) -> &'static str) -> BTreeMap<Address, String> {
     let mut taken = BTreeSet::new();
     let mut ids = BTreeMap::new();
     for wanted in desired.resources() {
-        let word = registry::find(wanted.address.kind).map(|row| row.word).unwrap_or_default();
+        let word = word_of(wanted.address.kind);
         let mut id = format!("{}{word}", pascal(&wanted.address.name));
         // `a-1` and `a1` give the same id.
         if !taken.insert(id.clone()) {
@@ -40,11 +40,12 @@ pub(super) fn pascal(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::REGISTRY;
     use crate::kinds::sqs::{Queue, QueueSpec};
 
     #[test]
     fn two_names_never_have_one_id() {
-        let mut desired = Desired::default();
+        let mut desired = Desired::new(REGISTRY);
         for name in ["a-1", "a1", "notifications-dead-letter"] {
             let spec = QueueSpec {
                 fifo: false,
@@ -56,7 +57,7 @@ mod tests {
             };
             desired.add::<Queue>("queues", name, spec);
         }
-        let ids: Vec<String> = ids(&desired).into_values().collect();
+        let ids: Vec<String> = ids(&desired, |_| "Queue").into_values().collect();
         assert_eq!(ids, ["A1Queue", "A1Queuef55ff16f", "NotificationsDeadLetterQueue"]);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::making::It;
+use super::it::It;
 use super::template::Data;
 use crate::kinds::opensearch::DomainState;
 

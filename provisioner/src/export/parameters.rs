@@ -1,10 +1,16 @@
 //! The parameters that the person who deploys the template has to give. They stand for artefacts that `up` builds and
 //! uploads itself.
 
-use super::template::Parameter;
-use crate::desired::Desired;
-use crate::kind::Kind;
+use crate::kinds::kind::Kind;
 use crate::kinds::{ecr, lambda};
+use crate::plan::desired::Desired;
+
+pub(super) struct Parameter {
+    pub(super) name: &'static str,
+    pub(super) description: &'static str,
+    pub(super) pattern: &'static str,
+    pub(super) says: &'static str,
+}
 
 pub(super) const IMAGE: &str = "ImageUri";
 pub(super) const BUCKET: &str = "ForwarderBucket";

@@ -3,12 +3,12 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::making::It;
+use super::it::It;
 use super::{
     autoscaling, cloudwatch, ec2, ecr, ecs, elasticache, elbv2, iam, kms, lambda, logs, opensearch, rds,
     secretsmanager, sns, sqs, tokens,
 };
-use crate::json::Json;
+use crate::kinds::json::Json;
 use crate::scope::Scope;
 use Gives::{Att, Made, Nothing, Parameter, Ref};
 

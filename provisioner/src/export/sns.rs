@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::making::It;
+use super::it::It;
 use crate::kinds::sns::{Endpoint, SubscriptionSpec, SubscriptionState, TopicState};
 
 pub(super) fn topic(it: &mut It<'_>, want: TopicState) {

@@ -5,8 +5,6 @@
 
 use serde_json::{Map, Value, json};
 
-use super::template::Resource;
-
 pub(super) struct Suppression {
     /// The kind of resource.
     of: &'static str,
@@ -17,8 +15,8 @@ pub(super) struct Suppression {
     reason: &'static str,
 }
 
-pub(super) fn of(resource: &Resource) -> Vec<&'static Suppression> {
-    ALL.iter().filter(|it| it.of == resource.kind && (it.when)(&resource.properties)).collect()
+pub(super) fn of(kind: &str, properties: &Value) -> Vec<&'static Suppression> {
+    ALL.iter().filter(|it| it.of == kind && (it.when)(properties)).collect()
 }
 
 pub(super) fn metadata(all: &[&Suppression]) -> Value {

@@ -2,9 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use super::parameters::Parameter;
 use super::suppressions::{self, Suppression};
 use super::yaml;
-use crate::kind::Address;
+use crate::kinds::facts::Address;
 
 pub struct Template {
     pub(super) description: String,
@@ -15,13 +16,6 @@ pub struct Template {
     pub(super) parameters: Vec<Parameter>,
     pub(super) resources: Vec<Resource>,
     pub(super) outputs: Vec<Output>,
-}
-
-pub(super) struct Parameter {
-    pub(super) name: &'static str,
-    pub(super) description: &'static str,
-    pub(super) pattern: &'static str,
-    pub(super) says: &'static str,
 }
 
 pub(super) struct Resource {

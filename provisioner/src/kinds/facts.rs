@@ -1,7 +1,23 @@
-//! The constants of a kind: what its fields are, how long its calls take, which refusals end by themselves.
+//! The name of a resource, and the constants of its kind: what its fields are, how long its calls take, which refusals end by
+//! themselves.
+
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// The name of one resource: `sqs.queue work`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+pub struct Address {
+    pub kind: &'static str,
+    pub name: String,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.kind, self.name)
+    }
+}
 
 /// The constants of a kind, which one reads at the top of the kind's file.
 #[derive(Debug)]

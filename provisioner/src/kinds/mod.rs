@@ -2,8 +2,8 @@
 //!
 //! # Adding a kind
 //!
-//! 1. Write `kinds/<service>/<resource>.rs`: a unit struct that implements [`crate::kind::Kind`]. Begin with a copy of a kind that
-//!    is found in the same way. `rds/subnet_group.rs` is found by its name in a list of the whole account, `sqs/queue.rs` by its
+//! 1. Write `kinds/<service>/<resource>.rs`: a unit struct that implements [`kind::Kind`], the pure part, and [`on_aws::OnAws`],
+//!    the calls. Begin with a copy of a kind that is found in the same way. `rds/subnet_group.rs` is found by its name in a list of the whole account, `sqs/queue.rs` by its
 //!    name alone, `ec2/elastic_ip.rs` by its tags, `logs/subscription_filter.rs` through its parent. The comment at the top says
 //!    how the resource is found, what AWS allows in its name and how long the calls take, with the page or log that says so.
 //! 2. Add it to `kinds/<service>/mod.rs`, and one line to [`KINDS`], below the kinds that it is read after.
@@ -27,8 +27,8 @@
 //! # What others put on a resource of ours
 //!
 //! Rights, routes and traffic that somebody has put on a resource of ours by hand are shown under it, and taken away by `up`.
-//! *Whole*: the field is compared as a whole, so what was added differs. *Beside*: a [`crate::kind::Field::beside`] of the
-//! resource. *Child*: a resource of its own, [`crate::kind::Owner::Beside`], that is deleted.
+//! *Whole*: the field is compared as a whole, so what was added differs. *Beside*: a [`facts::Field::beside`] of the
+//! resource. *Child*: a resource of its own, [`owner::Owner::Beside`], that is deleted.
 //!
 //! | on | what others can put there | seen as | calls of a plan |
 //! |---|---|---|---|
@@ -57,7 +57,9 @@
 //! aliases*, of which it has none (but their addresses are seen); scheduled scaling, which shows when it acts; and what is of
 //! the whole account: resource policies of CloudWatch Logs, account-wide subscriptions, flow logs of others.
 
+pub mod any;
 pub mod autoscaling;
+pub mod board;
 pub mod cloudwatch;
 pub mod ec2;
 pub mod ecr;
@@ -66,11 +68,15 @@ pub mod elasticache;
 pub mod elbv2;
 pub mod facts;
 pub mod iam;
+pub mod json;
+pub mod kind;
 pub mod kms;
 pub mod lambda;
 pub mod logs;
 mod named;
+pub mod on_aws;
 pub mod opensearch;
+pub mod owner;
 pub mod rds;
 pub mod secretsmanager;
 pub mod service;
@@ -78,12 +84,13 @@ pub mod sns;
 pub mod sqs;
 pub mod variable;
 
-use crate::any::AnyKind;
-use crate::kind::Address;
+use crate::kinds::any::Registry;
+use crate::kinds::facts::Address;
+use crate::kinds::on_aws::AnyOnAws;
 use service::{Service, TagCalls};
 
 /// Every kind, what is used before what uses it. Orphans are deleted from the bottom up.
-pub static KINDS: &[&dyn AnyKind] = &[
+pub static KINDS: &[&dyn AnyOnAws] = &[
     &kms::Key,
     &secretsmanager::Secret,
     &logs::LogGroup,
@@ -146,7 +153,10 @@ pub static SERVICES: &[&Service] = &[
     &cloudwatch::SERVICE,
 ];
 
-pub fn find(name: &str) -> Option<&'static dyn AnyKind> {
+/// The kinds that a stack becomes on AWS.
+pub const REGISTRY: Registry = Registry { find: |name| Some(find(name)?), position, owner_of };
+
+pub fn find(name: &str) -> Option<&'static dyn AnyOnAws> {
     KINDS.iter().find(|kind| kind.facts().name == name).copied()
 }
 

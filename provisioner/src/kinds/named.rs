@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use crate::aws::Cx;
-use crate::kind::{Kind, Query};
+use crate::kinds::kind::Kind;
+use crate::kinds::on_aws::Query;
 use crate::scope::Scope;
 
 /// What is wanted, each with its name in the stack, and what may be ours by its prefix. Services that keep names in lower

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use crate::aws::{Cx, Error};
-use crate::kind::Address;
+use crate::kinds::facts::Address;
 use crate::scope::Scope;
 
 /// The record of one service.
@@ -48,7 +48,7 @@ pub struct TagCalls {
     pub put_action: &'static str,
     /// The action of `remove` as IAM names it.
     pub remove_action: &'static str,
-    /// Puts tags on the resource with this id: what the kind's `read` gives as [`crate::kind::Live::id`].
+    /// Puts tags on the resource with this id: what the kind's `read` gives as [`crate::kinds::kind::Live::id`].
     pub put: for<'a> fn(&'a Cx, &'a str, Vec<(String, String)>) -> Written<'a>,
     /// Takes tags with these keys away.
     pub remove: for<'a> fn(&'a Cx, &'a str, Vec<String>) -> Written<'a>,

@@ -4,8 +4,8 @@ use super::*;
 use std::collections::BTreeSet;
 
 use super::service::On;
-use crate::desired::Desired;
 use crate::image::Digests;
+use crate::plan::desired::Desired;
 use crate::scope::Scope;
 use crate::sections::aws::expand;
 
@@ -156,6 +156,25 @@ fn every_write_is_bound_to_the_stack_by_name_or_its_service_says_why_not() {
         let dependent = service.dependent.iter().map(|dependent| dependent.action);
         for action in service.on_everything.iter().copied().chain(dependent) {
             assert!(action.starts_with(&own), "{action} is another service's");
+        }
+    }
+}
+
+/// Another place than AWS can use the same plan, and then no SDK is compiled.
+#[test]
+fn what_makes_a_plan_knows_no_call() {
+    let known = ["kinds::any", "kinds::board", "kinds::facts", "kinds::json", "kinds::kind", "kinds::owner"];
+    let pure = ["any", "board", "facts", "json", "kind", "owner"].map(|file| format!("kinds/{file}.rs"));
+    let plan = ["mod", "desired", "diff", "snapshot"].map(|file| format!("plan/{file}.rs"));
+    for file in pure.iter().chain(&plan) {
+        let text = std::fs::read_to_string(format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR"))).expect("a file");
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default().lines();
+        for line in code.filter(|line| !line.trim_start().starts_with("//")) {
+            assert!(!line.contains("aws_sdk_") && !line.contains("cfg("), "{file}: {line}");
+            for path in line.split("crate::").skip(1) {
+                let is_known = known.iter().chain(&["plan::", "scope::"]).any(|known| path.starts_with(known));
+                assert!(is_known, "{file} uses crate::{path}");
+            }
         }
     }
 }

@@ -7,13 +7,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Action, Plan, known_after};
-use crate::any::AnyLive;
-use crate::diff::Change;
-use crate::kind::Address;
+use super::{Action, Plan, Step, known_after};
 use crate::kinds;
+use crate::kinds::any::AnyLive;
+use crate::kinds::facts::Address;
+use crate::plan::diff::Change;
+use crate::plan::snapshot::Snapshot;
 use crate::scope::{Scope, hex};
-use crate::snapshot::Snapshot;
 
 const FORMAT: &str = "provision plan";
 /// It grows when an older program would do something else with the file.
@@ -51,7 +51,7 @@ pub struct Moved {
 impl Saved {
     /// What a plan changes. What is refused cannot be done, so there is nothing to agree on.
     pub fn of(scope: &Scope, plan: &Plan) -> Saved {
-        let step = |step: &super::Step| SavedStep {
+        let step = |step: &Step| SavedStep {
             kind: step.address.kind.to_owned(),
             name: step.address.name.clone(),
             section: step.section.clone(),
@@ -137,7 +137,7 @@ impl SavedStep {
     }
 
     /// What is different now, if something is.
-    fn moved(&self, now: Option<&super::Step>, live: Option<&AnyLive>) -> Option<String> {
+    fn moved(&self, now: Option<&Step>, live: Option<&AnyLive>) -> Option<String> {
         let Some(now) = now else {
             return match self.action {
                 // Gone already: somebody did what the plan says.
@@ -170,7 +170,7 @@ impl SavedStep {
                 Some("it is gone: the plan would create it, and showed no such thing".to_owned())
             }
             (Action::Update { .. }, Action::Replace { changes }) => {
-                let why = changes.iter().find(|change| change.effect == crate::kind::Effect::Replace);
+                let why = changes.iter().find(|change| change.effect == crate::kinds::facts::Effect::Replace);
                 let field = why.map_or("", |change| change.path.as_str());
                 Some(format!("it has to be replaced now, because of `{field}`, and the plan showed no replacement"))
             }
@@ -181,7 +181,7 @@ impl SavedStep {
         }
     }
 
-    fn another(&self, now: &super::Step) -> Option<String> {
+    fn another(&self, now: &Step) -> Option<String> {
         let changes = !matches!(now.action, Action::Keep) && self.id != now.id;
         changes.then(|| {
             let name = |id: &Option<String>| id.clone().unwrap_or_else(|| "nothing".to_owned());
@@ -276,9 +276,11 @@ fn told(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Json;
-    use crate::kind::{Effect, Owner, Status};
-    use crate::plan::Step;
+    use crate::kinds::facts::Effect;
+    use crate::kinds::json::Json;
+    use crate::kinds::kind::Status;
+    use crate::kinds::owner::Owner;
+    use crate::kinds::sqs::Queue;
 
     fn address() -> Address {
         Address { kind: "sqs.queue", name: "work".to_owned() }
@@ -286,7 +288,19 @@ mod tests {
 
     fn plan(action: Action, id: Option<&str>) -> Plan {
         let (address, section, id) = (address(), "queues.work".to_owned(), id.map(str::to_owned));
-        Plan { steps: vec![Step { address, section, id, action, loses_data: false, loss: None, busy: None, on: None }] }
+        Plan {
+            steps: vec![Step {
+                address,
+                kind: &Queue,
+                section,
+                id,
+                action,
+                loses_data: false,
+                loss: None,
+                busy: None,
+                on: None,
+            }],
+        }
     }
 
     fn change(path: &str, from: i32, to: i32, effect: Effect) -> Change {

@@ -13,14 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::aws::denial;
-use crate::commands::{health, logs, probe, redrive};
-use crate::desired::Desired;
-use crate::doctor;
-use crate::kind::Kind;
+use crate::aws::{denial, lease};
+use crate::kinds::kind::Kind;
 use crate::kinds::service::{Dependent, Service};
-use crate::kinds::{KINDS, SERVICES, ecs, iam, sqs};
-use crate::lease;
+use crate::kinds::{KINDS, SERVICES, iam};
+use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
 pub use needs::{Need, needs};
@@ -37,9 +34,10 @@ pub struct Policies {
     pub dependent: Vec<Dependent>,
 }
 
-pub fn policies(scope: &Scope, desired: &Desired) -> Policies {
+/// `beside` are the actions that are needed beside those of the kinds.
+pub fn policies(scope: &Scope, desired: &Desired, beside: &[&'static str]) -> Policies {
     let bounded_by = bounded_by(desired);
-    let needed = needed(desired, bounded_by.as_deref());
+    let needed = needed(desired, beside, bounded_by.as_deref());
     let statements = statements(scope, &needed, bounded_by.as_deref().filter(|boundary| !boundary.is_empty()));
     Policies {
         policies: documents(statements),
@@ -65,26 +63,14 @@ fn bounded_by(desired: &Desired) -> Option<String> {
     role.spec.get("permissions_boundary").as_str().map(str::to_owned)
 }
 
-fn needed(desired: &Desired, bounded_by: Option<&str>) -> BTreeSet<&'static str> {
+fn needed(desired: &Desired, beside: &[&'static str], bounded_by: Option<&str>) -> BTreeSet<&'static str> {
     let used: BTreeSet<&str> = desired.resources().iter().map(|wanted| wanted.address.kind).collect();
     let mut needed: BTreeSet<&'static str> =
-        [OURS, lease::ACTIONS, health::ACTIONS, denial::ACTIONS, doctor::ACTIONS].concat().into_iter().collect();
-    for (kind, actions) in doctor::ACTIONS_OF {
-        needed.extend(actions.iter().filter(|_| used.contains(kind)));
-    }
+        [OURS, lease::ACTIONS, denial::ACTIONS, beside].concat().into_iter().collect();
     for kind in KINDS {
         let facts = kind.facts();
         let all = used.contains(facts.name);
         needed.extend(facts.actions.iter().filter(|action| all || looks(action)));
-    }
-    if used.contains(ecs::Service::FACTS.name) {
-        needed.extend(logs::ACTIONS);
-    }
-    if used.contains(sqs::Queue::FACTS.name) {
-        needed.extend(redrive::ACTIONS);
-    }
-    if probe::is_possible(desired) {
-        needed.extend(probe::ACTIONS);
     }
     keep_boundaries(&mut needed, bounded_by);
     needed
@@ -276,20 +262,8 @@ mod tests {
 
     /// All actions that a policy may have.
     fn all() -> BTreeSet<&'static str> {
-        let mut all: BTreeSet<&str> = [
-            OURS,
-            lease::ACTIONS,
-            health::ACTIONS,
-            denial::ACTIONS,
-            doctor::ACTIONS,
-            logs::ACTIONS,
-            redrive::ACTIONS,
-            probe::ACTIONS,
-        ]
-        .concat()
-        .into_iter()
-        .collect();
-        all.extend(doctor::ACTIONS_OF.iter().flat_map(|(_, actions)| *actions));
+        let mut all: BTreeSet<&str> = [OURS, lease::ACTIONS, denial::ACTIONS].concat().into_iter().collect();
+        all.extend(crate::commands::actions::all());
         all.extend(KINDS.iter().flat_map(|kind| kind.facts().actions));
         all
     }

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{About, about, bounded_by, keep_boundaries, looks, of_prefix, writable};
-use crate::desired::Desired;
+use crate::aws::lease;
 use crate::kinds::KINDS;
-use crate::lease;
+use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
 /// What a plan asks of IAM, for a simulation: actions, and examples of what they are about.

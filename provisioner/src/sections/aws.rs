@@ -3,8 +3,8 @@
 use super::Loaded;
 use super::list::SECTIONS;
 use super::making::{Export, Making};
-use crate::desired::Desired;
 use crate::image::Digests;
+use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
 /// The resources of the stack, and those of its outputs that people ask for.

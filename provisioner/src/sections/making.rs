@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::logs::{Logs, shipping};
 use super::words::{Name, Profile};
 use super::{Loaded, Stack};
-use crate::desired::Desired;
 use crate::image::Digests;
-use crate::kind::{Address, Kind, Ref};
+use crate::kinds::REGISTRY;
+use crate::kinds::facts::Address;
 use crate::kinds::iam::{Role, RoleSpec, Statement};
+use crate::kinds::kind::{Kind, Ref};
 use crate::kinds::kms::{Key, KeySpec};
+use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
 /// An output: `queues.work.url` is the output `url` of `sqs.queue work`.
@@ -36,7 +38,7 @@ pub(crate) struct Making<'a> {
 impl<'a> Making<'a> {
     pub(super) fn new(loaded: &'a Loaded, scope: &'a Scope, digests: &'a Digests) -> Making<'a> {
         let users = users(&loaded.stack);
-        Making { loaded, scope, digests, users, desired: Desired::default(), exports: Vec::new() }
+        Making { loaded, scope, digests, users, desired: Desired::new(REGISTRY), exports: Vec::new() }
     }
 
     /// Adds the stack's only customer key, if anything is encrypted under it.

@@ -9,14 +9,16 @@ use std::collections::BTreeSet;
 use aws_config::Region;
 use aws_credential_types::Credentials;
 use gateway::{Base, Gateway, Options};
+use provision::aws::take;
 use provision::aws::{self, Cx, Proof};
-use provision::desired::Desired;
 use provision::engine::{self, Ending, Report, Work};
 use provision::image::artefacts::Artefacts;
-use provision::kind::LastWish;
+use provision::kinds::KINDS;
+use provision::kinds::on_aws::LastWish;
+use provision::plan::desired::Desired;
+use provision::plan::snapshot::Snapshot;
 use provision::plan::{Action, Plan};
 use provision::scope::Scope;
-use provision::snapshot::{self, Snapshot};
 use provision::wait::Clock;
 
 /// Simulated seconds per second.
@@ -50,7 +52,7 @@ impl Bench {
     }
 
     pub async fn look(&self, desired: &Desired, proof: Proof) -> Snapshot {
-        snapshot::take(&self.cx, desired, proof).await.unwrap_or_else(|errors| panic!("{errors:?}"))
+        take::take(&self.cx, desired, proof).await.unwrap_or_else(|errors| panic!("{errors:?}"))
     }
 
     /// The plan, a line for each change. The lines are the same whether the tag index or each service proves what is
@@ -78,6 +80,7 @@ impl Bench {
 
     pub async fn apply(&self, desired: &Desired, plan: &Plan, snapshot: &Snapshot) -> Report {
         let work = Work {
+            kinds: KINDS,
             desired,
             plan,
             snapshot,
@@ -123,7 +126,7 @@ pub async fn context_in(url: &str, region: &'static str, stack: &str, artefacts:
 /// A line for each change: `update sqs.queue work: delay`.
 pub fn lines(plan: &Plan) -> String {
     let line = |step: &provision::plan::Step| {
-        let changes = |changes: &[provision::diff::Change]| {
+        let changes = |changes: &[provision::plan::diff::Change]| {
             changes.iter().map(|change| change.path.clone()).collect::<Vec<_>>().join(", ")
         };
         match &step.action {

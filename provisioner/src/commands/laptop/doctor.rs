@@ -3,51 +3,43 @@
 use serde_json::json;
 
 use super::failed;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{agree, document};
 use crate::local::tools::{self, Tool};
 use crate::printer::Printer;
 use crate::sections::Stack;
 
-pub(crate) fn doctor(global: &Global, install: bool, printer: Printer) -> Exit {
-    let mut found = match tools::tools() {
-        Ok(tools) => tools,
-        Err(error) => return failed(&error, printer),
-    };
+pub(crate) fn doctor(global: &Global, install: bool, printer: Printer) -> Result<Exit, Failure> {
+    let mut found = tools::tools().map_err(failed)?;
     if install && !tools::installable(&found).is_empty() {
-        if let Err(exit) = get(&found, global, printer) {
-            return exit;
-        }
-        found = match tools::tools() {
-            Ok(tools) => tools,
-            Err(error) => return failed(&error, printer),
-        };
+        get(&found, global, printer)?;
+        found = tools::tools().map_err(failed)?;
     }
     let is_well = found.iter().all(|tool| tool.found.is_some() || tool.optional);
     match global.json {
         true => printer.data(document::pretty(&json!({ "version": document::VERSION, "ok": is_well, "tools": found }))),
         false => text(&found, install, printer),
     }
-    if is_well { Exit::Done } else { Exit::Failed }
+    Ok(if is_well { Exit::Done } else { Exit::Failed })
 }
 
 /// For `up --install`: what is missing of what this stack needs, after a question.
-pub(super) fn complete(stack: &Stack, global: &Global, printer: Printer) -> Result<(), Exit> {
-    let found = tools::of_stack(stack).map_err(|error| failed(&error, printer))?;
+pub(super) fn complete(stack: &Stack, global: &Global, printer: Printer) -> Result<(), Failure> {
+    let found = tools::of_stack(stack).map_err(failed)?;
     if tools::installable(&found).is_empty() {
         return Ok(());
     }
     get(&found, global, printer)
 }
 
-fn get(tools: &[Tool], global: &Global, printer: Printer) -> Result<(), Exit> {
+fn get(tools: &[Tool], global: &Global, printer: Printer) -> Result<(), Failure> {
     for tool in tools::installable(tools) {
         printer.talk(format!("{} is missing:", tool.lacks.as_deref().unwrap_or(tool.what)));
         tool.commands.iter().for_each(|command| printer.talk(format!("  {command}")));
     }
     agree(global, "Get it? [y/N]", printer)?;
-    tools::install(tools).map_err(|error| failed(&error, printer))
+    tools::install(tools).map_err(failed)
 }
 
 fn text(tools: &[Tool], installed: bool, printer: Printer) {

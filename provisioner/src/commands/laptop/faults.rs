@@ -12,8 +12,8 @@ use local::supervisor::probe;
 use local::supervisor::protocol::{PartStatus, State};
 use serde_json::json;
 
-use super::{failed, found, make_so, shell};
-use crate::commands::exit::Exit;
+use super::{NOTHING_RUNS, failed, found, make_so, shell};
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{agree, document};
 use crate::printer::Printer;
@@ -66,21 +66,14 @@ pub(crate) struct Victim {
     part: String,
 }
 
-pub(crate) fn fault(fault: &Fault, global: &Global, printer: Printer) -> Exit {
+pub(crate) fn fault(fault: &Fault, global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let Victim { file, part } = fault.victim();
-    let (loaded, state) = match found(file, global, printer) {
-        Ok(found) => found,
-        Err(exit) => return exit,
-    };
+    let (loaded, state) = found(file, global)?;
     let Some(client) = client::running(&state) else {
-        printer.error("nothing of this stack runs here");
-        printer.hint("`provision up --local` starts it");
-        return Exit::Failed;
+        return Err(Failure::of(NOTHING_RUNS).hint("`provision up --local` starts it"));
     };
-    if let Fault::Rejoin { discard: true, .. } = fault
-        && let Err(exit) = agree(global, &format!("Throw away what only `{part}` has? [y/N]"), printer)
-    {
-        return exit;
+    if let Fault::Rejoin { discard: true, .. } = fault {
+        agree(global, &format!("Throw away what only `{part}` has? [y/N]"), printer)?;
     }
     let desk = Desk { loaded: &loaded, state: &state, client: &client, file, part, printer };
     let done = match fault {
@@ -95,13 +88,8 @@ pub(crate) fn fault(fault: &Fault, global: &Global, printer: Printer) -> Exit {
         Fault::Rejoin { discard, .. } => desk.rejoin(*discard),
         Fault::Lag { time, .. } => desk.lag(*time),
     };
-    match done {
-        Ok(told) => {
-            told.print(part, global, printer);
-            Exit::Done
-        }
-        Err(error) => failed(&error, printer),
-    }
+    done.map_err(failed)?.print(part, global, printer);
+    Ok(Exit::Done)
 }
 
 /// For a service that answers what is in flight.

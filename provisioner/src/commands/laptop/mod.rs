@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use local::engines::replica;
 use local::engines::template::Said;
 use local::hidden;
@@ -22,8 +23,8 @@ use local::supervisor::{client, logs};
 use serde_json::{Value, json};
 
 use super::format::{Format, chosen, write};
-use super::{agree, document, load_text, read};
-use crate::commands::exit::Exit;
+use super::{GIVE_YES, agree, answer, document, load_text, read};
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::{DataFlags, Global};
 use crate::local::home::{state_directory, status as live};
 use crate::local::plan::{Action, Described, Difference, differences};
@@ -41,63 +42,45 @@ pub fn hidden() -> Option<std::process::ExitCode> {
     hidden::run(&arguments)
 }
 
-pub(crate) fn plan(file: &Path, global: &Global, exit_code: bool, printer: Printer) -> Exit {
-    let Looked { laptop, differences, .. } = match look(file, global, printer) {
-        Ok(looked) => looked,
-        Err(exit) => return exit,
-    };
+pub(crate) fn plan(file: &Path, global: &Global, exit_code: bool, printer: Printer) -> Result<Exit, Failure> {
+    let Looked { laptop, differences } = look(file, global)?;
     match global.json {
         true => printer.data(document::pretty(&document(&differences))),
         false => printer.data(text(&laptop, &differences, printer)),
     }
-    if exit_code && !differences.is_empty() { Exit::Difference } else { Exit::Done }
+    Ok(if exit_code && !differences.is_empty() { Exit::Difference } else { Exit::Done })
 }
 
-pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) -> Exit {
-    let (loaded, state) = match found(file, global, printer) {
-        Ok(found) => found,
-        Err(exit) => return exit,
-    };
-    if install && let Err(exit) = doctor::complete(&loaded.stack, global, printer) {
-        return exit;
+pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) -> Result<Exit, Failure> {
+    let (loaded, state) = found(file, global)?;
+    if install {
+        doctor::complete(&loaded.stack, global, printer)?;
     }
     if !known::runs(&state) {
         stacks::tell_strays(file, &loaded, &state, printer);
     }
-    let (laptop, differences) = match look_at(&loaded, &state) {
-        Ok(looked) => looked,
-        Err(error) => {
-            let exit = failed(&error, printer);
-            if !install && tools::of_stack(&loaded.stack).is_ok_and(|tools| !tools::installable(&tools).is_empty()) {
-                printer.hint("`up --local --install` gets what is missing, after asking");
-            }
-            return exit;
+    let Looked { laptop, differences } = look_at(&loaded, &state).map_err(|failure| {
+        let can_install = || tools::of_stack(&loaded.stack).is_ok_and(|tools| !tools::installable(&tools).is_empty());
+        match !install && can_install() {
+            true => failure.hint("`up --local --install` gets what is missing, after asking"),
+            false => failure,
         }
-    };
+    })?;
     for note in &laptop.notes {
         printer.talk(printer.dim(format!("note: {note}")));
     }
     printer.talk(text(&laptop, &differences, printer));
-    if !differences.is_empty()
-        && let Err(exit) = agree(global, "Go ahead? [y/N]", printer)
-    {
-        return exit;
+    if !differences.is_empty() {
+        agree(global, "Go ahead? [y/N]", printer)?;
     }
     let started = Instant::now();
     // First: whatever becomes of this run, somebody can find out what it was.
     let made = known::keep(&state, file, &loaded).and_then(|()| make_so(&state, &loaded, printer));
-    let (laptop, outcome) = match made {
-        Ok(made) => made,
-        Err(error) => {
-            let exit = failed(&error, printer);
-            if known::runs(&state) {
-                printer.hint(
-                    "`provision status --local` shows what runs, `logs` what it says; the same `up` goes on from here",
-                );
-            }
-            return exit;
-        }
-    };
+    let (laptop, outcome) = made.map_err(|error| match known::runs(&state) {
+        true => failed(error)
+            .hint("`provision status --local` shows what runs, `logs` what it says; the same `up` goes on from here"),
+        false => failed(error),
+    })?;
     let seconds = started.elapsed().as_secs_f64();
     for failure in &outcome.failed {
         printer.error(format!("{}: {}", failure.part, failure.cause()));
@@ -107,7 +90,13 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
         printer.talk(format!("{} was not started: it comes after {}", skipped.part, skipped.after));
     }
     let complete = outcome.failed.is_empty() && outcome.skipped.is_empty();
-    let probed = if complete { laptop.probe.as_ref().map(|probe| walk(probe, printer)) } else { None };
+    let probe = laptop.probe.as_ref().filter(|_| complete);
+    let probed = probe.map(|probe| {
+        walk(probe, printer).unwrap_or_else(|error| {
+            printer.error(format!("{error:#}"));
+            false
+        })
+    });
     if global.json {
         printer.data(document::pretty(&json!({
             "version": document::VERSION, "complete_seconds": complete.then_some(seconds), "probe": probed,
@@ -115,10 +104,10 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
         })));
     } else if complete {
         printer.talk(format!("{}: ready after {seconds:.1} s", printer.green("done")));
-        write(&laptop.outputs, Format::Text, printer);
+        write(&laptop.outputs, Format::Text, printer)?;
     }
     match complete && probed != Some(false) {
-        true => Exit::Done,
+        true => Ok(Exit::Done),
         false => {
             match outcome.failed.first() {
                 Some(failure) => printer.hint(format!(
@@ -129,38 +118,32 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
                 )),
                 None => printer.hint("`provision logs --local` shows what the parts say"),
             }
-            Exit::Failed
+            Ok(Exit::Failed)
         }
     }
 }
 
 /// The last step of `up`, on its own.
-pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Exit {
-    match look_running(file, global, printer) {
-        Ok(Looked { laptop: Laptop { probe: Some(probe), .. }, .. }) => match walk(&probe, printer) {
-            true => Exit::Done,
-            false => Exit::Failed,
-        },
-        Ok(_) => {
-            printer.error("no service of this stack has the role `reservation`, which a probe begins with");
-            Exit::Usage
-        }
-        Err(exit) => exit,
+pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
+    let Some(probe) = look_running(file, global, printer)?.laptop.probe else {
+        let what = "no service of this stack has the role `reservation`, which a probe begins with";
+        return Err(Failure::usage(what));
+    };
+    match walk(&probe, printer)? {
+        true => Ok(Exit::Done),
+        false => Ok(Exit::Failed),
     }
 }
 
-pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Exit {
-    let (loaded, state) = match stacks::chosen(file, global, printer) {
-        Ok(chosen) => chosen,
-        Err(exit) => return exit,
-    };
+pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Result<Exit, Failure> {
+    let (loaded, state) = stacks::chosen(file, global)?;
     if data.snapshot_data || data.delete_data.as_ref().is_some_and(|names| names.iter().any(|name| name != "*")) {
-        printer.error("on this machine data is kept (the default), or deleted with the whole stack: --delete-data");
-        return Exit::Usage;
+        let what = "on this machine data is kept (the default), or deleted with the whole stack: --delete-data";
+        return Err(Failure::usage(what));
     }
     let (runs, delete) = (known::runs(&state), data.delete_data.is_some());
     if !runs {
-        printer.talk("nothing of this stack runs here");
+        printer.talk(NOTHING_RUNS);
         if let Some(loaded) = &loaded {
             stacks::tell_strays(file, loaded, &state, printer);
         }
@@ -168,26 +151,20 @@ pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Prin
             if known::has_data(&state) {
                 printer.talk("its data is kept: --delete-data deletes it");
             }
-            return Exit::Done;
+            return Ok(Exit::Done);
         }
     }
-    if delete && !global.yes && printer.ask("Delete all data of this stack? [y/N]").is_none_or(|said| said != "y") {
-        printer.error("nothing was deleted");
-        printer.hint("give --yes to go ahead without a question");
-        return Exit::Usage;
+    if delete && answer(global, "Delete all data of this stack? [y/N]", printer) != Some(true) {
+        return Err(Failure::usage("nothing was deleted").hint(GIVE_YES));
     }
     let started = Instant::now();
-    if let Err(error) = client::stop_all(&state, Duration::from_secs(90), |event| printer.detail(event)) {
-        return failed(&error, printer);
-    }
+    client::stop_all(&state, Duration::from_secs(90), |event| printer.detail(event)).map_err(failed)?;
     if delete && state.exists() {
         let sockets = Place::find(&state).map(|place| place.sockets().to_owned());
         let removed = sockets
             .and_then(|sockets| if sockets.exists() { Ok(std::fs::remove_dir_all(sockets)?) } else { Ok(()) })
             .and_then(|()| Ok(std::fs::remove_dir_all(&state)?));
-        if let Err(error) = removed {
-            return failed(&error.context(format!("deleting {}", state.display())), printer);
-        }
+        removed.with_context(|| format!("deleting {}", state.display())).map_err(failed)?;
     }
     let what = match (runs, delete) {
         (true, true) => "stopped, and its data deleted",
@@ -195,40 +172,40 @@ pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Prin
         (false, _) => "its data is deleted",
     };
     printer.talk(format!("{}: {what}, after {:.1} s", printer.green("done"), started.elapsed().as_secs_f64()));
-    Exit::Done
+    Ok(Exit::Done)
 }
 
-pub(crate) fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Exit {
-    let looked =
-        chosen(format, global, printer).and_then(|format| Ok((format, look_running(file, global, printer)?.laptop)));
-    match looked {
-        Ok((format, laptop)) => write(&laptop.outputs, format, printer),
-        Err(exit) => exit,
-    }
+pub(crate) fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Result<Exit, Failure> {
+    let format = chosen(format, global)?;
+    write(&look_running(file, global, printer)?.laptop.outputs, format, printer)
 }
 
 /// The last lines of each part, then, if asked for, whatever comes.
-pub(crate) fn logs(file: &Path, global: &Global, parts: &[String], follow: bool, printer: Printer) -> Exit {
-    let (_, state) = match found(file, global, printer) {
-        Ok(found) => found,
-        Err(exit) => return exit,
-    };
+pub(crate) fn logs(
+    file: &Path,
+    global: &Global,
+    parts: &[String],
+    follow: bool,
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let (_, state) = found(file, global)?;
     let known: Vec<String> = live(&state).unwrap_or_default().into_iter().map(|part| part.name).collect();
     if let Some(unknown) = parts.iter().find(|part| !known.contains(part)) {
-        printer.error(format!("nothing with the name `{unknown}` runs here"));
-        printer.hint(format!("there are: {}", known.join(", ")));
-        return Exit::Usage;
+        return Err(Failure::usage(format!("nothing with the name `{unknown}` runs here"))
+            .hint(format!("there are: {}", known.join(", "))));
     }
     let chosen: Vec<String> = known.into_iter().filter(|part| parts.is_empty() || parts.contains(part)).collect();
     let Ok(place) = Place::find(&state) else {
-        printer.talk("nothing of this stack runs here");
-        return Exit::Done;
+        printer.talk(NOTHING_RUNS);
+        return Ok(Exit::Done);
     };
     let goes_on = || follow && !printer.is_over();
     logs::follow(&place, &chosen, LINES, goes_on, |part, line| printer.data(format!("{part} | {line}")));
-    Exit::Done
+    Ok(Exit::Done)
 }
 
+/// The answer to whoever asks about a stack that is not up.
+const NOTHING_RUNS: &str = "nothing of this stack runs here";
 const LINES: usize = 20;
 /// Everything has to run within this time, with what restarts meanwhile. If the time that the parts may take and
 /// `APPLY_MORE` are longer together, they are the limit.
@@ -244,16 +221,16 @@ fn region(loaded: &Loaded, global: &Global) -> Option<String> {
 }
 
 /// The stack for this machine: of several environments it takes `dev` by itself.
-fn found(file: &Path, global: &Global, printer: Printer) -> Result<(Loaded, PathBuf), Exit> {
-    let text = read(file, printer)?;
+fn found(file: &Path, global: &Global) -> Result<(Loaded, PathBuf), Failure> {
+    let text = read(file)?;
     let mut global = global.clone();
     if global.env.is_none() {
         let known = load::environments(&text);
         global.env = known.len().gt(&1).then(|| "dev".to_owned()).filter(|dev| known.contains(dev));
     }
-    let mut loaded = load_text(file, &text, &global, printer)?;
+    let mut loaded = load_text(file, &text, &global)?;
     loaded.stack.region = region(&loaded, &global);
-    let state = state_directory(file, &loaded).map_err(|error| failed(&error, printer))?;
+    let state = state_directory(file, &loaded).map_err(failed)?;
     Ok((loaded, state))
 }
 
@@ -263,30 +240,28 @@ struct Looked {
     differences: Vec<Difference>,
 }
 
-fn look(file: &Path, global: &Global, printer: Printer) -> Result<Looked, Exit> {
-    let (loaded, state) = found(file, global, printer)?;
-    let (laptop, differences) = look_at(&loaded, &state).map_err(|error| failed(&error, printer))?;
+fn look(file: &Path, global: &Global) -> Result<Looked, Failure> {
+    let (loaded, state) = found(file, global)?;
+    look_at(&loaded, &state)
+}
+
+fn look_at(loaded: &Loaded, state: &Path) -> Result<Looked, Failure> {
+    let laptop = prepare(state, loaded, Purpose::Look).map_err(failed)?;
+    let running: Vec<PartStatus> = live(state).map_err(failed)?;
+    let delays = delays(state, loaded, &running).map_err(failed)?;
+    let differences = differences(&laptop, &running, &delays);
     Ok(Looked { laptop, differences })
 }
 
-fn look_at(loaded: &Loaded, state: &Path) -> anyhow::Result<(Laptop, Vec<Difference>)> {
-    let laptop = prepare(state, loaded, Purpose::Look)?;
-    let running: Vec<PartStatus> = live(state)?;
-    let differences = differences(&laptop, &running, &delays(state, loaded, &running)?);
-    Ok((laptop, differences))
-}
-
-/// Looks at a stack that runs. Prints an error if it does not run: its addresses would be ones where nobody answers.
-fn look_running(file: &Path, global: &Global, printer: Printer) -> Result<Looked, Exit> {
-    let (loaded, state) = found(file, global, printer)?;
+/// Looks at a stack that runs. A stack that does not run is a failure: nobody would answer at its addresses.
+fn look_running(file: &Path, global: &Global, printer: Printer) -> Result<Looked, Failure> {
+    let (loaded, state) = found(file, global)?;
     if live(&state).is_ok_and(|parts| parts.is_empty()) {
-        printer.error("nothing of this stack runs here");
-        printer.hint(format!("`provision up --local {}` starts it", shell(&file.display().to_string())));
         stacks::tell_strays(file, &loaded, &state, printer);
-        return Err(Exit::Failed);
+        let start = format!("`provision up --local {}` starts it", shell(&file.display().to_string()));
+        return Err(Failure::of(NOTHING_RUNS).hint(start));
     }
-    let (laptop, differences) = look_at(&loaded, &state).map_err(|error| failed(&error, printer))?;
-    Ok(Looked { laptop, differences })
+    look_at(&loaded, &state)
 }
 
 fn make_so(state: &Path, loaded: &Loaded, printer: Printer) -> anyhow::Result<(Laptop, Outcome)> {
@@ -310,7 +285,7 @@ fn make_so(state: &Path, loaded: &Loaded, printer: Printer) -> anyhow::Result<(L
 }
 
 /// One reservation on its whole way; each hop is told as it is done.
-fn walk(probe: &Probe, printer: Printer) -> bool {
+fn walk(probe: &Probe, printer: Printer) -> anyhow::Result<bool> {
     let child = Command::new(&probe.program)
         .arg("probe")
         .env_clear()
@@ -318,13 +293,7 @@ fn walk(probe: &Probe, printer: Printer) -> bool {
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn();
-    let mut child = match child {
-        Ok(child) => child,
-        Err(error) => {
-            printer.error(format!("starting {}: {error}", probe.program.display()));
-            return false;
-        }
-    };
+    let mut child = child.with_context(|| format!("starting {}", probe.program.display()))?;
     printer.talk("probe: one reservation on its whole way");
     let lines = child.stdout.take().map(BufReader::new);
     for line in lines.into_iter().flat_map(|lines| lines.lines().map_while(Result::ok)) {
@@ -338,7 +307,7 @@ fn walk(probe: &Probe, printer: Printer) -> bool {
             format!("  {:<14} {:<8} {milliseconds:>10}  {}", text("hop"), text("status"), text("message")).trim_end(),
         );
     }
-    child.wait().is_ok_and(|status| status.success())
+    Ok(child.wait().is_ok_and(|status| status.success()))
 }
 
 fn text(laptop: &Laptop, differences: &[Difference], printer: Printer) -> String {
@@ -366,18 +335,17 @@ fn document(differences: &[Difference]) -> Value {
     json!({ "version": document::VERSION, "target": "local", "changes": differences.len(), "steps": differences })
 }
 
-fn failed(error: &anyhow::Error, printer: Printer) -> Exit {
-    printer.error(format!("{error:#}"));
+/// The failure for an error of this machine, with what helps against it.
+fn failed(error: anyhow::Error) -> Failure {
+    let mut failure = Failure::of(format!("{error:#}"));
     if let Some(said) = error.chain().find_map(|cause| cause.downcast_ref::<Said>()) {
-        said.whole.lines().for_each(|line| printer.detail(line));
-        printer.hint("-v shows all that it said");
+        failure = failure.detail(&said.whole).hint("-v shows all that it said");
     }
-    if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>())
-        && let Some(remedy) = remedy(error.kind())
-    {
-        printer.hint(remedy);
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    match io.and_then(|error| remedy(error.kind())) {
+        Some(remedy) => failure.hint(remedy),
+        None => failure,
     }
-    Exit::Failed
 }
 
 /// The hint that makes a folder usable after this error, or `None` if there is no hint.

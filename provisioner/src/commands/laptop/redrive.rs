@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{document, failed, found};
 use crate::commands::agree;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::printer::Printer;
 use crate::sections::here::prepare;
@@ -19,34 +19,25 @@ use crate::sections::queues::dead_letter_name;
 use crate::sections::similar::similar;
 use crate::sections::words::Name;
 
-pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer) -> Exit {
-    match back(file, global, name, printer) {
-        Ok(()) => Exit::Done,
-        Err(exit) => exit,
-    }
-}
-
-fn back(file: &Path, global: &Global, name: &str, printer: Printer) -> Result<(), Exit> {
-    let (loaded, state) = found(file, global, printer)?;
+pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer) -> Result<Exit, Failure> {
+    let (loaded, state) = found(file, global)?;
     let Some(known) = loaded.stack.queues.get(&Name(name.to_owned())) else {
-        printer.error(format!("`{name}` is not a queue of this stack"));
         let names = || loaded.stack.queues.keys().map(|name| name.0.as_str());
-        printer.hint(match similar(name, names()) {
+        let hint = match similar(name, names()) {
             Some(near) => format!("did you mean `{near}`?"),
             None => format!("there are: {}", names().collect::<Vec<_>>().join(", ")),
-        });
-        return Err(Exit::Usage);
+        };
+        return Err(Failure::usage(format!("`{name}` is not a queue of this stack")).hint(hint));
     };
-    let laptop = prepare(&state, &loaded, Purpose::Look).map_err(|error| failed(&error, printer))?;
+    let laptop = prepare(&state, &loaded, Purpose::Look).map_err(failed)?;
     let url = laptop.outputs.get(&format!("queues.{name}.url")).and_then(|url| url.as_str());
-    let port = url.and_then(port).context("the queue has no URL").map_err(|error| failed(&error, printer))?;
+    let port = url.and_then(port).context("the queue has no URL")?;
     let [main, dead] = [name, &dead_letter_name(name)].map(|name| named(&loaded, name, known.fifo));
     let queue = Queue { id: name.to_owned(), main, dead_letters: Some(dead.clone()) };
 
     let asked = |error: anyhow::Error| {
-        let exit = failed(&error.context("asking for the topics and queues of this stack"), printer);
-        printer.hint("`provision up --local` starts them");
-        exit
+        failed(error.context("asking for the topics and queues of this stack"))
+            .hint("`provision up --local` starts them")
     };
     let begun = Instant::now();
     let count = messages::depth(port, &queue).map_err(asked)?.dead;
@@ -68,7 +59,7 @@ fn back(file: &Path, global: &Global, name: &str, printer: Printer) -> Result<()
         (0, _) => printer.talk(format!("there is nothing to move back to `{name}`")),
         (_, moved) => printer.talk(format!("{}: {moved} went back to `{name}`", printer.green("done"))),
     }
-    Ok(())
+    Ok(Exit::Done)
 }
 
 /// Of `http://127.0.0.1:PORT/…`

@@ -8,22 +8,19 @@ use serde_json::json;
 use super::words::mib;
 use super::{failed, found, shell};
 use crate::commands::document;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::local::stacks::{self, Known, Stray};
 use crate::printer::Printer;
 use crate::sections::Loaded;
 
 /// All of them, with the file that each was started from.
-pub(crate) fn list(global: &Global, printer: Printer) -> Exit {
-    let all = match stacks::all() {
-        Ok(all) => all,
-        Err(error) => return failed(&error, printer),
-    };
+pub(crate) fn list(global: &Global, printer: Printer) -> Result<Exit, Failure> {
+    let all = stacks::all().map_err(failed)?;
     if global.json {
         let all: Vec<_> = all.iter().map(value).collect();
         printer.data(document::pretty(&json!({ "version": document::VERSION, "stacks": all })));
-        return Exit::Done;
+        return Ok(Exit::Done);
     }
     if all.is_empty() {
         printer.data("no stack runs here, and no data of one is kept");
@@ -42,28 +39,24 @@ pub(crate) fn list(global: &Global, printer: Printer) -> Exit {
             "`provision down --local NAME` stops one, and --delete-data deletes its data, with or without its file",
         );
     }
-    Exit::Done
+    Ok(Exit::Done)
 }
 
 /// Finds the stack that `down` is for, with its state directory. A name of the list needs no file; then there is no
 /// `Loaded`.
-pub(super) fn chosen(name: &Path, global: &Global, printer: Printer) -> Result<(Option<Loaded>, PathBuf), Exit> {
+pub(super) fn chosen(name: &Path, global: &Global) -> Result<(Option<Loaded>, PathBuf), Failure> {
     if name.exists() {
-        return found(name, global, printer).map(|(loaded, state)| (Some(loaded), state));
+        return found(name, global).map(|(loaded, state)| (Some(loaded), state));
     }
-    let known = stacks::called(name, global.env.as_deref()).map_err(|error| failed(&error, printer))?;
+    let known = stacks::called(name, global.env.as_deref()).map_err(failed)?;
     match known.as_slice() {
         [one] => Ok((None, one.state.clone())),
-        [] => {
-            printer.error(format!("there is no file `{}`, and no stack of that name here", name.display()));
-            printer.hint("`provision status --local` lists the stacks of this machine");
-            Err(Exit::Failed)
-        }
+        [] => Err(Failure::of(format!("there is no file `{}`, and no stack of that name here", name.display()))
+            .hint("`provision status --local` lists the stacks of this machine")),
         several => {
             let names: Vec<&str> = several.iter().map(|known| known.name.as_str()).collect();
-            printer.error(format!("`{}` may be any of {}", name.display(), names.join(", ")));
-            printer.hint("give one of these names");
-            Err(Exit::Usage)
+            Err(Failure::usage(format!("`{}` may be any of {}", name.display(), names.join(", ")))
+                .hint("give one of these names"))
         }
     }
 }

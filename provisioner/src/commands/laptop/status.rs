@@ -9,20 +9,14 @@ use serde_json::json;
 use super::words::mib;
 use super::{failed, found, stacks};
 use crate::commands::document;
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::local::watch::{Part as WatchedPart, Watched, watch};
 use crate::printer::Printer;
 
-pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
-    let (loaded, state) = match found(file, global, printer) {
-        Ok(found) => found,
-        Err(exit) => return exit,
-    };
-    let watched = match watch(&state, &loaded) {
-        Ok(watched) => watched,
-        Err(error) => return failed(&error, printer),
-    };
+pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
+    let (loaded, state) = found(file, global)?;
+    let watched = watch(&state, &loaded).map_err(failed)?;
     if watched.parts.is_empty() {
         stacks::tell_strays(file, &loaded, &state, printer);
     }
@@ -38,7 +32,7 @@ pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Exit {
         printer.talk(format!("dashboard: {address}"));
     }
     let is_ill = |part: &WatchedPart| matches!(part.status.state, State::Failed | State::BackOff);
-    if watched.parts.iter().any(is_ill) { Exit::Failed } else { Exit::Done }
+    Ok(if watched.parts.iter().any(is_ill) { Exit::Failed } else { Exit::Done })
 }
 
 fn text(watched: &Watched, printer: Printer) {

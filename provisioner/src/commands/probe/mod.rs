@@ -12,16 +12,17 @@ use serde_json::{Value, json};
 use super::outputs::exported;
 use super::{Session, load, login_hint, open, run, take};
 use crate::aws::{Error, Proof};
-use crate::commands::exit::Exit;
+use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
-use crate::desired::Desired;
-use crate::kind::{Address, Kind};
 use crate::kinds::ecs::{Service, TaskDefinition, evidence};
+use crate::kinds::facts::Address;
+use crate::kinds::kind::Kind;
+use crate::plan::desired::Desired;
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
 use crate::sections::Stack;
 use crate::sections::services::{probe, roles};
 use crate::sections::words::Name;
-use crate::snapshot::Snapshot;
 use task::{Ending, News, Order};
 
 /// The IAM actions of this file.
@@ -47,24 +48,14 @@ pub(crate) fn is_possible(desired: &Desired) -> bool {
     definitions.filter(|wanted| is_probed(wanted.spec.get("command"))).count() == 1
 }
 
-pub(crate) async fn probe(file: &Path, global: &Global, url: Option<&str>, printer: Printer) -> Exit {
-    match walk(file, global, url, printer).await {
-        Ok(()) => Exit::Done,
-        Err(exit) => exit,
-    }
-}
-
-async fn walk(file: &Path, global: &Global, url: Option<&str>, printer: Printer) -> Result<(), Exit> {
-    let loaded = load(file, global, printer)?;
-    let service = place(&loaded.stack, url, printer)?;
-    let session = open(file, global, printer).await?;
+pub(crate) async fn probe(file: &Path, global: &Global, url: Option<&str>, printer: Printer) -> Result<Exit, Failure> {
+    let loaded = load(file, global)?;
+    let service = place(&loaded.stack, url)?;
+    let session = open(file, global).await?;
     let snapshot = take(&session, Proof::Index, printer).await?;
-    let order = order(&session, &snapshot, &loaded.stack, service, url, printer)?;
+    let order = order(&session, &snapshot, &loaded.stack, service, url)?;
     let mut token = [0; 16];
-    if let Err(error) = getrandom::fill(&mut token) {
-        printer.error(format!("drawing a random number: {error}"));
-        return Err(Exit::Failed);
-    }
+    getrandom::fill(&mut token).map_err(|error| Failure::of(format!("drawing a random number: {error}")))?;
     run::listen_for_stop(session.cx.stop.clone(), printer);
     let table = !global.json && printer.is_table();
     let mut seen = Seen::default();
@@ -73,44 +64,35 @@ async fn walk(file: &Path, global: &Global, url: Option<&str>, printer: Printer)
         News::Line(line) => seen.line(&line, global.json, table, printer),
     })
     .await
-    .map_err(|error| unknown(&error, printer))?;
+    .map_err(|error| unknown(&error))?;
     report(&ending, &seen, global, printer)
 }
 
 /// The service in whose place the probe runs, and a way in for it.
-fn place<'a>(stack: &'a Stack, url: Option<&str>, printer: Printer) -> Result<&'a Name, Exit> {
-    let usage = |what: String, hint: String| {
-        printer.error(what);
-        printer.hint(hint);
-        Err(Exit::Usage)
-    };
+fn place<'a>(stack: &'a Stack, url: Option<&str>) -> Result<&'a Name, Failure> {
     let roles = roles::probed().map(|role| format!("`{}`", role.name)).collect::<Vec<_>>().join(" or ");
     let service = match probe::candidates(stack).as_slice() {
         [one] => *one,
         [] => {
-            return usage(
-                format!("no service has the role {roles}, in whose place the probe runs"),
-                "the probe reserves something, and follows it to the database, the queue, the cache and the log"
-                    .to_owned(),
-            );
+            let what = format!("no service has the role {roles}, in whose place the probe runs");
+            return Err(Failure::usage(what).hint(
+                "the probe reserves something, and follows it to the database, the queue, the cache and the log",
+            ));
         }
         several => {
             let names: Vec<&str> = several.iter().map(|name| name.0.as_str()).collect();
-            return usage(
-                format!("several services have the role {roles}: {}", names.join(", ")),
-                "the probe runs in the place of the only one: give them stack files of their own".to_owned(),
-            );
+            let what = format!("several services have the role {roles}: {}", names.join(", "));
+            return Err(Failure::usage(what)
+                .hint("the probe runs in the place of the only one: give them stack files of their own"));
         }
     };
     match (url, &stack.network.certificate) {
-        (None, _) if stack.services.values().all(|service| service.http.is_none()) => usage(
-            "no service is behind the load balancer, so the probe has no way in".to_owned(),
-            format!("give the services `http:`, as `services.{service}.http`"),
-        ),
-        (None, Some(_)) => usage(
-            "the load balancer has a certificate, which is not for its own name".to_owned(),
-            "give the address that the certificate is for: --url https://…".to_owned(),
-        ),
+        (None, _) if stack.services.values().all(|service| service.http.is_none()) => {
+            Err(Failure::usage("no service is behind the load balancer, so the probe has no way in")
+                .hint(format!("give the services `http:`, as `services.{service}.http`")))
+        }
+        (None, Some(_)) => Err(Failure::usage("the load balancer has a certificate, which is not for its own name")
+            .hint("give the address that the certificate is for: --url https://…")),
         _ => Ok(service),
     }
 }
@@ -122,19 +104,14 @@ fn order(
     stack: &Stack,
     service: &Name,
     url: Option<&str>,
-    printer: Printer,
-) -> Result<Order, Exit> {
-    let missing = |what: String| {
-        printer.error(what);
-        printer.hint("`provision up` makes it, `provision status` shows how far it is");
-        Exit::Failed
-    };
+) -> Result<Order, Failure> {
+    let missing =
+        |what: String| Failure::of(what).hint("`provision up` makes it, `provision status` shows how far it is");
     let address = Address { kind: Service::FACTS.name, name: service.0.clone() };
     let live = match snapshot.live.get(&address) {
         Some(live) if live.owner.is_ours() => live,
         Some(live) => {
-            printer.error(format!("{address}: `{}` exists, but this stack did not make it", live.id));
-            return Err(Exit::Failed);
+            return Err(Failure::of(format!("{address}: `{}` exists, but this stack did not make it", live.id)));
         }
         None => return Err(missing(format!("{address} is not there"))),
     };
@@ -237,7 +214,7 @@ fn sentence(hop: &Hop) -> String {
     format!("{name}: {status}{time}{message}")
 }
 
-fn report(ending: &Ending, seen: &Seen, global: &Global, printer: Printer) -> Result<(), Exit> {
+fn report(ending: &Ending, seen: &Seen, global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let stopped = match ending {
         Ending::Stopped(task) => Some(task),
         Ending::Late | Ending::Interrupted => None,
@@ -256,34 +233,31 @@ fn report(ending: &Ending, seen: &Seen, global: &Global, printer: Printer) -> Re
         let time = seen.milliseconds.unwrap_or_default() / 1000.0;
         let hops = seen.hops.values().filter(|hop| hop.status == "ok").count();
         printer.talk(format!("{}: {hops} hops ok in {time:.1} s", printer.green("passed")));
-        return Ok(());
+        return Ok(Exit::Done);
     }
+    let mut lines = Vec::new();
     match ending {
         Ending::Interrupted => {
             printer.talk("the task was stopped; a reservation of it, called `probe …`, may be left");
-            return Err(Exit::Interrupted);
+            return Ok(Exit::Interrupted);
         }
         Ending::Late => {
             let minutes = task::DEADLINE_SECONDS / 60.0;
-            printer.error(format!("the probe did not end within {minutes:.0} minutes, and was stopped"));
+            lines.push(format!("the probe did not end within {minutes:.0} minutes, and was stopped"));
         }
         Ending::Stopped(task) => {
-            match (&seen.failed, code) {
-                (Some(hop), _) => printer.error(format!("the probe failed at `{}`: {}", hop.name, hop.message)),
-                (None, None) => printer.error("the task of the probe did not start"),
-                (None, Some(0)) => printer.error("the probe ended well, but its log does not show so"),
-                (None, Some(code)) => printer.error(format!("the probe ended with exit code {code}")),
-            }
-            for line in evidence::why_it_stopped(task) {
-                printer.talk(format!("  {line}"));
-            }
+            lines.push(match (&seen.failed, code) {
+                (Some(hop), _) => format!("the probe failed at `{}`: {}", hop.name, hop.message),
+                (None, None) => "the task of the probe did not start".to_owned(),
+                (None, Some(0)) => "the probe ended well, but its log does not show so".to_owned(),
+                (None, Some(code)) => format!("the probe ended with exit code {code}"),
+            });
+            lines.extend(evidence::why_it_stopped(task).into_iter().map(|line| format!("  {line}")));
         }
     }
-    for line in &seen.others[seen.others.len().saturating_sub(LAST_LINES)..] {
-        printer.talk(format!("  log: {line}"));
-    }
-    printer.hint(advice(seen));
-    Err(Exit::Failed)
+    let last = &seen.others[seen.others.len().saturating_sub(LAST_LINES)..];
+    lines.extend(last.iter().map(|line| format!("  log: {line}")));
+    Err(Failure::of(lines.join("\n")).hint(advice(seen)))
 }
 
 fn advice(seen: &Seen) -> &'static str {
@@ -296,13 +270,11 @@ fn advice(seen: &Seen) -> &'static str {
 }
 
 /// The task, if it runs, ends by itself.
-fn unknown(error: &Error, printer: Printer) -> Exit {
-    printer.error(format!("running the probe's task: {error}"));
-    printer.hint(match error {
+fn unknown(error: &Error) -> Failure {
+    Failure::of(format!("running the probe's task: {error}")).hint(match error {
         error if error.is_login() || error.is_denied() => login_hint(error),
         _ => "a task that has started ends by itself within minutes",
-    });
-    Exit::Failed
+    })
 }
 
 fn text(value: Option<&Value>) -> Option<String> {

@@ -6,14 +6,23 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::commands::document::VERSION;
-use crate::kind::Effect;
+use crate::commands::failure;
+use crate::kinds::facts::Effect;
 use crate::plan::Action;
-use crate::plan::review::{Against, Disruption, Item, Review};
-use crate::plan::sources::Why;
+use crate::review::sources::Why;
+use crate::review::{Against, Disruption, Item, Review};
 
 /// What `provision plan --json` prints.
+#[derive(JsonSchema)]
+#[schemars(title = "provision plan", untagged)]
+#[expect(dead_code, reason = "the schema is made of it, and each is printed for itself")]
+enum Printed {
+    Plan(Document),
+    Failure(failure::Document),
+}
+
 #[derive(Serialize, JsonSchema)]
-#[schemars(title = "provision plan", deny_unknown_fields)]
+#[schemars(rename = "Plan", deny_unknown_fields)]
 struct Document {
     /// The version of this form. It grows with every change that a reader could trip over; new members do not count.
     version: u32,
@@ -120,7 +129,7 @@ pub(crate) fn json(review: &Review<'_>, plan: &crate::plan::Plan, hash: Option<&
 /// The JSON Schema of what `plan --json` prints.
 pub(crate) fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().for_serialize();
-    settings.into_generator().into_root_schema_for::<Document>().to_value()
+    settings.into_generator().into_root_schema_for::<Printed>().to_value()
 }
 
 fn step(step: &crate::plan::Step, item: Option<&Item<'_>>) -> Step {
@@ -154,7 +163,7 @@ fn step(step: &crate::plan::Step, item: Option<&Item<'_>>) -> Step {
     }
 }
 
-fn change(field: &crate::plan::review::Field<'_>) -> Change {
+fn change(field: &crate::review::Field<'_>) -> Change {
     Change {
         path: field.change.path.clone(),
         from: field.change.from.clone(),

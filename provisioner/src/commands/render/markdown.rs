@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use super::words::{because, named, on_of, printable, renamed, risks, values};
-use crate::plan::review::{Disruption, Item, Review, Section, range};
-use crate::plan::sources::Why;
+use crate::review::sources::Why;
+use crate::review::{Disruption, Item, Review, Section, range};
 
 /// GitHub refuses a comment with more characters. Bytes are counted here: there are never fewer.
 const LIMIT: usize = 65_536;

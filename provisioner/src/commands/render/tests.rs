@@ -4,25 +4,27 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{json, markdown, text};
-use crate::any::AnyLive;
-use crate::board::{Board, Late, Published};
 use crate::commands::document::pretty;
-use crate::diff::Change;
 use crate::image::Digests;
-use crate::json::Json;
-use crate::kind::{Address, Effect, Owner, Status};
-use crate::kinds::KINDS;
-use crate::plan::review::Review;
+use crate::kinds::any::AnyLive;
+use crate::kinds::board::{Board, Published};
+use crate::kinds::facts::{Address, Effect};
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Late, Status};
+use crate::kinds::owner::Owner;
+use crate::kinds::{KINDS, REGISTRY};
+use crate::plan::diff::Change;
 use crate::plan::saved::Saved;
-use crate::plan::sources::{File, Sources};
+use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
+use crate::review::Review;
+use crate::review::sources::{File, Sources};
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::Expanded;
 use crate::sections::aws::expand;
 use crate::sections::load;
-use crate::snapshot::Snapshot;
 
 const SENDY: &str = include_str!("../../../../stacks/sendy.yaml");
 const FILE: &str = "stacks/sendy.yaml";
@@ -188,6 +190,7 @@ fn one_step(kind: usize, name: String, what: usize, loses: bool, fields: usize) 
     let goes = loses && matches!(action, Action::Delete | Action::Replace { .. });
     Step {
         address: Address { kind: facts.name, name: name.clone() },
+        kind: KINDS[kind],
         section: format!("queues.{}", name.chars().take(3).collect::<String>()),
         id: Some(name.clone()),
         action,
@@ -205,7 +208,7 @@ proptest! {
     fn a_comment_has_room_for_the_worst_of_two_thousand(steps in steps(2_000)) {
         let scope = scope();
         let plan = Plan { steps };
-        let desired = crate::desired::Desired::default();
+        let desired = crate::plan::desired::Desired::new(REGISTRY);
         let review = Review::new(&scope, &plan, &desired, &Sources::default());
         let comment = markdown(&review, "a`b|@c.yaml", Some("0123456789ab"));
         prop_assert!(comment.len() < 65_536, "{} bytes", comment.len());

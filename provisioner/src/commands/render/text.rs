@@ -2,8 +2,8 @@
 
 use super::words::{because, named, on_of, printable, renamed, risks, values};
 use crate::plan::Action;
-use crate::plan::review::{Disruption, Field, Item, Review, Section, range};
 use crate::printer::Printer;
+use crate::review::{Disruption, Field, Item, Review, Section, range};
 
 const COLUMNS: usize = 80;
 /// What is worth waiting for is told.

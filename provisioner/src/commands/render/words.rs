@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use crate::diff::Change;
 use crate::kinds;
-use crate::plan::review::{Disruption, Renamed};
-use crate::plan::sources::Why;
+use crate::plan::diff::Change;
+use crate::review::sources::Why;
+use crate::review::{Disruption, Renamed};
 
 /// Longer values are cut; the JSON form has them whole.
 const SHOWN: usize = 60;

@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::target::DIMENSION;
 use super::{GONE, Target};
 use crate::aws::{Cx, Error, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Policy;
@@ -93,7 +95,9 @@ impl Kind for Policy {
             scales_in: true,
         })
     }
+}
 
+impl OnAws for Policy {
     async fn read(cx: &Cx, query: &Query<'_, Policy>) -> Result<Vec<Live<Policy>>, Error> {
         let mut wanted: BTreeMap<(String, String), &str> = BTreeMap::new();
         for (name, spec) in &query.wanted {

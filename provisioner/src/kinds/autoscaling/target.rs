@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{AT_ONCE, GONE};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
 use crate::kinds::ecs::Service;
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Target;
@@ -65,7 +67,9 @@ impl Kind for Target {
         let scaling_id = outputs.get(&spec.service)?.scaling_id;
         Ok(TargetState { scaling_id, min: spec.min, max: spec.max })
     }
+}
 
+impl OnAws for Target {
     async fn read(cx: &Cx, query: &Query<'_, Target>) -> Result<Vec<Live<Target>>, Error> {
         // One that nothing asks for is called as its service is.
         let mut names: BTreeMap<String, String> =

@@ -12,9 +12,10 @@ use serde_json::Value;
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Tags, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref};
 use crate::kinds::elbv2::LoadBalancer;
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::rds::Instance;
 use crate::kinds::sns::Topic;
 use crate::kinds::sqs::Queue;
@@ -136,7 +137,9 @@ impl Kind for Alarm {
             actions,
         })
     }
+}
 
+impl OnAws for Alarm {
     async fn read(cx: &Cx, query: &Query<'_, Alarm>) -> Result<Vec<Live<Alarm>>, Error> {
         let wanted = query.named(|name, _| cx.scope.name(name, 255));
         let prefix = format!("{}-", cx.scope.prefix());

@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Dashboard;
@@ -61,7 +63,9 @@ impl Kind for Dashboard {
     fn want(scope: &Scope, name: &str, spec: &DashboardSpec, _: &Outputs) -> Result<DashboardState, Missing> {
         Ok(DashboardState { name: dashboard_name(scope, name), body: body(scope, &spec.graphs) })
     }
+}
 
+impl OnAws for Dashboard {
     async fn read(cx: &Cx, query: &Query<'_, Dashboard>) -> Result<Vec<Live<Dashboard>>, Error> {
         let mut names: Vec<String> = query.wanted.iter().map(|(name, _)| name.clone()).collect();
         if !names.iter().any(|name| name == MAIN) {
@@ -113,7 +117,7 @@ async fn is_tagged(cx: &Cx, dashboard: &str) -> Result<bool, Error> {
     let answer = cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send().await;
     let tags = Error::unless_gone(answer, GONE)?.and_then(|answer| answer.tags).unwrap_or_default();
     let tags = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
-    Ok(cx.whose(tags, None).is_some())
+    Ok(cx.scope.whose(tags, None).is_some())
 }
 
 fn dashboard_name(scope: &Scope, name: &str) -> String {

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::security_group_rules::{bring, texts};
 use super::{Vpc, one_of_each, owned, remove_tags, security_group, tag_list};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct DefaultSecurityGroup;
@@ -60,7 +61,9 @@ impl Kind for DefaultSecurityGroup {
             egress: BTreeSet::new(),
         })
     }
+}
 
+impl OnAws for DefaultSecurityGroup {
     async fn read(cx: &Cx, query: &Query<'_, DefaultSecurityGroup>) -> Result<Vec<Live<DefaultSecurityGroup>>, Error> {
         let groups = security_group::all_groups(cx, query.look).await?;
         let mut live = Vec::new();

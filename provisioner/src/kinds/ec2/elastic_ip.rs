@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{InternetGateway, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct ElasticIp;
@@ -59,7 +60,9 @@ impl Kind for ElasticIp {
     fn want(_: &Scope, _: &str, _: &ElasticIpSpec, _: &Outputs) -> Result<ElasticIpState, Missing> {
         Ok(ElasticIpState::default())
     }
+}
 
+impl OnAws for ElasticIp {
     async fn read(cx: &Cx, _: &Query<'_, ElasticIp>) -> Result<Vec<Live<ElasticIp>>, Error> {
         let mut live = Vec::new();
         for address in cx.ec2.describe_addresses().filters(ours(cx)).send().await?.addresses.unwrap_or_default() {

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, all_successful, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
 use crate::kinds::iam::Role;
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::logs::LogGroup;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct FlowLog;
@@ -81,7 +82,9 @@ impl Kind for FlowLog {
             trouble: None,
         })
     }
+}
 
+impl OnAws for FlowLog {
     async fn read(cx: &Cx, _: &Query<'_, FlowLog>) -> Result<Vec<Live<FlowLog>>, Error> {
         let call = cx.ec2.describe_flow_logs().filter(ours(cx));
         let mut live = Vec::new();

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, after_create, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Status};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct InternetGateway;
@@ -60,7 +61,9 @@ impl Kind for InternetGateway {
     ) -> Result<InternetGatewayState, Missing> {
         Ok(InternetGatewayState { attached_to: Some(outputs.get(&spec.vpc)?.id) })
     }
+}
 
+impl OnAws for InternetGateway {
     async fn read(cx: &Cx, _: &Query<'_, InternetGateway>) -> Result<Vec<Live<InternetGateway>>, Error> {
         let call = cx.ec2.describe_internet_gateways().filters(ours(cx));
         let mut live = Vec::new();

@@ -20,9 +20,10 @@ use std::collections::HashSet;
 
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification, UnsuccessfulItem};
 
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error};
-use crate::evidence::Evidence;
-use crate::kind::{Kind, Live, Owner, Status};
+use crate::kinds::kind::{Kind, Live, Status};
+use crate::kinds::owner::Owner;
 use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below, whole};
 use crate::scope::STACK_TAG;
 
@@ -155,7 +156,7 @@ async fn remove_tags(cx: &Cx, id: &str, keys: Vec<String>) -> Result<(), Error> 
 /// What a resource is called in the stack, and that it is ours, if it is.
 fn owned(cx: &Cx, tags: &[Tag]) -> Option<(String, Owner)> {
     let tags = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
-    cx.whose(tags, None)
+    cx.scope.whose(tags, None)
 }
 
 /// One of each name. A crash at the wrong moment may have left two: the one that `rank` puts first is the one that is

@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{ElasticIp, InternetGateway, Subnet, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct NatGateway;
@@ -70,7 +71,9 @@ impl Kind for NatGateway {
             failed: false,
         })
     }
+}
 
+impl OnAws for NatGateway {
     async fn read(cx: &Cx, _: &Query<'_, NatGateway>) -> Result<Vec<Live<NatGateway>>, Error> {
         let call = cx.ec2.describe_nat_gateways().filter(ours(cx));
         let found = call.into_paginator().items().send().try_collect().await?;

@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{InternetGateway, NatGateway, Subnet, Vpc, after_create, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct RouteTable;
@@ -88,7 +89,9 @@ impl Kind for RouteTable {
         let routes = target.map(|target| ("0.0.0.0/0".to_owned(), target)).into_iter().collect();
         Ok(RouteTableState { vpc_id, routes, subnets })
     }
+}
 
+impl OnAws for RouteTable {
     async fn read(cx: &Cx, _: &Query<'_, RouteTable>) -> Result<Vec<Live<RouteTable>>, Error> {
         let call = cx.ec2.describe_route_tables().filters(ours(cx));
         let found = call.into_paginator().items().send().try_collect().await?;

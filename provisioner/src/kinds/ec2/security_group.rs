@@ -9,10 +9,12 @@ use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup as Answer};
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, filter, holders, one_of_each, ours, owned, tagged};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct SecurityGroup;
@@ -71,7 +73,9 @@ impl Kind for SecurityGroup {
             description: spec.description.clone(),
         })
     }
+}
 
+impl OnAws for SecurityGroup {
     async fn read(cx: &Cx, query: &Query<'_, SecurityGroup>) -> Result<Vec<Live<SecurityGroup>>, Error> {
         let mut live: Vec<Live<SecurityGroup>> = Vec::new();
         for group in groups(cx, query.look).await? {

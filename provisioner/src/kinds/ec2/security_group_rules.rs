@@ -14,8 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{SecurityGroup, one_of_each, security_group};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct SecurityGroupRules;
@@ -99,7 +101,9 @@ impl Kind for SecurityGroupRules {
             egress: texts(&spec.egress)?,
         })
     }
+}
 
+impl OnAws for SecurityGroupRules {
     async fn read(cx: &Cx, query: &Query<'_, SecurityGroupRules>) -> Result<Vec<Live<SecurityGroupRules>>, Error> {
         let mut live = Vec::new();
         for group in security_group::groups(cx, query.look).await? {

@@ -11,10 +11,11 @@ use aws_sdk_ec2::types::{
 use serde::{Deserialize, Serialize};
 
 use super::{Vpc, filter, holders, one_of_each, ours, owned, tagged};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Status};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct Subnet;
@@ -93,7 +94,9 @@ impl Kind for Subnet {
             public_addresses: false,
         })
     }
+}
 
+impl OnAws for Subnet {
     async fn read(cx: &Cx, _: &Query<'_, Subnet>) -> Result<Vec<Live<Subnet>>, Error> {
         let found = cx.ec2.describe_subnets().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
         let mut live = Vec::new();

@@ -10,10 +10,11 @@ use aws_sdk_ec2::types::{AttributeBooleanValue, ResourceType, VpcAttributeName, 
 use serde::{Deserialize, Serialize};
 
 use super::{after_create, holders, one_of_each, ours, owned, tagged};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Status};
+use crate::kinds::facts::{Facts, Field};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct Vpc;
@@ -64,7 +65,9 @@ impl Kind for Vpc {
         // Private names of databases and endpoints are resolved only with both.
         Ok(VpcState { cidr: spec.cidr.clone(), dns_support: true, dns_hostnames: true })
     }
+}
 
+impl OnAws for Vpc {
     async fn read(cx: &Cx, query: &Query<'_, Vpc>) -> Result<Vec<Live<Vpc>>, Error> {
         let found = cx.ec2.describe_vpcs().filters(ours(cx)).into_paginator().items().send().try_collect().await?;
         let mut live = Vec::new();

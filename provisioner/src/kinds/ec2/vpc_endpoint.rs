@@ -12,8 +12,9 @@ use serde_json::{Value, json};
 
 use super::{RouteTable, Vpc, all_successful, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Seconds, Status};
+use crate::kinds::facts::{Facts, Field, Seconds};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct VpcEndpoint;
@@ -78,7 +79,9 @@ impl Kind for VpcEndpoint {
             statements: BTreeMap::new(),
         })
     }
+}
 
+impl OnAws for VpcEndpoint {
     async fn read(cx: &Cx, _: &Query<'_, VpcEndpoint>) -> Result<Vec<Live<VpcEndpoint>>, Error> {
         let call = cx.ec2.describe_vpc_endpoints().filters(ours(cx));
         let mut live = Vec::new();

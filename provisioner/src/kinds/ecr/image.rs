@@ -12,9 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Repository;
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
 use crate::image::Blob;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry, Seconds};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Image;
@@ -74,7 +76,9 @@ impl Kind for Image {
         let uri = format!("{}@{}", repository.uri, spec.digest);
         Ok(ImageState { repository: repository.name, digest: spec.digest.clone(), uri })
     }
+}
 
+impl OnAws for Image {
     async fn read(cx: &Cx, query: &Query<'_, Image>) -> Result<Vec<Live<Image>>, Error> {
         let mut wanted: HashMap<String, Vec<(&str, ImageState)>> = HashMap::new();
         for (name, spec) in &query.wanted {

@@ -15,9 +15,10 @@ use serde_json::{Value, json};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Tags, collect, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct Repository;
@@ -94,7 +95,9 @@ impl Kind for Repository {
             statements: BTreeMap::new(),
         })
     }
+}
 
+impl OnAws for Repository {
     async fn read(cx: &Cx, query: &Query<'_, Repository>) -> Result<Vec<Live<Repository>>, Error> {
         let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut names: Vec<String> = wanted.keys().cloned().collect();

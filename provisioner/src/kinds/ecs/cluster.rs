@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{pairs, tag_list};
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Status};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct Cluster;
@@ -65,7 +66,9 @@ impl Kind for Cluster {
     fn want(scope: &Scope, name: &str, _: &ClusterSpec, _: &Outputs) -> Result<ClusterState, Missing> {
         Ok(ClusterState { name: aws_name(scope, name), container_insights: "enabled".to_owned() })
     }
+}
 
+impl OnAws for Cluster {
     async fn read(cx: &Cx, query: &Query<'_, Cluster>) -> Result<Vec<Live<Cluster>>, Error> {
         let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut names: Vec<String> = wanted.keys().cloned().collect();
@@ -123,7 +126,7 @@ fn live_one(cx: &Cx, found: &Answer, wanted: &HashMap<String, &str>) -> Option<L
         other => Status::Busy(other.to_lowercase()),
     };
     let state = state(found);
-    let (name, owner) = cx.whose(pairs(found.tags()), wanted.get(&state.name).copied())?;
+    let (name, owner) = cx.scope.whose(pairs(found.tags()), wanted.get(&state.name).copied())?;
     let output = output(&cx.scope, &state.name);
     Some(Live { status, ..Live::ready((name, owner), output.arn.clone(), state, output) })
 }

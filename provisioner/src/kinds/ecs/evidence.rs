@@ -5,7 +5,7 @@ use aws_sdk_ecs::types::{Container, DesiredStatus, LogConfiguration, Task};
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
 
 use crate::aws::Cx;
-use crate::evidence::Evidence;
+use crate::aws::evidence::Evidence;
 
 const EVENTS: usize = 5;
 const LINES: i32 = 10;

@@ -4,7 +4,7 @@ use aws_sdk_ecs::types::{Deployment, DeploymentRolloutState, Service};
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
 
 use crate::aws::{Cx, Error};
-use crate::kind::Status;
+use crate::kinds::kind::Status;
 
 /// `None` for a tombstone. `differs` are the fields in which the service is not as wanted.
 pub(super) fn status(service: &Service, differs: &[String]) -> Option<Status> {

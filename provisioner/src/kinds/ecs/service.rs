@@ -19,13 +19,14 @@ use serde::{Deserialize, Serialize};
 
 use super::evidence::{self, Setting};
 use super::{Behind, Cluster, TaskDefinition, WayOut, pairs, rollout, tag_list};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Proof, collect, each};
-use crate::board::{Missing, Outputs};
-use crate::diff::diff;
-use crate::evidence::Evidence;
-use crate::json::Json;
-use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
+use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::plan::diff::diff;
 use crate::scope::Scope;
 
 pub struct Service;
@@ -196,6 +197,14 @@ impl Kind for Service {
         })
     }
 
+    /// The circuit breaker gives up after three tasks at least (ECS developer guide, deployment circuit breaker), one after the
+    /// other where there is only one, and each of them has its grace.
+    fn patience(spec: &ServiceSpec) -> u32 {
+        spec.behind.as_ref().map_or(0, |behind| 3 * (behind.grace + behind.health_takes))
+    }
+}
+
+impl OnAws for Service {
     async fn read(cx: &Cx, query: &Query<'_, Service>) -> Result<Vec<Live<Service>>, Error> {
         let clusters = query.outputs.all::<Cluster>().into_iter().map(|(_, cluster)| cluster.name).collect();
         collect(clusters, |cluster| of_cluster(cx, cluster, query)).await
@@ -248,12 +257,6 @@ impl Kind for Service {
         }
         let call = cx.ecs.delete_service().cluster(cluster).service(service).force(true);
         Error::or_gone(call.send().await, GONE)
-    }
-
-    /// The circuit breaker gives up after three tasks at least (ECS developer guide, deployment circuit breaker), one after the
-    /// other where there is only one, and each of them has its grace.
-    fn patience(spec: &ServiceSpec) -> u32 {
-        spec.behind.as_ref().map_or(0, |behind| 3 * (behind.grace + behind.health_takes))
     }
 
     async fn explain(cx: &Cx, live: &Live<Service>) -> Evidence {
@@ -327,7 +330,7 @@ async fn of_cluster(cx: &Cx, cluster: String, query: &Query<'_, Service>) -> Res
         let found = Error::unless_gone(answer, GONE);
         for service in found?.and_then(|answer| answer.services).unwrap_or_default() {
             let this = service.service_name().and_then(|name| wanted.get(name));
-            let Some((name, owner)) = cx.whose(pairs(service.tags()), this.map(|(name, _)| *name)) else {
+            let Some((name, owner)) = cx.scope.whose(pairs(service.tags()), this.map(|(name, _)| *name)) else {
                 continue;
             };
             let state = state(&cluster, &service);

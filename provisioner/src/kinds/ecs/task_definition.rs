@@ -17,11 +17,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{pairs, tag_list};
 use crate::aws::{Cx, Error, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ecr;
+use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::logs::LogGroup;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::secretsmanager::Secret;
 use crate::kinds::variable::Variable;
 use crate::scope::Scope;
@@ -210,7 +211,9 @@ impl Kind for TaskDefinition {
             containers: BTreeSet::from([name.to_owned()]),
         })
     }
+}
 
+impl OnAws for TaskDefinition {
     async fn read(cx: &Cx, query: &Query<'_, TaskDefinition>) -> Result<Vec<Live<TaskDefinition>>, Error> {
         let wanted = query.named(|name, _| family(&cx.scope, name));
         let mut families: BTreeSet<String> = wanted.keys().cloned().collect();
@@ -345,7 +348,7 @@ async fn one(cx: &Cx, family: String, wanted: &HashMap<String, &str>) -> Result<
     if found.status() != Some(&TaskDefinitionStatus::Active) {
         return Ok(None);
     }
-    let Some(whose) = cx.whose(pairs(answer.tags()), wanted.get(&family).copied()) else {
+    let Some(whose) = cx.scope.whose(pairs(answer.tags()), wanted.get(&family).copied()) else {
         return Ok(None);
     };
     let arn = found.task_definition_arn().unwrap_or_default().to_owned();

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::kind::Ref;
 use crate::kinds::ec2::{NatGateway, RouteTable};
 use crate::kinds::elbv2::{Listener, Rule, TargetGroup};
+use crate::kinds::kind::Ref;
 
 /// Behind a load balancer. The target group has to be in use by a listener or a rule before the service is created.
 #[derive(Serialize, Deserialize)]

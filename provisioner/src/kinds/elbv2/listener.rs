@@ -16,8 +16,10 @@ use serde_json::Value;
 
 use super::{GONE, LoadBalancer, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Listener;
@@ -133,7 +135,9 @@ impl Kind for Listener {
             certificates: BTreeMap::new(),
         })
     }
+}
 
+impl OnAws for Listener {
     async fn read(cx: &Cx, query: &Query<'_, Listener>) -> Result<Vec<Live<Listener>>, Error> {
         let mut wanted: HashMap<(String, i32), &str> = HashMap::new();
         for (name, spec) in &query.wanted {
@@ -160,7 +164,7 @@ impl Kind for Listener {
             // One that has gone meanwhile has no tags.
             let Some(tags) = tags.get(&arn) else { continue };
             let parent = listener.load_balancer_arn().and_then(|parent| parents.get(parent));
-            let whose = match (cx.whose(tags, name_of(&listener)), parent) {
+            let whose = match (cx.scope.whose(tags, name_of(&listener)), parent) {
                 (Some(whose), _) => whose,
                 (None, Some(parent)) => beside(parent, &listener),
                 (None, None) => continue,

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{GONE, tag_list, tags_of};
 use crate::aws::{Cx, Error, Tags, collect, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{InternetGateway, SecurityGroup, Subnet};
+use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct LoadBalancer;
@@ -126,7 +127,9 @@ impl Kind for LoadBalancer {
             idle_timeout: 60,
         })
     }
+}
 
+impl OnAws for LoadBalancer {
     async fn read(cx: &Cx, query: &Query<'_, LoadBalancer>) -> Result<Vec<Live<LoadBalancer>>, Error> {
         let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut found: HashMap<String, Answer> = HashMap::new();
@@ -237,7 +240,7 @@ async fn one_live(
     wanted: &HashMap<String, &str>,
 ) -> Result<Option<Live<LoadBalancer>>, Error> {
     let wanted = found.load_balancer_name().and_then(|name| wanted.get(name)).copied();
-    let Some(whose) = cx.whose(tags.get(&arn).into_iter().flatten(), wanted) else {
+    let Some(whose) = cx.scope.whose(tags.get(&arn).into_iter().flatten(), wanted) else {
         return Ok(None);
     };
     let call = cx.elbv2.describe_load_balancer_attributes().load_balancer_arn(&arn);

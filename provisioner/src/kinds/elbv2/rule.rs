@@ -15,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use super::listener::{forward, target_of};
 use super::{GONE, Listener, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::{NAME_TAG, STACK_TAG, Scope};
 
 pub struct Rule;
@@ -95,7 +97,9 @@ impl Kind for Rule {
             target: outputs.get(&spec.target)?.arn,
         })
     }
+}
 
+impl OnAws for Rule {
     async fn read(cx: &Cx, query: &Query<'_, Rule>) -> Result<Vec<Live<Rule>>, Error> {
         let parents: HashMap<String, String> =
             query.outputs.all::<Listener>().into_iter().map(|(name, parent)| (parent.arn, name)).collect();
@@ -119,7 +123,7 @@ impl Kind for Rule {
             let Some(tags) = tags.get(&arn) else { continue };
             let ours = tags.get(STACK_TAG) == Some(&cx.scope.tag());
             let wanted = if ours { tags.get(NAME_TAG).cloned() } else { by_priority };
-            let whose = match (cx.whose(tags, wanted.as_deref()), parents.get(&state.listener)) {
+            let whose = match (cx.scope.whose(tags, wanted.as_deref()), parents.get(&state.listener)) {
                 (Some(whose), _) => whose,
                 (None, Some(parent)) => beside(parent, &state),
                 (None, None) => continue,

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{GONE, LoadBalancer, tag_list, tags_of};
 use crate::aws::{Cx, Error, Tags, collect, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::ec2::Vpc;
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 use crate::sections::services::health;
 
@@ -123,7 +124,9 @@ impl Kind for TargetGroup {
             deregistration_delay: 10,
         })
     }
+}
 
+impl OnAws for TargetGroup {
     async fn read(cx: &Cx, query: &Query<'_, TargetGroup>) -> Result<Vec<Live<TargetGroup>>, Error> {
         let wanted = query.named(|name, spec| aws_name(&cx.scope, name, spec));
         let mut found: HashMap<String, Answer> = HashMap::new();
@@ -240,7 +243,7 @@ async fn one_live(
 ) -> Result<Option<Live<TargetGroup>>, Error> {
     let aws_name = found.target_group_name().unwrap_or_default();
     let here = wanted.get(aws_name).copied();
-    let Some((mut name, owner)) = cx.whose(tags.get(&arn).into_iter().flatten(), here) else {
+    let Some((mut name, owner)) = cx.scope.whose(tags.get(&arn).into_iter().flatten(), here) else {
         return Ok(None);
     };
     // On another port than its service is now: it goes when the new one has its place.

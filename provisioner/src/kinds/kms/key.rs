@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Proof, Tags, each, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Retry, Seconds, Status};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Key;
@@ -85,7 +87,9 @@ impl Kind for Key {
     fn want(scope: &Scope, _: &str, _: &KeySpec, _: &Outputs) -> Result<KeyState, Missing> {
         Ok(KeyState { alias: Some(alias(scope)), enabled: true, rotation: true, policy: key_policy(scope) })
     }
+}
 
+impl OnAws for Key {
     async fn read(cx: &Cx, query: &Query<'_, Key>) -> Result<Vec<Live<Key>>, Error> {
         let wanted = query.wanted.first().map(|(name, _)| name.as_str());
         let alias = alias(&cx.scope);
@@ -234,7 +238,7 @@ async fn all(cx: &Cx) -> Result<Vec<String>, Error> {
 }
 
 async fn ours_by_tag(cx: &Cx, id: &str) -> Result<bool, Error> {
-    Ok(cx.whose(&tags(cx, id).await?, None).is_some())
+    Ok(cx.scope.whose(&tags(cx, id).await?, None).is_some())
 }
 
 /// A key whose policy keeps us out is not ours.
@@ -295,6 +299,7 @@ fn status(key: &KeyMetadata) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds::kind::Late;
 
     /// The metadata are those of the example of DescribeKey in botocore's `kms/2014-11-01/examples-1.json`; the policy is
     /// ours in the layout of its example of GetKeyPolicy (indented, principals as ARNs, lists of one as scalars).
@@ -314,7 +319,8 @@ mod tests {
             .key_state(Phase::Enabled)
             .build()
             .expect("complete");
-        let want = Key::want(&scope, "key", &KeySpec {}, &crate::board::Board::default().outputs(Late::IsAwaited));
+        let want =
+            Key::want(&scope, "key", &KeySpec {}, &crate::kinds::board::Board::default().outputs(Late::IsAwaited));
         let text = serde_json::to_string_pretty(&key_policy(&scope)).expect("json");
         let text = text.replacen(r#""111122223333""#, r#""arn:aws:iam::111122223333:root""#, 1);
         let live = state(&key, Some("alias/a-b".into()), &text, true);
@@ -335,6 +341,4 @@ mod tests {
         assert_eq!(key_arn(&scope, "1234abcd"), arn);
         assert_eq!(key_arn(&scope, arn), arn);
     }
-
-    use crate::board::Late;
 }

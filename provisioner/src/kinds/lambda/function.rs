@@ -24,14 +24,15 @@ use serde_json::Value;
 
 use super::beside;
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, collect};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::{Changed, Effect, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds, Status};
 use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet};
+use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::kms::Key;
 use crate::kinds::logs::LogGroup;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::sqs::Queue;
 use crate::kinds::variable::Variable;
 use crate::scope::Scope;
@@ -227,7 +228,9 @@ impl Kind for Function {
             stalled: false,
         })
     }
+}
 
+impl OnAws for Function {
     async fn read(cx: &Cx, query: &Query<'_, Function>) -> Result<Vec<Live<Function>>, Error> {
         let wanted = query.named(|name, _| aws_name(&cx.scope, name));
         let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
@@ -372,7 +375,7 @@ async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Resul
         return Ok(None);
     };
     let tags = found.tags.unwrap_or_default();
-    let Some(whose) = cx.whose(tags.iter(), wanted.get(&function).copied()) else {
+    let Some(whose) = cx.scope.whose(tags.iter(), wanted.get(&function).copied()) else {
         return Ok(None);
     };
     let Some(configuration) = found.configuration else {

@@ -52,7 +52,7 @@ async fn delete_interfaces(cx: &Cx, function: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Kind;
+    use crate::kinds::kind::Kind;
     use crate::kinds::lambda::Function;
 
     #[test]

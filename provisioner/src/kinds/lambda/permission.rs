@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use super::Function;
 use crate::aws::{Cx, Error, each, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::logs::LogGroup;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Permission;
@@ -81,7 +83,9 @@ impl Kind for Permission {
             source_account: scope.account.clone(),
         })
     }
+}
 
+impl OnAws for Permission {
     async fn read(cx: &Cx, query: &Query<'_, Permission>) -> Result<Vec<Live<Permission>>, Error> {
         let wanted: BTreeMap<String, &str> =
             query.wanted.iter().map(|(name, _)| (statement_id(query.scope, name), name.as_str())).collect();

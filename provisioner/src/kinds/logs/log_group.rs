@@ -11,9 +11,10 @@ use aws_sdk_cloudwatchlogs::types::LogGroup as Group;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{Cx, Error, Look, Tags, collect, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct LogGroup;
@@ -77,7 +78,9 @@ impl Kind for LogGroup {
             kms_key: Some(outputs.get(&spec.kms_key)?.arn),
         })
     }
+}
 
+impl OnAws for LogGroup {
     async fn read(cx: &Cx, query: &Query<'_, LogGroup>) -> Result<Vec<Live<LogGroup>>, Error> {
         let wanted: HashMap<&str, &str> =
             query.wanted.iter().map(|(name, spec)| (spec.path.as_str(), name.as_str())).collect();

@@ -13,9 +13,11 @@ use serde::{Deserialize, Serialize};
 
 use super::LogGroup;
 use crate::aws::{Cx, Error, each};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::lambda::{Function, Permission};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct SubscriptionFilter;
@@ -77,7 +79,9 @@ impl Kind for SubscriptionFilter {
             destination: outputs.get(&spec.function)?.arn,
         })
     }
+}
 
+impl OnAws for SubscriptionFilter {
     async fn read(cx: &Cx, query: &Query<'_, SubscriptionFilter>) -> Result<Vec<Live<SubscriptionFilter>>, Error> {
         let wanted: HashMap<&str, &str> =
             query.wanted.iter().map(|(name, spec)| (spec.log_group.name.as_str(), name.as_str())).collect();

@@ -16,9 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Retry, Seconds};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs};
 use crate::kinds::named::candidates;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct ParameterGroup;
@@ -114,7 +115,9 @@ impl Kind for ParameterGroup {
             parameters: spec.parameters.clone(),
         })
     }
+}
 
+impl OnAws for ParameterGroup {
     async fn read(cx: &Cx, query: &Query<'_, ParameterGroup>) -> Result<Vec<Live<ParameterGroup>>, Error> {
         let groups = cx.rds.describe_db_parameter_groups().into_paginator().items().send().try_collect().await?;
         let named = candidates(cx, query, groups, DbParameterGroup::db_parameter_group_name, group_name);

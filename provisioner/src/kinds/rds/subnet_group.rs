@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
 use crate::kinds::ec2::Subnet;
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::named::candidates;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct SubnetGroup;
@@ -69,7 +70,9 @@ impl Kind for SubnetGroup {
         let subnets = outputs.of_each(&spec.subnets, |subnet| subnet.id)?;
         Ok(SubnetGroupState { name: group_name(scope, name), subnets })
     }
+}
 
+impl OnAws for SubnetGroup {
     async fn read(cx: &Cx, query: &Query<'_, SubnetGroup>) -> Result<Vec<Live<SubnetGroup>>, Error> {
         let groups = cx.rds.describe_db_subnet_groups().into_paginator().items().send().try_collect().await?;
         let named = candidates(cx, query, groups, DbSubnetGroup::db_subnet_group_name, group_name);

@@ -21,9 +21,11 @@ use serde_json::{Value, json};
 
 use super::{put_tags, tag_list};
 use crate::aws::{Cx, Error, collect, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::{Key, key_arn};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Secret;
@@ -121,7 +123,9 @@ impl Kind for Secret {
             length: spec.length,
         })
     }
+}
 
+impl OnAws for Secret {
     async fn read(cx: &Cx, query: &Query<'_, Secret>) -> Result<Vec<Live<Secret>>, Error> {
         // What is wanted is asked for by name, what is listed by ARN.
         let mut ids: Vec<(String, Option<String>)> =
@@ -233,7 +237,7 @@ async fn restore(cx: &Cx, name: &str, want: &SecretState) -> Result<Option<Secre
         return Ok(None);
     };
     let old_tags = old.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-    if old.deleted_date().is_none() || cx.whose(old_tags, None).is_none() {
+    if old.deleted_date().is_none() || cx.scope.whose(old_tags, None).is_none() {
         return Ok(None);
     }
     let arn = old.arn.unwrap_or_default();
@@ -251,7 +255,7 @@ async fn listed(cx: &Cx) -> Result<Vec<String>, Error> {
     let mut arns = Vec::new();
     for entry in pages.try_collect().await?.into_iter().flat_map(|page| page.secret_list.unwrap_or_default()) {
         let tags = entry.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-        if cx.whose(tags, None).is_some() {
+        if cx.scope.whose(tags, None).is_some() {
             arns.extend(entry.arn);
         }
     }
@@ -284,7 +288,7 @@ async fn one(cx: &Cx, id: String, wanted: Option<String>) -> Result<Option<Live<
         return Ok(None);
     };
     let tags = secret.tags().iter().filter_map(|tag| Some((tag.key()?, tag.value()?)));
-    let Some((name, owner)) = cx.whose(tags, wanted.as_deref()) else {
+    let Some((name, owner)) = cx.scope.whose(tags, wanted.as_deref()) else {
         return Ok(None);
     };
     // Of somebody else's secret we need to know no more.

@@ -12,8 +12,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{Cx, Error, collect};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Address, Changed, Facts, Field, Kind, LastWish, Live, Owner, Query, Ref, Retry};
+use crate::kinds::facts::{Address, Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::owner::Owner;
 use crate::kinds::sns::Topic;
 use crate::kinds::sqs::Queue;
 use crate::scope::Scope;
@@ -80,7 +82,9 @@ impl Kind for Subscription {
         let topic_arn = outputs.get(&spec.topic)?.arn;
         Ok(SubscriptionState { topic_arn, protocol: protocol.into(), endpoint, raw, pending: false })
     }
+}
 
+impl OnAws for Subscription {
     async fn read(cx: &Cx, query: &Query<'_, Subscription>) -> Result<Vec<Live<Subscription>>, Error> {
         let mut wanted: HashMap<(String, String), &str> = HashMap::new();
         for (name, spec) in &query.wanted {

@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Tags, collect, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct Topic;
@@ -85,7 +86,9 @@ impl Kind for Topic {
             statements: BTreeMap::new(),
         })
     }
+}
 
+impl OnAws for Topic {
     async fn read(cx: &Cx, query: &Query<'_, Topic>) -> Result<Vec<Live<Topic>>, Error> {
         let wanted = query.named(|name, spec| cx.scope.arn("sns", &topic_name(&cx.scope, name, spec.fifo)));
         let mut arns: Vec<String> = wanted.keys().cloned().collect();

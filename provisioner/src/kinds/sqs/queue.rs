@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::aws::{Cx, Error, Look, Tags, collect, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::sns::Topic;
 use crate::scope::Scope;
 
@@ -120,7 +121,9 @@ impl Kind for Queue {
             redrive,
         })
     }
+}
 
+impl OnAws for Queue {
     async fn read(cx: &Cx, query: &Query<'_, Queue>) -> Result<Vec<Live<Queue>>, Error> {
         let prefix = format!("{}-", cx.scope.prefix());
         let listed = cx.sqs.list_queues().queue_name_prefix(prefix).max_results(1000).into_paginator().items().send();

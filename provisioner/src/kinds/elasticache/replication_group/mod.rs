@@ -21,14 +21,15 @@ use aws_sdk_elasticache::types::{CacheCluster, Event, ReplicationGroup as Group,
 use serde::{Deserialize, Serialize};
 
 use super::{SubnetGroup, tag_list};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, collect};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::Effect::{Downtime, Failover};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::SecurityGroup;
+use crate::kinds::facts::Effect::{Downtime, Failover};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
 use crate::kinds::named::candidates;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::secretsmanager::Secret;
 use crate::scope::{Scope, VERSION_TAG};
 
@@ -189,7 +190,9 @@ impl Kind for ReplicationGroup {
             auth_date: None,
         })
     }
+}
 
+impl OnAws for ReplicationGroup {
     async fn read(cx: &Cx, query: &Query<'_, ReplicationGroup>) -> Result<Vec<Live<ReplicationGroup>>, Error> {
         let (groups, members) = tokio::try_join!(all_groups(cx), all_members(cx))?;
         let named = candidates(cx, query, groups, Group::replication_group_id, group_id);
@@ -355,7 +358,7 @@ async fn one(
     let arn = group.arn().unwrap_or_default().to_owned();
     // Always its own answer: the version of the token is in a tag, and the tag index lags.
     let tags = super::tags(cx, &arn).await?;
-    let Some((name, owner)) = cx.whose(&tags, wanted.as_deref()) else {
+    let Some((name, owner)) = cx.scope.whose(&tags, wanted.as_deref()) else {
         return Ok(None);
     };
     let version = tags.get(VERSION_TAG).map(String::as_str);

@@ -17,10 +17,11 @@ use serde_json::{Value, json};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, policy};
-use crate::board::{Missing, Outputs};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry};
+use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
 use crate::kinds::logs::LogGroup;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::secretsmanager::Secret;
 use crate::kinds::sns::Topic;
 use crate::kinds::sqs::Queue;
@@ -153,7 +154,9 @@ impl Kind for Role {
             permissions_boundary: spec.permissions_boundary.clone(),
         })
     }
+}
 
+impl OnAws for Role {
     async fn read(cx: &Cx, query: &Query<'_, Role>) -> Result<Vec<Live<Role>>, Error> {
         read::all(cx, query).await
     }

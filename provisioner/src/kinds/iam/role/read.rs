@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 use super::{GONE, INLINE, Role, RoleOutput, RoleState, path, role_name};
 use crate::aws::{Cx, Error, Proof, Tags, each, policy};
-use crate::kind::{Live, Query};
+use crate::kinds::kind::Live;
+use crate::kinds::on_aws::Query;
 
 /// The most pages of an account's roles that are read. If there are more, each role is asked for by itself: most of the
 /// pages would be others'.
@@ -68,7 +69,7 @@ fn of_detail(cx: &Cx, role: &RoleDetail, wanted: &HashMap<String, &str>) -> Opti
     let role_name = role.role_name().unwrap_or_default();
     let wanted = wanted.get(role_name).copied();
     let ours = wanted.is_some() || role.path() == Some(&path(&cx.scope));
-    let (name, owner) = cx.whose(&tags(role.tags()), wanted).filter(|_| ours)?;
+    let (name, owner) = cx.scope.whose(&tags(role.tags()), wanted).filter(|_| ours)?;
     let state = of_role(role);
     let output = RoleOutput { arn: role.arn().unwrap_or_default().to_owned(), name: state.name.clone() };
     Some(Live::ready((name, owner), output.arn.clone(), state, output))
@@ -143,7 +144,7 @@ async fn one(
     let Some((found, tags)) = found? else {
         return Ok(None);
     };
-    let Some((name, owner)) = cx.whose(&tags, wanted) else {
+    let Some((name, owner)) = cx.scope.whose(&tags, wanted) else {
         return Ok(None);
     };
     let names: Vec<String> = Error::unless_gone(names, GONE)?.unwrap_or_default();

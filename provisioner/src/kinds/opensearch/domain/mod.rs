@@ -25,13 +25,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::tag_list;
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look, Tags, collect};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 
 pub struct Domain;
@@ -221,7 +222,9 @@ impl Kind for Domain {
             master: Some(master),
         })
     }
+}
 
+impl OnAws for Domain {
     async fn read(cx: &Cx, query: &Query<'_, Domain>) -> Result<Vec<Live<Domain>>, Error> {
         // The list may not show yet what is wanted, nor any more what is being deleted.
         let wanted: Vec<(String, &String)> =

@@ -24,14 +24,15 @@ use aws_sdk_rds::types::{DbInstance, Event, SourceType};
 use serde::{Deserialize, Serialize};
 
 use super::{ParameterGroup, SubnetGroup, tag_list};
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::kind::Effect::{Downtime, Restart};
-use crate::kind::{Changed, Facts, Field, Kind, LastWish, Live, Query, Ref, Retry, Seconds};
 use crate::kinds::ec2::SecurityGroup;
+use crate::kinds::facts::Effect::{Downtime, Restart};
+use crate::kinds::facts::{Facts, Field, Retry, Seconds};
+use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::Key;
 use crate::kinds::named::candidates;
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::secretsmanager::Secret;
 use crate::scope::{Scope, VERSION_TAG};
 
@@ -255,12 +256,14 @@ impl Kind for Instance {
             }
         }
     }
+}
 
+impl OnAws for Instance {
     async fn read(cx: &Cx, query: &Query<'_, Instance>) -> Result<Vec<Live<Instance>>, Error> {
         let all = cx.rds.describe_db_instances().into_paginator().items().send().try_collect().await?;
         let named = candidates(cx, query, all, DbInstance::db_instance_identifier, identifier);
         let live = named.into_iter().filter_map(|(instance, wanted)| {
-            let (name, owner) = cx.whose(super::pairs(instance.tag_list()), wanted.as_deref())?;
+            let (name, owner) = cx.scope.whose(super::pairs(instance.tag_list()), wanted.as_deref())?;
             let status = answer::status(&instance);
             let arn = instance.db_instance_arn().unwrap_or_default().to_owned();
             let state = answer::state(&cx.scope, &instance);

@@ -6,7 +6,8 @@ use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbInstance, Tag};
 
 use super::{Instance, InstanceState};
 use crate::aws::{Cx, Error};
-use crate::kind::{Changed, Live};
+use crate::kinds::kind::Live;
+use crate::kinds::on_aws::Changed;
 use crate::kinds::secretsmanager;
 use crate::scope::VERSION_TAG;
 

@@ -10,19 +10,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Action, Plan, Step, known, known_after};
-use crate::board::Late;
-use crate::desired::{Desired, Wanted};
-use crate::diff::{Change, TAGS, compare};
 use crate::image::Digests;
-use crate::json::Json;
-use crate::kind::{Address, Class, Effect};
-use crate::kinds;
+use crate::kinds::facts::{Address, Class, Effect};
+use crate::kinds::json::Json;
+use crate::kinds::kind::Late;
+use crate::plan::desired::{Desired, Wanted};
+use crate::plan::diff::{Change, TAGS, compare};
+use crate::plan::snapshot::Snapshot;
+use crate::plan::{Action, Plan, Step, known, known_after};
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::expand;
 use crate::sections::lines::{Leaf, Lines};
-use crate::snapshot::Snapshot;
 use crate::yaml::Position;
 
 /// Why something changes.
@@ -116,7 +115,7 @@ impl Sources {
     }
 
     pub fn of_change(&self, step: &Step, change: &Change) -> Why {
-        let field = kinds::find(step.address.kind).and_then(|kind| kind.facts().field(change.field()));
+        let field = step.kind.facts().field(change.field());
         if field.is_some_and(|field| field.class == Class::WriteOnly) {
             return Why::Secret;
         }

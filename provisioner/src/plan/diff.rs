@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::any::AnyLive;
-use crate::json::Json;
-use crate::kind::{Class, Effect, Facts, Owner};
+use crate::kinds::any::AnyLive;
+use crate::kinds::facts::{Class, Effect, Facts};
+use crate::kinds::json::Json;
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 /// One difference. `path` starts with the name of the field: `policy.Statement`.
@@ -103,7 +104,7 @@ pub(crate) fn compare(path: &str, from: &Value, to: &Value, effect: Effect, chan
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Field;
+    use crate::kinds::facts::Field;
     use serde_json::json;
 
     const FACTS: Facts = Facts {

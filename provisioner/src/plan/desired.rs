@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::any::AnyKind;
-use crate::json::Json;
-use crate::kind::{Address, Kind, references};
-use crate::kinds;
+use crate::kinds::any::{AnyKind, Registry};
+use crate::kinds::facts::Address;
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Kind, references};
 
 /// The resources of a stack: one typed spec each, references between them.
-#[derive(Default)]
 pub struct Desired {
+    pub registry: Registry,
     resources: Vec<Wanted>,
     places: HashMap<Address, usize>,
 }
@@ -25,15 +25,20 @@ pub struct Wanted {
 }
 
 impl Desired {
+    pub fn new(registry: Registry) -> Desired {
+        Desired { registry, resources: Vec::new(), places: HashMap::new() }
+    }
+
     pub fn add<K: Kind>(&mut self, section: &str, name: impl Into<String>, spec: K::Spec) {
-        let kind = kinds::find(K::FACTS.name).expect("every kind is in the registry: a test says so");
+        let known = |name: &str| (self.registry.find)(name).expect("every kind is in the registry: a test says so");
+        let kind = known(K::FACTS.name);
         let address = Address { kind: K::FACTS.name, name: name.into() };
         let spec = Json::of(&spec);
         self.places.entry(address.clone()).or_insert(self.resources.len());
         self.resources.push(Wanted {
             address,
             kind,
-            refers_to: references(&spec.tree()),
+            refers_to: references(&spec.tree(), &|kind| known(kind).facts().name),
             spec,
             section: section.to_owned(),
         });

@@ -9,14 +9,15 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::Snapshot;
-use crate::any::AnyLive;
-use crate::board::Late;
-use crate::desired::Desired;
 use crate::image::Digests;
-use crate::json::Json;
-use crate::kind::{Address, Facts, Owner, Status};
 use crate::kinds;
+use crate::kinds::any::AnyLive;
+use crate::kinds::facts::{Address, Facts};
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Late, Status};
+use crate::kinds::owner::Owner;
+use crate::plan::desired::Desired;
+use crate::plan::snapshot::Snapshot;
 use crate::scope::Scope;
 
 const FORMAT: &str = "provision snapshot";

@@ -3,26 +3,27 @@
 //! The plan is a value: the same one is printed, tested and applied. `down` is the plan for the empty stack, and a refresh is
 //! just a plan, since nothing is stored.
 
-mod part;
-pub mod review;
+pub mod desired;
+pub mod diff;
+pub mod kept;
 pub mod saved;
-pub mod sources;
+pub mod snapshot;
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use self::part::Lack;
-use crate::any::AnyLive;
-use crate::board::{Board, Late, Published};
-use crate::desired::{Desired, Wanted};
-use crate::diff::{Change, TAGS, changes};
-use crate::json::Json;
-use crate::kind::{Address, Effect, Facts, Owner, Status};
-use crate::kinds;
+use crate::kinds::any::{AnyKind, AnyLive};
+use crate::kinds::board::{Board, Published};
+use crate::kinds::facts::{Address, Effect, Facts};
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Late, Status};
+use crate::kinds::owner::Owner;
+use crate::plan::desired::{Desired, Wanted};
+use crate::plan::diff::{Change, TAGS, changes};
+use crate::plan::snapshot::Snapshot;
 use crate::scope::Scope;
-use crate::snapshot::Snapshot;
 
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -32,6 +33,7 @@ pub struct Plan {
 #[derive(Clone, Debug)]
 pub struct Step {
     pub address: Address,
+    pub kind: &'static dyn AnyKind,
     /// The part of the stack file that asks for it; for what nothing asks for any more, the part that must have.
     pub section: String,
     /// The ARN or id of what is live.
@@ -67,9 +69,55 @@ pub enum Action {
     Refuse,
 }
 
+/// What was chosen needs something that was not, and that is not there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lack {
+    pub user: Address,
+    pub needs: Address,
+}
+
 impl Action {
     pub fn is_change(&self) -> bool {
         !matches!(self, Action::Keep | Action::Retain)
+    }
+
+    /// The words of the changes, and how many of them are told.
+    pub const WORDS: [(&'static str, &'static str); 5] = [
+        ("create", "to create"),
+        ("change", "to change"),
+        ("replace", "to replace"),
+        ("delete", "to delete"),
+        ("refuse", "refused"),
+    ];
+
+    pub fn word(&self) -> &'static str {
+        match self {
+            Action::Keep => "keep",
+            Action::Create { .. } => "create",
+            Action::Update { .. } => "change",
+            Action::Replace { .. } => "replace",
+            Action::Delete => "delete",
+            Action::Retain => "retain",
+            Action::Refuse => "refuse",
+        }
+    }
+
+    pub fn symbol(&self) -> &'static str {
+        match self {
+            Action::Create { .. } => "+",
+            Action::Update { .. } => "~",
+            Action::Replace { .. } => "±",
+            Action::Delete => "-",
+            Action::Refuse => "!",
+            Action::Keep | Action::Retain => "=",
+        }
+    }
+
+    pub fn changes(&self) -> &[Change] {
+        match self {
+            Action::Update { changes } | Action::Replace { changes } => changes,
+            _ => &[],
+        }
     }
 }
 
@@ -79,9 +127,41 @@ impl Plan {
         Plan::part(scope, desired, snapshot, &|_, _| true).0
     }
 
+    /// From what is live to what is wanted, for what `chosen` says by section and address. The rest stays as it is.
+    pub fn part(
+        scope: &Scope,
+        desired: &Desired,
+        snapshot: &Snapshot,
+        chosen: &dyn Fn(&str, &Address) -> bool,
+    ) -> (Plan, Vec<Lack>) {
+        let mut board = snapshot.board();
+        let mut steps = Vec::new();
+        let mut absent = Vec::new();
+        let mut lacks = Vec::new();
+        for wanted in desired.in_order() {
+            let live = snapshot.live.get(&wanted.address).filter(|live| live.status != Status::Deleting);
+            if !chosen(&wanted.section, &wanted.address) {
+                publish_placeholders(wanted, live, &mut board);
+                if live.is_none_or(|live| !live.owner.is_ours()) {
+                    absent.push(&wanted.address);
+                }
+                continue;
+            }
+            let step = step(scope, wanted, live, &mut board);
+            if step.action != Action::Keep {
+                let lacking = wanted.refers_to.iter().filter(|needs| absent.contains(needs));
+                lacks.extend(lacking.map(|needs| Lack { user: wanted.address.clone(), needs: needs.clone() }));
+            }
+            steps.push(step);
+        }
+        steps.sort_by_cached_key(|step| desired.place(&step.address));
+        steps.extend(removals(desired, snapshot).filter(|step| chosen(&step.section, &step.address)));
+        (Plan { steps }, lacks)
+    }
+
     /// From what is live to nothing. `keep` says what stays, with all that it stands on.
     pub fn removal(desired: &Desired, snapshot: &Snapshot, keep: &BTreeSet<Address>) -> Plan {
-        let mut steps: Vec<Step> = removals(&Desired::default(), snapshot).collect();
+        let mut steps: Vec<Step> = removals(&Desired::new(desired.registry), snapshot).collect();
         for step in &mut steps {
             if let Some(wanted) = desired.get(&step.address) {
                 step.section.clone_from(&wanted.section);
@@ -133,6 +213,7 @@ fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boar
     let replaced = live.filter(|_| matches!(action, Action::Replace { .. }));
     Step {
         address: wanted.address.clone(),
+        kind: wanted.kind,
         section: wanted.section.clone(),
         id: live.map(|live| live.id.clone()),
         loss: replaced.and_then(|live| loss(facts, live)),
@@ -185,7 +266,7 @@ fn placeholder(value: &Value, address: &Address) -> Value {
 }
 
 /// All that a stack is made of, as far as it is known.
-fn known(desired: &Desired, snapshot: &Snapshot) -> Board {
+pub(crate) fn known(desired: &Desired, snapshot: &Snapshot) -> Board {
     let mut board = Board::default();
     for wanted in desired.resources() {
         publish_placeholders(wanted, snapshot.live.get(&wanted.address), &mut board);
@@ -195,15 +276,17 @@ fn known(desired: &Desired, snapshot: &Snapshot) -> Board {
 
 /// What is live and ours and that nothing asks for, users before what they use.
 fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step> {
+    let registry = desired.registry;
     let mut orphans: Vec<&AnyLive> = snapshot
         .live
         .values()
         .filter(|live| live.owner.is_ours() && live.status != Status::Deleting)
         .filter(|live| desired.get(&live.address).is_none())
         .collect();
-    orphans.sort_by_key(|live| std::cmp::Reverse(kinds::position(live.address.kind)));
-    orphans.into_iter().map(|live| {
-        let facts = kinds::find(live.address.kind).map(|kind| kind.facts());
+    orphans.sort_by_key(|live| std::cmp::Reverse((registry.position)(live.address.kind)));
+    orphans.into_iter().map(move |live| {
+        let kind = (registry.find)(live.address.kind).expect("what is read is of a known kind");
+        let facts = kind.facts();
         let on = match &live.owner {
             Owner::Beside(on) => Some(on.clone()),
             _ => None,
@@ -211,11 +294,12 @@ fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step
         let home = on.as_ref().and_then(|on| desired.get(on)).map(|wanted| wanted.section.clone());
         Step {
             address: live.address.clone(),
-            section: home.unwrap_or_else(|| kinds::owner_of(on.as_ref().unwrap_or(&live.address))),
+            kind,
+            section: home.unwrap_or_else(|| (registry.owner_of)(on.as_ref().unwrap_or(&live.address))),
             id: Some(live.id.clone()),
             action: Action::Delete,
-            loses_data: facts.is_some_and(|facts| facts.holds_data),
-            loss: facts.and_then(|facts| loss(facts, live)),
+            loses_data: facts.holds_data,
+            loss: loss(facts, live),
             busy: None,
             on,
         }

@@ -1,37 +1,17 @@
 //! What is live: one batched read per kind, all kinds at once, parents before the children that hang on them.
 
-pub mod kept;
-
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::any::{AnyKind, AnyLive};
 use crate::aws::{Cx, Error, Look, Proof};
-use crate::board::{Board, Late, Published};
-use crate::desired::Desired;
-use crate::json::Json;
-use crate::kind::{Address, Owner};
 use crate::kinds::KINDS;
+use crate::kinds::board::Board;
+use crate::kinds::json::Json;
+use crate::kinds::kind::Late;
+use crate::kinds::on_aws::AnyOnAws;
+use crate::plan::desired::Desired;
+use crate::plan::snapshot::Snapshot;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-
-/// The live resources that the stack wants, owns, or whose names are taken by others.
-#[derive(Clone, Debug, Default)]
-pub struct Snapshot {
-    pub live: BTreeMap<Address, AnyLive>,
-    /// Kinds that we were not allowed to read and that the stack does not use.
-    pub unread: Vec<&'static str>,
-}
-
-impl Snapshot {
-    /// The outputs of everything that we made. What others have put beside it has no children that concern us.
-    pub fn board(&self) -> Board {
-        let mut board = Board::default();
-        for live in self.live.values().filter(|live| matches!(live.owner, Owner::Tagged(_) | Owner::Child)) {
-            board.publish(&live.address, Published { output: live.output.clone(), ready: live.ready.clone() });
-        }
-        board
-    }
-}
 
 /// Reads everything. Fails with every kind that could not be read.
 pub async fn take(cx: &Cx, desired: &Desired, proof: Proof) -> Result<Snapshot, Vec<(String, Error)>> {
@@ -41,7 +21,7 @@ pub async fn take(cx: &Cx, desired: &Desired, proof: Proof) -> Result<Snapshot, 
     }
     let look = &Look::new(proof);
     let mut snapshot = Snapshot::default();
-    let mut waiting: Vec<&'static dyn AnyKind> = KINDS.to_vec();
+    let mut waiting: Vec<&'static dyn AnyOnAws> = KINDS.to_vec();
     let mut done: BTreeSet<&str> = BTreeSet::new();
     let mut reading = FuturesUnordered::new();
     let mut failures = Vec::new();

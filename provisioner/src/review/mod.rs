@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::sources::{Sources, Why};
-use super::{Action, Plan, Step, known_after};
-use crate::desired::Desired;
-use crate::diff::Change;
-use crate::kind::{Address, Effect};
-use crate::kinds;
+pub mod sources;
+
+use self::sources::{Sources, Why};
+use crate::kinds::facts::{Address, Effect};
+use crate::plan::desired::Desired;
+use crate::plan::diff::Change;
+use crate::plan::{Action, Plan, Step, known_after};
 use crate::scope::Scope;
 
 /// What a change does to those who use the resource. Ordered: the worst comes first in a review.
@@ -157,47 +158,6 @@ impl<'a> Review<'a> {
     }
 }
 
-impl Action {
-    /// The words of the changes, and how many of them are told.
-    const WORDS: [(&'static str, &'static str); 5] = [
-        ("create", "to create"),
-        ("change", "to change"),
-        ("replace", "to replace"),
-        ("delete", "to delete"),
-        ("refuse", "refused"),
-    ];
-
-    pub fn word(&self) -> &'static str {
-        match self {
-            Action::Keep => "keep",
-            Action::Create { .. } => "create",
-            Action::Update { .. } => "change",
-            Action::Replace { .. } => "replace",
-            Action::Delete => "delete",
-            Action::Retain => "retain",
-            Action::Refuse => "refuse",
-        }
-    }
-
-    pub fn symbol(&self) -> &'static str {
-        match self {
-            Action::Create { .. } => "+",
-            Action::Update { .. } => "~",
-            Action::Replace { .. } => "±",
-            Action::Delete => "-",
-            Action::Refuse => "!",
-            Action::Keep | Action::Retain => "=",
-        }
-    }
-
-    pub fn changes(&self) -> &[Change] {
-        match self {
-            Action::Update { changes } | Action::Replace { changes } => changes,
-            _ => &[],
-        }
-    }
-}
-
 impl Disruption {
     /// In words, with its length where there is one: `downtime of 10 to 30 min`.
     pub fn told(self, outage: (u32, u32)) -> String {
@@ -238,7 +198,7 @@ fn seconds(seconds: u32) -> String {
 }
 
 fn item<'a>(step: &'a Step, sources: &Sources) -> Item<'a> {
-    let facts = kinds::find(step.address.kind).expect("steps are of known kinds").facts();
+    let facts = step.kind.facts();
     let changes = step.action.changes();
     let known: Vec<_> = changes.iter().filter_map(|change| facts.field(change.field())).collect();
     let mut notes: Vec<&str> = known.iter().map(|field| field.note).filter(|note| !note.is_empty()).collect();

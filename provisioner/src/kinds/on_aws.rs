@@ -1,40 +1,92 @@
-//! [`Kind`] with its types erased, so that kinds of all types fit into one list. Written once; nothing here decides.
+//! The calls of a kind on AWS.
+//!
+//! [`OnAws`] is what the file of a kind implements beside [`Kind`]. [`AnyOnAws`] is the same with its types erased, so that kinds
+//! of all types fit into one list. The erasing is written once, and decides nothing.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::collections::HashMap;
 
+use futures_util::future::BoxFuture;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
+use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look};
-use crate::board::{Missing, Outputs};
-use crate::evidence::Evidence;
-use crate::json::Json;
-use crate::kind::{Address, Changed, Facts, Kind, LastWish, Live, Owner, Query, Status};
+use crate::kinds::any::{AnyKind, AnyLive};
+use crate::kinds::facts::Address;
+use crate::kinds::json::Json;
+use crate::kinds::kind::{Kind, Live, Outputs, Status};
+use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
-pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+/// The calls of a kind. Implementers write plain `async fn`.
+pub trait OnAws: Kind {
+    /// What is live: every wanted one that exists, and every other one that this stack owns. One function serves the
+    /// plan, the poller, the hunt for orphans and the proof that something is gone, so batch it as far as the API allows.
+    fn read(cx: &Cx, query: &Query<'_, Self>) -> impl Future<Output = Result<Vec<Live<Self>>, Error>> + Send;
 
-/// [`Live`] with its types erased.
-#[derive(Clone, Debug)]
-pub struct AnyLive {
-    pub address: Address,
-    pub id: String,
-    pub owner: Owner,
-    pub state: Json,
-    pub output: Json,
-    pub ready: Option<Json>,
-    pub status: Status,
+    /// Returns as soon as it exists; whether it is ready is for `read` to say.
+    fn create(cx: &Cx, name: &str, want: &Self::State) -> impl Future<Output = Result<Self::Output, Error>> + Send;
+
+    /// Changes the fields for which `changed` says so, and no others.
+    fn update(
+        cx: &Cx,
+        live: &Live<Self>,
+        want: &Self::State,
+        changed: &Changed,
+    ) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Starts the removal. Succeeds if it is already gone.
+    fn delete(cx: &Cx, live: &Live<Self>, last: LastWish) -> impl Future<Output = Result<(), Error>> + Send;
+
+    /// Lifts a protection against deletion that the stack file asked for.
+    fn unprotect(_: &Cx, _: &Live<Self>) -> impl Future<Output = Result<(), Error>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Evidence for people when this failed: events, stopped reasons, the last log lines. Best effort.
+    fn explain(_: &Cx, _: &Live<Self>) -> impl Future<Output = Evidence> + Send {
+        async { Evidence::default() }
+    }
 }
 
-pub trait AnyKind: Send + Sync {
-    fn facts(&self) -> &'static Facts;
-    /// The names of the fields of `State`, for the registry's tests.
-    fn state_fields(&self) -> Vec<String>;
-    /// An output and a ready part with nothing in them, from which the plan makes placeholders.
-    fn blank(&self) -> (Value, Value);
-    fn want(&self, scope: &Scope, name: &str, spec: &Json, outputs: &Outputs) -> Result<Json, Missing>;
-    fn patience(&self, spec: &Json) -> u32;
+/// The names of the top-level fields that differ.
+#[derive(Clone, Debug, Default)]
+pub struct Changed(pub Vec<String>);
+
+impl Changed {
+    pub fn has(&self, field: &str) -> bool {
+        self.0.iter().any(|name| name == field)
+    }
+
+    pub fn any(&self, fields: &[&str]) -> bool {
+        fields.iter().any(|field| self.has(field))
+    }
+}
+
+/// What to do with the data of something that goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LastWish {
+    Discard,
+    Snapshot,
+}
+
+/// What `read` is asked for.
+pub struct Query<'a, K: Kind> {
+    pub scope: &'a Scope,
+    pub wanted: Vec<(String, K::Spec)>,
+    /// Outputs of what is live, of the kinds in `read_after`.
+    pub outputs: &'a Outputs<'a>,
+    pub look: &'a Look,
+}
+
+impl<K: Kind> Query<'_, K> {
+    /// The names in the stack of what is wanted, by what AWS knows each one as.
+    pub fn named(&self, known_as: impl Fn(&str, &K::Spec) -> String) -> HashMap<String, &str> {
+        self.wanted.iter().map(|(name, spec)| (known_as(name, spec), name.as_str())).collect()
+    }
+}
+
+/// [`OnAws`] with its types erased.
+pub trait AnyOnAws: AnyKind {
     fn read<'a>(
         &'a self,
         cx: &'a Cx,
@@ -55,31 +107,7 @@ pub trait AnyKind: Send + Sync {
     fn explain<'a>(&'a self, cx: &'a Cx, live: &'a AnyLive) -> BoxFuture<'a, Evidence>;
 }
 
-impl<K: Kind> AnyKind for K {
-    fn facts(&self) -> &'static Facts {
-        const { &K::FACTS }
-    }
-
-    fn state_fields(&self) -> Vec<String> {
-        match Json::of(&K::State::default()).tree() {
-            Value::Object(map) => map.keys().cloned().collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    fn blank(&self) -> (Value, Value) {
-        (Json::of(&K::Output::default()).tree(), Json::of(&K::Ready::default()).tree())
-    }
-
-    fn want(&self, scope: &Scope, name: &str, spec: &Json, outputs: &Outputs) -> Result<Json, Missing> {
-        let spec: K::Spec = typed(spec).expect("expand writes specs of the kind's own type");
-        Ok(Json::of(&K::want(scope, name, &spec, outputs)?))
-    }
-
-    fn patience(&self, spec: &Json) -> u32 {
-        typed::<K::Spec>(spec).map_or(0, |spec| K::patience(&spec))
-    }
-
+impl<K: OnAws> AnyOnAws for K {
     fn read<'a>(
         &'a self,
         cx: &'a Cx,

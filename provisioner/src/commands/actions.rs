@@ -1,0 +1,34 @@
+//! The IAM actions of the commands and of `doctor`: those that a policy has beside the actions of the kinds.
+
+use crate::commands::{health, logs, probe, redrive};
+use crate::doctor;
+use crate::kinds::kind::Kind;
+use crate::kinds::{ecs, sqs};
+use crate::plan::desired::Desired;
+
+/// The actions for this stack.
+pub fn beside_kinds(desired: &Desired) -> Vec<&'static str> {
+    let has = |kind: &str| desired.resources().iter().any(|wanted| wanted.address.kind == kind);
+    let mut actions = [health::ACTIONS, doctor::ACTIONS].concat();
+    for (kind, of_kind) in OF_KINDS.iter().chain(doctor::ACTIONS_OF) {
+        if has(kind) {
+            actions.extend(*of_kind);
+        }
+    }
+    if probe::is_possible(desired) {
+        actions.extend(probe::ACTIONS);
+    }
+    actions
+}
+
+/// The commands that need a kind to be in the stack.
+const OF_KINDS: &[(&str, &[&str])] =
+    &[(ecs::Service::FACTS.name, logs::ACTIONS), (sqs::Queue::FACTS.name, redrive::ACTIONS)];
+
+/// The actions for any stack.
+#[cfg(test)]
+pub(crate) fn all() -> Vec<&'static str> {
+    let mut all = [health::ACTIONS, doctor::ACTIONS, probe::ACTIONS].concat();
+    all.extend(OF_KINDS.iter().chain(doctor::ACTIONS_OF).flat_map(|(_, actions)| *actions));
+    all
+}

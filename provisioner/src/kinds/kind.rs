@@ -1,0 +1,246 @@
+//! What a kind of resource is.
+//!
+//! A kind, such as `sqs.queue`, is a unit struct in a file of its own below [`crate::kinds`]. There is no state file: the
+//! cloud is the record. So the pure part of a kind, here, says what is wanted now. The calls of a kind, in
+//! [`on_aws`](crate::kinds::on_aws), say how to find what was made before and how to get from one to the other. Live and wanted
+//! are the same type, so the diff is generic.
+
+use std::marker::PhantomData;
+use std::sync::Mutex;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::kinds::board::Board;
+use crate::kinds::facts::{Address, Facts};
+use crate::kinds::json::Json;
+use crate::kinds::owner::Owner;
+use crate::scope::Scope;
+
+/// The pure part of a kind: nothing here knows a network or a clock. The plan needs no more of a kind.
+pub trait Kind: Send + Sync + Sized + 'static {
+    /// What is constant about this kind.
+    const FACTS: Facts;
+
+    /// The spec that a section of the stack file writes. It may hold [`Ref`]s to other resources.
+    type Spec: Serialize + DeserializeOwned + Send + Sync;
+    /// Every field that we manage, spelled out. Each one is listed with its class in `FACTS.fields`.
+    type State: Serialize + DeserializeOwned + Default + Send + Sync;
+    /// What others may use as soon as the resource exists: ids, ARNs, URLs.
+    type Output: Serialize + DeserializeOwned + Default + Clone + Send + Sync;
+    /// What others may use only once it is ready: endpoints. `()` for most.
+    type Ready: Serialize + DeserializeOwned + Default + Clone + Send + Sync;
+
+    /// The state we want. Pure: no clock, no network.
+    fn want(scope: &Scope, name: &str, spec: &Self::Spec, outputs: &Outputs) -> Result<Self::State, Missing>;
+
+    /// Seconds that it may take beyond what is usual, because the stack file says so.
+    fn patience(_: &Self::Spec) -> u32 {
+        0
+    }
+}
+
+/// A resource as it is.
+pub struct Live<K: Kind> {
+    pub name: String,
+    /// What people look for in the console: the ARN, id or URL.
+    pub id: String,
+    pub owner: Owner,
+    pub state: K::State,
+    pub output: K::Output,
+    /// `None` while it is not known yet.
+    pub ready: Option<K::Ready>,
+    pub status: Status,
+}
+
+impl<K: Kind<Ready = ()>> Live<K> {
+    /// A resource that is ready, of a kind that tells others nothing more then. `whose` is its name and its owner.
+    pub fn ready(whose: (String, Owner), id: impl Into<String>, state: K::State, output: K::Output) -> Live<K> {
+        let (name, owner) = whose;
+        Live { name, id: id.into(), owner, state, output, ready: Some(()), status: Status::Ready }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Status {
+    Ready,
+    /// On its way, in AWS's own word: `creating`.
+    Busy(String),
+    /// Waiting will not help.
+    Failed(String),
+    /// On its way out.
+    Deleting,
+}
+
+/// A reference to another resource. It names a *resource*; which of its outputs feeds what is picked by the type.
+#[derive(Debug)]
+pub struct Ref<K> {
+    pub name: String,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Ref<K> {
+    pub fn to(name: impl Into<String>) -> Ref<K> {
+        Ref { name: name.into(), kind: PhantomData }
+    }
+}
+
+impl<K> Clone for Ref<K> {
+    fn clone(&self) -> Ref<K> {
+        Ref::to(self.name.clone())
+    }
+}
+
+/// What a [`Ref`] looks like in a serialized spec. One walk over a spec finds all edges, so none can be forgotten.
+#[derive(Serialize, Deserialize)]
+struct RefForm {
+    #[serde(rename = "$ref")]
+    name: String,
+    #[serde(rename = "$kind")]
+    kind: String,
+}
+
+impl<K: Kind> Serialize for Ref<K> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RefForm { name: self.name.clone(), kind: K::FACTS.name.to_owned() }.serialize(serializer)
+    }
+}
+
+impl<'de, K: Kind> Deserialize<'de> for Ref<K> {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Ref<K>, D::Error> {
+        let form = RefForm::deserialize(deserializer)?;
+        if form.kind != K::FACTS.name {
+            return Err(serde::de::Error::custom(format!(
+                "`{}` is a {}, not a {}",
+                form.name,
+                form.kind,
+                K::FACTS.name
+            )));
+        }
+        Ok(Ref::to(form.name))
+    }
+}
+
+/// What a `want` that asks for something [`Outputs::late`] gets while it is not ready.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Late {
+    /// Nothing: the first version is made without it, and a second one when it is there.
+    MayBeAbsent,
+    /// It waits: what serves already is not restarted twice.
+    IsAwaited,
+}
+
+/// Something that a resource needs and that is not there yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    pub on: Address,
+}
+
+/// The view of the board that a kind's `want` gets. Which part of an output a kind asks for decides how long it waits.
+/// Nobody writes waits on edges.
+pub struct Outputs<'a> {
+    board: &'a Board,
+    late: Late,
+    looked_up: Mutex<LookedUp>,
+}
+
+/// What a `want` asked for, so that the engine knows when to ask it again.
+#[derive(Clone, Debug, Default)]
+pub struct LookedUp {
+    /// What it did without, for now.
+    pub without: Vec<Address>,
+}
+
+impl Outputs<'_> {
+    /// What is known once it exists.
+    pub fn get<K: Kind>(&self, reference: &Ref<K>) -> Result<K::Output, Missing> {
+        let address = address(reference);
+        match self.board.get(&address) {
+            Some(published) => Ok(typed(&published.output)),
+            None => Err(Missing { on: address }),
+        }
+    }
+
+    /// What is known of each once it exists.
+    pub fn of_each<K: Kind, T, C: FromIterator<T>>(
+        &self,
+        references: &[Ref<K>],
+        pick: fn(K::Output) -> T,
+    ) -> Result<C, Missing> {
+        references.iter().map(|reference| Ok(pick(self.get(reference)?))).collect()
+    }
+
+    /// What is known once it is ready.
+    pub fn ready<K: Kind>(&self, reference: &Ref<K>) -> Result<K::Ready, Missing> {
+        let address = address(reference);
+        match self.board.get(&address).and_then(|published| published.ready.as_ref()) {
+            Some(ready) => Ok(typed(ready)),
+            None => Err(Missing { on: address }),
+        }
+    }
+
+    /// What is known once it is ready, for those who can start without it.
+    pub fn late<K: Kind>(&self, reference: &Ref<K>) -> Result<Option<K::Ready>, Missing> {
+        match (self.ready(reference), self.late) {
+            (Ok(ready), _) => Ok(Some(ready)),
+            (Err(missing), Late::IsAwaited) => Err(missing),
+            (Err(missing), Late::MayBeAbsent) => {
+                self.looked_up.lock().expect("no panic while held").without.push(missing.on);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Everything of a kind that is there, wanted or not. For `read`, whose children hang on parents.
+    pub fn all<K: Kind>(&self) -> Vec<(String, K::Output)> {
+        self.board
+            .entries
+            .iter()
+            .filter(|(address, _)| address.kind == K::FACTS.name)
+            .map(|(address, published)| (address.name.clone(), typed(&published.output)))
+            .collect()
+    }
+
+    pub fn looked_up(self) -> LookedUp {
+        self.looked_up.into_inner().expect("no panic while held")
+    }
+}
+
+impl Board {
+    /// The view for one resource.
+    pub fn outputs(&self, late: Late) -> Outputs<'_> {
+        Outputs { board: self, late, looked_up: Mutex::default() }
+    }
+}
+
+/// All references in a serialized spec. `known` gives the name of a kind for the same text.
+pub fn references(spec: &Value, known: &dyn Fn(&str) -> &'static str) -> Vec<Address> {
+    let mut found = Vec::new();
+    walk(spec, known, &mut found);
+    found.sort();
+    found.dedup();
+    found.shrink_to_fit();
+    found
+}
+
+fn walk(value: &Value, known: &dyn Fn(&str) -> &'static str, found: &mut Vec<Address>) {
+    match value {
+        Value::Object(map) => match (map.get("$kind"), map.get("$ref")) {
+            (Some(Value::String(kind)), Some(Value::String(name))) => {
+                found.push(Address { kind: known(kind), name: name.clone() });
+            }
+            _ => map.values().for_each(|inner| walk(inner, known, found)),
+        },
+        Value::Array(items) => items.iter().for_each(|inner| walk(inner, known, found)),
+        _ => {}
+    }
+}
+
+fn address<K: Kind>(reference: &Ref<K>) -> Address {
+    Address { kind: K::FACTS.name, name: reference.name.clone() }
+}
+
+fn typed<T: serde::de::DeserializeOwned>(value: &Json) -> T {
+    value.read().expect("published by the kind itself")
+}
