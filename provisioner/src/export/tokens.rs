@@ -1,4 +1,4 @@
-//! Tokens stand for values that only CloudFormation will know. A token is `<id> <attribute>` between two characters
+//! Tokens stand for values that only CloudFormation will know. A token is `<id>|<attribute>` between two characters
 //! that no stack file has. Tokens go through the kinds like any id or ARN, alone or inside longer texts, and end as
 //! intrinsic functions.
 

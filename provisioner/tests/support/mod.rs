@@ -1,4 +1,4 @@
-//! What the tests against emulators share: a gateway, a context, and `settle`.
+//! The tests against emulators share this: a gateway, a context, and `settle`.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 pub mod binary;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Condition, Kind, Operand, Selector, Step, Test};
 
-/// What is wrong with a pattern, and where.
+/// A mistake in a pattern, and its place.
 #[derive(Debug)]
 pub struct Mistake {
     /// The column of the mistake, in characters, counted from 1.

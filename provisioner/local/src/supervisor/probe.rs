@@ -36,7 +36,7 @@ pub enum Probe {
     Sql {
         login: Login,
     },
-    /// The same, and the replica has everything that the primary has committed by now.
+    /// A login as this user, `SELECT 1`, and the replica has everything that the primary has committed by now.
     Replica {
         login: Login,
         primary: Login,

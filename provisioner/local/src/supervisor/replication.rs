@@ -67,7 +67,7 @@ fn strays(replica: &str, primary: &str) -> Option<String> {
     Some(format!("{}-{}", stray.0, stray.1))
 }
 
-/// What the threads of replication say, if they stand still.
+/// The error of the replication threads, if they stand still.
 async fn standstill(replica: &mut Conn) -> Result<Option<String>> {
     let Some(row): Option<Row> = replica.query_first("SHOW REPLICA STATUS").await? else {
         return Ok(Some("it follows nobody".into()));

@@ -1,4 +1,4 @@
-//! What the tests share: a state directory whose supervisor ends with the test, and checks of the processes that really
+//! The tests share this: a state directory whose supervisor ends with the test, and checks of the processes that really
 //! run.
 #![allow(dead_code, clippy::print_stderr)]
 
