@@ -149,7 +149,7 @@ impl From<anyhow::Error> for Failure {
     }
 }
 
-/// What a command with `--json` prints when it fails and has printed nothing else.
+/// The document that a command with `--json` prints when it fails and has printed nothing else.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Failure", deny_unknown_fields)]
 pub(crate) struct Document {
@@ -158,7 +158,7 @@ pub(crate) struct Document {
     exit: u8,
 }
 
-/// Either `what` or `problems` is there.
+/// The text of one error is in `what`, several errors are in `problems`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "FailureError", deny_unknown_fields)]
 struct Told {

@@ -33,7 +33,7 @@ pub(super) fn greet(session: &Session, verb: &str, printer: Printer) {
 }
 
 /// Does the work under the lease of the stack, until it is done or a signal ends it. The work gets to know whether the last
-/// run was cut off. A failure of it is told before the lease is given back, because that may take a minute.
+/// run was cut off. If the work fails, that is told before the lease is given back, because that may take a minute.
 pub(super) async fn under_lease<W>(
     session: &Session,
     global: &Global,
