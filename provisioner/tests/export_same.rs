@@ -17,6 +17,7 @@ use provision::export::{Template, cloudformation};
 use provision::image::Digests;
 use provision::image::artefacts::{Artefacts, Zip};
 use provision::image::{self, Architecture};
+use provision::kinds::rate_of;
 use provision::plan::Plan;
 use provision::scope::Scope;
 use provision::sections::aws::expand;
@@ -101,7 +102,7 @@ async fn left_for_up(env: &str) -> String {
     let digests = Digests { image: image.manifest.digest.clone(), zip: sha256.clone() };
     let desired = expand(&loaded, &scope, &digests).desired;
     let clock = Clock::new(support::SCALE);
-    let config = aws::settings(clock)
+    let config = aws::settings(clock, rate_of)
         .region(Region::new("eu-west-1"))
         .endpoint_url(gateway.url())
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))

@@ -18,12 +18,45 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
-use crate::kinds::SERVICES;
-use crate::kinds::service::{Calls, Rate};
 use crate::wait::{Clock, pause};
 
+/// A token bucket of AWS's, and the calls that take from it.
+pub struct Rate {
+    /// Rates with the same bucket share its tokens.
+    pub bucket: &'static str,
+    pub calls: Calls,
+    pub burst: f64,
+    pub per_second: f64,
+}
+
+pub enum Calls {
+    Named(&'static [&'static str]),
+    Reads,
+    All,
+}
+
+impl Rate {
+    /// The bucket of services for which AWS publishes no numbers and that are called rarely.
+    pub const OTHER: Rate = Rate::of("other", Calls::All, 20.0, 10.0);
+
+    pub const fn of(bucket: &'static str, calls: Calls, burst: f64, per_second: f64) -> Rate {
+        Rate { bucket, calls, burst, per_second }
+    }
+
+    pub fn takes(&self, action: &str, is_read: bool) -> bool {
+        match self.calls {
+            Calls::Named(names) => names.contains(&action),
+            Calls::Reads => is_read,
+            Calls::All => true,
+        }
+    }
+}
+
+/// Gives the rate of a call to a service that has kinds: by the name that the service signs as, the action, and whether it reads.
+pub type RateOf = fn(&str, &str, bool) -> Option<&'static Rate>;
+
 /// The HTTPS client of all calls to AWS. Honours the proxy variables of the environment.
-pub fn http_client(clock: Clock) -> SharedHttpClient {
+pub(super) fn http_client(clock: Clock, rate_of: RateOf) -> SharedHttpClient {
     let inner = Builder::new().build_with_connector_fn(|settings, components| {
         let mut builder = Connector::builder()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
@@ -36,7 +69,7 @@ pub fn http_client(clock: Clock) -> SharedHttpClient {
         }
         builder.build()
     });
-    SharedHttpClient::new(Limited { inner, buckets: Arc::new(Buckets { clock, levels: Mutex::default() }) })
+    SharedHttpClient::new(Limited { inner, buckets: Arc::new(Buckets { clock, rate_of, levels: Mutex::default() }) })
 }
 
 #[derive(Debug)]
@@ -76,6 +109,7 @@ impl HttpConnector for LimitedConnector {
 
 struct Buckets {
     clock: Clock,
+    rate_of: RateOf,
     levels: Mutex<HashMap<&'static str, Level>>,
 }
 
@@ -93,7 +127,7 @@ struct Level {
 impl Buckets {
     /// Takes a token, and waits for as long as the bucket is in debt. First come, first served.
     async fn take(&self, service: &str, action: &str) {
-        let rate = rate(service, action);
+        let rate = rate(self.rate_of, service, action);
         let debt = {
             let mut levels = self.levels.lock().expect("no panic while held");
             let now = Instant::now();
@@ -118,10 +152,9 @@ const WITHOUT_KINDS: &[(&str, Rate)] = &[
     ("tagging", Rate::OTHER),
 ];
 
-fn rate(service: &str, action: &str) -> &'static Rate {
-    if let Some(record) = SERVICES.iter().find(|record| record.signs_as == service) {
-        let rate = record.rates.iter().find(|rate| rate.takes(action, is_read(action)));
-        return rate.expect("the last rate takes every call: a test says so");
+fn rate(rate_of: RateOf, service: &str, action: &str) -> &'static Rate {
+    if let Some(rate) = rate_of(service, action, is_read(action)) {
+        return rate;
     }
     let other = WITHOUT_KINDS.iter().find(|(name, _)| *name == service);
     // A call for credentials may be unsigned.
@@ -159,7 +192,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_bucket_lets_a_burst_through_and_then_counts() {
-        let buckets = Buckets { clock: Clock::new(1000.0), levels: Mutex::default() };
+        let rate_of = crate::kinds::rate_of;
+        let buckets = Buckets { clock: Clock::new(1000.0), rate_of, levels: Mutex::default() };
         let start = Instant::now();
         for _ in 0..4 {
             buckets.take("ec2", "CreateVpcEndpoint").await;

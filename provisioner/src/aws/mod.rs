@@ -4,7 +4,7 @@ pub mod denial;
 mod error;
 pub mod evidence;
 pub mod lease;
-mod limits;
+pub mod limits;
 mod look;
 pub mod policy;
 pub mod surroundings;
@@ -21,6 +21,8 @@ use aws_smithy_types::timeout::TimeoutConfig;
 
 pub use error::Error;
 pub use look::{Look, Proof, Tags};
+
+use limits::RateOf;
 
 use futures_util::StreamExt;
 
@@ -77,8 +79,8 @@ pub struct Caller {
 }
 
 /// Loads credentials and settings the ordinary way: environment, profile, SSO, process, container, instance.
-pub async fn connect(access: &Access, region: Option<&str>, clock: Clock) -> SdkConfig {
-    let mut loader = settings(clock);
+pub async fn connect(access: &Access, region: Option<&str>, clock: Clock, rate_of: RateOf) -> SdkConfig {
+    let mut loader = settings(clock, rate_of);
     if let Some(region) = region {
         loader = loader.region(Region::new(region.to_owned()));
     }
@@ -99,9 +101,9 @@ pub async fn connect(access: &Access, region: Option<&str>, clock: Clock) -> Sdk
 }
 
 /// Our own settings, before anything about an account.
-pub fn settings(clock: Clock) -> ConfigLoader {
+pub fn settings(clock: Clock, rate_of: RateOf) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(limits::http_client(clock))
+        .http_client(limits::http_client(clock, rate_of))
         .retry_config(retries(clock))
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build())
 }

@@ -14,6 +14,7 @@ use crate::commands::options::Global;
 use crate::image::Digests;
 use crate::image::artefacts::{self, Artefacts};
 use crate::image::{self, Architecture};
+use crate::kinds::rate_of;
 use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
 use crate::scope::Scope;
@@ -114,7 +115,7 @@ pub(crate) async fn connect(access: &Access, region: Option<&str>, clock: Clock)
     if !mistakes.is_empty() {
         return Err(refuse(mistakes));
     }
-    let config = aws::connect(access, region, clock).await;
+    let config = aws::connect(access, region, clock, rate_of).await;
     let found = config.region().map(ToString::to_string).unwrap_or_default();
     let named = |name: &&str| variables.iter().any(|(other, value)| other == name && *value == found);
     let from = match &access.region {

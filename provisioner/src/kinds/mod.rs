@@ -84,6 +84,7 @@ pub mod sns;
 pub mod sqs;
 pub mod variable;
 
+use crate::aws::limits::Rate;
 use crate::kinds::any::Registry;
 use crate::kinds::facts::Address;
 use crate::kinds::on_aws::AnyOnAws;
@@ -169,6 +170,13 @@ pub fn position(name: &str) -> usize {
 pub fn service_of(kind: &str) -> Option<&'static Service> {
     let (name, _) = kind.split_once('.')?;
     SERVICES.iter().find(|service| service.name == name).copied()
+}
+
+/// The rate of a call to the service that signs as this.
+pub fn rate_of(signs_as: &str, action: &str, is_read: bool) -> Option<&'static Rate> {
+    let record = SERVICES.iter().find(|service| service.signs_as == signs_as)?;
+    let rate = record.rates.iter().find(|rate| rate.takes(action, is_read));
+    Some(rate.expect("the last rate takes every call: a test says so"))
 }
 
 /// The section of the stack file that must have asked for a resource which nothing asks for any more: for the reader of a

@@ -5,6 +5,7 @@
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
+use crate::aws::limits::Rate;
 use crate::aws::{Cx, Error};
 use crate::kinds::facts::Address;
 use crate::scope::Scope;
@@ -69,38 +70,6 @@ impl TagCalls {
         // New ones first: cut off in between, nothing is lost that says whose it is.
         (self.put)(cx, id, put).await?;
         if remove.is_empty() { Ok(()) } else { (self.remove)(cx, id, remove).await }
-    }
-}
-
-/// A token bucket of AWS's, and the calls that take from it.
-pub struct Rate {
-    /// Rates with the same bucket share its tokens.
-    pub bucket: &'static str,
-    pub calls: Calls,
-    pub burst: f64,
-    pub per_second: f64,
-}
-
-pub enum Calls {
-    Named(&'static [&'static str]),
-    Reads,
-    All,
-}
-
-impl Rate {
-    /// The bucket of services for which AWS publishes no numbers and that are called rarely.
-    pub const OTHER: Rate = Rate::of("other", Calls::All, 20.0, 10.0);
-
-    pub const fn of(bucket: &'static str, calls: Calls, burst: f64, per_second: f64) -> Rate {
-        Rate { bucket, calls, burst, per_second }
-    }
-
-    pub fn takes(&self, action: &str, is_read: bool) -> bool {
-        match self.calls {
-            Calls::Named(names) => names.contains(&action),
-            Calls::Reads => is_read,
-            Calls::All => true,
-        }
     }
 }
 

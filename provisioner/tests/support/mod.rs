@@ -13,8 +13,8 @@ use provision::aws::take;
 use provision::aws::{self, Cx, Proof};
 use provision::engine::{self, Ending, Report, Work};
 use provision::image::artefacts::Artefacts;
-use provision::kinds::KINDS;
 use provision::kinds::on_aws::LastWish;
+use provision::kinds::{KINDS, rate_of};
 use provision::plan::desired::Desired;
 use provision::plan::snapshot::Snapshot;
 use provision::plan::{Action, Plan};
@@ -107,7 +107,7 @@ pub async fn context(url: &str, stack: &str, artefacts: Artefacts) -> Cx {
 
 pub async fn context_in(url: &str, region: &'static str, stack: &str, artefacts: Artefacts) -> Cx {
     let clock = Clock::new(SCALE);
-    let config = aws::settings(clock)
+    let config = aws::settings(clock, rate_of)
         .region(Region::new(region))
         .endpoint_url(url)
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))

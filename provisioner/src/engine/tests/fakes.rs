@@ -254,7 +254,11 @@ impl Bench {
         // All waits are over at once.
         let clock = Clock::new(1_000_000.0);
         let nobody = Credentials::new("nobody", "nobody", None, None, "test");
-        let config = aws::settings(clock).region(Region::new("eu-west-1")).credentials_provider(nobody).load().await;
+        let config = aws::settings(clock, |_, _, _| None)
+            .region(Region::new("eu-west-1"))
+            .credentials_provider(nobody)
+            .load()
+            .await;
         let scope = Scope {
             account: "123456789012".to_owned(),
             region: "eu-west-1".to_owned(),

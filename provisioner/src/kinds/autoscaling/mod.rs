@@ -3,7 +3,8 @@
 mod policy;
 mod target;
 
-use crate::kinds::service::{Dependent, On, Rate, Service, below};
+use crate::aws::limits::Rate;
+use crate::kinds::service::{Dependent, On, Service, below};
 
 pub use policy::{Policy, PolicyOutput, PolicySpec, PolicyState};
 pub use target::{Target, TargetOutput, TargetSpec, TargetState};

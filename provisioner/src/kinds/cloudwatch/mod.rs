@@ -5,8 +5,9 @@ mod dashboard;
 
 use aws_sdk_cloudwatch::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
 
 pub use alarm::{Alarm, AlarmSpec, AlarmState, Measured};
 pub use dashboard::{Dashboard, DashboardSpec, DashboardState, Graph, MAIN};

@@ -21,10 +21,11 @@ use std::collections::HashSet;
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification, UnsuccessfulItem};
 
 use crate::aws::evidence::Evidence;
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
 use crate::kinds::kind::{Kind, Live, Status};
 use crate::kinds::owner::Owner;
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
 use crate::scope::STACK_TAG;
 
 pub use default_security_group::{DefaultSecurityGroup, DefaultSecurityGroupSpec, DefaultSecurityGroupState};

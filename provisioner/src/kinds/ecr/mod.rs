@@ -5,8 +5,9 @@ mod repository;
 
 use aws_sdk_ecr::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
 
 pub use image::{Image, ImageOutput, ImageSpec, ImageState};
 pub use repository::{Repository, RepositoryOutput, RepositorySpec, RepositoryState};

@@ -16,8 +16,9 @@ pub use wiring::{Behind, WayOut};
 
 use aws_sdk_ecs::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service as Record, TagCalls, below, whole};
+use crate::kinds::service::{Dependent, On, Service as Record, TagCalls, below, whole};
 
 pub static SERVICE: Record = Record {
     name: "ecs",

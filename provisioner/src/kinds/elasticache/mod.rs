@@ -5,8 +5,9 @@ mod subnet_group;
 
 use aws_sdk_elasticache::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error, Tags};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
 
 pub use replication_group::{
     ReplicationGroup, ReplicationGroupOutput, ReplicationGroupReady, ReplicationGroupSpec, ReplicationGroupState,

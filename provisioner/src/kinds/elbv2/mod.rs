@@ -14,8 +14,9 @@ use std::collections::HashMap;
 
 use aws_sdk_elasticloadbalancingv2::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error, Look, Tags};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
 
 pub static SERVICE: Service = Service {
     name: "elbv2",

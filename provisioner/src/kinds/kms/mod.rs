@@ -4,8 +4,9 @@ mod key;
 
 use aws_sdk_kms::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
 
 pub use key::{Key, KeyOutput, KeySpec, KeyState, key_arn};
 

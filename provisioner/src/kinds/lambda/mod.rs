@@ -5,8 +5,9 @@ mod function;
 mod leaving;
 mod permission;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
 
 pub use function::{Function, FunctionOutput, FunctionSpec, FunctionState, Inside};
 pub use permission::{Permission, PermissionOutput, PermissionSpec, PermissionState};

@@ -3,8 +3,9 @@
 mod log_group;
 mod subscription_filter;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
 
 pub use log_group::{LogGroup, LogGroupOutput, LogGroupSpec, LogGroupState};
 pub use subscription_filter::{SubscriptionFilter, SubscriptionFilterSpec, SubscriptionFilterState};

@@ -4,8 +4,9 @@ mod domain;
 
 use aws_sdk_opensearch::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, below};
 
 pub use domain::{Domain, DomainOutput, DomainReady, DomainSpec, DomainState, Inside, Searcher};
 

@@ -6,8 +6,9 @@ mod subnet_group;
 
 use aws_sdk_rds::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error, Tags};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
 
 pub use instance::{Instance, InstanceOutput, InstanceReady, InstanceRole, InstanceSpec, InstanceState};
 pub use parameter_group::{ParameterGroup, ParameterGroupOutput, ParameterGroupSpec, ParameterGroupState};

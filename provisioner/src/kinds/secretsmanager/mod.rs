@@ -4,8 +4,9 @@ mod secret;
 
 use aws_sdk_secretsmanager::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, below};
 
 pub use secret::{Secret, SecretOutput, SecretSpec, SecretState, member};
 

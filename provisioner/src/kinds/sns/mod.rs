@@ -5,8 +5,9 @@ mod topic;
 
 use aws_sdk_sns::types::Tag;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
 
 pub use subscription::{Endpoint, Subscription, SubscriptionSpec, SubscriptionState};
 pub use topic::{Topic, TopicOutput, TopicSpec, TopicState};

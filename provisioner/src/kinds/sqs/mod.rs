@@ -2,8 +2,9 @@
 
 mod queue;
 
+use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Calls, Dependent, On, Rate, Service, TagCalls, below, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
 
 pub use queue::{DeadLetter, Queue, QueueOutput, QueueSpec, QueueState, queue_name};
 
