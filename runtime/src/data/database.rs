@@ -2,13 +2,16 @@
 //! it so.
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, SslOpts};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::stores::{self, Address, Login, Tls};
 
@@ -21,6 +24,8 @@ pub struct Database {
 pub struct Server {
     options: Opts,
     pool: Pool,
+    /// As many as the pool has connections. A request that waits too long for one is told so.
+    turns: Arc<Semaphore>,
     /// Whether the last attempt to reach the server succeeded. If there is another server, nobody needs to wait for a dead one.
     up: AtomicBool,
 }
@@ -33,22 +38,39 @@ pub const STATEMENT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The time limit for a read. The other server can be asked too.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A connection of the pool, for as long as it is held.
+pub struct Connection {
+    connection: Conn,
+    _turn: OwnedSemaphorePermit,
+}
+
+/// The database did not answer in time, or none of its connections became free in time. The same request may succeed later.
+#[derive(Clone, Debug)]
+pub struct Late(String);
+
+/// The time limit of the wait for one of the connections. It is below [`READ_TIMEOUT`].
+const TURN_TIMEOUT: Duration = Duration::from_millis(1500);
+
 impl Database {
     pub fn new(config: &stores::Database) -> anyhow::Result<Self> {
         let server = |address: &Address| -> anyhow::Result<Server> {
             let options = Opts::from(options(config, address, &config.user)?);
-            Ok(Server { pool: Pool::new(options.clone()), options, up: AtomicBool::new(true) })
+            let turns = Arc::new(Semaphore::new(config.connections));
+            Ok(Server { pool: Pool::new(options.clone()), turns, options, up: AtomicBool::new(true) })
         };
         Ok(Database { primary: server(&config.primary)?, replica: config.replica.as_ref().map(server).transpose()? })
     }
 }
 
 impl Server {
-    pub async fn connection(&self) -> anyhow::Result<Conn> {
+    /// A connection of the pool. The error is [`Late`] if all of them stay taken.
+    pub async fn connection(&self) -> anyhow::Result<Connection> {
+        let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&self.turns).acquire_owned()).await;
+        let turn = turn.map_err(|_| Late("all connections to the database are taken".to_owned()))??;
         let connection = tokio::time::timeout(CONNECT_TIMEOUT, self.pool.get_conn()).await;
         let connection = connection.unwrap_or_else(|_| Err(mysql_async::Error::Io(timed_out().into())));
         self.up.store(connection.is_ok(), Ordering::Relaxed);
-        Ok(connection?)
+        Ok(Connection { connection: connection?, _turn: turn })
     }
 
     /// Runs a request to this server with a time limit. A server that hangs is as good as one that is gone.
@@ -57,7 +79,7 @@ impl Server {
             Ok(answer) => answer,
             Err(_) => {
                 self.up.store(false, Ordering::Relaxed);
-                anyhow::bail!("no answer from the database in {} s", time.as_secs())
+                Err(Late(format!("no answer from the database in {} s", time.as_secs())).into())
             }
         }
     }
@@ -77,6 +99,28 @@ impl Server {
         self.up.load(Ordering::Relaxed)
     }
 }
+
+impl Deref for Connection {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        &self.connection
+    }
+}
+
+impl DerefMut for Connection {
+    fn deref_mut(&mut self) -> &mut Conn {
+        &mut self.connection
+    }
+}
+
+impl fmt::Display for Late {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Late {}
 
 fn timed_out() -> std::io::Error {
     std::io::Error::new(std::io::ErrorKind::TimedOut, "no connection to the database in time")

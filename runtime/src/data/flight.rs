@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
+use super::database::Late;
+
 pub struct Flights<T>(Mutex<InTheAir<T>>);
 
 type InTheAir<T> = HashMap<String, Arc<OnceCell<Result<T, Arc<anyhow::Error>>>>>;
@@ -21,7 +23,10 @@ impl<T: Clone> Flights<T> {
         if flights.get(&key).is_some_and(|current| Arc::ptr_eq(current, &flight)) {
             flights.remove(&key);
         }
-        loaded.map_err(|error| anyhow::anyhow!("{error:#}"))
+        loaded.map_err(|error| match error.downcast_ref::<Late>() {
+            Some(late) => late.clone().into(),
+            None => anyhow::anyhow!("{error:#}"),
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, InTheAir<T>> {

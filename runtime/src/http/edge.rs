@@ -10,10 +10,10 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, Router};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Body as _;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use hyper::{HeaderMap, StatusCode};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::http::answer;
 use crate::telemetry::trace::{self, Trace};
@@ -24,8 +24,12 @@ pub const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The time limit of a handler. It is below the 60 s after which a load balancer gives up and answers 504 itself.
 pub const HANDLER_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// Bytes of a path in a line of the log.
+const LONGEST_PATH: usize = 1024;
+/// Seconds until a request that was refused for want of room may come again.
+const AGAIN: HeaderValue = HeaderValue::from_static("1");
 const TOO_LARGE: &str = "the body is larger than 1 MiB";
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Who sent a request, for a handler to log and to pass on.
 #[derive(Clone)]
@@ -56,7 +60,7 @@ async fn edge(State(invalid_input): State<StatusCode>, mut request: Request, nex
     request.extensions_mut().insert(Caller { request_id: Arc::clone(&id), trace });
     let method = request.method().to_string();
     // Only the path is logged: people put tokens into the query.
-    let path = request.uri().path().to_owned();
+    let path = shortened(request.uri().path());
 
     let mut response = match limited(request, next).await {
         Ok(response) => in_our_words(response, invalid_input),
@@ -64,6 +68,9 @@ async fn edge(State(invalid_input): State<StatusCode>, mut request: Request, nex
     };
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
+    }
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().entry(RETRY_AFTER).or_insert(AGAIN);
     }
 
     let latency = started.elapsed();
@@ -108,10 +115,14 @@ fn in_our_words(response: Response, invalid_input: StatusCode) -> Response {
 /// A refusal that the contract of the system before us does not know. Its body is
 /// `{"message", "error": {"code", "message"}}`.
 pub fn refuse(status: StatusCode, message: &str) -> Response {
+    (status, Json(refusal(status, message))).into_response()
+}
+
+/// The body of a refusal.
+pub(super) fn refusal(status: StatusCode, message: &str) -> Value {
     let code = status.canonical_reason().unwrap_or("Error");
     let code = code.to_ascii_lowercase().replace(' ', "_");
-    let body = json!({ "message": message, "error": { "code": code, "message": message } });
-    (status, Json(body)).into_response()
+    json!({ "message": message, "error": { "code": code, "message": message } })
 }
 
 #[derive(Serialize)]
@@ -147,6 +158,15 @@ async fn read(body: Body) -> Result<Bytes, (StatusCode, &'static str)> {
         Ok(body) => Ok(body.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large),
         Err(_) => Err((StatusCode::BAD_REQUEST, "the body broke off")),
+    }
+}
+
+/// A path as the log has it.
+fn shortened(path: &str) -> String {
+    match path.len() > LONGEST_PATH {
+        // A path is ASCII: everything else is encoded in it.
+        true => format!("{}…", &path[..path.floor_char_boundary(LONGEST_PATH)]),
+        false => path.to_owned(),
     }
 }
 

@@ -2,8 +2,10 @@
 
 pub mod answer;
 pub mod client;
+pub mod connection;
 pub mod edge;
 pub mod health;
 pub mod idempotency;
+pub mod in_flight;
 pub mod ready;
 pub mod server;

@@ -23,8 +23,10 @@ pub struct Ask {
 #[derive(Default)]
 pub struct Stamps(Mutex<Option<(String, Instant)>>);
 
-/// The most reservations of one answer. A client that needs more pages through them, with `after` and `limit`.
-pub const MOST: u32 = 10_000;
+/// The reservations of one answer. A client that needs more pages through them, with `after` and `limit`.
+pub const PAGE: u32 = 500;
+/// The most that a client may ask for at once.
+pub const MOST: u32 = 1_000;
 
 pub async fn find(service: &Service, ask: Ask) -> anyhow::Result<(Bytes, From)> {
     // No column holds so long a text.
@@ -77,7 +79,7 @@ async fn select(server: &Server, ask: &Ask) -> anyhow::Result<Vec<Reservation>> 
     let asked = async {
         let mut connection = server.connection().await?;
         let after = ask.after.unwrap_or(0);
-        let limit = ask.limit.unwrap_or(MOST).min(MOST);
+        let limit = ask.limit.unwrap_or(PAGE).min(MOST);
         if ask.term.is_empty() {
             let select = format!("SELECT {COLUMNS} FROM reservations WHERE id > ? ORDER BY id LIMIT ?");
             return anyhow::Ok(connection.exec(select, (after, limit)).await?);

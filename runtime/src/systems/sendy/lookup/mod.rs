@@ -20,7 +20,7 @@ use super::{NAMES, SCHEMA, config, reservation, texts};
 use crate::background::Background;
 use crate::config::{Environment, Serve};
 use crate::data::cache::{self, Cache};
-use crate::data::database::{Database, Server};
+use crate::data::database::{Database, Late, Server};
 use crate::data::flight::Flights;
 use crate::data::freshness::{self, Freshness};
 use crate::http::answer;
@@ -156,5 +156,9 @@ fn marked(mut response: Response, from: From) -> Response {
 
 fn failed(caller: &Caller, error: &anyhow::Error, message: &str) -> Response {
     caller.failed("read.failed", error);
-    answer::message(StatusCode::INTERNAL_SERVER_ERROR, message)
+    let status = match error.is::<Late>() {
+        true => StatusCode::SERVICE_UNAVAILABLE,
+        false => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    answer::message(status, message)
 }

@@ -21,8 +21,10 @@ pub struct Item {
     pub json: String,
 }
 
-/// The most items of one answer. A client that has more to read asks again after the last.
-pub const MOST: u32 = 10_000;
+/// The items of one answer. A client that has more to read asks again after the last.
+pub const PAGE: u32 = 500;
+/// The most that a client may ask for at once.
+pub const MOST: u32 = 1_000;
 
 /// Appends new events. If the feed has the event, or a later one of the same reservation, the event is passed over. So
 /// the feed is right after the queue delivered an event twice, or two events in the wrong order.

@@ -94,7 +94,7 @@ async fn list(
     if accepted.contains("text/event-stream") {
         return stream::open(service, stream::cursor(&headers, range.after));
     }
-    match feed::read(&service.database, range.after, range.limit.unwrap_or(feed::MOST)).await {
+    match feed::read(&service.database, range.after, range.limit.unwrap_or(feed::PAGE)).await {
         Ok(items) => {
             let items: Vec<String> = items.into_iter().map(|item| item.json).collect();
             answer::ready_made(StatusCode::OK, format!("[{}]", items.join(",")))

@@ -46,8 +46,8 @@ pub fn open(service: Arc<Service>, cursor: u64) -> Response {
     response
 }
 
-/// The items of one read. A client that was away for long is then not served from memory.
-const PAGE: u32 = 200;
+/// The items of one read. A client that reads nothing keeps so many in memory, and there may be 800 such clients.
+const PAGE: u32 = 40;
 const RETRY: Duration = Duration::from_secs(1);
 
 struct Listener {
