@@ -21,11 +21,13 @@ pub const SMALL: usize = 16 * 1024;
 #[derive(Clone)]
 pub struct InFlight(Arc<Semaphore>);
 
-impl InFlight {
-    pub fn new() -> Self {
+impl Default for InFlight {
+    fn default() -> Self {
         InFlight(Arc::new(Semaphore::new(MOST)))
     }
+}
 
+impl InFlight {
     /// The answer, counted until the last byte of it is written, or a refusal if there is no room for it. The body of an answer
     /// whose length is not known, a stream, is not counted: it is made as it is read.
     pub fn hold(&self, response: Response, answering: Answering) -> Response {
@@ -106,7 +108,7 @@ mod tests {
 
     #[tokio::test]
     async fn room_is_taken_until_the_bytes_are_gone() {
-        let in_flight = InFlight::new();
+        let in_flight = InFlight::default();
         let hold = |bytes| in_flight.hold(answer(bytes), Progress::new().answer());
         let first = hold(MOST - SMALL - 1);
         assert_eq!(hold(SMALL + 2).status(), StatusCode::SERVICE_UNAVAILABLE);

@@ -58,7 +58,7 @@ pub async fn run(serve: config::Serve, router: Router, background: Background) -
     let router = router.route(HEALTH, get(healthy).with_state(background.clone()));
     let router = edge::behind(router, serve.invalid_input);
     let mut places = Places::default();
-    let in_flight = InFlight::new();
+    let in_flight = InFlight::default();
     let graceful = GracefulShutdown::new();
     let signal = loop {
         tokio::select! {
