@@ -1,4 +1,5 @@
-//! One resource, one action: observe, then act, until it is as wanted or there is no point in going on.
+//! Carries out one action on one resource: it observes, then acts, until the resource is as wanted or there is no point
+//! in going on.
 
 use std::time::Instant;
 
@@ -15,18 +16,18 @@ use crate::kinds::service::Retag;
 use crate::plan::diff::{TAGS, changes};
 use crate::wait::back_off;
 
-/// What an action is about. All of it is a copy, so that actions run beside each other.
+/// What an action needs to know. All of it is a copy, so that actions can run at the same time.
 pub(super) struct Target {
     pub(super) kind: &'static dyn AnyOnAws,
     pub(super) name: String,
     pub(super) spec: Json,
     pub(super) want: Json,
     pub(super) live: Option<AnyLive>,
-    /// The outputs as they are now, for reading children that hang on parents.
+    /// The outputs as they are now, for kinds that read children through their parents.
     pub(super) board: Board,
-    /// It may exist although the snapshot did not show it: a run before this one was cut off.
+    /// Whether the resource may exist although the snapshot did not show it: the run before this one was cut off.
     pub(super) may_exist_unseen: bool,
-    /// The plan showed a replacement, and the old one is gone.
+    /// Whether the plan showed a change, or an input has changed since.
     pub(super) planned: bool,
 }
 
@@ -36,7 +37,8 @@ pub(super) enum Did {
     Updated(AnyLive),
 }
 
-/// The service shows a new thing only after a while: this often it is looked for before we believe that it is not there.
+/// A service shows a new resource only after a while. So we look this many times before we believe that it does not
+/// exist.
 const LOOKS: u32 = 5;
 
 pub(super) async fn make(cx: &Cx, mut target: Target) -> Result<Did, Error> {
@@ -144,7 +146,7 @@ async fn once(cx: &Cx, target: &Target, facts: &Facts) -> Result<Did, Refusal> {
     }
 }
 
-/// All of our tags, and none that the stack file no longer has.
+/// Puts all tags of this stack on a resource, and takes away those that the stack file no longer has.
 pub(crate) async fn retag(cx: &Cx, live: &AnyLive) -> Result<(), Error> {
     let remove = match &live.owner {
         Owner::Tagged(tags) => {
@@ -167,7 +169,7 @@ pub(super) fn foreign(live: &AnyLive) -> Error {
     ))
 }
 
-/// Looks for the resource, a few times with a pause, and takes the first sight of it.
+/// Looks for the resource up to `looks` times, with a pause between, and returns it as soon as it is seen.
 async fn look(cx: &Cx, target: &Target, looks: u32) -> Result<Option<AnyLive>, Error> {
     let wanted = [(target.name.clone(), target.spec.clone())];
     for count in 0..looks {
@@ -197,7 +199,7 @@ fn may_write(cx: &Cx) -> Result<(), Error> {
     }
 }
 
-/// Expired credentials stop everything: the rest would fail in the same way.
+/// Stops the whole run if the credentials have expired: all other calls would fail in the same way.
 fn stopping(cx: &Cx, error: Error) -> Error {
     if error.is_login() {
         cx.stop.lose_login();

@@ -1,5 +1,5 @@
-//! Gathers evidence, only for what failed. The kind itself gathers it, within a deadline. Evidence that cannot be gathered is
-//! a remark beside the failure, and never a failure of its own.
+//! Gathers evidence, only about failures. The kind itself gathers it, within a deadline. Evidence that cannot be
+//! gathered is a remark beside the failure, and never a failure of its own.
 
 use std::time::Duration;
 
@@ -12,7 +12,8 @@ use crate::wait::pause;
 /// The longest that people wait for evidence, in real seconds: the failure is known by then.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// What the kind finds, and what an encoded refusal says. Given up at the deadline, and when the run is to stop.
+/// Returns what the kind finds, and what an encoded refusal says. Gives up at the deadline, and when the run has to
+/// stop.
 pub(super) async fn gather(cx: &Cx, by_kind: Option<BoxFuture<'_, Evidence>>, refusal: Option<&str>) -> Evidence {
     let all = async {
         let mut evidence = match refusal {

@@ -1,7 +1,8 @@
 //! Carries out a plan.
 //!
-//! Every resource is a node that runs as soon as what it needs has been published. Nothing is rolled back: what depends on
-//! a failure is skipped, the rest goes on, and running again is the recovery. What goes, goes last.
+//! Every resource is a node that runs as soon as the outputs that it needs have been published. Nothing is rolled back:
+//! the resources that depend on a failed one are skipped, the others go on, and running again is the recovery.
+//! Resources that nobody wants any more are deleted last.
 
 mod act;
 mod gather;
@@ -35,7 +36,7 @@ pub(crate) use act::retag;
 use act::{Did, Target};
 use nodes::{Node, Phase, Task};
 
-/// How many calls that change something are under way at once. The rate limits of each API come on top.
+/// How many calls that change something may be under way at once. The rate limits of each API come on top.
 const CONCURRENT: usize = 32;
 
 /// Carries out the plan. Returns when everything is done, failed or skipped, or when it was told to stop and the calls in
@@ -71,7 +72,7 @@ struct Engine<'a, 'p> {
     board: Board,
     nodes: Vec<Node<'a>>,
     in_flight: FuturesUnordered<BoxFuture<'a, Event>>,
-    /// Services with a poll under way: one poller per service.
+    /// Services with a poll under way: each service has one poller.
     polling: BTreeSet<&'static str>,
     acting: usize,
     started: Instant,
@@ -99,7 +100,8 @@ impl Engine<'_, '_> {
         }
     }
 
-    /// Outputs of what is replaced, or gets a new revision, are not to be used until there are new ones.
+    /// Withdraws the outputs of resources that are replaced or get a new revision, so that nobody uses them until there
+    /// are new ones.
     fn forget_what_will_move(&mut self) {
         for step in &self.work.plan.steps {
             let moves = match &step.action {
@@ -114,7 +116,7 @@ impl Engine<'_, '_> {
     }
 
     fn start_what_can(&mut self) {
-        // Nodes stand in the order of the longest path behind them, so the first that can start is the one to start.
+        // Nodes are in the order of the longest path behind them, so the first node that can start is the one to start.
         for index in 0..self.nodes.len() {
             if self.acting >= CONCURRENT {
                 return;
@@ -191,7 +193,7 @@ impl Engine<'_, '_> {
             .push(Box::pin(async move { Event::Removed(index, act::remove(cx, kind, live, last, unprotect).await) }));
     }
 
-    /// The first node that has to end before this one and has not.
+    /// The first node that this one has to wait for and that is not done.
     fn unmet(&self, index: usize) -> Option<usize> {
         self.nodes[index].after.iter().copied().find(|other| self.nodes[*other].phase != Phase::Done)
     }
@@ -264,7 +266,7 @@ impl Engine<'_, '_> {
         self.settle(index);
     }
 
-    /// From now on the poller looks after it.
+    /// Hands the node over to the poller, which watches it from now on.
     fn settle(&mut self, index: usize) {
         let node = &mut self.nodes[index];
         node.phase = Phase::Settling;
@@ -286,7 +288,7 @@ impl Engine<'_, '_> {
         self.note_serving();
     }
 
-    /// It may have been made without something that has come meanwhile.
+    /// Lets a node that is done act again, if an output that has come since changes what is wanted of it.
     fn refresh(&mut self, index: usize) {
         let node = &self.nodes[index];
         let (Some(wanted), Some(want), Phase::Done) = (node.wanted, &node.want, node.phase) else {
@@ -329,7 +331,7 @@ impl Engine<'_, '_> {
         self.fail_because(index, error, None);
     }
 
-    /// With the encoded reason, where AWS gave one.
+    /// Ends the node as failed, and starts to gather evidence. `encoded` is the encoded reason, where AWS gave one.
     fn fail_because(&mut self, index: usize, error: String, encoded: Option<String>) {
         self.finish(index, Phase::Lost, Ending::Failed { error, evidence: Evidence::default() });
         let (cx, kind, live) = (self.cx, self.nodes[index].kind, self.nodes[index].live.clone());
@@ -362,7 +364,7 @@ impl Engine<'_, '_> {
         if let Some(news) = news {
             self.tell(index, news);
         }
-        // Whoever stands after it looks again.
+        // Nodes that wait for this one look again.
         for other in 0..self.nodes.len() {
             if self.nodes[other].phase == Phase::Waiting {
                 self.nodes[other].awake = true;
@@ -400,7 +402,7 @@ impl Engine<'_, '_> {
     fn report(self) -> Report {
         let outcomes = self.nodes.into_iter().filter_map(|node| {
             let result = node.ending.unwrap_or(Ending::Stopped);
-            // The removal that was one half of a replacement is told by the other half.
+            // A replacement is two nodes. The node that creates reports it, so the node that removes does not.
             let half = node.half_of_replacement && result == Ending::Deleted;
             (!half).then_some(Outcome { address: node.address, result, seconds: node.took.as_secs_f64() })
         });

@@ -1,4 +1,4 @@
-//! The nodes of a run: one per resource that is made or kept, one per resource that goes.
+//! The nodes of a run: one for each resource that is made or kept, one for each resource that is removed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,14 +20,14 @@ pub(super) enum Task {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// For what it needs.
+    /// The node waits for other nodes.
     Waiting,
     /// A call is under way.
     Acting,
-    /// The poller watches it become ready, or go.
+    /// The poller watches the resource until it is ready, or gone.
     Settling,
     Done,
-    /// Failed, skipped or stopped.
+    /// The node failed, was skipped or was stopped.
     Lost,
 }
 
@@ -37,23 +37,23 @@ pub(super) struct Node<'a> {
     pub(super) task: Task,
     pub(super) wanted: Option<&'a Wanted>,
     pub(super) live: Option<AnyLive>,
-    /// Nodes that have to be done before.
+    /// The nodes that have to be done before this one.
     pub(super) after: Vec<usize>,
     pub(super) refers_to: Vec<Address>,
     pub(super) phase: Phase,
-    /// Something has changed that it may have waited for.
+    /// Whether something has changed that the node may have waited for.
     pub(super) awake: bool,
-    /// The plan showed a change, or an input has changed since.
+    /// Whether the plan showed a change, or an input has changed since.
     pub(super) may_change: bool,
     pub(super) want: Option<Json>,
-    /// What it was made without, for now.
+    /// The late outputs that the resource was made without, for now.
     pub(super) without: Vec<Address>,
     pub(super) did: Option<Ending>,
     pub(super) ending: Option<Ending>,
     pub(super) removed_before: bool,
     pub(super) half_of_replacement: bool,
     pub(super) began: Instant,
-    /// How often the poller saw it, or did not.
+    /// How often the poller has looked for the resource, whether it saw it or not.
     pub(super) looks: u32,
     pub(super) first_began: Option<Instant>,
     pub(super) took: Duration,
@@ -61,7 +61,7 @@ pub(super) struct Node<'a> {
 }
 
 impl Node<'_> {
-    /// For error messages: `creating sqs.queue work`.
+    /// What the node does, for error messages: `creating sqs.queue work`.
     pub(super) fn doing(&self) -> String {
         let verb = match (self.task, &self.live, &self.did) {
             (Task::Remove, ..) => "deleting",
@@ -81,7 +81,7 @@ impl Node<'_> {
     }
 }
 
-/// Makes in the order of the longest path behind them, then removals.
+/// The nodes of a plan: first those that make, in the order of the longest path behind them, then those that remove.
 pub(super) fn from_plan<'a>(work: &Work<'a>) -> Vec<Node<'a>> {
     let seconds = seconds_to_end(work.desired);
     let mut nodes: Vec<Node<'a>> = Vec::new();
@@ -97,7 +97,7 @@ pub(super) fn from_plan<'a>(work: &Work<'a>) -> Vec<Node<'a>> {
         match &step.action {
             Action::Retain => {}
             Action::Delete => push(Task::Remove, live),
-            // Something that is on its way out has to be gone first, as with a replacement.
+            // A resource that is being deleted has to be gone first, as with a replacement.
             Action::Create { .. } if live.as_ref().is_some_and(|live| live.status == Status::Deleting) => {
                 push(Task::Remove, live);
                 push(Task::Make, None);
@@ -116,7 +116,7 @@ pub(super) fn from_plan<'a>(work: &Work<'a>) -> Vec<Node<'a>> {
     nodes
 }
 
-/// Who uses the outputs of this one.
+/// The nodes that use the outputs of the resource at this address.
 pub(super) fn users(nodes: &[Node<'_>], address: &Address) -> Vec<usize> {
     (0..nodes.len())
         .filter(|index| nodes[*index].task == Task::Make && nodes[*index].refers_to.contains(address))
@@ -151,14 +151,16 @@ fn node<'a>(work: &Work<'a>, step: &Step, task: Task, live: Option<AnyLive>) -> 
     }
 }
 
-/// The calls of the kind that the step is about.
+/// The kind of the step's resource, with its calls.
 fn kind_of(step: &Step, kinds: &[&'static dyn AnyOnAws]) -> &'static dyn AnyOnAws {
     let found = kinds.iter().find(|kind| kind.facts().name == step.kind.facts().name);
     *found.expect("the plan is made of the kinds that the engine has")
 }
 
-/// Users go before what they use; what nobody wants any more goes when everything else is done; the new one comes when
-/// the old one is gone.
+/// Puts the nodes in order:
+/// - A resource is removed after those that use it.
+/// - A resource that nobody wants any more is removed when everything else is done.
+/// - A replacement is made when the old resource is gone.
 fn connect(nodes: &mut [Node<'_>], position: fn(&str) -> usize) {
     let removals: BTreeMap<Address, usize> = nodes
         .iter()
@@ -180,7 +182,7 @@ fn connect(nodes: &mut [Node<'_>], position: fn(&str) -> usize) {
             }
         }
     }
-    // The rules of a firewall group stay until those behind it have gone: they still have work to finish.
+    // The rules of a firewall group stay until the resources behind it are gone: these still have work to finish.
     for part in removals.values().filter(|index| nodes[**index].kind.facts().part) {
         let whole = &nodes[*part].refers_to;
         let uses = |node: &Node<'_>| node.refers_to.iter().any(|address| whole.contains(address));

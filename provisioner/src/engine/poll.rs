@@ -1,4 +1,5 @@
-//! The poller: one per service, batching the reads of all that is on its way, denser near the usual end.
+//! The poller. It has one poll per service at a time, reads all resources in flight in batches, and looks more often
+//! near the usual end.
 
 use std::time::{Duration, Instant};
 
@@ -14,14 +15,14 @@ use crate::kinds::on_aws::AnyOnAws;
 use crate::plan::diff::changes;
 use crate::wait::Clock;
 
-/// The answer about one kind: who was asked about, and what there is.
+/// The answer about one kind: the addresses that were asked about, and the resources that exist.
 pub(super) struct Seen {
     kind: &'static str,
     asked: Vec<Address>,
     live: Result<Vec<AnyLive>, Error>,
 }
 
-/// What to ask about one kind.
+/// The question about one kind.
 struct Batch {
     kind: &'static dyn AnyOnAws,
     asked: Vec<Address>,
@@ -31,9 +32,9 @@ struct Batch {
 /// A changed attribute may take this long to be seen everywhere (a queue's: up to 60 s). After that we believe that AWS
 /// keeps what it shows.
 const PROPAGATION_SECONDS: f64 = 70.0;
-/// A new resource may be unseen for this long.
+/// A new resource may stay invisible for this long.
 const APPEARANCE_SECONDS: f64 = 120.0;
-/// No wait is over before so many looks: where calls are slow, time alone proves nothing.
+/// No wait ends before this many looks: where calls are slow, time alone proves nothing.
 const LEAST_LOOKS: u32 = 8;
 
 /// The pause before the first look.
@@ -53,7 +54,7 @@ fn typical(node: &Node<'_>) -> u32 {
     }
 }
 
-/// Dense near the usual end, and 5 s after it.
+/// The pause between two looks: short near the usual end, and 5 s after it.
 fn pause(clock: Clock, elapsed: f64, typical: u32) -> Duration {
     let left = f64::from(typical) - elapsed;
     let seconds = match typical {
@@ -64,7 +65,7 @@ fn pause(clock: Clock, elapsed: f64, typical: u32) -> Duration {
     clock.seconds(seconds).max(Duration::from_millis(20))
 }
 
-/// No progress for this long is a failure; it is found again by the next run.
+/// A node without progress for this many seconds has failed. The next run finds its resource again.
 fn deadline(node: &Node<'_>) -> f64 {
     let patience = match (node.task, node.wanted) {
         (Task::Make, Some(wanted)) => node.kind.patience(&wanted.spec),
@@ -111,7 +112,7 @@ impl Engine<'_, '_> {
                 batches[index].wanted.push((node.address.name.clone(), wanted.spec.clone()));
             }
         }
-        // What goes may not have the name that is wanted, or is not wanted at all.
+        // A resource that is being removed may have another name than the wanted one, or may not be wanted at all.
         let goes = self.nodes.iter().filter(pending).filter(|node| node.task == Task::Remove);
         let look = Look::closely(goes.filter_map(|node| node.live.as_ref()).map(|live| live.id.clone()).collect());
         let boards: Vec<Board> = batches.iter().map(|batch| self.board.for_reads(batch.kind.facts())).collect();
@@ -165,7 +166,7 @@ impl Engine<'_, '_> {
         self.come_back(index, elapsed);
     }
 
-    /// Whether this sight of it was the last that was needed.
+    /// Whether the node needs no more looks after this sight of its resource.
     fn grown(&mut self, index: usize, live: AnyLive) -> bool {
         let node = &mut self.nodes[index];
         node.live = Some(live.clone());
@@ -177,14 +178,14 @@ impl Engine<'_, '_> {
             }
             Status::Ready => {}
             Status::Busy(_) | Status::Deleting => {
-                // A new revision counts when it is in place.
+                // An output that moves with each revision is published only when the new revision is in place.
                 if !node.kind.facts().update_moves_output {
                     self.publish(&live.address.clone(), published(&live));
                 }
                 return false;
             }
         }
-        // It was busy with something else before our turn.
+        // The resource was busy with something else before this node acted.
         let Some(want) = node.want.clone() else {
             node.phase = Phase::Waiting;
             node.awake = true;
@@ -221,7 +222,8 @@ impl Engine<'_, '_> {
         }
     }
 
-    /// A read that fails for a passing reason is read again; another reason fails what was asked about.
+    /// Looks again after a read that failed for a passing reason. Any other reason fails the nodes that were asked
+    /// about.
     fn poll_failed(&mut self, kind: &'static str, asked: &[Address], error: &Error) {
         for index in 0..self.nodes.len() {
             let node = &self.nodes[index];

@@ -1,4 +1,4 @@
-//! What goes into a run, what is told during it, and what comes out.
+//! What goes into a run, the news during it, and what comes out.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -18,11 +18,11 @@ pub struct Work<'a> {
     pub desired: &'a Desired,
     pub plan: &'a Plan,
     pub snapshot: &'a Snapshot,
-    /// The run before this one was cut off, so it may have made things that do not show yet.
+    /// Whether the run before this one was cut off, so it may have made resources that do not show yet.
     pub unclean: bool,
-    /// For `down`: what becomes of data.
+    /// What `down` does with data.
     pub last_wish: LastWish,
-    /// Protection that may be lifted.
+    /// The resources whose protection may be lifted.
     pub unprotect: BTreeSet<Address>,
 }
 
@@ -32,7 +32,7 @@ pub struct Progress {
     pub address: Address,
     pub news: News,
     pub after: Duration,
-    /// Nodes that are done, and all of them.
+    /// How many nodes are done, and how many there are in all.
     pub done: (usize, usize),
 }
 
@@ -71,7 +71,8 @@ pub struct Report {
     pub outcomes: Vec<Outcome>,
     pub board: Board,
     pub seconds: f64,
-    /// When all that answers requests was ready, if there is any such thing and it came to that.
+    /// When everything that answers requests was ready. `None` if the stack has no such thing, or if it never became
+    /// ready.
     pub serving_seconds: Option<f64>,
     pub stopped: Option<&'static str>,
 }

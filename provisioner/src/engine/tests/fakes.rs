@@ -26,11 +26,11 @@ use crate::wait::Clock;
 /// A fake kind. All of them have the same spec and state.
 pub(super) struct Fake<const N: u8>;
 
-/// Nothing is special about it.
+/// A kind with nothing special about it.
 pub(super) type Plain = Fake<0>;
-/// Each update gives another output.
+/// A kind whose output changes with each update.
 pub(super) type Revision = Fake<1>;
-/// It is busy for some looks, and tells its address only then.
+/// A kind that is busy for some looks, and publishes its address only after them.
 pub(super) type Slow = Fake<2>;
 
 static FAKES: &[&dyn AnyOnAws] = &[&Fake::<1>, &Fake::<2>, &Fake::<0>];
@@ -44,13 +44,13 @@ pub(super) const REGISTRY: Registry = Registry {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Spec {
     pub(super) text: String,
-    /// It cannot be changed.
+    /// The key, which cannot be changed.
     pub(super) key: String,
     pub(super) uses: Vec<Ref<Plain>>,
     pub(super) of: Option<Ref<Revision>>,
-    /// The address of this one, waited for.
+    /// The resource whose address this one waits for.
     pub(super) needs: Option<Ref<Slow>>,
-    /// The address of this one, which may come later.
+    /// The resource whose address may come later.
     pub(super) late: Option<Ref<Slow>>,
 }
 
@@ -177,17 +177,17 @@ impl<const N: u8> OnAws for Fake<N> {
     }
 }
 
-/// A plain thing keeps its id until it is made anew with another key.
+/// The id of a resource. A plain one keeps its id until it is made anew with another key.
 fn id<const N: u8>(name: &str, state: &State) -> String {
     format!("{name}:{}", if N == 1 { &state.text } else { &state.key })
 }
 
-/// What there is, on this thread: the engine polls all of its calls on the thread of the test.
+/// The resources that exist, on this thread: the engine polls all of its calls on the thread of the test.
 #[derive(Default)]
 pub(super) struct Cloud {
     things: BTreeMap<(&'static str, String), Thing>,
     pub(super) refusals: BTreeMap<String, Refusal>,
-    /// The name of the thing during whose create the run is interrupted.
+    /// The name of the resource during whose creation the run is interrupted.
     pub(super) interrupts_at: Option<String>,
     log: Vec<String>,
 }
@@ -201,7 +201,7 @@ struct Thing {
 pub(super) enum Refusal {
     Always(&'static str),
     Times(u32, &'static str),
-    /// The answer is lost.
+    /// The resource is made, but the answer is lost.
     MadeAllTheSame,
 }
 
@@ -224,7 +224,7 @@ impl Cloud {
     }
 }
 
-/// The writes since the last question.
+/// The writes since the last call.
 pub(super) fn log() -> Vec<String> {
     cloud(|cloud| std::mem::take(&mut cloud.log))
 }
@@ -242,16 +242,16 @@ pub(super) struct Bench {
 }
 
 impl Bench {
-    /// With nothing in the cloud.
+    /// A bench with nothing in the cloud.
     pub(super) async fn new() -> Bench {
         CLOUD.take();
         Bench::again().await
     }
 
-    /// Another run on the same cloud.
+    /// A bench for another run on the same cloud.
     pub(super) async fn again() -> Bench {
         cloud(|cloud| cloud.interrupts_at = None);
-        // All waits are over at once.
+        // With this time scale all waits are over at once.
         let clock = Clock::new(1_000_000.0);
         let nobody = Credentials::new("nobody", "nobody", None, None, "test");
         let config = aws::settings(clock, |_, _, _| None)
@@ -294,7 +294,7 @@ impl Bench {
         apply(&self.cx, &work, &mut |_| {}).await
     }
 
-    /// The state of a plain thing.
+    /// The state of a plain resource.
     pub(super) fn state(&self, name: &str) -> State {
         cloud(|cloud| cloud.things[&(Plain::FACTS.name, name.to_owned())].state.clone())
     }

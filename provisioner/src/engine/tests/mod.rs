@@ -75,7 +75,8 @@ async fn what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() {
     cloud(|cloud| cloud.refuses("a", Refusal::Always("Refused")));
     let report = bench.up(&desired).await;
     assert_eq!(log(), ["create plain other"]);
-    // The reason is the failure, not what stands between. Nothing is deleted while something is not as it should be.
+    // The reported reason is the failed resource, not one between it and the skipped one. Nothing is deleted while a
+    // resource is not as it should be.
     let expected = [
         "plain a failed: creating test.plain a: Refused: no",
         "plain b skipped after test.plain a",
@@ -85,7 +86,7 @@ async fn what_depends_on_a_failure_is_skipped_and_the_rest_goes_on() {
     ];
     assert_eq!(sorted(endings(&report)), sorted(expected.map(str::to_owned).to_vec()));
     assert!(report.failed());
-    // The next run does what is left.
+    // The next run does the rest.
     cloud(|cloud| cloud.refusals.clear());
     let report = bench.up(&desired).await;
     assert_eq!(log(), ["create plain a", "create plain b", "create plain c", "delete plain old"]);
@@ -137,7 +138,7 @@ async fn a_new_revision_changes_those_who_use_it_and_nobody_else() {
     assert_eq!(log(), ["update revision r text", "update plain p of"]);
     assert_eq!(bench.state("p").of.as_deref(), Some("r:2"));
     assert_eq!(sorted(endings(&report)), ["plain p updated", "plain q unchanged", "revision r updated"]);
-    // With a change of its own the user waits for the new revision, so it changes once.
+    // If the user changes too, it waits for the new revision, so it changes once.
     bench.up(&stack("3", "2")).await;
     assert_eq!(log(), ["update revision r text", "update plain p text of"]);
 }
@@ -154,12 +155,12 @@ async fn nothing_is_changed_that_the_plan_did_not_show() {
     bench.up(&one).await;
     log();
     let snapshot = bench.take(&one).await;
-    // A plan that keeps it, and another text by now.
+    // The plan keeps the resource, but by now the stack file has another text.
     let keeps = Plan::new(&bench.cx.scope, &one, &snapshot);
     let report = bench.apply(&two, &keeps, &snapshot).await;
     let moved = "`text` has moved since the plan was made. Run again";
     assert_eq!(endings(&report), [format!("plain p failed: updating test.plain p: {moved}")]);
-    // A plan that changes the text, and by now another key, which AWS cannot change.
+    // The plan changes the text, but by now the stack file has another key, which AWS cannot change.
     let changes = Plan::new(&bench.cx.scope, &two, &snapshot);
     let replaced = stack(Spec { key: "another".to_owned(), ..text("2") });
     let report = bench.apply(&replaced, &changes, &snapshot).await;
@@ -196,7 +197,7 @@ async fn after_an_interrupt_no_call_starts() {
     assert_eq!(log(), ["create plain a"]);
     assert_eq!(endings(&report), ["plain a stopped", "plain b stopped", "plain other stopped"]);
     assert_eq!(report.stopped, Some("interrupted"));
-    // The next run goes on.
+    // The next run goes on from there.
     let bench = Bench::again().await;
     let report = bench.up(&desired).await;
     assert_eq!(sorted(log()), ["create plain b", "create plain other"]);
@@ -224,7 +225,7 @@ async fn a_lost_answer_does_not_make_a_second_one() {
     assert_eq!((log(), report.failed()), (vec!["create plain a".to_owned(), "create plain b".to_owned()], false));
 }
 
-/// `plain a created`, a line for each outcome.
+/// The outcomes, one a line: `plain a created`.
 fn endings(report: &Report) -> Vec<String> {
     let told = |ending: &Ending| match ending {
         Ending::Unchanged => "unchanged".to_owned(),
