@@ -1,4 +1,5 @@
-//! [`Kind`] with its types erased, so that kinds of all types fit into one list. The erasing is written once, and decides nothing.
+//! [`Kind`] with its types erased, so that kinds of all types fit into one list. The erasing is written once. It
+//! decides nothing.
 
 use std::fmt;
 
@@ -27,7 +28,7 @@ pub trait AnyKind: Send + Sync {
     fn facts(&self) -> &'static Facts;
     /// The names of the fields of `State`, for the registry's tests.
     fn state_fields(&self) -> Vec<String>;
-    /// An output and a ready part with nothing in them, from which the plan makes placeholders.
+    /// An output and a ready part that are empty. The plan makes placeholders from them.
     fn blank(&self) -> (Value, Value);
     fn want(&self, scope: &Scope, name: &str, spec: &Json, outputs: &Outputs) -> Result<Json, Missing>;
     fn patience(&self, spec: &Json) -> u32;
@@ -69,7 +70,7 @@ impl fmt::Debug for dyn AnyKind {
 #[derive(Clone, Copy)]
 pub struct Registry {
     pub find: fn(&str) -> Option<&'static dyn AnyKind>,
-    /// The place of a kind: what is used stands before what uses it.
+    /// The place of a kind in the registry: a kind stands before the kinds that use it.
     pub position: fn(&str) -> usize,
     /// The section of the stack file that must have asked for a resource which nothing asks for any more.
     pub owner_of: fn(&Address) -> String,

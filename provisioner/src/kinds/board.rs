@@ -1,6 +1,7 @@
 //! The board on which resources publish their outputs.
 //!
-//! Outputs come in two parts. One part is known when the resource exists, the other only when it is ready.
+//! Outputs come in two parts. One part is known when the resource exists. The other part is known only when the
+//! resource is ready.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +32,8 @@ impl Board {
         self.entries.get(address)
     }
 
-    /// A copy for reads of a kind that run beside what publishes. Most kinds use no outputs of others for that.
+    /// A copy of the board for the reads of a kind, which run while others publish. It is empty for most kinds, because
+    /// their reads use no outputs of others.
     pub fn for_reads(&self, facts: &Facts) -> Board {
         if facts.read_after.is_empty() { Board::default() } else { self.clone() }
     }

@@ -1,12 +1,12 @@
-//! The name of a resource, and the constants of its kind: what its fields are, how long its calls take, which refusals end by
-//! themselves.
+//! The name of a resource, and the constants of its kind: its fields, the durations of its calls, the refusals that end
+//! by themselves.
 
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The name of one resource: `sqs.queue work`.
+/// The name of one resource, such as `sqs.queue work`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct Address {
     pub kind: &'static str,
@@ -19,41 +19,48 @@ impl fmt::Display for Address {
     }
 }
 
-/// The constants of a kind, which one reads at the top of the kind's file.
+/// The constants of a kind. They stand at the top of the kind's file.
 #[derive(Debug)]
 pub struct Facts {
-    /// `<service>.<resource>`, as in `sqs.queue`.
+    /// The kind's name, `<service>.<resource>`, such as `sqs.queue`.
     pub name: &'static str,
-    /// Every field of `State`, with its class and what a change of it does.
+    /// Every field of `State`, with its class and the effect of a change.
     pub fields: &'static [Field],
-    /// Typical seconds, from the table in the kind's own comment. Longest path first, progress and deadlines use them.
+    /// The typical durations in seconds, from the comment at the top of the kind's file. The longest path, the progress
+    /// and the deadlines use them.
     pub seconds: Seconds,
-    /// Kinds whose outputs `read` uses. They are read before.
+    /// The kinds whose outputs `read` uses. These kinds are read before.
     pub read_after: &'static [&'static str],
-    /// Deleting or replacing it loses data: only with a flag that names it.
+    /// Whether deleting or replacing a resource loses data. `provision` does that only with a flag that names the
+    /// resource.
     pub holds_data: bool,
-    /// It holds data and AWS takes no last snapshot of it: where one is asked for, it is kept.
+    /// Whether a resource holds data of which AWS takes no last snapshot. Where a last snapshot is asked for, the
+    /// resource is kept.
     pub no_last_snapshot: bool,
-    /// The field that names what its data is a copy of, if that is all that it holds.
+    /// The field that names the original of the resource's data. `None` if the resource holds data that is not a copy.
     pub copy_of: Option<&'static str>,
-    /// What goes with a resource although nobody has to name it: messages, log lines. For the reader of a plan.
+    /// The things that go with a resource although nobody has to name them, such as messages and log lines. They are
+    /// shown to the reader of a plan.
     pub takes_along: &'static str,
-    /// Nothing (no unique name) stops a second create from making a second one: the SDK's retries are off for the
-    /// create, and after a crash or a lost answer it is looked up by tag until the lag is over.
+    /// Whether a second create makes a second resource, because no unique name stops it. Then the SDK's retries are off
+    /// for the create, and after a crash or a lost answer the engine looks the resource up by tag until the lag is
+    /// over.
     pub unnamed: bool,
-    /// An update gives new outputs (a new revision), so what uses them changes too.
+    /// Whether an update gives new outputs (a new revision), so that the resources that use them change too.
     pub update_moves_output: bool,
-    /// Requests are answered only when it is ready: it counts for *serving*.
+    /// Whether the stack answers requests only when the resource is ready. Such a resource counts for *serving*.
     pub serves: bool,
-    /// It is a part of what it refers to, as rules are of a group: it goes when all others who use that have gone.
+    /// Whether the resource is a part of the resource that it refers to, as rules are of a group. A part goes when all
+    /// other users of that resource have gone.
     pub part: bool,
-    /// Error codes of a create whose name is taken. The engine looks whether it is ours.
+    /// The error codes of a create whose name is taken. After such an error the engine looks whether the resource is
+    /// ours.
     pub exists: &'static [&'static str],
-    /// Refusals that end by themselves, and for how many seconds they are worth waiting for.
+    /// The refusals that end by themselves, each with the seconds for which it is worth waiting.
     pub retry: &'static [Retry],
-    /// The IAM actions that this file calls, dependent ones (pass role, tag on create) included.
+    /// The IAM actions of the calls in the kind's file, dependent ones (pass role, tag on create) included.
     pub actions: &'static [&'static str],
-    /// The field that protects it against deletion, if there is one.
+    /// The field that protects a resource against deletion. `None` if there is no such field.
     pub protection: Option<&'static str>,
     /// The reason why a resource has no tags of its own; "" for a kind whose resources have tags.
     pub untagged: &'static str,
@@ -80,7 +87,7 @@ impl Facts {
         untagged: "",
     };
 
-    /// `sqs` of `sqs.queue`: resources of one service share a poller.
+    /// The service of the kind: `sqs` of `sqs.queue`. Resources of one service share a poller.
     pub fn service(&self) -> &'static str {
         self.name.split('.').next().unwrap_or(self.name)
     }
@@ -116,13 +123,13 @@ impl Retry {
         Retry { code: "", text, seconds }
     }
 
-    /// With this code and, as a part of the message, this text.
+    /// A refusal that has this code, and this text as a part of its message.
     pub const fn saying(code: &'static str, text: &'static str, seconds: u32) -> Retry {
         Retry { code, text, seconds }
     }
 }
 
-/// One field of a kind's state, and what a change of it means to those who depend on the resource.
+/// One field of a kind's state, and the effect of a change on those who depend on the resource.
 #[derive(Clone, Copy, Debug)]
 pub struct Field {
     pub name: &'static str,
@@ -142,27 +149,27 @@ pub struct Field {
 }
 
 impl Field {
-    /// The file or a security rule sets it: compared, changed in place.
+    /// A field that the stack file or a security rule sets. It is compared, and changed in place.
     pub const fn wanted(name: &'static str) -> Field {
         Field::of(name, Class::Wanted)
     }
 
-    /// Like `wanted`, but AWS cannot change it: another value is another resource.
+    /// A field like `wanted` that AWS cannot change: another value means another resource.
     pub const fn fixed(name: &'static str) -> Field {
         Field::of(name, Class::Wanted).with(Effect::Replace)
     }
 
-    /// A default is used at create, then what is live is kept.
+    /// A field that gets a default at the create. After that the live value is kept.
     pub const fn chosen(name: &'static str) -> Field {
         Field::of(name, Class::ChosenOnce)
     }
 
-    /// AWS changes it by itself: never compared.
+    /// A field that AWS changes by itself. It is never compared.
     pub const fn theirs(name: &'static str) -> Field {
         Field::of(name, Class::Theirs)
     }
 
-    /// AWS never returns it: compared by the version id kept in a tag.
+    /// A field that AWS never returns. It is compared by the version id that a tag keeps.
     pub const fn write_only(name: &'static str) -> Field {
         Field::of(name, Class::WriteOnly)
     }

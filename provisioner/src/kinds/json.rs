@@ -1,4 +1,4 @@
-//! Values whose types are erased, as JSON text.
+//! JSON text for values whose types are erased.
 
 use std::fmt;
 
@@ -6,13 +6,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// A spec, a state or an output. A tree of maps would take ten times the memory, because a map of the standard library has
-/// room for eleven members when it has one; so it is text until somebody asks for a part of it.
+/// A spec, a state or an output, as text. A tree of maps would take ten times the memory, because a map of the standard
+/// library that has one member has room for eleven. So the value stays text until somebody asks for a part of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Json(Box<str>);
 
 impl Json {
-    /// The same text for the same value.
+    /// Writes a value as text. The same value gives the same text.
     pub fn of<T: Serialize>(value: &T) -> Json {
         Json(serde_json::to_string(value).expect("specs, states and outputs are plain data").into())
     }
@@ -25,7 +25,7 @@ impl Json {
         self.read().expect("it was written as JSON")
     }
 
-    /// A member of an object, `null` where there is none.
+    /// Reads a member of an object. The answer is `null` if there is no such member.
     pub fn get(&self, member: &str) -> Value {
         match self.tree() {
             Value::Object(mut members) => members.remove(member).unwrap_or_default(),

@@ -1,9 +1,9 @@
-//! What a kind of resource is.
+//! The pure part of a kind of resource.
 //!
-//! A kind, such as `sqs.queue`, is a unit struct in a file of its own below [`crate::kinds`]. There is no state file: the
-//! cloud is the record. So the pure part of a kind, here, says what is wanted now. The calls of a kind, in
-//! [`on_aws`](crate::kinds::on_aws), say how to find what was made before and how to get from one to the other. Live and wanted
-//! are the same type, so the diff is generic.
+//! A kind, such as `sqs.queue`, is a unit struct in a file of its own below [`crate::kinds`]. There is no state file:
+//! the cloud is the record. So the pure part of a kind, here, says which state is wanted now. The calls of a kind, in
+//! [`on_aws`](crate::kinds::on_aws), find the resources that were made before, and change them to the wanted state. The
+//! live state and the wanted state have the same type, so the diff is generic.
 
 use std::marker::PhantomData;
 use std::sync::Mutex;
@@ -18,44 +18,44 @@ use crate::kinds::json::Json;
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
-/// The pure part of a kind: nothing here knows a network or a clock. The plan needs no more of a kind.
+/// The pure part of a kind: it knows neither a network nor a clock. The plan needs only this part.
 pub trait Kind: Send + Sync + Sized + 'static {
-    /// What is constant about this kind.
+    /// The constants of the kind.
     const FACTS: Facts;
 
     /// The spec that a section of the stack file writes. It may hold [`Ref`]s to other resources.
     type Spec: Serialize + DeserializeOwned + Send + Sync;
     /// Every field that we manage, spelled out. Each one is listed with its class in `FACTS.fields`.
     type State: Serialize + DeserializeOwned + Default + Send + Sync;
-    /// What others may use as soon as the resource exists: ids, ARNs, URLs.
+    /// The outputs that others may use as soon as the resource exists: ids, ARNs, URLs.
     type Output: Serialize + DeserializeOwned + Default + Clone + Send + Sync;
-    /// What others may use only once it is ready: endpoints. `()` for most.
+    /// The outputs that others may use only when the resource is ready: endpoints. For most kinds this is `()`.
     type Ready: Serialize + DeserializeOwned + Default + Clone + Send + Sync;
 
-    /// The state we want. Pure: no clock, no network.
+    /// Computes the wanted state. It is pure: no clock, no network.
     fn want(scope: &Scope, name: &str, spec: &Self::Spec, outputs: &Outputs) -> Result<Self::State, Missing>;
 
-    /// Seconds that it may take beyond what is usual, because the stack file says so.
+    /// The seconds that the resource may take beyond the usual time, because the stack file says so.
     fn patience(_: &Self::Spec) -> u32 {
         0
     }
 }
 
-/// A resource as it is.
+/// A resource as it is now.
 pub struct Live<K: Kind> {
     pub name: String,
-    /// What people look for in the console: the ARN, id or URL.
+    /// The text by which people find the resource in the console: the ARN, id or URL.
     pub id: String,
     pub owner: Owner,
     pub state: K::State,
     pub output: K::Output,
-    /// `None` while it is not known yet.
+    /// The outputs of the ready resource. `None` while they are not known yet.
     pub ready: Option<K::Ready>,
     pub status: Status,
 }
 
 impl<K: Kind<Ready = ()>> Live<K> {
-    /// A resource that is ready, of a kind that tells others nothing more then. `whose` is its name and its owner.
+    /// A ready resource of a kind that has no outputs for that moment. `whose` is its name and its owner.
     pub fn ready(whose: (String, Owner), id: impl Into<String>, state: K::State, output: K::Output) -> Live<K> {
         let (name, owner) = whose;
         Live { name, id: id.into(), owner, state, output, ready: Some(()), status: Status::Ready }
@@ -65,15 +65,15 @@ impl<K: Kind<Ready = ()>> Live<K> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Status {
     Ready,
-    /// On its way, in AWS's own word: `creating`.
+    /// The resource is on its way. The text is AWS's own word, such as `creating`.
     Busy(String),
-    /// Waiting will not help.
+    /// The resource has failed, and waiting will not help.
     Failed(String),
-    /// On its way out.
+    /// The resource is on its way out.
     Deleting,
 }
 
-/// A reference to another resource. It names a *resource*; which of its outputs feeds what is picked by the type.
+/// A reference to another resource. It names a *resource*. The type decides which of its outputs is used.
 #[derive(Debug)]
 pub struct Ref<K> {
     pub name: String,
@@ -92,7 +92,7 @@ impl<K> Clone for Ref<K> {
     }
 }
 
-/// What a [`Ref`] looks like in a serialized spec. One walk over a spec finds all edges, so none can be forgotten.
+/// The form of a [`Ref`] in a serialized spec. One walk over a spec finds all edges, so none can be forgotten.
 #[derive(Serialize, Deserialize)]
 struct RefForm {
     #[serde(rename = "$ref")]
@@ -122,12 +122,13 @@ impl<'de, K: Kind> Deserialize<'de> for Ref<K> {
     }
 }
 
-/// What a `want` that asks for something [`Outputs::late`] gets while it is not ready.
+/// The answer to a `want` that asks for [`Outputs::late`] while the other resource is not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Late {
-    /// Nothing: the first version is made without it, and a second one when it is there.
+    /// The `want` gets nothing. The first version is made without the output, and a second version is made when the
+    /// output is there.
     MayBeAbsent,
-    /// It waits: what serves already is not restarted twice.
+    /// The `want` waits, so that something that serves already is not restarted twice.
     IsAwaited,
 }
 
@@ -137,23 +138,23 @@ pub struct Missing {
     pub on: Address,
 }
 
-/// The view of the board that a kind's `want` gets. Which part of an output a kind asks for decides how long it waits.
-/// Nobody writes waits on edges.
+/// The view of the board that a kind's `want` gets. The part of an output that a kind asks for decides how long the
+/// kind waits. Nobody writes waits on edges.
 pub struct Outputs<'a> {
     board: &'a Board,
     late: Late,
     looked_up: Mutex<LookedUp>,
 }
 
-/// What a `want` asked for, so that the engine knows when to ask it again.
+/// The things that a `want` asked for. They tell the engine when to ask it again.
 #[derive(Clone, Debug, Default)]
 pub struct LookedUp {
-    /// What it did without, for now.
+    /// The resources whose outputs the `want` did without, for now.
     pub without: Vec<Address>,
 }
 
 impl Outputs<'_> {
-    /// What is known once it exists.
+    /// The outputs of a resource that are known when it exists.
     pub fn get<K: Kind>(&self, reference: &Ref<K>) -> Result<K::Output, Missing> {
         let address = address(reference);
         match self.board.get(&address) {
@@ -162,7 +163,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// What is known of each once it exists.
+    /// One value for each reference, picked from the outputs that are known when the resource exists.
     pub fn of_each<K: Kind, T, C: FromIterator<T>>(
         &self,
         references: &[Ref<K>],
@@ -171,7 +172,7 @@ impl Outputs<'_> {
         references.iter().map(|reference| Ok(pick(self.get(reference)?))).collect()
     }
 
-    /// What is known once it is ready.
+    /// The outputs of a resource that are known only when it is ready.
     pub fn ready<K: Kind>(&self, reference: &Ref<K>) -> Result<K::Ready, Missing> {
         let address = address(reference);
         match self.board.get(&address).and_then(|published| published.ready.as_ref()) {
@@ -180,7 +181,7 @@ impl Outputs<'_> {
         }
     }
 
-    /// What is known once it is ready, for those who can start without it.
+    /// The outputs of a resource that are known only when it is ready, for kinds that can start without them.
     pub fn late<K: Kind>(&self, reference: &Ref<K>) -> Result<Option<K::Ready>, Missing> {
         match (self.ready(reference), self.late) {
             (Ok(ready), _) => Ok(Some(ready)),
@@ -192,7 +193,8 @@ impl Outputs<'_> {
         }
     }
 
-    /// Everything of a kind that is there, wanted or not. For `read`, whose children hang on parents.
+    /// All resources of a kind that exist, wanted or not, each with its outputs. It is for the `read` of a kind whose
+    /// resources hang on a parent.
     pub fn all<K: Kind>(&self) -> Vec<(String, K::Output)> {
         self.board
             .entries
@@ -208,13 +210,13 @@ impl Outputs<'_> {
 }
 
 impl Board {
-    /// The view for one resource.
+    /// The view of the board for one resource.
     pub fn outputs(&self, late: Late) -> Outputs<'_> {
         Outputs { board: self, late, looked_up: Mutex::default() }
     }
 }
 
-/// All references in a serialized spec. `known` gives the name of a kind for the same text.
+/// All references in a serialized spec. `known` takes the name of a kind and gives the same name as a static text.
 pub fn references(spec: &Value, known: &dyn Fn(&str) -> &'static str) -> Vec<Address> {
     let mut found = Vec::new();
     walk(spec, known, &mut found);

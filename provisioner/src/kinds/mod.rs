@@ -1,11 +1,13 @@
-//! The kinds of AWS resources, and the services that they belong to. One thing, one file, one line in [`KINDS`] or [`SERVICES`].
+//! The kinds of AWS resources, and the services that they belong to. Each thing has one file, and one line in [`KINDS`]
+//! or [`SERVICES`].
 //!
 //! # Adding a kind
 //!
-//! 1. Write `kinds/<service>/<resource>.rs`: a unit struct that implements [`kind::Kind`], the pure part, and [`on_aws::OnAws`],
-//!    the calls. Begin with a copy of a kind that is found in the same way. `rds/subnet_group.rs` is found by its name in a list of the whole account, `sqs/queue.rs` by its
-//!    name alone, `ec2/elastic_ip.rs` by its tags, `logs/subscription_filter.rs` through its parent. The comment at the top says
-//!    how the resource is found, what AWS allows in its name and how long the calls take, with the page or log that says so.
+//! 1. Write `kinds/<service>/<resource>.rs`: a unit struct that implements [`kind::Kind`], the pure part, and
+//!    [`on_aws::OnAws`], the calls. Begin with a copy of a kind that is found in the same way. `rds/subnet_group.rs` is
+//!    found by its name in a list of the whole account, `sqs/queue.rs` by its name alone, `ec2/elastic_ip.rs` by its
+//!    tags, `logs/subscription_filter.rs` through its parent. The comment at the top says how the resource is found,
+//!    what AWS allows in its name and how long the calls take, with the page or log that says so.
 //! 2. Add it to `kinds/<service>/mod.rs`, and one line to [`KINDS`], below the kinds that it is read after.
 //! 3. Look at the record of the service, in the same `mod.rs`: `section` needs an arm for the kind, and `writes` a form if the
 //!    ARNs of the kind have another one.
@@ -14,8 +16,8 @@
 //! 6. Run `cargo test --workspace --lib`. The tests of the registries name what is missing. Then write a test with `settle` in
 //!    `tests/kinds_*.rs`: it makes the resource on an emulator, and the second plan has to be empty.
 //!
-//! Two tables know more of some kinds, and of most kinds there is nothing to say there: `doctor/quotas.rs` (whether the account
-//! has room) and `commands/health.rs` (what `status` tells beyond ready or not).
+//! Two tables know more about some kinds, and have nothing to say about most kinds: `doctor/quotas.rs` (whether the
+//! account has room) and `commands/health.rs` (what `status` tells beyond ready or not).
 //!
 //! # Adding a service
 //!
@@ -90,7 +92,7 @@ use crate::kinds::facts::Address;
 use crate::kinds::on_aws::AnyOnAws;
 use service::{Service, TagCalls};
 
-/// Every kind, what is used before what uses it. Orphans are deleted from the bottom up.
+/// All kinds. A kind stands before the kinds that use it. Orphans are deleted from the bottom up.
 pub static KINDS: &[&dyn AnyOnAws] = &[
     &kms::Key,
     &secretsmanager::Secret,
@@ -161,26 +163,26 @@ pub fn find(name: &str) -> Option<&'static dyn AnyOnAws> {
     KINDS.iter().find(|kind| kind.facts().name == name).copied()
 }
 
-/// The place in the registry.
+/// The place of a kind in the registry.
 pub fn position(name: &str) -> usize {
     KINDS.iter().position(|kind| kind.facts().name == name).unwrap_or(usize::MAX)
 }
 
-/// The record of the service of a kind.
+/// The record of the service that a kind belongs to.
 pub fn service_of(kind: &str) -> Option<&'static Service> {
     let (name, _) = kind.split_once('.')?;
     SERVICES.iter().find(|service| service.name == name).copied()
 }
 
-/// The rate of a call to the service that signs as this.
+/// The rate of a call to the service with this name in signatures.
 pub fn rate_of(signs_as: &str, action: &str, is_read: bool) -> Option<&'static Rate> {
     let record = SERVICES.iter().find(|service| service.signs_as == signs_as)?;
     let rate = record.rates.iter().find(|rate| rate.takes(action, is_read));
     Some(rate.expect("the last rate takes every call: a test says so"))
 }
 
-/// The section of the stack file that must have asked for a resource which nothing asks for any more: for the reader of a
-/// plan, and for who brings up a part only.
+/// The section of the stack file that must have asked for a resource which nothing asks for any more. It is for the
+/// reader of a plan, and for people who bring up only a part of a stack.
 pub fn owner_of(address: &Address) -> String {
     let section = service_of(address.kind).and_then(|service| service.section_of(address));
     section.expect("the service of each kind knows it: a test says so")

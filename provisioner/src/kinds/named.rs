@@ -1,4 +1,4 @@
-//! What a list of a whole account shows of us, where AWS can only list everything.
+//! Finds our resources in the list of a whole account, for services that can only list everything.
 
 use std::collections::HashMap;
 
@@ -7,8 +7,8 @@ use crate::kinds::kind::Kind;
 use crate::kinds::on_aws::Query;
 use crate::scope::Scope;
 
-/// What is wanted, each with its name in the stack, and what may be ours by its prefix. Services that keep names in lower
-/// case answer them so.
+/// The things in a list that are wanted, each with its name in the stack, and those that may be ours by their prefix.
+/// Names are compared in lower case, because some services keep them so.
 pub(crate) fn candidates<K: Kind, T>(
     cx: &Cx,
     query: &Query<'_, K>,

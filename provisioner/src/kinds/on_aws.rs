@@ -1,7 +1,7 @@
 //! The calls of a kind on AWS.
 //!
-//! [`OnAws`] is what the file of a kind implements beside [`Kind`]. [`AnyOnAws`] is the same with its types erased, so that kinds
-//! of all types fit into one list. The erasing is written once, and decides nothing.
+//! The file of a kind implements [`OnAws`] beside [`Kind`]. [`AnyOnAws`] is the same with its types erased, so that
+//! kinds of all types fit into one list. The erasing is written once. It decides nothing.
 
 use std::collections::HashMap;
 
@@ -17,16 +17,17 @@ use crate::kinds::kind::{Kind, Live, Outputs, Status};
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
-/// The calls of a kind. Implementers write plain `async fn`.
+/// The calls of a kind. A kind implements them as plain `async fn`.
 pub trait OnAws: Kind {
-    /// What is live: every wanted one that exists, and every other one that this stack owns. One function serves the
-    /// plan, the poller, the hunt for orphans and the proof that something is gone, so batch it as far as the API allows.
+    /// Reads the live resources: every wanted one that exists, and every other one that this stack owns. One function
+    /// serves the plan, the poller, the hunt for orphans and the proof that a resource is gone, so batch it as far as
+    /// the API allows.
     fn read(cx: &Cx, query: &Query<'_, Self>) -> impl Future<Output = Result<Vec<Live<Self>>, Error>> + Send;
 
-    /// Returns as soon as it exists; whether it is ready is for `read` to say.
+    /// Creates a resource, and returns as soon as it exists. `read` tells whether it is ready.
     fn create(cx: &Cx, name: &str, want: &Self::State) -> impl Future<Output = Result<Self::Output, Error>> + Send;
 
-    /// Changes the fields for which `changed` says so, and no others.
+    /// Changes the fields that `changed` names, and no others.
     fn update(
         cx: &Cx,
         live: &Live<Self>,
@@ -34,7 +35,7 @@ pub trait OnAws: Kind {
         changed: &Changed,
     ) -> impl Future<Output = Result<(), Error>> + Send;
 
-    /// Starts the removal. Succeeds if it is already gone.
+    /// Starts the removal. It succeeds if the resource is already gone.
     fn delete(cx: &Cx, live: &Live<Self>, last: LastWish) -> impl Future<Output = Result<(), Error>> + Send;
 
     /// Lifts a protection against deletion that the stack file asked for.
@@ -42,7 +43,8 @@ pub trait OnAws: Kind {
         async { Ok(()) }
     }
 
-    /// Evidence for people when this failed: events, stopped reasons, the last log lines. Best effort.
+    /// Collects evidence for people after this resource failed: events, stopped reasons, the last log lines. It does
+    /// its best, and misses evidence that it cannot get.
     fn explain(_: &Cx, _: &Live<Self>) -> impl Future<Output = Evidence> + Send {
         async { Evidence::default() }
     }
@@ -62,24 +64,24 @@ impl Changed {
     }
 }
 
-/// What to do with the data of something that goes.
+/// The choice what happens to the data of a resource that goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastWish {
     Discard,
     Snapshot,
 }
 
-/// What `read` is asked for.
+/// The question that `read` answers.
 pub struct Query<'a, K: Kind> {
     pub scope: &'a Scope,
     pub wanted: Vec<(String, K::Spec)>,
-    /// Outputs of what is live, of the kinds in `read_after`.
+    /// The outputs of the live resources of the kinds in `read_after`.
     pub outputs: &'a Outputs<'a>,
     pub look: &'a Look,
 }
 
 impl<K: Kind> Query<'_, K> {
-    /// The names in the stack of what is wanted, by what AWS knows each one as.
+    /// The names in the stack of the wanted resources, each by the name under which AWS knows it.
     pub fn named(&self, known_as: impl Fn(&str, &K::Spec) -> String) -> HashMap<String, &str> {
         self.wanted.iter().map(|(name, spec)| (known_as(name, spec), name.as_str())).collect()
     }
@@ -168,7 +170,7 @@ fn erase_live<K: Kind>(live: Live<K>) -> AnyLive {
         Owner::Beside(_) | Owner::Foreign => false,
     };
     debug_assert!(!is_wrong, "the facts of {} say otherwise whether it has tags", K::FACTS.name);
-    // Where there is nothing to tell but that it is ready, the status tells.
+    // A kind without outputs for a ready resource publishes only that it is ready. That is so when the status says so.
     let told = size_of::<K::Ready>() > 0 || live.status == Status::Ready;
     AnyLive {
         address: Address { kind: K::FACTS.name, name: live.name },

@@ -1,4 +1,4 @@
-//! Whose a resource is.
+//! Tells who owns a resource.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,15 @@ use crate::scope::{NAME_TAG, STACK_TAG, Scope, VERSION_TAG};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// Carries this stack's tag, and these beside those that say so.
+    /// The resource has this stack's tag. The map holds its other tags, without those that mark it as ours and those of
+    /// AWS.
     Tagged(BTreeMap<String, String>),
-    /// Belongs to a parent that does, or says so in its own text.
+    /// The resource belongs to a parent that has this stack's tag, or its own text says that it belongs to the stack.
     Child,
-    /// Somebody else put it on this resource of ours, where it gives rights, routes or traffic. It is taken away.
+    /// Somebody else put the resource on this resource of ours, where it gives rights, routes or traffic. It is taken
+    /// away.
     Beside(Address),
-    /// Has our name but not our tag. Never touched.
+    /// The resource has our name but not our tag. It is never touched.
     Foreign,
 }
 
@@ -24,8 +26,8 @@ impl Owner {
 }
 
 impl Scope {
-    /// Whose a resource is, by its tags: `(its name in the stack, ours or not)`. `None`: not ours and not wanted, so it
-    /// does not concern us.
+    /// Tells by its tags who owns a resource: the answer is `(its name in the stack, its owner)`. The answer is `None`
+    /// if the resource is neither ours nor wanted, so that it does not concern us.
     pub fn whose<'a, K, V>(
         &self,
         tags: impl IntoIterator<Item = (K, V)>,

@@ -1,6 +1,6 @@
-//! What is true of a whole AWS service, whatever the kind: one record for each, in the `mod.rs` beside its kinds.
+//! The facts of a whole AWS service, whatever the kind: one record for each service, in the `mod.rs` beside its kinds.
 //!
-//! A record has no defaults. Who adds a service says every line of it, or it does not compile.
+//! A record has no defaults. If a new service does not have every line of it, the code does not compile.
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -12,50 +12,52 @@ use crate::scope::Scope;
 
 /// The record of one service.
 pub struct Service {
-    /// The first word of the names of its kinds: `elbv2`.
+    /// The first word of the names of the service's kinds: `elbv2`.
     pub name: &'static str,
     /// The name of the service in IAM actions and in ARNs: `elasticloadbalancing`.
     pub prefix: &'static str,
     /// The name of the service in the signature of a request, which the rate limits read: `monitoring`.
     pub signs_as: &'static str,
-    /// The calls that change the tags of a resource. `None` for a service of which no resource has tags of its own.
+    /// The calls that change the tags of a resource. `None` for a service whose resources have no tags of their own.
     pub tags: Option<TagCalls>,
-    /// AWS's token buckets. The first one that takes a call counts, and the last one takes every call.
+    /// AWS's token buckets. For each call the first bucket that takes it counts. The last bucket takes every call.
     pub rates: &'static [Rate],
-    /// The ARNs that reads are allowed on. `None`: everything of the service in this account and region. Many reads answer
-    /// about all or nothing.
+    /// The ARNs that reads are allowed on. `None` means everything of the service in this account and region, because
+    /// many reads answer about all or nothing.
     pub reads: Option<fn(&Scope) -> Vec<String>>,
-    /// The ARNs that writes are allowed on, and how each one is bound to the stack.
+    /// The ARNs that writes are allowed on, and how the policy binds each one to the stack.
     pub writes: &'static [On],
-    /// The ARNs in the permissions boundary of the stack's own roles, where they are not those of `writes`.
+    /// The ARNs in the permissions boundary of the stack's own roles. `None` if they are those of `writes`.
     pub for_roles: Option<fn(&Scope) -> Vec<String>>,
-    /// Actions that are not about one resource: for these AWS takes `*` only.
+    /// The actions that are not about one resource. For these AWS takes only `*`.
     pub on_everything: &'static [&'static str],
-    /// Actions of this service that AWS asks for when we call another one.
+    /// The actions of this service that AWS asks for when we call another action.
     pub dependent: &'static [Dependent],
-    /// Types of resources to ask a simulation of IAM about, where the ARNs in `writes` name none.
+    /// The types of resources to ask a simulation of IAM about, where the ARNs in `writes` name none.
     pub types: &'static [&'static str],
-    /// The section of the stack file that a name of a kind belongs to, as in `queues.work`. `None` for a kind that it does
-    /// not know. The first argument is the second word of the kind's name.
+    /// The section of the stack file that a name of a kind belongs to, as in `queues.work`. `None` for a kind that the
+    /// service does not know. The first argument is the second word of the kind's name.
     pub section: fn(resource: &str, name: &str) -> Option<String>,
-    /// The reason why `status` tells of a kind only whether it is ready, if [`crate::commands::health`] does not tell more.
+    /// The reason why `status` tells only whether a resource is ready. It is for the kinds of which
+    /// [`crate::commands::health`] does not tell more.
     pub only_ready: &'static str,
 }
 
-/// The two calls of a service that change tags. The Resource Groups Tagging API would be one for nearly all services, but it
-/// asks for a permission more, and takes five requests a second.
+/// The two calls of a service that change tags. The Resource Groups Tagging API would be one pair of calls for nearly
+/// all services, but it needs one more permission, and takes only five requests a second.
 pub struct TagCalls {
     /// The action of `put` as IAM names it.
     pub put_action: &'static str,
     /// The action of `remove` as IAM names it.
     pub remove_action: &'static str,
-    /// Puts tags on the resource with this id: what the kind's `read` gives as [`crate::kinds::kind::Live::id`].
+    /// Puts tags on the resource with this id, which is the [`crate::kinds::kind::Live::id`] that the kind's `read`
+    /// gives.
     pub put: for<'a> fn(&'a Cx, &'a str, Vec<(String, String)>) -> Written<'a>,
-    /// Takes tags with these keys away.
+    /// Takes away the tags with these keys.
     pub remove: for<'a> fn(&'a Cx, &'a str, Vec<String>) -> Written<'a>,
 }
 
-/// The end of a write, boxed so that a static can name the call.
+/// The result of a write, boxed so that a static can name the call.
 pub type Written<'a> = BoxFuture<'a, Result<(), Error>>;
 
 /// A change of the tags of one resource. Its other tags are left alone.
@@ -67,20 +69,21 @@ pub struct Retag {
 impl TagCalls {
     pub async fn retag(&self, cx: &Cx, id: &str, retag: Retag) -> Result<(), Error> {
         let Retag { put, remove } = retag;
-        // New ones first: cut off in between, nothing is lost that says whose it is.
+        // New tags come first, so that a run that is cut off in between loses no tag that says who owns the resource.
         (self.put)(cx, id, put).await?;
         if remove.is_empty() { Ok(()) } else { (self.remove)(cx, id, remove).await }
     }
 }
 
-/// A form of ARNs that writes are allowed on, and how the policy binds them to the stack. AWS gives most names a form by
-/// service (Service Authorization Reference, resource types).
+/// A form of ARNs that writes are allowed on, and how the policy binds them to the stack. Most names have a form that
+/// AWS gives each service (Service Authorization Reference, resource types).
 pub enum On {
-    /// The text before a name that begins with the stack's, in this account and region: `cluster/`.
+    /// The text before a name that begins with the stack's name, in this account and region: `cluster/`.
     Named(&'static str),
-    /// A whole ARN, bound by the stack's name, in a form of its own. The second argument is the beginning of every name.
+    /// A whole ARN in a form of its own that contains the stack's name. The second argument is the beginning of every
+    /// name.
     NamedBy(fn(&Scope, &str) -> String),
-    /// Everything of a type, because nothing in the ARN tells whose it is.
+    /// Everything of a type, because nothing in the ARN tells who owns it.
     Every { resource: &'static str, because: &'static str },
 }
 
@@ -100,7 +103,8 @@ impl On {
 pub struct Dependent {
     pub action: &'static str,
     pub because: &'static str,
-    /// The page of the Service Authorization Reference, `list_amazon<page>.html` or as the service is called there.
+    /// The page of the Service Authorization Reference, `list_amazon<page>.html`, or as that reference calls the
+    /// service.
     pub source: &'static str,
 }
 
@@ -111,7 +115,7 @@ impl Dependent {
 }
 
 impl Service {
-    /// The ARNs that its reads are allowed on.
+    /// The ARNs that the service's reads are allowed on.
     pub fn readable(&self, scope: &Scope) -> Vec<String> {
         match self.reads {
             Some(arns) => arns(scope),
@@ -119,7 +123,7 @@ impl Service {
         }
     }
 
-    /// The ARNs that its writes are allowed on.
+    /// The ARNs that the service's writes are allowed on.
     pub fn writable(&self, scope: &Scope) -> Vec<String> {
         self.writes.iter().map(|on| on.arn(scope, self.prefix)).collect()
     }
@@ -139,20 +143,21 @@ impl Service {
     }
 }
 
-/// The section that has one part under each name: `queues.work`.
+/// The part of a section that has one part under each name, such as `queues.work`.
 pub(super) fn below(section: &str, name: &str) -> Option<String> {
     Some(format!("{section}.{name}"))
 }
 
-/// A section that is one part.
+/// A section that has only one part.
 pub(super) fn whole(section: &str) -> Option<String> {
     Some(section.to_owned())
 }
 
-/// The beginning of every name of the stack. Long names are cut, to no less than this.
+/// The beginning of every name of the stack. Long names are cut, but this beginning always stays.
 fn shortest_prefix(scope: &Scope) -> String {
     format!("{}-", scope.prefix()).chars().take(SHORTEST_NAME).collect()
 }
 
-/// A domain has 28 characters, the hash of a long name and its dash nine of them.
+/// The length of that beginning. A domain's name has 28 characters, and the hash of a long name takes nine of them with
+/// its dash.
 const SHORTEST_NAME: usize = 19;

@@ -1,6 +1,6 @@
-//! Writes `provisioner/KINDS.md`: what of each kind and each section is covered. Nothing in it is typed by hand. A cell is filled
-//! only where a table or a test in the code names the kind. `PROVISION_WRITE_KINDS=1 cargo test --workspace --lib kinds::table`
-//! writes the file anew.
+//! Writes `provisioner/KINDS.md`, which shows how far each kind and each section is covered. Nothing in it is typed by
+//! hand. A cell is filled only where a table or a test in the code names the kind. `PROVISION_WRITE_KINDS=1 cargo test
+//! --workspace --lib kinds::table` writes the file anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -85,7 +85,7 @@ fn text() -> String {
         let here = if SECTIONS.iter().any(runs_here) { "yes" } else { "" };
         writeln!(text, "| `{section}` | {} | {here} |", cells.join(" | ")).expect("text");
     }
-    // No blanks in empty cells, so that editors leave the file alone.
+    // Empty cells have no blanks, so that editors leave the file alone.
     while text.contains("|  |") {
         text = text.replace("|  |", "| |");
     }
@@ -119,7 +119,7 @@ fn rows(crashed: &BTreeMap<&'static str, String>) -> Vec<Row> {
     KINDS.iter().map(|kind| row(kind.facts().name)).collect()
 }
 
-/// The file of a kind: one thing, one file.
+/// Reads the source of a kind. Each kind has a file of its own.
 fn source_of(kind: &str) -> String {
     let path = Path::new(CRATE).join("src/kinds").join(kind.replace('.', "/"));
     let (file, folder) = (path.with_extension("rs"), path.join("mod.rs"));
@@ -127,9 +127,9 @@ fn source_of(kind: &str) -> String {
 }
 
 struct Sections {
-    /// The kinds that each section asks for, in some stack and environment.
+    /// The kinds that each section asks for in some stack and environment.
     kinds: BTreeMap<String, BTreeSet<&'static str>>,
-    /// The stack that the crash tests kill and that has the kind: the first that they name.
+    /// For each kind, the first stack of the crash tests that has the kind.
     crashed: BTreeMap<&'static str, String>,
 }
 
@@ -147,7 +147,7 @@ fn sections() -> Sections {
             for wanted in expand(&loaded, &scope, &Digests::default()).desired.resources() {
                 let kind = wanted.address.kind;
                 let (section, _) = wanted.section.split_once('.').unwrap_or((&wanted.section, ""));
-                // The key comes by itself: no section asks for it.
+                // No section asks for the key: every stack has one.
                 if section != "stack" {
                     sections.kinds.entry(section.to_owned()).or_default().insert(kind);
                 }
@@ -160,7 +160,7 @@ fn sections() -> Sections {
     sections
 }
 
-/// True if the text has the words, and not as a part of longer ones.
+/// Whether a text has these words, and not only as a part of longer words.
 fn names(text: &str, words: &str) -> bool {
     let is_part = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     text.match_indices(words).any(|(at, found)| {
@@ -168,7 +168,7 @@ fn names(text: &str, words: &str) -> bool {
     })
 }
 
-/// All files below a folder, in order.
+/// All files below a folder, sorted.
 fn sources(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).expect("a folder of this repository") {

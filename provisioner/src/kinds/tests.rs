@@ -1,4 +1,4 @@
-//! The promises of the two registries: what a new kind and a new service have to say.
+//! Tests that each kind and each service keeps the promises of its registry.
 
 use super::*;
 use std::collections::BTreeSet;
@@ -112,7 +112,7 @@ fn every_kind_has_a_section_and_mostly_it_is_the_one_that_asks_for_it() {
         let section = service_of(address.kind).and_then(|service| service.section_of(&address));
         assert!(section.is_some(), "{}: which section of the stack file asks for it?", address.kind);
     }
-    // The names of these do not tell their section.
+    // The names of these resources do not tell their section.
     let mut other = Vec::new();
     for wanted in sendy().0.resources() {
         let section = owner_of(&wanted.address);
@@ -160,7 +160,7 @@ fn every_write_is_bound_to_the_stack_by_name_or_its_service_says_why_not() {
     }
 }
 
-/// Another place than AWS can use the same plan, and then no SDK is compiled.
+/// A place other than AWS can use the same plan, and then no SDK is compiled.
 #[test]
 fn what_makes_a_plan_knows_no_call() {
     let known = ["kinds::any", "kinds::board", "kinds::facts", "kinds::json", "kinds::kind", "kinds::owner"];

@@ -1,4 +1,4 @@
-//! An environment variable whose value comes from another resource. Shared by task definitions and functions.
+//! An environment variable whose value comes from another resource. Task definitions and functions share it.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,20 +15,20 @@ pub enum Variable {
     Text(String),
     TopicArn(Ref<Topic>),
     QueueUrl(Ref<Queue>),
-    /// The host of a primary: without it nothing can be answered, so it is waited for.
+    /// The host of a primary. A service waits for it, because without a primary it can answer nothing.
     DatabaseHost(Ref<Instance>),
-    /// The host of a replica: comes by a second revision, so that serving does not wait for it.
+    /// The host of a replica. It comes with a second revision, so that serving does not wait for it.
     ReplicaHost(Ref<Instance>),
     CacheHost(Ref<ReplicationGroup>),
     CacheReaderHost(Ref<ReplicationGroup>),
-    /// The endpoint of a search domain, waited for.
+    /// The endpoint of a search domain. A service waits for it.
     SearchEndpoint(Ref<Domain>),
-    /// The same for those who can start without it.
+    /// The endpoint of a search domain, for those who can start without it.
     LateSearchEndpoint(Ref<Domain>),
 }
 
 impl Variable {
-    /// The value; `None` while it may be absent.
+    /// The value of the variable. `None` while it may be absent.
     pub fn value(&self, outputs: &Outputs) -> Result<Option<String>, Missing> {
         Ok(match self {
             Variable::Text(text) => Some(text.clone()),
