@@ -1,4 +1,5 @@
-//! EC2 says why it refuses only in an encoded message, which those with `sts:DecodeAuthorizationMessage` may read.
+//! Decodes the reasons of EC2's refusals. EC2 says why it refuses only in an encoded message, which users with
+//! `sts:DecodeAuthorizationMessage` may read.
 
 use serde_json::Value;
 
@@ -10,7 +11,7 @@ pub const ACTIONS: &[&str] = &["sts:DecodeAuthorizationMessage"];
 
 const MARK: &str = "Encoded authorization failure message: ";
 
-/// The message for people, and the encoded one behind it.
+/// Splits a message into the text for people, and the encoded message after it.
 pub fn split(message: &str) -> (&str, Option<&str>) {
     match message.split_once(MARK) {
         Some((text, encoded)) => (text.trim_end(), encoded.split_whitespace().next()),
@@ -18,7 +19,7 @@ pub fn split(message: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Who was refused what, on what, and by which policy.
+/// Decodes the message: who was refused which action, on which resource, and by which policy.
 pub async fn decode(cx: &Cx, encoded: &str) -> Evidence {
     let mut evidence = Evidence::default();
     let answer = cx.sts.decode_authorization_message().encoded_message(encoded).send().await;
@@ -36,6 +37,7 @@ pub async fn decode(cx: &Cx, encoded: &str) -> Evidence {
     evidence
 }
 
+/// The cause in words. The fields of the message:
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html>
 fn told(decoded: &Value) -> Option<String> {
     let context = &decoded["context"];
@@ -52,7 +54,7 @@ fn told(decoded: &Value) -> Option<String> {
     Some(format!("{principal} may not {action} on {resource}: {why}"))
 }
 
-/// The statement that decided, by its id and policy.
+/// The statement that decided, with its id and its policy.
 fn statement(decoded: &Value) -> Option<String> {
     let first = decoded["matchedStatements"]["items"].get(0)?;
     let id = first["statementId"].as_str().filter(|id| !id.is_empty()).unwrap_or("without an id");
@@ -73,7 +75,7 @@ mod tests {
         assert_eq!(split("no"), ("no", None));
     }
 
-    /// The fields of the example in the IAM user guide, "Troubleshoot access denied messages".
+    /// The fields are those of the example in the IAM user guide, "Troubleshoot access denied messages".
     #[test]
     fn what_was_decoded() {
         let context = json!({"principal": {"arn": "arn:aws:iam::1:user/bob"}, "action": "ec2:CreateVpc", "resource": "arn:aws:ec2:eu-west-1:1:vpc/*"});

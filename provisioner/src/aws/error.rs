@@ -9,13 +9,13 @@ use aws_types::request_id::RequestId;
 
 use crate::kinds::facts::{Facts, Retry};
 
-/// What AWS, the network or we ourselves said.
+/// An error that AWS, the network or this program reported.
 #[derive(Clone, Debug)]
 pub struct Error {
     pub code: String,
     pub message: String,
     pub request_id: Option<String>,
-    /// The call may have been carried out although it failed: no answer came.
+    /// Whether the call may have been carried out although it failed, because no answer came.
     pub ambiguous: bool,
 }
 
@@ -25,7 +25,8 @@ impl Error {
         Error { code: String::new(), message: message.into(), request_id: None, ambiguous: false }
     }
 
-    /// The answer; `None` if the service says with one of these codes that there is no such thing.
+    /// The answer of a call, or `None` if the service says with one of the codes in `gone` that the resource does not
+    /// exist.
     pub fn unless_gone<T>(result: Result<T, impl Into<Error>>, gone: &[&str]) -> Result<Option<T>, Error> {
         match result.map_err(Into::into) {
             Ok(answer) => Ok(Some(answer)),
@@ -34,7 +35,8 @@ impl Error {
         }
     }
 
-    /// Success, or what was refused for another reason than that there is no such thing.
+    /// Success, also if the service says with one of the codes in `gone` that the resource does not exist. Other errors
+    /// stay.
     pub fn or_gone<T>(result: Result<T, impl Into<Error>>, gone: &[&str]) -> Result<(), Error> {
         Error::unless_gone(result, gone).map(drop)
     }
@@ -47,7 +49,7 @@ impl Error {
         self.message.to_lowercase().contains(&text.to_lowercase())
     }
 
-    /// Credentials that are expired or missing: nothing else will work either.
+    /// Whether the credentials are expired or missing: then no other call will work either.
     pub fn is_login(&self) -> bool {
         self.is(&[
             "ExpiredToken",
@@ -59,7 +61,7 @@ impl Error {
         ])
     }
 
-    /// AWS takes a request within five minutes of its own time.
+    /// Whether AWS refused the time of the request. It takes a request within five minutes of its own time.
     pub fn is_skewed(&self) -> bool {
         let about_time = ["signature expired", "not yet current", "time too skewed", "too large"];
         self.is(&["RequestTimeTooSkewed", "RequestInTheFuture"])
@@ -81,7 +83,7 @@ impl Error {
         THROTTLES.contains(&self.code.as_str()) || self.says("Rate exceeded")
     }
 
-    /// For how many seconds it is worth trying again, if at all.
+    /// For how many seconds it is worth trying again. `None` if it is not.
     pub fn worth_retrying(&self, facts: &Facts) -> Option<u32> {
         if self.is_throttle() || self.ambiguous {
             return Some(600);
@@ -129,14 +131,14 @@ where
     }
 }
 
-/// A request that we could not even build.
+/// The error for a request that we could not even build.
 impl From<aws_smithy_types::error::operation::BuildError> for Error {
     fn from(error: aws_smithy_types::error::operation::BuildError) -> Error {
         Error::ours(chain(&error))
     }
 }
 
-/// The whole chain of causes; the SDK's own display is only its outermost part.
+/// The whole chain of causes. The SDK's own display shows only the outermost one.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut parts: Vec<String> = Vec::new();
     let mut next = Some(error);
@@ -166,9 +168,9 @@ const THROTTLES: &[&str] = &[
     "LimitExceededException.Throttling",
 ];
 
-/// Refusals that end by themselves with any kind. A role is seen by other services only seconds after its creation, and
-/// new ids of EC2 are not found everywhere at once. Texts as seen by others against the real AWS (go-to-k/cdkd and
-/// hashicorp/terraform-provider-aws); each kind's own are in its file.
+/// Refusals that end by themselves, whatever the kind. Other services see a role only seconds after its creation, and
+/// new ids of EC2 are not found everywhere at once. Others have seen these texts on the real AWS (go-to-k/cdkd and
+/// hashicorp/terraform-provider-aws). The refusals of a single kind are in its file.
 const EVERYWHERE: &[Retry] = &[
     Retry::text("cannot be assumed", 120),
     Retry::text("role defined for the function", 120),

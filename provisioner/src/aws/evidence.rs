@@ -6,16 +6,16 @@ use crate::aws::Error;
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Evidence {
-    /// What to read first: the one reason below all others, where it can be told.
+    /// The cause to read first: the one reason below all others, where it can be told.
     pub cause: Option<String>,
-    /// Events, reasons, log lines, in the order in which they help.
+    /// Events, reasons and log lines, the most helpful first.
     pub lines: Vec<String>,
-    /// What could not be read, and why not.
+    /// The evidence that could not be read, and why not.
     pub unread: Vec<String>,
 }
 
 impl Evidence {
-    /// The answer to a question for evidence. A refusal is noted.
+    /// The answer to a question for evidence. If it was refused, the refusal is noted in `unread`.
     pub fn read<T>(&mut self, what: &str, result: Result<T, impl Into<Error>>) -> Option<T> {
         match result.map_err(Into::into) {
             Ok(answer) => Some(answer),

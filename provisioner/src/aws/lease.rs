@@ -1,8 +1,9 @@
-//! The lease: one writer per stack and environment.
+//! The lease: each stack and environment has one writer at a time.
 //!
-//! One item in the DynamoDB table `provision-leases`, which is made on first use and belongs to no stack. Written by
-//! conditional writes only, renewed every 10 s, expired 60 s after the last renewal that a watcher has seen on its own clock
-//! (no two clocks are compared). A writer that could not renew for 40 s starts no write.
+//! A lease is an item in the DynamoDB table `provision-leases`. The table is made on first use and belongs to no stack.
+//! The item is written by conditional writes only. Its holder renews it every 10 s. It expires 60 s after the last
+//! renewal that a watcher has seen on its own clock (no two clocks are compared). A holder that could not renew for 40
+//! s starts no write.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -27,25 +28,26 @@ pub const ACTIONS: &[&str] = &[
     "dynamodb:PutItem",
     "dynamodb:UpdateItem",
 ];
-/// At high time scales (above 20, which only tests have) the lease keeps 3 real seconds, since real calls take their time.
+/// At high time scales (above 20, which only tests have) the lease lasts at least 3 real seconds, since real calls take
+/// their time.
 const RENEW_SECONDS: f64 = 10.0;
 const EXPIRE_SECONDS: f64 = 60.0;
 const STOP_WRITING_SECONDS: f64 = 40.0;
 
-/// Held until [`Lease::release`].
+/// A lease that this process holds until [`Lease::release`].
 pub struct Lease {
     client: aws_sdk_dynamodb::Client,
     id: String,
     holder: String,
     renewing: tokio::task::JoinHandle<()>,
-    /// The holder before us did not end in order, so there may be things that do not show yet.
+    /// Whether the last run was cut off, so that it may have made resources that do not show yet.
     pub unclean: bool,
 }
 
 pub enum Refused {
-    /// Somebody else is at work, and was seen renewing.
+    /// Another run holds the lease, and was seen renewing it.
     Held(String),
-    /// We were told to stop while we waited.
+    /// The run was told to stop while it waited for the lease.
     Stopped,
     Failed(Error),
 }
@@ -56,7 +58,8 @@ impl From<Error> for Refused {
     }
 }
 
-/// Takes the lease. Waits, with a countdown through `tell`, while it is not clear whether its holder lives.
+/// Takes the lease. While it is not clear whether its holder is still alive, it waits, and sends a countdown through
+/// `tell`.
 pub async fn acquire(cx: &Cx, who: &str, tell: &dyn Fn(String)) -> Result<Lease, Refused> {
     let (client, id) = (cx.dynamodb.clone(), cx.scope.tag());
     let holder = random();
@@ -111,7 +114,7 @@ pub async fn acquire(cx: &Cx, who: &str, tell: &dyn Fn(String)) -> Result<Lease,
     }
 }
 
-/// Until the time is over, or we are told to stop.
+/// Waits until the time is over, or the run is told to stop.
 async fn wait(cx: &Cx, seconds: f64) {
     let began = Instant::now();
     while cx.stop.reason().is_none() && cx.clock.since(began) < seconds {
@@ -120,7 +123,7 @@ async fn wait(cx: &Cx, seconds: f64) {
 }
 
 impl Lease {
-    /// Gives it back. After a run that did not end well the next one is told to look twice.
+    /// Gives the lease back. After a run that did not end well, the next one is told to look more carefully.
     pub async fn release(self, clean: bool) -> Result<(), Error> {
         self.renewing.abort();
         let ours = HashMap::from([(":me".to_owned(), AttributeValue::S(self.holder.clone()))]);
@@ -187,7 +190,8 @@ async fn renew(client: aws_sdk_dynamodb::Client, clock: Clock, stop: Arc<Stop>, 
     }
 }
 
-/// Writes the item if nobody holds it, or if `old` still does and has not renewed. Says whether the last run was cut off.
+/// Writes the item if nobody holds the lease, or if `old` still holds it and has not renewed it. Returns whether the
+/// last run was cut off.
 async fn put(
     client: &aws_sdk_dynamodb::Client,
     item: HashMap<String, AttributeValue>,
@@ -264,7 +268,7 @@ fn random() -> String {
     hex(&bytes)
 }
 
-/// This boot of this machine.
+/// The name of this machine, with the id of its boot.
 fn host() -> String {
     let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     format!("{}/{}", host_name(), boot.trim())
@@ -276,7 +280,7 @@ fn host_name() -> String {
     name.map_or_else(|_| "a host without a name".to_owned(), |name| name.trim().to_owned())
 }
 
-/// A process that lives, with the time of its start: process ids are used again.
+/// The id of a live process with the time of its start, because ids are used again. `None` if there is no such process.
 fn process(pid: u32) -> Option<String> {
     if let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) {
         let after_name = stat.rsplit_once(") ")?.1;
@@ -284,7 +288,7 @@ fn process(pid: u32) -> Option<String> {
         let dead = matches!(fields.next(), Some("Z" | "X"));
         return (!dead).then(|| format!("{pid}@{}", fields.nth(18).unwrap_or_default()));
     }
-    // Without /proc, as on macOS.
+    // A machine without /proc, such as macOS.
     let output = std::process::Command::new("ps").args(["-o", "lstart=", "-p", &pid.to_string()]).output().ok()?;
     let started = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     (!started.is_empty()).then(|| format!("{pid}@{started}"))

@@ -1,8 +1,9 @@
-//! Client-side rate limits: AWS's published token buckets, applied before a request leaves. They stand in the HTTP
+//! Client-side rate limits: AWS's published token buckets, applied before a request leaves. They are in the HTTP
 //! connector, so that reads, writes, pollers and the SDK's own retries all pass through them.
 //!
-//! The numbers are in the record of each service. Their source: the throttling pages of EC2, Elastic Load Balancing, ECS,
-//! Lambda and CloudWatch Logs; where AWS publishes none, 20 / 10.
+//! The numbers are in the record of each service. Their source is the throttling pages of EC2, Elastic Load Balancing,
+//! ECS, Lambda and CloudWatch Logs. A service for which AWS publishes no numbers has a burst of 20 and 10 calls a
+//! second.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,9 +21,9 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use crate::wait::{Clock, pause};
 
-/// A token bucket of AWS's, and the calls that take from it.
+/// One of AWS's token buckets, and the calls that take from it.
 pub struct Rate {
-    /// Rates with the same bucket share its tokens.
+    /// The name of the bucket. Rates with the same bucket share its tokens.
     pub bucket: &'static str,
     pub calls: Calls,
     pub burst: f64,
@@ -36,7 +37,7 @@ pub enum Calls {
 }
 
 impl Rate {
-    /// The bucket of services for which AWS publishes no numbers and that are called rarely.
+    /// The rate of services for which AWS publishes no numbers and that are called rarely.
     pub const OTHER: Rate = Rate::of("other", Calls::All, 20.0, 10.0);
 
     pub const fn of(bucket: &'static str, calls: Calls, burst: f64, per_second: f64) -> Rate {
@@ -52,10 +53,11 @@ impl Rate {
     }
 }
 
-/// Gives the rate of a call to a service that has kinds: by the name that the service signs as, the action, and whether it reads.
+/// Returns the rate of a call to a service that has kinds. The arguments are the service's signing name, the action,
+/// and whether it is a read.
 pub type RateOf = fn(&str, &str, bool) -> Option<&'static Rate>;
 
-/// The HTTPS client of all calls to AWS. Honours the proxy variables of the environment.
+/// The HTTPS client of all calls to AWS. It honours the proxy variables of the environment.
 pub(super) fn http_client(clock: Clock, rate_of: RateOf) -> SharedHttpClient {
     let inner = Builder::new().build_with_connector_fn(|settings, components| {
         let mut builder = Connector::builder()
@@ -98,8 +100,8 @@ impl HttpConnector for LimitedConnector {
         HttpConnectorFuture::new(async move {
             buckets.take(&service, &action).await;
             match inner.call(request).await {
-                // The call may have been carried out although no answer came. Repeating a read is harmless; whether to
-                // repeat a write is for the engine to say, after it has looked. So the SDK shall not.
+                // The call may have been carried out although no answer came. Repeating a read is harmless. Only the
+                // engine can say whether to repeat a write, after it has looked, so the SDK must not do it.
                 Err(error) if !error.is_user() && !is_read(&action) => Err(ConnectorError::other(error.into(), None)),
                 other => other,
             }
@@ -125,7 +127,7 @@ struct Level {
 }
 
 impl Buckets {
-    /// Takes a token, and waits for as long as the bucket is in debt. First come, first served.
+    /// Takes a token, and waits for as long as the bucket is in debt. Calls are served in the order in which they come.
     async fn take(&self, service: &str, action: &str) {
         let rate = rate(self.rate_of, service, action);
         let debt = {
@@ -143,7 +145,7 @@ impl Buckets {
     }
 }
 
-/// Services that we call and that have no kinds, each with its rate.
+/// The services that we call and that have no kinds, each with its rate.
 const WITHOUT_KINDS: &[(&str, Rate)] = &[
     ("acm", Rate::OTHER),
     ("dynamodb", Rate::of("dynamodb", Calls::All, 100.0, 50.0)),
@@ -157,17 +159,17 @@ fn rate(rate_of: RateOf, service: &str, action: &str) -> &'static Rate {
         return rate;
     }
     let other = WITHOUT_KINDS.iter().find(|(name, _)| *name == service);
-    // A call for credentials may be unsigned.
+    // A call for credentials may be unsigned, so its service may be unknown.
     debug_assert!(other.is_some() || service.is_empty(), "no record says that it signs as `{service}`");
     other.map_or(&Rate::OTHER, |(_, rate)| rate)
 }
 
-/// By the action's name; of REST services by the method.
+/// Whether the call is a read. The action's name tells, or the method for REST services.
 fn is_read(action: &str) -> bool {
     ["Describe", "List", "Get", "GET", "HEAD", "BatchGet", "BatchCheck"].iter().any(|prefix| action.starts_with(prefix))
 }
 
-/// The signing name of the service and the action, read off the request.
+/// The signing name of the service, and the action, both taken from the request.
 fn names(request: &HttpRequest) -> (String, String) {
     let header = |name: &str| request.headers().get(name).unwrap_or_default();
     let service = header("authorization")

@@ -1,4 +1,4 @@
-//! One look at the account: what several kinds need is asked for once.
+//! One look at the account. Data that several kinds need is fetched once.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -13,18 +13,19 @@ use crate::scope::{KEYS_TAG, STACK_TAG};
 
 pub type Tags = HashMap<String, String>;
 
-/// How sure a read has to be of whose a resource is.
+/// How sure a read has to be about the owner of a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
-    /// The tag index will do: for a plan that only shows. It lags, and whatever it does not know is asked for.
+    /// The tag index is enough. A plan that is only shown uses this. The index lags, and anything that it does not know
+    /// is asked of the service.
     Index,
-    /// Each service itself: before anything is changed or deleted.
+    /// Each service itself has to say so. This is for reads before something is changed or deleted.
     Service,
 }
 
 pub struct Look {
     pub proof: Proof,
-    /// What there is beside what is wanted, by ARN. `None`: whatever the tag index has.
+    /// The ARNs of resources that exist beside the wanted ones. `None` means all that the tag index has.
     others: Option<Vec<String>>,
     index: OnceCell<HashMap<String, Tags>>,
     security_groups: OnceCell<Vec<SecurityGroup>>,
@@ -35,14 +36,15 @@ impl Look {
         Look { proof, others: None, index: OnceCell::new(), security_groups: OnceCell::new() }
     }
 
-    /// For what is wanted and for these others, with the proof of each service.
+    /// A look at the wanted resources and at these others, with the proof of each service.
     pub fn closely(others: Vec<String>) -> Look {
         Look { others: Some(others), ..Look::new(Proof::Service) }
     }
 
-    /// The tags of a resource, by its ARN, for [`Scope::whose`](crate::scope::Scope::whose). The index saves the question where it has the answer. A type
-    /// of which it shows nothing at all is one that it does not have: then a name that is wanted is taken for ours, which
-    /// costs nothing, since nothing is changed before the service itself was asked.
+    /// The tags of a resource, by its ARN, for [`Scope::whose`](crate::scope::Scope::whose). Calls `ask` only where the
+    /// tag index has no answer. If the index shows no resource of this type at all, it does not have the type. Then a
+    /// resource with a wanted name is taken for ours. This is safe, since nothing is changed before the service itself
+    /// has been asked.
     pub async fn tags<F>(&self, cx: &Cx, arn: &str, wanted: Option<&str>, ask: F) -> Result<Tags, Error>
     where
         F: Future<Output = Result<Tags, Error>>,
@@ -53,7 +55,7 @@ impl Look {
         }
     }
 
-    /// Whose a resource is by its tags, as [`Look::tags`] and [`Scope::whose`](crate::scope::Scope::whose) say.
+    /// The owner of a resource by its tags, as [`Look::tags`] and [`Scope::whose`](crate::scope::Scope::whose) say.
     pub async fn whose<F>(
         &self,
         cx: &Cx,
@@ -67,7 +69,7 @@ impl Look {
         Ok(cx.scope.whose(&self.tags(cx, arn, wanted, ask).await?, wanted))
     }
 
-    /// The tags that need no question.
+    /// The tags of a resource, if they are known without a call to its service.
     pub async fn known(&self, cx: &Cx, arn: &str, wanted: Option<&str>) -> Option<Tags> {
         if self.proof == Proof::Service {
             return None;
@@ -75,7 +77,7 @@ impl Look {
         let index = self.index(cx).await;
         let has_type = || index.keys().any(|other| sort(other) == sort(arn));
         match (index.get(arn), wanted) {
-            // Another tag may have been put there a moment ago.
+            // The tag may have been changed a moment ago, so the service is asked.
             (Some(tags), _) => Some(tags).filter(|tags| !is_retagged(cx, tags)).cloned(),
             (None, Some(name)) if !has_type() && self.proves_names(cx).await => {
                 Some(cx.scope.tags(name).into_iter().collect())
@@ -84,14 +86,15 @@ impl Look {
         }
     }
 
-    /// Whether a name alone may tell the tags, where nothing is changed before the service was asked: only while there is
-    /// nothing to tell but whose a resource is.
+    /// Whether a name alone may stand for the tags, where nothing is changed before the service has been asked. It may
+    /// only while the tags say nothing but who owns the resource.
     pub async fn proves_names(&self, cx: &Cx) -> bool {
         let tagged = || async { self.index(cx).await.values().any(|tags| tags.contains_key(KEYS_TAG)) };
         self.proof == Proof::Index && cx.scope.tags.is_empty() && !tagged().await
     }
 
-    /// The ARNs that the tag index has of a type, if it has that type and may be trusted: nothing else has to be listed.
+    /// The ARNs of a type that the tag index has, if it has that type and may be trusted. Then nothing else has to be
+    /// listed.
     pub async fn all(&self, cx: &Cx, of: &str) -> Option<Vec<String>> {
         if self.proof == Proof::Service {
             return None;
@@ -99,9 +102,9 @@ impl Look {
         Some(self.tagged(cx, of).await).filter(|arns| !arns.is_empty())
     }
 
-    /// ARNs that the tag index has for this stack, of a service or of one of its types (`lambda:function`). It lags and
-    /// lists deleted things, so it is a hint: each one has to be confirmed by its own service. Where it may not be asked,
-    /// there is no hint; and where it is known what is looked for, it is not asked.
+    /// The ARNs that the tag index has for this stack, of a service or of one of its types (`lambda:function`). The
+    /// index lags and lists deleted resources, so each ARN is a hint that its own service has to confirm. If the index
+    /// may not be read, there are no hints. A look that names its resources does not ask the index.
     pub async fn tagged(&self, cx: &Cx, of: &str) -> Vec<String> {
         let (service, kind) = of.split_once(':').unwrap_or((of, ""));
         let wanted = |arn: &&String| {
@@ -114,7 +117,7 @@ impl Look {
         }
     }
 
-    /// The security groups with this stack's tag, which are two kinds: groups and their rules.
+    /// The security groups with this stack's tag. Two kinds need them: groups, and their rules.
     pub async fn security_groups<F>(&self, ask: F) -> Result<&[SecurityGroup], Error>
     where
         F: Future<Output = Result<Vec<SecurityGroup>, Error>>,
@@ -145,7 +148,8 @@ async fn read_index(cx: &Cx) -> HashMap<String, Tags> {
     index
 }
 
-/// `("logs", "log-group")` of `arn:aws:logs:…:log-group:/a`. Topics and queues have no type in front of their name.
+/// The service and the type in an ARN: `("logs", "log-group")` for `arn:aws:logs:…:log-group:/a`. Topics and queues
+/// have no type in front of their name.
 fn sort(arn: &str) -> (&str, &str) {
     let (service, resource) = parts(arn);
     (service, resource.split_once([':', '/']).map_or("", |(kind, _)| kind))

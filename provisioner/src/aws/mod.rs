@@ -38,19 +38,20 @@ pub struct Access {
     pub endpoint_url: Option<String>,
 }
 
-/// What every kind gets: whose stack it is, the clock, and a client per service.
+/// Everything that a kind needs for its calls: the scope of the stack, the clock, and a client per service.
 pub struct Cx {
     pub scope: Scope,
     pub clock: Clock,
     pub stop: Arc<Stop>,
-    /// The runtime, as image and as Lambda package, when the stack uses it.
+    /// The runtime as an image and as a Lambda package, if the stack uses it.
     pub artefacts: Arc<Artefacts>,
     pub acm: aws_sdk_acm::Client,
     pub autoscaling: aws_sdk_applicationautoscaling::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
     pub ec2: aws_sdk_ec2::Client,
-    /// Without retries: for creates that nothing but our own looking protects from making two.
+    /// A client without retries, for creates that AWS does not protect from making two. Only our own look before the
+    /// next try does.
     pub ec2_once: aws_sdk_ec2::Client,
     pub ecr: aws_sdk_ecr::Client,
     pub ecs: aws_sdk_ecs::Client,
@@ -72,13 +73,13 @@ pub struct Cx {
     tagging: aws_sdk_resourcegroupstagging::Client,
 }
 
-/// Who we are, as AWS says.
+/// The account and the user of the credentials, as AWS reports them.
 pub struct Caller {
     pub account: String,
     pub arn: String,
 }
 
-/// Loads credentials and settings the ordinary way: environment, profile, SSO, process, container, instance.
+/// Loads credentials and settings from the usual sources: environment, profile, SSO, process, container, instance.
 pub async fn connect(access: &Access, region: Option<&str>, clock: Clock, rate_of: RateOf) -> SdkConfig {
     let mut loader = settings(clock, rate_of);
     if let Some(region) = region {
@@ -100,7 +101,7 @@ pub async fn connect(access: &Access, region: Option<&str>, clock: Clock, rate_o
     }
 }
 
-/// Our own settings, before anything about an account.
+/// The settings of this program, before anything that depends on an account.
 pub fn settings(clock: Clock, rate_of: RateOf) -> ConfigLoader {
     aws_config::defaults(BehaviorVersion::v2026_01_12())
         .http_client(limits::http_client(clock, rate_of))
@@ -108,7 +109,7 @@ pub fn settings(clock: Clock, rate_of: RateOf) -> ConfigLoader {
         .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(Duration::from_secs(60)).build())
 }
 
-/// Asks who the credentials belong to.
+/// Asks AWS whose credentials these are.
 pub async fn caller(config: &SdkConfig) -> Result<Caller, Error> {
     let answer = aws_sdk_sts::Client::new(config).get_caller_identity().send().await?;
     Ok(Caller {
@@ -153,7 +154,7 @@ impl Cx {
     }
 }
 
-/// Calls for each item, 16 at once, the answers in the order of the items.
+/// Calls for each item, 16 at once, and returns the answers in the order of the items.
 pub async fn each<T, R, F>(items: Vec<T>, call: impl Fn(T) -> F) -> Vec<R>
 where
     F: Future<Output = R>,
@@ -161,7 +162,7 @@ where
     futures_util::stream::iter(items).map(call).buffered(16).collect().await
 }
 
-/// Everything that calls for each item find, like [`each`]; or the first refusal.
+/// Everything that the calls for the items find, as [`each`] does it, or the first error.
 pub async fn collect<T, R, L, F>(items: Vec<T>, call: impl Fn(T) -> F) -> Result<Vec<R>, Error>
 where
     F: Future<Output = Result<L, Error>>,
@@ -188,7 +189,7 @@ impl Stop {
         self.interrupted.store(true, Ordering::SeqCst);
     }
 
-    /// Not even the calls in flight are waited for any more.
+    /// Makes the run end without waiting even for the calls in flight.
     pub fn force(&self) {
         self.forced.store(true, Ordering::SeqCst);
     }

@@ -1,11 +1,11 @@
-//! Policy documents are compared as meaning, not as text: AWS re-indents and re-orders them, turns a list of one into a
-//! scalar, and an account id into the ARN of its root.
+//! Compares policy documents by their meaning, not by their text. AWS changes their indentation and order, turns a list
+//! of one into a scalar, and an account id into the ARN of its root.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// The same document for the same meaning.
+/// The normal form of a document. Documents with the same meaning have the same one.
 pub fn normal(document: &Value) -> Value {
     match document {
         Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), member(key, value))).collect(),
@@ -13,7 +13,7 @@ pub fn normal(document: &Value) -> Value {
     }
 }
 
-/// Parses what AWS answered, url-encoded or not. What is no JSON is kept as text, and will differ.
+/// Parses the document that AWS answered, url-encoded or not. A text that is not JSON is kept as text, and will differ.
 pub fn parse(text: &str) -> Value {
     let parsed = serde_json::from_str(text).or_else(|_| serde_json::from_str(&decode(text)));
     match parsed {
@@ -22,7 +22,7 @@ pub fn parse(text: &str) -> Value {
     }
 }
 
-/// The statements of a document, each under its `Sid`, or its place where it has none.
+/// The statements of a document. The key of each is its `Sid`, or its place if it has none.
 pub fn statements(document: &Value) -> BTreeMap<String, Value> {
     let all = document["Statement"].as_array().into_iter().flatten().enumerate();
     let sid = |statement: &Value| statement["Sid"].as_str().filter(|sid| !sid.is_empty()).map(str::to_owned);
@@ -51,7 +51,7 @@ fn member(key: &str, value: &Value) -> Value {
     }
 }
 
-/// A list, sorted; a scalar is a list of one.
+/// The value as a sorted list. A scalar is a list of one.
 fn set(value: &Value, each: fn(&Value) -> Value) -> Value {
     match value {
         Value::Array(items) => sorted(items.iter().map(each).collect()),
@@ -65,7 +65,7 @@ fn sorted(mut items: Vec<Value>) -> Value {
     Value::Array(items)
 }
 
-/// `arn:aws:iam::123456789012:root` and `123456789012` are the same principal.
+/// The normal form of a principal: `arn:aws:iam::123456789012:root` and `123456789012` are the same.
 fn principal(value: &Value) -> Value {
     match value.as_str() {
         Some(arn) if arn.starts_with("arn:") && arn.ends_with(":root") => {
@@ -75,7 +75,7 @@ fn principal(value: &Value) -> Value {
     }
 }
 
-/// Conditions compare as text: `true` and `"true"` are the same.
+/// The value as text, because conditions compare as text: `true` and `"true"` are the same.
 fn text(value: &Value) -> Value {
     match value {
         Value::String(_) => value.clone(),

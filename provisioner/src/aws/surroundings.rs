@@ -1,5 +1,5 @@
-//! The environment's settings for the way to AWS, looked at before the SDK does: that takes some mistakes for another source of
-//! credentials, and ends the process at others. No message shows a value that may be a secret.
+//! Checks the settings for the way to AWS in the environment, before the SDK reads them. The SDK takes some mistakes
+//! for another source of credentials, and ends the process at others. No message shows a value that may be a secret.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub struct Mistake {
     pub hint: String,
 }
 
-/// All at once. `variables` are those of the process.
+/// Finds all mistakes at once. `variables` are those of the process.
 pub fn mistakes(access: &Access, variables: &[(String, String)]) -> Vec<Mistake> {
     let get = |name: &str| {
         let found = variables.iter().find(|(other, _)| other == name);
@@ -38,7 +38,7 @@ pub fn mistakes(access: &Access, variables: &[(String, String)]) -> Vec<Mistake>
         (None, Some(_)) => say(format!("{SECRET} is set, and {KEY} is not"), "set both, or none and use a profile"),
         _ => {}
     }
-    // Both go into a header of every request.
+    // The SDK puts both into a header of every request.
     for name in ["AWS_EXECUTION_ENV", "AWS_SDK_UA_APP_ID"] {
         if let Some(wrong) = get(name).and_then(|value| stranger(value).filter(|wrong| *wrong != SPACE)) {
             say(format!("{name} has {wrong} in it, which no request can carry"), "unset it, or set it again");
@@ -70,7 +70,7 @@ pub fn mistakes(access: &Access, variables: &[(String, String)]) -> Vec<Mistake>
             "unset it, or name a file of certificates",
         );
     }
-    // Keys in the environment come before a profile that is named there.
+    // Keys in the environment take precedence over a profile that is named there.
     let named = get("AWS_PROFILE").filter(|_| get(KEY).is_none()).map(|name| (name, "AWS_PROFILE"));
     if let Some((name, from)) = access.profile.as_deref().map(|name| (name, "--profile")).or(named) {
         let home = get("HOME").unwrap_or_default();
@@ -91,7 +91,7 @@ pub fn mistakes(access: &Access, variables: &[(String, String)]) -> Vec<Mistake>
     mistakes
 }
 
-/// The names in the headings of a file of profiles: `[name]`, or `[profile name]`.
+/// The names of the profiles in a file, from its headings: `[name]` or `[profile name]`.
 fn profiles(text: &[u8]) -> Vec<String> {
     let heading = |line: &str| {
         let inner = line.trim().strip_prefix('[')?.split_once(']')?.0.trim().to_owned();
@@ -101,7 +101,7 @@ fn profiles(text: &[u8]) -> Vec<String> {
     String::from_utf8_lossy(text).lines().filter_map(heading).collect()
 }
 
-/// Why this is not the name of a region. `from` says where it was found.
+/// Why this is not the name of a region. `from` says where it was found. `None` if it is one.
 pub fn against_region(region: &str, from: &str) -> Option<Mistake> {
     let mut parts = region.split('-');
     let word = |part: &str| (2..=20).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -115,8 +115,8 @@ pub fn against_region(region: &str, from: &str) -> Option<Mistake> {
     })
 }
 
-/// Credentials from wherever they come, without the white space that a file or a secret of a CI system may have put around.
-/// Any other character that no key has is an error here: the SDK would put it into a header and panic.
+/// Credentials from any source, without the white space that a file or a secret of a CI system may have put around
+/// them. Any other character that a key cannot have is an error here: the SDK would put it into a header and panic.
 #[derive(Debug)]
 pub struct Clean(pub SharedCredentialsProvider);
 
@@ -169,7 +169,7 @@ impl std::error::Error for Unclean {}
 
 const SPACE: &str = "a space";
 
-/// The first character of a value that no key has, in words.
+/// The first character of a value that a key cannot have, in words.
 fn stranger(value: &str) -> Option<&'static str> {
     value.chars().find_map(|c| match c {
         '\n' | '\r' => Some("a line end"),
@@ -182,7 +182,7 @@ fn stranger(value: &str) -> Option<&'static str> {
     })
 }
 
-/// A scheme of these, a host, perhaps a user before it and a port behind it.
+/// Whether the text is a URL with one of these schemes and a host, perhaps with a user before it and a port behind it.
 fn is_address(url: &str, schemes: &[&str]) -> bool {
     let lower = url.to_ascii_lowercase();
     let Some(scheme) = schemes.iter().find(|scheme| lower.starts_with(**scheme)) else { return false };

@@ -1,4 +1,5 @@
-//! What is live: one batched read per kind, all kinds at once, parents before the children that hang on them.
+//! Reads what is live: one batched read per kind, all kinds at once, and parents before the children that are found
+//! through them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +14,7 @@ use crate::plan::snapshot::Snapshot;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-/// Reads everything. Fails with every kind that could not be read.
+/// Takes a snapshot of everything. Its error lists every kind that could not be read.
 pub async fn take(cx: &Cx, desired: &Desired, proof: Proof) -> Result<Snapshot, Vec<(String, Error)>> {
     let mut wanted: BTreeMap<&str, Vec<(String, Json)>> = BTreeMap::new();
     for resource in desired.resources() {
@@ -30,7 +31,7 @@ pub async fn take(cx: &Cx, desired: &Desired, proof: Proof) -> Result<Snapshot, 
             waiting.into_iter().partition(|kind| kind.facts().read_after.iter().all(|parent| done.contains(parent)));
         waiting = later;
         for kind in now {
-            // Most kinds use no outputs of others to read.
+            // Most kinds need no outputs of others for their reads.
             let board = if kind.facts().read_after.is_empty() { Board::default() } else { snapshot.board() };
             let specs = wanted.remove(kind.facts().name).unwrap_or_default();
             reading.push(async move {
