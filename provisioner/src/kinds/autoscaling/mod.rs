@@ -39,8 +39,8 @@ fn section(resource: &str, name: &str) -> Option<String> {
     }
 }
 
-/// What it says of things that are not there.
+/// The error codes for things that do not exist.
 const GONE: &[&str] = &["ObjectNotFoundException"];
 
-/// The API takes this many ids or names at once.
+/// The API takes at most this many ids or names at once.
 const AT_ONCE: usize = 50;

@@ -1,8 +1,9 @@
-//! `autoscaling.policy`: keeps the CPU of a service's tasks near a number by changing how many there are.
+//! `autoscaling.policy`: keeps the CPU of a service's tasks near a number by changing the number of tasks.
 //!
-//! Found by name, one `DescribeScalingPolicies` per service; it is ours because the service is. Another one on a target of ours
-//! changes how many tasks there are, and is taken away. Names: 256 characters (Application Auto Scaling API
-//! reference, PutScalingPolicy). Putting is an upsert and ends at once; AWS makes and deletes the two alarms by itself.
+//! A policy is found by its name, with one `DescribeScalingPolicies` per service. It is ours because the service is
+//! ours. Any other policy on a target of ours changes the number of tasks, and is taken away. Names have at most 256
+//! characters (Application Auto Scaling API reference, PutScalingPolicy). Putting a policy creates or updates it, and
+//! ends at once. AWS makes and deletes the two alarms by itself.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ pub struct Policy;
 #[derive(Serialize, Deserialize)]
 pub struct PolicySpec {
     pub target: Ref<Target>,
-    /// The average CPU, in per cent, to aim at.
+    /// The average CPU to aim at, in per cent.
     pub cpu: u32,
 }
 
@@ -35,11 +36,11 @@ pub struct PolicyState {
     pub name: String,
     pub scaling_id: String,
     pub metric: String,
-    /// Per cent.
+    /// The average CPU to aim at, in per cent.
     pub aim: f64,
-    /// Seconds between two changes upwards.
+    /// The seconds between two changes upwards.
     pub pause_out: i32,
-    /// Seconds between two changes downwards.
+    /// The seconds between two changes downwards.
     pub pause_in: i32,
     pub scales_in: bool,
 }
@@ -63,7 +64,7 @@ impl Kind for Policy {
             Field::wanted("scales_in"),
         ],
         read_after: &["autoscaling.target"],
-        // The target was registered a moment ago.
+        // The target was registered only a moment ago.
         retry: &[Retry::code("ObjectNotFoundException", 60)],
         actions: &[
             "application-autoscaling:DeleteScalingPolicy",
@@ -89,7 +90,7 @@ impl Kind for Policy {
             scaling_id: outputs.get(&spec.target)?.scaling_id,
             metric: MetricType::EcsServiceAverageCpuUtilization.as_str().to_owned(),
             aim: spec.cpu.into(),
-            // Up at once, down with care: a task too many costs less than one too few.
+            // The number goes up at once, and down with care: a task too many costs less than a task too few.
             pause_out: 60,
             pause_in: 300,
             scales_in: true,
@@ -101,7 +102,7 @@ impl OnAws for Policy {
     async fn read(cx: &Cx, query: &Query<'_, Policy>) -> Result<Vec<Live<Policy>>, Error> {
         let mut wanted: BTreeMap<(String, String), &str> = BTreeMap::new();
         for (name, spec) in &query.wanted {
-            // Without its target there is none.
+            // Without its target there is no policy.
             if let Ok(target) = query.outputs.get(&spec.target) {
                 wanted.insert((target.scaling_id, aws_name(&cx.scope, name)), name);
             }
@@ -114,7 +115,7 @@ impl OnAws for Policy {
                 let place = (policy.resource_id.clone(), policy.policy_name.clone());
                 let (name, owner) = match wanted.get(&place) {
                     Some(name) => ((*name).to_owned(), Owner::Child),
-                    // Of a service that is not scaled any more: it goes with its target.
+                    // This is the policy of a service that is not scaled any more. It goes with its target.
                     None if policy.policy_name == aws_name(&cx.scope, &on) => continue,
                     None => {
                         let target = Address { kind: Target::FACTS.name, name: on.clone() };
@@ -181,7 +182,7 @@ fn state(policy: &ScalingPolicy) -> PolicyState {
         let metric = tracking.predefined_metric_specification().map(|metric| metric.predefined_metric_type.as_str());
         state.metric = metric.unwrap_or_default().to_owned();
         state.aim = tracking.target_value;
-        // AWS's defaults are 300 s each.
+        // AWS's default is 300 s for each.
         state.pause_out = tracking.scale_out_cooldown().unwrap_or(300);
         state.pause_in = tracking.scale_in_cooldown().unwrap_or(300);
         state.scales_in = tracking.disable_scale_in() != Some(true);
@@ -193,7 +194,8 @@ fn state(policy: &ScalingPolicy) -> PolicyState {
 mod tests {
     use super::*;
 
-    /// botocore, application-autoscaling examples: DescribeScalingPolicies. Somebody made ours a step policy.
+    /// The example of DescribeScalingPolicies in botocore's application-autoscaling examples. Somebody made our policy
+    /// a step policy.
     #[test]
     fn a_policy_of_another_type_differs_in_everything() {
         let answer = ScalingPolicy::builder()

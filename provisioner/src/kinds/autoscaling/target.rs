@@ -1,8 +1,9 @@
-//! `autoscaling.target`: between how many tasks a service has.
+//! `autoscaling.target`: the least and the greatest number of tasks of a service.
 //!
-//! Found through its service, one `DescribeScalableTargets` per 50 services; it has no name, and is ours because the service
-//! is. Registering is an upsert; deregistering takes its policies along. Calls end at once. AWS makes the service-linked role
-//! by itself. A target that outlives its service would be inherited by the next one of that name, so it goes first.
+//! A target is found through its service, with one `DescribeScalableTargets` per 50 services. It has no name, and is
+//! ours because the service is ours. Registering a target creates or updates it. Deregistering it takes its policies
+//! along. Calls end at once. AWS makes the service-linked role by itself. If a target outlived its service, the next
+//! service of that name would inherit it. So the target goes first.
 
 use std::collections::BTreeMap;
 
@@ -71,7 +72,7 @@ impl Kind for Target {
 
 impl OnAws for Target {
     async fn read(cx: &Cx, query: &Query<'_, Target>) -> Result<Vec<Live<Target>>, Error> {
-        // One that nothing asks for is called as its service is.
+        // A target that nothing asks for has the name of its service.
         let mut names: BTreeMap<String, String> =
             query.outputs.all::<Service>().into_iter().map(|(name, service)| (service.scaling_id, name)).collect();
         for (name, spec) in &query.wanted {
@@ -116,7 +117,7 @@ impl OnAws for Target {
 
 pub(super) const DIMENSION: ScalableDimension = ScalableDimension::EcsServiceDesiredCount;
 
-/// Tags are taken only when it is new.
+/// Registers the target. AWS takes tags only for a new target.
 async fn register(cx: &Cx, want: &TargetState, new: Option<&str>) -> Result<(), Error> {
     let number = |count: u32| i32::try_from(count).unwrap_or(i32::MAX);
     let call = cx.autoscaling.register_scalable_target().service_namespace(ServiceNamespace::Ecs);
@@ -139,7 +140,7 @@ fn state(target: &ScalableTarget) -> TargetState {
 mod tests {
     use super::*;
 
-    /// botocore, application-autoscaling examples: DescribeScalableTargets.
+    /// The example of DescribeScalableTargets in botocore's application-autoscaling examples.
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
         let answer = ScalableTarget::builder()

@@ -1,8 +1,8 @@
 //! `cloudwatch.alarm`: tells a topic when a metric is out of bounds.
 //!
-//! Found by name: one `DescribeAlarms` by prefix, then the tags of each. Names: 255 characters. Put is an upsert; tags are
-//! taken only when it is made (CloudWatch API reference, PutMetricAlarm). The topic has to be under a customer key: an alarm
-//! cannot publish under `alias/aws/sns`.
+//! Alarms are found by name: one `DescribeAlarms` by prefix, then the tags of each. Names have at most 255 characters.
+//! Putting an alarm creates or updates it, and AWS takes tags only for a new alarm (CloudWatch API reference,
+//! PutMetricAlarm). The topic has to be under a customer key: an alarm cannot publish under `alias/aws/sns`.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,17 +25,17 @@ pub struct Alarm;
 
 #[derive(Serialize, Deserialize)]
 pub struct AlarmSpec {
-    /// What it means and what to do, for whoever is woken by it.
+    /// What the alarm means and what to do, for the person whom it wakes.
     pub description: String,
     pub of: Measured,
     pub metric: String,
-    /// `Average`, `Maximum`, `Sum`.
+    /// The statistic: `Average`, `Maximum` or `Sum`.
     pub statistic: String,
-    /// Seconds.
+    /// The period in seconds.
     pub period: i32,
     pub periods: i32,
     pub threshold: f64,
-    /// Above the threshold, or below it.
+    /// Whether the alarm goes off above the threshold. If not, it goes off below it.
     pub above: bool,
     pub topic: Option<Ref<Topic>>,
 }
@@ -63,8 +63,8 @@ pub struct AlarmState {
     pub missing_data: String,
     pub actions: Vec<String>,
     pub actions_enabled: bool,
-    /// The actions that others have added, by ARN, each with when it happens: when all is well again, or when nothing
-    /// is measured.
+    /// The actions that others have added, by ARN. Each has the state in which it happens: when all is well again, or
+    /// when nothing is measured.
     pub other_actions: BTreeMap<String, Value>,
 }
 
@@ -130,7 +130,7 @@ impl Kind for Alarm {
             periods: spec.periods,
             threshold: spec.threshold,
             comparison: comparison.as_str().to_owned(),
-            // No message and no request is no failure.
+            // A metric without messages or requests does not mean a failure.
             missing_data: "notBreaching".to_owned(),
             actions_enabled: true,
             other_actions: BTreeMap::new(),
@@ -190,7 +190,7 @@ async fn put(cx: &Cx, want: &AlarmState, tags: Option<Vec<Tag>>) -> Result<(), E
     Ok(())
 }
 
-/// One that has gone meanwhile has none.
+/// The tags of an alarm. An alarm that has gone meanwhile has none.
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
     let gone = &["ResourceNotFound", "ResourceNotFoundException"];
     let answer = Error::unless_gone(cx.cloudwatch.list_tags_for_resource().resource_arn(arn).send().await, gone)?;
@@ -247,7 +247,8 @@ fn last(arn: &str) -> String {
 mod tests {
     use super::*;
 
-    /// As in botocore's `cloudwatch/2010-08-01` documentation of DescribeAlarms: an alarm on a queue, dimensions as a list.
+    /// An alarm on a queue, with its dimensions as a list, as in botocore's `cloudwatch/2010-08-01` documentation of
+    /// DescribeAlarms.
     #[test]
     fn an_answer_reads_as_what_was_put() {
         let alarm = MetricAlarm::builder()

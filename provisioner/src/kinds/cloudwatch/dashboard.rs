@@ -1,8 +1,9 @@
-//! `cloudwatch.dashboard`: one page that shows how the stack is.
+//! `cloudwatch.dashboard`: one page that shows the state of the stack.
 //!
-//! A stack has one, [`MAIN`], found by its name with one call. Names: 255 characters of `[A-Za-z0-9-_]`. That it is ours is
-//! said by its first widget, which people can read too, and by its tags, which are taken only when it is made and are asked
-//! for only when the widget is gone. Put is an upsert (CloudWatch API reference, PutDashboard).
+//! A stack has one dashboard, [`MAIN`], which one call finds by its name. Names have at most 255 characters of
+//! `[A-Za-z0-9-_]`. Two things say that a dashboard is ours: its first widget, which people can read too, and its tags.
+//! AWS takes the tags only for a new dashboard, and we ask for them only when the widget is gone. Putting a dashboard
+//! creates or updates it (CloudWatch API reference, PutDashboard).
 
 use aws_sdk_cloudwatch::types::Tag;
 use serde::{Deserialize, Serialize};
@@ -18,12 +19,12 @@ use crate::scope::Scope;
 
 pub struct Dashboard;
 
-/// The name of a stack's dashboard: it is looked for even when nothing asks for it any more.
+/// The name of a stack's dashboard. We look for it even if nothing asks for it any more.
 pub const MAIN: &str = "main";
 
 #[derive(Serialize, Deserialize)]
 pub struct DashboardSpec {
-    /// Each with a title and metrics as CloudWatch writes them: `[namespace, metric, dimension, value]`.
+    /// The graphs. Each has a title, and metrics as CloudWatch writes them: `[namespace, metric, dimension, value]`.
     pub graphs: Vec<Graph>,
 }
 
@@ -134,7 +135,7 @@ fn made_by(scope: &Scope) -> String {
     format!("Made by provision for the stack {}", scope.tag())
 }
 
-/// Two graphs in a row of 24 columns, below a line that says whose it is.
+/// The body of the dashboard: two graphs in a row of 24 columns, below a line that says which stack it belongs to.
 fn body(scope: &Scope, graphs: &[Graph]) -> Value {
     let text = json!({"markdown": made_by(scope)});
     let mut widgets = vec![json!({"type": "text", "x": 0, "y": 0, "width": 24, "height": 1, "properties": text})];

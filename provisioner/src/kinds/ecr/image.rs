@@ -1,8 +1,9 @@
 //! `ecr.image`: the image of the runtime, pushed through the ECR API, so that no Docker is needed.
 //!
-//! Found by its digest, one `BatchGetImage` per repository. The digest is the one that we computed. Another digest is another
-//! image: it is pushed beside the old one, which stays for a way back until the lifecycle policy takes it or the repository
-//! goes. Pushing the same again is no error. A layer goes up in parts of the size that ECR asks for, 20 MiB.
+//! An image is found by its digest, with one `BatchGetImage` per repository. The digest is the one that we computed.
+//! Another digest means another image: it is pushed beside the old one. The old image stays for a way back until the
+//! lifecycle policy takes it or the repository goes. Pushing the same image again does not fail. A layer goes up in
+//! parts of the size that ECR asks for, 20 MiB.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -24,7 +25,8 @@ pub struct Image;
 #[derive(Serialize, Deserialize)]
 pub struct ImageSpec {
     pub repository: Ref<Repository>,
-    /// `sha256:…` of the manifest that we built. Another digest is another image: the old one stays for a way back.
+    /// The digest of the manifest that we built, `sha256:…`. Another digest means another image: the old one stays for
+    /// a way back.
     pub digest: String,
 }
 
@@ -37,7 +39,7 @@ pub struct ImageState {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ImageOutput {
-    /// `<repository>@sha256:…`
+    /// The address of the image, `<repository>@sha256:…`.
     pub uri: String,
 }
 
@@ -82,7 +84,7 @@ impl OnAws for Image {
     async fn read(cx: &Cx, query: &Query<'_, Image>) -> Result<Vec<Live<Image>>, Error> {
         let mut wanted: HashMap<String, Vec<(&str, ImageState)>> = HashMap::new();
         for (name, spec) in &query.wanted {
-            // Without its repository there is none.
+            // Without its repository there is no image.
             if let Ok(state) = Image::want(query.scope, name, spec, query.outputs) {
                 wanted.entry(state.repository.clone()).or_default().push((name, state));
             }
@@ -135,12 +137,12 @@ impl OnAws for Image {
 
 const GONE: &[&str] = &["ImageNotFoundException", "RepositoryNotFoundException"];
 
-/// Tags are final, so each content has its own.
+/// The tag of an image. Tags are final, so each content has a tag of its own.
 fn tag(digest: &str) -> &str {
     digest.trim_start_matches("sha256:").get(..12).unwrap_or(digest)
 }
 
-/// Which of these images are in the repository.
+/// Finds out which of these images are in the repository.
 async fn digests(cx: &Cx, repository: &str, wanted: impl Iterator<Item = &str>) -> Result<BTreeSet<String>, Error> {
     let ids = wanted.map(|digest| ImageIdentifier::builder().image_digest(digest).build()).collect();
     let call = cx.ecr.batch_get_image().repository_name(repository).set_image_ids(Some(ids));
@@ -149,7 +151,7 @@ async fn digests(cx: &Cx, repository: &str, wanted: impl Iterator<Item = &str>) 
     Ok(images.into_iter().filter_map(|image| image.image_id?.image_digest).collect())
 }
 
-/// Which of these blobs are there already.
+/// Finds out which of these blobs are in the repository already.
 async fn layers(cx: &Cx, repository: &str, blobs: &[&Blob]) -> Result<BTreeSet<String>, Error> {
     let digests = blobs.iter().map(|blob| blob.digest.clone()).collect();
     let call = cx.ecr.batch_check_layer_availability().repository_name(repository);
@@ -175,7 +177,7 @@ async fn upload(cx: &Cx, repository: &str, blob: &Blob) -> Result<(), Error> {
     Error::or_gone(call.send().await, &["LayerAlreadyExistsException"])
 }
 
-/// The size of a part where ECR does not say one.
+/// The size of a part, where ECR does not say one.
 const PART: usize = 20 * 1024 * 1024;
 
 #[cfg(test)]

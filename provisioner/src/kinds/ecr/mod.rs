@@ -25,7 +25,7 @@ pub static SERVICE: Service = Service {
     rates: &[Rate::of("ecr", Calls::All, 20.0, 10.0)],
     reads: None,
     writes: &[On::Named("repository/")],
-    // Images come from the account's repositories.
+    // The roles pull images from the account's repositories.
     for_roles: Some(|scope| vec![scope.arn("ecr", "repository/*")]),
     on_everything: &[],
     dependent: &[Dependent::on("ecr:TagResource", "CreateRepository with tags", "ecr")],

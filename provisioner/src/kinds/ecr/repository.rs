@@ -1,9 +1,10 @@
-//! `ecr.repository`: where the image of the runtime is.
+//! `ecr.repository`: the repository that holds the image of the runtime.
 //!
-//! Found by name; one that nothing asks for any more by the tag index, confirmed by ECR. Names: 256 characters, lower case
-//! (ECR API reference, CreateRepository). All calls end within a second. Encryption cannot be changed. The lifecycle policy
-//! counts images and knows no age: the image that runs may be old. It has no access policy: one that others have put there,
-//! which one `GetRepositoryPolicy` shows, is taken away.
+//! A repository is found by name. Repositories that nothing asks for any more are found by the tag index, and ECR
+//! confirms each. Names have at most 256 characters, in lower case (ECR API reference, CreateRepository). All calls end
+//! within a second. Encryption cannot be changed. The lifecycle policy counts images and does not look at their age,
+//! because the image that runs may be old. The repository has no access policy. A policy that others have put there is
+//! taken away; one `GetRepositoryPolicy` shows it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -35,7 +36,7 @@ pub struct RepositoryState {
     pub tags_are_final: bool,
     pub scan_on_push: bool,
     pub lifecycle: Value,
-    /// The statements of the repository's access policy, by `Sid`, or by place where one has no `Sid`.
+    /// The statements of the repository's access policy, by `Sid`. A statement without a `Sid` is named by its place.
     pub statements: BTreeMap<String, Value>,
 }
 
@@ -183,7 +184,7 @@ async fn put_lifecycle(cx: &Cx, want: &RepositoryState) -> Result<(), Error> {
     Ok(())
 }
 
-/// One that has gone meanwhile has none.
+/// The tags of a repository. A repository that has gone meanwhile has none.
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
     let answer = Error::unless_gone(cx.ecr.list_tags_for_resource().resource_arn(arn).send().await, GONE)?;
     let tags = answer.and_then(|answer| answer.tags).unwrap_or_default();
@@ -239,7 +240,8 @@ fn state(found: &Answer, lifecycle: Option<&str>) -> RepositoryState {
 mod tests {
     use super::*;
 
-    /// botocore, ecr examples: DescribeRepositories; with a lifecycle policy that somebody set by hand.
+    /// The example of DescribeRepositories in botocore's ecr examples, with a lifecycle policy that somebody set by
+    /// hand.
     #[test]
     fn a_recorded_answer_reads_as_it_is() {
         let answer = Answer::builder()

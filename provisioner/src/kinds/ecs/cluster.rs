@@ -1,8 +1,9 @@
-//! `ecs.cluster`: the place where the stack's services run. Only a name: Fargate has no machines of ours.
+//! `ecs.cluster`: the place where the stack's services run. It is only a name: Fargate has no machines of ours.
 //!
-//! Found by name, one `DescribeClusters` with those that the tag index names. Names: 255 letters, digits, `-` and `_` (ECS API
-//! reference, CreateCluster). All calls end within a second; a deleted cluster is shown as `INACTIVE` for a while. Creating one
-//! that exists succeeds, so it is looked at first. A cluster goes only when it is empty, which ECS notices late.
+//! Clusters are found by name: one `DescribeClusters` asks for the wanted ones and for those that the tag index names.
+//! Names have at most 255 letters, digits, `-` and `_` (ECS API reference, CreateCluster). All calls end within a
+//! second. A deleted cluster is shown as `INACTIVE` for a while. Creating a cluster that exists succeeds, so we look
+//! first. A cluster goes only when it is empty, which ECS notices late.
 
 use std::collections::HashMap;
 
@@ -24,7 +25,7 @@ pub struct ClusterSpec {}
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct ClusterState {
     pub name: String,
-    /// Metrics of each task.
+    /// The setting for metrics of each task.
     pub container_insights: String,
 }
 
@@ -77,7 +78,7 @@ impl OnAws for Cluster {
         names.sort();
         names.dedup();
         let mut live = Vec::new();
-        // AWS takes 100 at once.
+        // AWS takes 100 names at once.
         for batch in names.chunks(100) {
             let call = cx.ecs.describe_clusters().set_clusters(Some(batch.to_vec()));
             let answer = call.include(ClusterField::Tags).include(ClusterField::Settings).send().await?;
@@ -144,7 +145,7 @@ fn state(found: &Answer) -> ClusterState {
 mod tests {
     use super::*;
 
-    /// botocore, ecs examples: DescribeClusters.
+    /// The example of DescribeClusters in botocore's ecs examples.
     #[test]
     fn a_cluster_without_settings_has_no_insights() {
         let answer = Answer::builder().cluster_name("default").status("ACTIVE").running_tasks_count(0).build();

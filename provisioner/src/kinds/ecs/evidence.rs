@@ -1,5 +1,5 @@
-//! Why a service does not come up, as far as AWS knows: why its tasks stopped, what they last said, what the load balancer
-//! thinks of them, and the last events of the service.
+//! Collects what AWS knows about a service that does not come up: why its tasks stopped, their last lines in the log,
+//! the load balancer's opinion of them, and the last events of the service.
 
 use aws_sdk_ecs::types::{Container, DesiredStatus, LogConfiguration, Task};
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
@@ -12,12 +12,12 @@ const LINES: i32 = 10;
 /// The longest `grace` that a stack file can have, in seconds.
 const LONGEST_GRACE: i32 = 1800;
 
-/// The stack file's own word on how long a task may take.
+/// The setting in the stack file for how long a task may take.
 #[derive(Clone, Copy)]
 pub(super) struct Setting<'a> {
     /// The name of the service in the stack file.
     pub(super) name: &'a str,
-    /// Seconds; `None`: nothing but the container itself checks its health.
+    /// The grace in seconds. `None` if only the container itself checks its health.
     pub(super) grace: Option<i32>,
 }
 
@@ -46,7 +46,7 @@ pub(super) async fn of_service(
     evidence
 }
 
-/// The newest first.
+/// The events of a service. The newest comes first.
 async fn events(cx: &Cx, cluster: &str, service: &str, evidence: &mut Evidence) -> Vec<String> {
     let answer = cx.ecs.describe_services().cluster(cluster).services(service).send().await;
     let answer = evidence.read("events of the service", answer);
@@ -55,7 +55,7 @@ async fn events(cx: &Cx, cluster: &str, service: &str, evidence: &mut Evidence) 
     events.filter_map(|event| event.message.clone()).take(EVENTS).collect()
 }
 
-/// The newest first.
+/// The stopped tasks of a service. The newest comes first.
 async fn stopped(cx: &Cx, cluster: &str, service: &str, evidence: &mut Evidence) -> Vec<Task> {
     let call = cx.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(DesiredStatus::Stopped);
     let arns = evidence.read("stopped tasks", call.send().await).and_then(|answer| answer.task_arns);
@@ -69,7 +69,7 @@ async fn stopped(cx: &Cx, cluster: &str, service: &str, evidence: &mut Evidence)
     tasks
 }
 
-/// Each reason once, with how many tasks it stopped.
+/// The reasons why tasks stopped: each reason once, with the number of tasks.
 fn reasons(tasks: &[Task]) -> Vec<String> {
     let mut seen: Vec<(Vec<String>, usize)> = Vec::new();
     for task in tasks {
@@ -97,7 +97,8 @@ fn parts(task: &Task) -> Vec<String> {
     parts
 }
 
-/// Texts as in the ECS developer guide, "Stopped tasks error messages".
+/// The most likely cause why a task stopped. The texts are those of the ECS developer guide, "Stopped tasks error
+/// messages".
 fn cause(task: &Task, said: &[String], setting: Setting<'_>) -> Option<String> {
     let reason = task.stopped_reason().unwrap_or_default();
     let container =
@@ -122,7 +123,8 @@ fn cause(task: &Task, said: &[String], setting: Setting<'_>) -> Option<String> {
     Some(format!("the container {name} ended by itself with exit code {code}{last}"))
 }
 
-/// A health check in AWS's words, for how long the task had run by then, and the line of the stack file that decides about it.
+/// Puts a failed health check into words: the time that the task ran, AWS's own words, and the line of the stack file
+/// that decides about the check.
 fn in_words(text: &str, lived: Option<i64>, setting: Setting<'_>) -> String {
     if !text.contains("health checks") && !text.contains("Health checks") && !text.contains("unhealthy") {
         return text.to_owned();
@@ -131,7 +133,7 @@ fn in_words(text: &str, lived: Option<i64>, setting: Setting<'_>) -> String {
     let ran = lived.map_or_else(|| "runs".to_owned(), |seconds| format!("ran for {seconds} s"));
     let text = text.trim_end_matches('.');
     let mut said = format!("the task {ran}, but does not answer its health check: {text}");
-    // It answered, and was well perhaps: more time is no help.
+    // The task answered, and was perhaps healthy. So more time does not help.
     if let Some(code) = answered(text).filter(|code| (200..=499).contains(code)) {
         let codes = format!(". If {code} means that it is well, say so with `services.{name}.http.health.codes`");
         return said + &codes;
@@ -147,12 +149,12 @@ fn in_words(text: &str, lived: Option<i64>, setting: Setting<'_>) -> String {
     said
 }
 
-/// `204` of `Health checks failed with these codes: [204]`.
+/// The status code in a message: `204` of `Health checks failed with these codes: [204]`.
 fn answered(text: &str) -> Option<u16> {
     text.split_once("these codes: [")?.1.get(..3)?.parse().ok()
 }
 
-/// Seconds.
+/// The seconds for which a task ran.
 fn lived(task: &Task) -> Option<i64> {
     let from = task.started_at().or(task.created_at())?.secs();
     Some(task.stopping_at().or(task.stopped_at())?.secs() - from).filter(|seconds| *seconds >= 0)
@@ -181,12 +183,12 @@ pub(crate) async fn log_stream(cx: &Cx, task: &Task) -> Option<(String, String)>
     let containers = call.send().await.ok()?.task_definition?.container_definitions?;
     let container = containers.into_iter().next()?;
     let options = container.log_configuration().and_then(LogConfiguration::options)?;
-    // `<prefix>/<container>/<task>` (ECS developer guide, awslogs).
+    // The name is `<prefix>/<container>/<task>` (ECS developer guide, awslogs).
     let stream = format!("{}/{}/{}", options.get("awslogs-stream-prefix")?, container.name()?, id(task));
     Some((options.get("awslogs-group")?.clone(), stream))
 }
 
-/// What never ran has no stream, and has said nothing.
+/// The last lines of a task in the log. A task that never ran has no stream, and so no lines.
 async fn last_lines(cx: &Cx, task: &Task, evidence: &mut Evidence) -> Vec<String> {
     let Some((group, stream)) = log_stream(cx, task).await else {
         return Vec::new();
@@ -244,7 +246,7 @@ mod tests {
         );
     }
 
-    /// Texts of ECS as others met them with Fargate ("is unhealthy in target-group … due to …").
+    /// Texts of ECS that others have met with Fargate ("is unhealthy in target-group … due to …").
     #[test]
     fn what_was_never_healthy_names_the_setting() {
         let reason = "Task failed ELB health checks in (target-group web)";
@@ -275,7 +277,7 @@ mod tests {
         ");
     }
 
-    /// Reasons as AWS words them: ECS developer guide, "Stopped tasks error messages".
+    /// Reasons in AWS's words: ECS developer guide, "Stopped tasks error messages".
     #[test]
     fn one_cause() {
         let said =

@@ -1,4 +1,4 @@
-//! How far a deployment of a service has come, and whether it failed.
+//! Tells how far a deployment of a service has come, and whether it failed.
 
 use aws_sdk_ecs::types::{Deployment, DeploymentRolloutState, Service};
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
@@ -6,7 +6,8 @@ use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
 use crate::aws::{Cx, Error};
 use crate::kinds::kind::Status;
 
-/// `None` for a tombstone. `differs` are the fields in which the service is not as wanted.
+/// The status of a service. `None` for a service that is deleted and still shown. `differs` are the fields in which the
+/// service is not as wanted.
 pub(super) fn status(service: &Service, differs: &[String]) -> Option<Status> {
     match service.status().unwrap_or_default() {
         "INACTIVE" => return None,
@@ -39,8 +40,9 @@ pub(super) fn primary(service: &Service) -> Option<&Deployment> {
     service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"))
 }
 
-/// What the circuit breaker said when it made an earlier revision the primary one again: in the reason of that deployment
-/// while it lasts, and in an event from when it began, or from later when it is the old deployment itself.
+/// The message of the circuit breaker when it made an earlier revision the primary one again. The reason of that
+/// deployment has the message while the deployment lasts. After that an event has it. The event dates from the
+/// beginning of that deployment, or from later if the primary one is the old deployment itself.
 fn gone_back(service: &Service, primary: &Deployment) -> Option<String> {
     if let Some(reason) = primary.rollout_state_reason().filter(|reason| reason.contains("rolling back")) {
         return Some(reason.to_owned());
@@ -53,7 +55,7 @@ fn gone_back(service: &Service, primary: &Deployment) -> Option<String> {
     failed.or(back).map(|message| (*message).to_owned())
 }
 
-/// At least one target of each group answers. With none the load balancer answers 503.
+/// Whether at least one target of each group answers. If no target answers, the load balancer answers 503.
 pub(super) async fn healthy(cx: &Cx, groups: impl Iterator<Item = &str>) -> Result<Status, Error> {
     for group in groups {
         let call = cx.elbv2.describe_target_health().target_group_arn(group);

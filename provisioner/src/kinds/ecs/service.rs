@@ -1,12 +1,13 @@
 //! `ecs.service`: tasks that are kept running on Fargate, and rolled from one revision to the next.
 //!
-//! Found by name: one `ListServices` per cluster for what nothing asks for any more, one `DescribeServices` per ten. Names: 255
-//! letters, digits, `-` and `_` (ECS API reference, CreateService). The create answers at once; tasks run after about a minute,
-//! a deployment takes 2 to 6 minutes, a deletion 30 to 60 s once deregistration is short. A service that drains blocks its name.
+//! Services are found by name: one `DescribeServices` per ten, and one `ListServices` per cluster for services that
+//! nothing asks for any more. Names have at most 255 letters, digits, `-` and `_` (ECS API reference, CreateService).
+//! The create answers at once. Tasks run after about a minute. A deployment takes 2 to 6 minutes, a deletion 30 to 60 s
+//! if deregistration is short. A service that drains blocks its name.
 //!
-//! Ready is: our revision is the primary deployment and complete, nothing else runs, and the load balancer finds a healthy
-//! target. A circuit breaker ends a deployment whose tasks do not start, and goes back to the revision before: that is a failure
-//! too, although the service is steady then. The next run tries again.
+//! A service is ready when our revision is the primary deployment and complete, nothing else runs, and the load
+//! balancer finds a healthy target. A circuit breaker ends a deployment whose tasks do not start, and goes back to the
+//! revision before. That is a failure too, although the service is steady then. The next run tries again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,11 +39,13 @@ pub struct ServiceSpec {
     pub subnets: Vec<Ref<Subnet>>,
     pub security_groups: Vec<Ref<SecurityGroup>>,
     pub tasks: u32,
-    /// Under autoscaling: `tasks` is how many it starts with, afterwards the count is AWS's.
+    /// Whether autoscaling decides the number of tasks. Then the service starts with `tasks`, and AWS changes the
+    /// number afterwards.
     #[serde(default)]
     pub scaled: bool,
     pub behind: Option<Behind>,
-    /// The way out has to be there before a task starts: without it ECS backs off for up to 15 minutes.
+    /// The ways out of the network. They have to exist before a task starts: without them ECS backs off for up to 15
+    /// minutes.
     pub way_out: Vec<WayOut>,
 }
 
@@ -51,22 +54,22 @@ pub struct ServiceState {
     pub name: String,
     pub cluster: String,
     pub task_definition: String,
-    /// `None`: autoscaling says.
+    /// The number of tasks. `None` if autoscaling decides it.
     pub tasks: Option<u32>,
     pub tasks_at_first: u32,
     pub subnets: BTreeSet<String>,
     pub security_groups: BTreeSet<String>,
     pub public_ip: bool,
     pub targets: Vec<Targets>,
-    /// Seconds in which the load balancer's opinion does not count. Only behind one.
+    /// The seconds in which the load balancer's opinion does not count. Only a service behind a load balancer has them.
     pub grace: Option<i32>,
     pub rolling: Rolling,
     pub platform: String,
     pub managed_tags: bool,
     pub propagate_tags: String,
-    /// A shell in a running task.
+    /// Whether people can open a shell in a running task.
     pub execute_command: bool,
-    /// The circuit breaker has given up, and there was nothing to go back to.
+    /// Whether the circuit breaker has given up and had no revision to go back to.
     pub stalled: bool,
 }
 
@@ -81,7 +84,7 @@ pub struct Targets {
 pub struct Rolling {
     pub circuit_breaker: bool,
     pub rollback: bool,
-    /// Per cent of the wanted tasks.
+    /// The least number of tasks during a deployment, in per cent of the wanted tasks.
     pub at_least: i32,
     pub at_most: i32,
 }
@@ -90,11 +93,11 @@ pub struct Rolling {
 pub struct ServiceOutput {
     pub arn: String,
     pub name: String,
-    /// `service/<cluster>/<service>`, for autoscaling.
+    /// The name of the service for autoscaling: `service/<cluster>/<service>`.
     pub scaling_id: String,
 }
 
-/// Old tasks go when new ones are healthy.
+/// The note for changes that replace tasks: old tasks go when new ones are healthy.
 const ROLLING: &str = "tasks are replaced one by one, none goes before another is healthy";
 
 impl Kind for Service {
@@ -197,8 +200,8 @@ impl Kind for Service {
         })
     }
 
-    /// The circuit breaker gives up after three tasks at least (ECS developer guide, deployment circuit breaker), one after the
-    /// other where there is only one, and each of them has its grace.
+    /// The circuit breaker gives up after at least three tasks (ECS developer guide, deployment circuit breaker). A
+    /// service with one task starts them one after the other, and each of them has its grace.
     fn patience(spec: &ServiceSpec) -> u32 {
         spec.behind.as_ref().map_or(0, |behind| 3 * (behind.grace + behind.health_takes))
     }
@@ -231,7 +234,7 @@ impl OnAws for Service {
             false => None,
         };
         let call = cx.ecs.update_service().cluster(&want.cluster).service(&live.output.name);
-        // What is given starts new tasks, even if it is what was there.
+        // A field that the call has starts new tasks, even if its value is the old one.
         call.set_task_definition(has("task_definition").then(|| want.task_definition.clone()))
             .set_desired_count(has("tasks").then(|| count(want)))
             .set_network_configuration(network)
@@ -250,7 +253,8 @@ impl OnAws for Service {
 
     async fn delete(cx: &Cx, live: &Live<Service>, _: LastWish) -> Result<(), Error> {
         let (cluster, service) = (&live.state.cluster, &live.output.name);
-        // What a run before this one did is not done again: it would never get further if each is cut off at its first write.
+        // A write that an earlier run has done is not done again. Otherwise runs that are each cut off at their first
+        // write would never get further.
         if live.state.tasks != Some(0) {
             let call = cx.ecs.update_service().cluster(cluster).service(service).desired_count(0);
             Error::unless_gone(call.send().await, GONE)?;
@@ -334,13 +338,14 @@ async fn of_cluster(cx: &Cx, cluster: String, query: &Query<'_, Service>) -> Res
                 continue;
             };
             let state = state(&cluster, &service);
-            // What is not as we want it takes an update at any time: there is nothing to wait for before.
+            // A service that is not as wanted takes an update at any time, so there is nothing to wait for before it.
             let want = this.and_then(|(_, want)| want.as_ref());
             let differs = want.map(|want| differences(&state, want)).unwrap_or_default();
             let Some(mut status) = rollout::status(&service, &differs) else {
                 continue;
             };
-            // A plan compares; it is for those who act, or ask for the status, to know whether requests are answered.
+            // A plan only compares. Whether requests are answered matters to a run that changes something, and to the
+            // status.
             let closely = query.look.proof == Proof::Service;
             if closely && status == Status::Ready && differs.is_empty() && service.desired_count() > 0 {
                 let groups = state.targets.iter().map(|targets| targets.group.as_str());
@@ -401,7 +406,8 @@ fn state(cluster: &str, service: &Answer) -> ServiceState {
 mod tests {
     use super::*;
 
-    /// As AWS answered it: cloud-custodian, placebo `test_ecs_service_subnet`, ecs.DescribeServices_1, `test-yes-tag`.
+    /// An answer of AWS, as recorded by cloud-custodian: placebo `test_ecs_service_subnet`, ecs.DescribeServices_1,
+    /// `test-yes-tag`.
     #[test]
     fn a_recorded_answer_reads_as_it_is() {
         let inside = AwsVpcConfiguration::builder()
@@ -431,7 +437,7 @@ mod tests {
         assert_eq!(rollout::status(&answer, &[]), Some(Status::Ready));
     }
 
-    /// `up` waits at least for the grace and what the health check takes.
+    /// `up` waits at least for the grace and the time of the health check.
     #[test]
     fn a_slow_container_is_waited_for() {
         let spec = |behind| ServiceSpec {

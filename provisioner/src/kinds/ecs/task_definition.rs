@@ -1,10 +1,11 @@
-//! `ecs.task_definition`: how a task of a service is made up, for Fargate.
+//! `ecs.task_definition`: the make-up of a service's tasks, for Fargate.
 //!
-//! Found by its family: the newest active revision counts. Families that nothing asks for any more: one
-//! `ListTaskDefinitionFamilies` by prefix. Names: 255 letters, digits, `-` and `_` (ECS API reference, RegisterTaskDefinition).
-//! All calls end within a second, but ECS takes only one registration or deregistration a second (ECS developer guide,
-//! request throttling). Nothing stops a second registration from making another revision, and a revision never changes: an
-//! update registers a new one. The one before it stays active, because the circuit breaker of a service goes back to it.
+//! A task definition is found by its family: the newest active revision counts. One `ListTaskDefinitionFamilies` by
+//! prefix finds the families that nothing asks for any more. Names have at most 255 letters, digits, `-` and `_` (ECS
+//! API reference, RegisterTaskDefinition). All calls end within a second, but ECS takes only one registration or
+//! deregistration a second (ECS developer guide, request throttling). Nothing stops a second registration from making
+//! another revision. A revision never changes, so an update registers a new one. The revision before it stays active,
+//! because the circuit breaker of a service goes back to it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -32,23 +33,23 @@ pub struct TaskDefinition;
 #[derive(Serialize, Deserialize)]
 pub struct TaskDefinitionSpec {
     pub image: Image,
-    /// `uid:gid`: never what the image says, which may be root.
+    /// The user as `uid:gid`. It is never the user of the image, which may be root.
     pub user: String,
     pub command: Vec<String>,
     pub cpu: u32,
     pub memory: u32,
     pub port: u16,
-    /// `X86_64` or `ARM64`.
+    /// The architecture: `X86_64` or `ARM64`.
     pub architecture: String,
     pub environment: Vec<(String, Variable)>,
     pub secrets: Vec<FromSecret>,
     pub execution_role: Ref<Role>,
-    /// What the containers may do; nothing without one.
+    /// The role that gives the containers their rights. Without a role they have none.
     pub task_role: Option<Ref<Role>>,
     pub log_group: Ref<LogGroup>,
-    /// The command of the container's health check; empty for an image of the user's own.
+    /// The command of the container's health check. It is empty for an image of the user's own.
     pub health_command: Vec<String>,
-    /// Seconds in which that check may fail.
+    /// The seconds in which that check may fail.
     pub start_period: u32,
 }
 
@@ -77,30 +78,30 @@ pub struct TaskDefinitionState {
     pub port: u16,
     pub architecture: String,
     pub environment: BTreeMap<String, String>,
-    /// Where the values are, with the version: never a value.
+    /// The addresses of the secrets' values, with their versions. A value is never here.
     pub secrets: BTreeMap<String, String>,
     pub execution_role: String,
     pub task_role: Option<String>,
     pub log: BTreeMap<String, String>,
     pub health: Health,
-    /// `None`: as the image says.
+    /// The user. `None` if the image decides.
     pub user: Option<String>,
     pub read_only: bool,
-    /// Seconds between SIGTERM and SIGKILL.
+    /// The seconds between SIGTERM and SIGKILL.
     pub stop_timeout: i32,
     pub containers: BTreeSet<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Health {
-    /// Empty: none.
+    /// The command. It is empty if there is no health check.
     pub command: Vec<String>,
-    /// Seconds.
+    /// The seconds between two checks.
     pub interval: i32,
-    /// Seconds.
+    /// The seconds that one check may take.
     pub timeout: i32,
     pub retries: i32,
-    /// Seconds.
+    /// The seconds in which a check may fail at the start.
     pub start_period: i32,
 }
 
@@ -236,7 +237,7 @@ impl OnAws for TaskDefinition {
     ) -> Result<(), Error> {
         let made = register(cx, &live.name, want).await?;
         let keep = [&made.arn, &live.output.arn];
-        // The new one is made; old ones that are left over are taken away by the next update.
+        // The new revision is made. If old ones are left over, the next update takes them away.
         if let Ok(active) = active(cx, &want.family).await {
             for old in active.iter().filter(|arn| !keep.contains(arn)) {
                 let _ = cx.ecs.deregister_task_definition().task_definition(old).send().await;
@@ -250,7 +251,7 @@ impl OnAws for TaskDefinition {
         for arn in &active {
             cx.ecs.deregister_task_definition().task_definition(arn).send().await?;
         }
-        // AWS takes ten at once, and lets them go when no task uses them any more.
+        // AWS takes ten revisions at once, and deletes them when no task uses them any more.
         for batch in active.chunks(10) {
             cx.ecs.delete_task_definitions().set_task_definitions(Some(batch.to_vec())).send().await?;
         }
@@ -258,10 +259,10 @@ impl OnAws for TaskDefinition {
     }
 }
 
-/// Seconds (ECS API reference, HealthCheck, `startPeriod`).
+/// The longest start period, in seconds (ECS API reference, HealthCheck, `startPeriod`).
 const LONGEST_START: u32 = 300;
 
-/// A new revision, and tasks that replace the old ones step by step.
+/// A field whose change makes a new revision, and tasks that replace the old ones step by step.
 const fn revised(name: &'static str) -> Field {
     Field::wanted(name).with(Effect::Restart)
 }
@@ -319,14 +320,14 @@ async fn active(cx: &Cx, family: &str) -> Result<Vec<String>, Error> {
     Ok(arns)
 }
 
-/// The families with our prefix that are active.
+/// The active families that have our prefix.
 async fn listed(cx: &Cx) -> Result<Vec<String>, Error> {
     let list = cx.ecs.list_task_definition_families().family_prefix(format!("{}-", cx.scope.prefix()));
     let pages = list.status(TaskDefinitionFamilyStatus::Active).into_paginator().items().send();
     Ok(pages.try_collect().await?)
 }
 
-/// `a` of `arn:aws:ecs:…:task-definition/a:7`.
+/// The family in the ARN of a revision: `a` of `arn:aws:ecs:…:task-definition/a:7`.
 fn family_of(arn: &str) -> Option<String> {
     let (_, revision) = arn.rsplit_once('/')?;
     revision.split_once(':').map(|(family, _)| family.to_owned())
@@ -336,7 +337,7 @@ async fn one(cx: &Cx, family: String, wanted: &HashMap<String, &str>) -> Result<
     let call = cx.ecs.describe_task_definition().task_definition(&family).include(TaskDefinitionField::Tags);
     let answer = match call.send().await.map_err(Error::from) {
         Ok(answer) => answer,
-        // ECS has no word of its own for a family without active revisions.
+        // ECS has no error code of its own for a family without active revisions.
         Err(error) if error.is(&["ClientException"]) && error.says("Unable to describe task definition") => {
             return Ok(None);
         }
@@ -356,7 +357,7 @@ async fn one(cx: &Cx, family: String, wanted: &HashMap<String, &str>) -> Result<
     Ok(Some(Live::ready(whose, arn, state, output)))
 }
 
-/// What AWS adds (a CPU of 0, the port of the host, empty lists) is left out.
+/// The state of a revision. It leaves out what AWS adds (a CPU of 0, the port of the host, empty lists).
 fn state(found: &Answer) -> TaskDefinitionState {
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let containers: BTreeSet<String> =
@@ -406,8 +407,8 @@ fn state(found: &Answer) -> TaskDefinitionState {
 mod tests {
     use super::*;
 
-    /// What AWS makes of a container, as in botocore's ecs example of DescribeTaskDefinition: empty lists, a CPU of 0, the
-    /// port of the host.
+    /// The things that AWS adds to a container, as in DescribeTaskDefinition of botocore's ecs examples: empty lists, a
+    /// CPU of 0, the port of the host.
     #[test]
     fn what_aws_adds_is_no_difference() {
         let want = TaskDefinitionState {

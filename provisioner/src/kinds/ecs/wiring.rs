@@ -1,4 +1,4 @@
-//! What an ECS service hangs on: the load balancer before it, and its way out.
+//! The things that an ECS service depends on: the load balancer before it, and its way out of the network.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,16 +6,17 @@ use crate::kinds::ec2::{NatGateway, RouteTable};
 use crate::kinds::elbv2::{Listener, Rule, TargetGroup};
 use crate::kinds::kind::Ref;
 
-/// Behind a load balancer. The target group has to be in use by a listener or a rule before the service is created.
+/// The place of a service behind a load balancer. A listener or a rule has to use the target group before the service
+/// is created.
 #[derive(Serialize, Deserialize)]
 pub struct Behind {
     pub target_group: Ref<TargetGroup>,
     pub port: u16,
     pub listener: Ref<Listener>,
     pub rule: Option<Ref<Rule>>,
-    /// Seconds in which a task that is not healthy yet is not stopped.
+    /// The seconds in which a task that is not healthy yet is not stopped.
     pub grace: u32,
-    /// Seconds until the load balancer has made up its mind about a task.
+    /// The seconds until the load balancer has decided whether a task is healthy.
     pub health_takes: u32,
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn sources(cx: &Cx, function: &str) -> Result<BTreeMap<String, 
     Ok(found.into_iter().flatten().filter_map(source).collect())
 }
 
-/// All of them: also those of versions and aliases.
+/// Removes all addresses of a function, those of its versions and aliases included.
 pub(super) async fn remove_urls(cx: &Cx, function: &str) -> Result<(), Error> {
     for url in url_configs(cx, function).await? {
         let call = cx.lambda.delete_function_url_config().function_name(function);
@@ -50,7 +50,7 @@ fn who(url: &FunctionUrlConfig) -> &'static str {
     }
 }
 
-/// `live` of `arn:aws:lambda:eu-west-1:1:function:forwarder:live`.
+/// The version or alias in an ARN: `live` of `arn:aws:lambda:eu-west-1:1:function:forwarder:live`.
 fn qualifier(arn: &str) -> Option<&str> {
     arn.split(':').nth(7)
 }
@@ -66,7 +66,7 @@ fn source(mapping: Mapping) -> Option<(String, Value)> {
 mod tests {
     use super::*;
 
-    /// botocore, lambda examples: ListEventSourceMappings.
+    /// The example of ListEventSourceMappings in botocore's lambda examples.
     #[test]
     fn a_recorded_mapping_says_what_it_reads() {
         let queue = "arn:aws:sqs:us-west-2:123456789012:mySQSqueue";

@@ -1,12 +1,13 @@
-//! `lambda.function`: the runtime as a function, from the package that we built.
+//! `lambda.function`: the runtime as a function, made from the package that we built.
 //!
-//! Found by name; one that nothing asks for any more by the tag index, confirmed by Lambda. Names: 64 letters, digits, `-` and
-//! `_` (Lambda API reference, CreateFunction). The create answers after a second; the function is active after seconds, inside a
-//! VPC after 1 to 4 minutes. Code and configuration are two calls, and Lambda takes the second only when the first has ended: it
-//! says "cannot be performed at this time", and we come back. The destination of events that failed for good is a third.
+//! A function is found by name. Functions that nothing asks for any more are found by the tag index, and Lambda
+//! confirms each. Names have at most 64 letters, digits, `-` and `_` (Lambda API reference, CreateFunction). The create
+//! answers after a second. The function is active after seconds, inside a VPC after 1 to 4 minutes. Code and
+//! configuration need two calls, and Lambda takes the second only when the first has ended: until then it says "cannot
+//! be performed at this time", and we come back. A third call sets the destination of events that failed for good.
 //!
-//! Inside a VPC its network interfaces hold the subnets for 5 to 40 minutes after a deletion, so a function leaves its VPC
-//! first. Reserved concurrency is never set: new accounts have too little of it.
+//! Inside a VPC the network interfaces of a function hold the subnets for 5 to 40 minutes after its deletion, so a
+//! function leaves its VPC first. Reserved concurrency is never set: new accounts have too little of it.
 //!
 //! [`beside`] finds and removes the addresses and the sources that others can add so that the function is called.
 //! `lambda.permission` says who may call it.
@@ -41,26 +42,26 @@ pub struct Function;
 
 #[derive(Serialize, Deserialize)]
 pub struct FunctionSpec {
-    /// The runtime's entry: `forwarder`.
+    /// The entry of the runtime: `forwarder`.
     pub handler: String,
     pub role: Ref<Role>,
     pub log_group: Ref<LogGroup>,
-    /// Where events go that failed for good.
+    /// The queue for events that failed for good.
     pub on_failure: Ref<Queue>,
     pub environment: Vec<(String, Variable)>,
-    /// `base64(sha256(zip))`, as Lambda shows it.
+    /// The digest of the package as Lambda shows it: `base64(sha256(zip))`.
     pub code_sha256: String,
-    /// `x86_64` or `arm64`.
+    /// The architecture: `x86_64` or `arm64`.
     pub architecture: String,
-    /// MiB.
+    /// The memory in MiB.
     pub memory: u32,
-    /// Seconds.
+    /// The timeout in seconds.
     pub timeout: u32,
     pub kms_key: Ref<Key>,
     pub inside: Option<Inside>,
 }
 
-/// In the VPC, for a search domain that is there too.
+/// The place of a function inside the VPC, for a search domain that is there too.
 #[derive(Serialize, Deserialize)]
 pub struct Inside {
     pub subnets: Vec<Ref<Subnet>>,
@@ -86,24 +87,24 @@ pub struct FunctionState {
     pub subnets: BTreeSet<String>,
     pub security_groups: BTreeSet<String>,
     pub failures: Failures,
-    /// The addresses under which it can be called, with who may.
+    /// The addresses under which the function can be called, each with who may call it.
     pub urls: BTreeMap<String, Value>,
     /// The sources that Lambda reads for the function, by the id of the mapping.
     pub sources: BTreeMap<String, Value>,
-    /// Code that runs with it, by ARN.
+    /// The layers, by ARN: code that runs with the function.
     pub layers: BTreeMap<String, Value>,
-    /// The last update did not take.
+    /// Whether the last update did not take effect.
     pub stalled: bool,
 }
 
-/// What happens to an event that fails.
+/// What happens to events that fail.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Failures {
     pub to: String,
     /// The destination for the results of events that succeed, "" for none.
     pub successes_to: String,
     pub retries: Option<i32>,
-    /// Seconds.
+    /// The greatest age of an event, in seconds.
     pub max_age: Option<i32>,
 }
 
@@ -212,7 +213,7 @@ impl Kind for Function {
             kms_key: outputs.get(&spec.kms_key)?.arn,
             log_group: outputs.get(&spec.log_group)?.name,
             log_format: LogFormat::Text.as_str().to_owned(),
-            // Active tracing would need rights that the role does not have.
+            // Active tracing needs rights that the role does not have.
             tracing: TracingMode::PassThrough.as_str().to_owned(),
             subnets,
             security_groups,
@@ -348,7 +349,7 @@ fn tracing(want: &FunctionState) -> TracingConfig {
     TracingConfig::builder().mode(want.tracing.as_str().into()).build()
 }
 
-/// Empty lists take it out.
+/// The place inside a VPC. Empty lists take the function out of it.
 fn inside(subnets: &BTreeSet<String>, groups: &BTreeSet<String>) -> VpcConfig {
     let list = |ids: &BTreeSet<String>| Some(ids.iter().cloned().collect());
     VpcConfig::builder().set_subnet_ids(list(subnets)).set_security_group_ids(list(groups)).build()
@@ -404,7 +405,7 @@ fn status(found: &FunctionConfiguration) -> Status {
         (Some(Phase::Failed), _) => Status::Failed(why(found.state_reason())),
         (_, Some(LastUpdateStatus::InProgress)) => Status::Busy("updating".to_owned()),
         (_, Some(LastUpdateStatus::Failed)) => Status::Failed(why(found.last_update_status_reason())),
-        // Inactive: nobody has called it for weeks. It comes back with the first call.
+        // `Inactive` means that nobody has called the function for weeks. It comes back with the first call.
         _ => Status::Ready,
     }
 }
@@ -450,7 +451,7 @@ fn state(found: &FunctionConfiguration) -> FunctionState {
 mod tests {
     use super::*;
 
-    /// botocore, lambda examples: GetFunction.
+    /// The example of GetFunction in botocore's lambda examples.
     #[test]
     fn a_recorded_answer_reads_as_it_is() {
         let answer = FunctionConfiguration::builder()

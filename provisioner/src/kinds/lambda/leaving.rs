@@ -1,5 +1,6 @@
-//! How a function goes. Inside a VPC it leaves that first, because its network interfaces would hold the subnets for 5 to 40
-//! minutes after the deletion. That takes a while, so the deletion is refused as Lambda itself would, and asked for again.
+//! Deletes a function. A function inside a VPC leaves the VPC first, because its network interfaces would hold the
+//! subnets for 5 to 40 minutes after the deletion. Leaving takes a while. So the deletion is refused, in the way in
+//! which Lambda itself would refuse it, and is asked for again.
 
 use aws_sdk_ec2::types::Filter;
 use aws_sdk_lambda::types::{LastUpdateStatus, VpcConfig};
@@ -8,7 +9,7 @@ use crate::aws::{Cx, Error, each};
 
 pub(super) const GONE: &[&str] = &["ResourceNotFoundException"];
 pub(super) const CONFLICT: &str = "ResourceConflictException";
-/// How Lambda says that a change is under way.
+/// The words by which Lambda says that a change is under way.
 pub(super) const NOT_NOW: &str = "cannot be performed at this time";
 
 pub(super) async fn delete(cx: &Cx, function: &str, was_inside: bool) -> Result<(), Error> {
@@ -37,7 +38,8 @@ fn not_now() -> Error {
     Error { code: CONFLICT.to_owned(), message, request_id: None, ambiguous: false }
 }
 
-/// Lambda takes away what it made in the VPC by itself, but late. What is not in use any more can go at once.
+/// Deletes the network interfaces of a function that are not in use any more. Lambda itself takes away what it made in
+/// the VPC, but late.
 async fn delete_interfaces(cx: &Cx, function: &str) {
     let filter = |name: &str, value: String| Filter::builder().name(name).values(value).build();
     let call = cx.ec2.describe_network_interfaces().filters(filter("status", "available".to_owned()));

@@ -1,8 +1,10 @@
 //! `lambda.permission`: lets a log group call a function.
 //!
-//! A statement in the function's policy, found by its id, one `GetPolicy` per function; it is ours because the function is, and
-//! its id begins as all our names do. Every other statement lets somebody else call the function, and is taken away. Ids: 100 letters, digits, `-` and `_` (Lambda API reference, AddPermission). Nothing of
-//! it can be changed. Calls end at once, but two at the same function disturb each other: Lambda says so, and we come back.
+//! A permission is a statement in the function's policy. It is found by its id, with one `GetPolicy` per function. It
+//! is ours because the function is ours, and its id begins as all our names do. Every other statement lets somebody
+//! else call the function, and is taken away. Ids have at most 100 letters, digits, `-` and `_` (Lambda API reference,
+//! AddPermission). Nothing in a permission can be changed. Calls end at once, but two calls for the same function
+//! disturb each other: Lambda says so, and we come back.
 
 use std::collections::BTreeMap;
 
@@ -23,7 +25,7 @@ pub struct Permission;
 #[derive(Serialize, Deserialize)]
 pub struct PermissionSpec {
     pub function: Ref<Function>,
-    /// `logs.amazonaws.com`
+    /// The service that may call, such as `logs.amazonaws.com`.
     pub principal: String,
     pub log_group: Ref<LogGroup>,
 }
@@ -40,7 +42,7 @@ pub struct PermissionState {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PermissionOutput {
-    /// Who may call: `<ARN of a log group>:*`.
+    /// The source that may call: `<ARN of a log group>:*`.
     pub source_arn: String,
 }
 
@@ -137,7 +139,7 @@ fn beside(function: &str) -> Owner {
     Owner::Beside(Address { kind: Function::FACTS.name, name: function.to_owned() })
 }
 
-/// `Allow {"AWS":["*"]} lambda:InvokeFunction`
+/// A statement in words: `Allow {"AWS":["*"]} lambda:InvokeFunction`.
 fn said(statement: &Value) -> String {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let actions = statement["Action"].as_array().into_iter().flatten().map(text).collect::<Vec<_>>().join(", ");
@@ -172,7 +174,8 @@ fn state(function: &str, statement: &Value) -> PermissionState {
 mod tests {
     use super::*;
 
-    /// In the form of botocore's lambda example of GetPolicy, with the conditions that AddPermission makes of its parameters.
+    /// A statement in the form of GetPolicy in botocore's lambda examples, with the conditions that AddPermission makes
+    /// of its parameters.
     #[test]
     fn a_recorded_statement_reads_as_what_we_want() {
         let policy = policy::parse(
