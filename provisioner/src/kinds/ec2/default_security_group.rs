@@ -1,7 +1,7 @@
-//! `ec2.default_security_group`: the group that AWS gives every network, emptied (EC2.2).
+//! `ec2.default_security_group`: the group that AWS gives every network. It is emptied (EC2.2).
 //!
-//! It can be neither made nor deleted: it comes and goes with its network. What we own is our tag on it: `create` empties and
-//! tags it, `delete` takes the tag off, and it counts as live only while it has the tag.
+//! Nobody can make or delete it: it comes and goes with its network. We own only our tag on it. `create` empties the
+//! group and tags it, `delete` takes the tag off, and the group counts as live only while it has the tag.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ pub struct DefaultSecurityGroup;
 
 #[derive(Serialize, Deserialize)]
 pub struct DefaultSecurityGroupSpec {
-    /// Its default group is emptied, and goes with it.
+    /// The network whose default group is emptied. The group goes with it.
     pub vpc: Ref<Vpc>,
 }
 

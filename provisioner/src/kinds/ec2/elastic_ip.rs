@@ -1,7 +1,8 @@
 //! `ec2.elastic_ip`: a public address that stays.
 //!
-//! Found by its tags; EC2 does not page this list. Has nothing to change. For about a minute after its NAT gateway is gone AWS
-//! still refuses to release it (`InvalidIPAddress.InUse`, `AuthFailure`). An account has 5 per region unless it asks for more.
+//! Addresses are found by their tags. EC2 does not page this list. Nothing in an address can be changed. For about a
+//! minute after its NAT gateway is gone AWS still refuses to release the address (`InvalidIPAddress.InUse`,
+//! `AuthFailure`). An account has 5 addresses per region unless it asks for more.
 
 use aws_sdk_ec2::types::{DomainType, ResourceType};
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ pub struct ElasticIp;
 
 #[derive(Serialize, Deserialize)]
 pub struct ElasticIpSpec {
-    /// The VPC has to have its way out.
+    /// The internet gateway, the way out of the VPC. It is removed after the address.
     pub gateway: Ref<InternetGateway>,
 }
 
@@ -56,7 +57,7 @@ impl Kind for ElasticIp {
     type Output = ElasticIpOutput;
     type Ready = ();
 
-    // An address can be had before there is a way out; only its removal has to come before that of the way out.
+    // AWS gives an address before there is a way out. Only its removal has to come before the removal of the way out.
     fn want(_: &Scope, _: &str, _: &ElasticIpSpec, _: &Outputs) -> Result<ElasticIpState, Missing> {
         Ok(ElasticIpState::default())
     }

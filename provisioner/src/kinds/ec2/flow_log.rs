@@ -1,8 +1,9 @@
-//! `ec2.flow_log`: who talks to whom in the network, to CloudWatch Logs (EC2.6).
+//! `ec2.flow_log`: writes to CloudWatch Logs who talks to whom in the network (EC2.6).
 //!
-//! Found by its tags. Nothing of it can be changed: another value is another flow log, and what was logged stays in the log
-//! group. A role that IAM does not show everywhere yet is refused with "Unable to assume given IAM role"
-//! (hashicorp/terraform-provider-aws, `vpc_flow_log.go`). Creating and deleting succeed as calls, and list what they refused.
+//! Flow logs are found by their tags. Nothing in a flow log can be changed: another value means another flow log, and
+//! the old lines stay in the log group. AWS refuses a role that IAM does not show everywhere yet, with "Unable to
+//! assume given IAM role" (hashicorp/terraform-provider-aws, `vpc_flow_log.go`). The calls that create and delete
+//! succeed, and list the items that they refused.
 
 use aws_sdk_ec2::types::{FlowLog as Answer, FlowLogsResourceType, LogDestinationType, ResourceType, TrafficType};
 use serde::{Deserialize, Serialize};
@@ -31,9 +32,9 @@ pub struct FlowLogState {
     pub role_arn: String,
     pub log_group: String,
     pub traffic: String,
-    /// Seconds that one record covers.
+    /// The seconds that one record covers.
     pub interval: i32,
-    /// What AWS says when it cannot deliver.
+    /// The words of AWS if it cannot deliver the log.
     pub trouble: Option<String>,
 }
 
@@ -125,7 +126,7 @@ fn state(log: &Answer) -> FlowLogState {
         role_arn: log.deliver_logs_permission_arn().unwrap_or_default().to_owned(),
         log_group: log.log_group_name().unwrap_or_default().to_owned(),
         traffic: log.traffic_type().map(|traffic| traffic.as_str().to_owned()).unwrap_or_default(),
-        // Old flow logs do not say: they are of the time when there was one interval only.
+        // Old flow logs do not tell their interval: they are from the time when there was only one.
         interval: log.max_aggregation_interval().unwrap_or(600),
         trouble: log.deliver_logs_error_message().map(str::to_owned),
     }
@@ -135,7 +136,7 @@ fn state(log: &Answer) -> FlowLogState {
 mod tests {
     use super::*;
 
-    /// As recorded by cloud-custodian (tests/data/placebo/test_vpc_flow_logs/ec2.DescribeFlowLogs_2.json).
+    /// An answer as recorded by cloud-custodian (tests/data/placebo/test_vpc_flow_logs/ec2.DescribeFlowLogs_2.json).
     #[test]
     fn a_recorded_answer_reads_as_it_is() {
         let answer = Answer::builder().resource_id("vpc-d2d616b5").log_group_name("flow-logs");

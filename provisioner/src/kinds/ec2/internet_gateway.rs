@@ -1,8 +1,8 @@
 //! `ec2.internet_gateway`: the network's way out.
 //!
-//! Found by its tags. Made and attached in two calls; one that is not attached shows as a difference. It is ready, so that NAT
-//! gateways and routes may follow, once it is attached. AWS detaches it only when no public address is left in the network
-//! ("has some mapped public address(es)").
+//! A gateway is found by its tags. Two calls make and attach it. If it is not attached, that shows as a difference. It
+//! is ready once it is attached, so that NAT gateways and routes may follow. AWS detaches it only when no public
+//! address is left in the network ("has some mapped public address(es)").
 
 use aws_sdk_ec2::types::{AttachmentStatus, ResourceType};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ impl OnAws for InternetGateway {
             let Some((name, owner)) = owned(cx, gateway.tags()) else {
                 continue;
             };
-            // `available` is what EC2 says for attached.
+            // EC2 says `available` for a gateway that is attached.
             let attachment = gateway
                 .attachments()
                 .iter()

@@ -1,8 +1,8 @@
 //! Amazon EC2: the network.
 //!
-//! Nothing here has a name that is unique in the account, so everything is found again by its tags, with the filter
-//! `tag:provision:stack`: one call per kind, whatever else the account holds. Durations: all of it takes less than a
-//! second, except NAT gateways (<1 s, seen in logs of `terraform apply`).
+//! No resource of EC2 has a name that is unique in the account, so all are found by their tags, with the filter
+//! `tag:provision:stack`: one call per kind, whatever else the account holds. All calls take less than a second, except
+//! those for NAT gateways (<1 s, seen in logs of `terraform apply`).
 
 mod default_security_group;
 mod elastic_ip;
@@ -129,7 +129,7 @@ fn filter(name: &str, value: impl Into<String>) -> Filter {
     Filter::builder().name(name).values(value).build()
 }
 
-/// What this stack owns.
+/// The filter for the resources that this stack owns.
 fn ours(cx: &Cx) -> Filter {
     filter(&format!("tag:{STACK_TAG}"), cx.scope.tag())
 }
@@ -154,14 +154,14 @@ async fn remove_tags(cx: &Cx, id: &str, keys: Vec<String>) -> Result<(), Error> 
     Ok(())
 }
 
-/// What a resource is called in the stack, and that it is ours, if it is.
+/// The name of a resource in the stack and its owner. `None` if it is not ours.
 fn owned(cx: &Cx, tags: &[Tag]) -> Option<(String, Owner)> {
     let tags = tags.iter().map(|tag| (tag.key().unwrap_or_default(), tag.value().unwrap_or_default()));
     cx.scope.whose(tags, None)
 }
 
-/// One of each name. A crash at the wrong moment may have left two: the one that `rank` puts first is the one that is
-/// wanted, always the same one, and the others get names that nothing asks for.
+/// Gives each resource a name of its own. A crash at the wrong moment may have left two resources of one name. The one
+/// that `rank` puts first keeps the name, and it is always the same one. The others get names that nothing asks for.
 fn one_of_each<K: Kind>(mut live: Vec<Live<K>>, rank: impl Fn(&Live<K>) -> usize) -> Vec<Live<K>> {
     live.sort_by_cached_key(|live| (live.status == Status::Deleting, rank(live), live.id.clone()));
     let mut seen = HashSet::new();
@@ -173,14 +173,14 @@ fn one_of_each<K: Kind>(mut live: Vec<Live<K>>, rank: impl Fn(&Live<K>) -> usize
     live
 }
 
-/// What the second call of a `create` said. The resource exists by then, so when only the lag of EC2 is in the way, the
-/// engine has to look for it, and must not make another one.
+/// Marks an error of the second call of a `create`. The resource exists by then. So if only the lag of EC2 is in the
+/// way, the engine has to look for the resource, and must not make another one.
 fn after_create(error: impl Into<Error>) -> Error {
     let error = error.into();
     Error { ambiguous: error.ambiguous || error.code.ends_with("NotFound"), ..error }
 }
 
-/// Some calls of EC2 succeed, and list what they refused.
+/// Finds the refusals in an answer. Some calls of EC2 succeed, and list the items that they refused.
 fn all_successful(refused: &[UnsuccessfulItem]) -> Result<(), Error> {
     match refused.iter().find_map(|item| item.error()) {
         None => Ok(()),
@@ -193,7 +193,7 @@ fn all_successful(refused: &[UnsuccessfulItem]) -> Result<(), Error> {
     }
 }
 
-/// Who still holds on to it: network interfaces, each with the description that its service gave it.
+/// The network interfaces that still hold on to a resource, each with the description that its service gave it.
 async fn holders(cx: &Cx, by: &str, id: &str) -> Evidence {
     let mut evidence = Evidence::default();
     let found = cx.ec2.describe_network_interfaces().filters(filter(by, id)).into_paginator().items().send();

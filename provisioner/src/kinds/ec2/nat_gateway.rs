@@ -1,9 +1,10 @@
-//! `ec2.nat_gateway`: the way out for subnets without public addresses.
+//! `ec2.nat_gateway`: the way out of the network for subnets without public addresses.
 //!
-//! Found by its tags, `deleted` ones excepted: they stay visible for about an hour. Takes 84 to 140 s to be available (logs of
-//! `terraform apply`, eu-west-1 and us-east-1), 42 to 61 s to be gone; routes accept it while it is pending. What is wrong
-//! with it (no gateway attached, address taken) shows only later, as state `failed`: nothing can be done with such a one, so
-//! it is replaced by the next run. Nothing of it can be changed.
+//! NAT gateways are found by their tags, except `deleted` ones, which stay visible for about an hour. A gateway takes
+//! 84 to 140 s to be available (logs of `terraform apply`, eu-west-1 and us-east-1), and 42 to 61 s to be gone. Routes
+//! accept it while it is pending. Its mistakes (no internet gateway attached, address taken) show only later, as state
+//! `failed`. Nothing can be done with a failed gateway, so the next run replaces it. Nothing in a NAT gateway can be
+//! changed.
 
 use aws_sdk_ec2::types::{ConnectivityType, NatGateway as Answer, NatGatewayState as Phase, ResourceType};
 use serde::{Deserialize, Serialize};
@@ -44,7 +45,7 @@ impl Kind for NatGateway {
         unnamed: true,
         retry: &[
             Retry::code("Gateway.NotAttached", 60),
-            // The address hangs on a NAT gateway that is on its way out.
+            // The address belongs to a NAT gateway that is on its way out.
             Retry::code("Resource.AlreadyAssociated", 120),
         ],
         actions: &[
@@ -63,7 +64,7 @@ impl Kind for NatGateway {
     type Ready = ();
 
     fn want(_: &Scope, _: &str, spec: &NatGatewaySpec, outputs: &Outputs) -> Result<NatGatewayState, Missing> {
-        // Without an attached gateway it would end up failed.
+        // Without an attached internet gateway it would fail in the end.
         outputs.ready(&spec.gateway)?;
         Ok(NatGatewayState {
             subnet_id: outputs.get(&spec.subnet)?.id,
@@ -108,7 +109,7 @@ impl OnAws for NatGateway {
 }
 
 fn state(gateway: &Answer) -> NatGatewayState {
-    // Others can only be added, by hand.
+    // Other addresses can only come from people who add them by hand.
     let first = gateway.nat_gateway_addresses().iter().find(|address| address.is_primary() != Some(false));
     NatGatewayState {
         subnet_id: gateway.subnet_id().unwrap_or_default().to_owned(),
@@ -117,7 +118,7 @@ fn state(gateway: &Answer) -> NatGatewayState {
     }
 }
 
-/// `None`: it is gone.
+/// The status of a gateway. `None` if it is gone.
 fn status(gateway: &Answer) -> Option<Status> {
     match gateway.state()? {
         Phase::Available => Some(Status::Ready),

@@ -1,9 +1,10 @@
-//! `ec2.route_table`: where the traffic of some subnets goes.
+//! `ec2.route_table`: the routes of some subnets.
 //!
-//! Found by its tags. Routes and subnets are all ours: what was added by hand is removed again, except what AWS keeps there
-//! itself (the local route, the routes of gateway endpoints, propagated ones). Made in several calls; what is missing shows as
-//! a difference. A route accepts a NAT gateway that is still pending (go-to-k/cdkd, `ec2-provider.ts`). A subnet hangs on one
-//! table at a time, and is moved over to this one. AWS refuses to delete a table that has subnets.
+//! Route tables are found by their tags. All routes and subnets are ours: whatever was added by hand is removed again,
+//! except the routes that AWS keeps there itself (the local route, the routes of gateway endpoints, propagated ones).
+//! Several calls make a table. If something is missing, it shows as a difference. A route accepts a NAT gateway that is
+//! still pending (go-to-k/cdkd, `ec2-provider.ts`). A subnet belongs to one table at a time, and is moved over to this
+//! one. AWS refuses to delete a table that has subnets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -25,7 +26,7 @@ pub struct RouteTable;
 pub struct RouteTableSpec {
     pub vpc: Ref<Vpc>,
     pub subnets: Vec<Ref<Subnet>>,
-    /// Where `0.0.0.0/0` goes; neither for subnets without a way out.
+    /// The target of `0.0.0.0/0`. Subnets without a way out have neither `gateway` nor `nat`.
     pub gateway: Option<Ref<InternetGateway>>,
     pub nat: Option<Ref<NatGateway>>,
 }
@@ -33,7 +34,7 @@ pub struct RouteTableSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct RouteTableState {
     pub vpc_id: String,
-    /// Target by destination.
+    /// The targets of the routes, by destination.
     pub routes: BTreeMap<String, String>,
     pub subnets: BTreeSet<String>,
 }
@@ -51,7 +52,7 @@ impl Kind for RouteTable {
         retry: &[
             Retry::code("InvalidGatewayID.NotFound", 60),
             Retry::code("InvalidNatGatewayID.NotFound", 60),
-            // Another table let go of the subnet between our look and our call.
+            // Another table let go of the subnet between our read and our write.
             Retry::code("InvalidAssociationID.NotFound", 60),
         ],
         actions: &[
@@ -141,7 +142,7 @@ fn state(table: &Answer) -> RouteTableState {
     }
 }
 
-/// What AWS keeps in every table by itself.
+/// Whether AWS itself keeps this route, as it does in every table.
 fn is_theirs(route: &Route) -> bool {
     let gateway = route.gateway_id().unwrap_or_default();
     gateway == "local"
@@ -154,7 +155,7 @@ fn destination(route: &Route) -> &str {
     ranges.or(route.destination_prefix_list_id()).unwrap_or_default()
 }
 
-/// An instance's route names its network interface, too.
+/// The target of a route. A route to an instance also names its network interface.
 fn target(route: &Route) -> &str {
     let ours = route.gateway_id().or(route.nat_gateway_id());
     let others = [
@@ -170,7 +171,7 @@ fn target(route: &Route) -> &str {
     ours.or(others.into_iter().flatten().next()).unwrap_or("something else")
 }
 
-/// The subnets that hang on the table, with the ids of what ties them to it.
+/// The subnets of the table, each with the id of its association.
 fn ties(table: &Answer) -> impl Iterator<Item = (&str, &str)> {
     table.associations().iter().filter_map(|tie| {
         let state = tie.association_state().and_then(|state| state.state());
@@ -214,7 +215,7 @@ async fn route(
     Ok(())
 }
 
-/// Ties subnets to the table. One that hangs on another table is moved, so that it is never without.
+/// Gives subnets to the table. A subnet of another table is moved, so that it is never without a table.
 async fn associate<'a>(cx: &Cx, table: &str, subnets: impl Iterator<Item = &'a String>) -> Result<(), Error> {
     let subnets: Vec<String> = subnets.cloned().collect();
     if subnets.is_empty() {
@@ -236,7 +237,7 @@ async fn associate<'a>(cx: &Cx, table: &str, subnets: impl Iterator<Item = &'a S
     Ok(())
 }
 
-/// Unties all subnets but these. Asks first: another table may have taken one meanwhile.
+/// Takes all subnets but these from the table. It asks first, because another table may have taken one meanwhile.
 async fn disassociate(cx: &Cx, table: &str, keep: &BTreeSet<String>) -> Result<(), Error> {
     let answer = match cx.ec2.describe_route_tables().route_table_ids(table).send().await.map_err(Error::from) {
         Err(error) if error.is(GONE) => return Ok(()),
@@ -254,8 +255,8 @@ mod tests {
     use super::*;
     use aws_sdk_ec2::types::RouteTableAssociation;
 
-    /// As recorded in cartography-cncf/cartography, tests/data/aws/ec2/route_tables.py, with the routes that AWS adds for a
-    /// gateway endpoint and that somebody added by hand.
+    /// An answer as recorded in cartography-cncf/cartography, tests/data/aws/ec2/route_tables.py. It has more routes:
+    /// one that AWS adds for a gateway endpoint, and those that somebody added by hand.
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
         let route = |to: &str, by: &str| Route::builder().destination_cidr_block(to).gateway_id(by);

@@ -1,9 +1,10 @@
-//! `ec2.security_group`: a firewall around what carries it. Its rules are a resource of their own, so that groups may name
-//! each other.
+//! `ec2.security_group`: a firewall around the resources in it. Its rules are a resource of their own, so that groups
+//! may name each other.
 //!
-//! Found by its tags. Names: 255 characters, not `sg-…`, unique in the network: a second create is refused with
-//! `InvalidGroup.Duplicate` (EC2 API reference, CreateSecurityGroup). Nothing of it can be changed, its description included,
-//! which is therefore kept as it was at the create. Goes only when no network interface and no rule of another group is left.
+//! Groups are found by their tags. Names have at most 255 characters, do not begin with `sg-`, and are unique in the
+//! network: a second create is refused with `InvalidGroup.Duplicate` (EC2 API reference, CreateSecurityGroup). Nothing
+//! in a group can be changed. That includes its description, which is therefore kept as it was at the create. A group
+//! goes only when no network interface is in it and no rule of another group names it.
 
 use aws_sdk_ec2::types::{Filter, ResourceType, SecurityGroup as Answer};
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ pub struct SecurityGroup;
 #[derive(Serialize, Deserialize)]
 pub struct SecurityGroupSpec {
     pub vpc: Ref<Vpc>,
-    /// Cannot be changed later.
+    /// The description. It cannot be changed later.
     pub description: String,
 }
 
@@ -83,7 +84,7 @@ impl OnAws for SecurityGroup {
                 live.push(as_live(name, owner, group.clone()));
             }
         }
-        // Somebody else may have taken the name of one that is missing.
+        // Somebody else may have taken the name of a missing group.
         let mut missing = Vec::new();
         for (name, spec) in query.wanted.iter().filter(|(name, _)| !live.iter().any(|live| live.name == *name)) {
             if let Ok(vpc) = query.outputs.get(&spec.vpc) {
@@ -128,7 +129,7 @@ impl OnAws for SecurityGroup {
     }
 }
 
-/// AWS keeps `sg-…` for ids.
+/// The name of a group. It does not begin with `sg-`, which AWS keeps for ids.
 fn group_name(scope: &Scope, name: &str) -> String {
     match scope.name(name, 249) {
         name if name.starts_with("sg-") => format!("stack-{name}"),
@@ -136,13 +137,13 @@ fn group_name(scope: &Scope, name: &str) -> String {
     }
 }
 
-/// The groups that this stack made; the default group, which it only empties, is not one of them.
+/// The groups that this stack made. The default group, which the stack only empties, is not one of them.
 pub(super) async fn groups<'a>(cx: &Cx, look: &'a Look) -> Result<impl Iterator<Item = &'a Answer>, Error> {
     let found = all_groups(cx, look).await?;
     Ok(found.iter().filter(|group| group.group_name() != Some("default")))
 }
 
-/// Every group with our tag, asked for once in a look.
+/// All groups with our tag. One look asks for them once.
 pub(super) async fn all_groups<'a>(cx: &Cx, look: &'a Look) -> Result<&'a [Answer], Error> {
     let ask = cx.ec2.describe_security_groups().filters(ours(cx)).into_paginator().items().send().try_collect();
     look.security_groups(async { Ok(ask.await?) }).await

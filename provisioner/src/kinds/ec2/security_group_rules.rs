@@ -1,9 +1,9 @@
 //! `ec2.security_group_rules`: all rules of one security group.
 //!
-//! Belongs to its group, whose tag `provision:rules` says that they have been set: without it nobody could tell "no rules yet"
-//! from "no rules, as wanted". All rules are ours: one that was added by hand is revoked, and so is the rule that AWS gives a
-//! new group, "everything may go out". A rule is compared as text such as `tcp 443 sg-1`, without its description, which AWS
-//! does not need to revoke it. Up to 60 rules in and 60 out.
+//! The rules belong to their group. The group's tag `provision:rules` says that they have been set: without it nobody
+//! could tell "no rules yet" from "no rules, as wanted". All rules are ours: a rule that was added by hand is revoked,
+//! and so is the rule that AWS gives a new group, "everything may go out". A rule is compared as text such as `tcp 443
+//! sg-1`, without its description, which AWS does not need to revoke it. A group has up to 60 rules in and 60 out.
 
 use std::collections::BTreeSet;
 
@@ -29,11 +29,11 @@ pub struct SecurityGroupRulesSpec {
     pub egress: Vec<Rule>,
 }
 
-/// TCP on one port, or everything.
+/// A rule for TCP on one port, or for everything.
 #[derive(Serialize, Deserialize)]
 pub struct Rule {
     pub peer: Peer,
-    /// `None`: all ports and protocols.
+    /// The port. `None` means all ports and protocols.
     pub port: Option<u16>,
 }
 
@@ -155,8 +155,8 @@ fn state(account: &str, group: &Answer) -> SecurityGroupRulesState {
     }
 }
 
-/// Brings the rules of a group to exactly these, whatever is there. What is new comes before what is old goes, so that
-/// nothing that may pass is ever cut off.
+/// Gives a group exactly these rules, whatever rules it has. New rules are added before old rules are removed, so that
+/// traffic which may pass is never cut off.
 pub(super) async fn bring(
     cx: &Cx,
     group: &str,
@@ -189,10 +189,11 @@ pub(super) async fn bring(
     Ok(())
 }
 
-/// Somebody else revoked it between our look and our call.
+/// Somebody else revoked the rule between our read and our write.
 const GONE: &[&str] = &["InvalidPermission.NotFound"];
 
-/// `<protocol> <ports> <peer>` for each pair of ports and peer, without the ports where there are none.
+/// The rules as text: `<protocol> <ports> <peer>` for each pair of ports and peer, without the ports where there are
+/// none.
 pub(super) fn texts(account: &str, permissions: &[IpPermission]) -> BTreeSet<String> {
     let mut texts = BTreeSet::new();
     for permission in permissions {
@@ -215,7 +216,7 @@ pub(super) fn texts(account: &str, permissions: &[IpPermission]) -> BTreeSet<Str
     texts
 }
 
-/// The way back.
+/// Makes the rule that a text says.
 fn permission(text: &str) -> IpPermission {
     let words: Vec<&str> = text.split(' ').collect();
     let (protocol, peer) = (words.first().copied().unwrap_or_default(), words.last().copied().unwrap_or_default());
@@ -245,8 +246,9 @@ fn permission(text: &str) -> IpPermission {
 mod tests {
     use super::*;
 
-    /// As recorded by cloud-custodian (tests/data/placebo/test_security_group_cidr_ingress/ec2.DescribeSecurityGroups_1.json),
-    /// and one permission with all that people add by hand.
+    /// An answer as recorded by cloud-custodian
+    /// (tests/data/placebo/test_security_group_cidr_ingress/ec2.DescribeSecurityGroups_1.json), and one permission with
+    /// everything that people add by hand.
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
         let recorded = IpPermission::builder().ip_protocol("tcp").from_port(443).to_port(443);

@@ -1,8 +1,8 @@
 //! `ec2.subnet`: a range of the network's addresses in one zone.
 //!
-//! Found by its tags. Range and zone are chosen once: AWS cannot change them. Which zone a number stands for is asked at
-//! create, so that a new zone in the region moves nothing. A second create is refused with `InvalidSubnet.Conflict`. Goes only
-//! when no network interface is left in it.
+//! Subnets are found by their tags. Range and zone are chosen once: AWS cannot change them. The name of the zone is
+//! asked for at the create, so that a new zone in the region moves nothing. A second create is refused with
+//! `InvalidSubnet.Conflict`. A subnet goes only when no network interface is left in it.
 
 use aws_sdk_ec2::types::{
     AttributeBooleanValue, AvailabilityZone, AvailabilityZoneOptInStatus, AvailabilityZoneState, ResourceType,
@@ -23,9 +23,9 @@ pub struct Subnet;
 #[derive(Serialize, Deserialize)]
 pub struct SubnetSpec {
     pub vpc: Ref<Vpc>,
-    /// Chosen once.
+    /// The range of addresses. It is chosen once.
     pub cidr: String,
-    /// Which of the region's zones, counted from 0 in the order of their names. Chosen once.
+    /// The number of the zone among the region's zones, counted from 0 in the order of their names. It is chosen once.
     pub zone: usize,
 }
 
@@ -37,7 +37,7 @@ pub struct SubnetState {
     pub public_addresses: bool,
 }
 
-/// Wanted as a place in the list of zones; live as a name.
+/// A zone. The wanted state has its place in the list of zones, the live state its name.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Zone {
@@ -90,7 +90,7 @@ impl Kind for Subnet {
             vpc_id: outputs.get(&spec.vpc)?.id,
             cidr: spec.cidr.clone(),
             zone: Zone::Place(spec.zone),
-            // EC2.15: what should have a public address asks for one.
+            // EC2.15: a resource that should have a public address asks for one.
             public_addresses: false,
         })
     }
@@ -149,7 +149,7 @@ impl OnAws for Subnet {
 }
 
 impl Subnet {
-    /// Zones that everybody has: no local or wavelength zones, none that has to be opted into.
+    /// The zones that everybody has: no local or wavelength zones, and none that an account has to opt into.
     pub async fn zones(cx: &Cx) -> Result<Vec<String>, Error> {
         let call = cx.ec2.describe_availability_zones().filters(filter("state", "available"));
         let call = call.filters(filter("zone-type", "availability-zone"));
@@ -161,7 +161,7 @@ impl Subnet {
     }
 }
 
-/// Whether a zone is one that the filters ask for. An answer may not heed them.
+/// Whether the filters ask for this zone. An answer may not heed the filters.
 fn is_usable(zone: &AvailabilityZone) -> bool {
     zone.state().is_none_or(|state| *state == AvailabilityZoneState::Available)
         && zone.zone_type().is_none_or(|kind| kind == "availability-zone")

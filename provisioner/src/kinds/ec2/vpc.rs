@@ -1,8 +1,8 @@
 //! `ec2.vpc`: the network.
 //!
-//! Found by its tags. Its range is chosen once: AWS cannot change it. Names in DNS for hosts, and DNS at all, are set after
-//! the create, one attribute per call; a crash between the two shows as a difference. AWS refuses to delete it while
-//! anything is in it; the default group, the main route table and the default ACL go with it.
+//! A network is found by its tags. Its range is chosen once: AWS cannot change it. DNS, and names for hosts in it, are
+//! set after the create, with one attribute per call. A crash between the two shows as a difference. AWS refuses to
+//! delete a network while anything is in it. The default group, the main route table and the default ACL go with it.
 
 use std::collections::HashMap;
 
@@ -21,7 +21,7 @@ pub struct Vpc;
 
 #[derive(Serialize, Deserialize)]
 pub struct VpcSpec {
-    /// Chosen once: `10.0.0.0/16`.
+    /// The range of addresses, such as `10.0.0.0/16`. It is chosen once.
     pub cidr: String,
 }
 
@@ -62,7 +62,7 @@ impl Kind for Vpc {
     type Ready = ();
 
     fn want(_: &Scope, _: &str, spec: &VpcSpec, _: &Outputs) -> Result<VpcState, Missing> {
-        // Private names of databases and endpoints are resolved only with both.
+        // Private names of databases and endpoints are resolved only if both are on.
         Ok(VpcState { cidr: spec.cidr.clone(), dns_support: true, dns_hostnames: true })
     }
 }
@@ -87,7 +87,7 @@ impl OnAws for Vpc {
         if live.len() > 1 {
             subnets = subnets_of_each(cx).await?;
         }
-        // Of two, the one that is in use.
+        // Of two networks, the one with more subnets is in use and keeps the name.
         let mut live = one_of_each(live, |live| usize::MAX - subnets.get(&live.id).copied().unwrap_or(0));
         let wanted = |live: &&mut Live<Vpc>| query.wanted.iter().any(|(name, _)| *name == live.name);
         for live in live.iter_mut().filter(wanted) {
@@ -104,7 +104,7 @@ impl OnAws for Vpc {
         let call = cx.ec2_once.create_vpc().cidr_block(&want.cidr);
         let made = call.tag_specifications(tagged(cx, ResourceType::Vpc, name)).send().await?;
         let id = made.vpc.and_then(|vpc| vpc.vpc_id).unwrap_or_default();
-        // AWS turns DNS on by itself, and names for hosts only in default networks.
+        // AWS itself turns DNS on, but gives names to hosts only in default networks.
         set_dns_hostnames(cx, &id, want.dns_hostnames).await.map_err(after_create)?;
         Ok(VpcOutput { id })
     }
@@ -137,7 +137,8 @@ async fn set_dns_hostnames(cx: &Cx, id: &str, on: bool) -> Result<(), Error> {
     Ok(())
 }
 
-/// `false` as long as EC2 does not show it everywhere: that is a difference, and so it is looked at again.
+/// Reads an attribute. It is `false` as long as EC2 does not show the network everywhere. That is a difference, so the
+/// engine looks again.
 async fn attribute(cx: &Cx, id: &str, name: VpcAttributeName) -> Result<bool, Error> {
     let answer = cx.ec2.describe_vpc_attribute().vpc_id(id).attribute(name).send().await;
     let value = Error::unless_gone(answer, GONE)?

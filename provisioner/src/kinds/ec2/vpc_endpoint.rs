@@ -1,8 +1,9 @@
 //! `ec2.vpc_endpoint`: a gateway endpoint, so that traffic to S3 stays inside AWS and costs nothing.
 //!
-//! Found by its tags. AWS puts its routes into the tables, and takes them out again when it goes. Takes seconds. The API's
-//! bucket is small (4 calls, then one in three seconds). The network and the service cannot be changed. Its policy is AWS's
-//! own: another one, which `DescribeVpcEndpoints` shows too, is set back.
+//! Endpoints are found by their tags. AWS puts an endpoint's routes into the tables, and takes them out again when it
+//! goes. That takes seconds. The API's bucket is small (4 calls, then one in three seconds). The network and the
+//! service cannot be changed. The policy is AWS's own. Another policy, which `DescribeVpcEndpoints` shows too, is set
+//! back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,7 +23,7 @@ pub struct VpcEndpoint;
 #[derive(Serialize, Deserialize)]
 pub struct VpcEndpointSpec {
     pub vpc: Ref<Vpc>,
-    /// A gateway endpoint: `s3`.
+    /// The service of the gateway endpoint, such as `s3`.
     pub service: String,
     pub route_tables: Vec<Ref<RouteTable>>,
 }
@@ -32,7 +33,7 @@ pub struct VpcEndpointState {
     pub vpc_id: String,
     pub service: String,
     pub route_tables: BTreeSet<String>,
-    /// Statements of its policy beside AWS's own, which lets through whatever IAM allows.
+    /// The statements of the endpoint's policy beside AWS's own, which allows whatever IAM allows.
     pub statements: BTreeMap<String, Value>,
 }
 
@@ -89,7 +90,7 @@ impl OnAws for VpcEndpoint {
             let Some(whose) = owned(cx, endpoint.tags()) else {
                 continue;
             };
-            // The model says `Available`, the API `available`.
+            // The API's model says `Available`, the API itself `available`.
             let status = match endpoint.state().map(|state| state.as_str().to_lowercase()).as_deref() {
                 Some("available") => Status::Ready,
                 Some("deleting") => Status::Deleting,
@@ -149,7 +150,7 @@ impl OnAws for VpcEndpoint {
     }
 }
 
-/// The one statement of the policy that AWS gives a new endpoint (Amazon VPC user guide, "Default endpoint policy").
+/// The only statement of the policy that AWS gives a new endpoint (Amazon VPC user guide, "Default endpoint policy").
 fn everything() -> Value {
     json!({"Effect": "Allow", "Principal": "*", "Action": "*", "Resource": "*"})
 }
@@ -176,7 +177,7 @@ fn list<'a>(ids: impl IntoIterator<Item = &'a String>) -> Vec<String> {
 mod tests {
     use super::*;
 
-    /// botocore, ec2 examples: DescribeVpcEndpoints has the policy as text.
+    /// DescribeVpcEndpoints in botocore's ec2 examples has the policy as text.
     #[test]
     fn only_aws_s_own_policy_is_none() {
         let own = r#"{"Version":"2008-10-17","Statement":[{"Sid":"","Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;

@@ -1,9 +1,10 @@
 //! `elbv2.listener`: a port of the load balancer.
 //!
-//! Found by its load balancer and port, one `DescribeListeners` per load balancer and one `DescribeTags` for all; the tags
-//! prove that it is ours. A port has one listener at most, so a second create is refused (`DuplicateListener`). All calls
-//! end within a second, and the load balancer need not be active. Others' listeners on our load balancer are taken away, and
-//! so are others' certificates on our listeners: one `DescribeListenerCertificates` per listener with TLS shows them.
+//! A listener is found by its load balancer and port, with one `DescribeListeners` per load balancer and one
+//! `DescribeTags` for all. The tags prove that it is ours. A port has at most one listener, so a second create is
+//! refused (`DuplicateListener`). All calls end within a second, and the load balancer need not be active. Listeners
+//! that others have put on our load balancer are taken away. So are certificates that others have put on our listeners:
+//! one `DescribeListenerCertificates` per listener with TLS shows them.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -31,16 +32,16 @@ pub struct ListenerSpec {
     pub does: Does,
 }
 
-/// What a listener does with requests that no rule takes.
+/// The action of a listener for requests that no rule takes.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Does {
-    /// Answers 404.
+    /// The listener answers 404.
     NotFound,
     Forward(Ref<TargetGroup>),
-    /// Redirects to HTTPS on 443 (301).
+    /// The listener redirects to HTTPS on 443 (301).
     ToHttps,
-    /// Like `NotFound` or `Forward`, over TLS with this ACM certificate.
+    /// The listener does the same as `NotFound` or `Forward`, over TLS with this ACM certificate.
     Secure {
         certificate: String,
         forward: Option<Ref<TargetGroup>>,
@@ -66,7 +67,7 @@ pub enum Rest {
     NotFound,
     Forward(String),
     ToHttps,
-    /// Something that we never asked for, in AWS's word.
+    /// An action that we never asked for, in AWS's word.
     Other(String),
 }
 
@@ -141,7 +142,7 @@ impl OnAws for Listener {
     async fn read(cx: &Cx, query: &Query<'_, Listener>) -> Result<Vec<Live<Listener>>, Error> {
         let mut wanted: HashMap<(String, i32), &str> = HashMap::new();
         for (name, spec) in &query.wanted {
-            // Without its load balancer there is none.
+            // Without its load balancer there is no listener.
             if let Ok(load_balancer) = query.outputs.get(&spec.load_balancer) {
                 wanted.insert((load_balancer.arn, spec.port.into()), name);
             }
@@ -161,7 +162,7 @@ impl OnAws for Listener {
         let mut live = Vec::new();
         for listener in found {
             let arn = listener.listener_arn().unwrap_or_default().to_owned();
-            // One that has gone meanwhile has no tags.
+            // A listener that has gone meanwhile has no tags.
             let Some(tags) = tags.get(&arn) else { continue };
             let parent = listener.load_balancer_arn().and_then(|parent| parents.get(parent));
             let whose = match (cx.scope.whose(tags, name_of(&listener)), parent) {
@@ -194,7 +195,7 @@ impl OnAws for Listener {
         if changed.0.iter().all(|field| field == "certificates") {
             return Ok(());
         }
-        // What goes with a protocol is given with it.
+        // The settings of a protocol are given together with it.
         let call = cx.elbv2.modify_listener().listener_arn(&live.output.arn).port(want.port.into());
         let call = call.protocol(want.protocol.as_str().into()).default_actions(action(&want.does)?);
         call.set_certificates(certificates(want)).set_ssl_policy(want.tls_policy.clone()).send().await?;
@@ -206,7 +207,7 @@ impl OnAws for Listener {
     }
 }
 
-/// TLS 1.2 and 1.3 with forward secrecy (checkov CKV_AWS_103).
+/// The TLS policy: TLS 1.2 and 1.3 with forward secrecy (checkov CKV_AWS_103).
 const TLS_POLICY: &str = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
 fn certificates(want: &ListenerState) -> Option<Vec<Certificate>> {
@@ -254,7 +255,7 @@ fn beside(parent: &str, listener: &Answer) -> (String, Owner) {
     (format!("{parent}/{}", listener.port().unwrap_or_default()), Owner::Beside(on))
 }
 
-/// The certificates beside the one that is its own, which only TLS has.
+/// Adds the certificates beside the listener's own. Only listeners with TLS have certificates.
 async fn with_certificates(cx: &Cx, mut live: Live<Listener>) -> Result<Live<Listener>, Error> {
     let ours = matches!(live.owner, Owner::Tagged(_));
     if !ours || live.state.protocol != ProtocolEnum::Https.as_str() {
@@ -310,7 +311,7 @@ fn does(action: &Action) -> Rest {
 mod tests {
     use super::*;
 
-    /// botocore, elbv2 examples: DescribeListeners.
+    /// The example of DescribeListeners in botocore's elbv2 examples.
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
         let target = "arn:aws:elasticloadbalancing:us-west-2:123456789012:targetgroup/my-targets/73e2d6bc24d8a067";
@@ -324,8 +325,8 @@ mod tests {
         assert_eq!((state.does, state.port, state.certificate), (Rest::Forward(target.into()), 80, None));
     }
 
-    /// In the form of DescribeListenerCertificates in the Elastic Load Balancing API reference. No emulator can play it: moto
-    /// shows an added certificate as the listener's own, ministack has none.
+    /// Answers in the form of DescribeListenerCertificates in the Elastic Load Balancing API reference. No emulator can
+    /// play this: moto shows an added certificate as the listener's own, and ministack shows none.
     #[test]
     fn certificates_beside_its_own_are_others() {
         let certificate = |arn: &str, own: bool| Certificate::builder().certificate_arn(arn).is_default(own).build();

@@ -1,10 +1,11 @@
 //! `elbv2.load_balancer`: an application load balancer that faces the internet.
 //!
-//! Found by name; those that nothing asks for any more by the tag index, confirmed by Elastic Load Balancing itself. Names:
-//! 32 letters, digits and dashes (Elastic Load Balancing API reference, CreateLoadBalancer). Active after 90, 150, at most
-//! 190 seconds; its ARN and DNS name are in the answer to the create, so listeners and services start at once. A deletion
-//! answers at once, but the network interfaces stay for 1 to 3 minutes (logs of other tools' runs). The same create twice
-//! succeeds; other settings under the same name are refused, also for a while after a deletion.
+//! A load balancer is found by name. Load balancers that nothing asks for any more are found by the tag index, and
+//! Elastic Load Balancing itself confirms each. Names have at most 32 letters, digits and dashes (Elastic Load
+//! Balancing API reference, CreateLoadBalancer). A load balancer is active after 90, 150, at most 190 seconds. The
+//! answer to the create has its ARN and DNS name, so listeners and services start at once. A deletion answers at once,
+//! but the network interfaces stay for 1 to 3 minutes (logs of other tools' runs). The same create twice succeeds. A
+//! create with other settings under the same name is refused, also for a while after a deletion.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -28,9 +29,9 @@ pub struct LoadBalancer;
 pub struct LoadBalancerSpec {
     pub subnets: Vec<Ref<Subnet>>,
     pub security_groups: Vec<Ref<SecurityGroup>>,
-    /// The subnets lead outside only with it.
+    /// The internet gateway. Only with it do the subnets lead outside.
     pub gateway: Ref<InternetGateway>,
-    /// Protected against deletion.
+    /// Whether the load balancer is protected against deletion.
     pub protected: bool,
 }
 
@@ -43,7 +44,7 @@ pub struct LoadBalancerState {
     pub protected: bool,
     pub drop_invalid_headers: bool,
     pub desync_mitigation: String,
-    /// Seconds.
+    /// The idle timeout in seconds.
     pub idle_timeout: u32,
 }
 
@@ -51,7 +52,7 @@ pub struct LoadBalancerState {
 pub struct LoadBalancerOutput {
     pub arn: String,
     pub dns_name: String,
-    /// `app/<name>/<id>`, for metrics.
+    /// The name of the load balancer in metrics: `app/<name>/<id>`.
     pub full_name: String,
 }
 
@@ -76,7 +77,7 @@ impl Kind for LoadBalancer {
             Retry::code("ResourceInUse", 120),
             Retry::code("SubnetNotFound", 60),
             Retry::code("InvalidSecurityGroup", 60),
-            // The gateway was attached a moment ago.
+            // The gateway was attached only a moment ago.
             Retry::saying("InvalidSubnet", "no internet gateway", 60),
         ],
         actions: &[
@@ -224,7 +225,8 @@ async fn set_attributes(cx: &Cx, arn: &str, want: &LoadBalancerState) -> Result<
     Ok(())
 }
 
-/// By name or by ARN: one that is missing makes AWS refuse a question for several.
+/// Describes a load balancer by its name or by its ARN. Each question is about one only, because a missing load
+/// balancer makes AWS refuse a question about several.
 async fn described(cx: &Cx, name: Option<String>, arn: Option<String>) -> Result<Option<Answer>, Error> {
     let call = cx.elbv2.describe_load_balancers();
     let call = call.set_names(name.map(|name| vec![name])).set_load_balancer_arns(arn.map(|arn| vec![arn]));
@@ -255,7 +257,7 @@ async fn one_live(
 
 fn status(phase: Option<&Phase>) -> Status {
     match phase.and_then(Phase::code) {
-        // Impaired: it routes, but AWS could not make it as large as it should be.
+        // `ActiveImpaired` means that it routes, but AWS could not make it as large as it should be.
         Some(LoadBalancerStateEnum::Active | LoadBalancerStateEnum::ActiveImpaired) => Status::Ready,
         Some(LoadBalancerStateEnum::Failed) => {
             Status::Failed(phase.and_then(Phase::reason).unwrap_or("AWS could not make it").to_owned())
@@ -285,7 +287,7 @@ mod tests {
     use super::*;
     use aws_sdk_elasticloadbalancingv2::types::AvailabilityZone;
 
-    /// botocore, elbv2 examples: DescribeLoadBalancers and DescribeLoadBalancerAttributes.
+    /// The examples of DescribeLoadBalancers and DescribeLoadBalancerAttributes in botocore's elbv2 examples.
     #[test]
     fn a_recorded_answer_reads_whatever_its_order() {
         let zone = |subnet: &str| AvailabilityZone::builder().subnet_id(subnet).build();

@@ -58,7 +58,7 @@ pub static SERVICE: Service = Service {
     only_ready: "the service behind it shows its healthy targets",
 };
 
-/// What Elastic Load Balancing says of things that are not there.
+/// The error codes of Elastic Load Balancing for things that do not exist.
 const GONE: &[&str] = &[
     "ListenerNotFound",
     "ListenerNotFoundException",
@@ -70,7 +70,7 @@ const GONE: &[&str] = &[
     "TargetGroupNotFoundException",
 ];
 
-/// `DescribeTags` takes this many ARNs (Elastic Load Balancing API reference).
+/// `DescribeTags` takes at most this many ARNs (Elastic Load Balancing API reference).
 const TAGGED_AT_ONCE: usize = 20;
 
 fn section(resource: &str, name: &str) -> Option<String> {
@@ -95,8 +95,8 @@ async fn remove_tags(cx: &Cx, arn: &str, keys: Vec<String>) -> Result<(), Error>
     Ok(())
 }
 
-/// The tags of each, by its ARN; some are wanted, under these names. One that has gone meanwhile makes AWS refuse the whole
-/// batch; then each is asked for by itself.
+/// The tags of each resource, by its ARN. The wanted ones come with their names. A resource that has gone meanwhile
+/// makes AWS refuse the whole batch. Then each resource is asked for by itself.
 async fn tags_of<'a>(
     cx: &Cx,
     look: &Look,
@@ -122,7 +122,7 @@ async fn tags_of<'a>(
     Ok(tags)
 }
 
-/// Whether all of them exist.
+/// Adds the tags of these resources. The answer is whether all of them exist.
 async fn tags_of_some(cx: &Cx, arns: &[String], tags: &mut HashMap<String, Tags>) -> Result<bool, Error> {
     let call = cx.elbv2.describe_tags().set_resource_arns(Some(arns.to_vec()));
     let Some(answer) = Error::unless_gone(call.send().await, GONE)? else {
@@ -133,7 +133,7 @@ async fn tags_of_some(cx: &Cx, arns: &[String], tags: &mut HashMap<String, Tags>
         let its = its.map(|tag| (tag.key.unwrap_or_default(), tag.value.unwrap_or_default())).collect();
         tags.insert(found.resource_arn.unwrap_or_default(), its);
     }
-    // All of them exist; one that is not among the answers has none.
+    // All of them exist, so a resource that is not in the answer has no tags.
     for arn in arns {
         tags.entry(arn.clone()).or_default();
     }

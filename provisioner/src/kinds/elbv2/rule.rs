@@ -1,9 +1,10 @@
-//! `elbv2.rule`: which requests go to which service.
+//! `elbv2.rule`: sends some requests of a listener to a service.
 //!
-//! Found by its tags, one `DescribeRules` per listener and one `DescribeTags` for all. One without our tag is somebody else's:
-//! at our priority it is in the way, and nothing is done; elsewhere it takes requests that are not its own, and is taken
-//! away. A listener has a priority once (1 to 50,000), so a second create is refused (`PriorityInUse`); a rule
-//! takes five condition values (Elastic Load Balancing user guide, quotas). All calls end within a second.
+//! Rules are found by their tags, with one `DescribeRules` per listener and one `DescribeTags` for all. A rule without
+//! our tag is somebody else's. At our priority it is in the way, and nothing is done. At another priority it takes
+//! requests that are not its own, and is taken away. A listener has each priority only once (1 to 50,000), so a second
+//! create is refused (`PriorityInUse`). A rule takes five condition values (Elastic Load Balancing user guide, quotas).
+//! All calls end within a second.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,7 +27,7 @@ pub struct Rule;
 #[derive(Serialize, Deserialize)]
 pub struct RuleSpec {
     pub listener: Ref<Listener>,
-    /// Steps of ten, stable.
+    /// The priority. Priorities go in steps of ten, and stay the same.
     pub priority: u32,
     pub paths: Vec<String>,
     pub methods: Vec<String>,
@@ -39,7 +40,7 @@ pub struct RuleState {
     pub priority: u32,
     pub paths: BTreeSet<String>,
     pub methods: BTreeSet<String>,
-    /// Kinds of conditions that we never set.
+    /// The kinds of conditions that we never set.
     pub others: BTreeSet<String>,
     pub target: String,
 }
@@ -64,7 +65,7 @@ impl Kind for Rule {
         exists: &["PriorityInUse", "PriorityInUseException"],
         retry: &[
             Retry::code("ListenerNotFound", 60),
-            // Another rule of ours is about to leave it.
+            // Another rule of ours is about to leave this priority.
             Retry::code("PriorityInUse", 60),
             Retry::code("RuleNotFound", 60),
             Retry::code("TargetGroupNotFound", 60),
@@ -119,7 +120,7 @@ impl OnAws for Rule {
         let tags = tags_of(cx, query.look, arns).await?;
         let mut live: Vec<Live<Rule>> = Vec::new();
         for (arn, state, by_priority) in found {
-            // One that has gone meanwhile has no tags.
+            // A rule that has gone meanwhile has no tags.
             let Some(tags) = tags.get(&arn) else { continue };
             let ours = tags.get(STACK_TAG) == Some(&cx.scope.tag());
             let wanted = if ours { tags.get(NAME_TAG).cloned() } else { by_priority };
@@ -131,7 +132,7 @@ impl OnAws for Rule {
             let output = RuleOutput { arn: arn.clone() };
             live.push(Live::ready(whose, arn, state, output));
         }
-        // Of ours and a stranger at its new priority, ours is the one to change.
+        // If our rule is to move to a priority that a stranger has, both have its name here. Ours is the one to change.
         live.sort_by_key(|one| (one.name.clone(), !one.owner.is_ours()));
         live.dedup_by_key(|one| one.name.clone());
         Ok(live)
@@ -172,7 +173,7 @@ fn beside(parent: &str, state: &RuleState) -> (String, Owner) {
     (format!("{parent}/{}", state.priority), Owner::Beside(on))
 }
 
-/// The wanted rule of this listener and priority.
+/// The name of the wanted rule with this listener and priority.
 fn at_its_place(query: &Query<'_, Rule>, state: &RuleState) -> Option<String> {
     let here = |spec: &RuleSpec| {
         spec.priority == state.priority
@@ -195,7 +196,7 @@ fn conditions(want: &RuleState) -> Vec<RuleCondition> {
     conditions
 }
 
-/// Without the default rule, which is the listener's.
+/// The rules of a listener, without the default rule, which belongs to the listener itself.
 async fn listed(cx: &Cx, parent: String) -> Result<Vec<(String, Answer)>, Error> {
     let pages = cx.elbv2.describe_rules().listener_arn(&parent).into_paginator().items().send();
     let found: Vec<Answer> = Error::unless_gone(pages.try_collect().await, GONE)?.unwrap_or_default();
@@ -237,7 +238,7 @@ fn state(listener: String, rule: &Answer) -> RuleState {
 mod tests {
     use super::*;
 
-    /// botocore, elbv2 examples: DescribeRules. The values stand in `Values`.
+    /// The example of DescribeRules in botocore's elbv2 examples. It has the values in `Values`.
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
         let answer = Answer::builder()

@@ -1,11 +1,13 @@
 //! `elbv2.target_group`: the tasks of one service, as the load balancer sees them.
 //!
-//! Found through the load balancer, one `DescribeTargetGroups` for all that it uses; else by name; those that neither shows by
-//! the tag index, confirmed by Elastic Load Balancing itself. Names: 32 letters, digits and dashes (Elastic Load Balancing API
-//! reference, CreateTargetGroup). Port, protocol and network cannot be changed, and a group that a listener uses cannot be
-//! deleted, so the port is a part of the name: the new one can be made beside the old one. All calls end within a second.
+//! Target groups are found through the load balancer, with one `DescribeTargetGroups` for all that it uses. The other
+//! wanted ones are found by name, and the remaining ones by the tag index, where Elastic Load Balancing itself confirms
+//! each. Names have at most 32 letters, digits and dashes (Elastic Load Balancing API reference, CreateTargetGroup).
+//! Port, protocol and network cannot be changed, and a group that a listener uses cannot be deleted. So the port is a
+//! part of the name: then the new group can be made beside the old one. All calls end within a second.
 //!
-//! The health check asks for the process alone: one that included the database would kill healthy tasks in its failover.
+//! The health check asks only for the process. A check that included the database would kill healthy tasks while the
+//! database fails over.
 
 use std::collections::HashMap;
 
@@ -31,11 +33,11 @@ pub struct TargetGroupSpec {
     pub port: u16,
     /// The path of the health check.
     pub health: String,
-    /// The status codes that are healthy, as in `200-299`.
+    /// The status codes of a healthy answer, as in `200-299`.
     pub codes: String,
-    /// Seconds between two checks.
+    /// The seconds between two checks.
     pub interval: u32,
-    /// Seconds that one may take.
+    /// The seconds that one check may take.
     pub timeout: u32,
 }
 
@@ -47,7 +49,7 @@ pub struct TargetGroupState {
     pub protocol: String,
     pub target_type: String,
     pub health: Health,
-    /// Seconds that requests under way may take when a task goes.
+    /// The seconds that requests under way may take when a task goes.
     pub deregistration_delay: u32,
 }
 
@@ -55,9 +57,9 @@ pub struct TargetGroupState {
 pub struct Health {
     pub path: String,
     pub codes: String,
-    /// Seconds.
+    /// The seconds between two checks.
     pub interval: i32,
-    /// Seconds.
+    /// The seconds that one check may take.
     pub timeout: i32,
     pub healthy_after: i32,
     pub unhealthy_after: i32,
@@ -66,7 +68,7 @@ pub struct Health {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct TargetGroupOutput {
     pub arn: String,
-    /// `targetgroup/<name>/<id>`, for metrics.
+    /// The name of the group in metrics: `targetgroup/<name>/<id>`.
     pub full_name: String,
 }
 
@@ -120,7 +122,7 @@ impl Kind for TargetGroup {
                 healthy_after: health::HEALTHY_AFTER.cast_signed(),
                 unhealthy_after: health::UNHEALTHY_AFTER.cast_signed(),
             },
-            // AWS's 300 would make every deployment and every `down` five minutes longer.
+            // AWS's default, 300, would make every deployment and every `down` five minutes longer.
             deregistration_delay: 10,
         })
     }
@@ -214,14 +216,14 @@ async fn set_delay(cx: &Cx, arn: &str, want: &TargetGroupState) -> Result<(), Er
     Ok(())
 }
 
-/// What to ask for. One name or ARN that is missing makes AWS refuse a question for several.
+/// The ways to ask for groups. A missing name or ARN makes AWS refuse a question about several.
 enum By {
     LoadBalancer(String),
     Names(Vec<String>),
     Arn(String),
 }
 
-/// By ARN.
+/// Describes groups. Each has its ARN with it.
 async fn described(cx: &Cx, by: By) -> Result<Vec<(String, Answer)>, Error> {
     let call = cx.elbv2.describe_target_groups();
     let call = match by {
@@ -246,7 +248,7 @@ async fn one_live(
     let Some((mut name, owner)) = cx.scope.whose(tags.get(&arn).into_iter().flatten(), here) else {
         return Ok(None);
     };
-    // On another port than its service is now: it goes when the new one has its place.
+    // The group has another port than its service has now. It goes when the new group has its place.
     if here.is_none() && wanted.values().any(|wanted| *wanted == name) {
         aws_name.clone_into(&mut name);
     }
@@ -281,7 +283,7 @@ fn state(found: &Answer, attributes: &[TargetGroupAttribute]) -> TargetGroupStat
 mod tests {
     use super::*;
 
-    /// botocore, elbv2 examples: DescribeTargetGroups and DescribeTargetGroupAttributes.
+    /// The examples of DescribeTargetGroups and DescribeTargetGroupAttributes in botocore's elbv2 examples.
     #[test]
     fn a_recorded_answer_reads_as_its_defaults() {
         let answer = Answer::builder()
