@@ -16,17 +16,18 @@
 //!
 //! Invariants, chiefly what is *absent*:
 //! - There is no state file. A resource is found again by its name, or for the few kinds that have none by the tags that it
-//!   was created with. A tag proves that it is ours; what is not ours is never changed, unless somebody has put it on a
-//!   resource of ours, where it gives rights, routes or traffic.
-//! - The plan cannot write: nothing on the way to it holds more than reads. Only [`engine`] changes anything.
-//! - There is no rollback. What depends on a failure is skipped, the rest goes on; running again is the recovery.
+//!   was created with. A tag proves that a resource is ours. A resource that is not ours is never changed, unless somebody
+//!   has put it on a resource of ours, where it gives rights, routes or traffic.
+//! - The plan cannot write: the code that makes it can only read. Only [`engine`] changes anything.
+//! - There is no rollback. The resources that depend on a failed one are skipped, the others go on; running again is the
+//!   recovery.
 //! - No secret is in a spec, a state, an output, a tag or an error: only the version id of a secret is.
 //! - Only [`wait`] sleeps, and only [`printer`] prints.
 //!
-//! `GUIDE.md` beside this crate says how it is used (reviews, drift, adopting, environments, recovery, costs).
+//! `GUIDE.md` beside this crate describes the use (reviews, drift, adopting, environments, recovery, costs).
 //!
-//! One feature, on by default: `aws`, which is all that talks to AWS. Without it `provision` knows the stack on this machine alone,
-//! and no SDK of AWS's is compiled.
+//! The crate has one feature, `aws`, which is on by default. All code that talks to AWS belongs to it. Without it
+//! `provision` knows the stack on this machine alone, and no SDK of AWS's is compiled.
 
 #![warn(clippy::disallowed_methods)]
 #![cfg_attr(

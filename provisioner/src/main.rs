@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use rustix::process::{Resource, Rlimit, setrlimit};
 
 fn main() -> ExitCode {
-    // Passwords pass through this memory: a crash must not leave them in a core file. Where that is refused, so are they.
+    // Passwords pass through this memory, and a crash must not leave them in a core file. A system that refuses this
+    // call refuses core files too.
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     if let Some(code) = provision::commands::laptop::hidden() {
         return code;

@@ -1,4 +1,4 @@
-//! The only place that prints. Data goes to stdout, talk to stderr; both are readable without colour.
+//! The only place that prints. Data goes to stdout, messages for people go to stderr. Both are readable without colour.
 
 #![allow(clippy::disallowed_methods, reason = "the one place")]
 
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::yaml::Problem;
 
-/// Of the whole process, as its standard output is.
+/// The error at which stdout stopped to take data. This is one for the whole process, as its stdout is.
 static LOST: OnceLock<String> = OnceLock::new();
 static GONE: AtomicBool = AtomicBool::new(false);
 static WRITTEN: AtomicBool = AtomicBool::new(false);
@@ -17,7 +17,7 @@ static WRITTEN: AtomicBool = AtomicBool::new(false);
 #[derive(Clone, Copy, Debug)]
 pub struct Printer {
     colour: bool,
-    /// stderr is a terminal: progress may rewrite a line.
+    /// Whether stderr is a terminal, so that progress may rewrite a line.
     terminal: bool,
     verbose: bool,
 }
@@ -29,8 +29,8 @@ impl Printer {
         Printer { colour, terminal, verbose }
     }
 
-    /// Data, for people and programs. After a part that could not be written there is no other: a document with a hole in it
-    /// would look whole.
+    /// Prints data, for people and programs. After a part that could not be written nothing more is written: a document
+    /// with a hole in it would look whole.
     pub fn data(&self, text: impl Display) {
         self.write(&format!("{text}\n"));
     }
@@ -44,7 +44,7 @@ impl Printer {
         let mut out = stdout().lock();
         match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
             Ok(()) => {}
-            // A reader that has gone away, as `head` does, is no failure of ours.
+            // If the reader has gone away, as `head` does, that is not a failure of this program.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => GONE.store(true, Ordering::Relaxed),
             Err(error) => {
                 let _ = LOST.set(error.to_string());
@@ -52,27 +52,27 @@ impl Printer {
         }
     }
 
-    /// Whether there was any data.
+    /// Whether any data was printed.
     pub fn has_written(&self) -> bool {
         WRITTEN.load(Ordering::Relaxed)
     }
 
-    /// Nobody gets any more data, so what would go on for ever may end.
+    /// Whether nobody gets any more data, so that a command that would go on for ever may end.
     pub fn is_over(&self) -> bool {
         GONE.load(Ordering::Relaxed) || LOST.get().is_some()
     }
 
-    /// Whether data goes to somebody who reads tables.
+    /// Whether data goes to a terminal, where people read it as a table.
     pub fn is_table(&self) -> bool {
         stdout().is_terminal()
     }
 
-    /// Why some of the data is missing: a full disk, for instance. Whoever reads it must not take it for the whole.
+    /// Why some of the data is missing, a full disk for instance. A reader must not take the rest for the whole.
     pub fn lost(&self) -> Option<&'static str> {
         LOST.get().map(String::as_str)
     }
 
-    /// Talk.
+    /// Prints a message for people.
     pub fn talk(&self, text: impl Display) {
         let _ = writeln!(stderr(), "{text}");
     }
@@ -83,7 +83,7 @@ impl Printer {
         }
     }
 
-    /// A failure: what, and below it the reasons.
+    /// Prints an error: what has failed, and below it the reasons.
     pub fn error(&self, text: impl Display) {
         self.talk(format!("{}: {text}", self.red("error")));
     }
@@ -92,7 +92,8 @@ impl Printer {
         self.talk(format!("  hint: {text}"));
     }
 
-    /// `stacks/a.yaml:12:5: what` and a hint, one line each, as editors and CI systems understand it.
+    /// Prints the mistakes of a file, each as `stacks/a.yaml:12:5: what` and a hint, one line each, as editors and CI
+    /// systems understand it.
     pub fn problems(&self, file: &str, problems: &[Problem]) {
         for problem in problems {
             self.talk(format!("{file}:{}:{}: {}", problem.at.line, problem.at.column, problem.what));
@@ -102,7 +103,7 @@ impl Printer {
         }
     }
 
-    /// Asks, if there is somebody to ask.
+    /// Asks a question, and returns the answer. `None` if there is no terminal to ask on.
     pub fn ask(&self, question: &str) -> Option<String> {
         if !stdin().is_terminal() || !self.terminal {
             return None;

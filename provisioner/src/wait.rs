@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// All waits, back-off, deadlines and the lease are divided by `PROVISION_TIME_SCALE`, client-side rate limits are
-/// multiplied by it, so that tests against simulated time are fast.
+/// The clock of a run, which applies `PROVISION_TIME_SCALE`. All waits, back-off, deadlines and the lease are divided
+/// by it, and client-side rate limits are multiplied by it, so that tests against simulated time are fast.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock {
     scale: f64,
@@ -14,18 +14,18 @@ impl Clock {
         Clock { scale: if scale.is_finite() && scale > 0.0 { scale } else { 1.0 } }
     }
 
-    /// Real time for a number of AWS's seconds.
+    /// The real time for this number of AWS's seconds.
     pub fn seconds(&self, seconds: f64) -> Duration {
         Duration::from_secs_f64((seconds / self.scale).max(0.0))
     }
 
-    /// AWS's seconds since then.
+    /// How many of AWS's seconds have passed since then.
     pub fn since(&self, then: Instant) -> f64 {
         then.elapsed().as_secs_f64() * self.scale
     }
 
-    /// Whether a deadline is over. However fast simulated time runs, real calls take their time, so some of it is always
-    /// given.
+    /// Whether a deadline is over. However fast simulated time runs, real calls take their time, so a deadline is never
+    /// shorter than 5 s of real time.
     pub fn is_over(&self, since: Instant, seconds: f64) -> bool {
         since.elapsed() > self.seconds(seconds).max(LEAST_PATIENCE)
     }
@@ -39,7 +39,7 @@ impl Clock {
     }
 }
 
-/// The shortest deadline. At the scale of 1, and at any below 12, no deadline of ours is as short.
+/// The shortest deadline. With a scale below 12, no deadline of this program is as short.
 const LEAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Sleeps for real time.
@@ -48,7 +48,7 @@ pub async fn pause(duration: Duration) {
     tokio::time::sleep(duration).await;
 }
 
-/// Sleeps for real time, on a thread of its own that may block.
+/// Sleeps for real time. It blocks its thread, so call it only on a thread that may block.
 #[allow(clippy::disallowed_methods, reason = "the one place")]
 pub fn pause_here(duration: Duration) {
     std::thread::sleep(duration);
@@ -58,7 +58,7 @@ pub async fn until(due: Instant) {
     pause(due.saturating_duration_since(Instant::now())).await;
 }
 
-/// How long to wait before the next try: 0.25, 0.5, 1, 2, 4, 8, 8, … seconds, with a third of jitter so that many
+/// How many seconds to wait before the next try: 0.25, 0.5, 1, 2, 4, 8, 8, …, with a third of jitter so that many
 /// writers do not meet again.
 pub fn back_off(attempt: u32) -> f64 {
     let base = 0.25 * f64::from(2u32.saturating_pow(attempt.min(5)));

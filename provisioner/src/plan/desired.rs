@@ -7,7 +7,7 @@ use crate::kinds::facts::Address;
 use crate::kinds::json::Json;
 use crate::kinds::kind::{Kind, references};
 
-/// The resources of a stack: one typed spec each, references between them.
+/// The resources of a stack, each with its typed spec, and the references between them.
 pub struct Desired {
     pub registry: Registry,
     resources: Vec<Wanted>,
@@ -17,10 +17,10 @@ pub struct Desired {
 pub struct Wanted {
     pub address: Address,
     pub kind: &'static dyn AnyKind,
-    /// The kind's own `Spec`, serialized.
+    /// The `Spec` of the kind, serialized.
     pub spec: Json,
     pub refers_to: Vec<Address>,
-    /// Which part of the stack file asks for it: `queues.work`.
+    /// The part of the stack file that asks for the resource: `queues.work`.
     pub section: String,
 }
 
@@ -44,7 +44,7 @@ impl Desired {
         });
     }
 
-    /// In the order of the stack file.
+    /// The resources, in the order of the stack file.
     pub fn resources(&self) -> &[Wanted] {
         &self.resources
     }
@@ -53,18 +53,18 @@ impl Desired {
         self.place(address).map(|place| &self.resources[place])
     }
 
-    /// Its place in `resources`.
+    /// The place of a resource in `resources`.
     pub fn place(&self, address: &Address) -> Option<usize> {
         self.places.get(address).copied()
     }
 
-    /// What each resource refers to. A reference to something that is not there is a bug of `expand`.
+    /// The resources that each resource refers to. A reference to a resource that does not exist is a bug of `expand`.
     pub fn edges(&self) -> BTreeMap<&Address, Vec<&Address>> {
         let targets = |wanted| self.targets(wanted).map(|place| &self.resources[place].address).collect();
         self.resources.iter().map(|wanted| (&wanted.address, targets(wanted))).collect()
     }
 
-    /// Dependencies first. Resources that are equal in that keep the order of the stack file.
+    /// The resources, dependencies first. Otherwise they keep the order of the stack file.
     pub fn in_order(&self) -> Vec<&Wanted> {
         let mut done = vec![false; self.resources.len()];
         let mut order = Vec::with_capacity(self.resources.len());
@@ -92,8 +92,8 @@ impl Desired {
     }
 }
 
-/// For each resource the seconds from its start to the end of the longest path behind it. What has most behind it starts
-/// first.
+/// For each resource the seconds from its start to the end of the longest path behind it. The resource with the longest
+/// path starts first.
 pub fn seconds_to_end(desired: &Desired) -> BTreeMap<&Address, u32> {
     let mut seconds: BTreeMap<&Address, u32> = BTreeMap::new();
     for wanted in desired.in_order().into_iter().rev() {

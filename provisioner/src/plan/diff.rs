@@ -1,4 +1,4 @@
-//! The difference of two states, field by field. Generic, because live and wanted are the same type.
+//! The difference of two states, field by field. It is generic, because live and wanted have the same type.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::kinds::json::Json;
 use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
-/// One difference. `path` starts with the name of the field: `policy.Statement`.
+/// A difference in one field. `path` starts with the name of the field: `policy.Statement`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Change {
     pub path: String,
@@ -27,7 +27,7 @@ impl Change {
 /// The field under which tags are shown, whatever the kind.
 pub const TAGS: &str = "tags";
 
-/// What would have to change about something live: its fields, and its tags.
+/// All changes that a live resource needs: those of its fields, and those of its tags.
 pub fn changes(scope: &Scope, facts: &Facts, live: &AnyLive, want: &Json) -> Vec<Change> {
     let mut changes = diff(facts, &live.state, want);
     if let Owner::Tagged(tags) = &live.owner {
@@ -42,7 +42,7 @@ pub fn changes(scope: &Scope, facts: &Facts, live: &AnyLive, want: &Json) -> Vec
     changes
 }
 
-/// What would have to change for `live` to be `want`. A wanted field that is unset means: keep.
+/// The changes that make `live` into `want`. A wanted field that is not set keeps its live value.
 pub fn diff(facts: &Facts, live: &Json, want: &Json) -> Vec<Change> {
     let mut changes = Vec::new();
     if live == want {
@@ -54,13 +54,13 @@ pub fn diff(facts: &Facts, live: &Json, want: &Json) -> Vec<Change> {
         if to.is_null() || from == to {
             continue;
         }
-        // A snapshot that an earlier version has kept says nothing about what is beside.
+        // A snapshot that an earlier version wrote says nothing about what others have put beside the resource.
         if field.beside.is_some() && from.is_null() {
             continue;
         }
         match field.class {
             Class::Theirs => {}
-            // A default was used when it was made; what it has become is kept.
+            // The field got a default when the resource was made. Its value is kept, whatever it has become.
             Class::ChosenOnce if !from.is_null() => {}
             Class::ChosenOnce | Class::Wanted => {
                 let first = changes.len();
@@ -84,7 +84,7 @@ fn hide(change: &mut Change) {
     change.from = Value::from("(not shown)");
 }
 
-/// Goes into objects, so that one changed member of a long document shows as just that.
+/// Compares two values. It goes into objects, so that one changed member of a long document is shown as just that.
 pub(crate) fn compare(path: &str, from: &Value, to: &Value, effect: Effect, changes: &mut Vec<Change>) {
     let (Value::Object(old), Value::Object(new)) = (from, to) else {
         if from != to {

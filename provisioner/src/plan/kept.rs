@@ -1,7 +1,8 @@
-//! A snapshot in a file, so that a fork or a laptop without credentials can make a plan. It is what was seen once, never the
-//! truth: a plan says how old it is, and `up` looks for itself.
+//! A snapshot in a file, so that a fork, or a laptop without credentials, can make a plan. It holds what was seen once,
+//! which may be out of date. So a plan says how old its snapshot is, and `up` looks for itself.
 //!
-//! No secret is in it: none is in any state, and what somebody may have set by hand in an environment is left out.
+//! No secret is in the file. No state has one, and values that somebody may have set by hand in an environment are left
+//! out.
 
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -29,9 +30,9 @@ pub struct Kept {
     pub env: String,
     pub account: String,
     pub region: String,
-    /// Seconds since 1970.
+    /// When the snapshot was taken, in seconds since 1970.
     taken: u64,
-    /// Of the runtime that was at hand.
+    /// The digests of the runtime that was at hand.
     pub digests: Digests,
     live: Vec<KeptLive>,
 }
@@ -42,10 +43,10 @@ struct KeptLive {
     name: String,
     id: String,
     ours: bool,
-    /// Of what is ours and carries any: those that do not say so.
+    /// The tags of a resource of ours, if its kind has tags. The tags that say whose it is are left out.
     #[serde(default)]
     tags: Option<BTreeMap<String, String>>,
-    /// Kind and name of the resource of ours on which somebody else put it.
+    /// The kind and the name of our resource, if somebody else has put this one on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     on: Option<(String, String)>,
     state: Value,
@@ -104,7 +105,7 @@ impl Kept {
         json!({"format": FORMAT, "version": VERSION, "snapshot": self})
     }
 
-    /// From a file, or why not.
+    /// Reads a kept snapshot from the text of a file. The error says why it cannot be used.
     pub fn read(text: &str) -> Result<Kept, String> {
         let mut document: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
         if document["format"] != FORMAT {
@@ -120,7 +121,7 @@ impl Kept {
         serde_json::from_value(document["snapshot"].take()).map_err(|error| format!("it cannot be understood: {error}"))
     }
 
-    /// In seconds.
+    /// The age in seconds.
     pub fn age(&self) -> u64 {
         now().saturating_sub(self.taken)
     }
@@ -163,7 +164,7 @@ fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
-/// What may be anybody's secret is left out, unless the stack file says it anyway.
+/// The state without values that may be a secret, unless the stack file itself has the value.
 fn redacted(facts: &Facts, mut state: Value, want: &Value) -> Value {
     for field in facts.fields.iter().filter(|field| field.hidden) {
         redact(&mut state[field.name], &want[field.name]);

@@ -1,7 +1,7 @@
-//! Desired and live -> plan. Pure, synchronous, deterministic.
+//! Makes a plan from the desired and the live resources. It is pure, synchronous and deterministic.
 //!
-//! The plan is a value: the same one is printed, tested and applied. `down` is the plan for the empty stack, and a refresh is
-//! just a plan, since nothing is stored.
+//! The plan is a value: the same one is printed, tested and applied. `down` is the plan for the empty stack. A refresh
+//! is an ordinary plan, since nothing is stored.
 
 pub mod desired;
 pub mod diff;
@@ -34,18 +34,19 @@ pub struct Plan {
 pub struct Step {
     pub address: Address,
     pub kind: &'static dyn AnyKind,
-    /// The part of the stack file that asks for it; for what nothing asks for any more, the part that must have.
+    /// The part of the stack file that asks for the resource. If nothing asks for it any more, the part that must have
+    /// asked.
     pub section: String,
-    /// The ARN or id of what is live.
+    /// The ARN or id of the live resource.
     pub id: Option<String>,
     pub action: Action,
-    /// Deleting or replacing it loses data.
+    /// Whether data is lost if the resource is deleted or replaced.
     pub loses_data: bool,
-    /// What goes with it, in words.
+    /// What is lost with the resource, in words.
     pub loss: Option<String>,
-    /// What AWS says it is doing right now, if it is busy.
+    /// What AWS says it is doing with the resource right now, if it is busy.
     pub busy: Option<String>,
-    /// The resource of ours on which somebody else put it.
+    /// The resource of ours on which somebody else has put this one.
     pub on: Option<Address>,
 }
 
@@ -63,13 +64,13 @@ pub enum Action {
         changes: Vec<Change>,
     },
     Delete,
-    /// Live, ours, not wanted, and kept because the user said so.
+    /// The resource is live and ours, and the stack does not want it. It is kept because the user said so.
     Retain,
-    /// Its name is taken by something that this stack did not make.
+    /// Something that this stack did not make has the name of the resource.
     Refuse,
 }
 
-/// What was chosen needs something that was not, and that is not there.
+/// A chosen resource needs another one that was not chosen and does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lack {
     pub user: Address,
@@ -81,7 +82,7 @@ impl Action {
         !matches!(self, Action::Keep | Action::Retain)
     }
 
-    /// The words of the changes, and how many of them are told.
+    /// The words of the actions that totals count, each with its form there: `3 to create`.
     pub const WORDS: [(&'static str, &'static str); 5] = [
         ("create", "to create"),
         ("change", "to change"),
@@ -122,12 +123,13 @@ impl Action {
 }
 
 impl Plan {
-    /// From what is live to what is wanted.
+    /// The plan from what is live to what is wanted.
     pub fn new(scope: &Scope, desired: &Desired, snapshot: &Snapshot) -> Plan {
         Plan::part(scope, desired, snapshot, &|_, _| true).0
     }
 
-    /// From what is live to what is wanted, for what `chosen` says by section and address. The rest stays as it is.
+    /// The plan from what is live to what is wanted, for the resources that `chosen` picks by section and address. The
+    /// others stay as they are.
     pub fn part(
         scope: &Scope,
         desired: &Desired,
@@ -159,7 +161,7 @@ impl Plan {
         (Plan { steps }, lacks)
     }
 
-    /// From what is live to nothing. `keep` says what stays, with all that it stands on.
+    /// The plan from what is live to nothing. `keep` names the resources that stay, with all that they stand on.
     pub fn removal(desired: &Desired, snapshot: &Snapshot, keep: &BTreeSet<Address>) -> Plan {
         let mut steps: Vec<Step> = removals(&Desired::new(desired.registry), snapshot).collect();
         for step in &mut steps {
@@ -227,8 +229,8 @@ fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boar
     }
 }
 
-/// Outputs that are not known yet become placeholders that name the resource. So the plan says exactly which fields of
-/// others will change, although it cannot say to what.
+/// Publishes placeholders that name the resource for its outputs that are not known yet. So the plan says exactly which
+/// fields of other resources will change, although it cannot say to what.
 fn publish_placeholders(wanted: &Wanted, live: Option<&AnyLive>, board: &mut Board) {
     let (output, ready) = wanted.kind.blank();
     let known = live.and_then(|live| live.ready.clone());
@@ -242,7 +244,7 @@ fn publish_placeholders(wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boa
     );
 }
 
-/// The resource that a value comes after, if it is not known yet.
+/// The resource after which a value is known, if it is not known yet.
 pub fn known_after(value: &Value) -> Option<&str> {
     match value {
         Value::String(text) => {
@@ -265,7 +267,7 @@ fn placeholder(value: &Value, address: &Address) -> Value {
     }
 }
 
-/// All that a stack is made of, as far as it is known.
+/// The outputs of all resources of the stack, as far as they are known.
 pub(crate) fn known(desired: &Desired, snapshot: &Snapshot) -> Board {
     let mut board = Board::default();
     for wanted in desired.resources() {
@@ -274,7 +276,7 @@ pub(crate) fn known(desired: &Desired, snapshot: &Snapshot) -> Board {
     board
 }
 
-/// What is live and ours and that nothing asks for, users before what they use.
+/// The steps that remove live resources of ours that nothing asks for, users before the resources that they use.
 fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step> {
     let registry = desired.registry;
     let mut orphans: Vec<&AnyLive> = snapshot
@@ -306,7 +308,7 @@ fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step
     })
 }
 
-/// What goes with a resource that goes.
+/// What is lost when a resource is removed, in words.
 fn loss(facts: &Facts, live: &AnyLive) -> Option<String> {
     let copied = facts.copy_of.and_then(|field| live.state.get(field).as_str().map(str::to_owned));
     match (facts.holds_data, copied) {

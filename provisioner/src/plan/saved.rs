@@ -1,7 +1,8 @@
-//! A plan in a file, as a contract: what was shown is what is done, or nothing is.
+//! A plan in a file, as a contract: `up` does what was shown, or nothing.
 //!
-//! It holds the changes, and of each resource that they touch what it was: its id and the fields that change. So it survives
-//! whatever happens elsewhere, and is refused when one of those has moved. No secret is in it, since none is in a plan.
+//! The file holds the changes, and for each resource that they touch its id and the old values of the fields that
+//! change. So the plan stays valid whatever happens to other resources, and is refused when one of these has moved. No
+//! secret is in it, since none is in a plan.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,9 +17,9 @@ use crate::plan::snapshot::Snapshot;
 use crate::scope::{Scope, hex};
 
 const FORMAT: &str = "provision plan";
-/// It grows when an older program would do something else with the file.
+/// The version of the format. It grows when an older program would do something else with the file.
 const VERSION: u64 = 1;
-/// Characters of the fingerprint that people compare.
+/// How many characters of the fingerprint people compare.
 const SHORT: usize = 12;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,7 +36,7 @@ struct SavedStep {
     kind: String,
     name: String,
     section: String,
-    /// Of what was live.
+    /// The id of the live resource.
     id: Option<String>,
     #[serde(flatten)]
     action: Action,
@@ -49,7 +50,8 @@ pub struct Moved {
 }
 
 impl Saved {
-    /// What a plan changes. What is refused cannot be done, so there is nothing to agree on.
+    /// The changes of a plan. Refused ones are among them ([`Saved::refused`] lists them): such a plan cannot be
+    /// carried out, so there is nothing to agree on.
     pub fn of(scope: &Scope, plan: &Plan) -> Saved {
         let step = |step: &Step| SavedStep {
             kind: step.address.kind.to_owned(),
@@ -67,20 +69,20 @@ impl Saved {
         }
     }
 
-    /// The file: the plan, and a fingerprint of it.
+    /// The content of the file: the plan, and a fingerprint of it.
     pub fn document(&self) -> Value {
         let mut document = json!({"format": FORMAT, "version": VERSION, "plan": self});
         document["hash"] = fingerprint(&document).into();
         document
     }
 
-    /// The fingerprint in short, the same for the same plan.
+    /// The fingerprint in short. The same plan always has the same one.
     pub fn hash(&self) -> String {
         let document = json!({"format": FORMAT, "version": VERSION, "plan": self});
         fingerprint(&document)[..SHORT].to_owned()
     }
 
-    /// From a file, or why not.
+    /// Reads a plan from the text of a file. The error says why it cannot be used.
     pub fn read(text: &str) -> Result<Saved, String> {
         let mut document: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
         if document["format"] != FORMAT {
@@ -100,18 +102,19 @@ impl Saved {
         serde_json::from_value(document["plan"].take()).map_err(|error| format!("it cannot be understood: {error}"))
     }
 
-    /// What cannot be done: a name is taken.
+    /// The resources that cannot be made, because their names are taken.
     pub fn refused(&self) -> Vec<String> {
         let refused = self.steps.iter().filter(|step| step.action == Action::Refuse);
         refused.map(|step| format!("{} {}", step.kind, step.name)).collect()
     }
 
-    /// What it touches.
+    /// Whether the plan touches the resource.
     pub fn touches(&self, address: &Address) -> bool {
         self.steps.iter().any(|step| step.is(address))
     }
 
-    /// Whether a plan for the same resources, made now, does what was shown and nothing else.
+    /// Compares with a plan that was made now for the same resources. Returns the differences that forbid to carry out
+    /// this plan; none if the new one does what was shown and nothing else.
     pub fn compare(&self, now: &Plan, snapshot: &Snapshot) -> Vec<Moved> {
         let mut moved = Vec::new();
         for saved in &self.steps {
@@ -136,11 +139,11 @@ impl SavedStep {
         self.kind == address.kind && self.name == address.name
     }
 
-    /// What is different now, if something is.
+    /// What is different now and stops this step. `None` if nothing does.
     fn moved(&self, now: Option<&Step>, live: Option<&AnyLive>) -> Option<String> {
         let Some(now) = now else {
             return match self.action {
-                // Gone already: somebody did what the plan says.
+                // The resource is gone already: somebody did what the plan says.
                 Action::Delete => None,
                 _ => Some("the stack file does not ask for it any more".to_owned()),
             };
@@ -151,7 +154,8 @@ impl SavedStep {
             (Action::Delete, _) => Some("the plan deletes it, and the stack file asks for it again".to_owned()),
             (_, Action::Delete) => Some("the stack file does not ask for it any more".to_owned()),
             (Action::Create { want }, Action::Create { want: wanted }) => differs("", &want.tree(), &wanted.tree()),
-            // A run that was cut off has made it, not to the end; what is left to do was shown.
+            // A run that was cut off has made the resource, but not finished it. The plan has shown the changes that
+            // are left.
             (Action::Create { want }, Action::Update { changes }) => {
                 let want = want.tree();
                 let shown = |change: &&Change| at(&want, &change.path).is_some_and(|shown| agree(shown, &change.to));
@@ -190,7 +194,7 @@ impl SavedStep {
     }
 }
 
-/// The first field that is not as the plan has it.
+/// The first field that is not as the plan has it, in words.
 fn fields(saved: &[Change], now: &[Change], live: Option<&AnyLive>) -> Option<String> {
     for change in now {
         let path = &change.path;
@@ -212,7 +216,8 @@ fn fields(saved: &[Change], now: &[Change], live: Option<&AnyLive>) -> Option<St
             return Some(how);
         }
     }
-    // What is not to be changed any more is as it was to become, or the stack file asks for something else.
+    // A field that needs no change any more either has its new value already, or the stack file asks for something
+    // else.
     let state = live.map(|live| live.state.tree())?;
     let gone = saved.iter().filter(|shown| !now.iter().any(|change| change.path == shown.path));
     for shown in gone {
@@ -242,7 +247,7 @@ fn differs(path: &str, shown: &Value, now: &Value) -> Option<String> {
     Some(format!("`{path}` becomes {} in the plan, and {} by the stack file as it is now", told(shown), told(now)))
 }
 
-/// What the plan showed as not known yet may be whatever it turns out to be.
+/// Whether a value is as the plan showed it. A value that was not known then may be anything now.
 fn agree(shown: &Value, now: &Value) -> bool {
     match (shown, now) {
         (Value::String(_), _) if known_after(shown).is_some() => true,
@@ -322,7 +327,7 @@ mod tests {
         Saved::of(&scope, &plan(action, id))
     }
 
-    /// What stops the first, when a plan made now is the second and this is live.
+    /// What stops the plan `then`, when a plan made now is `now` and the live state is `live`.
     fn stops(then: (Action, Option<&str>), now: Option<(Action, Option<&str>)>, live: Value) -> String {
         let mut snapshot = Snapshot::default();
         let (id, owner, status, state) = ("a".to_owned(), Owner::Child, Status::Ready, Json::of(&live));

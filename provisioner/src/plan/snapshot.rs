@@ -1,4 +1,4 @@
-//! The snapshot: what is live, as the plan gets it.
+//! The snapshot: the live resources, as a plan gets them.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,17 @@ use crate::kinds::board::{Board, Published};
 use crate::kinds::facts::Address;
 use crate::kinds::owner::Owner;
 
-/// The live resources that the stack wants, owns, or whose names are taken by others.
+/// The live resources that the stack wants, that it owns, or whose names others have taken.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     pub live: BTreeMap<Address, AnyLive>,
-    /// Kinds that we were not allowed to read and that the stack does not use.
+    /// Kinds that the stack does not use and that the credentials may not read.
     pub unread: Vec<&'static str>,
 }
 
 impl Snapshot {
-    /// The outputs of everything that we made. What others have put beside it has no children that concern us.
+    /// The outputs of everything that this stack made. Resources that others have put beside them have no children that
+    /// matter here.
     pub fn board(&self) -> Board {
         let mut board = Board::default();
         for live in self.live.values().filter(|live| matches!(live.owner, Owner::Tagged(_) | Owner::Child)) {

@@ -1,9 +1,10 @@
-//! The IAM policy that `provision` itself needs for a stack, and a boundary for the roles that it makes. Pure.
+//! The IAM policy that `provision` itself needs for a stack, and a boundary for the roles that it makes. It is pure.
 //!
-//! Which actions: each kind lists its own, in its file; a kind that the stack does not use is still read, so that what it
-//! was once made of is found. On which resources: the record of each service says so, since AWS gives most names a form by
-//! service.
-//! Source of actions and resource types: the Service Authorization Reference
+//! - The actions: each kind lists its own, in its file. A kind that the stack does not use is still read, so that
+//!   resources from earlier versions of the stack are found.
+//! - The resources: the record of each service names them, since AWS gives most names a form by service.
+//!
+//! The source of actions and resource types is the Service Authorization Reference
 //! (<https://docs.aws.amazon.com/service-authorization/latest/reference/>).
 
 mod needs;
@@ -22,19 +23,19 @@ use crate::scope::Scope;
 
 pub use needs::{Need, needs};
 
-/// Characters of a managed policy, blanks not counted (IAM user guide, quotas).
+/// How many characters a managed policy may have, without blanks (IAM user guide, quotas).
 const MOST_CHARACTERS: usize = 6_144;
 
 #[derive(Serialize)]
 pub struct Policies {
-    /// All of them are attached together.
+    /// The policies. All of them have to be attached together.
     pub policies: Vec<Value>,
-    /// The most that a role of this stack may ever do; nothing for a stack without roles.
+    /// The most that a role of this stack may ever do. `None` for a stack without roles.
     pub permissions_boundary: Option<Value>,
     pub dependent: Vec<Dependent>,
 }
 
-/// `beside` are the actions that are needed beside those of the kinds.
+/// The policies for a stack. `beside` are the needed actions that belong to no kind.
 pub fn policies(scope: &Scope, desired: &Desired, beside: &[&'static str]) -> Policies {
     let bounded_by = bounded_by(desired);
     let needed = needed(desired, beside, bounded_by.as_deref());
@@ -46,7 +47,7 @@ pub fn policies(scope: &Scope, desired: &Desired, beside: &[&'static str]) -> Po
     }
 }
 
-/// The needed actions that we never call, by name.
+/// The needed actions that `provision` never calls itself, by name.
 fn dependent(needed: &BTreeSet<&str>) -> Vec<Dependent> {
     let all = SERVICES.iter().flat_map(|service| service.dependent).copied();
     let mut dependent: Vec<Dependent> = all.filter(|one| needed.contains(one.action)).collect();
@@ -54,10 +55,10 @@ fn dependent(needed: &BTreeSet<&str>) -> Vec<Dependent> {
     dependent
 }
 
-/// What needs no kind: who we are, the tag index.
+/// Actions that belong to no kind: who the credentials belong to, and the tag index.
 const OURS: &[&str] = &["sts:GetCallerIdentity", "tag:GetResources"];
 
-/// What the stack file says that bounds its roles, the same for all of them: an ARN, "" for none.
+/// The permissions boundary that the stack file sets for its roles, the same for all of them: an ARN, or "" for none.
 fn bounded_by(desired: &Desired) -> Option<String> {
     let role = desired.resources().iter().find(|wanted| wanted.address.kind == iam::Role::FACTS.name)?;
     role.spec.get("permissions_boundary").as_str().map(str::to_owned)
@@ -76,7 +77,8 @@ fn needed(desired: &Desired, beside: &[&'static str], bounded_by: Option<&str>) 
     needed
 }
 
-/// A boundary is set only where the stack file names one, and taken away only where it says so.
+/// Leaves out the actions on boundaries that the stack does not need. A boundary is set only where the stack file names
+/// one, and taken away only where it says so.
 fn keep_boundaries(needed: &mut BTreeSet<&'static str>, bounded_by: Option<&str>) {
     if bounded_by.is_none_or(str::is_empty) {
         needed.remove("iam:PutRolePermissionsBoundary");
@@ -86,14 +88,14 @@ fn keep_boundaries(needed: &mut BTreeSet<&'static str>, bounded_by: Option<&str>
     }
 }
 
-/// Reads what there is, and no secret.
+/// Whether an action only reads, and reads no secret.
 fn looks(action: &str) -> bool {
     let (_, name) = action.split_once(':').unwrap_or_default();
     let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck", "Filter", "Simulate"];
     reads.iter().any(|word| name.starts_with(word)) && !matches!(name, "GetSecretValue" | "GetAuthorizationToken")
 }
 
-/// A service that we call and that has no kinds.
+/// A service that `provision` calls and that has no kinds.
 struct Other {
     prefix: &'static str,
     on_everything: &'static [&'static str],
@@ -121,21 +123,21 @@ const OTHERS: &[Other] = &[
     Other { prefix: "tag", on_everything: &["tag:GetResources"], writes: |_| Vec::new() },
 ];
 
-/// What a statement is about, and the order of statements.
+/// What a statement is about. Statements are in this order.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum About<'a> {
     Everything,
     Reads(&'a str),
     Writes(&'a str),
-    /// Only with this boundary.
+    /// Writes to roles, only if they have this boundary.
     Bounded(&'a str),
     PassRole,
     ServiceLinkedRole,
     Grant,
 }
 
-/// What gives rights to a role (IAM user guide, permissions boundaries, delegating to others). What takes rights away has to work on
-/// roles from before the boundary too.
+/// The actions that give rights to a role (IAM user guide, permissions boundaries, delegating to others). Actions that
+/// take rights away are not here, because they have to work on roles from before the boundary too.
 const BOUNDED: &[&str] =
     &["iam:AttachRolePolicy", "iam:CreateRole", "iam:PutRolePermissionsBoundary", "iam:PutRolePolicy"];
 
@@ -181,7 +183,7 @@ fn statement(scope: &Scope, about: About<'_>, actions: &[&str]) -> Value {
         About::Grant => allow(vec![scope.arn("kms", "key/*")]),
     };
     match about {
-        // The account in it may be any, `*`.
+        // The boundary may have `*` for the account.
         About::Bounded(boundary) => statement["Condition"] = json!({"ArnLike": {"iam:PermissionsBoundary": boundary}}),
         About::PassRole => {
             let to = ["ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "vpc-flow-logs.amazonaws.com"];
@@ -203,22 +205,23 @@ fn other(service: &str) -> &'static Other {
     found.unwrap_or_else(|| panic!("`{service}` is neither in SERVICES nor in OTHERS"))
 }
 
-/// Many reads answer about all or nothing.
+/// The ARNs that reads are allowed on. Many reads answer about all resources or none.
 fn readable(scope: &Scope, service: &str) -> Vec<String> {
     of_prefix(service).map_or_else(|| vec![scope.arn(service, "*")], |record| record.readable(scope))
 }
 
-/// What this stack may change: its names begin with the stack's, and where AWS draws the name it is the account's.
+/// The ARNs that this stack may change: names that begin with the stack's. Where AWS chooses the name, the whole
+/// account.
 fn writable(scope: &Scope, service: &str) -> Vec<String> {
     of_prefix(service).map_or_else(|| (other(service).writes)(scope), |record| record.writable(scope))
 }
 
-/// What the stack's roles may be given rights on.
+/// The ARNs that the stack's roles may be given rights on.
 fn grantable(scope: &Scope, service: &str) -> Vec<String> {
     of_prefix(service).map_or_else(|| (other(service).writes)(scope), |record| record.grantable(scope))
 }
 
-/// As few documents as AWS's limit allows, statements in their order.
+/// Puts the statements, in their order, into as few documents as AWS's limit allows.
 fn documents(statements: Vec<Value>) -> Vec<Value> {
     let mut documents: Vec<Vec<Value>> = vec![Vec::new()];
     for statement in statements {
@@ -236,7 +239,7 @@ fn document(statements: &[Value]) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements})
 }
 
-/// The actions of all roles of the stack, on what is the stack's.
+/// The permissions boundary: the actions of all roles of the stack, on the resources of the stack.
 fn boundary(scope: &Scope, desired: &Desired) -> Option<Value> {
     let roles = desired.resources().iter().filter(|wanted| wanted.address.kind == iam::Role::FACTS.name);
     let allowed: Vec<Value> = roles.map(|role| role.spec.get("statements")).collect();

@@ -1,4 +1,4 @@
-//! What one plan asks of IAM: for a simulation before its first call.
+//! The permissions that one plan needs, for a simulation before its first call.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +8,16 @@ use crate::kinds::KINDS;
 use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
-/// What a plan asks of IAM, for a simulation: actions, and examples of what they are about.
+/// Permissions that a plan needs: actions, and examples of the resources that they are about.
 pub struct Need {
     pub actions: Vec<&'static str>,
     pub resources: Vec<String>,
-    /// Keys of conditions, with what the calls will have there.
+    /// The keys of conditions, each with the value that the calls will have.
     pub context: &'static [(&'static str, &'static str)],
 }
 
-/// What it takes to change these kinds; `true` for those that are only made. Reading has worked by then.
+/// The permissions to change these kinds. The value is `true` for kinds of which resources are only made. Reads are
+/// left out, because they have worked by then.
 pub fn needs(scope: &Scope, desired: &Desired, kinds: &BTreeMap<&str, bool>) -> Vec<Need> {
     let mut needed: BTreeSet<&'static str> = lease::ACTIONS.iter().copied().collect();
     for kind in KINDS {
@@ -48,7 +49,7 @@ pub fn needs(scope: &Scope, desired: &Desired, kinds: &BTreeMap<&str, bool>) -> 
     groups.into_iter().map(need).collect()
 }
 
-/// The ARNs that a write is about, each type of resource by itself.
+/// Examples of the ARNs that a write is about, one for each type of resource.
 fn examples(scope: &Scope, service: &str) -> Vec<String> {
     let types = of_prefix(service).map(|record| record.types).unwrap_or_default();
     match types.is_empty() {
@@ -57,7 +58,7 @@ fn examples(scope: &Scope, service: &str) -> Vec<String> {
     }
 }
 
-/// What nothing that is only made needs.
+/// Whether an action ends something, so that a kind of which resources are only made does not need it.
 fn ends(action: &str) -> bool {
     let (_, name) = action.split_once(':').unwrap_or_default();
     let ends = [

@@ -1,5 +1,5 @@
-//! A plan as its reader needs it: by section of the stack file, each change with its reason, what it does to those who
-//! depend on the resource, and how long it takes. Pure: text, Markdown and JSON are made of this one value.
+//! A plan as its reader needs it, by section of the stack file. Each change has its reason, what it does to those who
+//! depend on the resource, and how long it takes. This is pure: text, Markdown and JSON are made from this one value.
 
 use std::collections::BTreeMap;
 
@@ -15,19 +15,19 @@ use crate::plan::diff::Change;
 use crate::plan::{Action, Plan, Step, known_after};
 use crate::scope::Scope;
 
-/// What a change does to those who use the resource. Ordered: the worst comes first in a review.
+/// What a change does to those who use the resource. The order is from harmless to bad; a review shows the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Disruption {
     None,
     Restart,
     Failover,
-    /// It goes, and holds no data.
+    /// The resource is removed. It holds no data.
     Removed,
     Downtime,
     /// Something is lost for good.
     DataLoss,
-    /// It is not done: the name is taken.
+    /// The change cannot be made: the name is taken.
     Blocked,
 }
 
@@ -35,16 +35,16 @@ pub enum Disruption {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "with")]
 pub enum Against {
-    /// What is live.
+    /// Compared with what is live.
     Aws,
-    /// An empty account: nobody was asked.
+    /// Compared with an empty account. AWS was not asked.
     Nothing,
-    /// What was live when the snapshot was taken: nobody was asked now.
+    /// Compared with what was live when the snapshot was taken. AWS was not asked now.
     Snapshot { age_seconds: u64 },
 }
 
 impl Against {
-    /// What the reader has to know about it.
+    /// What the reader has to know about this comparison.
     pub fn warning(self) -> Option<String> {
         match self {
             Against::Aws => None,
@@ -60,16 +60,16 @@ impl Against {
 pub struct Review<'a> {
     pub scope: &'a Scope,
     pub against: Against,
-    /// In the order of the stack file; those with no change are not here.
+    /// The sections with changes, in the order of the stack file.
     pub sections: Vec<Section<'a>>,
-    /// How many resources there are in all.
+    /// How many resources the plan has in all.
     pub resources: usize,
     pub kept: Vec<&'a Address>,
-    /// Not changed by this plan, but AWS is at work on it.
+    /// Resources that this plan does not change, but that AWS is working on, each with AWS's word for that.
     pub busy: Vec<(&'a Address, &'a str)>,
-    /// What would change too, but was not chosen.
+    /// Resources that would change too, but were not chosen.
     pub left_out: Vec<Address>,
-    /// Seconds that it takes, about: from and to.
+    /// How long the changes take, in seconds, about: the least and the most.
     pub takes: (u32, u32),
 }
 
@@ -77,7 +77,7 @@ pub struct Section<'a> {
     pub name: &'a str,
     pub line: Option<usize>,
     pub items: Vec<Item<'a>>,
-    /// It looks as if it had another name before, or has another one now.
+    /// The other name of the section, if it looks as if it was renamed.
     pub renamed: Option<Renamed>,
 }
 
@@ -92,7 +92,7 @@ pub struct Item<'a> {
     pub disruption: Disruption,
     pub outage: (u32, u32),
     pub takes: (u32, u32),
-    /// What the reader should know beside.
+    /// More that the reader should know.
     pub notes: Vec<&'static str>,
     pub fields: Vec<Field<'a>>,
 }
@@ -138,7 +138,7 @@ impl<'a> Review<'a> {
         self.sections.is_empty()
     }
 
-    /// `3 to create`, `1 to delete`, with the words of the actions.
+    /// The totals by action, with their words: `3 to create`, `1 to delete`.
     pub fn totals(&self) -> Vec<(usize, &'static str)> {
         let count = |word| self.items().filter(|item| item.step.action.word() == word).count();
         let mut totals: Vec<(usize, &str)> = Action::WORDS.iter().map(|(word, said)| (count(*word), *said)).collect();
@@ -148,7 +148,7 @@ impl<'a> Review<'a> {
         totals
     }
 
-    /// How many changes there are of each disruption, the worst first. Those without any are not among them.
+    /// How many changes there are of each disruption, the worst first. Changes without disruption are not counted.
     pub fn risks(&self) -> Vec<(usize, Disruption)> {
         let mut counts: BTreeMap<Disruption, usize> = BTreeMap::new();
         for item in self.items().filter(|item| item.disruption != Disruption::None) {
@@ -159,7 +159,7 @@ impl<'a> Review<'a> {
 }
 
 impl Disruption {
-    /// In words, with its length where there is one: `downtime of 10 to 30 min`.
+    /// The disruption in words, with its length where there is one: `downtime of 10 to 30 min`.
     pub fn told(self, outage: (u32, u32)) -> String {
         let lasting = |word: &str| match outage {
             (_, 0) => word.to_owned(),
@@ -178,7 +178,7 @@ impl Disruption {
     }
 }
 
-/// `about 7 min`, `10 to 30 min`, `20 min to 2 h`.
+/// A range of seconds in words: `about 7 min`, `10 to 30 min`, `20 min to 2 h`.
 pub fn range(least: u32, most: u32) -> String {
     let (from, to) = (seconds(least), seconds(most));
     match (from.split_once(' '), to.split_once(' ')) {
@@ -251,7 +251,8 @@ fn longest(one: (u32, u32), other: (u32, u32)) -> (u32, u32) {
     (one.0.max(other.0), one.1.max(other.1))
 }
 
-/// The longest path: what a change needs is done before it; what goes, goes when all else is done.
+/// How long all changes take: the longest path. A change comes after the changes that it needs. Removals come when
+/// everything else is done.
 fn takes(sections: &[Section<'_>], desired: &Desired) -> (u32, u32) {
     let items: BTreeMap<&Address, &Item<'_>> =
         sections.iter().flat_map(|section| &section.items).map(|item| (&item.step.address, item)).collect();
@@ -268,7 +269,8 @@ fn takes(sections: &[Section<'_>], desired: &Desired) -> (u32, u32) {
     (made.0 + gone.0, made.1 + gone.1)
 }
 
-/// One section goes whole and one of its sort comes: to AWS that is no rename.
+/// Finds sections that look renamed: exactly one section of a type goes whole, and exactly one of the same type comes.
+/// AWS sees no rename there.
 fn renames(sections: &mut [Section<'_>]) {
     let sort = |name: &str| name.split_once('.').map(|(sort, _)| sort.to_owned());
     let all = |section: &Section<'_>, word| section.items.iter().all(|item| item.step.action.word() == word);

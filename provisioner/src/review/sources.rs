@@ -1,8 +1,8 @@
-//! Why a plan changes what it changes: the line of the stack file, or that no line says so.
+//! Finds out why a plan changes something: the line of the stack file that asks for it, or the fact that no line does.
 //!
-//! Nothing is recorded about earlier runs. So each line of the file is tried with something else: the fields that differ then
-//! are the ones that it is the reason for. A field that no line decides, and that is not as it should be, has drifted, or
-//! its line is gone.
+//! Nothing is recorded about earlier runs. So each line of the file is tried with another value, and the line is the
+//! reason for the fields that differ then. A field that no line decides, and that is not as it should be, has drifted,
+//! or its line is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,27 +28,27 @@ use crate::yaml::Position;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "because")]
 pub enum Why {
-    /// A line of the stack file says so.
+    /// A line of the stack file asks for it.
     Line { line: usize, column: usize, key: String },
-    /// Its section in the stack file asks for it.
+    /// The section of the resource in the stack file asks for it.
     Section { line: usize, column: usize },
-    /// No line of the file says so: it was changed outside, or its line is gone.
+    /// No line of the file asks for it: it was changed outside, or its line is gone.
     Drift,
-    /// It follows another resource of this plan.
+    /// The value comes from another resource that this plan changes.
     Follows { resource: String },
     /// The runtime was built anew.
     Build,
-    /// A secret has another version.
+    /// The secret has another version.
     Secret,
-    /// Nothing asks for it any more.
+    /// Nothing asks for the resource any more.
     Nobody,
-    /// It belongs to every stack of this sort.
+    /// The resource belongs to every stack of this sort.
     Stack,
     /// This stack did not make it: somebody else has put it on a resource of this stack.
     Beside { on: String },
 }
 
-/// Trying a line means to expand the whole stack: for a plan there is only so much time.
+/// The most work for all lines together. To try a line, the whole stack is expanded, and a plan has only so much time.
 const MOST_WORK: usize = 300_000;
 
 #[derive(Default)]
@@ -61,7 +61,7 @@ pub struct Sources {
     all_tried: bool,
 }
 
-/// The stack file, and what it becomes.
+/// The stack file, and the resources that it becomes.
 pub struct File<'a> {
     pub loaded: &'a Loaded,
     pub scope: &'a Scope,
@@ -97,7 +97,7 @@ impl Sources {
         sources
     }
 
-    /// Where a section begins.
+    /// The line where a section begins.
     pub fn line_of(&self, section: &str) -> Option<usize> {
         self.lines.as_ref()?.section(section).map(|at| at.line)
     }
@@ -105,7 +105,7 @@ impl Sources {
     pub fn of_step(&self, step: &Step) -> Why {
         match &step.action {
             Action::Delete if step.on.is_some() => beside(step.on.as_ref().unwrap_or(&step.address)),
-            // Where there is no file, as for `down`, the whole stack goes.
+            // For `down` there is no file, and the whole stack goes.
             Action::Delete if self.lines.is_some() => Why::Nobody,
             Action::Update { changes } | Action::Replace { changes } => {
                 changes.iter().map(|change| self.of_change(step, change)).min().unwrap_or(Why::Drift)
@@ -149,14 +149,15 @@ fn beside(on: &Address) -> Why {
     Why::Beside { on: on.to_string() }
 }
 
-/// `queues.work` of `queues.work.from.0`.
+/// The section of a key: `queues.work` for `queues.work.from.0`.
 fn section(key: &str) -> String {
     key.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
 
 struct Trial<'a> {
     file: &'a File<'a>,
-    /// What changes, with what it should be when nothing is known yet.
+    /// The resources that change. For an update or a replacement, also the wanted state, as far as it is known
+    /// beforehand.
     changed: Vec<(&'a Step, &'a Wanted, Option<Json>)>,
     of_fields: BTreeMap<(Address, String), Why>,
     of_resources: BTreeMap<Address, Why>,
@@ -175,7 +176,8 @@ impl<'a> Trial<'a> {
         Trial { file, changed: changed.collect(), of_fields: BTreeMap::new(), of_resources: BTreeMap::new() }
     }
 
-    /// A line is the reason for what would be different without it. Of several the first in the resource's own section.
+    /// Notes a line as the reason for everything that would be different without it. If there are several such lines,
+    /// the first in the resource's own section is the reason.
     fn note(&mut self, leaf: &Leaf, other: &Desired) {
         let why = Why::Line { line: leaf.at.line, column: leaf.at.column, key: leaf.key() };
         self.compare(other, &why, &|section| leaf.is_in(section));
@@ -217,7 +219,8 @@ impl<'a> Trial<'a> {
 
 fn put<K: Ord>(reasons: &mut BTreeMap<K, Why>, of: K, why: &Why, home: bool) {
     if home {
-        // Those at home come in the order of the file, and the first one stays; one from elsewhere gives way.
+        // Lines of the resource's own section come in the order of the file, and the first one stays. A line from
+        // elsewhere gives way to them.
         let first = reasons.entry(of).or_insert_with(|| why.clone());
         if let (Why::Line { key: there, .. }, Why::Line { key, .. }) = (&*first, why)
             && section(there) != section(key)
@@ -229,7 +232,7 @@ fn put<K: Ord>(reasons: &mut BTreeMap<K, Why>, of: K, why: &Why, home: bool) {
     }
 }
 
-/// Whether what a line decides is what changes. Of a list only the members that come or go count.
+/// Whether the difference that a line makes is the change of the plan. In a list, only members that come or go count.
 fn concerns(moved: &Change, change: &Change) -> bool {
     let inside = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('.'));
     if moved.path != change.path {
@@ -239,7 +242,7 @@ fn concerns(moved: &Change, change: &Change) -> bool {
         (Value::Array(now), Value::Array(then), Value::Array(from), Value::Array(to)) => {
             let decided = apart(now, then);
             let changes = apart(from, to);
-            // A list of which nothing comes or goes is in another order.
+            // If nothing comes or goes, only the order of the list has changed.
             changes.is_empty() || changes.iter().any(|member| decided.contains(member) || known_after(member).is_some())
         }
         _ => true,
