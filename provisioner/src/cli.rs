@@ -131,14 +131,14 @@ enum Command {
     /// Print the stack for another tool, to go on without this one, offline
     #[cfg(feature = "aws")]
     Export {
-        /// In whose language
+        /// The language of the other tool
         #[arg(value_enum)]
         language: commands::export::Language,
         file: PathBuf,
     },
     /// Print the JSON Schema of stack files, for editors
     Schema {
-        /// Of what `plan --json` prints instead
+        /// Print the schema of what `plan --json` prints instead
         #[cfg(feature = "aws")]
         #[arg(long)]
         plan: bool,
@@ -153,7 +153,7 @@ pub async fn main() -> ExitCode {
         Err(error) => {
             let printer = Printer::new(false, false);
             if error.use_stderr() {
-                // There is nobody left to tell that nobody could be told.
+                // If this error cannot be printed, there is nobody left to tell.
                 let _ = error.print();
                 return code(Exit::Usage);
             }
@@ -185,7 +185,8 @@ pub async fn main() -> ExitCode {
     ended(result, as_json, printer)
 }
 
-/// Tells why the command failed, if it did. Output that is not whole is a failure, however the command ended.
+/// Prints why the command failed, if it did. Returns the exit code. Output that is not whole is a failure, however the
+/// command ended.
 fn ended(result: Result<Exit, Failure>, as_json: bool, printer: Printer) -> ExitCode {
     let told = |result: Result<Exit, Failure>| result.unwrap_or_else(|failure| failure.tell(as_json, printer));
     let exit = told(result);
@@ -230,7 +231,7 @@ async fn on_aws(_: Command, _: &Global, _: Printer) -> Result<Exit, Failure> {
         .hint("give --local, or build it with the feature `aws`, which is on by default"))
 }
 
-/// Blocking work, which is kept away from the threads that wait.
+/// Runs a command on this machine. Its work blocks, so it is kept away from the threads that wait.
 async fn on_this_machine(command: Command, global: Global, printer: Printer) -> Result<Exit, Failure> {
     use commands::laptop;
     let work = move || match command {

@@ -15,9 +15,9 @@
 //! ```
 //!
 //! Invariants, chiefly what is *absent*:
-//! - There is no state file. A resource is found again by its name, or for the few kinds that have none by the tags that it
-//!   was created with. A tag proves that a resource is ours. A resource that is not ours is never changed, unless somebody
-//!   has put it on a resource of ours, where it gives rights, routes or traffic.
+//! - There is no state file. A resource is found again by its name, or for the few kinds that have none by the tags that
+//!   it was created with. A tag proves that a resource is ours. A resource that is not ours is never changed, unless
+//!   somebody has put it on a resource of ours, where it gives rights, routes or traffic.
 //! - The plan cannot write: the code that makes it can only read. Only [`engine`] changes anything.
 //! - There is no rollback. The resources that depend on a failed one are skipped, the others go on; running again is the
 //!   recovery.

@@ -54,7 +54,7 @@ fn a_dead_primary_is_replaced_and_comes_back_as_the_replica() {
     laptop.told(
         &["local", "promote", "reservations"],
         1,
-        "`reservations` is no replica; there is: reservations-replica",
+        "`reservations` is not a replica; there is: reservations-replica",
     );
     let told = laptop.done(&["local", "promote", "reservations-replica"]);
     assert!(told.contains("to undo it: provision local rejoin"), "{told}");
@@ -92,7 +92,7 @@ fn a_dead_primary_is_replaced_and_comes_back_as_the_replica() {
     for name in ["first", "second", "third", "fourth", "fifth"] {
         assert_eq!(list.matches(&format!("\"{name}\"")).count(), 1, "{name}: {list}");
     }
-    laptop.told(&["local", "rejoin", "lookups"], 1, "`lookups` is no old primary");
+    laptop.told(&["local", "rejoin", "lookups"], 1, "`lookups` is not an old primary");
 }
 
 #[test]

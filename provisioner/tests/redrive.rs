@@ -39,7 +39,7 @@ async fn what_is_no_queue_with_dead_letters_is_64() {
       hint: name the queue that gets the messages back: `answers`
     error: `forwarder-failed` is not a queue of this stack
       hint: there are: answers
-    error: `forwarder-failed` is no dead-letter queue of a queue
+    error: `forwarder-failed` is not the dead-letter queue of a queue
       hint: it holds what the log forwarder could not deliver, log events and whole invocations of the function: there is no queue to which they could go back
     ");
 }

@@ -1,4 +1,4 @@
-//! The IAM actions of the commands and of `doctor`: those that a policy has beside the actions of the kinds.
+//! The IAM actions of the commands and of `doctor`. A policy has them beside the actions of the kinds.
 
 use crate::commands::{health, logs, probe, redrive};
 use crate::doctor;
@@ -21,7 +21,7 @@ pub fn beside_kinds(desired: &Desired) -> Vec<&'static str> {
     actions
 }
 
-/// The commands that need a kind to be in the stack.
+/// The actions of the commands that need a resource of a certain kind in the stack.
 const OF_KINDS: &[(&str, &[&str])] =
     &[(ecs::Service::FACTS.name, logs::ACTIONS), (sqs::Queue::FACTS.name, redrive::ACTIONS)];
 

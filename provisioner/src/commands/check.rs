@@ -1,4 +1,4 @@
-//! `provision check`: every mistake at once, without a network.
+//! `provision check`: finds every mistake at once, without a network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

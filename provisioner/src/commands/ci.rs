@@ -1,4 +1,4 @@
-//! `provision ci`: pipelines to begin with. They are files of `templates/ci`, as they are.
+//! `provision ci`: prints a pipeline to begin with. The pipelines are the files of `templates/ci`, unchanged.
 
 use clap::ValueEnum;
 

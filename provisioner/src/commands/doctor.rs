@@ -1,4 +1,4 @@
-//! `provision doctor`: what would stop an `up` half-way, found before its first change.
+//! `provision doctor`: finds what would stop an `up` half-way, before its first change.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ async fn of_stack(file: &Path, global: &Global, printer: Printer) -> Result<Exit
     Ok(tell(global, &of, &findings, printer))
 }
 
-/// Who the credentials belong to, without a stack.
+/// Examines only the credentials, without a stack.
 async fn of_credentials(global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let access = Access {
         profile: global.profile.clone(),
@@ -65,7 +65,8 @@ async fn of_credentials(global: &Global, printer: Printer) -> Result<Exit, Failu
     Ok(tell(global, &json!({"region": region}), &[finding], printer))
 }
 
-/// Before `up`: only about what this plan changes, and only what is not in order is told.
+/// Examines what this plan changes, before `up` begins. Prints only findings that are not in order; `-v` shows the
+/// others too.
 pub(super) async fn preflight(
     session: &Session,
     plan: &Plan,
@@ -115,7 +116,8 @@ fn tell(global: &Global, of: &serde_json::Value, findings: &[Finding], printer: 
     }
 }
 
-/// `stop     quotas       what`, and below it what to do. The word tells, not the colour.
+/// A finding in words: `stop     quotas       what`, and below it what to do. The word tells the level, not only
+/// the colour.
 pub(super) fn text(finding: &Finding, printer: Printer) -> String {
     let word = match finding.level {
         Level::Ok => printer.green(format!("{:8}", "ok")),

@@ -1,8 +1,8 @@
-//! What the JSON forms share.
+//! The version and the form that all JSON documents share.
 
 use serde::Serialize;
 
-/// The version of the JSON forms. It grows with every change that a reader could trip over.
+/// The version of the JSON documents. It grows with every change that could break a reader.
 pub(crate) const VERSION: u32 = 1;
 
 pub(crate) fn pretty<T: Serialize>(value: &T) -> String {

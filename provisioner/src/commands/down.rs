@@ -1,4 +1,4 @@
-//! `provision down`: take it away, and prove that nothing is left.
+//! `provision down`: removes the stack, and proves that nothing is left.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,7 +30,7 @@ pub(crate) async fn down(file: &Path, global: &Global, data: &DataFlags, printer
     run::under_lease(&session, global, work, printer).await
 }
 
-/// What becomes of data.
+/// What happens to the data.
 struct Fate {
     keep: BTreeSet<Address>,
     last_wish: LastWish,
@@ -95,7 +95,7 @@ async fn with_lease(
     }
 }
 
-/// What the flags, or the user, say about data. Only data that is there is asked about.
+/// Finds out from the flags, or from the user, what happens to the data. Asks only if there is data.
 fn fate(session: &Session, snapshot: &Snapshot, flags: &DataFlags, printer: Printer) -> Result<Fate, Failure> {
     let holders: Vec<&Address> = snapshot
         .live
@@ -154,7 +154,7 @@ fn list(addresses: &[&Address]) -> String {
     addresses.iter().map(|address| address.to_string()).collect::<Vec<_>>().join(", ")
 }
 
-/// These, and all that they stand on.
+/// These resources, and all that they stand on.
 fn closure(session: &Session, snapshot: &Snapshot, kept: &BTreeSet<Address>) -> BTreeSet<Address> {
     let edges = session.expanded.desired.edges();
     let mut all = BTreeSet::new();
@@ -168,7 +168,8 @@ fn closure(session: &Session, snapshot: &Snapshot, kept: &BTreeSet<Address>) -> 
     all
 }
 
-/// Protection that the stack file asked for is lifted; protection that somebody set by hand stops the run.
+/// The resources whose protection is lifted, because the stack file asked for it. Protection that somebody set by hand
+/// stops the run.
 fn protected_by_file(session: &Session, snapshot: &Snapshot) -> Result<BTreeSet<Address>, Failure> {
     let board = snapshot.board();
     let mut lifted = BTreeSet::new();
@@ -193,7 +194,8 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot) -> Result<BTreeSet<
             )
             .ok()
         });
-        // An orphan's protection was the file's too, as far as anybody can know.
+        // A resource that the stack file no longer has is protected too. As far as anybody can know, the file asked for
+        // that.
         match want {
             Some(want) if want.get(field) == json!(false) => {
                 let what = format!(
@@ -210,7 +212,7 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot) -> Result<BTreeSet<
     if by_hand.is_empty() { Ok(lifted) } else { Err(Failure::errors(by_hand)) }
 }
 
-/// Looks whether anything is left: live, ours, not kept. What is on its way out is waited for.
+/// Looks whether anything is left that is live, ours and not kept. Waits for resources that are still being deleted.
 async fn sweep(session: &Session, keep: &BTreeSet<Address>, printer: Printer) -> Result<Vec<String>, Failure> {
     let started = Instant::now();
     loop {

@@ -1,4 +1,4 @@
-//! What is told about a run that failed: root causes and no cascade, the evidence for each, what to do next; on one screen.
+//! Explains a run that failed, on one screen: root causes and no cascade, the evidence for each, and what to do next.
 
 use std::collections::BTreeMap;
 
@@ -7,13 +7,14 @@ use crate::engine::{Ending, Outcome, Report};
 use crate::kinds::facts::Address;
 use crate::printer::Printer;
 
-/// Lines of evidence for all failures together, and for one of them at least. With `--json` all of it is there.
+/// How many lines of evidence there are for all failures together, and for one of them at least. `--json` prints all of
+/// it.
 const SCREEN: usize = 24;
 const LEAST: usize = 3;
-/// Characters of a line.
+/// The longest line, in characters.
 const WIDTH: usize = 180;
 
-/// Root causes, what they stopped, and what to do next.
+/// Prints the root causes, what they stopped, and what to do next.
 pub(super) fn explain(report: &Report, printer: Printer) {
     let roots = roots(&report.outcomes);
     let room = (SCREEN / roots.len().max(1)).max(LEAST);
@@ -49,7 +50,7 @@ pub(super) fn explain(report: &Report, printer: Printer) {
     }
 }
 
-/// A failure, with all that failed for the same reason, and what they stopped.
+/// A failure, with all that failed for the same reason, and all that they stopped.
 struct Root<'a> {
     error: &'a str,
     evidence: &'a Evidence,
@@ -82,7 +83,8 @@ fn roots(outcomes: &[Outcome]) -> Vec<Root<'_>> {
     roots
 }
 
-/// Two failures with the same one have one root: the same action that is not allowed, the same cause, the same words of AWS.
+/// The reason of a failure. Failures with the same one have one root: the same action that is not allowed, the same
+/// cause, or the same words of AWS.
 fn reason(error: &str, evidence: &Evidence) -> String {
     let text = evidence.cause.as_deref().unwrap_or(error);
     for before in ["is not authorized to perform: ", " may not "] {
@@ -92,7 +94,7 @@ fn reason(error: &str, evidence: &Evidence) -> String {
     }
     match &evidence.cause {
         Some(cause) => cause.clone(),
-        // `creating sqs.queue work: …`
+        // Takes the text after `creating sqs.queue work: `.
         None => error
             .split_once(": ")
             .map_or(error, |(_, text)| text)
@@ -104,11 +106,12 @@ fn reason(error: &str, evidence: &Evidence) -> String {
 }
 
 impl Evidence {
-    /// The cause, then as many lines as there is room for: the first ones, which say more.
+    /// The lines to show: the cause, then as many lines of evidence as there is room for. The first ones are the most
+    /// helpful.
     fn told(&self, room: usize) -> Vec<String> {
         let cause = self.cause.as_ref().map(|cause| format!("  cause: {}", cut(cause)));
         let mut told: Vec<String> = cause.into_iter().collect();
-        // A log line that is the cause is not told twice.
+        // If a log line is the cause, it is not shown twice.
         let repeats = |line: &&String| self.cause.as_deref() != Some(line.trim_start_matches("event: "));
         let lines: Vec<&String> = self.lines.iter().filter(repeats).collect();
         told.extend(lines.iter().take(room).map(|line| format!("  {}", cut(line))));
@@ -123,7 +126,7 @@ fn names(addresses: &[&Address]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// One line, and not a long one. What programs write there is no control character for a terminal.
+/// The text on one line that is not too long. Programs wrote it, so control characters must not reach the terminal.
 fn cut(text: &str) -> String {
     let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WIDTH + 1).collect();
     match clean.char_indices().nth(WIDTH) {
@@ -145,7 +148,8 @@ mod tests {
         outcome(kind, name, Ending::Failed { error: format!("creating {kind} {name}: {error}"), evidence })
     }
 
-    /// Six subnets that may not be made are one problem, and what stands on them is none.
+    /// Six subnets that may not be made are one problem. The resources that stand on them are not problems of their
+    /// own.
     #[test]
     fn one_root_and_no_cascade() {
         let denied = |n: u8| {

@@ -1,4 +1,5 @@
-//! `provision export`: the stack in another tool's language, offline, for whoever wants to go on without this one.
+//! `provision export`: prints the stack in another tool's language, offline, for users who want to go on without
+//! `provision`.
 
 use std::path::Path;
 

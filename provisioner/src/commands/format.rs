@@ -1,4 +1,4 @@
-//! How outputs are written, wherever they come from.
+//! The formats of outputs, for a stack on AWS and on this machine.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(crate) enum Format {
     Env,
 }
 
-/// What `--format` and `--json` say together.
+/// The format that `--format` and `--json` ask for together.
 pub(crate) fn chosen(format: Option<Format>, global: &Global) -> Result<Format, Failure> {
     match (format, global.json) {
         (None | Some(Format::Json), true) => Ok(Format::Json),
@@ -30,7 +30,7 @@ pub(crate) fn chosen(format: Option<Format>, global: &Global) -> Result<Format, 
     }
 }
 
-/// All of them on stdout.
+/// Prints all outputs on stdout.
 pub(crate) fn write(outputs: &BTreeMap<String, Value>, format: Format, printer: Printer) -> Result<Exit, Failure> {
     match format {
         Format::Json => printer.data(pretty(&json!(outputs))),
@@ -44,7 +44,8 @@ pub(crate) fn write(outputs: &BTreeMap<String, Value>, format: Format, printer: 
     Ok(Exit::Done)
 }
 
-/// `QUEUES_WORK_URL=…` for each. All or none: where two names become one, a shell would take whichever comes last.
+/// A line `QUEUES_WORK_URL=…` for each output. Fails if two outputs get one name, since a shell would take whichever
+/// comes last.
 fn environment(outputs: &BTreeMap<String, Value>) -> Result<Vec<String>, String> {
     let mut taken: BTreeMap<String, &str> = BTreeMap::new();
     let mut lines = Vec::new();
@@ -62,7 +63,8 @@ fn variable(output: &str) -> String {
     output.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect()
 }
 
-/// As one word of a POSIX shell. Within single quotes everything is itself, but for a single quote.
+/// The text as one word of a POSIX shell. Within single quotes every character stands for itself, except a single
+/// quote.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:@%+,=".contains(c);
     match !text.is_empty() && text.chars().all(plain) {
@@ -71,7 +73,7 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// Text as it is, without quotes.
+/// A value as text. Text has no quotes around it.
 pub(super) fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

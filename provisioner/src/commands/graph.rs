@@ -1,4 +1,4 @@
-//! `provision graph`: what uses what, as a drawing for Mermaid or Graphviz, without a network.
+//! `provision graph`: draws what uses what, for Mermaid or Graphviz, without a network.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -30,11 +30,12 @@ pub(crate) enum By {
     Resource,
 }
 
-/// Offline nobody says whose account it is, or where. No node and no edge depends on it.
+/// A stand-in for the account, which is not known offline. No node and no edge depends on it.
 const ACCOUNT: &str = "000000000000";
 const REGION: &str = "us-east-1";
 
-/// Mermaid draws no more edges than this unless the page that shows it allows them; the text cannot.
+/// Mermaid draws no more edges than this, unless the page that shows the drawing allows more. The text of a drawing
+/// cannot allow it.
 const MERMAID_EDGES: usize = 500;
 
 pub(crate) fn graph(file: &Path, global: &Global, format: Format, by: By, printer: Printer) -> Result<Exit, Failure> {
@@ -63,14 +64,14 @@ pub(crate) fn graph(file: &Path, global: &Global, format: Format, by: By, printe
     Ok(Exit::Done)
 }
 
-/// Nodes are known by their labels, which are unique. Edges go from the user to what it uses.
+/// A drawing. A node is known by its label, which is unique. Edges go from the user to the node that it uses.
 struct Graph {
     frames: Vec<Frame>,
     edges: BTreeSet<(String, String)>,
 }
 
 struct Frame {
-    /// `None`: its nodes stand by themselves.
+    /// The title, or `None` for nodes without a frame.
     title: Option<String>,
     nodes: Vec<String>,
 }
@@ -79,7 +80,8 @@ fn by_section(desired: &Desired) -> Graph {
     let section: BTreeMap<_, _> = desired.resources().iter().map(|wanted| (&wanted.address, &wanted.section)).collect();
     let edges = desired.edges();
     let mut between = BTreeSet::new();
-    // A firewall's rules name who may come in. That is no use of them: it would point back at every user.
+    // The rules of a firewall group name who may come in. They do not use those resources: the edges would point back
+    // at every user.
     for wanted in desired.resources().iter().filter(|wanted| !wanted.kind.facts().part) {
         for target in &edges[&wanted.address] {
             if *section[target] != wanted.section {
@@ -103,7 +105,7 @@ fn by_resource(desired: &Desired) -> Graph {
     Graph { frames: sections(desired).into_iter().map(frame).collect(), edges }
 }
 
-/// In the order in which the stack expands.
+/// The sections, in the order in which the stack expands.
 fn sections(desired: &Desired) -> Vec<String> {
     let mut sections: Vec<String> = Vec::new();
     for wanted in desired.resources() {
@@ -114,7 +116,8 @@ fn sections(desired: &Desired) -> Vec<String> {
     sections
 }
 
-/// Nodes are numbered: as an id Mermaid takes neither dots nor its own words, such as `end`.
+/// The drawing for Mermaid. Its nodes are numbered, because Mermaid allows neither dots nor its own words, such as
+/// `end`, in an id.
 fn mermaid(graph: &Graph) -> String {
     let mut lines = vec!["flowchart LR".to_owned()];
     let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
@@ -135,7 +138,8 @@ fn mermaid(graph: &Graph) -> String {
     lines.join("\n")
 }
 
-/// Inside of quotes any character may be given by its number. Whatever could mean something to Mermaid, Markdown or HTML is.
+/// The text for a label in quotes. Any character may be given by its number there, so all those are that could mean
+/// something to Mermaid, Markdown or HTML.
 fn in_mermaid(text: &str) -> String {
     let plain = |c: char| c.is_alphanumeric() || " ._-/@".contains(c);
     text.chars().map(|c| if plain(c) { c.to_string() } else { format!("#{};", u32::from(c)) }).collect()
@@ -147,7 +151,7 @@ fn dot(name: &str, graph: &Graph) -> String {
     for frame in &graph.frames {
         let indent = if frame.title.is_some() { "    " } else { "  " };
         if let Some(title) = &frame.title {
-            // Graphviz frames what begins with this word.
+            // Graphviz draws a frame around a subgraph whose name begins with this word.
             lines.push(format!("  subgraph {} {{", in_dot(&format!("cluster_{title}"))));
             lines.push(format!("    label={};", in_dot(title)));
         }
@@ -174,7 +178,7 @@ mod tests {
 
     fn alerts() -> Desired {
         let mut desired = Desired::new(REGISTRY);
-        // Out of order, and with characters that mean something to both.
+        // The resources are out of order, and have characters that mean something to both languages.
         let topic = TopicSpec { fifo: false, kms_key: None };
         let endpoint = Endpoint::Email("a@b.example".into());
         let spec = SubscriptionSpec { topic: Ref::to("alerts"), endpoint, raw: false };

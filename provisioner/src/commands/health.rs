@@ -1,5 +1,5 @@
-//! What people want to know of a stack that runs, beyond whether each resource is ready: a function per section. Best effort:
-//! what cannot be found out is unknown, and never a failure.
+//! Reads what people want to know about a stack that runs, beyond whether each resource is ready: a function per
+//! section. It does its best. A value that cannot be found out is unknown, and never a failure.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -30,7 +30,8 @@ pub const ACTIONS: &[&str] = &[
 /// How far back to look for a metric. RDS sends one value a minute, some minutes late.
 const RECENT: Duration = Duration::from_secs(300);
 
-/// `None` and, in JSON, `null` is unknown. What a resource cannot have is not there at all.
+/// The health of a resource. A value that is `None`, and `null` in JSON, is unknown. A value that a resource cannot
+/// have is left out.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Health {
@@ -73,7 +74,7 @@ pub(crate) struct Targets {
     all: Option<usize>,
 }
 
-/// Of everything that is wanted, ours and live, and of which there is more to know.
+/// Reads the health of all wanted, live resources of ours whose kinds have more to tell than whether they are ready.
 pub(crate) async fn take<'a>(
     cx: &Cx,
     desired: &'a Desired,
@@ -86,7 +87,7 @@ pub(crate) async fn take<'a>(
     found.into_iter().flatten().collect()
 }
 
-/// The kinds of which there is more to know than whether a resource is ready. Of all others the record of the service says
+/// The kinds with more to tell than whether a resource is ready. For every other kind, the record of its service says
 /// why there is no more.
 const TOLD: &[Told] = &[
     Told { kind: rds::Instance::FACTS.name, of: |cx, live, printer| Box::pin(database(cx, live, printer)) },
@@ -146,7 +147,7 @@ async fn service(cx: &Cx, live: &AnyLive, printer: Printer) -> Health {
     }
 }
 
-/// The domain tells by itself whether it is being changed; how its indices are, only those who may log in to it can ask.
+/// The domain itself says whether it is being changed. Only users who may log in to it can ask about its indices.
 fn search(live: &AnyLive) -> Health {
     let state = match &live.status {
         Status::Ready => "active",
@@ -159,7 +160,7 @@ fn search(live: &AnyLive) -> Health {
     Health::Search { version, state: state.to_owned() }
 }
 
-/// Of all target groups of a service; `None` when it is not behind a load balancer.
+/// The targets in all target groups of a service. `None` if it is not behind a load balancer.
 async fn targets(cx: &Cx, live: &AnyLive, printer: Printer) -> Option<Targets> {
     let groups = live.state.get("targets");
     let groups = groups.as_array().filter(|groups| !groups.is_empty())?;
@@ -177,7 +178,7 @@ async fn targets(cx: &Cx, live: &AnyLive, printer: Printer) -> Option<Targets> {
     Some(Targets { healthy: Some(healthy), all: Some(all) })
 }
 
-/// The newest value. A negative one says that the replica does not replicate, not how far it is behind.
+/// The newest value of the lag. A negative value means that the replica does not replicate, so it is left out.
 async fn lag(cx: &Cx, identifier: &str) -> Result<Option<f64>, Error> {
     let dimension = Dimension::builder().name("DBInstanceIdentifier").value(identifier).build();
     let metric = Metric::builder().namespace("AWS/RDS").metric_name("ReplicaLag").dimensions(dimension).build();
@@ -190,7 +191,7 @@ async fn lag(cx: &Cx, identifier: &str) -> Result<Option<f64>, Error> {
     Ok(newest.copied().filter(|lag| *lag >= 0.0))
 }
 
-/// Why it is unknown is for those who ask with `-v`.
+/// The answer, or `None` if the call failed. `-v` shows why.
 fn known<T>(result: Result<T, impl Into<Error>>, live: &AnyLive, printer: Printer) -> Option<T> {
     match result.map_err(Into::into) {
         Ok(answer) => Some(answer),
@@ -254,7 +255,7 @@ mod tests {
         AnyLive { address, id: String::new(), owner: Owner::Child, state, output, ready: None, status }
     }
 
-    /// As people and as programs see it.
+    /// The health as people and as programs see it.
     fn shown(all: &[Health]) -> String {
         all.iter().map(|health| format!("{health}\n  {}", json!(health))).collect::<Vec<_>>().join("\n")
     }

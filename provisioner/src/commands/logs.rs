@@ -1,4 +1,4 @@
-//! `provision logs`: what the services say, from CloudWatch Logs, oldest first.
+//! `provision logs`: prints what the services say, from CloudWatch Logs, oldest first.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,11 +14,11 @@ use crate::kinds::kind::Kind;
 use crate::kinds::logs::LogGroup;
 use crate::printer::Printer;
 
-/// What to show.
+/// The choice of lines.
 pub(crate) struct Which {
-    /// Of these services; of all when empty.
+    /// The services to show, or all if the list is empty.
     pub(crate) services: Vec<String>,
-    /// Go on until interrupted.
+    /// Whether to go on until interrupted.
     pub(crate) follow: bool,
     /// How far back to begin, in seconds.
     pub(crate) since: u64,
@@ -92,7 +92,7 @@ async fn read(cx: &Cx, groups: &[(String, String)], since: i64) -> Result<Vec<Ev
     Ok(events)
 }
 
-/// A group that is not there, or is not there yet, has said nothing.
+/// Reads the new events of one log group. A group that does not exist yet, or does not exist any more, has none.
 async fn of_group(cx: &Cx, name: String, path: String, since: i64) -> Result<Vec<Event>, Error> {
     let mut events = Vec::new();
     let mut pages = cx.logs.filter_log_events().log_group_name(path).start_time(since).into_paginator().send();

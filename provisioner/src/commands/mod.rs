@@ -70,14 +70,14 @@ pub(crate) fn schema(printer: Printer) -> Exit {
     Exit::Done
 }
 
-/// Of what `plan --json` prints.
+/// Prints the JSON Schema of the document that `plan --json` prints.
 #[cfg(feature = "aws")]
 pub(crate) fn schema_of_plans(printer: Printer) -> Exit {
     printer.data(document::pretty(&render::schema()));
     Exit::Done
 }
 
-/// The stack file for one environment, without a network.
+/// Loads the stack file for one environment, without a network.
 pub(crate) fn load(file: &Path, global: &Global) -> Result<Loaded, Failure> {
     load_text(file, &read(file)?, global)
 }
@@ -122,12 +122,13 @@ fn answer(global: &Global, question: &str, printer: Printer) -> Option<bool> {
     Some(matches!(answer.as_str(), "y" | "Y" | "yes"))
 }
 
-/// Whole or not at all: what is half written misleads. A pipe or a device is written to, and not replaced by a file.
+/// Writes a file whole or not at all, because half a file misleads. A pipe or a device is written to, and not replaced
+/// by a file.
 pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
     let text = format!("{text}\n");
     let written = match std::fs::canonicalize(path) {
         Ok(real) if !real.is_file() => std::fs::write(real, text),
-        // Through a link to where it leads.
+        // A file is replaced at the place that a link leads to.
         found => {
             let target = found.unwrap_or_else(|_| path.to_owned());
             let mut beside = target.clone().into_os_string();
@@ -144,7 +145,7 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        Failure::of(format!("{}:{line}:1: this is no text in UTF-8", file.display()))
+        Failure::of(format!("{}:{line}:1: this is not a text in UTF-8", file.display()))
     })
 }
 

@@ -1,4 +1,4 @@
-//! What the commands can be asked for: all of them, `plan` and `up`, and those that delete data.
+//! The options of the commands: those of all commands, of `plan` and `up`, and of commands that delete data.
 
 use std::path::PathBuf;
 
@@ -104,7 +104,7 @@ pub(crate) struct Part {
 }
 
 impl PlanOptions {
-    /// Whether it asks for nothing that only a plan against AWS has.
+    /// Whether the options are plain, so that a plan without AWS can do all that they ask for.
     pub(crate) fn is_plain(&self) -> bool {
         let asks_nobody = self.offline || self.snapshot.is_some();
         self.format.is_none() && self.out.is_none() && !asks_nobody && self.part.is_plain()
@@ -112,7 +112,7 @@ impl PlanOptions {
 }
 
 impl UpOptions {
-    /// Whether it asks for nothing that only AWS has.
+    /// Whether the options are plain, so that an `up` without AWS can do all that they ask for.
     pub(crate) fn is_plain(&self) -> bool {
         self.adopt.is_empty() && self.plan.is_none() && self.delete_data.is_empty() && self.part.is_plain()
     }

@@ -1,4 +1,4 @@
-//! `provision outputs`: addresses and names that others need.
+//! `provision outputs`: prints the addresses and names that others need.
 
 use std::collections::BTreeMap;
 use std::path::Path;

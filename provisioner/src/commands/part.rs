@@ -1,4 +1,4 @@
-//! Guards of the command line: which part of a stack, and how much may go.
+//! Guards of the command line: which part of a stack is changed, and how much of it may be deleted.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::scope::Scope;
 use crate::sections::similar::similar;
 
 impl Part {
-    /// The plan for what was chosen, and what would change beside it.
+    /// The plan for the chosen part, and the resources outside of it that would change too.
     pub(super) fn plan(
         &self,
         scope: &Scope,
@@ -36,7 +36,7 @@ impl Part {
         Ok((plan, left_out))
     }
 
-    /// Whether so much may go.
+    /// Refuses a plan that deletes or replaces more resources than `--max-deletes` allows.
     pub(super) fn allow(&self, plan: &Plan) -> Result<(), Failure> {
         let goes = |action: &Action| matches!(action, Action::Delete | Action::Replace { .. });
         let going: Vec<String> =
@@ -62,13 +62,13 @@ impl Part {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!("there are: {}", known.into_iter().collect::<Vec<_>>().join(", ")),
                 };
-                Err(Failure::usage(format!("`{unknown}` is no section of this stack")).hint(hint))
+                Err(Failure::usage(format!("`{unknown}` is not a section of this stack")).hint(hint))
             }
         }
     }
 }
 
-/// What is chosen has all that it needs.
+/// Refuses a choice that lacks resources which it needs.
 pub(super) fn complete(lacks: &[Lack], desired: &Desired) -> Result<(), Failure> {
     let told = |Lack { user, needs }: &Lack| {
         let section = desired.get(needs).map_or("", |wanted| wanted.section.as_str());
@@ -81,7 +81,7 @@ pub(super) fn complete(lacks: &[Lack], desired: &Desired) -> Result<(), Failure>
     }
 }
 
-/// A database is called by its name in the stack file, and so are its primary and its replica.
+/// Whether a name of the command line means this resource. The name of a database means its primary and its replica.
 pub(super) fn is_called(address: &Address, name: &str) -> bool {
     address.name == name || address.name.strip_suffix("-replica") == Some(name)
 }

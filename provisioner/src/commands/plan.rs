@@ -1,4 +1,4 @@
-//! `provision plan`: the difference between the stack file and what is live.
+//! `provision plan`: shows the difference between the stack file and what is live.
 
 use std::path::Path;
 
@@ -23,7 +23,7 @@ use crate::sections::Loaded;
 use crate::sections::aws::Expanded;
 use crate::sections::aws::expand;
 
-/// All that a plan is made of.
+/// Everything that a plan is made from.
 pub(super) struct Basis {
     pub(super) scope: Scope,
     pub(super) loaded: Loaded,
@@ -31,7 +31,7 @@ pub(super) struct Basis {
     pub(super) expanded: Expanded,
     pub(super) snapshot: Snapshot,
     pub(super) against: Against,
-    /// The way to the account, where it was asked.
+    /// The way to the account, if it was asked.
     pub(super) cx: Option<Cx>,
 }
 
@@ -98,7 +98,7 @@ async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, F
     })
 }
 
-/// Whether the region has too few zones, which no `up` of this plan could get over. `doctor` asks more.
+/// Whether the region has too few zones, which would stop every `up` of this plan. `doctor` examines more.
 async fn is_stopped(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -> bool {
     match zones::lack(cx, desired, plan).await {
         Ok(Some(finding)) => {
@@ -106,7 +106,7 @@ async fn is_stopped(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -
             true
         }
         Ok(None) => false,
-        // Who may not ask plans without.
+        // Credentials that may not ask for the zones make plans without them.
         Err(error) => {
             printer.detail(format!("the zones of the region are not known: {error}"));
             false
@@ -114,12 +114,12 @@ async fn is_stopped(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -
     }
 }
 
-/// Offline nobody says whose account it is.
+/// A stand-in for the account, which is not known offline.
 const ACCOUNT: &str = "000000000000";
-/// The runtime need not be built for a review.
+/// A stand-in for the digests of the runtime, which need not be built for a review.
 const BUILT_LATER: &str = "(known after the runtime is built)";
 
-/// Without a call to anybody.
+/// The basis of a plan without a call to AWS.
 fn offline(file: &Path, global: &Global, kept: Option<&Path>) -> Result<Basis, Failure> {
     let loaded = load(file, global)?;
     let kept = kept.map(|path| kept_in(path, &loaded)).transpose()?;

@@ -1,4 +1,4 @@
-//! `provision policy`: the IAM policy that `provision` needs for a stack, offline.
+//! `provision policy`: prints the IAM policy that `provision` needs for a stack, offline.
 
 use std::path::Path;
 

@@ -1,5 +1,5 @@
-//! `provision redrive`: the messages of a dead-letter queue go back to the queue that they came from. SQS moves them by
-//! itself; this starts it, watches it, and on Ctrl-C stops it.
+//! `provision redrive`: moves the messages of a dead-letter queue back to the queue that they came from. SQS moves them
+//! by itself. This command starts the move, watches it, and on Ctrl-C cancels it.
 
 use std::path::Path;
 use std::time::Instant;
@@ -20,8 +20,8 @@ use crate::sections::queues::dead_letter_name;
 use crate::sections::similar::similar;
 use crate::sections::words::Name;
 
-/// The IAM actions of this file. SQS lets only those start, watch and end a move who may also receive from the one queue
-/// and send to the other (SQS developer guide, API permissions).
+/// The IAM actions of this file. To start, watch or end a move, SQS also wants the permissions to receive from the one
+/// queue and to send to the other (SQS developer guide, API permissions).
 pub(crate) const ACTIONS: &[&str] = &[
     "sqs:CancelMessageMoveTask",
     "sqs:DeleteMessage",
@@ -35,9 +35,9 @@ pub(crate) const ACTIONS: &[&str] = &[
 ];
 
 const LOOK_EVERY_SECONDS: f64 = 2.0;
-/// SQS may take its time over many messages, up to 36 hours; but if not one moves for so long, something is wrong.
+/// A move of many messages may take SQS up to 36 hours. But if not one message moves for this long, something is wrong.
 const STALLED_AFTER_SECONDS: f64 = 600.0;
-/// A move that is cancelled ends after the batch in flight.
+/// A cancelled move ends after the batch in flight, within this time.
 const CANCELLED_WITHIN_SECONDS: f64 = 60.0;
 
 pub(crate) async fn redrive(file: &Path, global: &Global, queue: &str, printer: Printer) -> Result<Exit, Failure> {
@@ -73,7 +73,7 @@ pub(crate) async fn redrive(file: &Path, global: &Global, queue: &str, printer: 
     tell(cx, global, queue, &pair, &outcome, printer)
 }
 
-/// Both queues, as SQS knows them.
+/// The dead-letter queue and the queue that gets the messages back, as SQS knows them.
 struct Pair {
     from: Found,
     to: Found,
@@ -84,7 +84,7 @@ struct Found {
     arn: String,
 }
 
-/// A move that somebody has begun is watched, if it goes where ours would.
+/// Joins a move that somebody has begun, if it goes to the same queue as ours would. Refuses it otherwise.
 fn joined(task: &Move, dead: &str, pair: &Pair, printer: Printer) -> Result<(), Failure> {
     match task.destination_arn() {
         Some(other) if other != pair.to.arn => {
@@ -104,7 +104,7 @@ fn chosen(stack: &Stack, queue: &str) -> Result<bool, Failure> {
         return Ok(known.fifo);
     }
     if stack.logs.is_some() && queue == FORWARDER_FAILED {
-        return Err(Failure::usage(format!("`{queue}` is no dead-letter queue of a queue")).hint(
+        return Err(Failure::usage(format!("`{queue}` is not the dead-letter queue of a queue")).hint(
             "it holds what the log forwarder could not deliver, log events and whole invocations of the function: \
              there is no queue to which they could go back",
         ));
@@ -121,7 +121,7 @@ fn chosen(stack: &Stack, queue: &str) -> Result<bool, Failure> {
     Err(Failure::usage(format!("`{queue}` is not a queue of this stack")).hint(hint))
 }
 
-/// The queue, if it is there and this stack's by its tag.
+/// Finds a queue. Fails if the queue does not exist, or if its tags say that it is not this stack's.
 async fn found(cx: &Cx, name: &str, fifo: bool) -> Result<Found, Failure> {
     let called = queue_name(&cx.scope, name, fifo);
     let gone = &["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"];
@@ -155,8 +155,8 @@ async fn waiting(cx: &Cx, pair: &Pair, printer: Printer) -> Result<i64, Failure>
     Ok(count(visible))
 }
 
-/// A start that was refused, or whose answer was lost, counts if a move to our queue runs all the same: SQS takes one of a
-/// queue at a time, whoever began it.
+/// Starts the move. A start that was refused, or whose answer was lost, counts as done if a move to our queue runs all
+/// the same: SQS allows one move of a queue at a time, whoever began it.
 async fn start(cx: &Cx, pair: &Pair, earlier: Option<&Move>) -> Result<(), Failure> {
     let call = cx.sqs.start_message_move_task().source_arn(&pair.from.arn).destination_arn(&pair.to.arn);
     let Err(error) = call.send().await.map_err(Error::from) else {
@@ -170,9 +170,9 @@ async fn start(cx: &Cx, pair: &Pair, earlier: Option<&Move>) -> Result<(), Failu
     Err(failed("starting the move")(error))
 }
 
-/// How a move ended; the default is one of nothing.
+/// How a move ended. The default is the outcome of a move of no messages.
 struct Outcome {
-    /// As SQS calls it.
+    /// The status in the words of SQS.
     status: String,
     moved: i64,
     of: Option<i64>,
@@ -186,7 +186,7 @@ impl Default for Outcome {
     }
 }
 
-/// Until the move that began then, or later, has ended. The list may not show it at once.
+/// Watches until the move that began at `begun` or later has ended. The list of moves may not show it at once.
 async fn watch(cx: &Cx, pair: &Pair, begun: i64, printer: Printer) -> Result<Outcome, Failure> {
     let (started, mut last_step, mut shown) = (Instant::now(), Instant::now(), None);
     let mut cancelled: Option<Instant> = None;
@@ -229,10 +229,10 @@ async fn watch(cx: &Cx, pair: &Pair, begun: i64, printer: Printer) -> Result<Out
     }
 }
 
-/// What has been moved stays moved, the rest stays where it is: nothing is lost either way.
+/// Cancels the move. Moved messages stay moved, and the others stay where they are: nothing is lost either way.
 async fn cancel(cx: &Cx, task: Option<&Move>, printer: Printer) {
     let Some(handle) = task.and_then(Move::task_handle) else { return };
-    // It may have ended meanwhile; the next look says how.
+    // The move may have ended meanwhile. The next look says how.
     if let Err(error) = cx.sqs.cancel_message_move_task().task_handle(handle).send().await.map_err(Error::from) {
         printer.detail(format!("cancelling the move: {error}"));
     }
@@ -247,7 +247,7 @@ fn is_running(task: &Move) -> bool {
     matches!(task.status(), Some("RUNNING" | "CANCELLING"))
 }
 
-/// The end of the move, as the result of the command.
+/// Prints how the move ended, and returns that as the result of the command.
 fn tell(
     cx: &Cx,
     global: &Global,
@@ -289,7 +289,7 @@ fn messages(count: i64) -> String {
     }
 }
 
-/// The failure of a call, by what was being done.
+/// The failure of a call. `doing` says what the call was for.
 fn failed(doing: &str) -> impl Fn(Error) -> Failure {
     move |error| {
         let failure = Failure::of(format!("{doing}: {error}"));

@@ -1,4 +1,4 @@
-//! What `up` and `down` share: the lease, Ctrl-C, progress, the report.
+//! What `up` and `down` share: the lease, Ctrl-C, progress and the report.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ use crate::wait::pause;
 
 pub(super) use super::explain::explain;
 
-/// Says where we are, before anything happens.
+/// Prints which stack, account and region the command is about, before anything happens.
 pub(super) fn greet(session: &Session, verb: &str, printer: Printer) {
     let scope = &session.cx.scope;
     printer.talk(format!(
@@ -32,8 +32,9 @@ pub(super) fn greet(session: &Session, verb: &str, printer: Printer) {
     ));
 }
 
-/// Does the work under the lease of the stack, until it is done or a signal ends it. The work gets to know whether the last
-/// run was cut off. If the work fails, that is told before the lease is given back, because that may take a minute.
+/// Does the work under the lease of the stack, until it is done or a signal ends it. The work is told whether the last
+/// run was cut off. If the work fails, the failure is printed before the lease is given back, because that may take a
+/// minute.
 pub(super) async fn under_lease<W>(
     session: &Session,
     global: &Global,
@@ -81,22 +82,23 @@ async fn release(lease: Lease, clean: bool, printer: Printer) {
     }
 }
 
-/// What is live. After a run that was cut off new things may not show at once, so it is looked at again and again, and
-/// whatever was seen once counts.
+/// Takes a snapshot of what is live. After a run that was cut off, new resources may not show at once. Then this looks
+/// several times, and everything that was seen once counts.
 pub(super) async fn take_carefully(session: &Session, unclean: bool, printer: Printer) -> Result<Snapshot, Failure> {
     let mut snapshot = super::take(session, Proof::Service, printer).await?;
     for _ in 0..if unclean { 4 } else { 0 } {
         session.cx.clock.sleep(1.0).await;
         let again = super::take(session, Proof::Service, printer).await?;
-        // What could not be told apart before may have its right name now.
+        // A resource that could not be told from others in an earlier look may have its right name now.
         snapshot.live.retain(|_, old| !again.live.values().any(|new| new.id == old.id));
         snapshot.live.extend(again.live);
     }
     Ok(snapshot)
 }
 
-/// Ctrl-C, or the end of a CI job: no new call that changes something, those in flight are awaited. A second signal (CI sends
-/// SIGTERM 7.5 s after SIGINT, and SIGKILL 2.5 s later) waits for nothing but the lease.
+/// Waits for Ctrl-C, or for the end of a CI job. After the first signal no new call that changes something starts, and
+/// the run waits for those in flight. After the second one (CI sends SIGTERM 7.5 s after SIGINT, and SIGKILL 2.5 s
+/// later) it only gives the lease back.
 pub(super) fn listen_for_stop(stop: Arc<Stop>, printer: Printer) {
     tokio::spawn(async move {
         let (mut int, mut term) = match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
@@ -116,16 +118,16 @@ pub(super) fn listen_for_stop(stop: Arc<Stop>, printer: Printer) {
                 true => stop.force(),
             }
         }
-        // Whoever sits at a question is not asked twice.
+        // A program that waits for an answer of the user cannot end by itself, so it is ended here.
         pause(LAST_SECONDS).await;
         std::process::exit(Exit::Interrupted as i32);
     });
 }
 
-/// What is left after the second signal.
+/// How long the process may still run after the second signal.
 const LAST_SECONDS: Duration = Duration::from_secs(2);
 
-/// The work, unless it is told to stop a second time.
+/// Does the work, unless a second signal tells it to stop.
 async fn unless_forced<T>(session: &Session, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let forced = async {
         while !session.cx.stop.is_forced() {
@@ -140,7 +142,8 @@ async fn unless_forced<T>(session: &Session, work: impl Future<Output = Result<T
     }
 }
 
-/// Prints what happens, a line each. On a terminal waiting is shown once per resource and state, elsewhere too.
+/// Prints the news of a run, a line each. Waiting is shown once for each resource and state, on a terminal and
+/// elsewhere.
 pub(super) fn progress(printer: Printer) -> impl FnMut(Progress) {
     let mut waiting: BTreeMap<Address, String> = BTreeMap::new();
     move |Progress { address, news, after, done: (done, all) }| {
@@ -170,7 +173,7 @@ pub(super) fn exit(report: &Report) -> Exit {
     }
 }
 
-/// The outcomes, for programs.
+/// The outcomes of a run, for programs.
 pub(super) fn outcomes(report: &Report) -> Vec<Value> {
     let told = |outcome: &crate::engine::Outcome| {
         let mut value = json!({"kind": outcome.address.kind, "name": outcome.address.name, "seconds": outcome.seconds});

@@ -1,4 +1,4 @@
-//! A stack file and the account that it is for: what every command on AWS begins with.
+//! A session: a stack file and the account that it is for. Every command on AWS begins with it.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -45,7 +45,7 @@ pub(crate) async fn open_and_build(file: &Path, global: &Global, printer: Printe
     log_in(&loaded, global, build_artefacts).await
 }
 
-/// The same without the runtime, for what compares nothing: nobody has to build it for that.
+/// Opens a session without the runtime, for commands that compare nothing. So nobody has to build the runtime for them.
 pub(crate) async fn open_without_runtime(loaded: &Loaded, global: &Global) -> Result<Session, Failure> {
     log_in(loaded, global, |_| Ok(Artefacts::default())).await
 }
@@ -86,8 +86,8 @@ async fn log_in(
     Ok(Session { cx, expanded, principal: caller.arn, loaded, digests })
 }
 
-/// In a source checkout, offers to build the runtime that the stack needs. Where there is nobody to ask, the command that
-/// misses the runtime says what builds it.
+/// In a source checkout, offers to build the runtime that the stack needs. If there is no terminal to ask on, the step
+/// that misses the runtime says how to build it.
 fn offer_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<(), Failure> {
     let (image, zip) = needs_runtime(loaded);
     if !(image || zip) || std::env::var_os("PROVISION_RUNTIME").is_some() {
@@ -104,7 +104,7 @@ fn offer_runtime(loaded: &Loaded, global: &Global, printer: Printer) -> Result<(
     })
 }
 
-/// The way to AWS, unless the environment leads nowhere.
+/// Connects to AWS. Refuses settings of the environment that cannot work.
 pub(crate) async fn connect(access: &Access, region: Option<&str>, clock: Clock) -> Result<SdkConfig, Failure> {
     let text = |text: OsString| text.to_string_lossy().into_owned();
     let variables: Vec<(String, String)> = std::env::vars_os().map(|(name, value)| (text(name), text(value))).collect();
@@ -128,7 +128,7 @@ pub(crate) async fn connect(access: &Access, region: Option<&str>, clock: Clock)
     }
 }
 
-/// The runtime as image and as Lambda package, if the stack runs it.
+/// Builds the image and the Lambda package of the runtime, if the stack needs them.
 fn build_artefacts(loaded: &Loaded) -> Result<Artefacts, Failure> {
     let (image, zip) = needs_runtime(loaded);
     Ok(artefacts::build(image, zip)?)
@@ -144,7 +144,7 @@ pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> R
             Ok(snapshot)
         }
         Err(failures) => {
-            // One root cause, not a cascade: without a login everything fails.
+            // Without a login every read fails. That is one root cause, so it is reported once.
             if let Some((_, error)) = failures.iter().find(|(_, error)| error.is_login()) {
                 return Err(Failure::of(format!("the credentials do not work: {error}")).hint(login_hint(error)));
             }
@@ -157,11 +157,11 @@ pub(crate) async fn take(session: &Session, proof: Proof, printer: Printer) -> R
 pub(crate) fn time_scale() -> Result<f64, Failure> {
     match std::env::var("PROVISION_TIME_SCALE") {
         Err(_) => Ok(1.0),
-        Ok(text) => text
-            .parse()
-            .ok()
-            .filter(|scale: &f64| scale.is_finite() && *scale > 0.0)
-            .ok_or_else(|| Failure::usage(format!("PROVISION_TIME_SCALE is `{text}`, which is no positive number"))),
+        Ok(text) => {
+            text.parse().ok().filter(|scale: &f64| scale.is_finite() && *scale > 0.0).ok_or_else(|| {
+                Failure::usage(format!("PROVISION_TIME_SCALE is `{text}`, which is not a positive number"))
+            })
+        }
     }
 }
 

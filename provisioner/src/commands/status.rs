@@ -1,4 +1,4 @@
-//! `provision status`: what is live, section by section, and below it what people want to know of it.
+//! `provision status`: shows what is live, section by section, and below it what people want to know about it.
 
 use std::path::Path;
 
@@ -14,7 +14,7 @@ use crate::kinds::owner::Owner;
 use crate::plan::kept::Kept;
 use crate::printer::Printer;
 
-/// `keep` is a file for a snapshot, for `plan --snapshot`.
+/// Prints the status. `keep` is the file for a snapshot, which `plan --snapshot` reads.
 pub(crate) async fn status(
     file: &Path,
     global: &Global,

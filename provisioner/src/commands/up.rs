@@ -1,4 +1,4 @@
-//! `provision up`: make it so.
+//! `provision up`: makes the stack as its file says.
 
 use std::path::Path;
 
@@ -35,7 +35,7 @@ pub(crate) async fn up(file: &Path, global: &Global, options: &UpOptions, printe
     run::under_lease(&session, global, |unclean| run.with_lease(unclean), printer).await
 }
 
-/// One run, as it was asked for.
+/// One run, with everything that the user asked for.
 struct Run<'a> {
     session: &'a Session,
     global: &'a Global,
@@ -82,7 +82,7 @@ impl Run<'_> {
     }
 
     async fn apply(&self, plan: &Plan, snapshot: &Snapshot, unclean: bool) -> Report {
-        // Who names the data has said that its protection may go.
+        // A user who names the data agrees that its protection is lifted.
         let named = |step: &&Step| step.loses_data && is_named(&step.address, &self.options.delete_data);
         let work = Work {
             kinds: KINDS,
@@ -118,7 +118,8 @@ fn same_stack(saved: &Saved, session: &Session) -> Result<(), Failure> {
     }
 }
 
-/// What a saved plan touches, planned again: it has to be what was shown. The rest is left alone.
+/// Plans the resources that a saved plan touches again. The new plan has to be what was shown. All other resources stay
+/// as they are.
 fn agreed(saved: &Saved, session: &Session, snapshot: &Snapshot) -> Result<(Plan, Vec<Address>), Failure> {
     let (scope, desired) = (&session.cx.scope, &session.expanded.desired);
     let touched = |_: &str, address: &Address| saved.touches(address);
@@ -139,8 +140,8 @@ fn is_named(address: &Address, names: &[String]) -> bool {
     names.iter().any(|name| is_called(address, name))
 }
 
-/// Puts our tags on what is named; nothing else of it changes yet. What is ours by now is passed over: a run that was cut
-/// off is run again as it was.
+/// Puts our tags on the named resources, and changes nothing else of them yet. Resources that are ours already are
+/// passed over, so that a run that was cut off can be repeated as it was.
 async fn adopt(
     session: &Session,
     global: &Global,
@@ -176,7 +177,7 @@ async fn adopt(
     Ok(())
 }
 
-/// What is live in the place of a resource that the stack file asks for.
+/// The live resource in the place of a resource that the stack file asks for.
 fn named<'a>(name: &str, plan: &Plan, snapshot: &'a Snapshot) -> Option<&'a AnyLive> {
     let wanted = |step: &&Step| step.action != Action::Delete && step.address.to_string() == name;
     let step = plan.steps.iter().find(wanted)?;
@@ -192,8 +193,8 @@ fn foreign(plan: &Plan) -> String {
     }
 }
 
-/// One GET to the load balancer, where its name resolves. Any answer will do but an error of its own: a 404 is the
-/// service's business.
+/// Sends a GET to the load balancer, if its name resolves here. Any answer below 500 will do: a 404 is the service's
+/// business.
 async fn answers(session: &Session, report: &Report, printer: Printer) -> Result<(), Failure> {
     let outputs = exported(&session.expanded, &report.board);
     let Some(host) = outputs.get("services.address").and_then(|address| address.as_str()) else { return Ok(()) };
@@ -232,7 +233,7 @@ async fn get(host: &str) -> Result<u16, String> {
     }
 }
 
-/// Nothing is begun that cannot be ended, and no data is lost that nobody named.
+/// Refuses a plan with a step that cannot be done, or that loses data which nobody named.
 fn refuse(plan: &Plan, delete_data: &[String], printer: Printer) -> Result<(), Failure> {
     let mut refused = Vec::new();
     for step in &plan.steps {

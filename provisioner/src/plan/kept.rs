@@ -107,9 +107,9 @@ impl Kept {
 
     /// Reads a kept snapshot from the text of a file. The error says why it cannot be used.
     pub fn read(text: &str) -> Result<Kept, String> {
-        let mut document: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+        let mut document: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
         if document["format"] != FORMAT {
-            return Err("it is no snapshot that `provision status --snapshot` has written".to_owned());
+            return Err("it is not a snapshot that `provision status --snapshot` has written".to_owned());
         }
         match document["version"].as_u64() {
             Some(VERSION) => {}

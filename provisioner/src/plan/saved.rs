@@ -84,9 +84,9 @@ impl Saved {
 
     /// Reads a plan from the text of a file. The error says why it cannot be used.
     pub fn read(text: &str) -> Result<Saved, String> {
-        let mut document: Value = serde_json::from_str(text).map_err(|error| format!("it is no JSON: {error}"))?;
+        let mut document: Value = serde_json::from_str(text).map_err(|error| format!("it is not JSON: {error}"))?;
         if document["format"] != FORMAT {
-            return Err("it is no plan that `provision plan --out` has written".to_owned());
+            return Err("it is not a plan that `provision plan --out` has written".to_owned());
         }
         match document["version"].as_u64() {
             Some(VERSION) => {}

@@ -1,4 +1,4 @@
-//! `provision doctor --local`: what this machine needs to run stacks, and getting it.
+//! `provision doctor --local`: shows what this machine needs to run stacks, and installs it on request.
 
 use serde_json::json;
 
@@ -24,7 +24,7 @@ pub(crate) fn doctor(global: &Global, install: bool, printer: Printer) -> Result
     Ok(if is_well { Exit::Done } else { Exit::Failed })
 }
 
-/// For `up --install`: what is missing of what this stack needs, after a question.
+/// For `up --install`: installs the programs that this stack needs and that are missing, after a question.
 pub(super) fn complete(stack: &Stack, global: &Global, printer: Printer) -> Result<(), Failure> {
     let found = tools::of_stack(stack).map_err(failed)?;
     if tools::installable(&found).is_empty() {

@@ -1,5 +1,5 @@
-//! `provision local …`: failures on demand. Each says what people will see and how to undo it, and is undone by the next
-//! `up --local` at the latest, but for a promotion, which is a fact of the data.
+//! `provision local …`: failures on demand. Each command says what people will see and how to undo it. The next
+//! `up --local` undoes it at the latest. Only a promotion stays, because it is a fact of the data.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -92,12 +92,12 @@ pub(crate) fn fault(fault: &Fault, global: &Global, printer: Printer) -> Result<
     Ok(Exit::Done)
 }
 
-/// For a service that answers what is in flight.
+/// How long a part may take to stop, so that a service can answer the requests in flight.
 const STOP: Duration = Duration::from_secs(40);
-/// For the old primary, to get everything that the new one has written since.
+/// How long the old primary may take to get everything that the new one has written since.
 const CATCH_UP: Duration = Duration::from_secs(30);
 
-/// What was done, what people will see of it, and the command that takes it back.
+/// What was done, what people will see of it, and the command that undoes it.
 struct Told {
     did: String,
     see: Option<&'static str>,
@@ -127,18 +127,18 @@ impl Desk<'_> {
         let part = self.part;
         let servers = self.servers()?;
         let Some(of) = servers.iter().find(|servers| servers.replica.as_ref().is_some_and(|it| it.name == part)) else {
-            bail!("`{part}` is no replica{}", replicas(&servers));
+            bail!("`{part}` is not a replica{}", replicas(&servers));
         };
         let (primary, replica) = (&of.primary, of.replica.as_ref().context("no replica")?);
         let status = self.status(part)?;
         ensure!(status.state == State::Ready, "`{part}` is {}: it cannot take over", status.state);
         let runs = self.status(&primary.name).is_ok_and(|status| status.state == State::Ready);
         replica::hand_over(runs.then_some(primary), replica).with_context(|| format!("promoting `{part}`"))?;
-        // Written down first: whatever ends this, the next `up` goes on from here.
+        // The role is written down first. If anything ends this command, the next `up` goes on from here.
         let mut roles = Roles::load(self.state)?;
         roles.promote(&of.pair.database, part);
         roles.keep(self.state)?;
-        // Its address must be free before another one listens there.
+        // The address must be free before another server listens there.
         self.client.hold(&primary.name, STOP)?;
         self.make_so()?;
         let again =
@@ -159,7 +159,7 @@ impl Desk<'_> {
         let pairs = roles.pairs(self.loaded);
         let is_ours = |name: &Option<String>| name.as_deref() == Some(part);
         let Some(pair) = pairs.iter().find(|pair| is_ours(&pair.out) || is_ours(&pair.replica)) else {
-            bail!("`{part}` is no old primary: there is one only after a promotion");
+            bail!("`{part}` is not an old primary: there is one only after a promotion");
         };
         roles.rejoin(&pair.database);
         roles.keep(self.state)?;
@@ -169,7 +169,7 @@ impl Desk<'_> {
             }
             let servers = self.servers()?;
             let replica = servers.iter().find_map(|servers| servers.replica.as_ref().filter(|it| it.name == part));
-            mariadb::rebuild(replica.context("it is no replica")?)?;
+            mariadb::rebuild(replica.context("it is not a replica")?)?;
         }
         self.make_so()?;
         let servers = self.servers()?;
@@ -199,10 +199,11 @@ impl Desk<'_> {
         let Some((of, replica)) =
             servers.iter().find_map(|of| Some((of, of.replica.as_ref().filter(|replica| replica.name == part)?)))
         else {
-            bail!("`{part}` is no replica{}", replicas(&servers));
+            bail!("`{part}` is not a replica{}", replicas(&servers));
         };
         let primary = self.status(&of.primary.name)?;
-        // It would forget what it has received and holds back.
+        // With a new delay, the replica forgets what it has received and holds back. It needs a primary that runs to
+        // get that again.
         ensure!(
             primary.state == State::Ready,
             "`{}` is {}: a delay is changed while it runs",
@@ -276,7 +277,7 @@ impl Fault {
     }
 }
 
-/// While it is away, in the words of who uses the stack.
+/// What users of the stack notice while a part of this kind is away.
 fn effect(kind: &str) -> &'static str {
     match kind {
         "mariadb primary" | "mysql primary" => {

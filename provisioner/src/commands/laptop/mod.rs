@@ -36,7 +36,8 @@ use crate::sections::here::prepare;
 use crate::sections::load;
 use crate::sections::machine::{Laptop, Probe, Purpose};
 
-/// The arguments with which this program calls itself, for what runs in the background.
+/// Runs the background process that the arguments ask for. This program calls itself with such arguments. `None` for
+/// all other arguments.
 pub fn hidden() -> Option<std::process::ExitCode> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     hidden::run(&arguments)
@@ -74,7 +75,7 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
         agree(global, "Go ahead? [y/N]", printer)?;
     }
     let started = Instant::now();
-    // First: whatever becomes of this run, somebody can find out what it was.
+    // The stack is noted first. Whatever becomes of this run, people can find out what it was.
     let made = known::keep(&state, file, &loaded).and_then(|()| make_so(&state, &loaded, printer));
     let (laptop, outcome) = made.map_err(|error| match known::runs(&state) {
         true => failed(error)
@@ -123,7 +124,7 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
     }
 }
 
-/// The last step of `up`, on its own.
+/// Runs the probe, which is also the last step of `up`.
 pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let Some(probe) = look_running(file, global, printer)?.laptop.probe else {
         let what = "no service of this stack has the role `reservation`, which a probe begins with";
@@ -180,7 +181,7 @@ pub(crate) fn outputs(file: &Path, global: &Global, format: Option<Format>, prin
     write(&look_running(file, global, printer)?.laptop.outputs, format, printer)
 }
 
-/// The last lines of each part, then, if asked for, whatever comes.
+/// Prints the last lines of each part. With `follow` it goes on with all new lines.
 pub(crate) fn logs(
     file: &Path,
     global: &Global,
@@ -204,23 +205,23 @@ pub(crate) fn logs(
     Ok(Exit::Done)
 }
 
-/// The answer to whoever asks about a stack that is not up.
+/// The answer of commands that need a stack that runs.
 const NOTHING_RUNS: &str = "nothing of this stack runs here";
 const LINES: usize = 20;
-/// Everything has to run within this time, with what restarts meanwhile. If the time that the parts may take and
-/// `APPLY_MORE` are longer together, they are the limit.
+/// Everything has to run within this time, including parts that restart meanwhile. If the time that the parts may take
+/// and `APPLY_MORE` are longer together, they are the limit.
 const APPLY: Duration = Duration::from_secs(120);
 const APPLY_MORE: Duration = Duration::from_secs(60);
 
-/// The region as on AWS: the command line's, else the file's, else that of `AWS_REGION` or `AWS_DEFAULT_REGION`. `None`
-/// if nothing names one. A profile is not read, because nothing here logs in.
+/// The region, found as on AWS: the command line's, else the file's, else that of `AWS_REGION` or `AWS_DEFAULT_REGION`.
+/// `None` if nothing names one. A profile is not read, because nothing here logs in.
 fn region(loaded: &Loaded, global: &Global) -> Option<String> {
     let named = global.region.clone().or_else(|| loaded.stack.region.clone());
     let set = |name| std::env::var(name).ok().filter(|region| !region.is_empty());
     named.or_else(|| ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(set))
 }
 
-/// The stack for this machine: of several environments it takes `dev` by itself.
+/// The stack for this machine. If its file has several environments and none is chosen, it is `dev`.
 fn found(file: &Path, global: &Global) -> Result<(Loaded, PathBuf), Failure> {
     let text = read(file)?;
     let mut global = global.clone();
@@ -234,7 +235,8 @@ fn found(file: &Path, global: &Global) -> Result<(Loaded, PathBuf), Failure> {
     Ok((loaded, state))
 }
 
-/// The stack as its file wants it here, and how what runs differs from it. Both were seen before anything is done.
+/// The stack as its file wants it here, and how the running parts differ from it. Both were read before anything is
+/// done.
 struct Looked {
     laptop: Laptop,
     differences: Vec<Difference>,
@@ -274,7 +276,7 @@ fn make_so(state: &Path, loaded: &Loaded, printer: Printer) -> anyhow::Result<(L
     for servers in laptop.databases.iter().filter(|servers| outcome.ready.contains(&servers.primary.name)) {
         replica::open(&servers.primary)?;
     }
-    // What was held back by hand is not any more.
+    // Parts that were told by hand to hold data back do not hold it back any more.
     let held_back = delays(state, loaded, &client.status()?)?;
     for servers in &laptop.databases {
         if let Some(replica) = servers.replica.as_ref().filter(|replica| held_back.contains_key(&replica.name)) {
@@ -284,7 +286,7 @@ fn make_so(state: &Path, loaded: &Loaded, printer: Printer) -> anyhow::Result<(L
     Ok((laptop, outcome))
 }
 
-/// One reservation on its whole way; each hop is told as it is done.
+/// Runs one reservation on its whole way, and prints each hop as it is done.
 fn walk(probe: &Probe, printer: Printer) -> anyhow::Result<bool> {
     let child = Command::new(&probe.program)
         .arg("probe")

@@ -1,4 +1,4 @@
-//! `provision redrive --local`: dead letters go back to the queue that they came from.
+//! `provision redrive --local`: moves dead letters back to the queue that they came from.
 
 use std::path::Path;
 use std::time::Instant;
@@ -62,7 +62,7 @@ pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer
     Ok(Exit::Done)
 }
 
-/// Of `http://127.0.0.1:PORT/…`
+/// The port of `http://127.0.0.1:PORT/…`.
 fn port(url: &str) -> Option<u16> {
     url.strip_prefix("http://")?.split('/').next()?.rsplit(':').next()?.parse().ok()
 }

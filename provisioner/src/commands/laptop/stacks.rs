@@ -14,7 +14,7 @@ use crate::local::stacks::{self, Known, Stray};
 use crate::printer::Printer;
 use crate::sections::Loaded;
 
-/// All of them, with the file that each was started from.
+/// Lists all stacks, each with the file that it was started from.
 pub(crate) fn list(global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let all = stacks::all().map_err(failed)?;
     if global.json {
@@ -42,8 +42,8 @@ pub(crate) fn list(global: &Global, printer: Printer) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Finds the stack that `down` is for, with its state directory. A name of the list needs no file; then there is no
-/// `Loaded`.
+/// Finds the stack that `down` is for, with its state directory. The name of a stack that `status --local` lists needs
+/// no file; then there is no `Loaded`.
 pub(super) fn chosen(name: &Path, global: &Global) -> Result<(Option<Loaded>, PathBuf), Failure> {
     if name.exists() {
         return found(name, global).map(|(loaded, state)| (Some(loaded), state));
@@ -61,9 +61,9 @@ pub(super) fn chosen(name: &Path, global: &Global) -> Result<(Option<Loaded>, Pa
     }
 }
 
-/// Tells of the stacks that may be this one under another path or name. This one does not run.
+/// Prints the stacks that may be this one under another path or name. It is called if this one does not run.
 pub(super) fn tell_strays(file: &Path, loaded: &Loaded, state: &Path, printer: Printer) {
-    // Nothing is decided by it: where the list cannot be read, what is done next says why.
+    // Nothing depends on this. If the list cannot be read, the next step says why.
     for (known, stray) in stacks::strays(file, loaded, state).unwrap_or_default() {
         let Some(origin) = &known.origin else { continue };
         let (name, runs) =

@@ -1,4 +1,4 @@
-//! `provision status --local`, in short `ps`: processes, replication and queues.
+//! `provision status --local`, in short `ps`: shows processes, replication and queues.
 
 use std::path::Path;
 

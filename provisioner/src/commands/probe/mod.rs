@@ -1,6 +1,6 @@
-//! `provision probe`: one reservation on its whole way through the stack, from outside in, each hop with its time. The runtime
-//! does it, as a task of its own in the place of the service whose role has the probe: with that one's image, IAM role, subnets
-//! and firewall.
+//! `provision probe`: sends one reservation on its whole way through the stack, from outside in, and shows each hop
+//! with its time. The runtime does the work, as a task of its own. The task takes the place of the service whose role
+//! has the probe: it has the image, IAM role, subnets and firewall of that service.
 
 mod task;
 
@@ -38,10 +38,10 @@ pub(crate) const ACTIONS: &[&str] = &[
 
 /// The runtime's last line when every hop was ok.
 const PASSED: &str = "\"probe.passed\"";
-/// Other lines than hops that are shown when it failed.
+/// How many lines that are not hops are shown if the probe failed.
 const LAST_LINES: usize = 10;
 
-/// Whether the stack has a service in whose place it can run.
+/// Whether the stack has exactly one service in whose place the probe can run.
 pub(crate) fn is_possible(desired: &Desired) -> bool {
     let definitions = desired.resources().iter().filter(|wanted| wanted.address.kind == TaskDefinition::FACTS.name);
     let is_probed = |command: Value| roles::probed().any(|role| command == json!(["serve", role.name]));
@@ -68,7 +68,7 @@ pub(crate) async fn probe(file: &Path, global: &Global, url: Option<&str>, print
     report(&ending, &seen, global, printer)
 }
 
-/// The service in whose place the probe runs, and a way in for it.
+/// The service in whose place the probe runs. Refuses a stack in which the probe has no way in.
 fn place<'a>(stack: &'a Stack, url: Option<&str>) -> Result<&'a Name, Failure> {
     let roles = roles::probed().map(|role| format!("`{}`", role.name)).collect::<Vec<_>>().join(" or ");
     let service = match probe::candidates(stack).as_slice() {
@@ -97,7 +97,7 @@ fn place<'a>(stack: &'a Stack, url: Option<&str>) -> Result<&'a Name, Failure> {
     }
 }
 
-/// What is live says where the service runs, and with which revision.
+/// The order for the task. The live service says where it runs, and with which revision.
 fn order(
     session: &Session,
     snapshot: &Snapshot,
@@ -121,10 +121,11 @@ fn order(
         Some(url) => url.to_owned(),
         None => format!("http://{}", known("services.address")?),
     };
-    // The lines are told apart from the service's own, whose log they share, and none is left out.
+    // The name tells the probe's lines from those of the service, whose log it shares. The level lets every line
+    // through.
     let mut environment =
         vec![("PROBE_URL", url), ("SERVICE_NAME", "probe".to_owned()), ("LOG_LEVEL", "info".to_owned())];
-    // A runtime from before this variable has one probe, and does not read it.
+    // A runtime from before this variable has only one probe, and does not read the variable.
     let role = stack.services.get(service).and_then(|service| roles::find(service.role.as_deref()?));
     environment.extend(role.map(|role| ("PROBE_SYSTEM", role.system.to_owned())));
     if let Some(shipped) = probe::shipped(stack, service) {
@@ -142,14 +143,14 @@ fn order(
     })
 }
 
-/// What the probe has said.
+/// What the probe has printed.
 #[derive(Default)]
 struct Seen {
     hops: BTreeMap<String, Hop>,
-    /// The first one.
+    /// The first hop that failed.
     failed: Option<Hop>,
     milliseconds: Option<f64>,
-    /// Whatever is no hop.
+    /// Lines that are not hops.
     others: Vec<String>,
 }
 
@@ -269,7 +270,7 @@ fn advice(seen: &Seen) -> &'static str {
     }
 }
 
-/// The task, if it runs, ends by itself.
+/// The failure if nobody knows how the probe ended. If its task runs, it ends by itself.
 fn unknown(error: &Error) -> Failure {
     Failure::of(format!("running the probe's task: {error}")).hint(match error {
         error if error.is_login() || error.is_denied() => login_hint(error),

@@ -1,4 +1,4 @@
-//! The probe as a task of its own: started, watched until it has stopped, its log read while it runs.
+//! Runs the probe as a task of its own: starts it, watches it until it has stopped, and reads its log meanwhile.
 
 use std::time::Instant;
 
@@ -13,9 +13,9 @@ use crate::kinds::kind::Kind;
 use crate::scope::hex;
 use crate::wait::back_off;
 
-/// What to run: the task definition of a service, where that service runs.
+/// What to run: the task definition of a service, in the place where that service runs.
 pub(super) struct Order {
-    /// The service, which is also the name of its container.
+    /// The name of the service, which is also the name of its container.
     pub(super) service: String,
     pub(super) cluster: String,
     pub(super) task_definition: String,
@@ -24,29 +24,29 @@ pub(super) struct Order {
     pub(super) environment: Vec<(&'static str, String)>,
 }
 
-/// What happens to it meanwhile.
+/// What happens to the task meanwhile.
 pub(super) enum News {
-    /// PROVISIONING, PENDING, …
+    /// The status in the words of ECS: PROVISIONING, PENDING, …
     Status(String),
     Line(String),
 }
 
 pub(super) enum Ending {
     Stopped(Box<Task>),
-    /// It was stopped because its time was over.
+    /// The task was stopped because its time was over.
     Late,
     Interrupted,
 }
 
-/// All hops together have six and a half minutes; a task takes one or two to start.
+/// How long the task may take. All hops together have six and a half minutes, and a task takes one or two to start.
 pub(super) const DEADLINE_SECONDS: f64 = 600.0;
 const LOOK_EVERY_SECONDS: f64 = 3.0;
-/// Letters, digits, `-`, `/` and `_` (ECS API reference, RunTask).
+/// The mark of the task. It may have letters, digits, `-`, `/` and `_` (ECS API reference, RunTask).
 const STARTED_BY: &str = "provision/probe";
-/// CloudWatch Logs shows the last lines some seconds after a task has stopped.
+/// CloudWatch Logs shows the last lines only some seconds after a task has stopped.
 const LATE_LINES_SECONDS: f64 = 5.0;
 
-/// Runs it. The token makes ECS start one task however often it is asked.
+/// Runs the task. The token makes ECS start only one task, however often it is asked.
 pub(super) async fn run(cx: &Cx, order: &Order, token: &[u8], tell: &mut impl FnMut(News)) -> Result<Ending, Error> {
     let arn = start(cx, order, &hex(token)).await?;
     let (started, mut status) = (Instant::now(), String::new());
@@ -78,7 +78,7 @@ pub(super) async fn run(cx: &Cx, order: &Order, token: &[u8], tell: &mut impl Fn
     }
 }
 
-/// The exit code of its only container; `None` when it never ran.
+/// The exit code of the task's only container. `None` if the container never ran.
 pub(super) fn exit_code(task: &Task) -> Option<i32> {
     task.containers().first().and_then(|container| container.exit_code())
 }
@@ -127,7 +127,8 @@ async fn stop(cx: &Cx, order: &Order, task: &str, why: &str) -> Result<(), Error
     Ok(())
 }
 
-/// What it wrote is whole once it says that it passed; of one that failed nobody knows, so that is given some time.
+/// Reads the lines that come late. If the probe passed, its log is whole once it says so. If it failed, nothing shows
+/// that the log is whole, so it gets some more time.
 async fn late_lines(cx: &Cx, task: &Task, log: &mut Log, tell: &mut impl FnMut(News)) -> Result<(), Error> {
     let looks = match exit_code(task) {
         Some(0) => 12,
@@ -147,14 +148,14 @@ async fn late_lines(cx: &Cx, task: &Task, log: &mut Log, tell: &mut impl FnMut(N
 /// How far the log has been read.
 #[derive(Default)]
 struct Log {
-    /// The group and the stream.
+    /// The log group and the log stream.
     place: Option<(String, String)>,
     next: Option<String>,
     passed: bool,
 }
 
 impl Log {
-    /// A stream is there once its container has written something.
+    /// Reads the new lines. The log stream exists only after the container has written something.
     async fn read(&mut self, cx: &Cx, task: &Task, tell: &mut impl FnMut(News)) -> Result<(), Error> {
         if self.place.is_none() {
             self.place = evidence::log_stream(cx, task).await;
@@ -169,7 +170,7 @@ impl Log {
                 self.passed |= line.contains(super::PASSED);
                 tell(News::Line(line.to_owned()));
             }
-            // At the end of the stream the token is the one that was given.
+            // At the end of the stream, the answer has the token that was sent.
             if answer.next_forward_token.is_none() || answer.next_forward_token == self.next {
                 return Ok(());
             }

@@ -12,7 +12,7 @@ use crate::plan::Action;
 use crate::review::sources::Why;
 use crate::review::{Against, Disruption, Item, Review};
 
-/// What `provision plan --json` prints.
+/// The document that `provision plan --json` prints.
 #[derive(JsonSchema)]
 #[schemars(title = "provision plan", untagged)]
 #[expect(dead_code, reason = "the schema is made of it, and each is printed for itself")]
@@ -24,24 +24,25 @@ enum Printed {
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "Plan", deny_unknown_fields)]
 struct Document {
-    /// The version of this form. It grows with every change that a reader could trip over; new members do not count.
+    /// The version of this form. It grows with every change that could break a reader. New members do not count as
+    /// such.
     version: u32,
     stack: String,
     env: String,
     account: String,
     region: String,
-    /// The fingerprint of what would be done. `up --plan` checks it. Absent when the plan cannot be saved.
+    /// The fingerprint of the changes. `up --plan` checks it. It is absent when the plan cannot be saved.
     #[serde(skip_serializing_if = "Option::is_none")]
     hash: Option<String>,
     /// What the stack file was compared with.
     compared: Against,
     /// How many steps change something.
     changes: usize,
-    /// How long the changes take, about: from and to.
+    /// How long the changes take, about, in seconds: the least and the most.
     seconds: [u32; 2],
-    /// Every resource of the stack, in the order of the stack file; what goes comes last.
+    /// Every resource of the stack, in the order of the stack file. Resources that nothing asks for come last.
     steps: Vec<Step>,
-    /// What would change too, but was not chosen by `--only` or `--except`.
+    /// Resources that would change too, but were not chosen by `--only` or `--except`.
     left_out: Vec<String>,
 }
 
@@ -50,29 +51,29 @@ struct Document {
 struct Step {
     #[serde(rename = "do")]
     action: Do,
-    /// As in `sqs.queue`.
+    /// The kind of the resource, as in `sqs.queue`.
     kind: String,
     name: String,
     /// The section of the stack file, as in `queues.work`.
     section: String,
-    /// The ARN, id or URL of what is live.
+    /// The ARN, id or URL of the live resource.
     id: Option<String>,
-    /// `up` does it only with `--delete-data`.
+    /// Whether the step loses data. Then `up` takes it only with `--delete-data`.
     loses_data: bool,
     /// What is lost for good, in words.
     loss: Option<String>,
-    /// What AWS is doing with it right now, in AWS's word.
+    /// What AWS is doing with the resource right now, in AWS's word.
     busy: Option<String>,
-    /// Why it changes; `null` if it does not.
+    /// Why the resource changes; `null` if it does not.
     why: Option<Why>,
     disruption: Disruption,
-    /// For how long those who use it notice: from and to.
+    /// For how long those who use the resource notice the change, in seconds: the least and the most.
     outage_seconds: [u32; 2],
-    /// How long it takes, about: from and to.
+    /// How long the step takes, about, in seconds: the least and the most.
     seconds: [u32; 2],
     notes: Vec<String>,
     changes: Vec<Change>,
-    /// What is created, whole. What is not known yet reads `(known after …)`.
+    /// The whole state of a resource that is created. A value that is not known yet reads `(known after …)`.
     #[serde(skip_serializing_if = "Option::is_none")]
     want: Option<Value>,
 }
@@ -83,29 +84,29 @@ enum Do {
     Keep,
     Create,
     Update,
-    /// Deleted, then created.
+    /// The resource is deleted, then created.
     Replace,
     Delete,
-    /// Kept although nothing asks for it.
+    /// The resource is kept although nothing asks for it.
     Retain,
-    /// The name is taken by something that this stack did not make.
+    /// The name of the resource is taken by something that this stack did not make.
     Refuse,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
 struct Change {
-    /// As in `redrive.maxReceiveCount`.
+    /// The path of the field, as in `redrive.maxReceiveCount`.
     path: String,
     from: Value,
     to: Value,
     effect: Effect,
-    /// Not known until something else is made.
+    /// Whether the new value is not known until something else is made.
     unknown: bool,
     why: Why,
 }
 
-/// Beside the review, which has only what changes, the plan itself.
+/// The document. The plan has the resources that do not change, which the review has not.
 pub(crate) fn json(review: &Review<'_>, plan: &crate::plan::Plan, hash: Option<&str>) -> Value {
     let items: std::collections::BTreeMap<_, &Item<'_>> =
         review.items().map(|item| (&item.step.address, item)).collect();

@@ -1,5 +1,5 @@
-//! A plan as a comment on a pull request: the biggest risk first, the rest folded, what has no room counted. Whoever reads
-//! it knows AWS, and need not know this program.
+//! A plan as a comment on a pull request. The biggest risk comes first, the rest is folded, and changes that have no
+//! room are counted. The reader knows AWS, and need not know this program.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -8,13 +8,13 @@ use super::words::{because, named, on_of, printable, renamed, risks, values};
 use crate::review::sources::Why;
 use crate::review::{Disruption, Item, Review, Section, range};
 
-/// GitHub refuses a comment with more characters. Bytes are counted here: there are never fewer.
+/// GitHub refuses a comment with more characters. Bytes are counted here, and there are never fewer of them.
 const LIMIT: usize = 65_536;
-/// Kept free for what closes the comment.
+/// The room that is kept free for the end of the comment.
 const RESERVE: usize = 1_500;
-/// What is risky may take so much of it.
+/// The room that risky changes may take.
 const FOR_RISKS: usize = 45_000;
-/// Of one resource.
+/// How many fields are shown of one resource.
 const MOST_FIELDS: usize = 12;
 const MOST_OF_A_NAME: usize = 120;
 
@@ -77,7 +77,7 @@ fn head(review: &Review<'_>, file: &str, hash: Option<&str>) -> String {
     out
 }
 
-/// For those who do not know the words.
+/// What a disruption means, for readers who do not know the word.
 fn meaning(risk: Disruption) -> &'static str {
     match risk {
         Disruption::None => "",
@@ -147,7 +147,7 @@ fn reason(why: &Why, section: Option<usize>) -> Option<String> {
     because(why, section).map(|said| escaped(&said))
 }
 
-/// What disturbs nobody, by section, as far as there is room.
+/// Writes the changes without disruption, by section, as far as there is room.
 fn fold(calm: &[(&Section<'_>, &Item<'_>)], file: &str, out: &mut String) {
     let _ = writeln!(out, "\n<details><summary>Without disruption: {} changes</summary>\n", calm.len());
     let mut more: BTreeMap<&str, usize> = BTreeMap::new();
@@ -165,7 +165,7 @@ fn fold(calm: &[(&Section<'_>, &Item<'_>)], file: &str, out: &mut String) {
     out.push_str("\n</details>\n");
 }
 
-/// What this plan does not touch, and that the reader might expect.
+/// Writes the resources that this plan does not touch, although the reader might expect it.
 fn beside(review: &Review<'_>, out: &mut String) {
     let mut list = |what: &str, names: Vec<String>| {
         if !names.is_empty() {
@@ -181,7 +181,7 @@ fn beside(review: &Review<'_>, out: &mut String) {
     list("Would change too, and is left out", review.left_out.iter().map(ToString::to_string).collect());
 }
 
-/// As code: nobody is mentioned, nothing is a tag, a link or a table.
+/// The text as code. It mentions nobody, and nothing in it becomes a tag, a link or a table.
 fn code(text: &str) -> String {
     let text = cut(&printable(text));
     let plain = |c: char| !matches!(c, '`' | '|' | '<' | '>' | '&' | '@' | '\\');
@@ -191,7 +191,7 @@ fn code(text: &str) -> String {
     format!("<code>{}</code>", numbered(&text, |c| c.is_alphanumeric() || " ._-/:,=".contains(c)))
 }
 
-/// As text.
+/// The text as plain text of Markdown.
 fn escaped(text: &str) -> String {
     numbered(&cut(&printable(text)), |c| c.is_alphanumeric() || " .,;:-()'/".contains(c))
 }

@@ -1,4 +1,5 @@
-//! The three forms of a plan, of what people bring to a review: a first `up`, a risky change, drift. And the largest comment.
+//! Tests of the three forms of a plan, with the plans that people bring to a review: a first `up`, a risky change,
+//! drift. There is also the largest comment.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ fn loaded(text: &str) -> Loaded {
     load::load(text, "prod").unwrap_or_else(|problems| panic!("{problems:?}"))
 }
 
-/// As if all of a file had been made, each output with a value of its own.
+/// The snapshot after everything in a file has been made. Each output has a value of its own.
 fn made(text: &str) -> Snapshot {
     let scope = scope();
     let desired = expand(&loaded(text), &scope, &digests()).desired;
@@ -71,7 +72,7 @@ fn filled(value: &Value, name: &str) -> Value {
     }
 }
 
-/// Somebody sets a field by hand.
+/// Sets a field of a live resource, as if somebody had done so by hand.
 fn by_hand(snapshot: &mut Snapshot, kind: &'static str, name: &str, field: &str, value: Value) {
     let live = snapshot.live.get_mut(&Address { kind, name: name.to_owned() }).expect("it is there");
     let mut state = live.state.tree();
@@ -99,7 +100,7 @@ fn shown(file: &str, snapshot: &Snapshot) -> Shown {
     let wrong: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
     assert!(wrong.is_empty(), "{wrong:?}");
     json["steps"].as_array_mut().expect("steps").retain(|step| step["do"] != "keep");
-    // The hash has tests of its own, and moves with every word of a policy.
+    // The hash has tests of its own, and changes with every word of a policy.
     Shown { text, markdown: markdown(&review, FILE, Some("0123456789ab")), json }
 }
 
@@ -108,11 +109,11 @@ fn the_first_up_of_sendy() {
     let shown = shown(SENDY, &Snapshot::default());
     insta::assert_snapshot!("first_text", shown.text);
     insta::assert_snapshot!("first_markdown", shown.markdown);
-    // Whole it is long; the schema has seen it.
+    // The whole document is too long for a snapshot. It was checked against the schema.
     assert_eq!(shown.json["steps"].as_array().map(Vec::len), shown.json["changes"].as_u64().map(|n| n as usize));
 }
 
-/// The engine is upgraded, the replica goes, a queue gets another name, the cache another machine.
+/// The engine is upgraded, the replica is removed, a queue gets another name, and the cache another machine.
 #[test]
 fn a_risky_change() {
     let before = SENDY.replace("version: \"8.4\"", "version: \"8.0\"");
@@ -161,7 +162,7 @@ fn drift() {
     }
 }
 
-/// A plan of so many steps, with names and values that mean something to Markdown.
+/// The steps of a plan. Their names and values have characters that mean something to Markdown.
 fn steps(count: usize) -> impl Strategy<Value = Vec<Step>> {
     let names = prop_oneof!["[a-z-]{1,40}", "\\PC{0,60}", "[`|<>@\\[\\]()*_#!&;\\\\ \n]{1,80}"];
     let step = (0..KINDS.len(), names, 0..5_usize, any::<bool>(), 1..40_usize);
@@ -212,7 +213,7 @@ proptest! {
         let review = Review::new(&scope, &plan, &desired, &Sources::default());
         let comment = markdown(&review, "a`b|@c.yaml", Some("0123456789ab"));
         prop_assert!(comment.len() < 65_536, "{} bytes", comment.len());
-        // The worst there is comes first, and none after it is worse.
+        // The worst risk comes first, and none after it is worse.
         let (_, risky) = comment.split_once("#### To look at").expect("there is some risk");
         let words = ["BLOCKED", "DATA LOSS", "downtime", "removed", "failover", "restart"];
         let place = |line: &str| words.iter().position(|word| line.starts_with(&format!("- **{word}")));
@@ -221,11 +222,11 @@ proptest! {
         prop_assert_eq!(words[places[0]], worst);
         prop_assert!(places.is_sorted());
         prop_assert!(places.len() > 20, "there is room for more than {}", places.len());
-        // What has no room is counted.
+        // The changes that have no room are counted.
         let counted = review.items().count();
         let shown = comment.lines().filter(|line| line.starts_with("- ") && line.contains("<code>") || line.contains('`')).count();
         prop_assert!(shown < counted && comment.contains("has no room here"));
-        // Nobody is called, and no tag is open but ours.
+        // Nobody is mentioned, and only our own tags are open.
         let inert = comment.replace("<code>", "").replace("</code>", "").replace("<details><summary>", "");
         let inert = inert.replace("</summary>", "").replace("</details>", "");
         prop_assert!(!inert.contains(['<', '@']), "{}", inert);

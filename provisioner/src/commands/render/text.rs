@@ -1,4 +1,4 @@
-//! A plan for people, in the 80 columns of a terminal. What colour says, a word or a sign says too.
+//! A plan for people, in the 80 columns of a terminal. A word or a sign says everything that a colour says.
 
 use super::words::{because, named, on_of, printable, renamed, risks, values};
 use crate::plan::Action;
@@ -6,7 +6,7 @@ use crate::printer::Printer;
 use crate::review::{Disruption, Field, Item, Review, Section, range};
 
 const COLUMNS: usize = 80;
-/// What is worth waiting for is told.
+/// From how many seconds on the time of a change is shown.
 const WORTH_TELLING: u32 = 30;
 const INDENT: &str = "      ";
 
@@ -27,7 +27,7 @@ pub(crate) fn text(review: &Review<'_>, file: &str, printer: Printer) -> String 
     lines.join("\n")
 }
 
-/// `Plan: 3 to create, 1 to change.`, what it risks, how long it takes.
+/// The totals: `Plan: 3 to create, 1 to change.`, the risks, and how long it takes.
 fn totals(review: &Review<'_>) -> Vec<String> {
     let said: Vec<String> = review.totals().iter().map(|(count, what)| format!("{count} {what}")).collect();
     if review.is_empty() {
@@ -125,7 +125,7 @@ fn field(field: &Field<'_>, item: &Item<'_>, section: Option<usize>, printer: Pr
     }
 }
 
-/// Broken between words; a word that is longer than a line is broken where the line ends.
+/// Breaks the text into lines between words. A word that is longer than a line is broken where the line ends.
 fn wrapped(text: &str, first: &str, further: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
@@ -153,7 +153,7 @@ fn wrapped(text: &str, first: &str, further: &str) -> Vec<String> {
     lines
 }
 
-/// What colours take is not seen.
+/// The width of a text on the terminal, without the codes of colours.
 fn width(text: &str) -> usize {
     let mut inside = false;
     let seen = text.chars().filter(|c| {

@@ -1,4 +1,5 @@
-//! What the forms of a plan share: values and reasons in few words, and nothing that a terminal takes for a command.
+//! What the forms of a plan share: values and reasons in few words, without characters that a terminal takes for a
+//! command.
 
 use serde_json::Value;
 
@@ -7,12 +8,12 @@ use crate::plan::diff::Change;
 use crate::review::sources::Why;
 use crate::review::{Disruption, Renamed};
 
-/// Longer values are cut; the JSON form has them whole.
+/// The most characters of a value that are shown. The JSON form has the whole value.
 const SHOWN: usize = 60;
 
-/// In one line of a terminal, whatever the text holds.
+/// The text in a form that keeps to one line of a terminal, whatever characters it has.
 pub(super) fn printable(text: &str) -> String {
-    // Direction marks and the like change how what stands beside them looks.
+    // Characters such as direction marks change how the text around them looks.
     let hides =
         |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
     let mut shown = String::with_capacity(text.len());
@@ -28,7 +29,7 @@ pub(super) fn printable(text: &str) -> String {
 pub(super) fn short(value: &Value) -> String {
     let text = match value {
         Value::Null => return "(unset)".to_owned(),
-        // What stands in brackets is no value but says something about one.
+        // A text in brackets is not a value. It says something about one.
         Value::String(text) if text.starts_with('(') && text.ends_with(')') => text.clone(),
         other => other.to_string(),
     };
@@ -39,7 +40,7 @@ pub(super) fn short(value: &Value) -> String {
     }
 }
 
-/// The path of a change; of what others have put there, what it is and what they call it.
+/// The name of a change: its path. For a thing that others have put there, what it is, and its name.
 pub(super) fn named(change: &Change, kind: &str) -> String {
     let field = kinds::find(kind).and_then(|kind| kind.facts().field(change.field()));
     match (field.and_then(|field| field.beside), change.path.split_once('.')) {
@@ -57,7 +58,7 @@ pub(super) fn values(change: &Change, why: &Why, arrow: &str, each: impl Fn(&str
     }
 }
 
-/// On what of ours something is that others have put there, and what it is.
+/// The resource of ours on which others have put something, and the id of that.
 pub(super) fn on_of(on: &str, id: Option<&str>, each: impl Fn(&str) -> String) -> String {
     match id {
         Some(id) => format!("on {}: {}", each(on), each(id)),
@@ -65,7 +66,7 @@ pub(super) fn on_of(on: &str, id: Option<&str>, each: impl Fn(&str) -> String) -
     }
 }
 
-/// Of a list, what comes and what goes.
+/// The members that a list loses and gets.
 fn list_change(from: &[Value], to: &[Value]) -> String {
     let only = |these: &[Value], those: &[Value], sign: &str| -> Vec<String> {
         these.iter().filter(|this| !those.contains(this)).map(|this| format!("{sign} {}", short(this))).collect()
@@ -75,7 +76,7 @@ fn list_change(from: &[Value], to: &[Value]) -> String {
     if all.is_empty() { "in another order".to_owned() } else { all.join(", ") }
 }
 
-/// What the change of a name means, around the other name.
+/// What a new name means for the resource: the words before and after the other name.
 pub(super) fn renamed(renamed: &Renamed) -> (&'static str, &str, &'static str) {
     match renamed {
         Renamed::From(old) => ("renamed from ", old, "? AWS cannot rename: this one starts empty"),
@@ -83,13 +84,13 @@ pub(super) fn renamed(renamed: &Renamed) -> (&'static str, &str, &'static str) {
     }
 }
 
-/// `data loss 3, restart 1`
+/// The risks with their counts: `data loss 3, restart 1`.
 pub(super) fn risks(risks: &[(usize, Disruption)]) -> String {
     let told = risks.iter().map(|(count, risk)| format!("{} {count}", risk.told((0, 0))));
     told.collect::<Vec<_>>().join(", ")
 }
 
-/// Why, unless it is what the heading of the section says already.
+/// The reason in words, unless the heading of the section says the same already.
 pub(super) fn because(why: &Why, section: Option<usize>) -> Option<String> {
     match why {
         Why::Line { line, key, .. } if key == "profile" => Some(format!("the profile, line {line}")),
