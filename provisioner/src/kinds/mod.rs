@@ -9,12 +9,12 @@
 //!    tags, `logs/subscription_filter.rs` through its parent. The comment at the top says how the resource is found,
 //!    what AWS allows in its name and how long the calls take, with the page or log that says so.
 //! 2. Add it to `kinds/<service>/mod.rs`, and one line to [`KINDS`], below the kinds that it is read after.
-//! 3. Look at the record of the service, in the same `mod.rs`: `section` needs an arm for the kind, and `writes` a form if the
-//!    ARNs of the kind have another one.
+//! 3. Look at the record of the service, in the same `mod.rs`. `section` needs an arm for the kind. `writes` needs a
+//!    form if the ARNs of the kind have a form of their own.
 //! 4. Add a row to `export/registry.rs`, with the function that writes the resource for CloudFormation.
 //! 5. Add the resource where a section of the stack file asks for it: `making.add::<Kind>(section, name, spec)`.
-//! 6. Run `cargo test --workspace --lib`. The tests of the registries name what is missing. Then write a test with `settle` in
-//!    `tests/kinds_*.rs`: it makes the resource on an emulator, and the second plan has to be empty.
+//! 6. Run `cargo test --workspace --lib`. The tests of the registries name what is missing. Then write a test with
+//!    `settle` in `tests/kinds_*.rs`: it makes the resource on an emulator, and the second plan has to be empty.
 //!
 //! Two tables know more about some kinds, and have nothing to say about most kinds: `doctor/quotas.rs` (whether the
 //! account has room) and `commands/health.rs` (what `status` tells beyond ready or not).
@@ -22,15 +22,16 @@
 //! # Adding a service
 //!
 //! 1. Add the SDK to `Cargo.toml`, as an optional dependency of the feature `aws`, and a client to [`crate::aws::Cx`].
-//! 2. Write `kinds/<service>/mod.rs` with the static `SERVICE`. `sqs/mod.rs` is a short one. [`service::Service`] says what each
-//!    line means. None has a default, so none can be forgotten.
+//! 2. Write `kinds/<service>/mod.rs` with the static `SERVICE`. `sqs/mod.rs` is a short one. [`service::Service`] says
+//!    what each line means. No line has a default, so none can be forgotten.
 //! 3. Add one line to [`SERVICES`], then a kind as above.
 //!
 //! # What others put on a resource of ours
 //!
-//! Rights, routes and traffic that somebody has put on a resource of ours by hand are shown under it, and taken away by `up`.
-//! *Whole*: the field is compared as a whole, so what was added differs. *Beside*: a [`facts::Field::beside`] of the
-//! resource. *Child*: a resource of its own, [`owner::Owner::Beside`], that is deleted.
+//! If somebody has put rights, routes or traffic on a resource of ours by hand, a plan shows them under that resource,
+//! and `up` takes them away. *Whole* means that the field is compared as a whole, so an addition differs. *Beside*
+//! means a [`facts::Field::beside`] of the resource. *Child* means a resource of its own, [`owner::Owner::Beside`],
+//! that is deleted.
 //!
 //! | on | what others can put there | seen as | calls of a plan |
 //! |---|---|---|---|
@@ -50,14 +51,19 @@
 //! | `ecs.service`, `ecs.task_definition` | target groups; containers, secrets | whole | none more |
 //! | `cloudwatch.alarm` | actions; those for other states | whole; beside | none more |
 //!
-//! Not a difference, because AWS puts it there by itself: the default statement of a topic and of an endpoint, the default
-//! rule of a listener, the local route, routes of endpoints and propagated ones. The inline policy by which AWS's console
-//! ends the sessions of a role stays as well: it only denies.
+//! Some things are not a difference, because AWS puts them there by itself: the default statement of a topic
+//! and of an endpoint, the default rule of a listener, the local route, routes of endpoints and propagated ones. The
+//! inline policy by which AWS's console ends the sessions of a role stays as well: it only denies.
 //!
-//! Not seen: grants on the key, which services make for themselves in ways that do not tell them from others'; targets that
-//! somebody registers beside a service's tasks, which come and go; statements and addresses of a function's *versions and
-//! aliases*, of which it has none (but their addresses are seen); scheduled scaling, which shows when it acts; and what is of
-//! the whole account: resource policies of CloudWatch Logs, account-wide subscriptions, flow logs of others.
+//! These things are not seen:
+//!
+//! - Grants on the key. Services make grants for themselves, and nothing tells these from grants of others.
+//! - Targets that somebody registers beside a service's tasks. Targets come and go.
+//! - Statements and addresses of a function's *versions and aliases*. Our functions have none (but their addresses are
+//!   seen).
+//! - Scheduled scaling. It shows when it acts.
+//! - Things of the whole account: resource policies of CloudWatch Logs, account-wide subscriptions, flow logs of
+//!   others.
 
 pub mod any;
 pub mod autoscaling;

@@ -73,7 +73,7 @@ async fn remove_tags(cx: &Cx, arn: &str, keys: Vec<String>) -> Result<(), Error>
     Ok(())
 }
 
-/// The tags of a group. One that has gone meanwhile has none.
+/// The tags of a group. A group that has gone meanwhile has none.
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
     match cx.elasticache.list_tags_for_resource().resource_name(arn).send().await.map_err(Error::from) {
         Ok(answer) => {

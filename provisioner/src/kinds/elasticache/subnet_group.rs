@@ -1,8 +1,8 @@
-//! `elasticache.subnet_group`: the subnets that a cache may stand in.
+//! `elasticache.subnet_group`: the subnets that a cache may be in.
 //!
-//! Found by name: one list of all groups, then the tags of those with our prefix. Names: 255 characters, kept in lower case,
-//! letters, digits and dashes (ElastiCache API reference, CreateCacheSubnetGroup). Calls take a second; a group cannot go
-//! before the last cache in it is gone (`CacheSubnetGroupInUse`).
+//! A group is found by name: one list of all groups, then the tags of the groups with our prefix. Names have at most
+//! 255 letters, digits and dashes, which AWS keeps in lower case (ElastiCache API reference, CreateCacheSubnetGroup).
+//! Calls take a second. A group cannot go before the last cache in it is gone (`CacheSubnetGroupInUse`).
 
 use std::collections::BTreeSet;
 

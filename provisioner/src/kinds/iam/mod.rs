@@ -68,7 +68,7 @@ async fn remove_tags(cx: &Cx, arn: &str, keys: Vec<String>) -> Result<(), Error>
     Ok(())
 }
 
-/// `sendy-dev-task` of `arn:aws:iam::123456789012:role/path/sendy-dev-task`.
+/// The name of a role in its ARN: `sendy-dev-task` of `arn:aws:iam::123456789012:role/path/sendy-dev-task`.
 fn last(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap_or(arn)
 }

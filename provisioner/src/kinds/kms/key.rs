@@ -1,13 +1,14 @@
-//! `kms.key`: the stack's own key, under which everything that rests is encrypted.
+//! `kms.key`: the stack's own key, which encrypts all data at rest.
 //!
-//! Keys have no name and take no token. It is found by its alias `alias/<stack>-<env>` (256 characters, KMS API reference,
-//! CreateAlias); while there is no alias, because a run was cut off between the two calls, by its tag among all keys of the
-//! account. All calls take about a second; a new alias is seen everywhere within five minutes (CreateAlias), and until then
-//! the tag finds the key. A key that is scheduled for deletion counts as absent: nothing can use it, and a new one is made.
+//! Keys have no names, and the create call takes no token. A key is found by its alias `alias/<stack>-<env>` (256
+//! characters, KMS API reference, CreateAlias). If there is no alias, because a run was cut off between the two calls,
+//! the key is found by its tag among all keys of the account. All calls take about a second. A new alias is seen
+//! everywhere within five minutes (CreateAlias), and until then the tag finds the key. A key that is scheduled for
+//! deletion counts as absent: nothing can use it, and a new one is made.
 //!
-//! CloudWatch Logs, CloudWatch alarms and SNS use the key as themselves, so the policy names them. RDS, ElastiCache,
-//! Secrets Manager, OpenSearch and Lambda use it by grants and by the caller's IAM permissions, which the account's own
-//! statement allows (KMS developer guide, "Default key policy").
+//! CloudWatch Logs, CloudWatch alarms and SNS use the key in their own name, so the policy names them. RDS,
+//! ElastiCache, Secrets Manager, OpenSearch and Lambda use it by grants and by the caller's IAM permissions, which the
+//! account's own statement allows (KMS developer guide, "Default key policy").
 
 use aws_sdk_kms::types::{KeyMetadata, KeyState as Phase};
 use serde::{Deserialize, Serialize};
@@ -30,7 +31,7 @@ pub struct KeySpec {}
 pub struct KeyState {
     pub alias: Option<String>,
     pub enabled: bool,
-    /// AWS makes new key material every year and keeps the old for what was encrypted with it.
+    /// Whether AWS makes new key material every year. It keeps the old material for data that was encrypted with it.
     pub rotation: bool,
     pub policy: Value,
 }
@@ -41,7 +42,7 @@ pub struct KeyOutput {
     pub id: String,
 }
 
-/// The shortest that AWS allows.
+/// The shortest time until a deletion that AWS allows.
 const DAYS_UNTIL_DELETION: i32 = 7;
 const GONE: &[&str] = &["NotFoundException"];
 
@@ -52,7 +53,7 @@ impl Kind for Key {
         seconds: Seconds { create: 2, update: 2, delete: 2 },
         unnamed: true,
         retry: &[
-            // The new key is not seen everywhere at once.
+            // A new key is not seen everywhere at once.
             Retry::code("NotFoundException", 60),
             Retry::code("DependencyTimeoutException", 60),
             Retry::code("KMSInternalException", 60),
@@ -112,8 +113,8 @@ impl OnAws for Key {
         let call = call.description(format!("Everything of {} that rests", cx.scope.prefix()));
         let call = call.set_tags(Some(tag_list(cx.scope.tags(name))?));
         let made = call.send().await?.key_metadata.ok_or_else(|| Error::ours("KMS made a key without an id"))?;
-        // Whatever fails from here on is found by the tag and repaired. The key may be unseen for a moment, so the engine
-        // has to look more than once before it believes that there is none.
+        // If a later call fails, the next look finds the key by its tag and repairs it. The key may be unseen for a
+        // moment, so the engine has to look more than once before it believes that there is none.
         let rest = async {
             set_alias(cx, &alias(&cx.scope), made.key_id()).await?;
             cx.kms.enable_key_rotation().key_id(made.key_id()).send().await?;
@@ -128,7 +129,7 @@ impl OnAws for Key {
 
     async fn update(cx: &Cx, live: &Live<Key>, want: &KeyState, changed: &Changed) -> Result<(), Error> {
         let id = &live.output.id;
-        // Nothing else can be changed while it is disabled.
+        // While the key is disabled, nothing else in it can be changed.
         if changed.has("enabled") {
             cx.kms.enable_key().key_id(id).send().await?;
         }
@@ -156,7 +157,7 @@ impl OnAws for Key {
     }
 }
 
-/// The ARN of what AWS may show as an ARN or as a bare id. An alias stays what it is.
+/// The ARN of a key that AWS may show as an ARN or as a bare id. An alias stays an alias.
 pub fn key_arn(scope: &Scope, shown: &str) -> String {
     match shown {
         "" => String::new(),
@@ -194,7 +195,7 @@ fn key_policy(scope: &Scope) -> Value {
 
 async fn set_alias(cx: &Cx, alias: &str, key: &str) -> Result<(), Error> {
     match cx.kms.create_alias().alias_name(alias).target_key_id(key).send().await.map_err(Error::from) {
-        // It is left from a key that is on its way out, or the lag hid it.
+        // The alias is left from a key that is on its way out, or the lag hid it.
         Err(error) if error.is(&["AlreadyExistsException"]) => {
             cx.kms.update_alias().alias_name(alias).target_key_id(key).send().await?;
             Ok(())
@@ -213,8 +214,8 @@ fn is_alive(key: &KeyMetadata) -> bool {
     !matches!(key.key_state(), Some(Phase::PendingDeletion | Phase::PendingReplicaDeletion))
 }
 
-/// The oldest key with this stack's tag, if any. Before anything is done, that takes the tags of every key of the account
-/// that we may see.
+/// The oldest key with this stack's tag, if there is one. Before anything is changed, this reads the tags of every key
+/// of the account that we may see.
 async fn tagged(cx: &Cx, look: &Look) -> Result<Option<KeyMetadata>, Error> {
     let ids = match look.proof {
         Proof::Index => look.tagged(cx, "kms:key").await,
@@ -241,7 +242,7 @@ async fn ours_by_tag(cx: &Cx, id: &str) -> Result<bool, Error> {
     Ok(cx.scope.whose(&tags(cx, id).await?, None).is_some())
 }
 
-/// A key whose policy keeps us out is not ours.
+/// The tags of a key. If the key's policy keeps us out, it is not ours and its tags count as none.
 async fn tags(cx: &Cx, id: &str) -> Result<Tags, Error> {
     match cx.kms.list_resource_tags().key_id(id).send().await.map_err(Error::from) {
         Ok(answer) => Ok(answer.tags.unwrap_or_default().into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect()),
@@ -267,7 +268,7 @@ async fn one(
     };
     let (policy, rotation) = match (policy.map_err(Error::from), rotation.map_err(Error::from)) {
         (Ok(policy), Ok(rotation)) => (policy.policy.unwrap_or_default(), rotation.key_rotation_enabled),
-        // Of somebody else's key we need to know no more.
+        // About somebody else's key we need to know nothing more.
         _ if owner == Owner::Foreign => (String::new(), false),
         (Err(error), _) | (_, Err(error)) => return Err(error),
     };
@@ -301,8 +302,9 @@ mod tests {
     use super::*;
     use crate::kinds::kind::Late;
 
-    /// The metadata are those of the example of DescribeKey in botocore's `kms/2014-11-01/examples-1.json`; the policy is
-    /// ours in the layout of its example of GetKeyPolicy (indented, principals as ARNs, lists of one as scalars).
+    /// The metadata are those of the example of DescribeKey in botocore's `kms/2014-11-01/examples-1.json`. The policy
+    /// is ours, in the layout of that file's example of GetKeyPolicy (indented, principals as ARNs, lists of one as
+    /// scalars).
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
         let scope = Scope {

@@ -1,9 +1,10 @@
-//! `logs.log_group`: where a service or a function writes its lines.
+//! `logs.log_group`: the place to which a service or a function writes its log lines.
 //!
-//! Found by name: one `DescribeLogGroups` with the prefix `/<stack>-<env>/` shows all of ours, and one more for each name
-//! outside of it; the tags of each prove that it is ours. Names: 512 characters (CloudWatch Logs API reference,
-//! CreateLogGroup). Retention is a call of its own, so a group that a crash left without it shows a difference. All calls
-//! end within a second. A key has to let the logs of the region use it, or CreateLogGroup says that it "is not allowed".
+//! Log groups are found by name: one `DescribeLogGroups` shows all of ours below the prefix `/<stack>-<env>/`, and one
+//! more call is made for each name outside of it. The tags of each prove that it is ours. Names have at most 512
+//! characters (CloudWatch Logs API reference, CreateLogGroup). Retention is set by a call of its own, so a group that a
+//! crash left without it shows a difference. All calls end within a second. A key has to let CloudWatch Logs of the
+//! region use it. Otherwise CreateLogGroup says that the key "is not allowed".
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -21,7 +22,7 @@ pub struct LogGroup;
 
 #[derive(Serialize, Deserialize)]
 pub struct LogGroupSpec {
-    /// The whole name, as in `/sendy-dev/lookup`.
+    /// The whole name of the group, as in `/sendy-dev/lookup`.
     pub path: String,
     pub retention_days: u32,
     pub kms_key: Ref<Key>,
@@ -30,7 +31,7 @@ pub struct LogGroupSpec {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct LogGroupState {
     pub path: String,
-    /// 0: for ever.
+    /// For how many days lines are kept. 0 means for ever.
     pub retention_days: u32,
     pub kms_key: Option<String>,
 }
@@ -47,7 +48,8 @@ impl Kind for LogGroup {
         fields: &[Field::fixed("path"), Field::wanted("retention_days"), Field::wanted("kms_key")],
         exists: &["ResourceAlreadyExistsException"],
         retry: &[
-            // The key's policy is not seen by CloudWatch Logs at once; one that is really wrong says the same.
+            // CloudWatch Logs does not see the key's policy at once. It says the same about a policy that is really
+            // wrong.
             Retry::saying("InvalidParameterException", "KMS key", 60),
             Retry::code("ResourceNotFoundException", 20),
         ],
@@ -139,7 +141,7 @@ async fn listed(cx: &Cx, prefix: String) -> Result<Vec<Group>, Error> {
     Ok(pages.try_collect().await?)
 }
 
-/// The tags of a group. One that has gone meanwhile has none.
+/// The tags of a group. A group that has gone meanwhile has none.
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
     let answer = Error::unless_gone(cx.logs.list_tags_for_resource().resource_arn(arn).send().await, GONE)?;
     Ok(answer.and_then(|answer| answer.tags).unwrap_or_default())
@@ -169,8 +171,8 @@ fn state(path: String, group: &Group) -> LogGroupState {
 mod tests {
     use super::*;
 
-    /// A group as AWS answered it: cloud-custodian, placebo `test_log_group_last_write`, logs.DescribeLogGroups_1. Nobody
-    /// gave it a retention or a key, so there is none in the answer.
+    /// A group as AWS answered it, recorded by cloud-custodian: placebo `test_log_group_last_write`,
+    /// logs.DescribeLogGroups_1. Nobody gave it a retention or a key, so the answer has neither.
     #[test]
     fn a_group_without_retention_keeps_for_ever() {
         let answer = Group::builder()

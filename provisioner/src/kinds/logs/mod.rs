@@ -26,7 +26,7 @@ pub static SERVICE: Service = Service {
     ],
     reads: None,
     writes: &[On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:/{}/*", scope.prefix())))],
-    // Log streams are below their group.
+    // The ARNs of log streams begin with the ARN of their group.
     for_roles: Some(|scope| vec![scope.arn("logs", &format!("log-group:/{}/*:*", scope.prefix()))]),
     on_everything: &["logs:DescribeLogGroups"],
     dependent: &[Dependent::on("logs:TagResource", "CreateLogGroup with tags", "cloudwatchlogs")],

@@ -1,10 +1,11 @@
 //! `logs.subscription_filter`: sends the events of a log group that match a pattern to a function.
 //!
-//! Takes no tags: it belongs to its log group, which may have two (CloudWatch Logs quotas). Found by the group's name and
-//! its own, one `DescribeSubscriptionFilters` per group. Another one on a group of ours sends its lines elsewhere, and is taken
-//! away. CloudWatch Logs sends a test message when it is put, so the function's permission has to be there before
-//! ("Could not deliver test message to specified …"). Put is an upsert, so changing it is the same call. A subscription sends
-//! what comes after it; the test message is what makes the forwarder fetch what was there before.
+//! A filter takes no tags: it belongs to its log group, which may have two (CloudWatch Logs quotas). It is found by the
+//! group's name and its own, with one `DescribeSubscriptionFilters` per group. Any other filter on a group of ours
+//! sends the group's lines elsewhere, and is taken away. CloudWatch Logs sends a test message when a filter is put, so
+//! the function's permission has to exist before ("Could not deliver test message to specified …"). Putting a filter
+//! creates or updates it, so a change is the same call. A filter sends the events that come after it. The test message
+//! makes the forwarder fetch the events from before.
 
 use std::collections::HashMap;
 
@@ -25,7 +26,7 @@ pub struct SubscriptionFilter;
 #[derive(Serialize, Deserialize)]
 pub struct SubscriptionFilterSpec {
     pub log_group: Ref<LogGroup>,
-    /// A CloudWatch Logs filter pattern; empty for all events.
+    /// A CloudWatch Logs filter pattern. It is empty for all events.
     pub pattern: String,
     pub function: Ref<Function>,
     pub permission: Ref<Permission>,
@@ -70,7 +71,7 @@ impl Kind for SubscriptionFilter {
         outputs: &Outputs,
     ) -> Result<SubscriptionFilterState, Missing> {
         outputs.get(&spec.permission)?;
-        // The test message is refused by a function that is not active yet.
+        // A function that is not active yet refuses the test message.
         outputs.ready(&spec.function)?;
         Ok(SubscriptionFilterState {
             log_group: outputs.get(&spec.log_group)?.name,
@@ -91,7 +92,8 @@ impl OnAws for SubscriptionFilter {
             let (group, filters) = found?;
             for state in filters {
                 let (name, id, owner) = match state.filter == filter_name(&cx.scope) {
-                    // One per group, so the group's name will do where nothing asks for it any more.
+                    // A group has only one filter of ours, so a filter that nothing asks for any more gets the group's
+                    // name.
                     true => (
                         wanted.get(group.as_str()).map_or_else(|| group.clone(), |name| (*name).to_owned()),
                         format!("{} on {}", state.filter, state.log_group),

@@ -24,7 +24,7 @@ pub static SERVICE: Service = Service {
     reads: Some(|scope| vec![scope.arn("es", "*"), scope.arn("opensearch", "*")]),
     writes: &[
         On::Named("domain/"),
-        // AddTags is also about what only the newer name of the service has.
+        // AddTags also asks for rights on resources that only the newer name of the service has.
         On::NamedBy(|scope, prefix| scope.arn("opensearch", &format!("application/{prefix}*"))),
         On::NamedBy(|scope, prefix| scope.arn("opensearch", &format!("datasource/{prefix}*"))),
     ],

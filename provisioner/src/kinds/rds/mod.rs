@@ -27,7 +27,7 @@ pub static SERVICE: Service = Service {
     rates: &[Rate::of("rds", Calls::All, 20.0, 10.0)],
     reads: None,
     writes: &[
-        // A replica is made of what its primary has: AWS asks about all of these types.
+        // A replica needs the same things as its primary: AWS asks about all of these types.
         On::Named("cluster:"),
         On::Named("db:"),
         On::Named("pg:"),
@@ -69,7 +69,7 @@ async fn remove_tags(cx: &Cx, arn: &str, keys: Vec<String>) -> Result<(), Error>
     Ok(())
 }
 
-/// The tags of a group. One that has gone meanwhile has none.
+/// The tags of a group. A group that has gone meanwhile has none.
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
     match cx.rds.list_tags_for_resource().resource_name(arn).send().await.map_err(Error::from) {
         Ok(answer) => {

@@ -1,13 +1,14 @@
-//! `rds.parameter_group`: settings of the database engine that are not AWS's defaults.
+//! `rds.parameter_group`: the settings of the database engine that differ from AWS's defaults.
 //!
-//! Found by name: one list of all groups, then tags and parameters of those with our prefix. Names: 255 characters, lower
-//! case, no `--` (RDS API reference, CreateDBParameterGroup). Calls take a second; `ModifyDBParameterGroup` takes 20
-//! parameters at once. A group cannot go before the last instance with it is gone (`InvalidDBParameterGroupState`), so
-//! another family wants another name: the instance moves from the one to the other.
+//! A group is found by name: one list of all groups, then tags and parameters of the groups with our prefix. Names have
+//! at most 255 characters, in lower case, no `--` (RDS API reference, CreateDBParameterGroup). Calls take a second.
+//! `ModifyDBParameterGroup` takes 20 parameters at once. A group cannot go before the last instance with it is gone
+//! (`InvalidDBParameterGroupState`). So a group of another family has another name, and the instance moves from the one
+//! to the other.
 //!
-//! Only what somebody has set is compared (`Source=user`); what was set by hand is reset. Parameters that MySQL can change
-//! while it runs are applied at once. The others wait for the next restart of the instance: nobody's database is restarted
-//! for them, and `rds.instance` shows that it waits.
+//! Only parameters that somebody has set are compared (`Source=user`). A parameter that was set by hand is reset.
+//! Parameters that MySQL can change while it runs are applied at once. The others wait for the next restart of the
+//! instance: `provision` restarts nobody's database for them, and `rds.instance` shows that it waits.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +27,7 @@ pub struct ParameterGroup;
 
 #[derive(Serialize, Deserialize)]
 pub struct ParameterGroupSpec {
-    /// `mysql8.4`. Another family is another group.
+    /// The family, such as `mysql8.4`. Another family means another group.
     pub family: String,
     pub parameters: BTreeMap<String, String>,
 }
@@ -45,8 +46,8 @@ pub struct ParameterGroupOutput {
 
 const AT_ONCE: usize = 20;
 
-/// Parameters that MySQL 8 changes while it runs (MySQL reference manual, "Dynamic: Yes"). Of any other one we say that it
-/// waits for a restart, which AWS accepts of all.
+/// The parameters that MySQL 8 changes while it runs (MySQL reference manual, "Dynamic: Yes"). We say of any other
+/// parameter that it waits for a restart, which AWS accepts for all.
 const DYNAMIC: &[&str] = &[
     "binlog_format",
     "binlog_row_image",
@@ -223,7 +224,8 @@ fn state(group: &DbParameterGroup, set: &[Parameter]) -> ParameterGroupState {
 mod tests {
     use super::*;
 
-    /// Shapes of DescribeDBParameters in botocore's model: a system parameter, one without a value, one that we set.
+    /// The forms of DescribeDBParameters in botocore's model: a system parameter, a parameter without a value, a
+    /// parameter that we set.
     #[test]
     fn only_what_somebody_has_set_is_compared() {
         let parameter = |name: &str, value: Option<&str>, source: &str| {

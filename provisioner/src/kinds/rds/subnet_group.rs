@@ -1,8 +1,9 @@
-//! `rds.subnet_group`: the subnets that a database may stand in.
+//! `rds.subnet_group`: the subnets that a database may be in.
 //!
-//! Found by name: one list of all groups, then the tags of those with our prefix. Names: 255 characters, kept in lower case
-//! (RDS API reference, CreateDBSubnetGroup). Calls take a second; a group cannot go before the last instance in it is gone
-//! (`InvalidDBSubnetGroupStateFault`). The subnets have to lie in two zones or more.
+//! A group is found by name: one list of all groups, then the tags of the groups with our prefix. Names have at most
+//! 255 characters, which AWS keeps in lower case (RDS API reference, CreateDBSubnetGroup). Calls take a second. A group
+//! cannot go before the last instance in it is gone (`InvalidDBSubnetGroupStateFault`). The subnets have to be in two
+//! zones or more.
 
 use std::collections::BTreeSet;
 

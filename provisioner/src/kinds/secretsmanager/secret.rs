@@ -1,16 +1,16 @@
 //! `secretsmanager.secret`: a password or token that is generated once, stored, and never shown.
 //!
-//! Found by name (512 characters, Secrets Manager API reference, CreateSecret); secrets that nothing asks for any more by one
-//! `ListSecrets` with the name's prefix. That list lags by up to five minutes, so each one is confirmed by `DescribeSecret`.
-//! Everything takes about a second. A name must not end in a dash and six characters: that is how AWS ends its ARNs, and a
-//! look-up would be ambiguous (CreateSecret); such names get one more word.
+//! A secret is found by name (512 characters, Secrets Manager API reference, CreateSecret). Secrets that nothing asks
+//! for any more are found by one `ListSecrets` with the name's prefix. That list lags by up to five minutes, so
+//! `DescribeSecret` confirms each one. Every call takes about a second. A name must not end in a dash and six
+//! characters: AWS ends its ARNs so, and a look-up would be ambiguous (CreateSecret). Such a name gets one more word.
 //!
-//! The value is made here, because Secrets Manager is told it together with the create call, so there is no moment without
-//! one. `version_id` names the current value: whoever uses the secret pins it, and so a new value shows as a change. A
-//! deleted name is blocked for its recovery window; asked for again, the secret is restored and gets a new value.
+//! The value is made here, because the create call takes it along, so there is no moment without a value. `version_id`
+//! names the current value. Whoever uses the secret pins that version, so a new value shows as a change. A deleted name
+//! is blocked for its recovery window. If it is asked for again, the secret is restored and gets a new value.
 //!
-//! It has no resource policy: roles of this account read it by IAM. One that others have put there, which one
-//! `GetResourcePolicy` per secret shows, is taken away.
+//! A secret has no resource policy: roles of this account read it by IAM. A policy that others have put there is taken
+//! away; one `GetResourcePolicy` per secret shows it.
 
 use std::collections::BTreeMap;
 
@@ -32,12 +32,12 @@ pub struct Secret;
 
 #[derive(Serialize, Deserialize)]
 pub struct SecretSpec {
-    /// What it is for, shown in the console.
+    /// The purpose of the secret. The console shows it.
     pub description: String,
     pub kms_key: Ref<Key>,
     /// The user that the password is for. `None`: the secret is a token, under the JSON key `token`.
     pub username: Option<String>,
-    /// Characters of the generated password or token.
+    /// The number of characters of the generated password or token.
     pub length: usize,
 }
 
@@ -46,11 +46,12 @@ pub struct SecretState {
     pub name: String,
     pub description: String,
     pub kms_key: String,
-    /// A version of it is current.
+    /// Whether a version of the secret is current.
     pub has_value: bool,
-    /// The statements of the secret's resource policy, by `Sid`, or by place where one has no `Sid`.
+    /// The statements of the secret's resource policy, by `Sid`. A statement without a `Sid` is named by its place.
     pub statements: BTreeMap<String, Value>,
-    /// Of the value that is generated. It is inside the value, so nobody compares it.
+    /// The user in a generated value, and the length of its password or token. Both are inside the value, so nobody
+    /// compares them.
     pub username: Option<String>,
     pub length: usize,
 }
@@ -58,11 +59,12 @@ pub struct SecretState {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SecretOutput {
     pub arn: String,
-    /// The version that is current: task definitions pin it.
+    /// The current version. Task definitions pin it.
     pub version_id: String,
 }
 
-/// With a snapshot of the database kept, its password should be there for as long as one may want it.
+/// The recovery window in days. If a snapshot of the database is kept, its password should exist for as long as anybody
+/// may want it.
 const DAYS_TO_RECOVER: i64 = 30;
 const GONE: &[&str] = &["ResourceNotFoundException"];
 
@@ -80,10 +82,10 @@ impl Kind for Secret {
         ],
         exists: &["ResourceExistsException"],
         retry: &[
-            // Deleted a moment ago, and not gone yet.
+            // The secret was deleted a moment ago, and is not gone yet.
             Retry::saying("InvalidRequestException", "scheduled for deletion", 60),
             Retry::saying("InvalidRequestException", "deleted", 60),
-            // A key that is new.
+            // The key is new.
             Retry::code("EncryptionFailure", 30),
             Retry::code("InternalServiceError", 120),
         ],
@@ -127,14 +129,14 @@ impl Kind for Secret {
 
 impl OnAws for Secret {
     async fn read(cx: &Cx, query: &Query<'_, Secret>) -> Result<Vec<Live<Secret>>, Error> {
-        // What is wanted is asked for by name, what is listed by ARN.
+        // Wanted secrets are asked for by name, listed ones by ARN.
         let mut ids: Vec<(String, Option<String>)> =
             query.wanted.iter().map(|(name, _)| (secret_name(&cx.scope, name), Some(name.clone()))).collect();
         let arns = match query.look.all(cx, "secretsmanager:secret").await {
             Some(arns) => arns,
             None => listed(cx).await?,
         };
-        // An ARN ends in six characters that AWS drew.
+        // An ARN ends in six characters that AWS chose at random.
         let is_wanted = |arn: &str| {
             let name = arn.rsplit(':').next().and_then(|rest| rest.rsplit_once('-')).map(|(name, _)| name);
             query.wanted.iter().any(|(wanted, _)| name == Some(&secret_name(&cx.scope, wanted)))
@@ -188,7 +190,7 @@ impl OnAws for Secret {
     }
 }
 
-/// One member of a secret's value, for those kinds whose API wants the value itself. Nobody keeps it.
+/// One member of a secret's value, for the kinds whose API wants the value itself. Nobody keeps it.
 pub async fn member(cx: &Cx, arn: &str, version_id: &str, key: &str) -> Result<String, Error> {
     let version = Some(version_id.to_owned()).filter(|id| !id.is_empty());
     let answer = cx.secrets.get_secret_value().secret_id(arn).set_version_id(version).send().await?;
@@ -207,7 +209,7 @@ fn secret_name(scope: &Scope, name: &str) -> String {
     }
 }
 
-/// A new value.
+/// Makes a new value.
 fn value(want: &SecretState) -> Result<String, Error> {
     let word = generate(want.length)?;
     let value = match &want.username {
@@ -217,21 +219,23 @@ fn value(want: &SecretState) -> Result<String, Error> {
     Ok(value.to_string())
 }
 
-/// Letters and digits only: RDS refuses `/ " @` and space, ElastiCache most of the rest. Six bits per character.
+/// Generates a password or token. It has only letters and digits, because RDS refuses `/ " @` and space, and
+/// ElastiCache refuses most of the others. A character has six bits.
 fn generate(length: usize) -> Result<String, Error> {
     const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
     let mut word = String::with_capacity(length);
     while word.len() < length {
         let mut bytes = [0; 64];
         getrandom::fill(&mut bytes).map_err(|cause| Error::ours(format!("no random numbers: {cause}")))?;
-        // Bytes above the last whole round of the alphabet are dropped, or the first letters would come more often.
+        // Bytes above the last whole round of the alphabet are dropped. Otherwise the first letters would come more
+        // often.
         let fair = bytes.iter().filter(|byte| **byte < 248).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
         word.extend(fair.take(length - word.len()));
     }
     Ok(word)
 }
 
-/// Brings back what is in its recovery window. `None`: it is not in one, or it is not ours.
+/// Brings back a secret that is in its recovery window. `None` if it is not in one, or is not ours.
 async fn restore(cx: &Cx, name: &str, want: &SecretState) -> Result<Option<SecretOutput>, Error> {
     let Some(old) = describe(cx, &want.name).await? else {
         return Ok(None);
@@ -248,7 +252,7 @@ async fn restore(cx: &Cx, name: &str, want: &SecretState) -> Result<Option<Secre
     Ok(Some(SecretOutput { arn, version_id: put.version_id.unwrap_or_default() }))
 }
 
-/// The ARNs of all that have our tag.
+/// The ARNs of all secrets that have our tag.
 async fn listed(cx: &Cx) -> Result<Vec<String>, Error> {
     let prefix = Filter::builder().key(FilterNameStringType::Name).values(format!("{}-", cx.scope.prefix()));
     let pages = cx.secrets.list_secrets().filters(prefix.build()).into_paginator().send();
@@ -272,7 +276,8 @@ async fn describe(cx: &Cx, id: &str) -> Result<Option<DescribeSecretOutput>, Err
     Error::unless_gone(cx.secrets.describe_secret().secret_id(id).send().await, GONE)
 }
 
-/// `null` where there is none, and where the secret is not there or on its way out.
+/// The resource policy of a secret. It is `null` if there is none, or if the secret does not exist or is on its way
+/// out.
 async fn policy_of(cx: &Cx, id: &str) -> Result<Value, Error> {
     match cx.secrets.get_resource_policy().secret_id(id).send().await.map_err(Error::from) {
         Ok(answer) => Ok(answer.resource_policy.map_or(Value::Null, |text| policy::parse(&text))),
@@ -291,7 +296,7 @@ async fn one(cx: &Cx, id: String, wanted: Option<String>) -> Result<Option<Live<
     let Some((name, owner)) = cx.scope.whose(tags, wanted.as_deref()) else {
         return Ok(None);
     };
-    // Of somebody else's secret we need to know no more.
+    // About somebody else's secret we need to know nothing more.
     let policy = if owner == Owner::Foreign { Value::Null } else { policy? };
     let arn = secret.arn().unwrap_or_default().to_owned();
     let state = SecretState { statements: policy::statements(&policy), ..state(&cx.scope, &secret) };
@@ -315,7 +320,7 @@ fn state(scope: &Scope, secret: &DescribeSecretOutput) -> SecretState {
     }
 }
 
-/// The version whose stage is `AWSCURRENT`.
+/// The version with the stage `AWSCURRENT`.
 fn current(secret: &DescribeSecretOutput) -> Option<String> {
     let versions = secret.version_ids_to_stages()?;
     versions.iter().find(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT")).map(|(id, _)| id.clone())

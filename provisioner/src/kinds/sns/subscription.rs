@@ -1,8 +1,8 @@
-//! `sns.subscription`: a queue or an e-mail address that gets what a topic publishes.
+//! `sns.subscription`: a queue or an e-mail address that gets the messages of a topic.
 //!
-//! Takes no tags: it belongs to its topic. Found by `ListSubscriptionsByTopic`; unique by topic, protocol and endpoint, so a
-//! repeated `Subscribe` gives the same one (SNS API reference, Subscribe). An e-mail address has to confirm; until then it
-//! is shown as pending, and that is no difference.
+//! A subscription takes no tags: it belongs to its topic. It is found by `ListSubscriptionsByTopic`. It is unique by
+//! topic, protocol and endpoint, so a repeated `Subscribe` gives the same one (SNS API reference, Subscribe). An e-mail
+//! address has to confirm. Until then its subscription is shown as pending, which does not count as a difference.
 //!
 //! A subscription that the stack file does not ask for gets a copy of every message, so it is taken away. Until it is
 //! confirmed it gets nothing, and SNS lets nobody remove it, so it is not shown: AWS drops it after three days.
@@ -26,7 +26,7 @@ pub struct Subscription;
 pub struct SubscriptionSpec {
     pub topic: Ref<Topic>,
     pub endpoint: Endpoint,
-    /// Messages arrive without SNS's envelope.
+    /// Whether messages arrive without SNS's envelope.
     pub raw: bool,
 }
 
@@ -88,7 +88,7 @@ impl OnAws for Subscription {
     async fn read(cx: &Cx, query: &Query<'_, Subscription>) -> Result<Vec<Live<Subscription>>, Error> {
         let mut wanted: HashMap<(String, String), &str> = HashMap::new();
         for (name, spec) in &query.wanted {
-            // Without its topic or its queue there is none.
+            // Without its topic or its queue there is no subscription.
             if let Ok(want) = Subscription::want(query.scope, name, spec, query.outputs) {
                 wanted.insert((want.topic_arn, want.endpoint), name);
             }
@@ -120,7 +120,8 @@ impl OnAws for Subscription {
     }
 
     async fn delete(cx: &Cx, live: &Live<Subscription>, _: LastWish) -> Result<(), Error> {
-        // One that nobody has confirmed has no ARN yet; it goes with its topic, or by itself after some days.
+        // A subscription that nobody has confirmed has no ARN yet. It goes with its topic, or by itself after some
+        // days.
         if live.state.pending {
             return Ok(());
         }
@@ -148,14 +149,15 @@ async fn of_topic(
             let (pending, protocol) = (!arn.starts_with("arn:"), found.protocol().unwrap_or_default());
             let (name, owner) = match wanted.get(&(topic.clone(), endpoint.to_owned())) {
                 Some(name) => ((*name).to_owned(), Owner::Child),
-                // A queue of this stack that is not fed any more, or that does not show yet. Named as `expand` would, so
-                // that it is the same one when it does.
+                // This is a queue of this stack that gets no messages any more, or one that does not show yet. The
+                // subscription gets the name that `expand` would give it, so that it is the same one when the queue
+                // shows.
                 None if endpoint.starts_with(&ours) => {
                     let queue = endpoint[ours.len()..].trim_end_matches(".fifo");
                     (format!("{topic_name}-to-{queue}"), Owner::Child)
                 }
                 None if pending => continue,
-                // The stack file may have named it once.
+                // The stack file may have named this address once.
                 None if protocol == "email" => (format!("{topic_name}-to-{endpoint}"), Owner::Child),
                 None => {
                     let on = Address { kind: Topic::FACTS.name, name: topic_name.clone() };

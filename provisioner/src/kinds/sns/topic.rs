@@ -1,10 +1,11 @@
 //! `sns.topic`: a topic under the stack's key.
 //!
-//! Found by its ARN, which is known from its name. Topics that nothing asks for any more are found by the tag index, each
-//! confirmed by SNS itself, because SNS lists a whole account only. Names: 256 characters (SNS API reference, CreateTopic).
+//! A topic is found by its ARN, which is known from its name. Topics that nothing asks for any more are found by the
+//! tag index, and SNS itself confirms each, because SNS can only list a whole account. Names have at most 256
+//! characters (SNS API reference, CreateTopic).
 //!
-//! Its access policy is the one that SNS gives a new topic: IAM decides who of this account may do what, and nobody else may.
-//! A statement that others have added is taken away: `GetTopicAttributes` shows it.
+//! The access policy is the one that SNS gives a new topic: IAM decides who of this account may do what, and nobody
+//! else may do anything. A statement that others have added is taken away; `GetTopicAttributes` shows it.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -24,7 +25,7 @@ pub struct Topic;
 #[derive(Serialize, Deserialize)]
 pub struct TopicSpec {
     pub fifo: bool,
-    /// Alarms and services cannot publish under `alias/aws/sns`, so it is the stack's own.
+    /// The stack's own key, because alarms and services cannot publish under `alias/aws/sns`.
     pub kms_key: Option<Ref<Key>>,
 }
 
@@ -33,7 +34,8 @@ pub struct TopicState {
     pub name: String,
     pub content_based_deduplication: bool,
     pub kms_key: Option<String>,
-    /// The statements of the topic's access policy without SNS's own, by `Sid`, or by place where one has no `Sid`.
+    /// The statements of the topic's access policy without SNS's own, by `Sid`. A statement without a `Sid` is named by
+    /// its place.
     pub statements: BTreeMap<String, Value>,
 }
 
@@ -173,7 +175,8 @@ fn default_policy(account: &str, arn: &str) -> Value {
     }]})
 }
 
-/// Without SNS's own, which is for this account alone. Which actions it has, AWS has changed over the years.
+/// The statements of a topic's access policy without SNS's own, which is for this account alone. AWS has changed the
+/// actions of that statement over the years.
 fn statements(account: &str, policy: &str) -> BTreeMap<String, Value> {
     let mut statements = policy::statements(&policy::parse(policy));
     statements.retain(|sid, statement| {
@@ -184,7 +187,7 @@ fn statements(account: &str, policy: &str) -> BTreeMap<String, Value> {
     statements
 }
 
-/// One that has gone meanwhile has none.
+/// The tags of a topic. A topic that has gone meanwhile has none.
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
     let answer = Error::unless_gone(cx.sns.list_tags_for_resource().resource_arn(arn).send().await, GONE)?;
     let tags = answer.and_then(|answer| answer.tags).unwrap_or_default();
@@ -197,7 +200,8 @@ const GONE: &[&str] = &["NotFound", "NotFoundException", "ResourceNotFound", "Re
 mod tests {
     use super::*;
 
-    /// The policy of the example of GetTopicAttributes in the SNS API reference, and a statement by hand.
+    /// The policy of the example of GetTopicAttributes in the SNS API reference, and a statement that was added by
+    /// hand.
     #[test]
     fn the_policy_of_a_new_topic_is_none() {
         let recorded = r#"{"Version":"2008-10-17","Id":"us-east-1/698519295917/test__default_policy_ID","Statement" : [{

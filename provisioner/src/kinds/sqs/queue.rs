@@ -1,9 +1,9 @@
 //! `sqs.queue`: a queue, its redrive policy and its access policy.
 //!
-//! Found by name: one `ListQueues` by prefix, then attributes and tags of each. Names: 80 characters, `.fifo` included.
-//! Attributes take up to 60 seconds to be seen everywhere, retention 15 minutes; a deleted name is blocked for 60 seconds
-//! (SQS API reference, CreateQueue and SetQueueAttributes). Encrypted with SQS's own keys (SSE-SQS), because SNS cannot
-//! deliver to a queue under `alias/aws/sqs`.
+//! Queues are found by name: one `ListQueues` by prefix, then attributes and tags of each. Names have at most 80
+//! characters, `.fifo` included. Attributes take up to 60 seconds to be seen everywhere, and retention takes up to 15
+//! minutes. A deleted name is blocked for 60 seconds (SQS API reference, CreateQueue and SetQueueAttributes). Queues
+//! are encrypted with SQS's own keys (SSE-SQS), because SNS cannot deliver to a queue under `alias/aws/sqs`.
 
 use std::collections::HashMap;
 
@@ -23,14 +23,14 @@ pub struct Queue;
 #[derive(Serialize, Deserialize)]
 pub struct QueueSpec {
     pub fifo: bool,
-    /// Seconds.
+    /// The visibility timeout in seconds.
     pub visibility_timeout: u64,
-    /// Seconds.
+    /// The retention in seconds.
     pub retention: u64,
-    /// Seconds.
+    /// The delay in seconds.
     pub delay: u64,
     pub dead_letter: Option<DeadLetter>,
-    /// Topics that may send to it.
+    /// The topics that may send to the queue.
     pub from: Vec<Ref<Topic>>,
 }
 
@@ -76,7 +76,7 @@ impl Kind for Queue {
             Retry::code("QueueDeletedRecently", 70),
             Retry::code("AWS.SimpleQueueService.QueueDeletedRecently", 70),
             Retry::code("QueueDoesNotExist", 20),
-            // A principal that IAM does not show yet; a policy that is really wrong says the same.
+            // IAM does not show a principal yet. AWS says the same about a policy that is really wrong.
             Retry::saying("InvalidAttributeValue", "policy", 30),
             Retry::saying("InvalidParameterValue", "dead letter target does not exist", 30),
         ],
@@ -115,7 +115,7 @@ impl Kind for Queue {
             visibility_timeout: spec.visibility_timeout,
             retention: spec.retention,
             delay: spec.delay,
-            // Long polling for everybody: an empty receive costs as much as a full one.
+            // Everybody uses long polling, because an empty receive costs as much as a full one.
             receive_wait: 20,
             managed_encryption: true,
             redrive,
@@ -135,7 +135,7 @@ impl OnAws for Queue {
                 unlisted.push(queue);
             }
         }
-        // The list lags: what it does not show is asked for by name.
+        // The list lags. Queues that it does not show are asked for by name.
         urls.extend(collect(unlisted, |queue| url_of(cx, queue)).await?);
         let wanted = query.named(|name, spec| queue_name(&cx.scope, name, spec.fifo));
         collect(urls, |url| one(cx, url, &wanted, query.look)).await
@@ -156,7 +156,7 @@ impl OnAws for Queue {
 
     async fn update(cx: &Cx, live: &Live<Queue>, want: &QueueState, _: &Changed) -> Result<(), Error> {
         let mut attributes = attributes(want);
-        // To take a dead-letter queue away one sets an empty policy; absent means keep.
+        // An empty policy takes a dead-letter queue away. An absent one would keep it.
         attributes.entry(Attribute::RedrivePolicy).or_default();
         cx.sqs.set_queue_attributes().queue_url(&live.output.url).set_attributes(Some(attributes)).send().await?;
         Ok(())
@@ -176,7 +176,8 @@ pub fn queue_name(scope: &Scope, name: &str, fifo: bool) -> String {
     }
 }
 
-/// Its own account by IAM, the topics that feed it, and nobody without TLS.
+/// The access policy of a queue: its own account may use it by IAM, the topics that feed it may send, and nobody may
+/// use it without TLS.
 fn access_policy(arn: &str, topics: &[String]) -> Value {
     let mut statements = vec![json!({
         "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn,
@@ -212,7 +213,7 @@ async fn url_of(cx: &Cx, queue: String) -> Result<Option<String>, Error> {
     Ok(answer.and_then(|answer| answer.queue_url))
 }
 
-/// One that has gone meanwhile has none.
+/// The tags of a queue. A queue that has gone meanwhile has none.
 async fn tags(cx: &Cx, url: &str) -> Result<Tags, Error> {
     let answer = Error::unless_gone(cx.sqs.list_queue_tags().queue_url(url).send().await, GONE)?;
     Ok(answer.and_then(|answer| answer.tags).unwrap_or_default())
@@ -237,7 +238,7 @@ fn state(queue: &str, attributes: &HashMap<Attribute, String>) -> QueueState {
     let text = |name: Attribute| attributes.get(&name).map(String::as_str).unwrap_or_default();
     let number = |name: Attribute| text(name).parse().unwrap_or_default();
     let mut redrive: Value = serde_json::from_str(text(Attribute::RedrivePolicy)).unwrap_or_else(|_| json!({}));
-    // AWS gives the count back as it was sent, as a number or as text.
+    // AWS gives the count back in the form in which it was sent, as a number or as text.
     if let Some(count) = redrive["maxReceiveCount"].as_str().and_then(|count| count.parse::<u32>().ok()) {
         redrive["maxReceiveCount"] = count.into();
     }
@@ -257,7 +258,8 @@ fn state(queue: &str, attributes: &HashMap<Attribute, String>) -> QueueState {
 mod tests {
     use super::*;
 
-    /// Attributes as AWS answered them: the example of GetQueueAttributes in the SQS API reference, policy re-indented.
+    /// Attributes as AWS answered them: the example of GetQueueAttributes in the SQS API reference, with the policy
+    /// indented anew.
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
         let policy =

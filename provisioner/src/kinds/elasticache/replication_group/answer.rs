@@ -1,4 +1,4 @@
-//! What AWS answers about a replication group, in our terms.
+//! Reads AWS's answers about a replication group, and puts them in our terms.
 
 use aws_sdk_elasticache::types::{
     AutomaticFailoverStatus, CacheCluster, MultiAzStatus, ReplicationGroup as Group, TransitEncryptionMode,
@@ -20,7 +20,7 @@ pub(super) fn state(
     let security_groups = member.map(CacheCluster::security_groups).unwrap_or_default();
     let transit = match (group.transit_encryption_enabled(), group.transit_encryption_mode()) {
         (Some(true), Some(mode)) => mode.as_str(),
-        // Engines that know no modes require it.
+        // Engines that know no modes require TLS.
         (Some(true), None) => TransitEncryptionMode::Required.as_str(),
         _ => "",
     };
@@ -76,7 +76,7 @@ pub(super) fn status(group: &Group) -> Status {
     }
 }
 
-/// AWS shows the endpoints when the group is there; later it answers whatever else goes on.
+/// The endpoints. AWS shows them when the group exists. After that they answer, whatever else goes on.
 pub(super) fn ready(group: &Group) -> Option<ReplicationGroupReady> {
     if matches!(group.status(), Some("creating" | "create-failed" | "deleting")) {
         return None;
@@ -92,7 +92,7 @@ pub(super) fn ready(group: &Group) -> Option<ReplicationGroupReady> {
     })
 }
 
-/// `8.0` of `8.0.1`.
+/// The major and minor version: `8.0` of `8.0.1`.
 pub(super) fn major_and_minor(version: &str) -> String {
     version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
@@ -103,7 +103,7 @@ mod tests {
     use aws_sdk_elasticache::types::{Endpoint, NodeGroup, ReplicationGroupPendingModifiedValues};
     use aws_smithy_types::DateTime;
 
-    /// Facts of cloud-custodian's recording (Apache-2.0),
+    /// A group with the facts of cloud-custodian's recording (Apache-2.0),
     /// `tests/data/placebo/test_elasticache_replication_group/elasticache.DescribeReplicationGroups_1.json`.
     fn recorded() -> aws_sdk_elasticache::types::builders::ReplicationGroupBuilder {
         let endpoint = |address: &str| Endpoint::builder().address(address).port(6379).build();

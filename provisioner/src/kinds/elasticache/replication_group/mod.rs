@@ -1,15 +1,18 @@
 //! `elasticache.replication_group`: a Valkey or Redis primary with its replicas, cluster mode disabled.
 //!
-//! Found by id: one list of all groups, one of all member clusters (only they know version and security groups), then the
-//! tags of those with our prefix. Ids: 40 characters, lower case, a letter first, no `--` (ElastiCache API reference,
-//! CreateReplicationGroup). Members are called `<id>-001` and so on, and go with the group. AWS takes 5 to 9 minutes, in the
-//! tail 50 (logs of real runs); the endpoints are not known before.
+//! A group is found by its id: one list of all groups, one list of all member clusters (only they know version and
+//! security groups), then the tags of the groups with our prefix. Ids have at most 40 characters, in lower case, a
+//! letter first, no `--` (ElastiCache API reference, CreateReplicationGroup). Members are called `<id>-001` and so on,
+//! and go with the group. AWS takes 5 to 9 minutes to make a group, and 50 in rare cases (logs of real runs). The
+//! endpoints are not known before.
 //!
-//! - A group takes one change at a time. `update` starts the first; the next one is refused until that is done
-//!   (`InvalidReplicationGroupState`), and the engine comes back with what is left.
-//! - A new AUTH token takes three writes, which are gone on with wherever they were cut off (`token`). The strategy is ROTATE,
-//!   under which the old token works on until the next: services restart with the new one in their own time.
-//! - Automatic failover needs a replica: it is switched off before the last replica goes and on after the first came.
+//! - A group takes one change at a time. `update` starts the first change. The next one is refused until the first is
+//!   done (`InvalidReplicationGroupState`), and the engine comes back with the changes that are left.
+//! - A new AUTH token takes three writes. A run goes on with them wherever an earlier run was cut off (`token`). The
+//!   strategy is ROTATE, under which the old token works until the next rotation: services restart with the new token
+//!   in their own time.
+//! - Automatic failover needs a replica. It is switched off before the last replica goes, and on after the first one
+//!   came.
 
 mod answer;
 mod token;
@@ -37,18 +40,18 @@ pub struct ReplicationGroup;
 
 #[derive(Serialize, Deserialize)]
 pub struct ReplicationGroupSpec {
-    /// `valkey` or `redis`.
+    /// The engine: `valkey` or `redis`.
     pub engine: String,
-    /// Major and minor, as in `8.0`; a patch is AWS's.
+    /// The major and minor version, as in `8.0`. AWS decides the patch.
     pub version: String,
     pub class: String,
     pub nodes: u8,
     pub subnet_group: Ref<SubnetGroup>,
     pub security_groups: Vec<Ref<SecurityGroup>>,
     pub kms_key: Ref<Key>,
-    /// Holds the AUTH token under `token`.
+    /// The secret that holds the AUTH token under `token`.
     pub auth: Ref<Secret>,
-    /// Days of automatic snapshots.
+    /// For how many days AWS keeps automatic snapshots.
     pub snapshot_days: u8,
 }
 
@@ -65,11 +68,11 @@ pub struct ReplicationGroupState {
     pub security_groups: BTreeSet<String>,
     pub kms_key: String,
     pub at_rest: bool,
-    /// `required`: nothing comes in without TLS.
+    /// The mode of TLS. `required` means that the group takes only connections with TLS.
     pub transit: String,
     pub snapshot_days: i32,
     pub auto_minor: bool,
-    /// The secret with the AUTH token, and the version of it that was set last.
+    /// The secret with the AUTH token, and its version that was set last.
     pub auth: Option<String>,
     pub auth_version: Option<String>,
     /// The version that the tag announces and that is not set yet.
@@ -99,8 +102,8 @@ impl Kind for ReplicationGroup {
         name: "elasticache.replication_group",
         fields: &[
             Field::fixed("id"),
-            // What a change does: ElastiCache user guide, "Scaling" and "Upgrading engine versions". With one node there is
-            // nobody to fail over to, and a failover is an outage.
+            // The effects of changes are from the ElastiCache user guide, "Scaling" and "Upgrading engine versions".
+            // With one node there is no other node to fail over to, and a failover is an outage.
             Field::wanted("engine").with(Failover).out_for(1, 60).taking(600, 3600).note(UPGRADE),
             Field::wanted("version").with(Failover).out_for(1, 60).taking(600, 3600).note(UPGRADE),
             Field::wanted("class").with(Failover).out_for(1, 60).taking(300, 1800),
@@ -123,7 +126,7 @@ impl Kind for ReplicationGroup {
         holds_data: true,
         exists: &["ReplicationGroupAlreadyExists", "ReplicationGroupAlreadyExistsFault"],
         retry: &[
-            // Busy with something else: it has to be available first.
+            // The group is busy with something else. It has to be available first.
             Retry::code("InvalidReplicationGroupState", 3600),
             Retry::code("InvalidReplicationGroupStateFault", 3600),
             Retry::code("InvalidCacheClusterState", 3600),
@@ -254,7 +257,7 @@ impl OnAws for ReplicationGroup {
                 true => call.set_security_group_ids(Some(want.security_groups.iter().cloned().collect())),
                 false => call,
             };
-            // From no TLS at all it takes two steps; the second is found again as a difference.
+            // The way from no TLS to `required` takes two steps. The next read finds the second step as a difference.
             let next = match live.state.transit.as_str() {
                 "" => TransitEncryptionMode::Preferred,
                 _ => TransitEncryptionMode::Required,
@@ -285,7 +288,7 @@ impl OnAws for ReplicationGroup {
         let call = cx.elasticache.delete_replication_group().replication_group_id(&live.state.id);
         let call = match last {
             LastWish::Discard => call,
-            // Unique, so that a second cache of the same name can end in the same way.
+            // The name of the snapshot is unique, so that a second cache of the same name can end in the same way.
             LastWish::Snapshot => call.final_snapshot_identifier(format!("{}-final-{}", live.state.id, now())),
         };
         match call.retain_primary_cluster(false).send().await.map_err(Error::from) {
@@ -295,7 +298,7 @@ impl OnAws for ReplicationGroup {
         }
     }
 
-    /// Of the group and of its members, which are called `<group>-001` and so on.
+    /// Collects evidence about the group and its members, which are called `<group>-001` and so on.
     async fn explain(cx: &Cx, live: &Live<ReplicationGroup>) -> Evidence {
         let mut evidence = Evidence::default();
         let answer = cx.elasticache.describe_events().duration(DAY).send().await;
@@ -314,7 +317,7 @@ impl OnAws for ReplicationGroup {
     }
 }
 
-/// In minutes.
+/// A day in minutes.
 const DAY: i32 = 24 * 60;
 
 fn group_id(scope: &Scope, name: &str) -> String {
@@ -356,7 +359,7 @@ async fn one(
     wanted: Option<String>,
 ) -> Result<Option<Live<ReplicationGroup>>, Error> {
     let arn = group.arn().unwrap_or_default().to_owned();
-    // Always its own answer: the version of the token is in a tag, and the tag index lags.
+    // The tags come from ElastiCache itself, because the version of the token is in a tag, and the tag index lags.
     let tags = super::tags(cx, &arn).await?;
     let Some((name, owner)) = cx.scope.whose(&tags, wanted.as_deref()) else {
         return Ok(None);

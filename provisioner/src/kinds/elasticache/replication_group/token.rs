@@ -1,6 +1,6 @@
-//! The AUTH token. Its version is in the tag `provision:version`. While a new one is being set AWS refuses tags too, so it is
-//! announced there before, as `<old> <new> <date of the old>`: when AWS shows another date, the new one is set. So each of the
-//! three writes is done once, wherever a run was cut off.
+//! Sets the AUTH token. Its version is in the tag `provision:version`. While AWS sets a new token it refuses tags too.
+//! So the tag announces the new token before, as `<old> <new> <date of the old>`. When AWS shows another date, the new
+//! token is set. In this way each of the three writes is done once, wherever a run was cut off.
 
 use aws_sdk_elasticache::types::{AuthTokenUpdateStrategyType, Tag};
 
@@ -10,7 +10,7 @@ use crate::kinds::kind::Live;
 use crate::kinds::secretsmanager;
 use crate::scope::VERSION_TAG;
 
-/// In the tag, where there is no word.
+/// The word in the tag for a version or a date that does not exist.
 const NONE: &str = "-";
 
 pub(super) async fn rotate(cx: &Cx, live: &Live<ReplicationGroup>, want: &ReplicationGroupState) -> Result<(), Error> {
@@ -32,7 +32,7 @@ pub(super) async fn rotate(cx: &Cx, live: &Live<ReplicationGroup>, want: &Replic
     let call = cx.elasticache.modify_replication_group().replication_group_id(&want.id).apply_immediately(true);
     let call = call.auth_token(value(cx, want).await?);
     call.auth_token_update_strategy(AuthTokenUpdateStrategyType::Rotate).send().await?;
-    // Cut off here, the date tells as much.
+    // If the run is cut off here, the date tells the same as the tag.
     tag(new).await?;
     Ok(())
 }
@@ -42,7 +42,7 @@ pub(super) async fn value(cx: &Cx, want: &ReplicationGroupState) -> Result<Strin
     secretsmanager::member(cx, arn.unwrap_or_default(), version.unwrap_or_default(), "token").await
 }
 
-/// The version of the token that is set, and the one that is announced and not set.
+/// The version of the token that is set, and the version that is announced and not set yet.
 pub(super) fn versions(tag: &str, date: Option<&str>) -> (Option<String>, Option<String>) {
     let words: Vec<&str> = tag.split(' ').collect();
     match words[..] {

@@ -1,11 +1,11 @@
 //! `iam.role`: a role that a service assumes, with one inline policy.
 //!
-//! Found by its path, `/provision/<stack>/<env>/`; [`read`] says how. Names: 64 characters, and case does not distinguish (IAM
-//! API reference, CreateRole and ListRoles). Calls end at once, but other services see a new role only after 7 to 9 seconds:
-//! they say so in words that `aws::Error` retries.
+//! A role is found by its path, `/provision/<stack>/<env>/`; [`read`] says how. Names have at most 64 characters, and
+//! two names that differ only in case are the same (IAM API reference, CreateRole and ListRoles). Calls end at once,
+//! but other services see a new role only after 7 to 9 seconds: they say so in words that `aws::Error` retries.
 //!
 //! Everything else that gives the role rights is a difference, and is taken away: other inline policies, attached
-//! policies, another trust. A boundary gives no rights, so any boundary is kept where the stack file does not speak of
+//! policies, another trust. A boundary gives no rights, so any boundary is kept if the stack file does not speak of
 //! one.
 
 mod read;
@@ -31,12 +31,12 @@ pub struct Role;
 
 #[derive(Serialize, Deserialize)]
 pub struct RoleSpec {
-    /// Who may assume it: `ecs-tasks.amazonaws.com`.
+    /// The service that may assume the role, such as `ecs-tasks.amazonaws.com`.
     pub service: String,
     pub statements: Vec<Statement>,
-    /// ARNs of managed policies.
+    /// The ARNs of managed policies.
     pub managed: Vec<String>,
-    /// The ARN of the policy that bounds it, "" for none; `None` keeps what is there.
+    /// The ARN of the policy that bounds the role, or "" for none. `None` keeps the live one.
     pub permissions_boundary: Option<String>,
 }
 
@@ -45,7 +45,7 @@ pub struct RoleSpec {
 pub struct Statement {
     pub actions: Vec<String>,
     pub resources: Vec<Resource>,
-    /// `Condition`, as JSON; `null` for none.
+    /// The statement's `Condition` as JSON, or `null` for none.
     pub condition: serde_json::Value,
 }
 
@@ -58,7 +58,7 @@ pub enum Resource {
     Queue(Ref<Queue>),
     Secret(Ref<Secret>),
     Key(Ref<Key>),
-    /// The group's streams: `<arn>:*`.
+    /// The streams of a log group: `<arn>:*`.
     LogStreams(Ref<LogGroup>),
 }
 
@@ -67,12 +67,12 @@ pub struct RoleState {
     pub name: String,
     pub path: String,
     pub trust: Value,
-    /// `{}` for none.
+    /// Our inline policy, or `{}` for none.
     pub policy: Value,
     /// The inline policies that others have added, by name.
     pub inline_policies: BTreeMap<String, Value>,
     pub managed: BTreeSet<String>,
-    /// "" for none.
+    /// The ARN of the boundary, or "" for none.
     pub permissions_boundary: Option<String>,
 }
 
@@ -176,7 +176,8 @@ impl OnAws for Role {
             let call = cx.iam.update_assume_role_policy().role_name(&want.name);
             call.policy_document(want.trust.to_string()).send().await?;
         }
-        // Before what it may do: our own policy may let us give rights only to roles within the boundary.
+        // The boundary comes before the rights of the role, because our own policy may let us give rights only to roles
+        // within the boundary.
         if changed.has("permissions_boundary") {
             bound(cx, want).await?;
         }
@@ -199,7 +200,7 @@ impl OnAws for Role {
 
     async fn delete(cx: &Cx, live: &Live<Role>, _: LastWish) -> Result<(), Error> {
         let role = &live.state.name;
-        // IAM refuses while anything hangs on it, also what others have hung there.
+        // IAM refuses to delete a role while it has any policy, also one from others.
         let attached = cx.iam.list_attached_role_policies().role_name(role).send().await;
         for policy in
             Error::unless_gone(attached, GONE)?.map(|answer| answer.attached_policies).into_iter().flatten().flatten()
@@ -215,10 +216,10 @@ impl OnAws for Role {
 }
 
 const GONE: &[&str] = &["NoSuchEntity", "NoSuchEntityException"];
-/// The name of the inline policy.
+/// The name of our inline policy.
 const INLINE: &str = "provision";
-/// Services that say for which account they ask (confused deputy: IAM user guide, and the pages of ECS and VPC flow logs).
-/// Lambda does not say it when it assumes an execution role.
+/// The services that say for which account they ask (confused deputy: IAM user guide, and the pages of ECS and VPC flow
+/// logs). Lambda does not say it when it assumes an execution role.
 const NAME_THE_ACCOUNT: &[&str] = &["ecs-tasks.amazonaws.com", "vpc-flow-logs.amazonaws.com"];
 
 fn role_name(scope: &Scope, name: &str) -> String {
@@ -306,7 +307,7 @@ mod tests {
         }
     }
 
-    /// Url-encoded, as IAM answers it (IAM API reference, GetRole), without the account.
+    /// A trust policy in the url-encoded form of IAM's answers (IAM API reference, GetRole), without the account.
     #[test]
     fn a_recorded_trust_policy_reads_as_what_we_want() {
         let answer = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal\

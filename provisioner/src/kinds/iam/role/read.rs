@@ -1,10 +1,12 @@
 //! Roles are found in one of two ways:
 //!
-//! - For a plan one `GetAccountAuthorizationDetails` shows all roles of the account whole: trust, policies, tags, boundaries.
-//!   Where the account has too many roles for that, or we may not ask, and before anything is changed, the way is the other.
-//! - One `ListRoles` by our path, then three calls for each role: our own policy, the names of all inline policies, the
-//!   attached ones. What the list does not show (others' roles of our names, which are unique whatever their path; tags;
-//!   permissions boundaries, where the stack speaks of them) is asked for by name.
+//! - For a plan one `GetAccountAuthorizationDetails` shows all roles of the account as a whole: trust, policies, tags,
+//!   boundaries. It is not used if the account has too many roles for that, or if we may not ask, or before anything is
+//!   changed.
+//! - Otherwise one `ListRoles` by our path finds the roles, then three calls for each role read our own policy, the
+//!   names of all inline policies, and the attached ones. The rest is asked for by name, because the list does not show
+//!   it: others' roles of our names (names are unique, whatever their path), tags, and permissions boundaries where the
+//!   stack speaks of them.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,8 +18,8 @@ use crate::aws::{Cx, Error, Proof, Tags, each, policy};
 use crate::kinds::kind::Live;
 use crate::kinds::on_aws::Query;
 
-/// The most pages of an account's roles that are read. If there are more, each role is asked for by itself: most of the
-/// pages would be others'.
+/// The most pages of an account's roles that are read. If there are more pages, each role is asked for by itself,
+/// because most of the pages would be about others' roles.
 const MOST_PAGES: usize = 3;
 const ROLES_A_PAGE: i32 = 300;
 
@@ -35,7 +37,7 @@ pub(super) async fn all(cx: &Cx, query: &Query<'_, Role>) -> Result<Vec<Live<Rol
     names.extend(listed.keys().cloned());
     let bounded = query.wanted.iter().filter(|(_, spec)| spec.permissions_boundary.is_some());
     let bounded: BTreeSet<String> = bounded.map(|(name, _)| role_name(&cx.scope, name)).collect();
-    // The list has neither tags nor boundaries. Its path is proof enough of whose a role is where nothing is changed.
+    // The list has neither tags nor boundaries. If nothing is changed, a role's path proves well enough who owns it.
     let proves_names = query.look.proves_names(cx).await;
     let proven = |role: &String| proves_names && wanted.contains_key(role);
     let enough = |role: &String| proven(role) && !bounded.contains(role);
@@ -47,7 +49,7 @@ pub(super) async fn all(cx: &Cx, query: &Query<'_, Role>) -> Result<Vec<Live<Rol
     Ok(live)
 }
 
-/// All roles of the account, unless there are too many or we may not ask.
+/// Reads all roles of the account. `None` if there are too many or we may not ask.
 async fn details(cx: &Cx) -> Result<Option<Vec<RoleDetail>>, Error> {
     let (mut roles, mut marker) = (Vec::new(), None);
     for _ in 0..MOST_PAGES {
@@ -93,15 +95,15 @@ fn of_role(role: &RoleDetail) -> RoleState {
     }
 }
 
-/// Our own inline policy, and those of others.
+/// Separates our own inline policy from the policies of others.
 fn apart(mut inline: BTreeMap<String, Value>) -> (Value, BTreeMap<String, Value>) {
     let ours = inline.remove(INLINE).unwrap_or_else(|| json!({}));
     inline.retain(|name, document| !ends_sessions(name, document));
     (ours, inline)
 }
 
-/// AWS's console ends the sessions of a role with a policy of this name, which only denies (IAM user guide, "Revoke IAM role
-/// temporary security credentials"). Without it they would go on, so it stays.
+/// Whether this is the policy by which AWS's console ends the sessions of a role. It has this name and only denies (IAM
+/// user guide, "Revoke IAM role temporary security credentials"). Without it the sessions would go on, so it stays.
 fn ends_sessions(name: &str, document: &Value) -> bool {
     let statements = document["Statement"].as_array();
     name == "AWSRevokeOlderSessions"
@@ -112,7 +114,7 @@ fn tags(tags: &[Tag]) -> Tags {
     tags.iter().map(|tag| (tag.key().to_owned(), tag.value().to_owned())).collect()
 }
 
-/// The role and its tags; of one that was listed, those that its path proves.
+/// A role with its tags. If the role was listed, its path proves its tags.
 async fn with_tags(
     cx: &Cx,
     role: &str,
@@ -180,7 +182,8 @@ mod tests {
     use super::*;
     use aws_sdk_iam::types::PolicyDetail;
 
-    /// In the form of the example of GetAccountAuthorizationDetails in the IAM API reference: documents are url-encoded.
+    /// A role in the form of the example of GetAccountAuthorizationDetails in the IAM API reference: its documents are
+    /// url-encoded.
     #[test]
     fn what_others_gave_a_role_is_not_ours() {
         let inline = |name: &str, effect: &str| {

@@ -1,4 +1,4 @@
-//! Who may call a domain, by its access policy. What they may see in it, fine-grained access says.
+//! Makes the access policy of a domain, which says who may call it. Fine-grained access says what they may see in it.
 
 use serde_json::{Value, json};
 

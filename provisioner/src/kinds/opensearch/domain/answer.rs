@@ -1,4 +1,4 @@
-//! What AWS answers about a domain, in our terms.
+//! Reads AWS's answers about a domain, and puts them in our terms.
 
 use aws_sdk_opensearch::types::{ConfigChangeStatus, DomainProcessingStatusType, DomainStatus};
 
@@ -22,7 +22,7 @@ pub(super) fn state(scope: &Scope, domain: &DomainStatus) -> DomainState {
         version: domain.engine_version().unwrap_or_default().to_owned(),
         class: cluster.and_then(|cluster| cluster.instance_type()).map_or("", |class| class.as_str()).to_owned(),
         nodes: cluster.and_then(|cluster| cluster.instance_count()).unwrap_or_default(),
-        // Two, unless it is said.
+        // AWS means two zones if it does not say a number.
         zones: if aware { zones.unwrap_or(2) } else { 1 },
         storage: ebs.and_then(|ebs| ebs.volume_size()).unwrap_or_default(),
         volume: ebs.and_then(|ebs| ebs.volume_type()).map_or("", |volume| volume.as_str()).to_owned(),
@@ -47,7 +47,7 @@ pub(super) fn state(scope: &Scope, domain: &DomainStatus) -> DomainState {
     }
 }
 
-/// Processing, or not: the finer word, where AWS gives one, is for people.
+/// The status of a domain. Only whether it is processing decides. AWS's finer word, if there is one, is for people.
 pub(super) fn status(domain: &DomainStatus) -> Status {
     let word = domain.domain_processing_status();
     if domain.deleted() == Some(true) || word == Some(&DomainProcessingStatusType::Deleting) {
@@ -70,7 +70,7 @@ pub(super) fn status(domain: &DomainStatus) -> Status {
     Status::Busy(word.unwrap_or("Processing").to_lowercase())
 }
 
-/// The endpoint of a public domain, or the one of a domain inside a VPC.
+/// The endpoint of the domain, which may be public or inside a VPC.
 pub(super) fn ready(domain: &DomainStatus) -> Option<DomainReady> {
     let inside = || domain.endpoints().and_then(|all| all.get("vpc")).map(String::as_str);
     let endpoint = domain.endpoint().or_else(inside).filter(|endpoint| !endpoint.is_empty())?;
@@ -82,8 +82,9 @@ mod tests {
     use super::*;
     use aws_sdk_opensearch::types::{ClusterConfig, EbsOptions};
 
-    /// Facts of cloud-custodian's recording (Apache-2.0),
-    /// `tests/data/placebo/test_elasticsearch_query/es.DescribeElasticsearchDomains_1.json`: the same shape, older names.
+    /// A domain with the facts of cloud-custodian's recording (Apache-2.0),
+    /// `tests/data/placebo/test_elasticsearch_query/es.DescribeElasticsearchDomains_1.json`. It has the same shape with
+    /// older names.
     fn recorded() -> aws_sdk_opensearch::types::builders::DomainStatusBuilder {
         let cluster = ClusterConfig::builder().instance_count(1).zone_awareness_enabled(false);
         DomainStatus::builder()

@@ -1,16 +1,18 @@
-//! `opensearch.domain`: search and logs.
+//! `opensearch.domain`: a domain for search and logs.
 //!
-//! Found by name: one list of all names, `DescribeDomains` for at most five at a time, then tags. Names: 3 to 28 characters,
-//! lower case, a letter first (OpenSearch API reference, CreateDomain). AWS takes 15 to 30 minutes to make one, as long to
-//! change its machines (it makes new ones beside the old), seconds for policies, and 15 to 30 minutes to delete it.
+//! A domain is found by name: one list of all names, `DescribeDomains` for at most five at a time, then tags. Names
+//! have 3 to 28 characters, in lower case, a letter first (OpenSearch API reference, CreateDomain). AWS takes 15 to 30
+//! minutes to make a domain, as long to change its machines (it makes new ones beside the old), seconds for policies,
+//! and 15 to 30 minutes to delete it.
 //!
 //! - `CreateDomain` may change a domain that has the name already, so we look first.
-//! - Closed three times over: TLS only, an access policy that names who may search and nobody else, and fine-grained access
-//!   under one master role. Encrypted at rest with the stack's key, and between nodes.
-//! - Inside the VPC or public is decided once. Inside, a service-linked role of the account has to exist: it is made, and
-//!   never deleted. With more than one node there are as many zones as divide the nodes evenly, and a subnet for each.
-//! - AWS takes no final snapshot of a domain. What is in here is a copy: logs whose groups stay.
-//! - The master role is not among what AWS answers; it is in the access policy, with which it is set again.
+//! - A domain is closed in three ways: TLS only, an access policy that names all who may search, and fine-grained
+//!   access under one master role. It is encrypted at rest with the stack's key, and between nodes.
+//! - Whether a domain is inside the VPC or public is decided once. Inside, a service-linked role of the account has to
+//!   exist: it is made, and never deleted. With more than one node there are as many zones as divide the nodes evenly,
+//!   and a subnet for each.
+//! - AWS takes no final snapshot of a domain. Its data are a copy: logs whose groups stay.
+//! - AWS does not answer the master role. It is in the access policy, and is set again together with it.
 
 mod access;
 mod answer;
@@ -39,29 +41,29 @@ pub struct Domain;
 
 #[derive(Serialize, Deserialize)]
 pub struct DomainSpec {
-    /// `2.19`.
+    /// The version of the engine, such as `2.19`.
     pub version: String,
     pub class: String,
     pub nodes: u8,
-    /// GiB per node.
+    /// The storage of each node, in GiB.
     pub storage: u32,
     pub kms_key: Ref<Key>,
     /// The master user of fine-grained access, and the first principal of the access policy.
     pub master: Ref<Role>,
-    /// Further principals (ARNs) that may search, such as an administrator's role.
+    /// The ARNs of further principals that may search, such as an administrator's role.
     pub readers: Vec<String>,
-    /// Who may search one index, and nothing else.
+    /// The roles that may search one index and may do nothing else.
     #[serde(default)]
     pub searchers: Vec<Searcher>,
-    /// Inside the VPC, or `None` for a public endpoint. Cannot be changed later.
+    /// The place inside the VPC, or `None` for a public endpoint. It cannot be changed later.
     pub inside: Option<Inside>,
 }
 
 #[derive(Serialize, Deserialize)]
 pub struct Searcher {
-    /// Its ARN.
+    /// The ARN of the role.
     pub role: String,
-    /// `*` stands for any text.
+    /// The index. `*` stands for any text.
     pub index: String,
 }
 
@@ -88,7 +90,7 @@ pub struct DomainState {
     pub https: bool,
     pub tls_policy: String,
     pub fine_grained: bool,
-    /// Users with passwords, inside the domain. Nobody needs them.
+    /// Whether there are users with passwords inside the domain. Nobody needs them.
     pub internal_users: bool,
     pub access: Value,
     pub auto_update: bool,
@@ -103,16 +105,17 @@ pub struct DomainOutput {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct DomainReady {
-    /// The host, without a scheme.
+    /// The host without a scheme.
     pub endpoint: String,
 }
 
-/// A blue/green deployment: AWS makes new machines beside the old ones and moves the data. Answers go on.
+/// A field whose change is a blue/green deployment: AWS makes new machines beside the old ones and moves the data. The
+/// domain answers all the time.
 const fn beside(name: &'static str) -> Field {
     Field::wanted(name).taking(900, 7200).note("AWS makes new nodes beside the old ones: searches go on, slower")
 }
 
-/// A setting of the domain, without new machines.
+/// A field whose change needs no new machines.
 const fn quick(name: &'static str) -> Field {
     Field::wanted(name).taking(10, 300)
 }
@@ -126,7 +129,8 @@ impl Kind for Domain {
         name: "opensearch.domain",
         fields: &[
             Field::fixed("name"),
-            // OpenSearch developer guide, "Making configuration changes": which ones take new machines.
+            // The changes that need new machines are from the OpenSearch developer guide, "Making configuration
+            // changes".
             beside("version").note("an upgrade of the engine: it cannot be undone"),
             beside("class"),
             beside("nodes"),
@@ -159,7 +163,7 @@ impl Kind for Domain {
             Retry::text("Authentication error", 120),
             Retry::text("must be authorised to describe", 120),
             Retry::text("passed role must authorize", 120),
-            // Nothing else can be changed until that is done.
+            // Until that change is done, AWS takes no other one.
             Retry::text("change/update is in progress", 7200),
         ],
         actions: &[
@@ -226,7 +230,7 @@ impl Kind for Domain {
 
 impl OnAws for Domain {
     async fn read(cx: &Cx, query: &Query<'_, Domain>) -> Result<Vec<Live<Domain>>, Error> {
-        // The list may not show yet what is wanted, nor any more what is being deleted.
+        // The list may not show yet a domain that is wanted, and may not show any more a domain that is being deleted.
         let wanted: Vec<(String, &String)> =
             query.wanted.iter().map(|(name, _)| (domain_name(&cx.scope, name), name)).collect();
         let mut names: BTreeSet<String> = wanted.iter().map(|(domain, _)| domain.clone()).collect();
@@ -298,7 +302,8 @@ impl OnAws for Domain {
         if changed.0.iter().any(|field| field != "version") {
             call.send().await?;
         }
-        // A call of its own, refused until the rest is done: the engine comes back for it.
+        // An upgrade is a call of its own. AWS refuses it until the other changes are done, and the engine comes back
+        // for it.
         if changed.has("version") {
             let call = cx.opensearch.upgrade_domain().domain_name(&live.output.name);
             call.target_version(&want.version).send().await?;
@@ -338,13 +343,14 @@ fn domain_name(scope: &Scope, name: &str) -> String {
     scope.name(name, 28).to_lowercase()
 }
 
-/// As many zones as there are, if they divide the nodes evenly: AWS refuses three nodes over two zones.
+/// The number of zones: as many as there are, if they divide the nodes evenly. AWS refuses three nodes over two zones.
 fn zones(nodes: u8, most: usize) -> usize {
     let nodes = usize::from(nodes);
     [3, 2].into_iter().find(|zones| *zones <= most && nodes >= *zones && nodes.is_multiple_of(*zones)).unwrap_or(1)
 }
 
-/// Of the whole account. It is there already, or we may not make it and the domain's own refusal will say so.
+/// Makes the service-linked role, which belongs to the whole account. If the role exists already, the call fails, which
+/// is fine. If we may not make the role, the domain's own refusal will say so.
 async fn service_linked_role(cx: &Cx) -> Result<(), Error> {
     let call = cx.iam.create_service_linked_role().aws_service_name("opensearchservice.amazonaws.com");
     match call.send().await.map_err(Error::from) {
@@ -354,7 +360,7 @@ async fn service_linked_role(cx: &Cx) -> Result<(), Error> {
     }
 }
 
-/// One that has gone meanwhile has none.
+/// The tags of a domain. A domain that has gone meanwhile has none.
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
     let answer = Error::unless_gone(cx.opensearch.list_tags().arn(arn).send().await, GONE)?;
     let tags = answer.and_then(|answer| answer.tag_list).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What we want of a domain, in AWS's terms.
+//! Puts the wanted state of a domain in AWS's terms.
 
 use aws_sdk_opensearch::types::{
     AdvancedSecurityOptionsInput, ClusterConfig, DomainEndpointOptions, EbsOptions, MasterUserOptions,

@@ -1,4 +1,4 @@
-//! What AWS answers about an instance, in our terms.
+//! Reads AWS's answers about an instance, and puts them in our terms.
 
 use aws_sdk_rds::types::DbInstance;
 
@@ -44,7 +44,7 @@ pub(super) fn state(scope: &Scope, instance: &DbInstance) -> InstanceState {
     }
 }
 
-/// AWS's words: RDS user guide, "Viewing DB instance status".
+/// The status of an instance. AWS's words are from the RDS user guide, "Viewing DB instance status".
 pub(super) fn status(instance: &DbInstance) -> Status {
     let word = instance.db_instance_status().unwrap_or_default();
     match word {
@@ -84,7 +84,7 @@ pub(super) fn status(instance: &DbInstance) -> Status {
     }
 }
 
-/// What AWS has accepted and not done yet. Right after a change the status still says `available`.
+/// The changes that AWS has accepted and not made yet. Right after a change the status still says `available`.
 fn pending(instance: &DbInstance) -> Vec<&'static str> {
     let Some(values) = instance.pending_modified_values() else {
         return Vec::new();
@@ -106,7 +106,7 @@ fn pending(instance: &DbInstance) -> Vec<&'static str> {
     all.into_iter().filter(|(_, is)| *is).map(|(name, _)| name).collect()
 }
 
-/// The endpoint, as soon as it answers: minutes before AWS says `available`.
+/// The endpoint, as soon as it answers. That is minutes before AWS says `available`.
 pub(super) fn ready(instance: &DbInstance) -> Option<InstanceReady> {
     let word = instance.db_instance_status().unwrap_or_default();
     let answers = ["available", "backing-up", "modifying", "storage-optimization", "resetting-master-credentials"];
@@ -118,7 +118,7 @@ pub(super) fn ready(instance: &DbInstance) -> Option<InstanceReady> {
     Some(InstanceReady { address, port: u16::try_from(endpoint.port()?).ok()? })
 }
 
-/// `8.4` of `8.4.5`.
+/// The major version: `8.4` of `8.4.5`.
 pub(super) fn major(version: &str) -> String {
     version.splitn(3, '.').take(2).collect::<Vec<_>>().join(".")
 }
@@ -131,7 +131,8 @@ mod tests {
         VpcSecurityGroupMembership,
     };
 
-    /// Facts of cloud-custodian's recording (Apache-2.0), `tests/data/placebo/test_rds_auto_patch/rds.DescribeDBInstances_1.json`.
+    /// An instance with the facts of cloud-custodian's recording (Apache-2.0),
+    /// `tests/data/placebo/test_rds_auto_patch/rds.DescribeDBInstances_1.json`.
     fn recorded() -> aws_sdk_rds::types::builders::DbInstanceBuilder {
         let group = VpcSecurityGroupMembership::builder().vpc_security_group_id("sg-f6a42890").status("active");
         let parameters = DbParameterGroupStatus::builder().db_parameter_group_name("default.postgres9.5");

@@ -1,18 +1,23 @@
 //! `rds.instance`: a MySQL database, or a read replica of one.
 //!
-//! Found by identifier: one paginated list of all instances, tags included. Identifiers: 63 characters, lower case, a letter
-//! first, no `--` (RDS API reference, CreateDBInstance). AWS takes 5 to 6 minutes for one alone, 10 to 14 with a standby, 5
-//! to 15 for a replica once its source is available, 3 to 5 to delete (logs of real runs, see `seconds`).
+//! An instance is found by its identifier: one paginated list of all instances, tags included. Identifiers have at most
+//! 63 characters, in lower case, a letter first, no `--` (RDS API reference, CreateDBInstance). AWS takes 5 to 6
+//! minutes to make one alone, 10 to 14 to make one with a standby, 5 to 15 to make a replica once its source is
+//! available, and 3 to 5 to delete one (logs of real runs, see `seconds`).
 //!
-//! - *Stable* is more than `available`: nothing pending, groups applied, a replica replicating. So does AWS's own CloudFormation
-//!   handler (aws-cloudformation-resource-providers-rds, DBInstancePredicates). The endpoint works earlier, in `backing-up`.
-//! - Every change is applied at once; otherwise it would wait for the maintenance window.
-//! - The password is ours, in a secret, because RDS manages none for an instance with a replica (RDS user guide,
-//!   "Limitations for Secrets Manager integration"). Which version was set last is in the tag `provision:version`.
-//! - A replica inherits storage, encryption, parameter group and backups; sent along, AWS refuses some and ignores others.
-//! - A primary with a replica is not deleted: AWS would turn the replica into a database of its own, billed and forgotten.
-//! - Performance Insights and enhanced monitoring stay off: the one does not exist on micro and small classes of MySQL, the
-//!   other costs CloudWatch logs and a role. CloudWatch has the metrics that alarms need.
+//! - *Stable* is more than `available`: nothing is pending, groups are applied, a replica replicates. AWS's own
+//!   CloudFormation handler does the same (aws-cloudformation-resource-providers-rds, DBInstancePredicates). The
+//!   endpoint works earlier, in `backing-up`.
+//! - Every change is applied at once. Otherwise it would wait for the maintenance window.
+//! - The password is ours, in a secret, because RDS manages no password for an instance with a replica (RDS user guide,
+//!   "Limitations for Secrets Manager integration"). The tag `provision:version` says which version was set last.
+//! - A replica inherits storage, encryption, parameter group and backups. If they are sent along, AWS refuses some and
+//!   ignores others.
+//! - A primary with a replica is not deleted: AWS would turn the replica into a database of its own, billed and
+//!   forgotten.
+//! - Performance Insights and enhanced monitoring stay off. Performance Insights does not exist on micro and small
+//!   classes of MySQL. Enhanced monitoring costs CloudWatch logs and a role. CloudWatch has the metrics that alarms
+//!   need.
 
 mod answer;
 mod request;
@@ -42,9 +47,9 @@ pub struct Instance;
 pub struct InstanceSpec {
     pub class: String,
     pub security_groups: Vec<Ref<SecurityGroup>>,
-    /// Protected against deletion.
+    /// Whether the instance is protected against deletion.
     pub protected: bool,
-    /// `prod`: enhanced monitoring off unless free; kept simple, see the kind's comment.
+    /// Whether the instance is a primary or a replica.
     pub role: InstanceRole,
 }
 
@@ -52,11 +57,11 @@ pub struct InstanceSpec {
 #[serde(rename_all = "snake_case")]
 pub enum InstanceRole {
     Primary {
-        /// `8.4`. The minor version is chosen once.
+        /// The major version, such as `8.4`. The minor version is chosen once.
         version: String,
-        /// GiB at creation; AWS lets it grow to four times that.
+        /// The storage at creation, in GiB. AWS lets it grow to four times that.
         storage: u32,
-        /// Multi-AZ.
+        /// Whether there is a standby in another zone (Multi-AZ).
         standby: bool,
         backup_days: u8,
         /// The name of the first schema.
@@ -71,7 +76,7 @@ pub enum InstanceRole {
     },
 }
 
-/// Whatever is `None` in a wanted replica is its source's.
+/// The state of an instance. A field that is `None` in a wanted replica has the value of its source.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct InstanceState {
     pub identifier: String,
@@ -97,9 +102,9 @@ pub struct InstanceState {
     pub username: Option<String>,
     pub subnet_group: Option<String>,
     pub parameter_group: Option<String>,
-    /// Parameters wait for a restart.
+    /// Whether parameters wait for a restart.
     pub awaits_restart: bool,
-    /// The secret with the password, and the version of it that was set last.
+    /// The secret with the password, and its version that was set last.
     pub master: Option<String>,
     pub master_version: Option<String>,
 }
@@ -116,14 +121,14 @@ pub struct InstanceReady {
     pub port: u16,
 }
 
-/// Valid until 2061.
+/// The certificate authority. It is valid until 2061.
 const CA: &str = "rds-ca-rsa2048-g1";
-/// Not `admin` or `root`, which attackers try first.
+/// The name of the master user. Attackers try `admin` and `root` first, so it is neither.
 const USERNAME: &str = "owner";
 const LOGS: [&str; 2] = ["error", "slowquery"];
 const MACHINE: &str = "the database moves to another machine and is away meanwhile";
 const UPGRADE: &str = "an upgrade of the engine: it cannot be undone";
-/// AWS lets storage grow by itself up to this many times what was asked for.
+/// AWS lets storage grow by itself up to this many times the storage that was asked for.
 const GROWTH: u32 = 4;
 
 impl Kind for Instance {
@@ -132,8 +137,8 @@ impl Kind for Instance {
         fields: &[
             Field::fixed("identifier"),
             Field::fixed("source"),
-            // What a change does: RDS user guide, "Settings for DB instances" (Overview.DBInstance.Modifying). How long is
-            // our estimate: it depends on the size and the load.
+            // The effects of changes are from the RDS user guide, "Settings for DB instances"
+            // (Overview.DBInstance.Modifying). The durations are our estimates: they depend on the size and the load.
             Field::wanted("class").with(Downtime).out_for(60, 600).taking(300, 1200).note(MACHINE),
             Field::wanted("security_groups"),
             Field::wanted("protected"),
@@ -164,7 +169,7 @@ impl Kind for Instance {
         copy_of: Some("source"),
         exists: &["DBInstanceAlreadyExists"],
         retry: &[
-            // Busy with something else: it has to be available first.
+            // The instance is busy with something else. It has to be available first.
             Retry::code("InvalidDBInstanceState", 3600),
             Retry::code("DBSubnetGroupNotFoundFault", 60),
             Retry::code("DBParameterGroupNotFound", 60),
@@ -221,7 +226,7 @@ impl Kind for Instance {
         };
         match &spec.role {
             InstanceRole::Replica { source } => {
-                // AWS copies a source that is available.
+                // AWS copies only a source that is available.
                 outputs.ready(source)?;
                 Ok(InstanceState { source: Some(identifier(scope, &source.name)), ..both })
             }
@@ -299,7 +304,8 @@ impl OnAws for Instance {
             return Ok(());
         }
         for replica in now.read_replica_db_instance_identifiers() {
-            // The list lags behind: one that is gone may still be in it. One of another region is named by its ARN.
+            // The list lags behind: a replica that is gone may still be in it. A replica in another region is named by
+            // its ARN.
             if replica.starts_with("arn:") || describe(cx, replica).await?.is_some() {
                 let message = format!("{id} still has the replica {replica}");
                 return Err(Error { code: "InvalidDBInstanceState".into(), ..Error::ours(message) });
@@ -349,7 +355,7 @@ impl OnAws for Instance {
     }
 }
 
-/// In minutes.
+/// A day in minutes.
 const DAY: i32 = 24 * 60;
 const GONE: &[&str] = &["DBInstanceNotFound", "DBInstanceNotFoundFault"];
 
@@ -361,7 +367,7 @@ fn gibibytes(storage: u32) -> i32 {
     i32::try_from(storage).unwrap_or(i32::MAX)
 }
 
-/// Unique, so that a second database of the same name can end in the same way.
+/// The name of the final snapshot. It is unique, so that a second database of the same name can end in the same way.
 fn final_snapshot(id: &str) -> String {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     format!("{id}-final-{seconds}")

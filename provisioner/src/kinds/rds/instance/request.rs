@@ -1,4 +1,4 @@
-//! What we ask of AWS to make and to change an instance.
+//! Asks AWS to make and to change an instance.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::kinds::on_aws::Changed;
 use crate::kinds::secretsmanager;
 use crate::scope::VERSION_TAG;
 
-/// MySQL's own.
+/// The usual port of MySQL.
 const PORT: i32 = 3306;
 
 pub(super) async fn make(cx: &Cx, want: &InstanceState, tags: Vec<Tag>) -> Result<Option<DbInstance>, Error> {
@@ -68,7 +68,7 @@ pub(super) async fn copy(
     Ok(call.send().await?.db_instance)
 }
 
-/// Changes what `changed` names: what a call leaves out is kept.
+/// Changes the fields that `changed` names. AWS keeps the fields that a call leaves out.
 pub(super) async fn modify(
     cx: &Cx,
     live: &Live<Instance>,
@@ -76,7 +76,7 @@ pub(super) async fn modify(
     changed: &Changed,
 ) -> Result<(), Error> {
     let call = cx.rds.modify_db_instance().db_instance_identifier(&want.identifier).apply_immediately(true);
-    // Each field is sent only if it differs: what is absent is kept.
+    // Each field is sent only if it differs. AWS keeps the fields that are absent.
     let on = |field: &str| changed.has(field);
     let call = call
         .set_db_instance_class(on("class").then(|| want.class.clone()))
@@ -101,7 +101,7 @@ pub(super) async fn modify(
         return Ok(());
     };
     call.master_user_password(password(cx, want).await?).send().await?;
-    // Cut off here, the next run sets the same password once more.
+    // If the run is cut off here, the next run sets the same password once more.
     let tag = Tag::builder().key(VERSION_TAG).value(version).build();
     cx.rds.add_tags_to_resource().resource_name(&live.output.arn).tags(tag).send().await?;
     Ok(())
