@@ -197,7 +197,7 @@ pub async fn member(cx: &Cx, arn: &str, version_id: &str, key: &str) -> Result<S
     let value: Value = serde_json::from_str(answer.secret_string().unwrap_or_default()).unwrap_or_default();
     match value[key].as_str() {
         Some(text) => Ok(text.to_owned()),
-        None => Err(Error::ours(format!("the secret {arn} is no JSON object with a text `{key}`"))),
+        None => Err(Error::ours(format!("the secret {arn} is not a JSON object with a text `{key}`"))),
     }
 }
 
