@@ -50,8 +50,8 @@ pub struct Cx {
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
     pub ec2: aws_sdk_ec2::Client,
-    /// A client without retries, for creates that AWS does not protect from making two. Only our own look before the
-    /// next try does.
+    /// A client without retries. It is for creates that AWS would carry out twice: only our own look before the next
+    /// try prevents that.
     pub ec2_once: aws_sdk_ec2::Client,
     pub ecr: aws_sdk_ecr::Client,
     pub ecs: aws_sdk_ecs::Client,

@@ -116,8 +116,8 @@ fn tell(global: &Global, of: &serde_json::Value, findings: &[Finding], printer: 
     }
 }
 
-/// A finding in words: `stop     quotas       what`, and below it what to do. The word tells the level, not only
-/// the colour.
+/// A finding in words: `stop     quotas       what`, and below it what to do. The level is a word, and not only a
+/// colour.
 pub(super) fn text(finding: &Finding, printer: Printer) -> String {
     let word = match finding.level {
         Level::Ok => printer.green(format!("{:8}", "ok")),

@@ -194,8 +194,8 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot) -> Result<BTreeSet<
             )
             .ok()
         });
-        // A resource that the stack file no longer has is protected too. As far as anybody can know, the file asked for
-        // that.
+        // If the stack file no longer has the resource, nobody can know who asked for its protection. So it counts as
+        // the file's.
         match want {
             Some(want) if want.get(field) == json!(false) => {
                 let what = format!(

@@ -113,8 +113,8 @@ impl Saved {
         self.steps.iter().any(|step| step.is(address))
     }
 
-    /// Compares with a plan that was made now for the same resources. Returns the differences that forbid to carry out
-    /// this plan; none if the new one does what was shown and nothing else.
+    /// Compares with a plan that was made now for the same resources. Returns the differences because of which this
+    /// plan may not be carried out. There are none if the new one does what was shown and nothing else.
     pub fn compare(&self, now: &Plan, snapshot: &Snapshot) -> Vec<Moved> {
         let mut moved = Vec::new();
         for saved in &self.steps {
