@@ -37,7 +37,7 @@ pub struct Facts {
     /// Whether a resource holds data of which AWS takes no last snapshot. Where a last snapshot is asked for, the
     /// resource is kept.
     pub no_last_snapshot: bool,
-    /// The field that names the original of the resource's data. `None` if the resource holds data that is not a copy.
+    /// The field that names the original, for a kind whose data are only a copy. Other kinds have `None`.
     pub copy_of: Option<&'static str>,
     /// The things that go with a resource although nobody has to name them, such as messages and log lines. They are
     /// shown to the reader of a plan.
@@ -223,7 +223,8 @@ pub enum Class {
     WriteOnly,
 }
 
-/// What changing a field does to the people who use the resource. Ordered: the worst of several counts.
+/// The effect of changing a field on the people who use the resource. The effects are ordered: of several, the worst
+/// counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Effect {

@@ -170,7 +170,7 @@ fn erase_live<K: Kind>(live: Live<K>) -> AnyLive {
         Owner::Beside(_) | Owner::Foreign => false,
     };
     debug_assert!(!is_wrong, "the facts of {} say otherwise whether it has tags", K::FACTS.name);
-    // A kind without outputs for a ready resource publishes only that it is ready. That is so when the status says so.
+    // If a kind has no outputs for a ready resource, only the status tells whether the resource is ready.
     let told = size_of::<K::Ready>() > 0 || live.status == Status::Ready;
     AnyLive {
         address: Address { kind: K::FACTS.name, name: live.name },

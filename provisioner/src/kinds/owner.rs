@@ -7,8 +7,7 @@ use crate::scope::{NAME_TAG, STACK_TAG, Scope, VERSION_TAG};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The resource has this stack's tag. The map holds its other tags, without those that mark it as ours and those of
-    /// AWS.
+    /// The resource has this stack's tag. The map holds its other tags, without those that `provision` and AWS set.
     Tagged(BTreeMap<String, String>),
     /// The resource belongs to a parent that has this stack's tag, or its own text says that it belongs to the stack.
     Child,

@@ -1,4 +1,4 @@
-//! `ec2.flow_log`: writes to CloudWatch Logs who talks to whom in the network (EC2.6).
+//! `ec2.flow_log`: records in CloudWatch Logs who talks to whom in the network (EC2.6).
 //!
 //! Flow logs are found by their tags. Nothing in a flow log can be changed: another value means another flow log, and
 //! the old lines stay in the log group. AWS refuses a role that IAM does not show everywhere yet, with "Unable to
