@@ -1,6 +1,6 @@
 //! Writes `provisioner/KINDS.md`, which shows how far each kind and each section is covered. Nothing in it is typed by
-//! hand. A cell is filled only where a table or a test in the code names the kind. `PROVISION_WRITE_KINDS=1 cargo test
-//! --workspace --lib kinds::table` writes the file anew.
+//! hand. A cell is filled only where a table or a test in the code names the kind.
+//! `PROVISION_WRITE_KINDS=1 cargo test --workspace --lib kinds::table` writes the file anew.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

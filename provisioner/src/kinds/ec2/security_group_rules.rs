@@ -2,8 +2,9 @@
 //!
 //! The rules belong to their group. The group's tag `provision:rules` says that they have been set: without it nobody
 //! could tell "no rules yet" from "no rules, as wanted". All rules are ours: a rule that was added by hand is revoked,
-//! and so is the rule that AWS gives a new group, "everything may go out". A rule is compared as text such as `tcp 443
-//! sg-1`, without its description, which AWS does not need to revoke it. A group has up to 60 rules in and 60 out.
+//! and so is the rule that AWS gives a new group, "everything may go out". A rule is compared as text such as
+//! `tcp 443 sg-1`, without its description, which AWS does not need to revoke it. A group has up to 60 rules in and 60
+//! out.
 
 use std::collections::BTreeSet;
 
