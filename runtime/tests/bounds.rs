@@ -6,6 +6,7 @@ mod support;
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::{Value, json};
 use support::engines::SCHEMA;
 use support::sendy::{Answer, Sendy, Service, send};
@@ -27,6 +28,9 @@ fn get(address: SocketAddr, path: &str) -> Answer {
 
 /// Clients that send this and then do nothing.
 fn silent(address: SocketAddr, count: usize, sent: &str) -> Vec<TcpStream> {
+    // The tests of this file run side by side, and have some thousand sockets together.
+    let limit = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
     let client = || {
         let mut client = connect(address);
         client.write_all(sent.as_bytes()).unwrap();

@@ -23,6 +23,7 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::signal::unix::{SignalKind, signal};
@@ -44,9 +45,13 @@ pub const LARGEST_HEADER: usize = 64 * 1024;
 /// that after the requests.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// File descriptors that the process asks for. Each connection has one, and so has each connection to a store.
+const DESCRIPTORS: u64 = 4096;
+
 /// Serves until SIGTERM or SIGINT, and then until the requests in flight are answered or [`DRAIN_TIMEOUT`] is over. Then
 /// the loops finish what they have in hand.
 pub async fn run(serve: config::Serve, router: Router, background: Background) -> anyhow::Result<()> {
+    raise_descriptors();
     let listen = serve.listen;
     // The signals are caught before the server listens: a caller that sees the port open may send a signal at once.
     let mut terminate = signal(SignalKind::terminate())?;
@@ -92,6 +97,17 @@ async fn healthy(State(background): State<Background>) -> Response {
         return Json(json!({ "status": "ok" })).into_response();
     }
     (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "status": "ill", "loops": ill }))).into_response()
+}
+
+/// Raises the number of file descriptors that this process may have. Many systems give a process 1,024 at first, and let it
+/// ask for more.
+fn raise_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if limit.current.is_some_and(|current| current < wanted) {
+        // If that is refused, `accept` tells when the descriptors run out.
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum: limit.maximum });
+    }
 }
 
 async fn accept(listener: &TcpListener) -> TcpStream {
