@@ -69,9 +69,7 @@ async fn edge(State(invalid_input): State<StatusCode>, mut request: Request, nex
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
-        response.headers_mut().entry(RETRY_AFTER).or_insert(AGAIN);
-    }
+    say_when(&mut response);
 
     let latency = started.elapsed();
     let failed = response.status().is_server_error();
@@ -115,7 +113,16 @@ fn in_our_words(response: Response, invalid_input: StatusCode) -> Response {
 /// A refusal that the contract of the system before us does not know. Its body is
 /// `{"message", "error": {"code", "message"}}`.
 pub fn refuse(status: StatusCode, message: &str) -> Response {
-    (status, Json(refusal(status, message))).into_response()
+    let mut response = (status, Json(refusal(status, message))).into_response();
+    say_when(&mut response);
+    response
+}
+
+/// Adds to a 503 when the client may ask again.
+fn say_when(response: &mut Response) {
+    if response.status() == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().entry(RETRY_AFTER).or_insert(AGAIN);
+    }
 }
 
 /// The body of a refusal.

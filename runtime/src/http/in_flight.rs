@@ -111,7 +111,9 @@ mod tests {
         let in_flight = InFlight::default();
         let hold = |bytes| in_flight.hold(answer(bytes), Progress::new().answer());
         let first = hold(MOST - SMALL - 1);
-        assert_eq!(hold(SMALL + 2).status(), StatusCode::SERVICE_UNAVAILABLE);
+        let refused = hold(SMALL + 2);
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(refused.headers()["retry-after"], "1");
         assert_eq!(hold(SMALL).status(), StatusCode::OK);
         // The body is read, and its bytes are not written yet.
         let bytes = first.into_body().collect().await.unwrap().to_bytes();

@@ -16,7 +16,6 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use hyper::body::Incoming;
-use hyper::header::{HeaderValue, RETRY_AFTER};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper::{Request, StatusCode};
@@ -238,7 +237,7 @@ fn converse(stream: TcpStream, open: Arc<Open>, router: Router, in_flight: InFli
         let (router, in_flight) = (router.clone(), in_flight.clone());
         async move {
             let response = match is_spare && request.uri().path() != HEALTH {
-                true => no_room(),
+                true => edge::refuse(StatusCode::SERVICE_UNAVAILABLE, NO_ROOM),
                 false => router.call(request).await?,
             };
             Ok::<_, Infallible>(in_flight.hold(response, answering))
@@ -272,11 +271,6 @@ fn converse(stream: TcpStream, open: Arc<Open>, router: Router, in_flight: InFli
 }
 
 const HEALTH: &str = "/healthz";
+const NO_ROOM: &str = "all connections are taken: ask again later";
 /// A spare place is for one short answer.
 const SPARE_TIME: Duration = Duration::from_secs(2);
-
-fn no_room() -> Response {
-    let mut response = edge::refuse(StatusCode::SERVICE_UNAVAILABLE, "all connections are taken: ask again later");
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    response
-}
