@@ -67,6 +67,16 @@ pub(crate) struct Programs {
     pub(crate) database: Option<mariadb::Program>,
     pub(crate) cache: Option<PathBuf>,
     pub(crate) search: Search,
+    /// `None` if no service runs the bundled runtime.
+    pub(crate) runtime: Option<Runtime>,
+}
+
+/// The program of every service and of the log forwarders.
+#[derive(Clone)]
+pub(crate) struct Runtime {
+    pub(crate) path: PathBuf,
+    /// The build of the program. Another build is a reason to restart the parts that run it.
+    pub(crate) build: String,
 }
 
 /// The context of an expansion.

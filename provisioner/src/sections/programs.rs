@@ -18,11 +18,9 @@ pub(super) fn find(places: &Places, stack: &Stack) -> anyhow::Result<Programs> {
     let cache = if stack.caches.is_empty() { None } else { lack.note(redis::find(places, None)) };
     let search = || search::choice().and_then(|choice| search::find(places, choice));
     let search = if stack.search.is_empty() { None } else { lack.note(search()) };
-    if needs_runtime(stack) {
-        lack.note(services::find());
-    }
+    let runtime = if needs_runtime(stack) { lack.note(services::runtime()) } else { None };
     lack.all()?;
-    Ok(Programs { database, cache, search: search.unwrap_or(Search::None) })
+    Ok(Programs { database, cache, search: search.unwrap_or(Search::None), runtime })
 }
 
 /// The messages about programs that were not found, each with the command that gets the program.

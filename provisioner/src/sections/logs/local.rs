@@ -11,7 +11,6 @@ use crate::sections::Loaded;
 use crate::sections::machine::{Local, Making, Purpose};
 use crate::sections::search::engine::Search;
 use crate::sections::search::local::endpoint;
-use crate::sections::services::local::{needs_runtime, runtime};
 use crate::sections::uses::local::Environment;
 
 pub(crate) const LOCAL: Local = Local { ports, expand };
@@ -26,10 +25,7 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let Some(logs) = &making.loaded.stack.logs else { return Ok(()) };
     let Some(endpoint) = endpoint(making, &logs.to.0) else { return Ok(()) };
     // If no service has a role, no log is written here.
-    if !needs_runtime(&making.loaded.stack) {
-        return Ok(());
-    }
-    let runtime = runtime()?;
+    let Some(runtime) = making.programs.runtime.clone() else { return Ok(()) };
     let only_on_aws = only_on_aws(&making.loaded.stack);
     for (service, pattern) in &logs.ship {
         // A container of the user's writes no log here.

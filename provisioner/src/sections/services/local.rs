@@ -12,19 +12,12 @@ use local::supervisor::probe::Probe;
 use super::routes::priorities;
 use super::{Http, Service, WEB, health, roles};
 use crate::image::{Architecture, find_runtime};
-use crate::sections::machine::{self, Local, Making, Purpose};
+use crate::sections::machine::{self, Local, Making, Purpose, Runtime};
 use crate::sections::queues::MESSAGING;
 use crate::sections::search::local::endpoint;
 use crate::sections::uses::local::{self as uses, Environment};
 use crate::sections::words::Name;
 use crate::sections::{Loaded, Stack};
-
-/// The program of every service and of the log forwarders.
-pub(crate) struct Runtime {
-    pub(crate) path: PathBuf,
-    /// The build of the program. Another build is a reason to restart the parts that run it.
-    pub(crate) build: String,
-}
 
 pub(crate) const LOCAL: Local = Local { ports, expand };
 
@@ -37,11 +30,7 @@ fn ports(loaded: &Loaded) -> Vec<String> {
 
 /// Adds the services, and the load balancer in front of them.
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
-    let runtime = match needs_runtime(&making.loaded.stack) {
-        true => runtime()?,
-        // There is no part left that would run it.
-        false => Runtime { path: PathBuf::new(), build: String::new() },
-    };
+    let runtime = making.programs.runtime.clone();
     let services = &making.loaded.stack.services;
     let is_scaled = |service: &Service| service.role.is_some() && service.scale.max.is_some_and(|most| most > 1);
     let scaled: Vec<String> =
@@ -52,11 +41,12 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     }
     let mut routes = Routes::default();
     for (name, service) in services {
-        let Some(role) = &service.role else {
+        // With a role in the stack, the runtime was looked for and found.
+        let Some((role, runtime)) = service.role.as_ref().zip(runtime.as_ref()) else {
             making.laptop.notes.push(format!("`{name}` is a container of yours, which does not run here"));
             continue;
         };
-        one(making, &name.0, service, role, &runtime);
+        one(making, &name.0, service, role, runtime);
     }
     let behind: Vec<(&Name, &Service, &Http)> = services
         .iter()
@@ -169,6 +159,7 @@ pub(crate) fn needs_runtime(stack: &Stack) -> bool {
     stack.services.values().any(|service| service.role.is_some())
 }
 
+/// Finds the runtime, and reads which build it is.
 pub(crate) fn runtime() -> anyhow::Result<Runtime> {
     let path = find()?;
     // To read the file's bytes would take longer than all the rest.
