@@ -8,11 +8,11 @@
 use std::time::Instant;
 
 use provision::image::Digests;
-use provision::kinds::any::AnyLive;
-use provision::kinds::board::{Board, Published};
-use provision::kinds::json::Json;
-use provision::kinds::kind::{Late, Status};
-use provision::kinds::owner::Owner;
+use provision::kind::any::AnyLive;
+use provision::kind::board::{Board, Published};
+use provision::kind::json::Json;
+use provision::kind::owner::Owner;
+use provision::kind::{Late, Status};
 use provision::plan::Plan;
 use provision::plan::desired::Desired;
 use provision::plan::snapshot::Snapshot;

@@ -38,7 +38,10 @@
 pub mod cli;
 pub mod commands;
 pub mod image;
+pub mod kind;
+pub mod plan;
 pub mod printer;
+pub mod review;
 pub mod scope;
 pub mod sections;
 pub mod wait;
@@ -56,8 +59,4 @@ pub mod export;
 pub mod kinds;
 mod local;
 #[cfg(feature = "aws")]
-pub mod plan;
-#[cfg(feature = "aws")]
 pub mod policy;
-#[cfg(feature = "aws")]
-pub mod review;

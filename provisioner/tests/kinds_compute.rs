@@ -18,6 +18,7 @@ use provision::aws::Proof;
 use provision::engine::Ending;
 use provision::image::artefacts::{Artefacts, Zip};
 use provision::image::{self, Architecture};
+use provision::kind::Ref;
 use provision::kinds::REGISTRY;
 use provision::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
 use provision::kinds::ec2::{
@@ -32,7 +33,6 @@ use provision::kinds::elbv2::{
     Does, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec, TargetGroup, TargetGroupSpec,
 };
 use provision::kinds::iam::{Resource, Role, RoleSpec, Statement};
-use provision::kinds::kind::Ref;
 use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
 use provision::kinds::logs::{LogGroup, LogGroupSpec};

@@ -10,11 +10,11 @@ use aws_sdk_rds::types::{ApplyMethod, Parameter};
 use gateway::{Call, Effect, Nth, Rule};
 use provision::aws::Proof;
 use provision::engine::{self, Work};
+use provision::kind::Ref;
 use provision::kinds::ec2::{
     SecurityGroup, SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupSpec, Subnet, SubnetSpec, Vpc, VpcSpec,
 };
 use provision::kinds::iam::{Role, RoleSpec};
-use provision::kinds::kind::Ref;
 use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::on_aws::LastWish;
 use provision::kinds::opensearch::{Domain, DomainSpec, Inside};

@@ -4,8 +4,8 @@
 mod support;
 
 use aws_sdk_sqs::types::QueueAttributeName;
+use provision::kind::Ref;
 use provision::kinds::REGISTRY;
-use provision::kinds::kind::Ref;
 use provision::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use provision::kinds::sqs::{DeadLetter, Queue, QueueSpec};
 use provision::plan::desired::Desired;

@@ -5,10 +5,10 @@ mod support;
 
 use aws_sdk_ec2::types::{AttributeBooleanValue, Filter, IpPermission, IpRange, Ipv6Range};
 use provision::aws::{Look, Proof};
+use provision::kind::board::Board;
+use provision::kind::json::Json;
+use provision::kind::{Late, Ref};
 use provision::kinds::REGISTRY;
-use provision::kinds::board::Board;
-use provision::kinds::json::Json;
-use provision::kinds::kind::{Late, Ref};
 use provision::kinds::on_aws::LastWish;
 use provision::kinds::{self, ec2::*};
 use provision::plan::Plan;

@@ -3,9 +3,9 @@
 
 mod support;
 
+use provision::kind::Ref;
 use provision::kinds::REGISTRY;
 use provision::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, Measured};
-use provision::kinds::kind::Ref;
 use provision::kinds::sqs::{Queue, QueueSpec};
 use provision::plan::desired::Desired;
 use support::Bench;

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-use crate::kinds::facts::{Facts, Retry};
+use crate::kind::facts::{Facts, Retry};
 
 /// An error that AWS, the network or this program reported.
 #[derive(Clone, Debug)]

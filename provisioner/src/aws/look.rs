@@ -8,7 +8,7 @@ use aws_sdk_resourcegroupstagging::types::TagFilter;
 use tokio::sync::OnceCell;
 
 use super::{Cx, Error};
-use crate::kinds::owner::Owner;
+use crate::kind::owner::Owner;
 use crate::scope::{KEYS_TAG, STACK_TAG};
 
 pub type Tags = HashMap<String, String>;

@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::aws::{Cx, Error, Look, Proof};
+use crate::kind::Late;
+use crate::kind::board::Board;
+use crate::kind::json::Json;
 use crate::kinds::KINDS;
-use crate::kinds::board::Board;
-use crate::kinds::json::Json;
-use crate::kinds::kind::Late;
 use crate::kinds::on_aws::AnyOnAws;
 use crate::plan::desired::Desired;
 use crate::plan::snapshot::Snapshot;

@@ -2,7 +2,7 @@
 
 use crate::commands::{health, logs, probe, redrive};
 use crate::doctor;
-use crate::kinds::kind::Kind;
+use crate::kind::Kind;
 use crate::kinds::{ecs, sqs};
 use crate::plan::desired::Desired;
 

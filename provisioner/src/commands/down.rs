@@ -7,14 +7,14 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::document::VERSION;
-use super::part::is_called;
+use super::guards::is_called;
 use super::{Session, agree, open, render, run};
 use crate::aws::Proof;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::{DataFlags, Global};
 use crate::engine::{self, Work};
-use crate::kinds::facts::Address;
-use crate::kinds::kind::Status;
+use crate::kind::Status;
+use crate::kind::facts::Address;
 use crate::kinds::on_aws::LastWish;
 use crate::kinds::{self, KINDS};
 use crate::plan::snapshot::Snapshot;
@@ -190,7 +190,7 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot) -> Result<BTreeSet<
                 &session.cx.scope,
                 &wanted.address.name,
                 &wanted.spec,
-                &board.outputs(crate::kinds::kind::Late::MayBeAbsent),
+                &board.outputs(crate::kind::Late::MayBeAbsent),
             )
             .ok()
         });

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::aws::evidence::Evidence;
 use crate::engine::{Ending, Outcome, Report};
-use crate::kinds::facts::Address;
+use crate::kind::facts::Address;
 use crate::printer::Printer;
 
 /// How many lines of evidence there are for all failures together, and for one of them at least. `--json` prints all of

@@ -172,8 +172,8 @@ fn in_dot(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::Ref;
     use crate::kinds::REGISTRY;
-    use crate::kinds::kind::Ref;
     use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 
     fn alerts() -> Desired {

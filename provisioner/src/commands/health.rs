@@ -11,9 +11,9 @@ use futures_util::future::BoxFuture;
 use serde::Serialize;
 
 use crate::aws::{Cx, Error, each};
-use crate::kinds::any::AnyLive;
-use crate::kinds::json::Json;
-use crate::kinds::kind::{Kind, Status};
+use crate::kind::any::AnyLive;
+use crate::kind::json::Json;
+use crate::kind::{Kind, Status};
 use crate::kinds::{ecs, elasticache, opensearch, rds, sqs};
 use crate::plan::desired::{Desired, Wanted};
 use crate::plan::snapshot::Snapshot;
@@ -244,8 +244,8 @@ fn said<T: fmt::Display>(value: &Option<T>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::facts::Address;
-    use crate::kinds::owner::Owner;
+    use crate::kind::facts::Address;
+    use crate::kind::owner::Owner;
     use crate::kinds::{KINDS, find, service_of};
     use serde_json::json;
 

@@ -10,7 +10,7 @@ use crate::aws::{Cx, Error, each};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::open;
 use crate::commands::options::Global;
-use crate::kinds::kind::Kind;
+use crate::kind::Kind;
 use crate::kinds::logs::LogGroup;
 use crate::printer::Printer;
 

@@ -11,7 +11,10 @@ pub mod laptop;
 mod document;
 pub(crate) mod failure;
 pub(crate) mod format;
+mod guards;
 pub mod options;
+mod render;
+mod show;
 
 #[cfg(feature = "aws")]
 pub mod actions;
@@ -32,8 +35,6 @@ pub mod logs;
 #[cfg(feature = "aws")]
 pub mod outputs;
 #[cfg(feature = "aws")]
-mod part;
-#[cfg(feature = "aws")]
 pub mod plan;
 #[cfg(feature = "aws")]
 pub mod policy;
@@ -41,8 +42,6 @@ pub mod policy;
 pub mod probe;
 #[cfg(feature = "aws")]
 pub mod redrive;
-#[cfg(feature = "aws")]
-mod render;
 #[cfg(feature = "aws")]
 mod run;
 #[cfg(feature = "aws")]
@@ -71,7 +70,6 @@ pub(crate) fn schema(printer: Printer) -> Exit {
 }
 
 /// Prints the JSON Schema of the document that `plan --json` prints.
-#[cfg(feature = "aws")]
 pub(crate) fn schema_of_plans(printer: Printer) -> Exit {
     printer.data(document::pretty(&render::schema()));
     Exit::Done

@@ -10,7 +10,7 @@ use crate::aws::Proof;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{open, take};
-use crate::kinds::board::Board;
+use crate::kind::board::Board;
 use crate::printer::Printer;
 use crate::sections::aws::Expanded;
 

@@ -2,37 +2,36 @@
 
 use std::path::Path;
 
-use super::document::pretty;
-use super::options::{Form, PlanOptions};
-use super::{allow_region, load, no_region, open, read, render, take, write_whole};
+use super::options::PlanOptions;
+use super::show::{self, Shown};
+use super::{allow_region, load, no_region, open, read, take};
 use crate::aws::{Cx, Proof};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::doctor::zones;
 use crate::image::Digests;
+use crate::kinds::REGISTRY;
 use crate::plan::Plan;
 use crate::plan::desired::Desired;
 use crate::plan::kept::Kept;
-use crate::plan::saved::Saved;
 use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
-use crate::review::sources::{File, Sources};
-use crate::review::{Against, Review};
+use crate::review::Against;
+use crate::review::sources::File;
 use crate::scope::Scope;
 use crate::sections::Loaded;
-use crate::sections::aws::Expanded;
-use crate::sections::aws::expand;
+use crate::sections::aws::{Expanded, expand, other};
 
 /// Everything that a plan is made from.
-pub(super) struct Basis {
-    pub(super) scope: Scope,
-    pub(super) loaded: Loaded,
-    pub(super) digests: Digests,
-    pub(super) expanded: Expanded,
-    pub(super) snapshot: Snapshot,
-    pub(super) against: Against,
+struct Basis {
+    scope: Scope,
+    loaded: Loaded,
+    digests: Digests,
+    expanded: Expanded,
+    snapshot: Snapshot,
+    against: Against,
     /// The way to the account, if it was asked.
-    pub(super) cx: Option<Cx>,
+    cx: Option<Cx>,
 }
 
 pub(crate) async fn plan(
@@ -41,47 +40,23 @@ pub(crate) async fn plan(
     options: &PlanOptions,
     printer: Printer,
 ) -> Result<Exit, Failure> {
-    let format = match (options.format, global.json) {
-        (Some(Form::Text | Form::Markdown), true) => return Err(Failure::usage("--json and another --format")),
-        (None, true) => Form::Json,
-        (format, _) => format.unwrap_or(Form::Text),
-    };
+    let form = show::form(options, global)?;
     let basis = match (&options.snapshot, options.offline) {
         (None, false) => live(file, global, printer).await?,
         (kept, _) => offline(file, global, kept.as_deref())?,
     };
-    let (plan, left_out) = options.part.plan(&basis.scope, &basis.expanded.desired, &basis.snapshot)?;
-    let name = file.display().to_string();
-    let sources = basis.sources(&plan);
-    let mut review = Review::new(&basis.scope, &plan, &basis.expanded.desired, &sources);
-    review.left_out = left_out;
-    review.against = basis.against;
-    let saved = Saved::of(&basis.scope, &plan);
-    let hash = saved.hash();
-    let hash = (!plan.is_empty() && basis.against == Against::Aws).then_some(hash.as_str());
-    match format {
-        Form::Json => printer.data(pretty(&render::json(&review, &plan, hash))),
-        Form::Markdown => printer.data(render::markdown(&review, &name, hash)),
-        Form::Text => {
-            printer.data(render::text(&review, &name, printer));
-            if let Some(hash) = hash {
-                printer.data(format!("Hash: {hash}"));
-            }
-        }
-    }
-    if let Some(cx) = &basis.cx
-        && is_stopped(cx, &basis.expanded.desired, &plan, printer).await
+    let Basis { scope, loaded, digests, expanded: Expanded { desired, .. }, snapshot, against, cx } = &basis;
+    let (plan, left_out) = options.part.plan(scope, desired, snapshot)?;
+    let expand = |loaded: &Loaded, built| other(loaded, scope, digests, built);
+    let of = File { loaded, scope, desired, snapshot, expand: &expand };
+    let shown = Shown { of, plan: &plan, left_out, against: *against, name: file.display().to_string() };
+    shown.print(form, printer);
+    if let Some(cx) = cx
+        && is_stopped(cx, desired, &plan, printer).await
     {
         return Ok(Exit::Failed);
     }
-    if let Some(out) = &options.out {
-        write(out, &saved)?;
-    }
-    options.part.allow(&plan)?;
-    match options.exit_code && !plan.is_empty() {
-        true => Ok(Exit::Difference),
-        false => Ok(Exit::Done),
-    }
+    shown.end(options)
 }
 
 async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, Failure> {
@@ -152,25 +127,8 @@ fn kept_in(path: &Path, loaded: &Loaded) -> Result<(Scope, Digests, Snapshot, Ag
     if let Some(account) = loaded.stack.account.as_ref().filter(|account| **account != kept.account) {
         return Err(refuse(format!("it is of account {}, and the stack is for {account}", kept.account)));
     }
-    let snapshot = kept.snapshot().map_err(refuse)?;
+    let snapshot = kept.snapshot(REGISTRY).map_err(refuse)?;
     let against = Against::Snapshot { age_seconds: kept.age() };
     let Kept { account, region, digests, .. } = kept;
     Ok((Scope::of(loaded, account, region), digests, snapshot, against))
-}
-
-impl Basis {
-    fn sources(&self, plan: &Plan) -> Sources {
-        let (scope, loaded, digests) = (&self.scope, &self.loaded, &self.digests);
-        let (desired, snapshot) = (&self.expanded.desired, &self.snapshot);
-        Sources::find(&File { loaded, scope, digests, desired, snapshot }, plan)
-    }
-}
-
-fn write(out: &Path, saved: &Saved) -> Result<(), Failure> {
-    let refused = saved.refused();
-    if !refused.is_empty() {
-        let refused = refused.join(", ");
-        return Err(Failure::of(format!("a plan with this cannot be carried out, so it is not written: {refused}")));
-    }
-    write_whole(out, &pretty(&saved.document()))
 }

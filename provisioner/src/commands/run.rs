@@ -13,7 +13,7 @@ use crate::aws::{Proof, Stop};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::engine::{Ending, News, Progress, Report};
-use crate::kinds::facts::Address;
+use crate::kind::facts::Address;
 use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
 use crate::wait::pause;

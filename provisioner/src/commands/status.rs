@@ -9,8 +9,8 @@ use crate::commands::document::pretty;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{health, open, take, write_whole};
-use crate::kinds::kind::Status;
-use crate::kinds::owner::Owner;
+use crate::kind::Status;
+use crate::kind::owner::Owner;
 use crate::plan::kept::Kept;
 use crate::printer::Printer;
 

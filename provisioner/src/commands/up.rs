@@ -6,29 +6,31 @@ use serde_json::json;
 
 use super::document::VERSION;
 use super::format::text;
+use super::guards::{agreed, is_named, refuse, same_stack, saved};
 use super::options::UpOptions;
 use super::outputs::exported;
-use super::part::{complete, is_called};
-use super::{GIVE_YES, Session, agree, answer, doctor, open_and_build, read, render, run};
+use super::show::Shown;
+use super::{GIVE_YES, Session, agree, answer, doctor, open_and_build, run};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::engine::{self, Report, Work, retag};
-use crate::kinds::KINDS;
-use crate::kinds::any::AnyLive;
-use crate::kinds::facts::Address;
+use crate::kind::any::AnyLive;
 use crate::kinds::on_aws::LastWish;
+use crate::kinds::{KINDS, REGISTRY};
 use crate::plan::saved::Saved;
 use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
-use crate::review::Review;
-use crate::review::sources::{File, Sources};
+use crate::review::Against;
+use crate::review::sources::File;
+use crate::sections::Loaded;
+use crate::sections::aws::other;
 
 pub(crate) async fn up(file: &Path, global: &Global, options: &UpOptions, printer: Printer) -> Result<Exit, Failure> {
-    let saved = options.plan.as_deref().map(saved).transpose()?;
+    let saved = options.plan.as_deref().map(|path| saved(path, REGISTRY)).transpose()?;
     let session = open_and_build(file, global, printer).await?;
     if let Some(saved) = &saved {
-        same_stack(saved, &session)?;
+        same_stack(saved, &session.cx.scope)?;
     }
     run::greet(&session, "bringing up", printer);
     let run = Run { session: &session, global, options, saved: saved.as_ref(), file, printer };
@@ -56,13 +58,13 @@ impl Run<'_> {
             snapshot = run::take_carefully(session, false, printer).await?;
         }
         let (plan, left_out) = match self.saved {
-            Some(saved) => agreed(saved, session, &snapshot)?,
+            Some(saved) => agreed(saved, scope, desired, &snapshot)?,
             None => options.part.plan(scope, desired, &snapshot)?,
         };
-        let (loaded, digests) = (&session.loaded, &session.digests);
-        let sources = Sources::find(&File { loaded, scope, digests, desired, snapshot: &snapshot }, &plan);
-        let review = Review { left_out, ..Review::new(scope, &plan, desired, &sources) };
-        printer.talk(render::text(&review, &self.file.display().to_string(), printer));
+        let expand = |loaded: &Loaded, built| other(loaded, scope, &session.digests, built);
+        let of = File { loaded: &session.loaded, scope, desired, snapshot: &snapshot, expand: &expand };
+        let name = self.file.display().to_string();
+        Shown { of, plan: &plan, left_out, against: Against::Aws, name }.tell(printer);
         refuse(&plan, &options.delete_data, printer)?;
         options.part.allow(&plan)?;
         if !options.no_preflight {
@@ -95,49 +97,6 @@ impl Run<'_> {
         };
         engine::apply(&self.session.cx, &work, &mut run::progress(self.printer)).await
     }
-}
-
-fn saved(path: &Path) -> Result<Saved, Failure> {
-    Saved::read(&read(path)?).map_err(|why| {
-        Failure::of(format!("{} cannot be carried out: {why}", path.display()))
-            .hint("make the plan again with this program: `provision plan --out`")
-    })
-}
-
-fn same_stack(saved: &Saved, session: &Session) -> Result<(), Failure> {
-    let scope = &session.cx.scope;
-    let now = [&scope.stack, &scope.env, &scope.account, &scope.region];
-    let then = [&saved.stack, &saved.env, &saved.account, &saved.region];
-    let words = ["stack", "environment", "account", "region"];
-    match (0..4).find(|place| now[*place] != then[*place]) {
-        None => Ok(()),
-        Some(place) => {
-            let (word, then, now) = (words[place], then[place], now[place]);
-            Err(Failure::of(format!("the plan is for {word} {then}, and this is {now}")))
-        }
-    }
-}
-
-/// Plans the resources that a saved plan touches again. The new plan has to be what was shown. All other resources stay
-/// as they are.
-fn agreed(saved: &Saved, session: &Session, snapshot: &Snapshot) -> Result<(Plan, Vec<Address>), Failure> {
-    let (scope, desired) = (&session.cx.scope, &session.expanded.desired);
-    let touched = |_: &str, address: &Address| saved.touches(address);
-    let (plan, lacks) = Plan::part(scope, desired, snapshot, &touched);
-    let moved = saved.compare(&plan, snapshot);
-    if !moved.is_empty() {
-        let told = moved.iter().map(|one| (format!("{}: {}", one.address, one.how), None));
-        return Err(Failure::errors(told.collect())
-            .hint("nothing was done. Make the plan again, look at it, and bring that one up"));
-    }
-    complete(&lacks, desired)?;
-    let whole = Plan::new(scope, desired, snapshot);
-    let beside = whole.changes().filter(|step| !saved.touches(&step.address));
-    Ok((plan, beside.map(|step| step.address.clone()).collect()))
-}
-
-fn is_named(address: &Address, names: &[String]) -> bool {
-    names.iter().any(|name| is_called(address, name))
 }
 
 /// Puts our tags on the named resources, and changes nothing else of them yet. Resources that are ours already are
@@ -231,32 +190,6 @@ async fn get(host: &str) -> Result<u16, String> {
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("no answer within 10 s".to_owned()),
     }
-}
-
-/// Refuses a plan with a step that cannot be done, or that loses data which nobody named.
-fn refuse(plan: &Plan, delete_data: &[String], printer: Printer) -> Result<(), Failure> {
-    let mut refused = Vec::new();
-    for step in &plan.steps {
-        if step.action == Action::Refuse {
-            let (address, id) = (&step.address, step.id.as_deref().unwrap_or_default());
-            let what = format!("{address}: `{id}` exists, but this stack did not make it");
-            let hint = format!(
-                "rename the resource in the stack file, delete the other one, or take it over: --adopt '{address}'"
-            );
-            refused.push((what, Some(hint)));
-        }
-        if step.loses_data && !is_named(&step.address, delete_data) {
-            let verb = if matches!(step.action, Action::Delete) { "deleting" } else { "replacing" };
-            let loss = step.loss.as_deref().unwrap_or("its data");
-            let hint = format!("change the stack file back, or name it: --delete-data={}", step.address.name);
-            refused.push((format!("{verb} {} loses {loss}", step.address), Some(hint)));
-        }
-    }
-    let unknown = |name: &&String| !plan.steps.iter().any(|step| step.loses_data && is_called(&step.address, name));
-    if let Some(name) = delete_data.iter().find(unknown) {
-        printer.talk(format!("--delete-data={name}: this plan loses no data of that name"));
-    }
-    if refused.is_empty() { Ok(()) } else { Err(Failure::errors(refused)) }
 }
 
 fn tell(session: &Session, report: &Report, global: &Global, printer: Printer) {

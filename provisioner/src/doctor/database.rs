@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Finding, Scene, list};
 use crate::aws::{Cx, Error};
-use crate::kinds::kind::Kind;
+use crate::kind::Kind;
 use crate::kinds::rds::{Instance, InstanceRole};
 
 const NAME: &str = "databases";

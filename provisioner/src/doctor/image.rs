@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::{Finding, Scene, list};
 use crate::aws::Error;
+use crate::kind::Kind;
 use crate::kinds::ecr;
 use crate::kinds::ecs::{Image, TaskDefinition};
-use crate::kinds::kind::Kind;
 use crate::kinds::lambda::Function;
 
 const NAME: &str = "images";

@@ -21,8 +21,8 @@ use futures_util::future::{BoxFuture, join_all};
 use serde::Serialize;
 
 use crate::aws::{Cx, Error};
+use crate::kind::Kind;
 use crate::kinds::ec2::Subnet;
-use crate::kinds::kind::Kind;
 use crate::kinds::{ecr, ecs, elasticache, elbv2, lambda, opensearch, rds};
 use crate::plan::desired::{Desired, Wanted};
 use crate::plan::snapshot::Snapshot;

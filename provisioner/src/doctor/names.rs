@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 
 use super::{Checked, Finding, Scene};
 use crate::aws::{Error, each};
-use crate::kinds::kind::{Kind, Status};
+use crate::kind::{Kind, Status};
 use crate::kinds::secretsmanager::Secret;
 use crate::kinds::sqs::Queue;
 use crate::plan::{Action, Step};
@@ -44,11 +44,11 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
 
 /// Resources that are being deleted and are to be made again. The engine waits for them.
 fn going(scene: &Scene<'_>) -> Vec<Finding> {
-    let goes = |live: &&crate::kinds::any::AnyLive| {
+    let goes = |live: &&crate::kind::any::AnyLive| {
         live.status == Status::Deleting && scene.desired.get(&live.address).is_some()
     };
     let going = scene.snapshot.live.values().filter(goes);
-    let told = |live: &crate::kinds::any::AnyLive| match live.owner.is_ours() {
+    let told = |live: &crate::kind::any::AnyLive| match live.owner.is_ours() {
         true => {
             let what = format!("{} is still being deleted", live.address);
             Finding::warning(NAME, what, "nothing: `up` waits until its name is free, some minutes for data")

@@ -6,7 +6,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Finding, Scene};
 use crate::aws::{Cx, Error, each};
-use crate::kinds::kind::Kind;
+use crate::kind::Kind;
 use crate::kinds::{ec2, ecs, elasticache, elbv2, opensearch, rds};
 use crate::plan::desired::{Desired, Wanted};
 

@@ -4,8 +4,8 @@
 use super::{Finding, Scene, list};
 use crate::aws::Cx;
 use crate::aws::Error;
+use crate::kind::Kind;
 use crate::kinds::ec2::Subnet;
-use crate::kinds::kind::Kind;
 use crate::plan::desired::Desired;
 use crate::plan::{Action, Plan};
 

@@ -4,14 +4,14 @@
 use std::time::Instant;
 
 use crate::aws::{Cx, Error, Look};
+use crate::kind::any::AnyLive;
+use crate::kind::board::Board;
+use crate::kind::facts::{Effect, Facts};
+use crate::kind::json::Json;
+use crate::kind::owner::Owner;
+use crate::kind::{Late, Status};
 use crate::kinds;
-use crate::kinds::any::AnyLive;
-use crate::kinds::board::Board;
-use crate::kinds::facts::{Effect, Facts};
-use crate::kinds::json::Json;
-use crate::kinds::kind::{Late, Status};
 use crate::kinds::on_aws::{AnyOnAws, Changed, LastWish};
-use crate::kinds::owner::Owner;
 use crate::kinds::service::Retag;
 use crate::plan::diff::{TAGS, changes};
 use crate::wait::back_off;

@@ -21,10 +21,10 @@ use futures_util::stream::FuturesUnordered;
 
 use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, denial};
-use crate::kinds::any::AnyLive;
-use crate::kinds::board::{Board, Published};
-use crate::kinds::facts::Address;
-use crate::kinds::kind::{Late, Status};
+use crate::kind::any::AnyLive;
+use crate::kind::board::{Board, Published};
+use crate::kind::facts::Address;
+use crate::kind::{Late, Status};
 use crate::plan::Action;
 use crate::plan::diff::changes;
 use crate::wait;

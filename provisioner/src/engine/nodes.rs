@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use super::{Ending, Work};
-use crate::kinds::any::AnyLive;
-use crate::kinds::facts::Address;
-use crate::kinds::json::Json;
-use crate::kinds::kind::Status;
+use crate::kind::Status;
+use crate::kind::any::AnyLive;
+use crate::kind::facts::Address;
+use crate::kind::json::Json;
 use crate::kinds::on_aws::AnyOnAws;
 use crate::plan::desired::{Wanted, seconds_to_end};
 use crate::plan::{Action, Step};

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::aws::evidence::Evidence;
-use crate::kinds::board::Board;
-use crate::kinds::facts::Address;
+use crate::kind::board::Board;
+use crate::kind::facts::Address;
 use crate::kinds::on_aws::{AnyOnAws, LastWish};
 use crate::plan::Plan;
 use crate::plan::desired::Desired;

@@ -1,7 +1,7 @@
 //! The steps that the template does not do, for the person who deploys it. They are printed to stderr, and kept in the
 //! template's metadata.
 
-use crate::kinds::kind::Kind;
+use crate::kind::Kind;
 use crate::kinds::{autoscaling, ec2, ecr, ecs, elasticache, kms, lambda, opensearch, rds, secretsmanager, sns};
 use crate::plan::desired::Desired;
 

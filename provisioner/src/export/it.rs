@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::template::Resource;
 use super::tokens;
-use crate::kinds::facts::Address;
-use crate::kinds::kind::{Kind, Ref};
+use crate::kind::facts::Address;
+use crate::kind::{Kind, Ref};
 use crate::scope::Scope;
 
 /// The context for the function of a kind. It is one resource of the stack on its way into the template.

@@ -1,6 +1,6 @@
 //! A stack as a CloudFormation template, for users who want to go on without `provision`.
 //!
-//! The template comes from the very values that `up` applies. Each kind's [`want`](crate::kinds::kind::Kind::want) is asked as
+//! The template comes from the very values that `up` applies. Each kind's [`want`](crate::kind::Kind::want) is asked as
 //! usual, but it gets [`tokens`] in place of the ids and ARNs that it refers to. One function for each kind turns the
 //! answer into resources. At last the tokens become `Ref`, `Fn::GetAtt` and `Fn::Sub`. So if a default or a hardening
 //! changes for `up`, it changes here too. A new field of a kind has to be taken, or passed over by name, before this

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest, Sha256};
 
-use crate::kinds::facts::Address;
+use crate::kind::facts::Address;
 use crate::plan::desired::Desired;
 use crate::scope::hex;
 

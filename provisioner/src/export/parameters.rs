@@ -1,7 +1,7 @@
 //! The parameters that the person who deploys the template has to give. They stand for artefacts that `up` builds and
 //! uploads itself.
 
-use crate::kinds::kind::Kind;
+use crate::kind::Kind;
 use crate::kinds::{ecr, lambda};
 use crate::plan::desired::Desired;
 

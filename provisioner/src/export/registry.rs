@@ -8,7 +8,7 @@ use super::{
     autoscaling, cloudwatch, ec2, ecr, ecs, elasticache, elbv2, iam, kms, lambda, logs, opensearch, rds,
     secretsmanager, sns, sqs, tokens,
 };
-use crate::kinds::json::Json;
+use crate::kind::json::Json;
 use crate::scope::Scope;
 use Gives::{Att, Made, Nothing, Parameter, Ref};
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::parameters::Parameter;
 use super::suppressions::{self, Suppression};
 use super::yaml;
-use crate::kinds::facts::Address;
+use crate::kind::facts::Address;
 
 pub struct Template {
     pub(super) description: String,

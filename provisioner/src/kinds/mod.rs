@@ -3,7 +3,7 @@
 //!
 //! # Adding a kind
 //!
-//! 1. Write `kinds/<service>/<resource>.rs`: a unit struct that implements [`kind::Kind`], the pure part, and
+//! 1. Write `kinds/<service>/<resource>.rs`: a unit struct that implements [`crate::kind::Kind`], the pure part, and
 //!    [`on_aws::OnAws`], the calls. Begin with a copy of a kind that is found in the same way. `rds/subnet_group.rs` is
 //!    found by its name in a list of the whole account, `sqs/queue.rs` by its name alone, `ec2/elastic_ip.rs` by its
 //!    tags, `logs/subscription_filter.rs` through its parent. The comment at the top says how the resource is found,
@@ -30,7 +30,7 @@
 //!
 //! If somebody has put rights, routes or traffic on a resource of ours by hand, a plan shows them under that resource,
 //! and `up` takes them away. *Whole* means that the field is compared as a whole, so an addition differs. *Beside*
-//! means a [`facts::Field::beside`] of the resource. *Child* means a resource of its own, [`owner::Owner::Beside`],
+//! means a [`crate::kind::facts::Field::beside`] of the resource. *Child* means a resource of its own, [`crate::kind::owner::Owner::Beside`],
 //! that is deleted.
 //!
 //! | on | what others can put there | seen as | calls of a plan |
@@ -65,26 +65,20 @@
 //! - Things of the whole account: resource policies of CloudWatch Logs, account-wide subscriptions, flow logs of
 //!   others.
 
-pub mod any;
 pub mod autoscaling;
-pub mod board;
 pub mod cloudwatch;
 pub mod ec2;
 pub mod ecr;
 pub mod ecs;
 pub mod elasticache;
 pub mod elbv2;
-pub mod facts;
 pub mod iam;
-pub mod json;
-pub mod kind;
 pub mod kms;
 pub mod lambda;
 pub mod logs;
 mod named;
 pub mod on_aws;
 pub mod opensearch;
-pub mod owner;
 pub mod rds;
 pub mod secretsmanager;
 pub mod service;
@@ -93,8 +87,9 @@ pub mod sqs;
 pub mod variable;
 
 use crate::aws::limits::Rate;
-use crate::kinds::any::Registry;
-use crate::kinds::facts::Address;
+use crate::kind::any::Registry;
+use crate::kind::facts::Address;
+use crate::kind::owner::Owner;
 use crate::kinds::on_aws::AnyOnAws;
 use service::{Service, TagCalls};
 
@@ -163,7 +158,14 @@ pub static SERVICES: &[&Service] = &[
 ];
 
 /// The kinds that a stack becomes on AWS.
-pub const REGISTRY: Registry = Registry { find: |name| Some(find(name)?), position, owner_of };
+pub const REGISTRY: Registry = Registry {
+    find: |name| Some(find(name)?),
+    position,
+    owner_of: |live| match &live.owner {
+        Owner::Beside(on) => owner_of(on),
+        _ => owner_of(&live.address),
+    },
+};
 
 pub fn find(name: &str) -> Option<&'static dyn AnyOnAws> {
     KINDS.iter().find(|kind| kind.facts().name == name).copied()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use crate::aws::Cx;
-use crate::kinds::kind::Kind;
+use crate::kind::Kind;
 use crate::kinds::on_aws::Query;
 use crate::scope::Scope;
 

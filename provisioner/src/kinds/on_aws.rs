@@ -10,11 +10,11 @@ use serde::de::DeserializeOwned;
 
 use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look};
-use crate::kinds::any::{AnyKind, AnyLive};
-use crate::kinds::facts::Address;
-use crate::kinds::json::Json;
-use crate::kinds::kind::{Kind, Live, Outputs, Status};
-use crate::kinds::owner::Owner;
+use crate::kind::any::{AnyKind, AnyLive};
+use crate::kind::facts::Address;
+use crate::kind::json::Json;
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Outputs, Status};
 use crate::scope::Scope;
 
 /// The calls of a kind. A kind implements them as plain `async fn`.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::aws::limits::Rate;
 use crate::aws::{Cx, Error};
-use crate::kinds::facts::Address;
+use crate::kind::facts::Address;
 use crate::scope::Scope;
 
 /// The record of one service.
@@ -50,7 +50,7 @@ pub struct TagCalls {
     pub put_action: &'static str,
     /// The action of `remove` as IAM names it.
     pub remove_action: &'static str,
-    /// Puts tags on the resource with this id, which is the [`crate::kinds::kind::Live::id`] that the kind's `read`
+    /// Puts tags on the resource with this id, which is the [`crate::kind::Live::id`] that the kind's `read`
     /// gives.
     pub put: for<'a> fn(&'a Cx, &'a str, Vec<(String, String)>) -> Written<'a>,
     /// Takes away the tags with these keys.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kind::{Missing, Outputs, Ref};
 use crate::kinds::elasticache::ReplicationGroup;
-use crate::kinds::kind::{Missing, Outputs, Ref};
 use crate::kinds::opensearch::Domain;
 use crate::kinds::rds::Instance;
 use crate::kinds::sns::Topic;

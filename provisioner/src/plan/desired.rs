@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use crate::kinds::any::{AnyKind, Registry};
-use crate::kinds::facts::Address;
-use crate::kinds::json::Json;
-use crate::kinds::kind::{Kind, references};
+use crate::kind::any::{AnyKind, Registry};
+use crate::kind::facts::Address;
+use crate::kind::json::Json;
+use crate::kind::{Kind, references};
 
 /// The resources of a stack, each with its typed spec, and the references between them.
 pub struct Desired {

@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::kinds::any::AnyLive;
-use crate::kinds::facts::{Class, Effect, Facts};
-use crate::kinds::json::Json;
-use crate::kinds::owner::Owner;
+use crate::kind::any::AnyLive;
+use crate::kind::facts::{Class, Effect, Facts};
+use crate::kind::json::Json;
+use crate::kind::owner::Owner;
 use crate::scope::Scope;
 
 /// A difference in one field. `path` starts with the name of the field: `policy.Statement`.
@@ -104,7 +104,7 @@ pub(crate) fn compare(path: &str, from: &Value, to: &Value, effect: Effect, chan
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::facts::Field;
+    use crate::kind::facts::Field;
     use serde_json::json;
 
     const FACTS: Facts = Facts {

@@ -11,12 +11,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::image::Digests;
-use crate::kinds;
-use crate::kinds::any::AnyLive;
-use crate::kinds::facts::{Address, Facts};
-use crate::kinds::json::Json;
-use crate::kinds::kind::{Late, Status};
-use crate::kinds::owner::Owner;
+use crate::kind::any::{AnyLive, Registry};
+use crate::kind::facts::{Address, Facts};
+use crate::kind::json::Json;
+use crate::kind::owner::Owner;
+use crate::kind::{Late, Status};
 use crate::plan::desired::Desired;
 use crate::plan::snapshot::Snapshot;
 use crate::scope::Scope;
@@ -61,7 +60,7 @@ impl Kept {
         let board = snapshot.board();
         let outputs = board.outputs(Late::MayBeAbsent);
         let live = snapshot.live.values().filter_map(|live| {
-            let kind = kinds::find(live.address.kind)?;
+            let kind = (desired.registry.find)(live.address.kind)?;
             let wanted = desired.get(&live.address);
             let want = wanted.and_then(|one| kind.want(scope, &one.address.name, &one.spec, &outputs).ok());
             let (status, word) = match &live.status {
@@ -126,11 +125,12 @@ impl Kept {
         now().saturating_sub(self.taken)
     }
 
-    pub fn snapshot(&self) -> Result<Snapshot, String> {
+    /// The snapshot, if `registry` knows all kinds in it.
+    pub fn snapshot(&self, registry: Registry) -> Result<Snapshot, String> {
         let mut snapshot = Snapshot::default();
         for kept in &self.live {
             let unknown = || format!("it has a {} {}, a kind that this program does not know", kept.kind, kept.name);
-            let kind = kinds::find(&kept.kind).ok_or_else(unknown)?.facts().name;
+            let kind = (registry.find)(&kept.kind).ok_or_else(unknown)?.facts().name;
             let word = || kept.word.clone().unwrap_or_default();
             let live = AnyLive {
                 address: Address { kind, name: kept.name.clone() },
@@ -138,7 +138,7 @@ impl Kept {
                 owner: match (kept.ours, &kept.tags, &kept.on) {
                     (true, Some(tags), _) => Owner::Tagged(tags.clone()),
                     (true, None, Some((kind, name))) => {
-                        let kind = kinds::find(kind).ok_or_else(unknown)?.facts().name;
+                        let kind = (registry.find)(kind).ok_or_else(unknown)?.facts().name;
                         Owner::Beside(Address { kind, name: name.clone() })
                     }
                     (true, None, None) => Owner::Child,

@@ -14,12 +14,12 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::kinds::any::{AnyKind, AnyLive};
-use crate::kinds::board::{Board, Published};
-use crate::kinds::facts::{Address, Effect, Facts};
-use crate::kinds::json::Json;
-use crate::kinds::kind::{Late, Status};
-use crate::kinds::owner::Owner;
+use crate::kind::any::{AnyKind, AnyLive};
+use crate::kind::board::{Board, Published};
+use crate::kind::facts::{Address, Effect, Facts};
+use crate::kind::json::Json;
+use crate::kind::owner::Owner;
+use crate::kind::{Late, Status};
 use crate::plan::desired::{Desired, Wanted};
 use crate::plan::diff::{Change, TAGS, changes};
 use crate::plan::snapshot::Snapshot;
@@ -297,7 +297,7 @@ fn removals(desired: &Desired, snapshot: &Snapshot) -> impl Iterator<Item = Step
         Step {
             address: live.address.clone(),
             kind,
-            section: home.unwrap_or_else(|| (registry.owner_of)(on.as_ref().unwrap_or(&live.address))),
+            section: home.unwrap_or_else(|| (registry.owner_of)(live)),
             id: Some(live.id.clone()),
             action: Action::Delete,
             loses_data: facts.holds_data,

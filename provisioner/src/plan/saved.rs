@@ -9,9 +9,8 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{Action, Plan, Step, known_after};
-use crate::kinds;
-use crate::kinds::any::AnyLive;
-use crate::kinds::facts::Address;
+use crate::kind::any::{AnyLive, Registry};
+use crate::kind::facts::Address;
 use crate::plan::diff::Change;
 use crate::plan::snapshot::Snapshot;
 use crate::scope::{Scope, hex};
@@ -108,6 +107,12 @@ impl Saved {
         refused.map(|step| format!("{} {}", step.kind, step.name)).collect()
     }
 
+    /// A resource of a kind that is not in this registry: the plan was made for another place.
+    pub fn stranger(&self, registry: Registry) -> Option<String> {
+        let strange = self.steps.iter().find(|step| (registry.find)(&step.kind).is_none());
+        strange.map(|step| format!("{} {}", step.kind, step.name))
+    }
+
     /// Whether the plan touches the resource.
     pub fn touches(&self, address: &Address) -> bool {
         self.steps.iter().any(|step| step.is(address))
@@ -115,10 +120,10 @@ impl Saved {
 
     /// Compares with a plan that was made now for the same resources. Returns the differences because of which this
     /// plan may not be carried out. There are none if the new one does what was shown and nothing else.
-    pub fn compare(&self, now: &Plan, snapshot: &Snapshot) -> Vec<Moved> {
+    pub fn compare(&self, now: &Plan, snapshot: &Snapshot, registry: Registry) -> Vec<Moved> {
         let mut moved = Vec::new();
         for saved in &self.steps {
-            let Some(kind) = kinds::find(&saved.kind) else {
+            let Some(kind) = (registry.find)(&saved.kind) else {
                 continue;
             };
             let address = Address { kind: kind.facts().name, name: saved.name.clone() };
@@ -174,7 +179,7 @@ impl SavedStep {
                 Some("it is gone: the plan would create it, and showed no such thing".to_owned())
             }
             (Action::Update { .. }, Action::Replace { changes }) => {
-                let why = changes.iter().find(|change| change.effect == crate::kinds::facts::Effect::Replace);
+                let why = changes.iter().find(|change| change.effect == crate::kind::facts::Effect::Replace);
                 let field = why.map_or("", |change| change.path.as_str());
                 Some(format!("it has to be replaced now, because of `{field}`, and the plan showed no replacement"))
             }
@@ -281,10 +286,10 @@ fn told(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::facts::Effect;
-    use crate::kinds::json::Json;
-    use crate::kinds::kind::Status;
-    use crate::kinds::owner::Owner;
+    use crate::kind::Status;
+    use crate::kind::facts::Effect;
+    use crate::kind::json::Json;
+    use crate::kind::owner::Owner;
     use crate::kinds::sqs::Queue;
 
     fn address() -> Address {
@@ -334,7 +339,7 @@ mod tests {
         let live = AnyLive { address: address(), id, owner, output: state.clone(), state, ready: None, status };
         snapshot.live.insert(address(), live);
         let now = now.map_or_else(Plan::default, |(action, id)| plan(action, id));
-        let moved = saved(then.0, then.1).compare(&now, &snapshot);
+        let moved = saved(then.0, then.1).compare(&now, &snapshot, crate::kinds::REGISTRY);
         moved.into_iter().map(|moved| moved.how).collect()
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::any::AnyLive;
-use crate::kinds::board::{Board, Published};
-use crate::kinds::facts::Address;
-use crate::kinds::owner::Owner;
+use crate::kind::any::AnyLive;
+use crate::kind::board::{Board, Published};
+use crate::kind::facts::Address;
+use crate::kind::owner::Owner;
 
 /// The live resources that the stack wants, that it owns, or whose names others have taken.
 #[derive(Clone, Debug, Default)]

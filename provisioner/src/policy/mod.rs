@@ -15,7 +15,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::aws::{denial, lease};
-use crate::kinds::kind::Kind;
+use crate::kind::Kind;
 use crate::kinds::service::{Dependent, Service};
 use crate::kinds::{KINDS, SERVICES, iam};
 use crate::plan::desired::Desired;

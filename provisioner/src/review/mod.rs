@@ -9,7 +9,7 @@ use serde::Serialize;
 pub mod sources;
 
 use self::sources::{Sources, Why};
-use crate::kinds::facts::{Address, Effect};
+use crate::kind::facts::{Address, Effect};
 use crate::plan::desired::Desired;
 use crate::plan::diff::Change;
 use crate::plan::{Action, Plan, Step, known_after};
@@ -35,8 +35,10 @@ pub enum Disruption {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "with")]
 pub enum Against {
-    /// Compared with what is live.
+    /// Compared with what is live on AWS.
     Aws,
+    /// Compared with what runs on this machine.
+    ThisMachine,
     /// Compared with an empty account. AWS was not asked.
     Nothing,
     /// Compared with what was live when the snapshot was taken. AWS was not asked now.
@@ -44,10 +46,15 @@ pub enum Against {
 }
 
 impl Against {
+    /// Whether the plan was compared with what is there now, so that it can be carried out.
+    pub fn is_live(self) -> bool {
+        matches!(self, Against::Aws | Against::ThisMachine)
+    }
+
     /// What the reader has to know about this comparison.
     pub fn warning(self) -> Option<String> {
         match self {
-            Against::Aws => None,
+            Against::Aws | Against::ThisMachine => None,
             Against::Nothing => Some("Compared with an empty account: nobody was asked what is there.".to_owned()),
             Against::Snapshot { age_seconds } => {
                 let age = seconds(u32::try_from(age_seconds).unwrap_or(u32::MAX));

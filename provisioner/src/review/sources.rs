@@ -10,17 +10,15 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::image::Digests;
-use crate::kinds::facts::{Address, Class, Effect};
-use crate::kinds::json::Json;
-use crate::kinds::kind::Late;
+use crate::kind::Late;
+use crate::kind::facts::{Address, Class, Effect};
+use crate::kind::json::Json;
 use crate::plan::desired::{Desired, Wanted};
 use crate::plan::diff::{Change, TAGS, compare};
 use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan, Step, known, known_after};
 use crate::scope::Scope;
 use crate::sections::Loaded;
-use crate::sections::aws::expand;
 use crate::sections::lines::{Leaf, Lines};
 use crate::yaml::Position;
 
@@ -62,12 +60,21 @@ pub struct Sources {
 }
 
 /// The stack file, and the resources that it becomes.
+#[derive(Clone, Copy)]
 pub struct File<'a> {
     pub loaded: &'a Loaded,
     pub scope: &'a Scope,
-    pub digests: &'a Digests,
     pub desired: &'a Desired,
     pub snapshot: &'a Snapshot,
+    /// The resources that another stack would become in this place. If it is told so, the runtime was built anew.
+    pub expand: &'a dyn Fn(&Loaded, Built) -> Desired,
+}
+
+/// The build of the runtime that a stack would run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Built {
+    AsItIs,
+    Anew,
 }
 
 impl Sources {
@@ -87,12 +94,11 @@ impl Sources {
         let mut trial = Trial::new(file, plan);
         for leaf in &leaves {
             match lines.other(leaf) {
-                Some(other) => trial.note(leaf, &expand(&other, file.scope, file.digests).desired),
+                Some(other) => trial.note(leaf, &(file.expand)(&other, Built::AsItIs)),
                 None => drop(sources.untried.insert(section(&leaf.key()))),
             }
         }
-        let built = Digests { image: "sha256:another".to_owned(), zip: "another".to_owned() };
-        trial.note_build(&expand(file.loaded, file.scope, &built).desired);
+        trial.note_build(&(file.expand)(file.loaded, Built::Anew));
         (sources.of_fields, sources.of_resources) = (trial.of_fields, trial.of_resources);
         sources
     }

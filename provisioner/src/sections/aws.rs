@@ -5,6 +5,7 @@ use super::list::SECTIONS;
 use super::making::{Export, Making};
 use crate::image::Digests;
 use crate::plan::desired::Desired;
+use crate::review::sources::Built;
 use crate::scope::Scope;
 
 /// The resources of the stack, and those of its outputs that people ask for.
@@ -25,6 +26,15 @@ pub fn expand(loaded: &Loaded, scope: &Scope, digests: &Digests) -> Expanded {
         }
     }
     Expanded { desired: making.desired, exports: making.exports }
+}
+
+/// The resources that another stack would become, for the reasons of a plan.
+pub fn other(loaded: &Loaded, scope: &Scope, digests: &Digests, built: Built) -> Desired {
+    let anew = || Digests { image: "sha256:another".to_owned(), zip: "another".to_owned() };
+    match built {
+        Built::AsItIs => expand(loaded, scope, digests).desired,
+        Built::Anew => expand(loaded, scope, &anew()).desired,
+    }
 }
 
 /// Whether the stack runs the bundled runtime as an image, and whether as a Lambda package.

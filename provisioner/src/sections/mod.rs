@@ -23,7 +23,6 @@ pub mod databases;
 mod form;
 pub mod guard;
 pub(crate) mod here;
-#[cfg(feature = "aws")]
 pub(crate) mod lines;
 pub(crate) mod list;
 pub mod load;

@@ -8,8 +8,8 @@ use aws_sdk_ecs::types::{
 };
 
 use crate::aws::{Cx, Error};
+use crate::kind::Kind;
 use crate::kinds::ecs::{Service, evidence, tag_list};
-use crate::kinds::kind::Kind;
 use crate::scope::hex;
 use crate::wait::back_off;
 

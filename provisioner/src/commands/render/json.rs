@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::commands::document::VERSION;
 use crate::commands::failure;
-use crate::kinds::facts::Effect;
+use crate::kind::facts::Effect;
 use crate::plan::Action;
 use crate::review::sources::Why;
 use crate::review::{Against, Disruption, Item, Review};

@@ -130,7 +130,7 @@ fn entry(section: &Section<'_>, item: &Item<'_>, file: &str, risky: bool) -> Str
     for field in item.fields.iter().take(MOST_FIELDS) {
         let change = field.change;
         let values = values(change, &field.why, "→", code);
-        let _ = write!(out, "  - {}: {values}", code(&named(change, step.address.kind)));
+        let _ = write!(out, "  - {}: {values}", code(&named(change, step.kind.facts())));
         let behind: Vec<String> = reason(&field.why, section.line).into_iter().collect();
         if !behind.is_empty() {
             let _ = write!(out, " ({})", behind.join(", "));

@@ -112,7 +112,7 @@ fn field(field: &Field<'_>, item: &Item<'_>, section: Option<usize>, printer: Pr
         behind.insert(0, if replaces { "replaces it".to_owned() } else { field.disruption.told((0, 0)) });
     }
     let behind = if behind.is_empty() { String::new() } else { format!("  [{}]", behind.join(", ")) };
-    let path = named(change, item.step.address.kind);
+    let path = named(change, item.step.kind.facts());
     let values = values(change, &field.why, "->", str::to_owned);
     let whole = format!("{INDENT}{path}: {values}");
     if whole.chars().count() + behind.chars().count() <= COLUMNS {

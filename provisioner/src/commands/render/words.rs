@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::kinds;
+use crate::kind::facts::Facts;
 use crate::plan::diff::Change;
 use crate::review::sources::Why;
 use crate::review::{Disruption, Renamed};
@@ -41,8 +41,8 @@ pub(super) fn short(value: &Value) -> String {
 }
 
 /// The name of a change: its path. For a thing that others have put there, what it is, and its name.
-pub(super) fn named(change: &Change, kind: &str) -> String {
-    let field = kinds::find(kind).and_then(|kind| kind.facts().field(change.field()));
+pub(super) fn named(change: &Change, facts: &Facts) -> String {
+    let field = facts.field(change.field());
     match (field.and_then(|field| field.beside), change.path.split_once('.')) {
         (Some(what), Some((_, name))) => printable(&format!("{what} `{name}`")),
         _ => printable(&change.path),

@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 use crate::aws::{self, Cx, Error, Look, Proof};
 use crate::engine::{Report, Work, apply};
 use crate::image::artefacts::Artefacts;
-use crate::kinds::any::Registry;
-use crate::kinds::board::Board;
-use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::json::Json;
-use crate::kinds::kind::{Kind, Late, Live, Missing, Outputs, Ref, Status};
+use crate::kind::any::Registry;
+use crate::kind::board::Board;
+use crate::kind::facts::{Facts, Field, Retry};
+use crate::kind::json::Json;
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Late, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::on_aws::{AnyOnAws, Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::plan::Plan;
 use crate::plan::desired::Desired;
 use crate::plan::snapshot::Snapshot;
@@ -38,7 +38,7 @@ static FAKES: &[&dyn AnyOnAws] = &[&Fake::<1>, &Fake::<2>, &Fake::<0>];
 pub(super) const REGISTRY: Registry = Registry {
     find: |name| Some(*FAKES.iter().find(|kind| kind.facts().name == name)?),
     position: |name| FAKES.iter().position(|kind| kind.facts().name == name).unwrap_or(usize::MAX),
-    owner_of: |address| address.name.clone(),
+    owner_of: |live| live.address.name.clone(),
 };
 
 #[derive(Serialize, Deserialize)]

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use self::fakes::{Bench, Plain, REGISTRY, Refusal, Revision, Slow, Spec, cloud, log, text, uses};
 use super::{Ending, Report};
-use crate::kinds::kind::Ref;
+use crate::kind::Ref;
 use crate::plan::Plan;
 use crate::plan::desired::Desired;
 

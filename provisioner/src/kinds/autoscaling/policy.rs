@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::target::DIMENSION;
 use super::{GONE, Target};
 use crate::aws::{Cx, Error, each};
-use crate::kinds::facts::{Address, Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Address, Facts, Field, Retry};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Policy;

@@ -12,11 +12,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{AT_ONCE, GONE};
 use crate::aws::{Cx, Error};
+use crate::kind::facts::{Facts, Field, Retry};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::ecs::Service;
-use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Target;

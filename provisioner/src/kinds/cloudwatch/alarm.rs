@@ -12,9 +12,9 @@ use serde_json::Value;
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Tags, collect};
+use crate::kind::facts::{Facts, Field};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::elbv2::LoadBalancer;
-use crate::kinds::facts::{Facts, Field};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::rds::Instance;
 use crate::kinds::sns::Topic;

@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, each};
-use crate::kinds::facts::{Facts, Field};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs};
+use crate::kind::facts::{Facts, Field};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Dashboard;

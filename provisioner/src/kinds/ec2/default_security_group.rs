@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::security_group_rules::{bring, texts};
 use super::{Vpc, one_of_each, owned, remove_tags, security_group, tag_list};
 use crate::aws::{Cx, Error};
-use crate::kinds::facts::{Facts, Field};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Facts, Field};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, all_successful, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::kinds::facts::{Facts, Field, Retry};
+use crate::kind::facts::{Facts, Field, Retry};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::iam::Role;
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::logs::LogGroup;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;

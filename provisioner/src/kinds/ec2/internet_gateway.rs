@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Vpc, after_create, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::kinds::facts::{Facts, Field};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kind::facts::{Facts, Field};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 

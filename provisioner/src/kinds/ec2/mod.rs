@@ -23,8 +23,8 @@ use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagSpecification, Unsuccessf
 use crate::aws::evidence::Evidence;
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::kind::{Kind, Live, Status};
-use crate::kinds::owner::Owner;
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Status};
 use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
 use crate::scope::STACK_TAG;
 

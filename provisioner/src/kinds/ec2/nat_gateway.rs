@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ElasticIp, InternetGateway, Subnet, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::kinds::facts::{Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kind::facts::{Facts, Field, Retry, Seconds};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 

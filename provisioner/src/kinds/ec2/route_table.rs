@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{InternetGateway, NatGateway, Subnet, Vpc, after_create, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error};
-use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Facts, Field, Retry};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 

@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::{Vpc, filter, holders, one_of_each, ours, owned, tagged};
 use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look};
-use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Facts, Field, Retry};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct SecurityGroup;

@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{SecurityGroup, one_of_each, security_group};
 use crate::aws::{Cx, Error};
-use crate::kinds::facts::{Facts, Field};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Facts, Field};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct SecurityGroupRules;

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::{after_create, holders, one_of_each, ours, owned, tagged};
 use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error};
-use crate::kinds::facts::{Facts, Field};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Status};
+use crate::kind::facts::{Facts, Field};
+use crate::kind::{Kind, Live, Missing, Outputs, Status};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::{RouteTable, Vpc, all_successful, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error, policy};
-use crate::kinds::facts::{Facts, Field, Seconds};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kind::facts::{Facts, Field, Seconds};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 

@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 use super::Repository;
 use crate::aws::{Cx, Error};
 use crate::image::Blob;
-use crate::kinds::facts::{Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Facts, Field, Retry, Seconds};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Image;

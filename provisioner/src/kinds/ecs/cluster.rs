@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{pairs, tag_list};
 use crate::aws::{Cx, Error};
-use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Status};
+use crate::kind::facts::{Facts, Field, Retry};
+use crate::kind::{Kind, Live, Missing, Outputs, Status};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 

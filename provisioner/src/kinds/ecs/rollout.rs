@@ -4,7 +4,7 @@ use aws_sdk_ecs::types::{Deployment, DeploymentRolloutState, Service};
 use aws_sdk_elasticloadbalancingv2::types::TargetHealthStateEnum::Healthy;
 
 use crate::aws::{Cx, Error};
-use crate::kinds::kind::Status;
+use crate::kind::Status;
 
 /// The status of a service. `None` for a service that is deleted and still shown. `differs` are the fields in which the
 /// service is not as wanted.

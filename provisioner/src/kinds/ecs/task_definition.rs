@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{pairs, tag_list};
 use crate::aws::{Cx, Error, collect};
+use crate::kind::facts::{Effect, Facts, Field, Retry, Seconds};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::ecr;
-use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::logs::LogGroup;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::secretsmanager::Secret;

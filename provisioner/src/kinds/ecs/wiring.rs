@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kind::Ref;
 use crate::kinds::ec2::{NatGateway, RouteTable};
 use crate::kinds::elbv2::{Listener, Rule, TargetGroup};
-use crate::kinds::kind::Ref;
 
 /// The place of a service behind a load balancer. A listener or a rule has to use the target group before the service
 /// is created.

@@ -17,10 +17,10 @@ use serde_json::Value;
 
 use super::{GONE, LoadBalancer, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
-use crate::kinds::facts::{Address, Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Address, Facts, Field, Retry};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Listener;

@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{GONE, tag_list, tags_of};
 use crate::aws::{Cx, Error, Tags, collect, each};
+use crate::kind::facts::{Effect, Facts, Field, Retry, Seconds};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::ec2::{InternetGateway, SecurityGroup, Subnet};
-use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 

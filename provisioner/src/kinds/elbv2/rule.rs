@@ -16,10 +16,10 @@ use serde::{Deserialize, Serialize};
 use super::listener::{forward, target_of};
 use super::{GONE, Listener, TargetGroup, tag_list, tags_of};
 use crate::aws::{Cx, Error, each};
-use crate::kinds::facts::{Address, Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Address, Facts, Field, Retry};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::{NAME_TAG, STACK_TAG, Scope};
 
 pub struct Rule;

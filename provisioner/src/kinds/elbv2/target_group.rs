@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{GONE, LoadBalancer, tag_list, tags_of};
 use crate::aws::{Cx, Error, Tags, collect, each};
+use crate::kind::facts::{Facts, Field, Retry};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::ec2::Vpc;
-use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;
 use crate::sections::services::health;

@@ -16,10 +16,10 @@ use serde_json::{Value, json};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Proof, Tags, each, policy};
-use crate::kinds::facts::{Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Status};
+use crate::kind::facts::{Facts, Field, Retry, Seconds};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Status};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Key;
@@ -300,7 +300,7 @@ fn status(key: &KeyMetadata) -> Status {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::kind::Late;
+    use crate::kind::Late;
 
     /// The metadata are those of the example of DescribeKey in botocore's `kms/2014-11-01/examples-1.json`. The policy
     /// is ours, in the layout of that file's example of GetKeyPolicy (indented, principals as ARNs, lists of one as
@@ -322,7 +322,7 @@ mod tests {
             .build()
             .expect("complete");
         let want =
-            Key::want(&scope, "key", &KeySpec {}, &crate::kinds::board::Board::default().outputs(Late::IsAwaited));
+            Key::want(&scope, "key", &KeySpec {}, &crate::kind::board::Board::default().outputs(Late::IsAwaited));
         let text = serde_json::to_string_pretty(&key_policy(&scope)).expect("json");
         let text = text.replacen(r#""111122223333""#, r#""arn:aws:iam::111122223333:root""#, 1);
         let live = state(&key, Some("alias/a-b".into()), &text, true);

@@ -54,7 +54,7 @@ async fn delete_interfaces(cx: &Cx, function: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::kind::Kind;
+    use crate::kind::Kind;
     use crate::kinds::lambda::Function;
 
     #[test]

@@ -13,11 +13,11 @@ use serde_json::Value;
 
 use super::Function;
 use crate::aws::{Cx, Error, each, policy};
-use crate::kinds::facts::{Address, Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Address, Facts, Field, Retry};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::logs::LogGroup;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Permission;

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 
 use super::LogGroup;
 use crate::aws::{Cx, Error, each};
-use crate::kinds::facts::{Address, Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Address, Facts, Field, Retry};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::lambda::{Function, Permission};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct SubscriptionFilter;

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, collect};
-use crate::kinds::facts::{Facts, Field, Retry, Seconds};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs};
+use crate::kind::facts::{Facts, Field, Retry, Seconds};
+use crate::kind::{Kind, Live, Missing, Outputs};
 use crate::kinds::named::candidates;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::scope::Scope;

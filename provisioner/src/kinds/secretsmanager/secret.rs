@@ -21,11 +21,11 @@ use serde_json::{Value, json};
 
 use super::{put_tags, tag_list};
 use crate::aws::{Cx, Error, collect, policy};
-use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Facts, Field, Retry};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::kms::{Key, key_arn};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::scope::Scope;
 
 pub struct Secret;

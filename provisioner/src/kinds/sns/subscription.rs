@@ -12,10 +12,10 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 
 use crate::aws::{Cx, Error, collect};
-use crate::kinds::facts::{Address, Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Address, Facts, Field, Retry};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::owner::Owner;
 use crate::kinds::sns::Topic;
 use crate::kinds::sqs::Queue;
 use crate::scope::Scope;

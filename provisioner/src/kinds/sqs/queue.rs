@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::aws::{Cx, Error, Look, Tags, collect, policy};
-use crate::kinds::facts::{Facts, Field, Retry};
-use crate::kinds::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kind::facts::{Facts, Field, Retry};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::sns::Topic;
 use crate::scope::Scope;

@@ -1,8 +1,8 @@
 //! Expands `alerts:` to a topic with the people who get its messages, alarms on the first signs of trouble, and a
 //! dashboard.
 
+use crate::kind::Ref;
 use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, MAIN, Measured};
-use crate::kinds::kind::Ref;
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::sections::making::Making;
 use crate::sections::queues::dead_letter_name;

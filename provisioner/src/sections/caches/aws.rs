@@ -1,8 +1,8 @@
 //! Expands `caches:` to a replication group on ElastiCache, its token, its firewall group.
 
 use super::{Cache, CacheEngine, PORT, firewall, token};
+use crate::kind::Ref;
 use crate::kinds::elasticache::{ReplicationGroup, ReplicationGroupSpec, SubnetGroup, SubnetGroupSpec};
-use crate::kinds::kind::Ref;
 use crate::kinds::secretsmanager::{Secret, SecretSpec};
 use crate::sections::making::Making;
 use crate::sections::network::aws as network;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Database, PORT, firewall, master, replica, schema};
-use crate::kinds::kind::Ref;
+use crate::kind::Ref;
 use crate::kinds::rds::{
     Instance, InstanceRole, InstanceSpec, ParameterGroup, ParameterGroupSpec, SubnetGroup, SubnetGroupSpec,
 };

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use super::{FAILED, FORWARDER, master, shipping};
+use crate::kind::Ref;
 use crate::kinds::iam::{Resource, Statement};
-use crate::kinds::kind::Ref;
 use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
 use crate::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};

@@ -4,6 +4,7 @@
 //! caches and search domains, and have no way out at all.
 
 use super::Nat;
+use crate::kind::Ref;
 use crate::kinds::ec2::{
     DefaultSecurityGroup, DefaultSecurityGroupSpec, ElasticIp, ElasticIpSpec, FlowLog, FlowLogSpec, InternetGateway,
     InternetGatewaySpec, NatGateway, NatGatewaySpec, Peer, RouteTable, RouteTableSpec, Rule, SecurityGroup,
@@ -11,7 +12,6 @@ use crate::kinds::ec2::{
     VpcEndpointSpec, VpcSpec,
 };
 use crate::kinds::iam::{Resource, Statement};
-use crate::kinds::kind::Ref;
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::sections::making::Making;
 

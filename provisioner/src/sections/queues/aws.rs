@@ -1,7 +1,7 @@
 //! Expands `queues:` to queues, each with a dead-letter queue, and the subscriptions that feed them.
 
 use super::{DEAD_LETTER_RETENTION, dead_letter_name};
-use crate::kinds::kind::Ref;
+use crate::kind::Ref;
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec};
 use crate::kinds::sqs::{DeadLetter, Queue, QueueSpec};
 use crate::sections::making::Making;

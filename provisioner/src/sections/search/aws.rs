@@ -2,7 +2,7 @@
 //! inside the VPC. A domain cannot change from one to the other later.
 
 use super::{PORT, Search, firewall};
-use crate::kinds::kind::Ref;
+use crate::kind::Ref;
 use crate::kinds::opensearch::{Domain, DomainSpec, Inside};
 use crate::sections::making::Making;
 use crate::sections::network::aws as network;

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::routes::priorities;
 use super::{Http, Service, WEB, probe};
+use crate::kind::Ref;
 use crate::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
 use crate::kinds::ec2::Rule as Firewall;
 use crate::kinds::ecr::{self, Repository, RepositorySpec};
@@ -14,7 +15,6 @@ use crate::kinds::elbv2::{
     Does, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec, TargetGroup, TargetGroupSpec,
 };
 use crate::kinds::iam::{Resource, Statement};
-use crate::kinds::kind::Ref;
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::kinds::variable::Variable;
 use crate::sections::making::Making;

@@ -4,10 +4,10 @@
 use serde_json::json;
 
 use super::{Used, Value, given as variables, used};
+use crate::kind::Ref;
 use crate::kinds::ec2::Rule;
 use crate::kinds::ecs::FromSecret;
 use crate::kinds::iam::{Resource, Statement};
-use crate::kinds::kind::Ref;
 use crate::kinds::variable::Variable;
 use crate::sections::making::Making;
 use crate::sections::network::aws as network;

@@ -5,7 +5,7 @@ use aws_sdk_elasticache::types::{
 };
 
 use super::{ReplicationGroupReady, ReplicationGroupState, token};
-use crate::kinds::kind::Status;
+use crate::kind::Status;
 use crate::kinds::kms::key_arn;
 use crate::scope::Scope;
 

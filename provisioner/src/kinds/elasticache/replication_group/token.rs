@@ -6,7 +6,7 @@ use aws_sdk_elasticache::types::{AuthTokenUpdateStrategyType, Tag};
 
 use super::{ReplicationGroup, ReplicationGroupState};
 use crate::aws::{Cx, Error};
-use crate::kinds::kind::Live;
+use crate::kind::Live;
 use crate::kinds::secretsmanager;
 use crate::scope::VERSION_TAG;
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{GONE, INLINE, Role, RoleOutput, RoleState, path, role_name};
 use crate::aws::{Cx, Error, Proof, Tags, each, policy};
-use crate::kinds::kind::Live;
+use crate::kind::Live;
 use crate::kinds::on_aws::Query;
 
 /// The most pages of an account's roles that are read. If there are more pages, each role is asked for by itself,

@@ -19,7 +19,7 @@ pub(super) fn policy(arn: &str, master: &str, spec: &DomainSpec) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kinds::kind::Ref;
+    use crate::kind::Ref;
 
     #[test]
     fn nobody_else_may_search() {

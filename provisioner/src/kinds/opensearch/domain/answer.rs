@@ -4,7 +4,7 @@ use aws_sdk_opensearch::types::{ConfigChangeStatus, DomainProcessingStatusType, 
 
 use super::{DomainReady, DomainState};
 use crate::aws::policy;
-use crate::kinds::kind::Status;
+use crate::kind::Status;
 use crate::kinds::kms::key_arn;
 use crate::scope::Scope;
 

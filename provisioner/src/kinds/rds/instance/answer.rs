@@ -3,7 +3,7 @@
 use aws_sdk_rds::types::DbInstance;
 
 use super::{InstanceReady, InstanceState};
-use crate::kinds::kind::Status;
+use crate::kind::Status;
 use crate::kinds::kms::key_arn;
 use crate::kinds::rds::pairs;
 use crate::scope::{Scope, VERSION_TAG};

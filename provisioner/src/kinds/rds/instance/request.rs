@@ -6,7 +6,7 @@ use aws_sdk_rds::types::{CloudwatchLogsExportConfiguration, DbInstance, Tag};
 
 use super::{Instance, InstanceState};
 use crate::aws::{Cx, Error};
-use crate::kinds::kind::Live;
+use crate::kind::Live;
 use crate::kinds::on_aws::Changed;
 use crate::kinds::secretsmanager;
 use crate::scope::VERSION_TAG;

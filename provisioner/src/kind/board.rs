@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::facts::{Address, Facts};
-use crate::kinds::json::Json;
+use crate::kind::facts::{Address, Facts};
+use crate::kind::json::Json;
 
 #[derive(Clone, Debug, Default)]
 pub struct Board {

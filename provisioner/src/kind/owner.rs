@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::kinds::facts::Address;
+use crate::kind::facts::Address;
 use crate::scope::{NAME_TAG, STACK_TAG, Scope, VERSION_TAG};
 
 #[derive(Clone, Debug, PartialEq, Eq)]

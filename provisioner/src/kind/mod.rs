@@ -5,6 +5,12 @@
 //! [`on_aws`](crate::kinds::on_aws), find the resources that were made before, and change them to the wanted state. The
 //! live state and the wanted state have the same type, so the diff is generic.
 
+pub mod any;
+pub mod board;
+pub mod facts;
+pub mod json;
+pub mod owner;
+
 use std::marker::PhantomData;
 use std::sync::Mutex;
 
@@ -12,10 +18,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::kinds::board::Board;
-use crate::kinds::facts::{Address, Facts};
-use crate::kinds::json::Json;
-use crate::kinds::owner::Owner;
+use crate::kind::board::Board;
+use crate::kind::facts::{Address, Facts};
+use crate::kind::json::Json;
+use crate::kind::owner::Owner;
 use crate::scope::Scope;
 
 /// The pure part of a kind: it knows neither a network nor a clock. The plan needs only this part.

@@ -5,13 +5,13 @@ use std::fmt;
 
 use serde_json::Value;
 
-use crate::kinds::facts::{Address, Facts};
-use crate::kinds::json::Json;
-use crate::kinds::kind::{Kind, Missing, Outputs, Status};
-use crate::kinds::owner::Owner;
+use crate::kind::facts::{Address, Facts};
+use crate::kind::json::Json;
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Missing, Outputs, Status};
 use crate::scope::Scope;
 
-/// [`Live`](crate::kinds::kind::Live) with its types erased.
+/// [`Live`](crate::kind::Live) with its types erased.
 #[derive(Clone, Debug)]
 pub struct AnyLive {
     pub address: Address,
@@ -73,5 +73,5 @@ pub struct Registry {
     /// The place of a kind in the registry: a kind stands before the kinds that use it.
     pub position: fn(&str) -> usize,
     /// The section of the stack file that must have asked for a resource which nothing asks for any more.
-    pub owner_of: fn(&Address) -> String,
+    pub owner_of: fn(&AnyLive) -> String,
 }
