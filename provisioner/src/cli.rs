@@ -235,10 +235,8 @@ async fn on_aws(_: Command, _: &Global, _: Printer) -> Result<Exit, Failure> {
 async fn on_this_machine(command: Command, global: Global, printer: Printer) -> Result<Exit, Failure> {
     use commands::laptop;
     let work = move || match command {
-        Command::Plan { file, options } if options.is_plain() => {
-            laptop::plan(&file, &global, options.exit_code, printer)
-        }
-        Command::Up { file, options } if options.is_plain() => laptop::up(&file, &global, options.install, printer),
+        Command::Plan { file, options } => laptop::plan(&file, &global, &options, printer),
+        Command::Up { file, options } => laptop::up(&file, &global, &options, printer),
         Command::Doctor { file: _, install } => laptop::doctor::doctor(&global, install, printer),
         Command::Down { file, data } => laptop::down(&file, &global, &data, printer),
         Command::Status { file: Some(file), snapshot: None } => laptop::status::status(&file, &global, printer),

@@ -17,6 +17,7 @@ fn from_the_first_up_to_the_last_down() {
     let laptop = Laptop::new("a");
     let plan = laptop.run(&["plan", "--exit-code"]);
     assert_eq!(plan.status.code(), Some(2));
+    assert!(!laptop.home().exists(), "a plan writes nothing");
 
     let said = laptop.done(&["up", "--yes"]);
     for hop in ["reserve", "primary", "replica", "notification", "lookup miss", "lookup hit", "delete"] {
@@ -75,8 +76,8 @@ fn from_the_first_up_to_the_last_down() {
         "    uses: [reservations, lookups]\n    env: { LOG_LEVEL: warn }\n",
     );
     let plan = laptop.done(&["plan"]);
-    assert!(plan.contains("~ restart lookup:") && plan.contains("environment.LOG_LEVEL: (unset) -> warn"), "{plan}");
-    assert!(plan.contains("Plan: 1 of "), "{plan}");
+    let told = "  ~ change  local.process lookup\n      restart\n      environment.LOG_LEVEL: (unset) -> \"warn\"  [line 44]\n";
+    assert!(plan.contains(told) && plan.contains("Plan: 1 to change."), "{plan}");
     laptop.done(&["up", "--yes"]);
     let changed: Vec<String> =
         laptop.pids().into_iter().filter(|part| !before.contains(part)).map(|(name, _)| name).collect();

@@ -12,16 +12,24 @@ pub struct Answer {
 }
 
 /// Sends the request. It is HTTP/1.0, so that the answer is whole when the connection ends, whatever its length.
-pub fn ask(port: u16, method: &str, path: &str, json: Option<&str>, within: Duration) -> Result<Answer> {
+pub fn ask(
+    port: u16,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    json: Option<&str>,
+    within: Duration,
+) -> Result<Answer> {
     let deadline = Instant::now() + within;
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), within)?;
     stream.set_write_timeout(Some(within))?;
     let body = json.unwrap_or_default();
     let kind = if json.is_some() { "Content-Type: application/json\r\n" } else { "" };
+    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();
     write!(
         stream,
-        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{kind}Content-Length: {length}\r\n\r\n{body}"
+        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{kind}{more}Content-Length: {length}\r\n\r\n{body}"
     )?;
     let mut bytes = Vec::new();
     let mut chunk = [0; 16 << 10];

@@ -111,7 +111,7 @@ fn a_hundred_kills_at_random_lose_nothing_and_leave_nothing() {
     let bystander = neighbour.pid("bystander");
     let (parts, primary, replica) = parts(&stack);
     let file = stack.directory.path().join("wanted.json");
-    std::fs::write(&file, serde_json::to_vec(&Wanted { parts: parts.clone() }).unwrap()).unwrap();
+    std::fs::write(&file, serde_json::to_vec(&Wanted { parts: parts.clone(), ..Wanted::default() }).unwrap()).unwrap();
     stack.up_whole(&parts);
     let login = Login { at: Address::Port(primary.port), user: "owner".into(), password: PASSWORD.into() };
     let run = |statement: &'static str| {

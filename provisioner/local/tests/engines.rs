@@ -326,11 +326,13 @@ fn the_oldest_log_documents_are_thrown_away() {
                 format!("{index}\n{{\"@timestamp\":\"{time}\",\"number\":{id}}}\n")
             })
             .collect();
-        let answer = http::ask(port, "POST", "/_bulk?refresh=true", Some(&lines), Duration::from_secs(30)).unwrap();
+        let answer =
+            http::ask(port, "POST", "/_bulk?refresh=true", &[], Some(&lines), Duration::from_secs(30)).unwrap();
         assert_eq!(answer.status, 200);
     };
     let count = |query: &str| {
-        let answer = http::ask(port, "GET", &format!("/_all/_count{query}"), None, Duration::from_secs(10)).unwrap();
+        let answer =
+            http::ask(port, "GET", &format!("/_all/_count{query}"), &[], None, Duration::from_secs(10)).unwrap();
         let text = String::from_utf8(answer.body).unwrap();
         let digits = text.split("\"count\":").nth(1).unwrap();
         digits.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<usize>().unwrap()

@@ -165,7 +165,7 @@ fn an_apply_that_takes_too_long_says_what_it_waits_for() {
     let stack = Stack::new();
     let mut slow = shell("slow", "exec sleep 600");
     slow.ready = Probe::Tcp { port: 1 };
-    let wanted = Wanted { parts: vec![slow, after(shell("next", "exec sleep 600"), &["slow"])] };
+    let wanted = Wanted { parts: vec![slow, after(shell("next", "exec sleep 600"), &["slow"])], ..Wanted::default() };
     let error = stack.client().apply(&wanted, Duration::from_millis(300), |_| {}).unwrap_err();
     assert_eq!(format!("{error:#}"), "not ready in time: next (waiting), slow (starting)");
     // The start goes on without the client that asked, and gives way to the next client that asks.
@@ -387,7 +387,7 @@ fn a_full_disk_is_one_clear_error() {
     std::fs::remove_file(&fill).unwrap();
     let client = client::ensure_by(program(), &state).unwrap();
     let _ = std::fs::write(&fill, vec![1; 1 << 20]);
-    let wanted = Wanted { parts: vec![shell("a", "exec sleep 600")] };
+    let wanted = Wanted { parts: vec![shell("a", "exec sleep 600")], ..Wanted::default() };
     let outcome = client.apply(&wanted, MINUTE, |_| {});
     std::fs::remove_file(&fill).unwrap();
     let after = client.apply(&wanted, MINUTE, |_| {});

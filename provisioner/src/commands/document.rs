@@ -5,6 +5,10 @@ use serde::Serialize;
 /// The version of the JSON documents. It grows with every change that could break a reader.
 pub(crate) const VERSION: u32 = 1;
 
+/// The version of the documents of `plan`, `up` and `down`. Version 2 has one form for AWS and for this machine: the kinds
+/// of this machine are among the kinds, and a plan may be compared with this machine.
+pub(crate) const PLAN_VERSION: u32 = 2;
+
 pub(crate) fn pretty<T: Serialize>(value: &T) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::document::VERSION;
+use super::document::PLAN_VERSION;
 use super::guards::is_called;
 use super::{Session, agree, open, render, run};
 use crate::aws::Proof;
@@ -20,8 +20,8 @@ use crate::kinds::{self, KINDS};
 use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan};
 use crate::printer::Printer;
-use crate::review::Review;
 use crate::review::sources::Sources;
+use crate::review::{Against, Review};
 
 pub(crate) async fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Result<Exit, Failure> {
     let session = open(file, global).await?;
@@ -47,7 +47,7 @@ async fn with_lease(
     let snapshot = run::take_carefully(session, unclean, printer).await?;
     let fate = fate(session, &snapshot, data, printer)?;
     let plan = Plan::removal(&session.expanded.desired, &snapshot, &fate.keep);
-    let review = Review::new(&session.cx.scope, &plan, &session.expanded.desired, &Sources::default());
+    let review = Review::new(&session.cx.scope, &plan, &session.expanded.desired, &Sources::default(), Against::Aws);
     printer.talk(render::text(&review, "", printer));
     if !plan.is_empty() {
         agree(global, "Delete all this? [y/N]", printer)?;
@@ -76,7 +76,7 @@ async fn with_lease(
             .map(|step| step.address.to_string())
             .collect();
         printer.data(json!({
-            "version": VERSION,
+            "version": PLAN_VERSION,
             "stack": session.cx.scope.stack, "env": session.cx.scope.env,
             "outcomes": run::outcomes(&report), "kept": kept, "left": left, "seconds": report.seconds,
         }));

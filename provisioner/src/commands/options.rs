@@ -104,23 +104,9 @@ pub(crate) struct Part {
 }
 
 impl PlanOptions {
-    /// Whether the options are plain, so that a plan without AWS can do all that they ask for.
-    pub(crate) fn is_plain(&self) -> bool {
-        let asks_nobody = self.offline || self.snapshot.is_some();
-        self.format.is_none() && self.out.is_none() && !asks_nobody && self.part.is_plain()
-    }
-}
-
-impl UpOptions {
-    /// Whether the options are plain, so that an `up` without AWS can do all that they ask for.
-    pub(crate) fn is_plain(&self) -> bool {
-        self.adopt.is_empty() && self.plan.is_none() && self.delete_data.is_empty() && self.part.is_plain()
-    }
-}
-
-impl Part {
-    fn is_plain(&self) -> bool {
-        self.only.is_empty() && self.except.is_empty() && self.max_deletes.is_none()
+    /// Whether the options ask to look at nothing that is live.
+    pub(super) fn asks_nobody(&self) -> bool {
+        self.offline || self.snapshot.is_some()
     }
 }
 

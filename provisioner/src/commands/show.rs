@@ -71,9 +71,8 @@ impl Shown<'_> {
     }
 
     fn review<'a>(&'a self, sources: &Sources) -> Review<'a> {
-        let mut review = Review::new(self.of.scope, self.plan, self.of.desired, sources);
+        let mut review = Review::new(self.of.scope, self.plan, self.of.desired, sources, self.against);
         review.left_out.clone_from(&self.left_out);
-        review.against = self.against;
         review
     }
 }

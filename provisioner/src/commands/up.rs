@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::document::VERSION;
+use super::document::PLAN_VERSION;
 use super::format::text;
 use super::guards::{agreed, is_named, refuse, same_stack, saved};
 use super::options::UpOptions;
@@ -197,7 +197,7 @@ fn tell(session: &Session, report: &Report, global: &Global, printer: Printer) {
     if global.json {
         let complete = (!report.failed()).then_some(report.seconds);
         printer.data(json!({
-            "version": VERSION,
+            "version": PLAN_VERSION,
             "stack": session.cx.scope.stack, "env": session.cx.scope.env,
             "serving_seconds": report.serving_seconds, "complete_seconds": complete,
             "outcomes": run::outcomes(report), "outputs": outputs,

@@ -17,12 +17,19 @@ use crate::sections::words::Name;
 /// Adds the dashboard. It comes after all other parts, because it shows what they are.
 pub(crate) fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let port = making.port(NAME);
-    if making.purpose == Purpose::Run {
-        part::prepare(making.place, &describe(making))?;
+    // The page shows the whole stack, so it is told of every change.
+    let address = match making.purpose {
+        Purpose::Run(_) => {
+            part::prepare(making.place, &describe(making))?;
+            Some(part::address(making.place, port)?)
+        }
+        Purpose::Look => part::known_address(making.place, port),
+    };
+    if let Some(address) = address {
+        making.export("dashboard", address);
     }
-    making.export("dashboard", part::address(making.place, port)?);
     let part = part::part(&making.program, making.place, port)?;
-    making.add("the dashboard of every stack", part);
+    making.add("stack", part);
     Ok(())
 }
 

@@ -39,6 +39,11 @@ fn from(own: &str, xdg: &str, usual: &str) -> anyhow::Result<PathBuf> {
         "`{}` is a path that is not UTF-8: set PROVISION_HOME to one that is",
         directory.display()
     );
+    Ok(directory)
+}
+
+/// Makes the folder, for this user only, if it is missing.
+pub(crate) fn made(directory: PathBuf) -> anyhow::Result<PathBuf> {
     private_directory(&directory).with_context(|| format!("making {}", directory.display()))?;
     Ok(directory)
 }

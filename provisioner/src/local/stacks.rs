@@ -2,6 +2,7 @@
 //! named after the path of its file, so a file that is moved gets another one. A user who looks for the old one finds
 //! it here.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -11,7 +12,8 @@ use local::supervisor::place::Place;
 use local::supervisor::protocol::PartStatus;
 use serde::{Deserialize, Serialize};
 
-use super::home::home;
+use super::home::{home, made};
+use crate::scope::Scope;
 use crate::sections::Loaded;
 
 /// One state directory. If a fact is missing, the program that started the stack wrote no [`Origin`].
@@ -40,7 +42,10 @@ pub(crate) enum Stray {
     Renamed,
 }
 
+/// Notes the origin of a stack. If the stack has no folders yet, they are made.
 pub(crate) fn keep(state: &Path, file: &Path, loaded: &Loaded) -> anyhow::Result<()> {
+    made(home()?)?;
+    Place::open(state)?;
     let file = file.canonicalize().with_context(|| format!("finding {}", file.display()))?;
     let (stack, env) = (loaded.stack.stack.0.clone(), loaded.env.clone());
     let origin = Origin { stack, env, file: file.to_string_lossy().into_owned() };
@@ -58,8 +63,7 @@ pub(crate) fn all() -> anyhow::Result<Vec<Known>> {
     };
     for state in entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()) {
         let Some(name) = state.file_name().and_then(|name| name.to_str()).map(str::to_owned) else { continue };
-        let origin = std::fs::read(state.join(FILE)).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let known = Known { name, origin, parts: running(&state), state };
+        let known = Known { name, origin: origin(&state), parts: running(&state), state };
         if known.is_there() {
             all.push(known);
         }
@@ -105,6 +109,14 @@ pub(crate) fn called(name: &Path, env: Option<&str>) -> anyhow::Result<Vec<Known
     Ok(all.into_iter().filter(means).collect())
 }
 
+/// The scope of a stack without its file: its name and environment as they were at the last `up`.
+pub(crate) fn scope_of(state: &Path) -> Scope {
+    let origin = origin(state);
+    let name = || state.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let (stack, env) = origin.map_or_else(|| (name(), String::new()), |Origin { stack, env, .. }| (stack, env));
+    Scope { account: String::new(), region: String::new(), stack, env, tags: BTreeMap::new() }
+}
+
 /// Whether anything runs. This includes what a killed supervisor had started.
 pub(crate) fn runs(state: &Path) -> bool {
     let journal = || Place::find(state).is_ok_and(|place| place.journal().exists());
@@ -132,6 +144,10 @@ impl Origin {
     pub(crate) fn is_there(&self) -> bool {
         Path::new(&self.file).exists()
     }
+}
+
+fn origin(state: &Path) -> Option<Origin> {
+    serde_json::from_slice(&std::fs::read(state.join(FILE)).ok()?).ok()
 }
 
 fn running(state: &Path) -> Vec<PartStatus> {

@@ -8,7 +8,7 @@ use local::engines::find::{Install, Missing, Places};
 use local::engines::{mariadb, redis};
 use serde::Serialize;
 
-use super::home::cache;
+use super::home::{cache, made};
 use crate::sections::Stack;
 use crate::sections::search::engine::{self as search, Choice, Search};
 use crate::sections::services::local::{self as services, needs_runtime};
@@ -213,7 +213,7 @@ fn package_commands(packages: &[Install]) -> anyhow::Result<Vec<Vec<String>>> {
 
 /// Fetches the light engine. It is there as a whole or not at all.
 fn fetch_light() -> anyhow::Result<()> {
-    let cache = cache()?;
+    let cache = made(cache()?)?;
     let scratch = cache.join("light.new");
     let _ = std::fs::remove_dir_all(&scratch);
     let venv = shown(scratch.join("venv"));
@@ -249,7 +249,7 @@ fn program_in(directory: &Path) -> Option<PathBuf> {
 }
 
 fn fetch_opensearch() -> anyhow::Result<()> {
-    let home = cache()?.join(search::FETCHED);
+    let home = made(cache()?)?.join(search::FETCHED);
     let _ = std::fs::remove_dir_all(&home);
     std::fs::create_dir_all(home.join("lib"))?;
     let asked = home.join("asked.xml");

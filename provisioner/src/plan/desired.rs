@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use serde_json::Value;
+
 use crate::kind::any::{AnyKind, Registry};
 use crate::kind::facts::Address;
 use crate::kind::json::Json;
@@ -42,6 +44,17 @@ impl Desired {
             spec,
             section: section.to_owned(),
         });
+    }
+
+    /// Leaves of each spec only what another expansion of the same stack has too. `common` says what is left of two
+    /// specs that differ.
+    pub fn blur(&mut self, other: &Desired, common: &dyn Fn(&Value, &Value) -> Value) {
+        for wanted in &mut self.resources {
+            let other = other.get(&wanted.address).filter(|other| other.spec != wanted.spec);
+            if let Some(other) = other {
+                wanted.spec = Json::of(&common(&wanted.spec.tree(), &other.spec.tree()));
+            }
+        }
     }
 
     /// The resources, in the order of the stack file.

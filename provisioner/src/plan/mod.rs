@@ -257,11 +257,16 @@ pub fn known_after(value: &Value) -> Option<&str> {
     }
 }
 
+/// A value that is not known before something else has happened.
+pub fn placeholder_after(what: &str) -> Value {
+    Value::String(format!("{KNOWN_AFTER}{what})"))
+}
+
 const KNOWN_AFTER: &str = "(known after ";
 
 fn placeholder(value: &Value, address: &Address) -> Value {
     match value {
-        Value::String(_) => Value::String(format!("{KNOWN_AFTER}{address})")),
+        Value::String(_) => placeholder_after(&address.to_string()),
         Value::Object(map) => map.iter().map(|(key, value)| (key.clone(), placeholder(value, address))).collect(),
         other => other.clone(),
     }

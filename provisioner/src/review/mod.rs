@@ -112,7 +112,7 @@ pub struct Field<'a> {
 }
 
 impl<'a> Review<'a> {
-    pub fn new(scope: &'a Scope, plan: &'a Plan, desired: &Desired, sources: &Sources) -> Review<'a> {
+    pub fn new(scope: &'a Scope, plan: &'a Plan, desired: &Desired, sources: &Sources, against: Against) -> Review<'a> {
         let mut sections: Vec<Section<'a>> = Vec::new();
         let mut places: BTreeMap<&str, usize> = BTreeMap::new();
         for step in plan.changes() {
@@ -121,13 +121,16 @@ impl<'a> Review<'a> {
                 sections.push(Section { name: &step.section, line, items: Vec::new(), renamed: None });
                 sections.len() - 1
             });
-            sections[place].items.push(item(step, sources));
+            sections[place].items.push(item(step, sources, against));
         }
-        renames(&mut sections);
+        // On this machine the data of a section that goes is kept.
+        if against != Against::ThisMachine {
+            renames(&mut sections);
+        }
         let still = plan.steps.iter().filter(|step| !step.action.is_change());
         Review {
             scope,
-            against: Against::Aws,
+            against,
             takes: takes(&sections, desired),
             sections,
             resources: plan.steps.len(),
@@ -204,7 +207,7 @@ fn seconds(seconds: u32) -> String {
     }
 }
 
-fn item<'a>(step: &'a Step, sources: &Sources) -> Item<'a> {
+fn item<'a>(step: &'a Step, sources: &Sources, against: Against) -> Item<'a> {
     let facts = step.kind.facts();
     let changes = step.action.changes();
     let known: Vec<_> = changes.iter().filter_map(|change| facts.field(change.field())).collect();
@@ -214,7 +217,12 @@ fn item<'a>(step: &'a Step, sources: &Sources) -> Item<'a> {
         Action::Refuse => (Disruption::Blocked, (0, 0), (0, 0)),
         Action::Delete => (gone(step, Disruption::Removed), (0, 0), both(facts.seconds.delete)),
         Action::Replace { .. } => {
-            notes = vec!["AWS cannot change this in place: the old one is deleted, then a new one is made"];
+            notes = vec![match against {
+                Against::ThisMachine => {
+                    "this cannot be changed in place: the old one is deleted, then a new one is made"
+                }
+                _ => "AWS cannot change this in place: the old one is deleted, then a new one is made",
+            }];
             let away = both(facts.seconds.delete + facts.seconds.create);
             (gone(step, Disruption::Downtime), away, away)
         }

@@ -1,9 +1,10 @@
 //! The context that the `local.rs` of every section is given: the stack, the programs of this machine, and the places
 //! of its processes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use local::balancer::config as balancer;
 use local::engines::mariadb;
 use local::supervisor::part::Part;
 use local::supervisor::place::Place;
@@ -11,9 +12,12 @@ use serde_json::Value;
 
 use super::Loaded;
 use super::databases::pairs::{Pair, Roles};
+use super::here::scope;
 use super::queues::{Queue, dead_letter_name};
 use super::search::engine::Search;
 use crate::local::keys::Keys;
+use crate::local::kinds::{Process, ProcessSpec};
+use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
 /// A section on this machine.
@@ -27,10 +31,12 @@ pub(crate) struct Local {
 /// A stack on this machine.
 pub(crate) struct Laptop {
     pub(crate) place: Place,
+    /// The same as the parts, and the topics, queues and routes of two of them, for a plan.
+    pub(crate) desired: Desired,
     pub(crate) parts: Vec<Part>,
     pub(crate) databases: Vec<Servers>,
-    /// The section that asks for each part.
-    pub(crate) sections: BTreeMap<String, String>,
+    /// The file that the load balancer reads, and what is to be in it.
+    pub(crate) routes: Option<(PathBuf, balancer::Config)>,
     /// The outputs that people need, such as `services.address`. The only secret among them is the dashboard's address,
     /// which opens it.
     pub(crate) outputs: BTreeMap<String, Value>,
@@ -54,21 +60,33 @@ pub(crate) struct Servers {
 }
 
 /// Whether the result is only looked at, or about to run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Purpose {
-    /// The result is only looked at. No running part may notice: some read their configuration files again when these
-    /// change.
+#[derive(Clone, Copy)]
+pub(crate) enum Purpose<'a> {
+    /// The result is only looked at, and nothing is written.
     Look,
-    Run,
+    /// The parts with these names are about to run. The configuration of the others stays as it is.
+    Run(&'a BTreeSet<String>),
 }
 
 /// The programs that a stack is run with.
+#[derive(Clone)]
 pub(crate) struct Programs {
     pub(crate) database: Option<mariadb::Program>,
     pub(crate) cache: Option<PathBuf>,
     pub(crate) search: Search,
     /// `None` if no service runs the bundled runtime.
     pub(crate) runtime: Option<Runtime>,
+}
+
+impl Programs {
+    /// The same programs, with another build of the runtime.
+    pub(crate) fn rebuilt(&self) -> Programs {
+        let mut programs = self.clone();
+        if let Some(runtime) = &mut programs.runtime {
+            runtime.build = "another".to_owned();
+        }
+        programs
+    }
 }
 
 /// The program of every service and of the log forwarders.
@@ -86,11 +104,11 @@ pub(crate) struct Making<'a> {
     pub(crate) roles: &'a Roles,
     pub(crate) place: &'a Place,
     pub(super) ports: &'a BTreeMap<String, u16>,
-    pub(crate) programs: Programs,
+    pub(crate) programs: &'a Programs,
     /// This program, which also runs as several of the parts.
     pub(crate) program: PathBuf,
     pub(crate) laptop: Laptop,
-    pub(crate) purpose: Purpose,
+    pub(crate) purpose: Purpose<'a>,
 }
 
 impl Making<'_> {
@@ -100,15 +118,34 @@ impl Making<'_> {
 
     /// The scope that AWS would have, so that names are the same there and here.
     pub(crate) fn scope(&self) -> Scope {
-        Scope::of(self.loaded, account(self.loaded), region(self.loaded))
+        scope(self.loaded)
     }
 
     pub(crate) fn directory(&self, name: &str) -> PathBuf {
         self.place.state().join("data").join(name)
     }
 
-    pub(crate) fn add(&mut self, section: impl Into<String>, part: Part) {
-        self.laptop.sections.insert(part.name.clone(), section.into());
+    /// Whether the configuration of this part is to be written.
+    pub(crate) fn writes(&self, part: &str) -> bool {
+        match self.purpose {
+            Purpose::Look => false,
+            Purpose::Run(parts) => parts.contains(part),
+        }
+    }
+
+    pub(crate) fn add(&mut self, section: &str, part: Part) {
+        self.add_with(section, part, None);
+    }
+
+    /// Adds a replica. Somebody may have told it by hand to hold back what it gets, and the next `up` ends that.
+    pub(crate) fn add_replica(&mut self, section: &str, part: Part) {
+        self.add_with(section, part, Some(0));
+    }
+
+    fn add_with(&mut self, section: &str, part: Part, delay_seconds: Option<u64>) {
+        let part = Part { section: section.to_owned(), ..part };
+        let spec = ProcessSpec::of(&part, delay_seconds);
+        self.laptop.desired.add::<Process>(section, &part.name, spec);
         self.laptop.parts.push(part);
     }
 

@@ -11,7 +11,7 @@ use super::search::engine::{self as search, Search};
 use super::services::local::{self as services, needs_runtime};
 
 /// Finds the programs that the stack needs. One error names all that are missing.
-pub(super) fn find(places: &Places, stack: &Stack) -> anyhow::Result<Programs> {
+pub(crate) fn find(places: &Places, stack: &Stack) -> anyhow::Result<Programs> {
     let mut lack = Lack(Vec::new());
     let database = || mariadb::find(places, &mariadb::Choice::Auto);
     let database = if stack.databases.is_empty() { None } else { lack.note(database()) };

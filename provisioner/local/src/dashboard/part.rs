@@ -42,29 +42,35 @@ pub fn address(place: &Place, port: u16) -> Result<String> {
     Ok(format!("http://127.0.0.1:{port}/{}/", token(place)?))
 }
 
-/// The address of a dashboard that was started here before, from the state directory.
-pub fn known_address(state: &Path) -> Option<String> {
+/// The address of a dashboard that was started here before. Makes no token.
+pub fn known_address(place: &Place, port: u16) -> Option<String> {
+    Some(format!("http://127.0.0.1:{port}/{}/", kept(place)?))
+}
+
+/// The same from the state directory alone.
+pub fn address_at(state: &Path) -> Option<String> {
     let place = Place::find(state).ok()?;
-    let ports: std::collections::BTreeMap<String, u16> =
-        serde_json::from_slice(&std::fs::read(place.state().join("ports.json")).ok()?).ok()?;
-    address(&place, *ports.get(NAME)?).ok()
+    known_address(&place, *ports::kept(place.state()).ok()?.get(NAME)?)
 }
 
 pub(super) const CONFIG: &str = "dashboard.json";
 
 /// The token. It is made once, so that a saved address works tomorrow.
 pub(super) fn token(place: &Place) -> Result<String> {
-    let path = place.state().join("dashboard.token");
-    if let Ok(token) = std::fs::read_to_string(&path)
-        && token.len() == 32
-    {
+    if let Some(token) = kept(place) {
         return Ok(token);
     }
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("generating a token: {error}"))?;
     let token = hex(&bytes);
-    ports::write(&path, token.as_bytes())?;
+    ports::write(&place.state().join(TOKEN), token.as_bytes())?;
     Ok(token)
+}
+
+const TOKEN: &str = "dashboard.token";
+
+fn kept(place: &Place) -> Option<String> {
+    std::fs::read_to_string(place.state().join(TOKEN)).ok().filter(|token| token.len() == 32)
 }
 
 #[cfg(test)]
@@ -84,8 +90,11 @@ mod tests {
         assert_eq!(directory.path().join(CONFIG).metadata().unwrap().mode() & 0o777, 0o600);
         let other = Place::open(&directory.path().join("other")).unwrap();
         assert_ne!(first, address(&other, 80).unwrap());
-        assert_eq!(known_address(directory.path()), None);
+        assert_eq!(address_at(directory.path()), None);
         std::fs::write(directory.path().join("ports.json"), format!("{{\"{NAME}\": 80}}")).unwrap();
-        assert_eq!(known_address(directory.path()), Some(first));
+        assert_eq!(address_at(directory.path()), Some(first));
+        let fresh = Place::open(&directory.path().join("fresh")).unwrap();
+        assert_eq!(known_address(&fresh, 80), None);
+        assert!(!fresh.state().join(TOKEN).exists());
     }
 }

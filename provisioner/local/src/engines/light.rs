@@ -76,7 +76,8 @@ const ANSWER: Duration = Duration::from_secs(60);
 
 fn ask(port: u16, method: &str, path: &str, body: Option<&Value>) -> Result<Value> {
     let body = body.map(Value::to_string);
-    let answer = http::ask(port, method, path, body.as_deref(), ANSWER).with_context(|| format!("{method} {path}"))?;
+    let answer =
+        http::ask(port, method, path, &[], body.as_deref(), ANSWER).with_context(|| format!("{method} {path}"))?;
     let text = String::from_utf8_lossy(&answer.body);
     ensure!(answer.status == 200, "{method} {path}: {}: {}", answer.status, text.chars().take(200).collect::<String>());
     serde_json::from_str(&text).with_context(|| format!("{method} {path}"))

@@ -46,6 +46,14 @@ pub fn choose(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Resul
     Ok((kept, moved))
 }
 
+/// The kept ports of these names that are free, or in use by ourselves: those that [`choose`] would not replace.
+/// Changes nothing.
+pub fn settled(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Result<BTreeMap<String, u16>> {
+    let mut kept = kept(state)?;
+    kept.retain(|name, port| names.contains(&name.as_str()) && (running.contains(name) || again(*port).is_some()));
+    Ok(kept)
+}
+
 /// Keeps a port of this range for a program that takes no others, if the name has none yet or another process has it.
 /// It is to be called before [`choose`], which then keeps that port.
 pub fn prefer(state: &Path, name: &str, range: RangeInclusive<u16>, running: &BTreeSet<String>) -> Result<()> {
@@ -128,6 +136,13 @@ mod tests {
         let (second, moved) = choose(directory.path(), &["a", "b", "c"], &nobody).unwrap();
         assert_eq!(moved, [Moved { name: "a".into(), from: first["a"], to: second["a"] }]);
         assert_eq!((second["b"], second.len()), (first["b"], 3));
+        assert_eq!(
+            settled(directory.path(), &["a", "b", "x"], &nobody).unwrap(),
+            BTreeMap::from([("a".to_owned(), second["a"]), ("b".to_owned(), second["b"])])
+        );
+        let other = again(second["b"]).unwrap();
+        assert_eq!(settled(directory.path(), &["b"], &nobody).unwrap(), BTreeMap::new());
+        drop(other);
         drop(taken);
         assert_eq!(choose(directory.path(), &["a"], &nobody).unwrap().0["a"], second["a"]);
 

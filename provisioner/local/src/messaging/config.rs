@@ -30,6 +30,20 @@ pub struct Subscription {
     pub attributes: Attributes,
 }
 
+/// Everything that a service has, apart by who has made it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Declared {
+    pub declared: Config,
+    /// The things that SDKs have made.
+    pub others: Config,
+}
+
+impl Declared {
+    pub fn whose(&mut self, declared: bool) -> &mut Config {
+        if declared { &mut self.declared } else { &mut self.others }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {

@@ -84,6 +84,11 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Fu
         return refuse(target.is_some(), 413, "RequestEntityTooLarge", "The request is too long, or broke off.");
     };
     let body = body.to_bytes();
+    match (&head.method, head.uri.path()) {
+        (&Method::GET, "/declared") => return respond(200, "application/json", json!(shared.declared()).to_string()),
+        (&Method::POST, "/declared") => return declare(shared, &body),
+        _ => {}
+    }
 
     if let Some(operation) = target {
         let host = header(&head.headers, HOST.as_str()).unwrap_or("localhost");
@@ -102,6 +107,16 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Fu
     }
     let (status, document) = sns::answer(&mut shared.store(), &form, now());
     respond(status, "text/xml", document)
+}
+
+/// Takes another declaration, as a whole or not at all. The answer is the list of its problems.
+fn declare(shared: &Shared, body: &[u8]) -> Response<Full<Bytes>> {
+    let config = serde_json::from_slice(body).map_err(|error| vec![format!("it is not a declaration: {error}")]);
+    let (status, problems) = match config.and_then(|config| shared.declare(&config)) {
+        Ok(()) => (200, Vec::new()),
+        Err(problems) => (400, problems),
+    };
+    respond(status, "application/json", json!(problems).to_string())
 }
 
 const JSON: &str = "application/x-amz-json-1.0";

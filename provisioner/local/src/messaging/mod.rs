@@ -41,8 +41,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use arn::Place;
-pub use config::{Attributes, Config, Subscription};
+pub use config::{Attributes, Config, Declared, Subscription};
 pub use queue::Depth;
+use record::Subscribed;
+pub use settings::with_defaults;
 use sqs::Task;
 use store::Store;
 
@@ -106,9 +108,33 @@ impl Server {
 
 /// The depth of every queue, by name. A service that runs at this port is asked.
 pub fn depths(port: u16) -> anyhow::Result<BTreeMap<String, Depth>> {
-    let answer = crate::http::ask(port, "GET", "/depths", None, Duration::from_secs(2)).context("asking for queues")?;
+    let answer = crate::http::ask(port, "GET", "/depths", &[], None, WITHIN).context("asking for queues")?;
     serde_json::from_slice(&answer.body).context("what the queues say")
 }
+
+/// Everything that the service at this port has. `None` if it is of an earlier version, which cannot tell.
+pub fn declared(port: u16) -> anyhow::Result<Option<Declared>> {
+    let answer = crate::http::ask(port, "GET", "/declared", &AUTHORIZED, None, WITHIN).context("asking for queues")?;
+    match answer.status {
+        200 => serde_json::from_slice(&answer.body).map(Some).context("what the queues say"),
+        _ => Ok(None),
+    }
+}
+
+/// Gives the service at this port another declaration. The queues that stay keep their messages.
+pub fn declare(port: u16, config: &Config) -> anyhow::Result<()> {
+    let text = serde_json::to_string(config)?;
+    let answer =
+        crate::http::ask(port, "POST", "/declared", &AUTHORIZED, Some(&text), WITHIN).context("asking for queues")?;
+    match answer.status {
+        200 => Ok(()),
+        _ => bail!("the queues were not changed: {}", String::from_utf8_lossy(&answer.body)),
+    }
+}
+
+const WITHIN: Duration = Duration::from_secs(2);
+/// Any value will do: no page in a browser can add this header to a request to another site.
+const AUTHORIZED: [(&str, &str); 1] = [("Authorization", "provision")];
 
 /// The state that all requests share.
 struct Shared {
@@ -133,6 +159,27 @@ impl Shared {
         let now = now();
         let records = declare::difference(&store, config, now)?;
         store.commit(records, now).map_err(|refusal| vec![refusal.message])
+    }
+
+    fn declared(&self) -> Declared {
+        let store = self.store();
+        let place =
+            || Config { account: store.place.account.clone(), region: store.place.region.clone(), ..Config::default() };
+        let mut all = Declared { declared: place(), others: place() };
+        for (name, queue) in &store.state.queues {
+            let definition = &queue.definition;
+            all.whose(definition.declared).queues.insert(name.clone(), definition.attributes.clone());
+        }
+        for (name, topic) in &store.state.topics {
+            let definition = &topic.definition;
+            all.whose(definition.declared).topics.insert(name.clone(), definition.attributes.clone());
+        }
+        for Subscribed { topic, queue, attributes, declared } in
+            store.state.subscriptions.values().map(|subscription| subscription.subscribed.clone())
+        {
+            all.whose(declared).subscriptions.push(Subscription { topic, queue, attributes });
+        }
+        all
     }
 
     fn depths(&self) -> BTreeMap<String, Depth> {

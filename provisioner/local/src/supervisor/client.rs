@@ -1,5 +1,6 @@
 //! The calls for commands. They block, and every call has a deadline.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::part::Wanted;
+use super::part::{View, Wanted};
 use super::place::Place;
 use super::protocol::{Event, Outcome, PROTOCOL, PartStatus, Reply, Request, State, first_line};
 use super::{logs, process};
@@ -122,6 +123,15 @@ impl Client {
     pub fn status(&self) -> Result<Vec<PartStatus>> {
         match self.ask_once(&Request::Status)? {
             Reply::Status { parts } => Ok(parts),
+            other => refused(other),
+        }
+    }
+
+    /// The parts as they run, by name. `None` if the supervisor is of an earlier version, which cannot tell.
+    pub fn views(&self) -> Result<Option<BTreeMap<String, View>>> {
+        match self.ask_once(&Request::Views)? {
+            Reply::Views { views } => Ok(Some(views)),
+            Reply::Refused { .. } => Ok(None),
             other => refused(other),
         }
     }

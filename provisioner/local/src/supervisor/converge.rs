@@ -1,7 +1,7 @@
 //! Goes from the running parts to the wanted ones. Everything here happens on one thread, the supervisor's main one, as
 //! the answer to a message. Nothing in here waits.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use super::journal::{Entry, Journal};
-use super::part::{Part, Wanted};
+use super::part::{Part, View, Wanted};
 use super::place::Place;
 use super::protocol::{Event, Failure, Outcome, PartStatus, Reply, Skipped, What};
 use super::slot::{Process, Slot, with_log};
@@ -34,11 +34,13 @@ pub struct Converger {
     slots: BTreeMap<String, Slot>,
     /// The clients that wait for the outcome of an `apply`.
     watchers: Vec<Sender<Reply>>,
+    /// The parts that the last `apply` left as they were. It does not wait for them.
+    kept: BTreeSet<String>,
 }
 
 impl Converger {
     pub fn new(place: Place, journal: Journal, news: Sender<News>) -> Self {
-        Converger { place, journal, news, slots: BTreeMap::new(), watchers: Vec::new() }
+        Converger { place, journal, news, slots: BTreeMap::new(), watchers: Vec::new(), kept: BTreeSet::new() }
     }
 
     /// Takes new wanted parts. They replace the old ones.
@@ -46,10 +48,11 @@ impl Converger {
         for earlier in self.watchers.drain(..) {
             let _ = earlier.send(Reply::Refused { why: "another one has said since what should run".into() });
         }
+        self.kept = wanted.kept;
         let mut wanted: BTreeMap<String, Part> =
             wanted.parts.into_iter().map(|part| (part.name.clone(), part)).collect();
         let mut probes = Vec::new();
-        for (name, slot) in &mut self.slots {
+        for (name, slot) in self.slots.iter_mut().filter(|(name, _)| !self.kept.contains(*name)) {
             slot.want(wanted.remove(name));
             slot.go_on();
             probes.extend(slot.adopt());
@@ -61,6 +64,20 @@ impl Converger {
             self.slots.entry(name).or_default().want(Some(part));
         }
         self.watchers.push(watcher);
+    }
+
+    /// The wanted parts, which keep only parts that are there.
+    pub fn known(&self, wanted: &Wanted) -> Wanted {
+        let mut wanted = wanted.clone();
+        wanted.kept.retain(|name| self.slots.contains_key(name));
+        wanted
+    }
+
+    pub fn views(&self) -> BTreeMap<String, View> {
+        let part = |slot: &Slot| {
+            slot.process.as_ref().map(|process| process.part.view()).or(Some(slot.wanted.as_ref()?.view()))
+        };
+        self.slots.iter().filter_map(|(name, slot)| Some((name.clone(), part(slot)?))).collect()
     }
 
     /// Does all that can be done now. Returns the time when there is more to do without any news.
@@ -331,7 +348,7 @@ impl Converger {
             return None;
         }
         let mut outcome = Outcome::default();
-        for (name, slot) in &self.slots {
+        for (name, slot) in self.slots.iter().filter(|(name, _)| !self.kept.contains(*name)) {
             match (&slot.failed, self.hopeless_dependency(slot)) {
                 (Some(error), _) => outcome.failed.push(Failure { part: name.clone(), error: error.clone() }),
                 (None, _) if slot.held && slot.process.is_none() => {

@@ -14,6 +14,9 @@ use crate::hex;
 #[derive(Clone, Default, Serialize, Deserialize)]
 pub struct Wanted {
     pub parts: Vec<Part>,
+    /// The names of parts that are left as they are, whatever state they are in.
+    #[serde(default)]
+    pub kept: BTreeSet<String>,
 }
 
 /// One process. It has no `Debug`, because its environment and its probe may hold secrets.
@@ -23,6 +26,9 @@ pub struct Part {
     pub name: String,
     /// The kind of the part, for people: `mariadb primary`.
     pub kind: String,
+    /// The section of the stack file that asks for the part: `caches.lookups`.
+    #[serde(default)]
+    pub section: String,
     pub program: PathBuf,
     /// The arguments. Everybody sees them in the process list, so they never hold a secret.
     pub args: Vec<String>,
@@ -39,6 +45,23 @@ pub struct Part {
     pub stop: Stop,
     /// A text that changes whenever a file changes that the part reads at its start.
     pub generation: String,
+}
+
+/// A part as people may see it. No secret is in it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    pub kind: String,
+    pub section: String,
+    pub program: String,
+    pub arguments: Vec<String>,
+    /// The environment without the variables that hold secrets.
+    pub environment: BTreeMap<String, String>,
+    /// A hash of the secrets. `None` if there are none. Every secret is random and long, so the hash tells nothing of it.
+    pub secrets: Option<String>,
+    pub directory: String,
+    pub configuration: String,
+    pub after: Vec<String>,
+    pub ready_within_seconds: u64,
 }
 
 /// How a part is asked to end. If it does not, it is killed.
@@ -61,6 +84,7 @@ impl Part {
         Part {
             name: name.into(),
             kind: kind.into(),
+            section: String::new(),
             program: program.into(),
             args: Vec::new(),
             env: BTreeMap::new(),
@@ -78,9 +102,32 @@ impl Part {
     /// The fingerprint. Two parts with the same one need no restart between them. The probe and the way of stopping are
     /// not in it.
     pub fn fingerprint(&self) -> String {
-        let Part { name: _, kind: _, program, args, env, secrets: _, cwd, port: _, generation, .. } = self;
+        let Part { name: _, kind: _, section: _, program, args, env, secrets: _, cwd, port: _, generation, .. } = self;
         let all = serde_json::to_vec(&(program, args, env, cwd, generation)).expect("text has a JSON form");
         hex(&Sha256::digest(all)[..12])
+    }
+}
+
+impl Part {
+    pub fn view(&self) -> View {
+        let (secret, plain): (BTreeMap<_, _>, BTreeMap<_, _>) = self
+            .env
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .partition(|(name, _)| self.secrets.contains(name));
+        let hash = || hex(&Sha256::digest(serde_json::to_vec(&secret).expect("text has a JSON form"))[..12]);
+        View {
+            kind: self.kind.clone(),
+            section: self.section.clone(),
+            program: self.program.display().to_string(),
+            arguments: self.args.clone(),
+            environment: plain,
+            secrets: (!secret.is_empty()).then(hash),
+            directory: self.cwd.display().to_string(),
+            configuration: self.generation.clone(),
+            after: self.after.clone(),
+            ready_within_seconds: self.ready_within_ms / 1000,
+        }
     }
 }
 
@@ -89,11 +136,15 @@ impl Wanted {
     pub fn problems(&self) -> Vec<String> {
         let mut problems = Vec::new();
         let mut seen = BTreeSet::new();
-        let names: BTreeSet<&str> = self.parts.iter().map(|part| part.name.as_str()).collect();
+        let names: BTreeSet<&str> =
+            self.parts.iter().map(|part| part.name.as_str()).chain(self.kept.iter().map(String::as_str)).collect();
         for part in &self.parts {
             let name = &part.name;
             if !is_name(name) {
                 problems.push(format!("`{name}` is not a name for a part"));
+            }
+            if self.kept.contains(name) {
+                problems.push(format!("`{name}` is to be left as it is, and to be another one"));
             }
             if !seen.insert(name) {
                 problems.push(format!("there are two parts `{name}`"));
@@ -128,7 +179,8 @@ impl Wanted {
         let mut order: Vec<&str> = Vec::new();
         while order.len() < self.parts.len() {
             let next = self.parts.iter().find(|part| {
-                !order.contains(&part.name.as_str()) && part.after.iter().all(|after| order.contains(&after.as_str()))
+                let is_there = |after: &String| self.kept.contains(after) || order.contains(&after.as_str());
+                !order.contains(&part.name.as_str()) && part.after.iter().all(is_there)
             })?;
             order.push(&next.name);
         }
@@ -153,6 +205,7 @@ mod tests {
     fn every_problem_is_said() {
         let wanted = Wanted {
             parts: vec![part("a", &["c"]), part("a", &[]), part("../b", &[]), Part::new("d", "fake", "sleep")],
+            ..Wanted::default()
         };
         assert_eq!(
             wanted.problems(),
@@ -163,19 +216,37 @@ mod tests {
                 "the program of `d` needs its whole path: `sleep`"
             ]
         );
-        let circle = Wanted { parts: vec![part("a", &["b"]), part("b", &["a"])] };
+        let circle = Wanted { parts: vec![part("a", &["b"]), part("b", &["a"])], ..Wanted::default() };
         assert_eq!(circle.problems(), ["some parts wait for each other"]);
-        assert!(Wanted { parts: vec![part("b", &["a"]), part("a", &[])] }.problems().is_empty());
+        let wanted = |parts| Wanted { parts, ..Wanted::default() };
+        assert!(wanted(vec![part("b", &["a"]), part("a", &[])]).problems().is_empty());
+        let kept = Wanted { kept: BTreeSet::from(["a".to_owned()]), ..wanted(vec![part("b", &["a"])]) };
+        assert!(kept.problems().is_empty() && kept.longest_wait().is_some());
+        let both = Wanted { parts: vec![part("a", &[])], ..kept };
+        assert_eq!(both.problems(), ["`a` is to be left as it is, and to be another one"]);
     }
 
     #[test]
     fn what_starts_one_after_the_other_may_take_the_time_of_all() {
         let mut slow = part("slow", &["a"]);
         slow.ready_within_ms = 600_000;
-        let wanted = Wanted { parts: vec![part("web", &["slow", "b"]), slow, part("b", &[]), part("a", &[])] };
-        assert_eq!(wanted.longest_wait(), Some(Duration::from_secs(660)));
+        let wanted = |parts| Wanted { parts, ..Wanted::default() };
+        let web = wanted(vec![part("web", &["slow", "b"]), slow, part("b", &[]), part("a", &[])]);
+        assert_eq!(web.longest_wait(), Some(Duration::from_secs(660)));
         assert_eq!(Wanted::default().longest_wait(), Some(Duration::ZERO));
-        assert_eq!(Wanted { parts: vec![part("a", &["b"]), part("b", &["a"])] }.longest_wait(), None);
+        assert_eq!(wanted(vec![part("a", &["b"]), part("b", &["a"])]).longest_wait(), None);
+    }
+
+    #[test]
+    fn a_view_has_everything_but_the_secrets() {
+        let mut first = part("a", &[]);
+        first.env =
+            BTreeMap::from([("PASSWORD", "pa55"), ("HOST", "h")].map(|(name, value)| (name.into(), value.into())));
+        first.secrets.insert("PASSWORD".into());
+        let view = first.view();
+        assert!(!format!("{view:?}").contains("pa55") && view.environment.len() == 1 && view.secrets.is_some());
+        first.env.insert("PASSWORD".into(), "other".into());
+        assert_ne!(first.view(), view);
     }
 
     #[test]

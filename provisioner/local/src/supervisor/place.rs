@@ -40,7 +40,10 @@ impl Place {
 
     /// The paths of an existing state directory. Changes nothing.
     pub fn find(state: &Path) -> Result<Place> {
-        let state = state.canonicalize().with_context(|| format!("state directory `{}`", state.display()))?;
+        Place::at(state.canonicalize().with_context(|| format!("state directory `{}`", state.display()))?)
+    }
+
+    fn at(state: PathBuf) -> Result<Place> {
         let inside = state.join("run");
         let sockets = match inside.as_os_str().len() + 1 + SOCKET_NAME <= SOCKET_PATH {
             true => inside,
@@ -51,6 +54,18 @@ impl Place {
             }
         };
         Ok(Place { state, sockets })
+    }
+
+    /// The paths that a state directory has, or would have if it were made. Changes nothing.
+    pub fn would_be(state: &Path) -> Result<Place> {
+        match Place::find(state) {
+            Ok(place) => Ok(place),
+            Err(_) => {
+                let above = state.ancestors().skip(1).find(|above| above.exists());
+                let above = above.with_context(|| format!("state directory `{}`", state.display()))?;
+                Place::at(above.canonicalize()?.join(state.strip_prefix(above)?))
+            }
+        }
     }
 
     pub fn state(&self) -> &Path {
@@ -123,7 +138,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         for depth in [0, 1, 30] {
             let state = directory.path().join("아주 긴 이름/".repeat(depth));
+            let would_be = Place::would_be(&state).unwrap();
             let place = Place::open(&state).unwrap();
+            assert_eq!(would_be, place);
             for socket in [place.control(), place.socket("primary"), place.socket(&"x".repeat(64))] {
                 assert!(socket.as_os_str().len() <= SOCKET_PATH, "{socket:?}");
                 drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());

@@ -4,7 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::part::Wanted;
+use std::collections::BTreeMap;
+
+use super::part::{View, Wanted};
 
 /// The version of the protocol. A supervisor of another version is stopped and replaced. `Hello` and `Stop` keep their
 /// form for ever, so that this works.
@@ -19,6 +21,8 @@ pub enum Request {
         wanted: Wanted,
     },
     Status,
+    /// A supervisor of an earlier version does not understand this.
+    Views,
     /// The answer is events, then the end of the connection: the supervisor is gone.
     Stop,
     Kill {
@@ -41,12 +45,28 @@ pub enum Request {
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Reply {
-    Hello { protocol: u32, pid: i32, start: u64 },
-    Event { event: Event },
-    Outcome { outcome: Outcome },
-    Status { parts: Vec<PartStatus> },
+    Hello {
+        protocol: u32,
+        pid: i32,
+        start: u64,
+    },
+    Event {
+        event: Event,
+    },
+    Outcome {
+        outcome: Outcome,
+    },
+    Status {
+        parts: Vec<PartStatus>,
+    },
+    /// Each part that has a process, as that process was started. For the others, as they are to be started.
+    Views {
+        views: BTreeMap<String, View>,
+    },
     Done,
-    Refused { why: String },
+    Refused {
+        why: String,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -133,12 +133,13 @@ fn answer(converger: &mut Converger, request: Request, reply: Sender<Reply>) {
             Reply::Hello { protocol: PROTOCOL, pid, start: process::start_time(pid).unwrap_or_default() }
         }
         Request::Status => Reply::Status { parts: converger.status() },
+        Request::Views => Reply::Views { views: converger.views() },
         Request::Kill { part } => done(converger.signal(&part, Signal::KILL)),
         Request::Pause { part } => done(converger.signal(&part, Signal::STOP)),
         Request::Resume { part } => done(converger.resume(&part)),
         Request::Hold { part } => done(converger.hold(&part)),
         Request::Restart { part } => done(converger.restart(&part)),
-        Request::Apply { wanted } => match wanted.problems() {
+        Request::Apply { wanted } => match converger.known(&wanted).problems() {
             problems if problems.is_empty() => return converger.want(wanted, reply),
             problems => Reply::Refused { why: problems.join("; ") },
         },

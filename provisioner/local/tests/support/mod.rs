@@ -43,7 +43,7 @@ impl Stack {
 
     pub fn up(&self, parts: &[Part]) -> (Outcome, Vec<Event>) {
         let mut events = Vec::new();
-        let wanted = Wanted { parts: parts.to_vec() };
+        let wanted = Wanted { parts: parts.to_vec(), ..Wanted::default() };
         let outcome = self.client().apply(&wanted, MINUTE, |event| events.push(event.clone())).unwrap();
         (outcome, events)
     }

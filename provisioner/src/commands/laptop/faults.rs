@@ -12,15 +12,17 @@ use local::supervisor::probe;
 use local::supervisor::protocol::{PartStatus, State};
 use serde_json::json;
 
-use super::{NOTHING_RUNS, failed, found, make_so, shell};
+use super::{Looked, NOTHING_RUNS, failed, found, shell};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{agree, document};
+use crate::local::apply::apply;
+use crate::plan::Plan;
 use crate::printer::Printer;
 use crate::sections::Loaded;
 use crate::sections::databases::pairs::Roles;
-use crate::sections::here::prepare;
-use crate::sections::machine::{Purpose, Servers};
+use crate::sections::here::Ground;
+use crate::sections::machine::Servers;
 use crate::wait::pause_here;
 
 /// What can be done to one part of a stack that runs here, to see what the others make of it.
@@ -225,11 +227,14 @@ impl Desk<'_> {
     }
 
     fn servers(&self) -> anyhow::Result<Vec<Servers>> {
-        Ok(prepare(self.state, self.loaded, Purpose::Look)?.databases)
+        Ok(Ground::look(self.state, self.loaded)?.look_at(self.loaded)?.databases)
     }
 
     fn make_so(&self) -> anyhow::Result<()> {
-        let (_, outcome) = make_so(self.state, self.loaded, self.printer)?;
+        let Looked { scope, laptop, snapshot, .. } = &Looked::look(self.loaded.clone(), self.state.to_owned())?;
+        let plan = Plan::new(scope, &laptop.desired, snapshot);
+        let tell = |event: &_| self.printer.talk(format!("  {event}"));
+        let (_, outcome) = apply(self.state, self.loaded, (&plan, snapshot), tell)?;
         match outcome.failed.first() {
             Some(failure) => bail!("{}: {}", failure.part, failure.cause()),
             None => Ok(()),

@@ -7,121 +7,50 @@ pub mod stacks;
 pub mod status;
 mod words;
 
+mod down;
+mod plan;
+mod up;
+
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use local::engines::replica;
 use local::engines::template::Said;
 use local::hidden;
-use local::supervisor::part::Wanted;
+use local::supervisor::logs;
 use local::supervisor::place::Place;
-use local::supervisor::protocol::{Outcome, PartStatus};
-use local::supervisor::{client, logs};
-use serde_json::{Value, json};
+use local::supervisor::protocol::PartStatus;
+use serde_json::Value;
 
+pub(crate) use self::down::down;
+pub(crate) use self::plan::plan;
+pub(crate) use self::up::up;
 use super::format::{Format, chosen, write};
-use super::{GIVE_YES, agree, answer, document, load_text, read};
+use super::show::Shown;
+use super::{load_text, read};
 use crate::commands::failure::{Exit, Failure};
-use crate::commands::options::{DataFlags, Global};
+use crate::commands::options::Global;
+use crate::kind::facts::Address;
 use crate::local::home::{state_directory, status as live};
-use crate::local::plan::{Action, Described, Difference, differences};
+use crate::local::snapshot;
 use crate::local::watch::delays;
-use crate::local::{stacks as known, tools};
+use crate::plan::Plan;
+use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
+use crate::review::Against;
+use crate::review::sources::File;
+use crate::scope::Scope;
 use crate::sections::Loaded;
-use crate::sections::here::prepare;
+use crate::sections::here::{Ground, scope};
 use crate::sections::load;
-use crate::sections::machine::{Laptop, Probe, Purpose};
+use crate::sections::machine::{Laptop, Probe};
 
 /// Runs the background process that the arguments ask for. This program calls itself with such arguments. `None` for
 /// all other arguments.
 pub fn hidden() -> Option<std::process::ExitCode> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     hidden::run(&arguments)
-}
-
-pub(crate) fn plan(file: &Path, global: &Global, exit_code: bool, printer: Printer) -> Result<Exit, Failure> {
-    let Looked { laptop, differences } = look(file, global)?;
-    match global.json {
-        true => printer.data(document::pretty(&document(&differences))),
-        false => printer.data(text(&laptop, &differences, printer)),
-    }
-    Ok(if exit_code && !differences.is_empty() { Exit::Difference } else { Exit::Done })
-}
-
-pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) -> Result<Exit, Failure> {
-    let (loaded, state) = found(file, global)?;
-    if install {
-        doctor::complete(&loaded.stack, global, printer)?;
-    }
-    if !known::runs(&state) {
-        stacks::tell_strays(file, &loaded, &state, printer);
-    }
-    let Looked { laptop, differences } = look_at(&loaded, &state).map_err(|failure| {
-        let can_install = || tools::of_stack(&loaded.stack).is_ok_and(|tools| !tools::installable(&tools).is_empty());
-        match !install && can_install() {
-            true => failure.hint("`up --local --install` gets what is missing, after asking"),
-            false => failure,
-        }
-    })?;
-    for note in &laptop.notes {
-        printer.talk(printer.dim(format!("note: {note}")));
-    }
-    printer.talk(text(&laptop, &differences, printer));
-    if !differences.is_empty() {
-        agree(global, "Go ahead? [y/N]", printer)?;
-    }
-    let started = Instant::now();
-    // The stack is noted first. Whatever becomes of this run, people can find out what it was.
-    let made = known::keep(&state, file, &loaded).and_then(|()| make_so(&state, &loaded, printer));
-    let (laptop, outcome) = made.map_err(|error| match known::runs(&state) {
-        true => failed(error)
-            .hint("`provision status --local` shows what runs, `logs` what it says; the same `up` goes on from here"),
-        false => failed(error),
-    })?;
-    let seconds = started.elapsed().as_secs_f64();
-    for failure in &outcome.failed {
-        printer.error(format!("{}: {}", failure.part, failure.cause()));
-        failure.error.lines().skip(1).for_each(|line| printer.detail(line));
-    }
-    for skipped in &outcome.skipped {
-        printer.talk(format!("{} was not started: it comes after {}", skipped.part, skipped.after));
-    }
-    let complete = outcome.failed.is_empty() && outcome.skipped.is_empty();
-    let probe = laptop.probe.as_ref().filter(|_| complete);
-    let probed = probe.map(|probe| {
-        walk(probe, printer).unwrap_or_else(|error| {
-            printer.error(format!("{error:#}"));
-            false
-        })
-    });
-    if global.json {
-        printer.data(document::pretty(&json!({
-            "version": document::VERSION, "complete_seconds": complete.then_some(seconds), "probe": probed,
-            "ready": outcome.ready, "failed": outcome.failed, "outputs": laptop.outputs,
-        })));
-    } else if complete {
-        printer.talk(format!("{}: ready after {seconds:.1} s", printer.green("done")));
-        write(&laptop.outputs, Format::Text, printer)?;
-    }
-    match complete && probed != Some(false) {
-        true => Ok(Exit::Done),
-        false => {
-            match outcome.failed.first() {
-                Some(failure) => printer.hint(format!(
-                    "`provision logs --local {} {}` shows more of what it said; what runs goes on, and the same `up` goes on \
-                     from here",
-                    shell(&file.display().to_string()),
-                    failure.part
-                )),
-                None => printer.hint("`provision logs --local` shows what the parts say"),
-            }
-            Ok(Exit::Failed)
-        }
-    }
 }
 
 /// Runs the probe, which is also the last step of `up`.
@@ -134,46 +63,6 @@ pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Result<Ex
         true => Ok(Exit::Done),
         false => Ok(Exit::Failed),
     }
-}
-
-pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Result<Exit, Failure> {
-    let (loaded, state) = stacks::chosen(file, global)?;
-    if data.snapshot_data || data.delete_data.as_ref().is_some_and(|names| names.iter().any(|name| name != "*")) {
-        let what = "on this machine data is kept (the default), or deleted with the whole stack: --delete-data";
-        return Err(Failure::usage(what));
-    }
-    let (runs, delete) = (known::runs(&state), data.delete_data.is_some());
-    if !runs {
-        printer.talk(NOTHING_RUNS);
-        if let Some(loaded) = &loaded {
-            stacks::tell_strays(file, loaded, &state, printer);
-        }
-        if !delete || !known::has_data(&state) {
-            if known::has_data(&state) {
-                printer.talk("its data is kept: --delete-data deletes it");
-            }
-            return Ok(Exit::Done);
-        }
-    }
-    if delete && answer(global, "Delete all data of this stack? [y/N]", printer) != Some(true) {
-        return Err(Failure::usage("nothing was deleted").hint(GIVE_YES));
-    }
-    let started = Instant::now();
-    client::stop_all(&state, Duration::from_secs(90), |event| printer.detail(event)).map_err(failed)?;
-    if delete && state.exists() {
-        let sockets = Place::find(&state).map(|place| place.sockets().to_owned());
-        let removed = sockets
-            .and_then(|sockets| if sockets.exists() { Ok(std::fs::remove_dir_all(sockets)?) } else { Ok(()) })
-            .and_then(|()| Ok(std::fs::remove_dir_all(&state)?));
-        removed.with_context(|| format!("deleting {}", state.display())).map_err(failed)?;
-    }
-    let what = match (runs, delete) {
-        (true, true) => "stopped, and its data deleted",
-        (true, false) => "stopped; its data is kept",
-        (false, _) => "its data is deleted",
-    };
-    printer.talk(format!("{}: {what}, after {:.1} s", printer.green("done"), started.elapsed().as_secs_f64()));
-    Ok(Exit::Done)
 }
 
 pub(crate) fn outputs(file: &Path, global: &Global, format: Option<Format>, printer: Printer) -> Result<Exit, Failure> {
@@ -208,11 +97,6 @@ pub(crate) fn logs(
 /// The answer of commands that need a stack that runs.
 const NOTHING_RUNS: &str = "nothing of this stack runs here";
 const LINES: usize = 20;
-/// Everything has to run within this time, including parts that restart meanwhile. If the time that the parts may take
-/// and `APPLY_MORE` are longer together, they are the limit.
-const APPLY: Duration = Duration::from_secs(120);
-const APPLY_MORE: Duration = Duration::from_secs(60);
-
 /// The region, found as on AWS: the command line's, else the file's, else that of `AWS_REGION` or `AWS_DEFAULT_REGION`.
 /// `None` if nothing names one. A profile is not read, because nothing here logs in.
 fn region(loaded: &Loaded, global: &Global) -> Option<String> {
@@ -235,24 +119,38 @@ fn found(file: &Path, global: &Global) -> Result<(Loaded, PathBuf), Failure> {
     Ok((loaded, state))
 }
 
-/// The stack as its file wants it here, and how the running parts differ from it. Both were read before anything is
-/// done.
+/// The stack as its file wants it here, and what there is of it. All was read before anything is done.
 struct Looked {
+    loaded: Loaded,
+    state: PathBuf,
+    ground: Ground,
+    scope: Scope,
     laptop: Laptop,
-    differences: Vec<Difference>,
+    snapshot: Snapshot,
 }
 
-fn look(file: &Path, global: &Global) -> Result<Looked, Failure> {
-    let (loaded, state) = found(file, global)?;
-    look_at(&loaded, &state)
-}
+impl Looked {
+    fn at(loaded: Loaded, state: PathBuf) -> Result<Looked, Failure> {
+        Looked::look(loaded, state).map_err(failed)
+    }
 
-fn look_at(loaded: &Loaded, state: &Path) -> Result<Looked, Failure> {
-    let laptop = prepare(state, loaded, Purpose::Look).map_err(failed)?;
-    let running: Vec<PartStatus> = live(state).map_err(failed)?;
-    let delays = delays(state, loaded, &running).map_err(failed)?;
-    let differences = differences(&laptop, &running, &delays);
-    Ok(Looked { laptop, differences })
+    fn look(loaded: Loaded, state: PathBuf) -> anyhow::Result<Looked> {
+        let ground = Ground::look(&state, &loaded)?;
+        let laptop = ground.look_at(&loaded)?;
+        let scope = scope(&loaded);
+        let running: Vec<PartStatus> = live(&state)?;
+        let delays = delays(&state, &loaded, &running)?;
+        let snapshot = snapshot::take(&state, &scope, &laptop.desired, &delays)?;
+        Ok(Looked { loaded, state, ground, scope, laptop, snapshot })
+    }
+
+    /// Gives a plan for what was looked at to those who show plans.
+    fn show<T>(&self, file: &Path, plan: &Plan, left_out: Vec<Address>, shown: impl FnOnce(&Shown<'_>) -> T) -> T {
+        let Looked { loaded, ground, scope, laptop, snapshot, .. } = self;
+        let expand = |loaded: &Loaded, built| ground.other(loaded, built);
+        let of = File { loaded, scope, desired: &laptop.desired, snapshot, expand: &expand };
+        shown(&Shown { of, plan, left_out, against: Against::ThisMachine, name: file.display().to_string() })
+    }
 }
 
 /// Looks at a stack that runs. A stack that does not run is a failure: nobody would answer at its addresses.
@@ -263,27 +161,7 @@ fn look_running(file: &Path, global: &Global, printer: Printer) -> Result<Looked
         let start = format!("`provision up --local {}` starts it", shell(&file.display().to_string()));
         return Err(Failure::of(NOTHING_RUNS).hint(start));
     }
-    look_at(&loaded, &state)
-}
-
-fn make_so(state: &Path, loaded: &Loaded, printer: Printer) -> anyhow::Result<(Laptop, Outcome)> {
-    let laptop = prepare(state, loaded, Purpose::Run)?;
-    let client = client::ensure(laptop.place.state())?;
-    let wanted = Wanted { parts: laptop.parts.clone() };
-    let within = wanted.longest_wait().map_or(APPLY, |longest| APPLY.max(longest + APPLY_MORE));
-    let outcome = client.apply(&wanted, within, |event| printer.talk(format!("  {event}")))?;
-    Described::of(&laptop.parts).keep(laptop.place.state())?;
-    for servers in laptop.databases.iter().filter(|servers| outcome.ready.contains(&servers.primary.name)) {
-        replica::open(&servers.primary)?;
-    }
-    // Parts that were told by hand to hold data back do not hold it back any more.
-    let held_back = delays(state, loaded, &client.status()?)?;
-    for servers in &laptop.databases {
-        if let Some(replica) = servers.replica.as_ref().filter(|replica| held_back.contains_key(&replica.name)) {
-            replica::delay(&servers.program, replica, 0)?;
-        }
-    }
-    Ok((laptop, outcome))
+    Looked::at(loaded, state)
 }
 
 /// Runs one reservation on its whole way, and prints each hop as it is done.
@@ -310,31 +188,6 @@ fn walk(probe: &Probe, printer: Printer) -> anyhow::Result<bool> {
         );
     }
     Ok(child.wait().is_ok_and(|status| status.success()))
-}
-
-fn text(laptop: &Laptop, differences: &[Difference], printer: Printer) -> String {
-    let mut lines = Vec::new();
-    for difference in differences {
-        let Difference { part, kind, section, action, changes } = difference;
-        let verb = match action {
-            Action::Start => printer.green("+ start  "),
-            Action::Restart => printer.yellow("~ restart"),
-            Action::Resume => printer.yellow("~ resume "),
-            Action::Stop => printer.red("- stop   "),
-        };
-        let why = if section.is_empty() { "nothing asks for it" } else { section };
-        lines.push(format!("  {verb} {part}: {kind} {}", printer.dim(format!("({why})"))));
-        lines.extend(changes.iter().map(|change| format!("      {}: {} -> {}", change.path, change.from, change.to)));
-    }
-    lines.push(match differences.len() {
-        0 => format!("No changes: {} parts run as the stack file says.", laptop.parts.len()),
-        count => format!("Plan: {count} of {} parts change.", laptop.parts.len()),
-    });
-    lines.join("\n")
-}
-
-fn document(differences: &[Difference]) -> Value {
-    json!({ "version": document::VERSION, "target": "local", "changes": differences.len(), "steps": differences })
 }
 
 /// The failure for an error of this machine, with what helps against it.

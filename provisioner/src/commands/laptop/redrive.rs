@@ -8,13 +8,13 @@ use local::dashboard::config::Queue;
 use local::dashboard::messages;
 use serde_json::json;
 
-use super::{document, failed, found};
-use crate::commands::agree;
+use super::{failed, found};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
+use crate::commands::{agree, document};
 use crate::printer::Printer;
-use crate::sections::here::prepare;
-use crate::sections::machine::{Purpose, named};
+use crate::sections::here::Ground;
+use crate::sections::machine::named;
 use crate::sections::queues::dead_letter_name;
 use crate::sections::similar::similar;
 use crate::sections::words::Name;
@@ -29,7 +29,7 @@ pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer
         };
         return Err(Failure::usage(format!("`{name}` is not a queue of this stack")).hint(hint));
     };
-    let laptop = prepare(&state, &loaded, Purpose::Look).map_err(failed)?;
+    let laptop = Ground::look(&state, &loaded).and_then(|ground| ground.look_at(&loaded)).map_err(failed)?;
     let url = laptop.outputs.get(&format!("queues.{name}.url")).and_then(|url| url.as_str());
     let port = url.and_then(port).context("the queue has no URL")?;
     let [main, dead] = [name, &dead_letter_name(name)].map(|name| named(&loaded, name, known.fifo));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use local::dashboard::part::known_address;
+use local::dashboard::part::address_at;
 use local::supervisor::protocol::State;
 use serde_json::json;
 
@@ -28,7 +28,7 @@ pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Result<E
         }
         false => text(&watched, printer),
     }
-    if let Some(address) = known_address(&state).filter(|_| !watched.parts.is_empty()) {
+    if let Some(address) = address_at(&state).filter(|_| !watched.parts.is_empty()) {
         printer.talk(format!("dashboard: {address}"));
     }
     let is_ill = |part: &WatchedPart| matches!(part.status.state, State::Failed | State::BackOff);

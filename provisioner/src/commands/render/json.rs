@@ -5,7 +5,7 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::commands::document::VERSION;
+use crate::commands::document::PLAN_VERSION;
 use crate::commands::failure;
 use crate::kind::facts::Effect;
 use crate::plan::Action;
@@ -112,7 +112,7 @@ pub(crate) fn json(review: &Review<'_>, plan: &crate::plan::Plan, hash: Option<&
         review.items().map(|item| (&item.step.address, item)).collect();
     let scope = review.scope;
     let document = Document {
-        version: VERSION,
+        version: PLAN_VERSION,
         stack: scope.stack.clone(),
         env: scope.env.clone(),
         account: scope.account.clone(),

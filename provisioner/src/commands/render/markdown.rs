@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use super::words::{because, named, on_of, printable, renamed, risks, values};
 use crate::review::sources::Why;
-use crate::review::{Disruption, Item, Review, Section, range};
+use crate::review::{Against, Disruption, Item, Review, Section, range};
 
 /// GitHub refuses a comment with more characters. Bytes are counted here, and there are never fewer of them.
 const LIMIT: usize = 65_536;
@@ -28,7 +28,7 @@ pub(crate) fn markdown(review: &Review<'_>, file: &str, hash: Option<&str>) -> S
         out.push_str("\n#### To look at, the biggest risk first\n\n");
         let mut more: BTreeMap<Disruption, usize> = BTreeMap::new();
         for (section, item) in risky {
-            let entry = entry(section, item, file, true);
+            let entry = entry(review, section, item, file, true);
             match more.is_empty() && out.len() + entry.len() <= FOR_RISKS {
                 true => out.push_str(&entry),
                 false => *more.entry(item.disruption).or_default() += 1,
@@ -40,7 +40,7 @@ pub(crate) fn markdown(review: &Review<'_>, file: &str, hash: Option<&str>) -> S
         }
     }
     if !calm.is_empty() {
-        fold(&calm, file, &mut out);
+        fold(review, &calm, file, &mut out);
     }
     beside(review, &mut out);
     debug_assert!(out.len() <= LIMIT);
@@ -50,7 +50,12 @@ pub(crate) fn markdown(review: &Review<'_>, file: &str, hash: Option<&str>) -> S
 fn head(review: &Review<'_>, file: &str, hash: Option<&str>) -> String {
     let scope = review.scope;
     let mut out = format!("### Plan for {}\n\n", code(&scope.tag()));
-    let _ = write!(out, "Account {}, region {}, as {} says.", code(&scope.account), code(&scope.region), code(file));
+    let _ = match review.against {
+        Against::ThisMachine => write!(out, "On this machine, as {} says.", code(file)),
+        _ => {
+            write!(out, "Account {}, region {}, as {} says.", code(&scope.account), code(&scope.region), code(file))
+        }
+    };
     if let Some(hash) = hash {
         let _ = write!(out, " Plan {}.", code(hash));
     }
@@ -92,7 +97,7 @@ fn meaning(risk: Disruption) -> &'static str {
     }
 }
 
-fn entry(section: &Section<'_>, item: &Item<'_>, file: &str, risky: bool) -> String {
+fn entry(review: &Review<'_>, section: &Section<'_>, item: &Item<'_>, file: &str, risky: bool) -> String {
     let step = item.step;
     let mut out = String::from("- ");
     if risky {
@@ -114,7 +119,7 @@ fn entry(section: &Section<'_>, item: &Item<'_>, file: &str, risky: bool) -> Str
         facts.push(format!("takes {}", range(item.takes.0, item.takes.1)));
     }
     facts.extend(item.notes.iter().map(|note| (*note).to_owned()));
-    if let Some(id) = step.id.as_deref().filter(|_| risky) {
+    if let Some(id) = step.id.as_deref().filter(|_| risky && review.against != Against::ThisMachine) {
         facts.push(format!("in AWS: {}", code(id)));
     }
     if item.fields.is_empty() {
@@ -148,11 +153,11 @@ fn reason(why: &Why, section: Option<usize>) -> Option<String> {
 }
 
 /// Writes the changes without disruption, by section, as far as there is room.
-fn fold(calm: &[(&Section<'_>, &Item<'_>)], file: &str, out: &mut String) {
+fn fold(review: &Review<'_>, calm: &[(&Section<'_>, &Item<'_>)], file: &str, out: &mut String) {
     let _ = writeln!(out, "\n<details><summary>Without disruption: {} changes</summary>\n", calm.len());
     let mut more: BTreeMap<&str, usize> = BTreeMap::new();
     for (section, item) in calm {
-        let entry = entry(section, item, file, false);
+        let entry = entry(review, section, item, file, false);
         match more.is_empty() && out.len() + entry.len() + RESERVE <= LIMIT {
             true => out.push_str(&entry),
             false => *more.entry(item.step.action.word()).or_default() += 1,

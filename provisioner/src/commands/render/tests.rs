@@ -19,8 +19,8 @@ use crate::plan::saved::Saved;
 use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan, Step};
 use crate::printer::Printer;
-use crate::review::Review;
 use crate::review::sources::{File, Sources};
+use crate::review::{Against, Review};
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::Expanded;
@@ -92,7 +92,7 @@ fn shown(file: &str, snapshot: &Snapshot) -> Shown {
     let plan = Plan::new(&scope, &desired, snapshot);
     let expand = |loaded: &Loaded, built| other(loaded, &scope, &digests, built);
     let source = File { loaded: &loaded, scope: &scope, desired: &desired, snapshot, expand: &expand };
-    let review = Review::new(&scope, &plan, &desired, &Sources::find(&source, &plan));
+    let review = Review::new(&scope, &plan, &desired, &Sources::find(&source, &plan), Against::Aws);
     let hash = Saved::of(&scope, &plan).hash();
     let text = text(&review, FILE, Printer::new(true, false));
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
@@ -211,7 +211,7 @@ proptest! {
         let scope = scope();
         let plan = Plan { steps };
         let desired = crate::plan::desired::Desired::new(REGISTRY);
-        let review = Review::new(&scope, &plan, &desired, &Sources::default());
+        let review = Review::new(&scope, &plan, &desired, &Sources::default(), Against::Aws);
         let comment = markdown(&review, "a`b|@c.yaml", Some("0123456789ab"));
         prop_assert!(comment.len() < 65_536, "{} bytes", comment.len());
         // The worst risk comes first, and none after it is worse.

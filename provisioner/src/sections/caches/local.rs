@@ -4,7 +4,7 @@ use anyhow::Context;
 use local::engines::redis;
 
 use crate::sections::Loaded;
-use crate::sections::machine::{Local, Making, Purpose};
+use crate::sections::machine::{Local, Making};
 
 pub(crate) const LOCAL: Local = Local { ports, expand };
 
@@ -24,12 +24,12 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
             tls: None,
             replica_of: None,
         };
-        if making.purpose == Purpose::Run {
+        if making.writes(&name.0) {
             redis::prepare(&program, &cache)?;
         }
         let section = format!("caches.{name}");
         making.export(format!("{section}.host"), format!("127.0.0.1:{}", cache.port));
-        making.add(section, redis::part(&program, &cache));
+        making.add(&section, redis::part(&program, &cache));
     }
     Ok(())
 }

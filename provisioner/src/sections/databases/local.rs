@@ -3,9 +3,9 @@
 use local::engines::mariadb;
 
 use super::{Database, replica as replica_name, schema};
-use crate::local::home::cache;
+use crate::local::home::{cache, made};
 use crate::sections::Loaded;
-use crate::sections::machine::{Local, Making, Purpose, Servers};
+use crate::sections::machine::{Local, Making, Servers};
 
 pub(crate) const LOCAL: Local = Local { ports, expand };
 
@@ -52,14 +52,16 @@ fn one(making: &mut Making<'_>, program: &mariadb::Program, name: &str, database
     }
     let section = format!("databases.{name}");
     for server in [Some(&primary), replica.as_ref()].into_iter().flatten() {
-        if making.purpose == Purpose::Run {
-            mariadb::prepare(program, server, &cache()?)?;
+        if making.writes(&server.name) {
+            mariadb::prepare(program, server, &made(cache()?)?)?;
         }
         let mut part = mariadb::part(program, server)?;
-        if server.name != primary.name {
+        if server.name == primary.name {
+            making.add(&section, part);
+        } else {
             part.after = vec![primary.name.clone()];
+            making.add_replica(&section, part);
         }
-        making.add(&section, part);
     }
     making.export(format!("{section}.host"), format!("127.0.0.1:{}", primary.port));
     if database.replica {

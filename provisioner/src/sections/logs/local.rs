@@ -8,7 +8,7 @@ use local::supervisor::place::private_directory;
 
 use super::patterns::only_on_aws;
 use crate::sections::Loaded;
-use crate::sections::machine::{Local, Making, Purpose};
+use crate::sections::machine::{Local, Making};
 use crate::sections::search::engine::Search;
 use crate::sections::search::local::endpoint;
 use crate::sections::uses::local::Environment;
@@ -38,8 +38,9 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
         }
         let groups = format!("/{}/{}/", making.loaded.stack.stack, making.loaded.env);
         let group = format!("{groups}{service}");
-        let directory = making.directory(&format!("forward-{service}"));
-        if making.purpose == Purpose::Run {
+        let name = format!("forward-{service}");
+        let directory = making.directory(&name);
+        if making.writes(&name) {
             private_directory(&directory)?;
         }
         let mut environment = Environment::default();
@@ -69,9 +70,9 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
             cwd: directory,
             after: own.into_iter().collect(),
             generation: runtime.build.clone(),
-            ..Part::new(format!("forward-{service}"), "log forwarder", &runtime.path)
+            ..Part::new(name, "log forwarder", &runtime.path)
         };
-        making.add(format!("logs.ship.{service}"), part);
+        making.add(&format!("logs.ship.{service}"), part);
     }
     Ok(())
 }

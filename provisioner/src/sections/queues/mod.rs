@@ -58,8 +58,11 @@ impl Queue {
 
 /// The name of a queue's dead-letter queue, which holds the messages that the receivers failed at.
 pub(crate) fn dead_letter_name(queue: &str) -> String {
-    format!("{queue}-dead-letter")
+    format!("{queue}{DEAD_LETTER}")
 }
+
+/// The end of the name of every dead-letter queue.
+pub(crate) const DEAD_LETTER: &str = "-dead-letter";
 
 /// The seconds that a dead-letter queue keeps a message. This is as long as SQS can, because somebody has to see the
 /// message.

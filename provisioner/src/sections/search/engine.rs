@@ -11,6 +11,7 @@ use local::supervisor::probe::Probe;
 
 use crate::local::home::cache;
 
+#[derive(Clone)]
 pub(crate) enum Search {
     /// `OPENSEARCH_URL`: the engine at this address is the user's.
     Theirs(String),

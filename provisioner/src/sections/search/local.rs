@@ -9,7 +9,7 @@ use local::supervisor::place::private_directory;
 
 use super::engine::{self, Search};
 use crate::sections::Loaded;
-use crate::sections::machine::{Local, Making, Purpose};
+use crate::sections::machine::{Local, Making, Programs};
 
 pub(crate) const LOCAL: Local = Local { ports, expand };
 
@@ -28,6 +28,12 @@ pub(crate) fn prefer_ports(state: &Path, loaded: &Loaded, in_use: &BTreeSet<Stri
         }
     }
     Ok(())
+}
+
+/// Whether the engine of a domain takes this port, if the name is a domain's.
+pub(crate) fn takes(loaded: &Loaded, programs: &Programs, name: &str, port: u16) -> bool {
+    let is_domain = loaded.stack.search.keys().any(|domain| domain.0 == name);
+    !is_domain || !matches!(programs.search, Search::Fetched { .. }) || engine::PORTS.contains(&port)
 }
 
 /// The address of a search domain, if there is an engine.
@@ -49,11 +55,11 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     for name in names {
         let directory = making.directory(&name);
         let parts = making.programs.search.parts(&name, making.port(&name), &directory, &making.program);
-        if making.purpose == Purpose::Run && !parts.is_empty() {
+        if parts.iter().any(|part| making.writes(&part.name)) {
             private_directory(&directory)?;
         }
         for part in parts {
-            making.add(format!("search.{name}"), part);
+            making.add(&format!("search.{name}"), part);
         }
         if let Some(endpoint) = endpoint(making, &name) {
             making.export(format!("search.{name}.endpoint"), endpoint);

@@ -12,7 +12,9 @@ use local::supervisor::probe::Probe;
 use super::routes::priorities;
 use super::{Http, Service, WEB, health, roles};
 use crate::image::{Architecture, find_runtime};
-use crate::sections::machine::{self, Local, Making, Purpose, Runtime};
+use crate::kind::Ref;
+use crate::local::kinds::{self, RoutesSpec, RoutesState};
+use crate::sections::machine::{self, Local, Making, Runtime};
 use crate::sections::queues::MESSAGING;
 use crate::sections::search::local::endpoint;
 use crate::sections::uses::local::{self as uses, Environment};
@@ -69,17 +71,20 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     if let Some((name, ..)) = behind.iter().find(|(_, _, http)| http.takes_everything()) {
         routes.rules.push(Rule { priority: u32::MAX, group: name.0.clone(), ..Rule::default() });
     }
-    let file = making.place.state().join("routes.json");
-    if making.purpose == Purpose::Run {
-        balancer::part::prepare(&file, &routes)?;
-    }
+    let file = making.place.state().join(ROUTES);
     let port = making.port(WEB);
     let mut part = balancer::part::part(WEB, &making.program, &file, port)?;
     part.after = behind.iter().map(|(name, ..)| name.0.clone()).collect();
     making.add("services", part);
+    let spec = RoutesSpec { state: RoutesState::of(&routes), balancer: Ref::to(WEB) };
+    making.laptop.desired.add::<kinds::Routes>("services", WEB, spec);
+    making.laptop.routes = Some((file, routes));
     making.export("services.address", format!("http://127.0.0.1:{port}"));
     Ok(())
 }
+
+/// The file that the load balancer reads, in the state directory.
+pub(crate) const ROUTES: &str = "routes.json";
 
 /// The health check that AWS would make. If the file gives no interval, it is made every 500 ms: nobody wants to wait
 /// on a laptop.
@@ -151,7 +156,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runti
         ..Part::new(name, format!("service, role {role}"), &runtime.path)
     };
     let part = Part { ready_within_ms: ready_within_ms(part.ready_within_ms, service), ..part };
-    making.add(format!("services.{name}"), part);
+    making.add(&format!("services.{name}"), part);
 }
 
 /// Whether a service runs the bundled runtime here. The user's own containers do not run here.

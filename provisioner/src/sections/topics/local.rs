@@ -1,9 +1,12 @@
 //! Expands `topics:` to topics of the server of messages, which `queues` starts.
 
-use local::messaging;
+use std::collections::BTreeMap;
 
+use crate::kind::Ref;
+use crate::local::kinds::{Topic, TopicSpec, TopicState};
 use crate::sections::Loaded;
 use crate::sections::machine::{Local, Making, named};
+use crate::sections::queues::MESSAGING;
 use crate::sections::words::Name;
 
 pub(crate) const LOCAL: Local = Local { ports, expand };
@@ -15,18 +18,16 @@ fn ports(_: &Loaded) -> Vec<String> {
 
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     for name in making.loaded.stack.topics.keys() {
-        let arn = arn(making, &name.0);
+        let (arn, called) = (arn(making, &name.0), called(making, &name.0));
         making.export(format!("topics.{name}.arn"), arn);
+        let state = TopicState { name: called, others: BTreeMap::new() };
+        making.laptop.desired.add::<Topic>(
+            &format!("topics.{name}"),
+            &name.0,
+            TopicSpec { state, server: Ref::to(MESSAGING) },
+        );
     }
     Ok(())
-}
-
-/// Declares the topics to the server of messages.
-pub(crate) fn declare(making: &Making<'_>, config: &mut messaging::Config) {
-    for (name, topic) in &making.loaded.stack.topics {
-        let fifo = topic.fifo.then(|| ("FifoTopic".to_owned(), "true".to_owned()));
-        config.topics.insert(called(making, &name.0), fifo.into_iter().collect());
-    }
 }
 
 /// The ARN of a topic, as on AWS.

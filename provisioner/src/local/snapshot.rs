@@ -1,0 +1,135 @@
+//! Takes the snapshot of a stack on this machine: the supervisor says which processes run and how, the server of messages
+//! which queues it has, and the load balancer's own file where it sends requests. Changes nothing.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context;
+use local::balancer::config::Config as Balancer;
+use local::messaging::{self, Config, Declared};
+use local::supervisor::client;
+use local::supervisor::part::View;
+use local::supervisor::protocol::{PartStatus, State};
+
+use super::kinds::{
+    Process, ProcessSpec, ProcessState, Queue, QueueState, RUNNING, Routes, RoutesState, Subscription,
+    SubscriptionState, Topic, TopicState,
+};
+use crate::kind::any::AnyLive;
+use crate::kind::facts::Address;
+use crate::kind::json::Json;
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Status};
+use crate::plan::desired::Desired;
+use crate::plan::snapshot::Snapshot;
+use crate::scope::Scope;
+use crate::sections::queues::MESSAGING;
+use crate::sections::queues::local::CONFIG;
+use crate::sections::services::WEB;
+
+/// `delays`: the replicas that hold back what they get, each with the seconds.
+pub(crate) fn take(
+    state: &Path,
+    scope: &Scope,
+    desired: &Desired,
+    delays: &BTreeMap<String, u64>,
+) -> anyhow::Result<Snapshot> {
+    let mut snapshot = Snapshot::default();
+    let Some(client) = client::running(state) else { return Ok(snapshot) };
+    let state = client.place().state();
+    let parts = client.status()?;
+    let views = client.views()?.unwrap_or_default();
+    for part in &parts {
+        let view = views.get(&part.name).cloned().unwrap_or_else(|| of_earlier_version(part, desired));
+        let word = match part.state {
+            State::Ready | State::Starting => RUNNING.to_owned(),
+            other => other.to_string(),
+        };
+        let delay_seconds = Some(delays.get(&part.name).copied().unwrap_or_default());
+        put::<Process>(&mut snapshot, &part.name, &ProcessState { view, state: word, delay_seconds });
+    }
+    let part = |name: &str| parts.iter().find(|part| part.name == name);
+    if let Some(part) = part(MESSAGING) {
+        messages(&mut snapshot, scope, desired, &declared(state, part)?);
+    }
+    if part(WEB).is_some()
+        && let Ok(bytes) = std::fs::read(state.join(crate::sections::services::local::ROUTES))
+        && let Ok(routes) = Balancer::parse(&bytes)
+    {
+        put::<Routes>(&mut snapshot, WEB, &RoutesState::of(&routes));
+    }
+    Ok(snapshot)
+}
+
+/// The process as a supervisor of an earlier version lets it be known: it only tells whether the process is the wanted
+/// one.
+fn of_earlier_version(part: &PartStatus, desired: &Desired) -> View {
+    let address = Address { kind: Process::FACTS.name, name: part.name.clone() };
+    let wanted: Option<ProcessSpec> = desired.get(&address).and_then(|wanted| wanted.spec.read().ok());
+    let Some(spec) = wanted else { return View { kind: part.kind.clone(), ..View::default() } };
+    let is_the_same = part.fingerprint.is_none() || part.fingerprint.as_ref() == Some(&spec.fingerprint);
+    match spec.view() {
+        view if is_the_same => view,
+        view => View { configuration: "(not known: an earlier version of this program started it)".to_owned(), ..view },
+    }
+}
+
+/// What the server of messages has. If it does not answer, the file from which it takes its declaration says so.
+fn declared(state: &Path, part: &PartStatus) -> anyhow::Result<Declared> {
+    let port = part.port.filter(|_| part.state == State::Ready);
+    if let Some(Ok(Some(declared))) = port.map(messaging::declared) {
+        return Ok(declared);
+    }
+    let path = state.join("data").join(MESSAGING).join(CONFIG);
+    let Ok(bytes) = std::fs::read(&path) else { return Ok(Declared::default()) };
+    let declared = serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))?;
+    Ok(Declared { declared, others: Config::default() })
+}
+
+/// Adds the topics, queues and subscriptions that this program has declared, and those of SDKs that are wanted.
+fn messages(snapshot: &mut Snapshot, scope: &Scope, desired: &Desired, all: &Declared) {
+    for (config, is_declared) in [(&all.others, false), (&all.declared, true)] {
+        let concerns = |kind: &'static str, name: &str| {
+            is_declared || desired.get(&Address { kind, name: name.to_owned() }).is_some()
+        };
+        for (called, attributes) in &config.topics {
+            let name = short(scope, called);
+            if concerns(Topic::FACTS.name, &name) {
+                put::<Topic>(snapshot, &name, &TopicState::of(called, attributes));
+            }
+        }
+        for (called, attributes) in &config.queues {
+            let name = short(scope, called);
+            if concerns(Queue::FACTS.name, &name) {
+                put::<Queue>(snapshot, &name, &QueueState::of(called, attributes));
+            }
+        }
+        for subscription in &config.subscriptions {
+            let name = format!("{}-to-{}", short(scope, &subscription.topic), short(scope, &subscription.queue));
+            if concerns(Subscription::FACTS.name, &name) {
+                put::<Subscription>(snapshot, &name, &SubscriptionState::of(subscription));
+            }
+        }
+    }
+}
+
+/// The name in the stack file of a topic or a queue.
+fn short(scope: &Scope, called: &str) -> String {
+    let name = called.strip_prefix(&format!("{}-", scope.prefix())).unwrap_or(called);
+    name.strip_suffix(".fifo").unwrap_or(name).to_owned()
+}
+
+fn put<K: Kind<Output = (), Ready = ()>>(snapshot: &mut Snapshot, name: &str, state: &K::State) {
+    let address = Address { kind: K::FACTS.name, name: name.to_owned() };
+    let (state, output) = (Json::of(state), Json::of(&()));
+    let live = AnyLive {
+        address: address.clone(),
+        id: name.to_owned(),
+        owner: Owner::Child,
+        state,
+        ready: Some(output.clone()),
+        output,
+        status: Status::Ready,
+    };
+    snapshot.live.insert(address, live);
+}
