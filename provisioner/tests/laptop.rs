@@ -17,7 +17,7 @@ fn from_the_first_up_to_the_last_down() {
     let laptop = Laptop::new("a");
     let plan = laptop.run(&["plan", "--exit-code"]);
     assert_eq!(plan.status.code(), Some(2));
-    assert!(!laptop.home().exists(), "a plan writes nothing");
+    assert!(!laptop.home().join("stacks").exists(), "a plan writes nothing");
 
     let said = laptop.done(&["up", "--yes"]);
     for hop in ["reserve", "primary", "replica", "notification", "lookup miss", "lookup hit", "delete"] {

@@ -358,7 +358,7 @@ async fn the_schema_of_plans_is_printed() {
     let plan = run(NOWHERE, &["plan", &bell.display().to_string(), "--offline", "--json"]).await;
     let plan: Value = serde_json::from_slice(&plan.stdout).expect("JSON");
     assert!(validator.is_valid(&plan), "{plan}");
-    assert_eq!(plan["version"], 1);
+    assert_eq!(plan["version"], 2);
     let mut without = plan.clone();
     without["steps"][0].as_object_mut().expect("a step").remove("why");
     assert!(!validator.is_valid(&without), "the schema asks for something");

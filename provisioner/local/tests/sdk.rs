@@ -17,13 +17,48 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName,
 };
 use aws_smithy_http_client::Builder;
-use local::messaging::{Config, Subscription, serve};
+use local::messaging::{self, Config, Subscription, serve};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 /// The deadline of any test here as a whole.
 const DEADLINE: Duration = Duration::from_secs(120);
+
+/// Another declaration is taken while the service runs, as a whole or not at all. The answer to what there is tells who
+/// has made it.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_declaration_while_it_runs() {
+    timeout(DEADLINE, async {
+        let directory = tempfile::tempdir().expect("a directory");
+        let server = serve(port(), directory.path(), &declared()).expect("a service");
+        let (sqs, _) = clients(&format!("http://{}", server.address())).await;
+        sqs.create_queue().queue_name("by-hand").send().await.expect("a queue");
+        let at = server.address().port();
+        let work = move || {
+            let there = messaging::declared(at).expect("an answer").expect("this service tells");
+            assert_eq!(there.declared, declared());
+            assert_eq!(there.others.queues.keys().collect::<Vec<_>>(), ["by-hand"]);
+            let mut next = declared();
+            next.queues.get_mut("notify").expect("a queue").insert("VisibilityTimeout".to_owned(), "7".to_owned());
+            messaging::declare(at, &next).expect("it is right");
+            assert_eq!(messaging::declared(at).expect("an answer").expect("it tells").declared, next);
+            let mut wrong = next.clone();
+            wrong.subscriptions[0].topic = "nobody".to_owned();
+            let refused = messaging::declare(at, &wrong).expect_err("there is no such topic").to_string();
+            assert!(refused.contains("there is no topic nobody"), "{refused}");
+            assert_eq!(messaging::declared(at).expect("an answer").expect("it tells").declared, next);
+        };
+        tokio::task::spawn_blocking(work).await.expect("no panic");
+        let url = sqs.get_queue_url().queue_name("notify").send().await.expect("a queue").queue_url.expect("a URL");
+        let all = sqs.get_queue_attributes().queue_url(url).attribute_names(QueueAttributeName::All).send().await;
+        let all = all.expect("attributes").attributes.expect("attributes");
+        assert_eq!(all[&QueueAttributeName::VisibilityTimeout], "7");
+        server.stop().await;
+    })
+    .await
+    .expect("within the deadline");
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_runtime_calls() {

@@ -423,3 +423,31 @@ fn children_that_left_their_group_end_with_their_part() {
     stack.up_whole(&parts[..1]);
     assert_eq!((count("sleep 606"), count("sleep 607")), (0, 0));
 }
+
+/// A kept part is not touched and not waited for, whatever state it is in. A view tells how a part runs.
+#[test]
+fn what_is_kept_stays_as_it_is_and_a_view_says_how_a_part_runs() {
+    let stack = Stack::new();
+    let mut secret = shell("a", "exec sleep 600");
+    secret.env.insert("PASSWORD".into(), "pa55-word".into());
+    secret.secrets.insert("PASSWORD".into());
+    stack.up_whole(&[secret.clone(), shell("b", "exec sleep 600"), shell("c", "exec sleep 600")]);
+    let client = stack.client();
+    client.pause("a").unwrap();
+    client.hold("b", MINUTE).unwrap();
+    let before = stack.pid("a");
+    let kept = ["a", "b", "gone"].map(str::to_owned).into_iter().collect();
+    let wanted = Wanted { parts: vec![after(shell("d", "exec sleep 600"), &["a"])], kept };
+    let outcome = client.apply(&wanted, MINUTE, |_| {}).unwrap();
+    assert_eq!(outcome.ready, ["d"], "{outcome:?}");
+    let names: Vec<String> = client.status().unwrap().into_iter().map(|part| part.name).collect();
+    assert_eq!(names, ["a", "b", "d"]);
+    assert_eq!((stack.status("a").state, stack.pid("a")), (State::Paused, before));
+    assert_eq!(stack.status("b").state, State::Held);
+    let views = client.views().unwrap().expect("this supervisor tells");
+    assert_eq!(views["a"], secret.view());
+    assert!(!format!("{views:?}").contains("pa55-word"));
+    let wanted = Wanted { parts: vec![after(shell("e", "exec sleep 600"), &["gone"])], ..wanted };
+    let refused = client.apply(&wanted, MINUTE, |_| {}).unwrap_err().to_string();
+    assert_eq!(refused, "`e` starts after `gone`, which is not a part");
+}

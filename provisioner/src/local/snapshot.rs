@@ -92,16 +92,18 @@ fn messages(snapshot: &mut Snapshot, scope: &Scope, desired: &Desired, all: &Dec
         let concerns = |kind: &'static str, name: &str| {
             is_declared || desired.get(&Address { kind, name: name.to_owned() }).is_some()
         };
+        // The server has the account and the region of its declaration, which the stack file may have changed since.
+        let there = Scope { account: config.account.clone(), region: config.region.clone(), ..scope.clone() };
         for (called, attributes) in &config.topics {
             let name = short(scope, called);
             if concerns(Topic::FACTS.name, &name) {
-                put::<Topic>(snapshot, &name, &TopicState::of(called, attributes));
+                put::<Topic>(snapshot, &name, &TopicState::of(&there, called, attributes));
             }
         }
         for (called, attributes) in &config.queues {
             let name = short(scope, called);
             if concerns(Queue::FACTS.name, &name) {
-                put::<Queue>(snapshot, &name, &QueueState::of(called, attributes));
+                put::<Queue>(snapshot, &name, &QueueState::of(&there, called, attributes));
             }
         }
         for subscription in &config.subscriptions {

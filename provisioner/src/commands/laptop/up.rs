@@ -64,6 +64,9 @@ pub(crate) fn up(file: &Path, global: &Global, options: &UpOptions, printer: Pri
         false => failed(error),
     })?;
     let seconds = started.elapsed().as_secs_f64();
+    for note in laptop.notes.iter().filter(|note| !looked.laptop.notes.contains(note)) {
+        printer.talk(printer.dim(format!("note: {note}")));
+    }
     for failure in &outcome.failed {
         printer.error(format!("{}: {}", failure.part, failure.cause()));
         failure.error.lines().skip(1).for_each(|line| printer.detail(line));

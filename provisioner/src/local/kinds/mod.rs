@@ -47,3 +47,6 @@ fn owner_of(live: &AnyLive) -> String {
         },
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,7 @@ pub(crate) struct QueueSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct QueueState {
     pub(crate) name: String,
+    pub(crate) arn: String,
     pub(crate) visibility_timeout: u64,
     pub(crate) retention: u64,
     pub(crate) delay: u64,
@@ -33,7 +34,7 @@ pub(crate) struct QueueState {
 }
 
 impl QueueState {
-    pub(crate) fn of(name: &str, attributes: &Attributes) -> QueueState {
+    pub(crate) fn of(scope: &Scope, name: &str, attributes: &Attributes) -> QueueState {
         let all = with_defaults(attributes);
         let number = |attribute: &str| all.get(attribute).and_then(|value| value.parse().ok()).unwrap_or_default();
         let redrive = all.get(REDRIVE).and_then(|policy| serde_json::from_str(policy).ok());
@@ -41,6 +42,7 @@ impl QueueState {
         others.retain(|attribute, _| ![VISIBILITY, RETENTION, DELAY, REDRIVE, FIFO].contains(&attribute.as_str()));
         QueueState {
             name: name.to_owned(),
+            arn: scope.arn("sqs", name),
             visibility_timeout: number(VISIBILITY),
             retention: number(RETENTION),
             delay: number(DELAY),
@@ -78,6 +80,7 @@ impl Kind for Queue {
         name: "local.queue",
         fields: &[
             Field::fixed("name"),
+            Field::wanted("arn"),
             Field::wanted("visibility_timeout"),
             Field::wanted("retention"),
             Field::wanted("delay"),

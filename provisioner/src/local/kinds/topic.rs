@@ -21,15 +21,16 @@ pub(crate) struct TopicSpec {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TopicState {
     pub(crate) name: String,
+    pub(crate) arn: String,
     /// The attributes that a stack file never sets, as they were set by hand.
     pub(crate) others: BTreeMap<String, String>,
 }
 
 impl TopicState {
-    pub(crate) fn of(name: &str, attributes: &Attributes) -> TopicState {
+    pub(crate) fn of(scope: &Scope, name: &str, attributes: &Attributes) -> TopicState {
         let mut others = attributes.clone();
         others.remove(FIFO);
-        TopicState { name: name.to_owned(), others }
+        TopicState { name: name.to_owned(), arn: scope.arn("sns", name), others }
     }
 
     /// The attributes of CreateTopic.
@@ -47,7 +48,7 @@ const FIFO: &str = "FifoTopic";
 impl Kind for Topic {
     const FACTS: Facts = Facts {
         name: "local.topic",
-        fields: &[Field::fixed("name"), Field::wanted("others")],
+        fields: &[Field::fixed("name"), Field::wanted("arn"), Field::wanted("others")],
         untagged: "it belongs to the server of messages of its stack",
         ..Facts::DEFAULT
     };

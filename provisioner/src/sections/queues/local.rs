@@ -69,10 +69,11 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
 fn one(making: &mut Making<'_>, name: &str, queue: &Queue) {
     let section = format!("queues.{name}");
     let (main, dead) = queue_names(making.loaded, name, queue);
-    let policy =
-        json!({ "deadLetterTargetArn": making.scope().arn("sqs", &dead), "maxReceiveCount": queue.receives() });
+    let arn = |name: &str| making.scope().arn("sqs", name);
+    let policy = json!({ "deadLetterTargetArn": arn(&dead), "maxReceiveCount": queue.receives() });
     let (none, others) = (|| Value::Object(Map::new()), BTreeMap::new);
     let of_dead = QueueState {
+        arn: arn(&dead),
         name: dead,
         visibility_timeout: 30,
         retention: DEAD_LETTER_RETENTION,
@@ -81,6 +82,7 @@ fn one(making: &mut Making<'_>, name: &str, queue: &Queue) {
         others: others(),
     };
     let state = QueueState {
+        arn: arn(&main),
         name: main.clone(),
         visibility_timeout: queue.visibility_seconds(),
         retention: queue.retention_seconds(),

@@ -18,9 +18,9 @@ fn ports(_: &Loaded) -> Vec<String> {
 
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     for name in making.loaded.stack.topics.keys() {
-        let (arn, called) = (arn(making, &name.0), called(making, &name.0));
-        making.export(format!("topics.{name}.arn"), arn);
-        let state = TopicState { name: called, others: BTreeMap::new() };
+        let called = called(making, &name.0);
+        making.export(format!("topics.{name}.arn"), arn(making, &name.0));
+        let state = TopicState { name: called, arn: arn(making, &name.0), others: BTreeMap::new() };
         making.laptop.desired.add::<Topic>(
             &format!("topics.{name}"),
             &name.0,
