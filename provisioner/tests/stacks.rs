@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use partition::PARTITIONS;
-use provision::commands::actions::beside_kinds;
+use provision::commands::aws::actions::beside_kinds;
 use provision::image::Digests;
 use provision::plan::desired::Desired;
 use provision::plan::snapshot::Snapshot;

@@ -1,62 +1,26 @@
-//! One file per command, one function each. What they share: loading a stack file, opening its account ([`session`]), and
-//! holding the lease while writing ([`run`]).
+//! The commands: [`aws`] has those for a stack on AWS, and [`laptop`] those for a stack on this machine, one file each. The
+//! files beside the two folders are what both share: loading a stack file, showing a plan ([`show`], [`render`]), and the
+//! guards of the command line ([`guards`]).
 //!
 //! A command returns its exit code, or a [`failure::Failure`], which `cli` prints. `Ok(Exit::Failed)` is for a command whose
 //! report says what failed.
 
+#[cfg_attr(not(feature = "aws"), path = "without_aws.rs")]
+pub mod aws;
 pub mod check;
 pub mod ci;
-pub mod laptop;
-
+pub(crate) mod command;
 mod document;
 pub(crate) mod failure;
+pub(crate) mod fault;
 pub(crate) mod format;
 mod guards;
+pub mod laptop;
 pub mod options;
 mod render;
 mod show;
 
-#[cfg(feature = "aws")]
-pub mod actions;
-#[cfg(feature = "aws")]
-pub mod doctor;
-#[cfg(feature = "aws")]
-pub mod down;
-#[cfg(feature = "aws")]
-mod explain;
-#[cfg(feature = "aws")]
-pub mod export;
-#[cfg(feature = "aws")]
-pub mod graph;
-#[cfg(feature = "aws")]
-pub mod health;
-#[cfg(feature = "aws")]
-pub mod logs;
-#[cfg(feature = "aws")]
-pub mod outputs;
-#[cfg(feature = "aws")]
-pub mod plan;
-#[cfg(feature = "aws")]
-pub mod policy;
-#[cfg(feature = "aws")]
-pub mod probe;
-#[cfg(feature = "aws")]
-pub mod redrive;
-#[cfg(feature = "aws")]
-mod run;
-#[cfg(feature = "aws")]
-mod session;
-#[cfg(feature = "aws")]
-pub mod status;
-#[cfg(feature = "aws")]
-pub mod up;
-
 use std::path::Path;
-
-#[cfg(feature = "aws")]
-pub(crate) use session::{
-    Session, connect, login_hint, no_region, open, open_and_build, open_without_runtime, take, time_scale,
-};
 
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;

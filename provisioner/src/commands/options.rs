@@ -124,3 +124,28 @@ pub struct DataFlags {
     #[arg(long, value_name = "NAME,…", num_args = 0..=1, require_equals = true, value_delimiter = ',', default_missing_value = "*")]
     pub delete_data: Option<Vec<String>>,
 }
+
+/// The language of a drawing.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Drawing {
+    /// For Markdown, as GitHub draws it
+    Mermaid,
+    /// For Graphviz
+    Dot,
+}
+
+/// What a node of a drawing is.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum By {
+    /// One node per section of the stack file
+    Section,
+    /// One node per resource, in the frame of its section
+    Resource,
+}
+
+/// The tool that a stack is printed for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Language {
+    /// A CloudFormation template, as YAML; with --json as JSON
+    Cloudformation,
+}

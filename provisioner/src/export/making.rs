@@ -14,7 +14,7 @@ use crate::kind::facts::Address;
 use crate::kind::json::Json;
 use crate::plan::desired::{Desired, Wanted};
 use crate::scope::Scope;
-use crate::sections::making::Export;
+use crate::sections::aws::making::Export;
 
 pub(super) struct Making<'a> {
     scope: &'a Scope,

@@ -3,7 +3,6 @@
 //! These are pure functions from bytes to bytes. They use no clock, no user and no file system. The same runtime gives
 //! the same digest, so that a second `up` finds its image in the registry, and a second plan is empty.
 
-#[cfg(feature = "aws")]
 pub mod artefacts;
 mod runtime;
 
@@ -30,6 +29,13 @@ pub struct Digests {
     pub image: String,
     /// The digest of the Lambda package, in the form of Lambda.
     pub zip: String,
+}
+
+/// The build of the runtime that a stack would run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Built {
+    AsItIs,
+    Anew,
 }
 
 /// Bytes that a registry stores under their digest.

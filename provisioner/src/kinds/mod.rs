@@ -17,7 +17,7 @@
 //!    `settle` in `tests/kinds_*.rs`: it makes the resource on an emulator, and the second plan has to be empty.
 //!
 //! Two tables know more about some kinds, and have nothing to say about most kinds: `doctor/quotas.rs` (whether the
-//! account has room) and `commands/health.rs` (what `status` tells beyond ready or not).
+//! account has room) and `commands/aws/health.rs` (what `status` tells beyond ready or not).
 //!
 //! # Adding a service
 //!

@@ -39,7 +39,7 @@ pub struct Service {
     /// service does not know. The first argument is the second word of the kind's name.
     pub section: fn(resource: &str, name: &str) -> Option<String>,
     /// The reason why `status` tells only whether a resource is ready. It is for the kinds of which
-    /// [`crate::commands::health`] does not tell more.
+    /// [`crate::commands::aws::health`] does not tell more.
     pub only_ready: &'static str,
 }
 

@@ -266,7 +266,7 @@ mod tests {
     /// All actions that a policy may have.
     fn all() -> BTreeSet<&'static str> {
         let mut all: BTreeSet<&str> = [OURS, lease::ACTIONS, denial::ACTIONS].concat().into_iter().collect();
-        all.extend(crate::commands::actions::all());
+        all.extend(crate::commands::aws::actions::all());
         all.extend(KINDS.iter().flat_map(|kind| kind.facts().actions));
         all
     }

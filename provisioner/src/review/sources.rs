@@ -10,6 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::image::Built;
 use crate::kind::Late;
 use crate::kind::facts::{Address, Class, Effect};
 use crate::kind::json::Json;
@@ -68,13 +69,6 @@ pub struct File<'a> {
     pub snapshot: &'a Snapshot,
     /// The resources that another stack would become in this place. If it is told so, the runtime was built anew.
     pub expand: &'a dyn Fn(&Loaded, Built) -> Desired,
-}
-
-/// The build of the runtime that a stack would run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Built {
-    AsItIs,
-    Anew,
 }
 
 impl Sources {

@@ -13,17 +13,16 @@ use serde_json::Value;
 
 use super::databases::pairs::Roles;
 use super::list::SECTIONS;
-use super::machine::{Laptop, Making, Programs, Purpose, account, region};
+use super::machine::{Laptop, Making, Programs, Purpose};
 use super::search::local::{prefer_ports, takes};
 use super::{Loaded, programs};
+use crate::image::Built;
 use crate::local::dashboard;
 use crate::local::home::{home, made, status};
 use crate::local::keys::{self, Keys};
 use crate::local::kinds::REGISTRY;
 use crate::plan::desired::Desired;
 use crate::plan::placeholder_after;
-use crate::review::sources::Built;
-use crate::scope::Scope;
 
 /// Everything that an expansion needs besides the stack file: the folders, passwords, ports and programs of a stack.
 #[derive(Clone)]
@@ -48,7 +47,7 @@ impl Ground {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let mut ports = ports::settled(place.state(), &names, &in_use(place.state())?)?;
         ports.retain(|name, port| takes(loaded, &programs, name, *port));
-        Ground::of(place, programs, |place| keys::kept(place), (ports, Vec::new()))
+        Ground::of(place, programs, keys::kept, (ports, Vec::new()))
     }
 
     /// Makes what is missing: the folders, the passwords, the ports.
@@ -132,11 +131,6 @@ impl Ground {
         making.laptop.notes.extend(self.moved.iter().map(moved));
         Ok(making.laptop)
     }
-}
-
-/// The scope that AWS would have, so that names are the same there and here.
-pub(crate) fn scope(loaded: &Loaded) -> Scope {
-    Scope::of(loaded, account(loaded), region(loaded))
 }
 
 /// A stand-in for ports and passwords that do not exist yet. A value that is another one with other stand-ins is not

@@ -1,5 +1,6 @@
 //! The sections of a stack file. Each is one thing, one folder, and one line here.
 
+use super::aws::making::Expand;
 use super::machine::Local;
 use super::say::Say;
 use super::{Loaded, alerts, caches, databases, guard, logs, network, queues, search, services, topics};
@@ -11,8 +12,7 @@ pub(crate) struct Section {
     /// Tells the mistakes that no JSON Schema finds.
     pub(crate) check: Option<fn(&Loaded, &mut Say<'_>)>,
     /// Adds the resources that the section becomes on AWS.
-    #[cfg(feature = "aws")]
-    pub(crate) aws: Option<fn(&mut super::making::Making<'_>)>,
+    pub(crate) aws: Option<Expand>,
     /// How the section runs on this machine.
     pub(crate) local: Option<Local>,
 }
@@ -22,73 +22,38 @@ pub(crate) static SECTIONS: &[Section] = &[
     Section {
         key: "topics",
         check: Some(topics::check::check),
-        #[cfg(feature = "aws")]
-        aws: Some(topics::aws::expand),
+        aws: topics::aws::EXPAND,
         local: Some(topics::local::LOCAL),
     },
     Section {
         key: "queues",
         check: Some(queues::check::check),
-        #[cfg(feature = "aws")]
-        aws: Some(queues::aws::expand),
+        aws: queues::aws::EXPAND,
         local: Some(queues::local::LOCAL),
     },
-    Section {
-        key: "network",
-        check: Some(network::check::check),
-        #[cfg(feature = "aws")]
-        aws: Some(network::aws::expand),
-        local: None,
-    },
+    Section { key: "network", check: Some(network::check::check), aws: network::aws::EXPAND, local: None },
     Section {
         key: "databases",
         check: Some(databases::check::check),
-        #[cfg(feature = "aws")]
-        aws: Some(databases::aws::expand),
+        aws: databases::aws::EXPAND,
         local: Some(databases::local::LOCAL),
     },
-    Section {
-        key: "caches",
-        check: None,
-        #[cfg(feature = "aws")]
-        aws: Some(caches::aws::expand),
-        local: Some(caches::local::LOCAL),
-    },
+    Section { key: "caches", check: None, aws: caches::aws::EXPAND, local: Some(caches::local::LOCAL) },
     Section {
         key: "search",
         check: Some(search::check::check),
-        #[cfg(feature = "aws")]
-        aws: Some(search::aws::expand),
+        aws: search::aws::EXPAND,
         local: Some(search::local::LOCAL),
     },
     Section {
         key: "services",
         check: Some(services::check::check),
-        #[cfg(feature = "aws")]
-        aws: Some(services::aws::expand),
+        aws: services::aws::EXPAND,
         local: Some(services::local::LOCAL),
     },
-    Section {
-        key: "logs",
-        check: Some(logs::check::check),
-        #[cfg(feature = "aws")]
-        aws: Some(logs::aws::expand),
-        local: Some(logs::local::LOCAL),
-    },
-    Section {
-        key: "alerts",
-        check: Some(alerts::check::check),
-        #[cfg(feature = "aws")]
-        aws: Some(alerts::aws::expand),
-        local: None,
-    },
-    Section {
-        key: "guard",
-        check: Some(guard::check::check),
-        #[cfg(feature = "aws")]
-        aws: None,
-        local: None,
-    },
+    Section { key: "logs", check: Some(logs::check::check), aws: logs::aws::EXPAND, local: Some(logs::local::LOCAL) },
+    Section { key: "alerts", check: Some(alerts::check::check), aws: alerts::aws::EXPAND, local: None },
+    Section { key: "guard", check: Some(guard::check::check), aws: None, local: None },
 ];
 
 #[cfg(test)]
@@ -130,7 +95,6 @@ mod tests {
                 folder.join(part).with_extension("rs").is_file() || folder.join(part).join("mod.rs").is_file()
             };
             assert_eq!(has("check"), section.check.is_some(), "{}", section.key);
-            #[cfg(feature = "aws")]
             assert_eq!(has("aws"), section.aws.is_some(), "{}", section.key);
         }
     }

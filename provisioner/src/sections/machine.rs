@@ -12,7 +12,6 @@ use serde_json::Value;
 
 use super::Loaded;
 use super::databases::pairs::{Pair, Roles};
-use super::here::scope;
 use super::queues::{Queue, dead_letter_name};
 use super::search::engine::Search;
 use crate::local::keys::Keys;
@@ -152,6 +151,11 @@ impl Making<'_> {
     pub(crate) fn export(&mut self, name: impl Into<String>, value: impl Into<String>) {
         self.laptop.outputs.insert(name.into(), Value::String(value.into()));
     }
+}
+
+/// The scope that AWS would have, so that names are the same there and here.
+pub(crate) fn scope(loaded: &Loaded) -> Scope {
+    Scope::of(loaded, account(loaded), region(loaded))
 }
 
 /// The account id in names and ARNs if the stack file has none.

@@ -11,11 +11,13 @@
 //! To add a section, write that folder, add the field to [`Stack`] and [`Environment`], and add its line to
 //! [`list::SECTIONS`]. `uses` is a folder like them, for the key of that name in a service.
 //!
+//! A build without the feature `aws` has the file `without_aws.rs` in the place of every `aws.rs`.
+//!
 //! The modules that read a file and go through all sections are beside the folders: [`load`], [`check`], [`aws`],
 //! [`here`].
 
 pub mod alerts;
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "without_aws.rs")]
 pub mod aws;
 pub mod caches;
 mod check;
@@ -28,8 +30,6 @@ pub(crate) mod list;
 pub mod load;
 pub mod logs;
 pub(crate) mod machine;
-#[cfg(feature = "aws")]
-pub(crate) mod making;
 mod mend;
 mod names;
 pub mod network;

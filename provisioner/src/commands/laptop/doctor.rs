@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::failed;
+use super::words::failed;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{agree, document};

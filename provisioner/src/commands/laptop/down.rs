@@ -9,8 +9,10 @@ use local::supervisor::client;
 use local::supervisor::place::Place;
 use serde_json::{Value, json};
 
+use super::stacks;
+use super::strays::tell_strays;
 use super::up::ended;
-use super::{NOTHING_RUNS, failed, stacks};
+use super::words::{NOTHING_RUNS, failed};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::{DataFlags, Global};
 use crate::commands::{GIVE_YES, answer, document, render};
@@ -24,7 +26,8 @@ use crate::review::sources::Sources;
 use crate::review::{Against, Review};
 use crate::scope::Scope;
 use crate::sections::Loaded;
-use crate::sections::here::{Ground, scope};
+use crate::sections::here::Ground;
+use crate::sections::machine::scope;
 
 pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Result<Exit, Failure> {
     let (loaded, state) = stacks::chosen(file, global)?;
@@ -36,7 +39,7 @@ pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Prin
     if !runs {
         printer.talk(NOTHING_RUNS);
         if let Some(loaded) = &loaded {
-            stacks::tell_strays(file, loaded, &state, printer);
+            tell_strays(file, loaded, &state, printer);
         }
         if !delete || !known::has_data(&state) {
             if known::has_data(&state) {

@@ -1,19 +1,20 @@
 //! `provision local …`: failures on demand. Each command says what people will see and how to undo it. The next
 //! `up --local` undoes it at the latest. Only a promotion stays, because it is a fact of the data.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use clap::Subcommand;
 use local::engines::{mariadb, replica};
 use local::supervisor::client::{self, Client};
 use local::supervisor::probe;
 use local::supervisor::protocol::{PartStatus, State};
 use serde_json::json;
 
-use super::{Looked, NOTHING_RUNS, failed, found, shell};
+use super::looked::{Looked, found};
+use super::words::{NOTHING_RUNS, failed, shell};
 use crate::commands::failure::{Exit, Failure};
+use crate::commands::fault::{Fault, Victim};
 use crate::commands::options::Global;
 use crate::commands::{agree, document};
 use crate::local::apply::apply;
@@ -24,49 +25,6 @@ use crate::sections::databases::pairs::Roles;
 use crate::sections::here::Ground;
 use crate::sections::machine::Servers;
 use crate::wait::pause_here;
-
-/// What can be done to one part of a stack that runs here, to see what the others make of it.
-#[derive(Subcommand)]
-pub(crate) enum Fault {
-    /// End a part at once, as by `kill -9`; the supervisor starts it again
-    Kill(Victim),
-    /// Let a part stand still, with its port open
-    Pause(Victim),
-    /// End a part in order and leave it so
-    Stop(Victim),
-    /// Let a part go on that was paused or stopped
-    Resume(Victim),
-    /// End a part in order and start it again
-    Restart(Victim),
-    /// Make a replica the primary, at the address that the services know
-    ///
-    /// A primary that runs takes no more writes until the replica has them all; of one that is gone, what the replica has not
-    /// received is on the old primary's disk only, as on RDS. The old primary is out of service until `rejoin`.
-    Promote(Victim),
-    /// Let the old primary follow the new one
-    Rejoin {
-        #[command(flatten)]
-        victim: Victim,
-        /// Throw away what only the old primary has, and fill it again from the new one
-        #[arg(long)]
-        discard: bool,
-    },
-    /// Let a replica hold back whatever it gets, for so long
-    Lag {
-        #[command(flatten)]
-        victim: Victim,
-        /// As in 30s or 2m; 0 ends it
-        #[arg(value_parser = delay)]
-        time: u32,
-    },
-}
-
-#[derive(clap::Args)]
-pub(crate) struct Victim {
-    file: PathBuf,
-    /// Its name, as `status` shows it
-    part: String,
-}
 
 pub(crate) fn fault(fault: &Fault, global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let Victim { file, part } = fault.victim();
@@ -272,16 +230,6 @@ impl Told {
     }
 }
 
-impl Fault {
-    fn victim(&self) -> &Victim {
-        match self {
-            Fault::Kill(victim) | Fault::Pause(victim) | Fault::Stop(victim) => victim,
-            Fault::Resume(victim) | Fault::Restart(victim) | Fault::Promote(victim) => victim,
-            Fault::Rejoin { victim, .. } | Fault::Lag { victim, .. } => victim,
-        }
-    }
-}
-
 /// What users of the stack notice while a part of this kind is away.
 fn effect(kind: &str) -> &'static str {
     match kind {
@@ -302,16 +250,4 @@ fn effect(kind: &str) -> &'static str {
 fn replicas(servers: &[Servers]) -> String {
     let names: Vec<&str> = servers.iter().filter_map(|servers| Some(servers.replica.as_ref()?.name.as_str())).collect();
     if names.is_empty() { "; there is none".to_owned() } else { format!("; there is: {}", names.join(", ")) }
-}
-
-fn delay(text: &str) -> Result<u32, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: Option<u32> = digits.parse().ok();
-    let seconds = match (number, &text[digits.len()..]) {
-        (Some(0), "") => Some(0),
-        (Some(number), "s") => Some(number),
-        (Some(number), "m") => number.checked_mul(60),
-        _ => None,
-    };
-    seconds.filter(|seconds| *seconds <= 3600).ok_or_else(|| "30s, 2m, at most 60m, or 0".to_owned())
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Looked, found};
+use super::looked::{Looked, found};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::{Global, PlanOptions};
 use crate::commands::show::form;

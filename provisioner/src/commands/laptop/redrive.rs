@@ -8,7 +8,8 @@ use local::dashboard::config::Queue;
 use local::dashboard::messages;
 use serde_json::json;
 
-use super::{failed, found};
+use super::looked::found;
+use super::words::failed;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{agree, document};

@@ -6,8 +6,9 @@ use local::dashboard::part::address_at;
 use local::supervisor::protocol::State;
 use serde_json::json;
 
-use super::words::mib;
-use super::{failed, found, stacks};
+use super::looked::found;
+use super::strays::tell_strays;
+use super::words::{failed, mib};
 use crate::commands::document;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
@@ -18,7 +19,7 @@ pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Result<E
     let (loaded, state) = found(file, global)?;
     let watched = watch(&state, &loaded).map_err(failed)?;
     if watched.parts.is_empty() {
-        stacks::tell_strays(file, &loaded, &state, printer);
+        tell_strays(file, &loaded, &state, printer);
     }
     match global.json {
         true => {

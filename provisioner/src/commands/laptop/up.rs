@@ -6,7 +6,11 @@ use std::time::Instant;
 use local::supervisor::protocol::Outcome;
 use serde_json::{Value, json};
 
-use super::{Looked, doctor, failed, found, shell, stacks, walk};
+use super::doctor;
+use super::looked::{Looked, found};
+use super::probe::walk;
+use super::strays::tell_strays;
+use super::words::{failed, shell};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::format::{Format, write};
 use crate::commands::guards::{agreed, refuse, same_stack, saved};
@@ -30,7 +34,7 @@ pub(crate) fn up(file: &Path, global: &Global, options: &UpOptions, printer: Pri
         doctor::complete(&loaded.stack, global, printer)?;
     }
     if !known::runs(&state) {
-        stacks::tell_strays(file, &loaded, &state, printer);
+        tell_strays(file, &loaded, &state, printer);
     }
     let can_install = tools::of_stack(&loaded.stack).is_ok_and(|tools| !tools::installable(&tools).is_empty());
     let looked = Looked::at(loaded, state).map_err(|failure| match !options.install && can_install {

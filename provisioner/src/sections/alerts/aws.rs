@@ -4,7 +4,7 @@
 use crate::kind::Ref;
 use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, MAIN, Measured};
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
-use crate::sections::making::Making;
+use crate::sections::aws::making::{Expand, Making};
 use crate::sections::queues::dead_letter_name;
 use crate::sections::services::WEB;
 use crate::sections::{databases, logs};
@@ -12,7 +12,9 @@ use crate::sections::{databases, logs};
 const SECTION: &str = "alerts";
 const ALERTS: &str = "alerts";
 
-pub(crate) fn expand(making: &mut Making<'_>) {
+pub(crate) const EXPAND: Option<Expand> = Some(expand);
+
+fn expand(making: &mut Making<'_>) {
     let Some(alerts) = &making.loaded.stack.alerts else { return };
     making.add::<Topic>(SECTION, ALERTS, TopicSpec { fifo: false, kms_key: Some(making.key()) });
     for address in &alerts.email {

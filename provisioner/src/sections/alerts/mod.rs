@@ -3,7 +3,7 @@
 //! [`check`]: the addresses. [`aws`]: a topic, its subscriptions, the alarms, a dashboard. On this machine there are no
 //! alarms.
 
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod check;
 

@@ -4,12 +4,14 @@ use super::{Cache, CacheEngine, PORT, firewall, token};
 use crate::kind::Ref;
 use crate::kinds::elasticache::{ReplicationGroup, ReplicationGroupSpec, SubnetGroup, SubnetGroupSpec};
 use crate::kinds::secretsmanager::{Secret, SecretSpec};
-use crate::sections::making::Making;
+use crate::sections::aws::making::{Expand, Making};
 use crate::sections::network::aws as network;
 
 const SUBNETS: &str = "data";
 
-pub(crate) fn expand(making: &mut Making<'_>) {
+pub(crate) const EXPAND: Option<Expand> = Some(expand);
+
+fn expand(making: &mut Making<'_>) {
     let caches = &making.loaded.stack.caches;
     if caches.is_empty() {
         return;

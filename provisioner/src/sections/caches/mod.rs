@@ -2,7 +2,7 @@
 //!
 //! [`aws`]: a replication group on ElastiCache, its token, its firewall group. [`local`]: a server on this machine.
 
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod local;
 

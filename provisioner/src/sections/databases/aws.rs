@@ -8,13 +8,15 @@ use crate::kinds::rds::{
     Instance, InstanceRole, InstanceSpec, ParameterGroup, ParameterGroupSpec, SubnetGroup, SubnetGroupSpec,
 };
 use crate::kinds::secretsmanager::{Secret, SecretSpec};
-use crate::sections::making::Making;
+use crate::sections::aws::making::{Expand, Making};
 use crate::sections::network::aws as network;
 
 /// All databases of a stack are in the same subnets.
 const SUBNETS: &str = "data";
 
-pub(crate) fn expand(making: &mut Making<'_>) {
+pub(crate) const EXPAND: Option<Expand> = Some(expand);
+
+fn expand(making: &mut Making<'_>) {
     let databases = &making.loaded.stack.databases;
     if databases.is_empty() {
         return;

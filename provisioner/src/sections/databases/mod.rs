@@ -3,7 +3,7 @@
 //! [`check`]: names that MySQL keeps for itself. [`aws`]: instances on RDS, their secrets, their firewall group.
 //! [`local`]: servers on this machine. [`pairs`]: which of two local servers is the primary.
 
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod check;
 pub(crate) mod local;

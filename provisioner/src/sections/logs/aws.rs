@@ -10,13 +10,15 @@ use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, Permissio
 use crate::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};
 use crate::kinds::variable::Variable;
-use crate::sections::making::Making;
+use crate::sections::aws::making::{Expand, Making};
 use crate::sections::network::aws as network;
 use crate::sections::search::{self, Search};
 
 const SECTION: &str = "logs";
 
-pub(crate) fn expand(making: &mut Making<'_>) {
+pub(crate) const EXPAND: Option<Expand> = Some(expand);
+
+fn expand(making: &mut Making<'_>) {
     let Some(logs) = &making.loaded.stack.logs else { return };
     let to = logs.to.0.clone();
     let group =

@@ -3,7 +3,7 @@
 //! [`check`]: services, indexes, limits. [`patterns`]: the filter patterns. [`shipping`]: the environment and the rights of the log
 //! forwarder. [`aws`]: the forwarder as a Lambda function. [`local`]: a forwarder for each service on this machine.
 
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod check;
 pub(crate) mod local;

@@ -13,12 +13,14 @@ use crate::kinds::ec2::{
 };
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
-use crate::sections::making::Making;
+use crate::sections::aws::making::{Expand, Making};
 
 const SECTION: &str = "network";
 const MAIN: &str = "main";
 
-pub(crate) fn expand(making: &mut Making<'_>) {
+pub(crate) const EXPAND: Option<Expand> = Some(expand);
+
+fn expand(making: &mut Making<'_>) {
     if !making.loaded.needs_network() {
         return;
     }

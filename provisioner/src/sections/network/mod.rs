@@ -3,7 +3,7 @@
 //! [`check`]: its certificate and its addresses. [`aws`]: the VPC, its subnets and its ways out. A stack on this machine has no
 //! network of its own.
 
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod check;
 

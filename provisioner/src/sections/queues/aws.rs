@@ -4,9 +4,11 @@ use super::{DEAD_LETTER_RETENTION, dead_letter_name};
 use crate::kind::Ref;
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec};
 use crate::kinds::sqs::{DeadLetter, Queue, QueueSpec};
-use crate::sections::making::Making;
+use crate::sections::aws::making::{Expand, Making};
 
-pub(crate) fn expand(making: &mut Making<'_>) {
+pub(crate) const EXPAND: Option<Expand> = Some(expand);
+
+fn expand(making: &mut Making<'_>) {
     let stack = &making.loaded.stack;
     for (name, queue) in &stack.queues {
         let section = format!("queues.{name}");

@@ -3,7 +3,7 @@
 //! [`check`]: names, topics, limits. [`aws`]: the queues and their subscriptions. [`local`]: the queues of the server of messages,
 //! which is one process for all topics and queues.
 
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod check;
 pub(crate) mod local;

@@ -4,12 +4,14 @@
 use super::{PORT, Search, firewall};
 use crate::kind::Ref;
 use crate::kinds::opensearch::{Domain, DomainSpec, Inside};
-use crate::sections::making::Making;
+use crate::sections::aws::making::{Expand, Making};
 use crate::sections::network::aws as network;
-use crate::sections::services::probe;
+use crate::sections::services::aws::probe;
 use crate::sections::{logs, logs::aws::role as writer};
 
-pub(crate) fn expand(making: &mut Making<'_>) {
+pub(crate) const EXPAND: Option<Expand> = Some(expand);
+
+fn expand(making: &mut Making<'_>) {
     for (name, search) in &making.loaded.stack.search {
         one(making, &name.0, search);
     }

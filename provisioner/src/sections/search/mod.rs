@@ -3,7 +3,7 @@
 //! [`check`]: nodes and zones. [`aws`]: a domain and its firewall group. [`local`]: the parts on this machine. [`engine`]: which
 //! search engine this machine has.
 
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod check;
 pub(crate) mod engine;

@@ -3,18 +3,16 @@
 //! - [`health`]: the health check; [`routes`]: which requests a service gets; [`roles`]: the roles of the bundled runtime;
 //!   [`fargate`]: sizes of tasks.
 //! - [`check`]: finds the mistakes in services; [`notes`]: tells text that is allowed and seldom meant.
-//! - [`aws`]: the ECS services; [`probe`]: the further rights that `provision probe` needs.
+//! - [`aws`]: the ECS services, and the further rights that `provision probe` needs.
 //! - [`local`]: processes of the runtime on this machine.
 
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod check;
 mod fargate;
 pub(crate) mod health;
 pub(crate) mod local;
 pub mod notes;
-#[cfg(feature = "aws")]
-pub(crate) mod probe;
 pub mod roles;
 pub(crate) mod routes;
 

@@ -1,9 +1,11 @@
 //! Expands `topics:` to topics, encrypted under the key of the stack.
 
 use crate::kinds::sns::{Topic, TopicSpec};
-use crate::sections::making::Making;
+use crate::sections::aws::making::{Expand, Making};
 
-pub(crate) fn expand(making: &mut Making<'_>) {
+pub(crate) const EXPAND: Option<Expand> = Some(expand);
+
+fn expand(making: &mut Making<'_>) {
     let stack = &making.loaded.stack;
     for (name, topic) in &stack.topics {
         let section = format!("topics.{name}");

@@ -2,7 +2,7 @@
 //!
 //! [`check`]: names. [`aws`]: a topic each. [`local`]: the topics of the server of messages.
 
-#[cfg(feature = "aws")]
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod check;
 pub(crate) mod local;

@@ -9,7 +9,7 @@ use crate::kinds::ec2::Rule;
 use crate::kinds::ecs::FromSecret;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::variable::Variable;
-use crate::sections::making::Making;
+use crate::sections::aws::making::Making;
 use crate::sections::network::aws as network;
 use crate::sections::search::Search;
 use crate::sections::services::Service;

@@ -5,12 +5,12 @@ use std::path::Path;
 
 use aws_config::SdkConfig;
 
-use super::{allow_region, answer, load};
 use crate::aws::surroundings::{self, Mistake};
 use crate::aws::take;
 use crate::aws::{self, Access, Cx, Error, Proof};
 use crate::commands::failure::Failure;
 use crate::commands::options::Global;
+use crate::commands::{allow_region, answer, load};
 use crate::image::Digests;
 use crate::image::artefacts::{self, Artefacts};
 use crate::image::{self, Architecture};

@@ -8,10 +8,12 @@ use aws_sdk_sqs::types::ListMessageMoveTasksResultEntry as Move;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 use serde_json::json;
 
-use super::{agree, load, login_hint, open_without_runtime, run};
+use super::run;
+use super::session::{login_hint, open_without_runtime};
 use crate::aws::{Cx, Error};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
+use crate::commands::{agree, load};
 use crate::kinds::sqs::queue_name;
 use crate::printer::Printer;
 use crate::sections::Stack;

@@ -4,15 +4,17 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::document::PLAN_VERSION;
-use super::format::text;
-use super::guards::{agreed, is_named, refuse, same_stack, saved};
-use super::options::UpOptions;
 use super::outputs::exported;
-use super::show::Shown;
-use super::{GIVE_YES, Session, agree, answer, doctor, open_and_build, run};
+use super::session::{Session, open_and_build};
+use super::{doctor, run};
+use crate::commands::document::PLAN_VERSION;
 use crate::commands::failure::{Exit, Failure};
+use crate::commands::format::text;
+use crate::commands::guards::{agreed, is_named, refuse, same_stack, saved};
 use crate::commands::options::Global;
+use crate::commands::options::UpOptions;
+use crate::commands::show::Shown;
+use crate::commands::{GIVE_YES, agree, answer};
 use crate::engine::{self, Report, Work, retag};
 use crate::kind::any::AnyLive;
 use crate::kinds::on_aws::LastWish;

@@ -4,14 +4,14 @@
 
 use serde_json::Value;
 
-use super::roles;
 use crate::kinds::ec2::Rule;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::opensearch::Searcher;
 use crate::sections::Stack;
-use crate::sections::making::Making;
+use crate::sections::aws::making::Making;
 use crate::sections::network::aws as network;
 use crate::sections::search::{self, Search};
+use crate::sections::services::roles;
 use crate::sections::words::Name;
 
 /// The place where the log lines of a service can be searched.

@@ -6,9 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 
+use super::session::open;
 use crate::aws::{Cx, Error, each};
 use crate::commands::failure::{Exit, Failure};
-use crate::commands::open;
 use crate::commands::options::Global;
 use crate::kind::Kind;
 use crate::kinds::logs::LogGroup;

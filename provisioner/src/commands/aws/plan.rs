@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::options::PlanOptions;
-use super::show::{self, Shown};
-use super::{allow_region, load, no_region, open, read, take};
+use super::session::{no_region, open, take};
 use crate::aws::{Cx, Proof};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
+use crate::commands::options::PlanOptions;
+use crate::commands::show::{self, Shown};
+use crate::commands::{allow_region, load, read};
 use crate::doctor::zones;
 use crate::image::Digests;
 use crate::kinds::REGISTRY;

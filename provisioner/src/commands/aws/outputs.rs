@@ -5,11 +5,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::format::{Format, chosen, write};
+use super::session::{open, take};
 use crate::aws::Proof;
 use crate::commands::failure::{Exit, Failure};
+use crate::commands::format::{Format, chosen, write};
 use crate::commands::options::Global;
-use crate::commands::{open, take};
 use crate::kind::board::Board;
 use crate::printer::Printer;
 use crate::sections::aws::Expanded;

@@ -2,9 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::logs::{Logs, shipping};
-use super::words::{Name, Profile};
-use super::{Loaded, Stack};
 use crate::image::Digests;
 use crate::kind::facts::Address;
 use crate::kind::{Kind, Ref};
@@ -13,6 +10,9 @@ use crate::kinds::iam::{Role, RoleSpec, Statement};
 use crate::kinds::kms::{Key, KeySpec};
 use crate::plan::desired::Desired;
 use crate::scope::Scope;
+use crate::sections::logs::{Logs, shipping};
+use crate::sections::words::{Name, Profile};
+use crate::sections::{Loaded, Stack};
 
 /// An output: `queues.work.url` is the output `url` of `sqs.queue work`.
 pub struct Export {
@@ -20,6 +20,9 @@ pub struct Export {
     pub of: Address,
     pub field: &'static str,
 }
+
+/// What a section becomes on AWS.
+pub(crate) type Expand = fn(&mut Making<'_>);
 
 /// The name of the stack's only customer key.
 const KEY: &str = "main";

@@ -3,32 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use clap::ValueEnum;
-
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::load;
-use crate::commands::options::Global;
+use crate::commands::options::{By, Drawing, Global};
 use crate::image::Digests;
 use crate::plan::desired::{Desired, Wanted};
 use crate::printer::Printer;
 use crate::scope::Scope;
 use crate::sections::aws::expand;
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Format {
-    /// For Markdown, as GitHub draws it
-    Mermaid,
-    /// For Graphviz
-    Dot,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum By {
-    /// One node per section of the stack file
-    Section,
-    /// One node per resource, in the frame of its section
-    Resource,
-}
 
 /// A stand-in for the account, which is not known offline. No node and no edge depends on it.
 const ACCOUNT: &str = "000000000000";
@@ -38,7 +20,7 @@ const REGION: &str = "us-east-1";
 /// cannot allow it.
 const MERMAID_EDGES: usize = 500;
 
-pub(crate) fn graph(file: &Path, global: &Global, format: Format, by: By, printer: Printer) -> Result<Exit, Failure> {
+pub(crate) fn graph(file: &Path, global: &Global, format: Drawing, by: By, printer: Printer) -> Result<Exit, Failure> {
     if global.json {
         return Err(Failure::usage("a graph is not printed as JSON").hint("choose --format mermaid or --format dot"));
     }
@@ -53,10 +35,10 @@ pub(crate) fn graph(file: &Path, global: &Global, format: Format, by: By, printe
         By::Resource => by_resource(&desired),
     };
     match format {
-        Format::Mermaid => printer.data(mermaid(&graph)),
-        Format::Dot => printer.data(dot(&scope.prefix(), &graph)),
+        Drawing::Mermaid => printer.data(mermaid(&graph)),
+        Drawing::Dot => printer.data(dot(&scope.prefix(), &graph)),
     }
-    if matches!(format, Format::Mermaid) && graph.edges.len() > MERMAID_EDGES {
+    if matches!(format, Drawing::Mermaid) && graph.edges.len() > MERMAID_EDGES {
         printer
             .talk(format!("{} edges: Mermaid draws {MERMAID_EDGES}, unless its maxEdges is raised", graph.edges.len()));
         printer.hint("--format dot has no such limit");

@@ -4,11 +4,13 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::health;
+use super::session::{open, take};
 use crate::aws::Proof;
 use crate::commands::document::pretty;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
-use crate::commands::{health, open, take, write_whole};
+use crate::commands::write_whole;
 use crate::kind::Status;
 use crate::kind::owner::Owner;
 use crate::plan::kept::Kept;

@@ -2,8 +2,6 @@
 
 use serde_json::{Value, json};
 
-use super::routes::priorities;
-use super::{Http, Service, WEB, probe};
 use crate::kind::Ref;
 use crate::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
 use crate::kinds::ec2::Rule as Firewall;
@@ -17,8 +15,10 @@ use crate::kinds::elbv2::{
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::kinds::variable::Variable;
-use crate::sections::making::Making;
+use crate::sections::aws::making::{Expand, Making};
 use crate::sections::network::aws as network;
+use crate::sections::services::routes::priorities;
+use crate::sections::services::{Http, Service, WEB};
 use crate::sections::uses::aws::given;
 use crate::sections::words::Name;
 
@@ -33,7 +33,11 @@ const ARCHITECTURE: &str = "X86_64";
 const STARTS_WITHIN: u32 = 15;
 const ASSUMED_BY: &str = "ecs-tasks.amazonaws.com";
 
-pub(crate) fn expand(making: &mut Making<'_>) {
+pub(crate) mod probe;
+
+pub(crate) const EXPAND: Option<Expand> = Some(expand);
+
+fn expand(making: &mut Making<'_>) {
     let services = &making.loaded.stack.services;
     if services.is_empty() {
         return;

@@ -1,6 +1,6 @@
 //! The IAM actions of the commands and of `doctor`. A policy has them beside the actions of the kinds.
 
-use crate::commands::{health, logs, probe, redrive};
+use super::{health, logs, probe, redrive};
 use crate::doctor;
 use crate::kind::Kind;
 use crate::kinds::{ecs, sqs};

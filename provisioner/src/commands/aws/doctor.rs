@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::{Session, connect, login_hint, open, take, time_scale};
+use super::session::{Session, connect, login_hint, open, take, time_scale};
 use crate::aws::{self, Access, Proof};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;

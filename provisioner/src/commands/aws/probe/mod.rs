@@ -9,10 +9,12 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::outputs::exported;
-use super::{Session, load, login_hint, open, run, take};
 use crate::aws::{Error, Proof};
+use crate::commands::aws::outputs::exported;
+use crate::commands::aws::run;
+use crate::commands::aws::session::{Session, login_hint, open, take};
 use crate::commands::failure::{Exit, Failure};
+use crate::commands::load;
 use crate::commands::options::Global;
 use crate::kind::Kind;
 use crate::kind::facts::Address;
@@ -21,7 +23,8 @@ use crate::plan::desired::Desired;
 use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
 use crate::sections::Stack;
-use crate::sections::services::{probe, roles};
+use crate::sections::services::aws::probe;
+use crate::sections::services::roles;
 use crate::sections::words::Name;
 use task::{Ending, News, Order};
 

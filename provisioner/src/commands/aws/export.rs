@@ -3,19 +3,11 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
-
-use super::load;
 use crate::commands::failure::{Exit, Failure};
-use crate::commands::options::Global;
+use crate::commands::load;
+use crate::commands::options::{Global, Language};
 use crate::export::{self, Template};
 use crate::printer::Printer;
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum Language {
-    /// A CloudFormation template, as YAML; with --json as JSON
-    Cloudformation,
-}
 
 pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let Language::Cloudformation = language;

@@ -1,11 +1,12 @@
 //! Expands a stack to the desired resources. It is pure. Each section says in its `aws.rs` which resources it becomes.
 
+pub(crate) mod making;
+
+use self::making::{Export, Making};
 use super::Loaded;
 use super::list::SECTIONS;
-use super::making::{Export, Making};
-use crate::image::Digests;
+use crate::image::{Built, Digests};
 use crate::plan::desired::Desired;
-use crate::review::sources::Built;
 use crate::scope::Scope;
 
 /// The resources of the stack, and those of its outputs that people ask for.

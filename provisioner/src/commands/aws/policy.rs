@@ -4,10 +4,11 @@ use std::path::Path;
 
 use serde_json::json;
 
-use super::document::pretty;
-use super::{load, no_region};
-use crate::commands::actions::beside_kinds;
+use super::actions::beside_kinds;
+use super::session::no_region;
+use crate::commands::document::pretty;
 use crate::commands::failure::{Exit, Failure};
+use crate::commands::load;
 use crate::commands::options::Global;
 use crate::image::Digests;
 use crate::policy;

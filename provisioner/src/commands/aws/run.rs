@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Session;
+use super::session::{Session, login_hint, take};
 use crate::aws::lease::{self, Lease, Refused};
 use crate::aws::{Proof, Stop};
 use crate::commands::failure::{Exit, Failure};
@@ -67,7 +67,7 @@ async fn lease(session: &Session, printer: Printer) -> Result<Lease, Failure> {
         Err(Refused::Stopped) => Err(Failure::interrupted("run the same command again to go on")),
         Err(Refused::Failed(error)) => {
             Err(Failure::of(format!("taking the lease in the DynamoDB table `{}`: {error}", lease::TABLE))
-                .hint(super::login_hint(&error)))
+                .hint(login_hint(&error)))
         }
     }
 }
@@ -85,10 +85,10 @@ async fn release(lease: Lease, clean: bool, printer: Printer) {
 /// Takes a snapshot of what is live. After a run that was cut off, new resources may not show at once. Then this looks
 /// several times, and everything that was seen once counts.
 pub(super) async fn take_carefully(session: &Session, unclean: bool, printer: Printer) -> Result<Snapshot, Failure> {
-    let mut snapshot = super::take(session, Proof::Service, printer).await?;
+    let mut snapshot = take(session, Proof::Service, printer).await?;
     for _ in 0..if unclean { 4 } else { 0 } {
         session.cx.clock.sleep(1.0).await;
-        let again = super::take(session, Proof::Service, printer).await?;
+        let again = take(session, Proof::Service, printer).await?;
         // A resource that could not be told from others in an earlier look may have its right name now.
         snapshot.live.retain(|_, old| !again.live.values().any(|new| new.id == old.id));
         snapshot.live.extend(again.live);

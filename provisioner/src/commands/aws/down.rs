@@ -6,12 +6,14 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::document::PLAN_VERSION;
-use super::guards::is_called;
-use super::{Session, agree, open, render, run};
+use super::run;
+use super::session::{Session, open, take};
 use crate::aws::Proof;
+use crate::commands::document::PLAN_VERSION;
 use crate::commands::failure::{Exit, Failure};
+use crate::commands::guards::is_called;
 use crate::commands::options::{DataFlags, Global};
+use crate::commands::{agree, render};
 use crate::engine::{self, Work};
 use crate::kind::Status;
 use crate::kind::facts::Address;
@@ -216,7 +218,7 @@ fn protected_by_file(session: &Session, snapshot: &Snapshot) -> Result<BTreeSet<
 async fn sweep(session: &Session, keep: &BTreeSet<Address>, printer: Printer) -> Result<Vec<String>, Failure> {
     let started = Instant::now();
     loop {
-        let snapshot = super::take(session, Proof::Service, printer).await?;
+        let snapshot = take(session, Proof::Service, printer).await?;
         let left: Vec<String> = snapshot
             .live
             .values()
