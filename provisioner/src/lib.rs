@@ -4,13 +4,14 @@
 //!
 //! ```text
 //! stacks/*.yaml ── sections::load ─► Stack        what the user wrote; all problems at once, no network
-//!                                   │ sections::aws (pure)
+//!                                   │ sections::aws (pure)           with --local: sections::here
 //!                                Desired        the resources: one typed spec each, references between them
 //!                                   │ aws::take ◄── the cloud: one batched read per kind
+//!                                   │                                with --local: local::snapshot ◄── the supervisor
 //!                                Snapshot       live: ours, wanted or not, and foreign
 //!                                   │ Plan::new (pure, synchronous, deterministic)
 //!                                 Plan  ── review (text, Markdown, JSON), plan::saved (approved elsewhere)
-//!                                   │ engine::apply
+//!                                   │ engine::apply                  with --local: local::apply
 //!                                Report
 //! ```
 //!
@@ -27,7 +28,8 @@
 //! `GUIDE.md` beside this crate describes the use (reviews, drift, adopting, environments, recovery, costs).
 //!
 //! The crate has one feature, `aws`, which is on by default. All code that talks to AWS belongs to it. Without it
-//! `provision` knows the stack on this machine alone, and no SDK of AWS's is compiled.
+//! `provision` knows the stack on this machine alone, and no SDK of AWS's is compiled. Then a file `without_aws.rs` stands in
+//! the place of each part that is about AWS.
 
 #![warn(clippy::disallowed_methods)]
 #![cfg_attr(

@@ -6,7 +6,7 @@
 //!   methods;
 //! - `check.rs`: finds the mistakes that no JSON Schema finds;
 //! - `aws.rs`: the resources that the section becomes on AWS;
-//! - `local.rs`: the processes that it becomes on this machine.
+//! - `local.rs`: the processes, topics and queues that it becomes on this machine.
 //!
 //! To add a section, write that folder, add the field to [`Stack`] and [`Environment`], and add its line to
 //! [`list::SECTIONS`]. `uses` is a folder like them, for the key of that name in a service.
