@@ -381,7 +381,7 @@ async fn a_stack_from_plan_to_down() {
           }
         }
       ],
-      "version": 1
+      "version": 2
     }
     "#);
 
