@@ -85,6 +85,8 @@ pub enum On {
     NamedBy(fn(&Scope, &str) -> String),
     /// Everything of a type, because nothing in the ARN tells who owns it.
     Every { resource: &'static str, because: &'static str },
+    /// The same, with a whole ARN in a form of its own.
+    EveryBy { arn: fn(&Scope) -> String, because: &'static str },
 }
 
 impl On {
@@ -94,6 +96,7 @@ impl On {
             On::Named(before) => scope.arn(service, &format!("{before}{prefix}*")),
             On::NamedBy(arn) => arn(scope, &prefix),
             On::Every { resource, .. } => scope.arn(service, resource),
+            On::EveryBy { arn, .. } => arn(scope),
         }
     }
 }

@@ -148,7 +148,9 @@ fn every_write_is_bound_to_the_stack_by_name_or_its_service_says_why_not() {
             let arn = on.arn(&scope, service.prefix);
             let is_named = arn.contains("sendy-prod") || arn.contains("sendy/prod");
             match on {
-                On::Every { because, .. } => assert!(!because.is_empty() && !is_named, "{arn}"),
+                On::Every { because, .. } | On::EveryBy { because, .. } => {
+                    assert!(!because.is_empty() && !is_named, "{arn}")
+                }
                 On::Named(_) | On::NamedBy(_) => assert!(is_named, "{arn} is everybody's: say why with On::Every"),
             }
         }

@@ -91,7 +91,7 @@ fn keep_boundaries(needed: &mut BTreeSet<&'static str>, bounded_by: Option<&str>
 /// Whether an action only reads, and reads no secret.
 fn looks(action: &str) -> bool {
     let (_, name) = action.split_once(':').unwrap_or_default();
-    let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck", "Filter", "Simulate"];
+    let reads = ["Describe", "List", "Get", "GET", "BatchGet", "BatchCheck", "Filter", "Simulate"];
     reads.iter().any(|word| name.starts_with(word)) && !matches!(name, "GetSecretValue" | "GetAuthorizationToken")
 }
 

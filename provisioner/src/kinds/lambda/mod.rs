@@ -4,13 +4,17 @@ mod beside;
 mod function;
 mod leaving;
 mod permission;
+mod source;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
+use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
 
-pub use function::{Function, FunctionOutput, FunctionSpec, FunctionState, Inside};
-pub use permission::{Permission, PermissionOutput, PermissionSpec, PermissionState};
+pub use function::{
+    Function, FunctionOutput, FunctionSecret, FunctionSpec, FunctionState, Inside, WayOut, function_arn,
+};
+pub use permission::{Permission, PermissionOutput, PermissionSource, PermissionSpec, PermissionState};
+pub use source::{Source, SourceOutput, SourceSpec, SourceState};
 
 pub static SERVICE: Service = Service {
     name: "lambda",
@@ -29,19 +33,19 @@ pub static SERVICE: Service = Service {
         On::Every { resource: "event-source-mapping:*", because: "AWS draws the id of a mapping" },
     ],
     for_roles: None,
-    on_everything: &["lambda:ListEventSourceMappings"],
-    dependent: &[
-        Dependent::on("lambda:ListTags", "GetFunction shows tags", "lambda"),
-        Dependent::on("lambda:TagResource", "CreateFunction with tags", "lambda"),
-    ],
+    // A create of a mapping has no ARN yet.
+    on_everything: &["lambda:CreateEventSourceMapping", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"],
+    dependent: &[Dependent::on("lambda:TagResource", "creates with tags", "lambda")],
     types: &[],
     section,
     only_ready: "a function runs when it is called",
 };
 
-fn section(resource: &str, _: &str) -> Option<String> {
-    match resource {
-        "function" | "permission" => whole("logs"),
+fn section(resource: &str, name: &str) -> Option<String> {
+    match (resource, name) {
+        ("function", "forwarder") => whole("logs"),
+        ("permission", name) if name.starts_with("logs-") => whole("logs"),
+        ("function" | "permission" | "source", name) => below("functions", name),
         _ => None,
     }
 }

@@ -25,15 +25,42 @@ pub static SERVICE: Service = Service {
         Rate::of("logs", Calls::All, 10.0, 5.0),
     ],
     reads: None,
-    writes: &[On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:/{}/*", scope.prefix())))],
+    writes: &[
+        On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:/{}/*", scope.prefix()))),
+        On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:{VENDED}{}/*", scope.prefix()))),
+    ],
     // The ARNs of log streams begin with the ARN of their group.
     for_roles: Some(|scope| vec![scope.arn("logs", &format!("log-group:/{}/*:*", scope.prefix()))]),
-    on_everything: &["logs:DescribeLogGroups"],
-    dependent: &[Dependent::on("logs:TagResource", "CreateLogGroup with tags", "cloudwatchlogs")],
+    on_everything: &[
+        "logs:CreateLogDelivery",
+        "logs:DeleteLogDelivery",
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+        "logs:PutResourcePolicy",
+        "logs:UpdateLogDelivery",
+    ],
+    dependent: &[
+        Dependent::on("logs:CreateLogDelivery", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:DeleteLogDelivery", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:DescribeResourcePolicies", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:GetLogDelivery", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:ListLogDeliveries", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:PutResourcePolicy", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:TagResource", "CreateLogGroup with tags", "cloudwatchlogs"),
+        Dependent::on("logs:UpdateLogDelivery", LOGS_OF_AN_API, "cloudwatchlogs"),
+    ],
     types: &[],
     section,
     only_ready: "`logs` shows the lines",
 };
+
+/// The beginning of the names of groups that services of AWS write to. CloudWatch Logs lets a service in by one entry in
+/// a policy of the account, which counts only so many characters, and this beginning needs only one.
+pub const VENDED: &str = "/aws/vendedlogs/";
+
+const LOGS_OF_AN_API: &str = "CreateStage and UpdateStage with an access log, and DeleteApi";
 
 fn section(resource: &str, _: &str) -> Option<String> {
     match resource {
