@@ -5,11 +5,12 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
+use super::document::pretty;
 use super::load;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::export::{self, Template};
-use crate::printer::Printer;
+use crate::printer::{Document, Printer};
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Language {
@@ -24,10 +25,10 @@ pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: 
         Failure::errors(refused.into_iter().map(|what| (what, None)).collect()).hint("change the stack file")
     })?;
     let text = match global.json {
-        true => serde_json::to_string_pretty(&template.json()).unwrap_or_default(),
-        false => template.yaml(),
+        true => pretty(&template.json()),
+        false => Document(template.yaml().trim_end().to_owned()),
     };
-    printer.data(text.trim_end());
+    printer.document(&text);
     let parameters: Vec<&str> = template.parameters().collect();
     printer.talk(format!(
         "{} resources; {}",
@@ -37,7 +38,7 @@ pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: 
             false => format!("parameters: {}", parameters.join(", ")),
         }
     ));
-    if Template::needs_bucket(&text) {
+    if Template::needs_bucket(&text.0) {
         printer.talk("larger than a request may be: `aws cloudformation deploy` takes it with --s3-bucket");
     }
     for step in &template.by_hand {

@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::document::pretty;
+use super::files::{read_document, write_whole};
 use super::options::{Form, PlanOptions};
-use super::{allow_region, load, no_region, open, read, render, take, write_whole};
+use super::{allow_region, load, no_region, open, render, take};
 use crate::aws::{Cx, Proof};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
@@ -15,7 +16,7 @@ use crate::plan::desired::Desired;
 use crate::plan::kept::Kept;
 use crate::plan::saved::Saved;
 use crate::plan::snapshot::Snapshot;
-use crate::printer::Printer;
+use crate::printer::{Document, Printer};
 use crate::review::sources::{File, Sources};
 use crate::review::{Against, Review};
 use crate::scope::Scope;
@@ -60,10 +61,10 @@ pub(crate) async fn plan(
     let hash = saved.hash();
     let hash = (!plan.is_empty() && basis.against == Against::Aws).then_some(hash.as_str());
     match format {
-        Form::Json => printer.data(pretty(&render::json(&review, &plan, hash))),
-        Form::Markdown => printer.data(render::markdown(&review, &name, hash)),
+        Form::Json => printer.document(&pretty(&render::json(&review, &plan, hash))),
+        Form::Markdown => printer.document(&Document(render::markdown(&review, &name, hash))),
         Form::Text => {
-            printer.data(render::text(&review, &name, printer));
+            render::text(&review, &name, printer).iter().for_each(|line| printer.data(line));
             if let Some(hash) = hash {
                 printer.data(format!("Hash: {hash}"));
             }
@@ -102,7 +103,7 @@ async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, F
 async fn is_stopped(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -> bool {
     match zones::lack(cx, desired, plan).await {
         Ok(Some(finding)) => {
-            printer.talk(super::doctor::text(&finding, printer));
+            super::doctor::text(&finding, printer).iter().for_each(|line| printer.talk(line));
             true
         }
         Ok(None) => false,
@@ -144,7 +145,7 @@ fn kept_in(path: &Path, loaded: &Loaded) -> Result<(Scope, Digests, Snapshot, Ag
         Failure::of(format!("{}: {why}", path.display()))
             .hint("`provision status --snapshot FILE` writes one, with credentials")
     };
-    let kept = Kept::read(&read(path)?).map_err(refuse)?;
+    let kept = Kept::read(&read_document(path)?).map_err(refuse)?;
     let (stack, env) = (&loaded.stack.stack.0, &loaded.env);
     if (&kept.stack, &kept.env) != (stack, env) {
         return Err(refuse(format!("it is of {}/{}, and this is {stack}/{env}", kept.stack, kept.env)));

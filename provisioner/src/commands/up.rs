@@ -5,11 +5,12 @@ use std::path::Path;
 use serde_json::json;
 
 use super::document::VERSION;
+use super::files::read_document;
 use super::format::text;
 use super::options::UpOptions;
 use super::outputs::exported;
 use super::part::{complete, is_called};
-use super::{GIVE_YES, Session, agree, answer, doctor, open_and_build, read, render, run};
+use super::{GIVE_YES, Session, agree, answer, doctor, open_and_build, render, run};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::engine::{self, Report, Work, retag};
@@ -62,7 +63,7 @@ impl Run<'_> {
         let (loaded, digests) = (&session.loaded, &session.digests);
         let sources = Sources::find(&File { loaded, scope, digests, desired, snapshot: &snapshot }, &plan);
         let review = Review { left_out, ..Review::new(scope, &plan, desired, &sources) };
-        printer.talk(render::text(&review, &self.file.display().to_string(), printer));
+        render::text(&review, &self.file.display().to_string(), printer).iter().for_each(|line| printer.talk(line));
         refuse(&plan, &options.delete_data, printer)?;
         options.part.allow(&plan)?;
         if !options.no_preflight {
@@ -98,7 +99,7 @@ impl Run<'_> {
 }
 
 fn saved(path: &Path) -> Result<Saved, Failure> {
-    Saved::read(&read(path)?).map_err(|why| {
+    Saved::read(&read_document(path)?).map_err(|why| {
         Failure::of(format!("{} cannot be carried out: {why}", path.display()))
             .hint("make the plan again with this program: `provision plan --out`")
     })

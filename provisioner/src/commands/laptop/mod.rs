@@ -22,8 +22,9 @@ use local::supervisor::protocol::{Outcome, PartStatus};
 use local::supervisor::{client, logs};
 use serde_json::{Value, json};
 
+use super::files::read_stack;
 use super::format::{Format, chosen, write};
-use super::{GIVE_YES, agree, answer, document, load_text, read};
+use super::{GIVE_YES, agree, answer, document, load_text};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::{DataFlags, Global};
 use crate::local::home::{state_directory, status as live};
@@ -46,8 +47,8 @@ pub fn hidden() -> Option<std::process::ExitCode> {
 pub(crate) fn plan(file: &Path, global: &Global, exit_code: bool, printer: Printer) -> Result<Exit, Failure> {
     let Looked { laptop, differences } = look(file, global)?;
     match global.json {
-        true => printer.data(document::pretty(&document(&differences))),
-        false => printer.data(text(&laptop, &differences, printer)),
+        true => printer.document(&document::pretty(&document(&differences))),
+        false => text(&laptop, &differences, printer).iter().for_each(|line| printer.data(line)),
     }
     Ok(if exit_code && !differences.is_empty() { Exit::Difference } else { Exit::Done })
 }
@@ -70,7 +71,7 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
     for note in &laptop.notes {
         printer.talk(printer.dim(format!("note: {note}")));
     }
-    printer.talk(text(&laptop, &differences, printer));
+    text(&laptop, &differences, printer).iter().for_each(|line| printer.talk(line));
     if !differences.is_empty() {
         agree(global, "Go ahead? [y/N]", printer)?;
     }
@@ -99,7 +100,7 @@ pub(crate) fn up(file: &Path, global: &Global, install: bool, printer: Printer) 
         })
     });
     if global.json {
-        printer.data(document::pretty(&json!({
+        printer.document(&document::pretty(&json!({
             "version": document::VERSION, "complete_seconds": complete.then_some(seconds), "probe": probed,
             "ready": outcome.ready, "failed": outcome.failed, "outputs": laptop.outputs,
         })));
@@ -223,7 +224,7 @@ fn region(loaded: &Loaded, global: &Global) -> Option<String> {
 
 /// The stack for this machine. If its file has several environments and none is chosen, it is `dev`.
 fn found(file: &Path, global: &Global) -> Result<(Loaded, PathBuf), Failure> {
-    let text = read(file)?;
+    let text = read_stack(file)?;
     let mut global = global.clone();
     if global.env.is_none() {
         let known = load::environments(&text);
@@ -312,7 +313,7 @@ fn walk(probe: &Probe, printer: Printer) -> anyhow::Result<bool> {
     Ok(child.wait().is_ok_and(|status| status.success()))
 }
 
-fn text(laptop: &Laptop, differences: &[Difference], printer: Printer) -> String {
+fn text(laptop: &Laptop, differences: &[Difference], printer: Printer) -> Vec<String> {
     let mut lines = Vec::new();
     for difference in differences {
         let Difference { part, kind, section, action, changes } = difference;
@@ -330,7 +331,7 @@ fn text(laptop: &Laptop, differences: &[Difference], printer: Printer) -> String
         0 => format!("No changes: {} parts run as the stack file says.", laptop.parts.len()),
         count => format!("Plan: {count} of {} parts change.", laptop.parts.len()),
     });
-    lines.join("\n")
+    lines
 }
 
 fn document(differences: &[Difference]) -> Value {

@@ -10,7 +10,7 @@ const COLUMNS: usize = 80;
 const WORTH_TELLING: u32 = 30;
 const INDENT: &str = "      ";
 
-pub(crate) fn text(review: &Review<'_>, file: &str, printer: Printer) -> String {
+pub(crate) fn text(review: &Review<'_>, file: &str, printer: Printer) -> Vec<String> {
     let mut lines: Vec<String> = review.against.warning().into_iter().collect();
     for section in &review.sections {
         heading(section, file, printer, &mut lines);
@@ -24,7 +24,7 @@ pub(crate) fn text(review: &Review<'_>, file: &str, printer: Printer) -> String 
         lines.push(printer.dim(format!("  . {address} would change too, and is left out")));
     }
     lines.extend(totals(review));
-    lines.join("\n")
+    lines
 }
 
 /// The totals: `Plan: 3 to create, 1 to change.`, the risks, and how long it takes.
