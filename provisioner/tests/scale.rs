@@ -1,4 +1,5 @@
 //! Large stacks: what is worked out offline takes as much longer as the stack file is larger, and not the square of it.
+#![allow(clippy::print_stderr, reason = "numbers to look at")]
 
 mod support;
 
@@ -44,7 +45,7 @@ fn the_time_grows_with_the_file() {
             assert_eq!(status.expect("the binary runs").code(), Some(exit), "{words:?}");
             seconds_of_children() - before
         });
-        println!("{words:?}: {few:.2} s, {many:.2} s");
+        eprintln!("{words:?}: {few:.2} s, {many:.2} s");
         assert!(many < MOST * few.max(0.05), "{words:?}: {few} s, and {many} s for {TIMES} times the queues");
     }
 }

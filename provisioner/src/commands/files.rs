@@ -1,11 +1,12 @@
 //! The files that the command line names: a stack file, a plan, a snapshot.
 
 use std::fs::{File, FileType, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
 
 use super::failure::Failure;
 use crate::printer::Document;
@@ -38,11 +39,11 @@ pub(crate) fn read_document(file: &Path) -> Result<String, Failure> {
 /// by a file.
 pub(crate) fn write_whole(path: &Path, document: &Document) -> Result<(), Failure> {
     let text = format!("{}\n", document.0);
-    let written = match std::fs::canonicalize(path) {
-        Ok(real) if !real.is_file() => std::fs::write(real, text),
+    let written = match std::fs::metadata(path) {
+        Ok(there) if !there.is_file() => write_into(path, &text),
         // A file is replaced at the place that a link leads to.
-        found => {
-            let target = found.unwrap_or_else(|_| path.to_owned());
+        _ => {
+            let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
             let mut beside = target.clone().into_os_string();
             beside.push(".part");
             let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, target));
@@ -50,6 +51,18 @@ pub(crate) fn write_whole(path: &Path, document: &Document) -> Result<(), Failur
         }
     };
     written.map_err(|error| Failure::of(format!("writing {}: {error}", path.display())))
+}
+
+/// Writes into a pipe or a device. If nobody reads from the pipe, to open it would wait for ever.
+fn write_into(path: &Path, text: &str) -> io::Result<()> {
+    let opened = OpenOptions::new().write(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+    let mut file = opened.map_err(|error| match error.raw_os_error() {
+        Some(number) if number == Errno::NXIO.raw_os_error() => io::Error::other("nobody reads from this pipe"),
+        _ => error,
+    })?;
+    // A reader may be slower than this.
+    rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
+    file.write_all(text.as_bytes())
 }
 
 /// The bytes of a regular file. `None` if there are more than so many. Then no more of them are read.
@@ -104,8 +117,8 @@ fn text(file: &Path, bytes: Vec<u8>) -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
-    use std::time::Duration;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
 
     use super::*;
 
@@ -117,6 +130,30 @@ mod tests {
             say.send(result.unwrap_or_else(|failure| json(failure).replace(&*path.to_string_lossy(), "FILE")))
         });
         said.recv_timeout(Duration::from_secs(60)).expect("it ends")
+    }
+
+    #[test]
+    fn a_document_replaces_a_file_and_goes_into_a_pipe() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let at = |name: &str| folder.path().join(name);
+        let write = |name: &str| write_whole(&at(name), &Document("new".to_owned()));
+        std::fs::write(at("file"), "old").expect("a file");
+        std::os::unix::fs::symlink(at("file"), at("link")).expect("a link");
+        write("link").expect("it is written");
+        assert_eq!(std::fs::read_to_string(at("file")).expect("a file"), "new\n");
+        assert!(at("link").is_symlink() && !at("file.part").exists());
+        assert!(Command::new("mkfifo").arg(at("pipe")).status().expect("mkfifo runs").success());
+        let nobody = json(write("pipe").expect_err("nobody reads"));
+        assert!(nobody.contains("nobody reads from this pipe"), "{nobody}");
+        let mut reader = Command::new("cat").arg(at("pipe")).stdout(Stdio::piped()).spawn().expect("cat runs");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while write("pipe").is_err() {
+            assert!(Instant::now() < deadline, "it opens the pipe");
+        }
+        let mut told = String::new();
+        reader.stdout.take().expect("its output").read_to_string(&mut told).expect("it is read");
+        assert_eq!((told.as_str(), reader.wait().expect("it ends").success()), ("new\n", true));
+        assert!(json(write(".").expect_err("a folder")).contains("Is a directory"));
     }
 
     fn json(failure: Failure) -> String {

@@ -61,7 +61,7 @@ pub(super) fn coloured(text: &str, shown: impl Fn(&str) -> Cow<'_, str>) -> Stri
     for part in parts {
         match part.split_once('m') {
             Some((code, rest)) => {
-                told.push_str("\x1b");
+                told.push('\x1b');
                 told.push_str(code);
                 told.push('m');
                 told.push_str(&shown(rest));
