@@ -1,4 +1,5 @@
-//! Large stacks: what is worked out offline takes as much longer as the stack file is larger, and not the square of it.
+//! Large stacks: the commands that work offline take as many times longer as the stack file is larger, and not the square of
+//! that.
 #![allow(clippy::print_stderr, reason = "numbers to look at")]
 
 mod support;

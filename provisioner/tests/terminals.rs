@@ -1,4 +1,4 @@
-//! What comes from outside is never a command to the terminal: stack files, words of the command line, what AWS says, log
+//! Text from outside is never a command to the terminal: stack files, words of the command line, the errors of AWS, log
 //! lines, names and tags that others chose.
 
 mod support;

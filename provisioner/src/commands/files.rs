@@ -122,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// What `read_stack` says about a file. A test must not wait for ever if it waits for a writer.
+    /// The answer of `read_stack` for a file. It comes from another thread, so that a test that hangs ends.
     fn told(path: &Path) -> String {
         let (path, (say, said)) = (path.to_owned(), std::sync::mpsc::channel());
         std::thread::spawn(move || {

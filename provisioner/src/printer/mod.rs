@@ -2,7 +2,7 @@
 //!
 //! Most texts hold words from outside. So everything is printed through [`shown`], and a method prints one line: a line end
 //! in its text is shown as an escape too, so that no text looks like several messages. Whether stdout is a terminal does not
-//! matter, because what is in a file or in a CI log comes to a terminal later. Only a [`Document`] has several lines.
+//! matter, because files and CI logs come to a terminal later. Only a [`Document`] has several lines.
 
 #![allow(clippy::disallowed_methods, reason = "the one place")]
 

@@ -1,4 +1,4 @@
-//! Text from outside in a form that a terminal may get: names, tags, log lines, what AWS and engines say.
+//! Text from outside in a form that a terminal may get: names, tags, log lines, the words of AWS and of engines.
 //!
 //! A terminal obeys control characters. It can be cleared, renamed, or made to show other words than there are. Direction
 //! marks change the order of the words around them. So each such character is shown as an escape, as in `\u001b`. JSON and
@@ -19,8 +19,8 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escaped(text, |c| acts(c) && !matches!(c, '\n' | '\t'))
 }
 
-/// Whether a terminal obeys the character, or it changes the order of the characters beside it, or it ends a line in some
-/// programs.
+/// Whether a terminal obeys the character, or the character changes the order of those beside it, or it ends a line in
+/// some programs.
 pub(crate) fn acts(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -44,8 +44,8 @@ pub(crate) fn escaped(text: &str, hidden: impl Fn(char) -> bool) -> Cow<'_, str>
     Cow::Owned(told)
 }
 
-/// What stands in front of each code of our own colours. Text from outside cannot hold it, because it is another one in
-/// each process, and nobody outside knows it.
+/// The marker in front of each code of our own colours. Text from outside cannot hold it, because each process draws
+/// another one, and nobody outside knows it.
 static OURS: LazyLock<String> =
     LazyLock::new(|| format!("\x1b{:016x}", std::hash::RandomState::new().hash_one("colours")));
 

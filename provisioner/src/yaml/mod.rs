@@ -15,7 +15,7 @@ pub use positions::{Positions, below};
 
 /// The largest stack file, in bytes.
 pub const LARGEST_FILE: usize = 1 << 20;
-/// How many problems are told. Of more than these only the number is told.
+/// The most problems that are told. The others are counted.
 pub const MOST_PROBLEMS: usize = 100;
 
 /// A mistake in a stack file. Lines and columns count from 1.
