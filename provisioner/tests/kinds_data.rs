@@ -198,7 +198,7 @@ async fn on_ministack() {
 
 async fn everything(bench: Bench, can: Can) {
     let built = bench.settle(&desired(&PLAIN)).await;
-    assert_eq!(built.lines().count(), 19, "{built}");
+    assert_eq!(built.lines().count(), 20, "{built}");
     secrets_stay_secret(&bench).await;
     change_each_field(&bench, &can).await;
     drift(&bench, &can).await;
