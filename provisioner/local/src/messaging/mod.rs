@@ -47,6 +47,7 @@ use record::Subscribed;
 pub use settings::with_defaults;
 use sqs::Task;
 use store::Store;
+pub(crate) use store::new_id;
 
 /// A running service. If it is dropped, it also stops, but nobody waits for that.
 pub struct Server {
