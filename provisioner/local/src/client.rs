@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
-use hyper::{Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -15,6 +15,7 @@ pub struct Client(legacy::Client<HttpConnector, Full<Bytes>>);
 
 pub struct Answer {
     pub status: StatusCode,
+    pub headers: HeaderMap,
     pub body: Bytes,
 }
 
@@ -52,7 +53,7 @@ impl Client {
         let asking = async {
             let (parts, body) = self.0.request(request).await?.into_parts();
             let body = Limited::new(body, LARGEST).collect().await.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
-            Ok(Answer { status: parts.status, body })
+            Ok(Answer { status: parts.status, headers: parts.headers, body })
         };
         tokio::time::timeout(within, asking).await.with_context(|| format!("no answer from {uri} in time"))?
     }
@@ -61,5 +62,11 @@ impl Client {
 impl Default for Client {
     fn default() -> Self {
         Client::new()
+    }
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
     }
 }

@@ -14,6 +14,7 @@ pub mod engines;
 pub mod functions;
 pub mod hidden;
 pub mod http;
+pub mod http_api;
 mod listen;
 pub mod messaging;
 mod reread;

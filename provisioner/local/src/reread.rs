@@ -1,6 +1,6 @@
 //! A configuration file that is read again while its part runs, so that a change needs no restart.
 
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Reads the file again and again. If the file is wrong, this logs it, and the part goes on with the configuration that
 /// it had.
 pub async fn follow<T>(
-    path: impl AsRef<Path>,
+    path: PathBuf,
     mut known: Vec<u8>,
     parse: fn(&[u8]) -> Result<T>,
     sender: watch::Sender<Arc<T>>,

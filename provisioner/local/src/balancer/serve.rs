@@ -36,8 +36,7 @@ pub fn run(path: &Path, port: &OsString) -> Result<()> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
         let (sender, receiver) = watch::channel(Arc::new(config));
         let mut term = signal(SignalKind::terminate())?;
-        let path = path.to_owned();
-        tokio::spawn(reread::follow(path, bytes, Config::parse, sender));
+        tokio::spawn(reread::follow(path.to_owned(), bytes, Config::parse, sender));
         serve(listener, receiver, IDLE, async move { term.recv().await.unwrap_or_default() }).await
     })
 }

@@ -34,7 +34,7 @@ fn run() -> Result<()> {
     let (port, path) = rest.split_once('/').context("no path")?;
     let api = Api { port: port.parse()?, base: format!("/{path}/2018-06-01/runtime") };
     match std::env::var("_HANDLER")?.as_str() {
-        "works" => {}
+        "works" | "http" => {}
         "tells-an-init-error" => {
             api.post("init/error", &json!({ "errorType": "Runtime.Configuration", "errorMessage": "no such role" }))?;
             bail!("no such role");
@@ -62,6 +62,16 @@ fn run() -> Result<()> {
 }
 
 fn handle(event: &Value, next: &Answer, api: &Api) -> Result<Value> {
+    // Behind an API the path says what is to be done.
+    if let Some(path) =
+        event.get("rawPath").and_then(Value::as_str).filter(|_| std::env::var("_HANDLER").is_ok_and(|it| it == "http"))
+    {
+        let answer = event["body"].as_str().map(serde_json::from_str).transpose();
+        return match path {
+            "/answer" => answer?.context("no answer"),
+            path => act(&path[1..], event, next, api),
+        };
+    }
     let records = event.get("Records").and_then(Value::as_array);
     let Some(records) = records.filter(|records| records.iter().any(|record| record["eventSource"] == "aws:sqs"))
     else {

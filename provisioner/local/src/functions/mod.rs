@@ -31,3 +31,4 @@ mod sqs;
 mod store;
 
 pub use counts::Counted;
+pub(crate) use store::now_ms;
