@@ -11,6 +11,7 @@ use local::supervisor::place::Place;
 use local::supervisor::protocol::{Event, Outcome, PartStatus};
 
 pub mod function;
+pub mod messages;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
 
