@@ -7,7 +7,7 @@ use roles::Runs;
 use runtime::systems::{Run, SYSTEMS};
 
 /// Words by which a system would be known, besides its name.
-const WORDS: &[&str] = &["reservation", "lookup", "notification", "factory"];
+const WORDS: &[&str] = &["reservation", "lookup", "notification", "msa"];
 /// SNS itself calls its messages notifications.
 const ALLOWED: &[(&str, &str)] = &[("events/envelope.rs", "notification"), ("functions/queue.rs", "notification")];
 

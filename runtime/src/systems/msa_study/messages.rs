@@ -34,11 +34,11 @@ impl Order {
         let Order { id, item_id, item_name, factory_id, factory_name, quantity, requester } = self;
         Attributes::new([
             (ITEM_ID, Attribute::number((*item_id).into())),
-            (ITEM_NAME, Attribute::text(values::for_a_queue(item_name))),
+            (ITEM_NAME, Attribute::text(values::plain(item_name))),
             (FACTORY_ID, Attribute::number((*factory_id).into())),
-            (FACTORY_NAME, Attribute::text(values::for_a_queue(factory_name))),
+            (FACTORY_NAME, Attribute::text(values::plain(factory_name))),
             (ITEM_COUNT, Attribute::number((*quantity).into())),
-            (REQUESTER, Attribute::text(values::for_a_queue(requester))),
+            (REQUESTER, Attribute::text(values::plain(requester))),
             (ORDER_ID, Attribute::text(id)),
         ])
     }

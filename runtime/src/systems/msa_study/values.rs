@@ -25,19 +25,21 @@ pub fn id(value: &Value) -> Option<i32> {
     i32::try_from(value.as_i64()?).ok().filter(|id| *id > 0)
 }
 
-/// A name that a client sends: of a requester, an item, a factory. It goes through a topic and a queue, which refuse
-/// most control characters, and into a column. An empty name is a name here.
+/// A name that a client sends: of a requester, an item, a factory. An empty name is a name here.
 pub fn name(value: &Value) -> Option<&str> {
     let name = value.as_str()?;
-    let is_odd = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
     (name.chars().count() <= LONGEST_NAME && !name.contains(is_odd)).then_some(name)
 }
 
-/// The text with a mark in the place of each character that SQS does not take.
+/// A name from the database, as a client may send it: with a mark in the place of each odd character.
+pub fn plain(name: &str) -> String {
+    name.chars().map(|c| if is_odd(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Whether a character can be in no name. A topic and a queue refuse most control characters, and these two.
 /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html>
-pub fn for_a_queue(text: &str) -> String {
-    let taken = |c| matches!(c, '\t' | '\n' | '\r' | ' '..='\u{fffd}' | '\u{10000}'..);
-    text.chars().map(|c| if taken(c) { c } else { '\u{fffd}' }).collect()
+fn is_odd(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}')
 }
 
 /// The rows of a list that a client wants: `limit` rows after the one with the id `after`.
@@ -108,8 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn a_text_for_a_queue_has_a_mark_for_what_the_queue_refuses() {
-        assert_eq!(for_a_queue("부산 🦀\t\r\n"), "부산 🦀\t\r\n");
-        assert_eq!(for_a_queue("a\0b\u{b}\u{fffe}\u{ffff}"), "a\u{fffd}b\u{fffd}\u{fffd}\u{fffd}");
+    fn a_name_from_the_database_has_a_mark_for_what_a_queue_refuses() {
+        assert_eq!(plain("부산 🦀 '\\"), "부산 🦀 '\\");
+        assert_eq!(plain("a\0b\n\u{b}\u{fffe}\u{ffff}"), "a\u{fffd}b\u{fffd}\u{fffd}\u{fffd}\u{fffd}");
     }
 }

@@ -135,8 +135,8 @@ async fn order(database: &Database, purchase: &Purchase, caller: &Caller) -> any
         topic: ORDERS,
         subject: outbox::Value::Text(&order.id),
         version: 1,
-        message: outbox::Value::Text(&values::for_a_queue(&texts::order_message(item_name, OffsetDateTime::now_utc()))),
-        title: Some(&texts::order_subject(item_name)),
+        message: outbox::Value::Text(&texts::order_message(&values::plain(item_name), OffsetDateTime::now_utc())),
+        title: Some(&texts::order_subject(&values::plain(item_name))),
         attributes: &attributes,
         trace: &caller.trace,
     };
