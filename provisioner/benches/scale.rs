@@ -1,8 +1,9 @@
-//! How `check` and the pure part of `plan` grow with the stack: the same work for 100, 1,000 and 10,000 queues, each in a
-//! process of its own, so that its peak of memory is its own.
+//! How `check` and the pure parts of `plan` grow with the stack: the same work for 100, 1,000 and 10,000 queues, each in a
+//! process of its own, so that its peak of memory is its own. The test of the same name compares whole commands.
 //!
 //! `cargo bench -p provision --bench scale`, or without a release build `cargo test -p provision --bench scale`. Ratios to the
-//! smallest are what to look at: ten times the queues should take about ten times as long, in whatever profile.
+//! smallest are what to look at: ten times the queues should take about ten times as long, in whatever profile. The review of
+//! few queues is no measure: it tries each line of the file, which the review of many does not.
 #![allow(clippy::print_stdout, reason = "it prints a table")]
 
 use std::time::Instant;
@@ -16,14 +17,16 @@ use provision::kind::{Late, Status};
 use provision::plan::Plan;
 use provision::plan::desired::Desired;
 use provision::plan::snapshot::Snapshot;
+use provision::review::sources::{File, Sources};
+use provision::review::{Against, Review};
 use provision::scope::Scope;
-use provision::sections::aws::expand;
+use provision::sections::aws::{expand, other};
 use provision::sections::{Loaded, load};
 
 const SIZES: [usize; 3] = [100, 1_000, 10_000];
 /// What the largest may take.
 const MOST_MEGABYTES: f64 = 200.0;
-const PHASES: [&str; 3] = ["check", "plan, nothing is live", "plan, everything is live"];
+const PHASES: [&str; 4] = ["check", "plan, nothing is live", "plan, everything is live", "the review of a first plan"];
 
 fn main() {
     let mut arguments = std::env::args().skip(1).skip_while(|argument| argument != "measure").skip(1);
@@ -75,6 +78,15 @@ fn measure(phase: usize, size: usize) -> String {
             let plan = Plan::new(&scope, &desired, &live);
             spent = started.elapsed();
             assert_eq!(plan.changes().count(), if phase == 2 { 0 } else { resources });
+            if phase == 3 {
+                let started = Instant::now();
+                let expand = |loaded: &Loaded, built| other(loaded, &scope, &Digests::default(), built);
+                let (loaded, snapshot) = (&loaded, &live);
+                let file = File { loaded, scope: &scope, desired: &desired, snapshot, expand: &expand };
+                let review = Review::new(&scope, &plan, &desired, &Sources::find(&file, &plan), Against::Nothing);
+                spent = started.elapsed();
+                assert_eq!(review.items().count(), resources);
+            }
         }
         best = best.min(spent.as_secs_f64() * 1000.0);
     }

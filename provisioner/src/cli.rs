@@ -31,14 +31,14 @@ pub async fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             let printer = Printer::new(false, false);
+            let text = error.render();
             if error.use_stderr() {
-                // If this error cannot be printed, there is nobody left to tell.
-                let _ = error.print();
+                // Such a text repeats words of the command line, so it has no colours of clap's.
+                text.to_string().trim_end().lines().for_each(|line| printer.talk(line));
                 return code(Exit::Usage);
             }
-            let text = error.render();
             let text = if printer.is_table() { text.ansi().to_string() } else { text.to_string() };
-            printer.write(&text);
+            printer.own(&text);
             return ended(Ok(Exit::Done), false, printer);
         }
     };
@@ -53,7 +53,7 @@ pub async fn main() -> ExitCode {
         Command::Completions { shell } => {
             let mut text = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "provision", &mut text);
-            printer.write(&String::from_utf8_lossy(&text));
+            printer.own(&String::from_utf8_lossy(&text));
             Ok(Exit::Done)
         }
         command if global.local => commands::laptop::run(command, global, printer).await,

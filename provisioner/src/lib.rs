@@ -23,7 +23,8 @@
 //! - There is no rollback. The resources that depend on a failed one are skipped, the others go on; running again is the
 //!   recovery.
 //! - No secret is in a spec, a state, an output, a tag or an error: only the version id of a secret is.
-//! - Only [`wait`] sleeps, and only [`printer`] prints.
+//! - Only [`wait`] sleeps, and only [`printer`] prints. Printed text has no character that a terminal obeys, except our own
+//!   colours.
 //!
 //! `GUIDE.md` beside this crate describes the use (reviews, drift, adopting, environments, recovery, costs).
 //!

@@ -28,6 +28,27 @@ async fn every_mistake_at_once_with_its_place() {
 }
 
 #[tokio::test]
+async fn of_many_mistakes_the_first_hundred_are_told() {
+    let mut text = String::from("stack: bell\nregion: eu-west-1\nqueues:\n");
+    (0..1_234).for_each(|number| text.push_str(&format!("  q{number}: {{max_receives: 0}}\n")));
+    let file = written(&text);
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(1));
+    let told = stderr(&output, &file);
+    let lines: Vec<&str> = told.lines().collect();
+    assert!(lines[0].starts_with("stack.yaml:4:22: ") && lines[99].starts_with("stack.yaml:103:"), "{told}");
+    assert_eq!(lines[100..], ["and 1134 more"]);
+    for (command, pointer) in [("check", ""), ("policy", "/error")] {
+        let output = run(NOWHERE, &[command, path(&file), "--json"]).await;
+        let document: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        let document = document.pointer(pointer).expect("the problems are there");
+        assert_eq!(document["problems"].as_array().expect("a list").len(), 100);
+        assert_eq!(document["more_problems"], 1_134);
+        assert_eq!(stderr(&output, &file), told);
+    }
+}
+
+#[tokio::test]
 async fn references_are_checked_and_near_names_are_suggested() {
     let file = written(
         "stack: bell\nregion: eu-west-1\ntopics:\n  rings: {}\nqueues:\n  answers:\n    from: [ring]\nservices:\n  \

@@ -36,7 +36,7 @@ use provision::kinds::iam::{Resource, Role, RoleSpec, Statement};
 use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSource, PermissionSpec};
 use provision::kinds::logs::{LogGroup, LogGroupSpec};
-use provision::kinds::secretsmanager::{Secret, SecretSpec};
+use provision::kinds::secretsmanager::{Form, Secret, SecretSpec};
 use provision::kinds::sqs::{Queue, QueueSpec};
 use provision::kinds::variable::Variable;
 use provision::plan::Plan;
@@ -115,8 +115,7 @@ fn desired(shape: &Shape) -> Desired {
     let secret = SecretSpec {
         description: "A password".into(),
         kms_key: Ref::to("main"),
-        username: Some("app".into()),
-        length: 24,
+        form: Form::Login { username: "app".into(), length: 24 },
     };
     desired.add::<Secret>("", "database", secret);
     let queue = QueueSpec {

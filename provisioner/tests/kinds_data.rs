@@ -19,7 +19,7 @@ use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::on_aws::LastWish;
 use provision::kinds::opensearch::{Domain, DomainSpec, Inside};
 use provision::kinds::rds::{Instance, InstanceRole, InstanceSpec, ParameterGroup, ParameterGroupSpec};
-use provision::kinds::secretsmanager::{Secret, SecretSpec};
+use provision::kinds::secretsmanager::{Form, Secret, SecretSpec};
 use provision::kinds::{KINDS, REGISTRY};
 use provision::kinds::{elasticache, rds};
 use provision::plan::Plan;
@@ -89,14 +89,12 @@ fn subnets(count: usize) -> Vec<Ref<Subnet>> {
 
 fn ground(desired: &mut Desired, shape: &Shape) {
     desired.add::<Key>("stack", "key", KeySpec {});
-    let secret = |description: &str, username: Option<&str>| SecretSpec {
-        description: description.to_owned(),
-        kms_key: Ref::to("key"),
-        username: username.map(str::to_owned),
-        length: 32,
-    };
-    desired.add::<Secret>("databases.db", "db-master", secret(shape.description, Some("owner")));
-    desired.add::<Secret>("caches.cache", "cache-token", secret("The token", None));
+    let secret =
+        |description: &str, form| SecretSpec { description: description.to_owned(), kms_key: Ref::to("key"), form };
+    let login = Form::Login { username: "owner".to_owned(), length: 32 };
+    desired.add::<Secret>("databases.db", "db-master", secret(shape.description, login));
+    desired.add::<Secret>("caches.cache", "cache-token", secret("The token", Form::Token { length: 32 }));
+    desired.add::<Secret>("secrets.key", "key-value", secret("A key", Form::Bytes(32)));
     desired.add::<Vpc>("network", "vpc", VpcSpec { cidr: "10.0.0.0/16".to_owned() });
     for zone in 0..3 {
         let spec = SubnetSpec { vpc: Ref::to("vpc"), cidr: format!("10.0.{zone}.0/24"), zone };
@@ -200,7 +198,7 @@ async fn on_ministack() {
 
 async fn everything(bench: Bench, can: Can) {
     let built = bench.settle(&desired(&PLAIN)).await;
-    assert_eq!(built.lines().count(), 19, "{built}");
+    assert_eq!(built.lines().count(), 20, "{built}");
     secrets_stay_secret(&bench).await;
     change_each_field(&bench, &can).await;
     drift(&bench, &can).await;

@@ -333,3 +333,39 @@ fn a_stack_needs_only_the_programs_of_its_sections() {
         assert!(done.status.success(), "{section}: {}", support::said(&done));
     }
 }
+
+/// Every user of the machine can reach the ports of a stack. What they say comes into the logs.
+#[test]
+fn a_log_line_of_a_stranger_is_no_command_to_the_terminal() {
+    let laptop = Laptop::of("screen", "stack: screen\ndatabases: {main: {}}\n");
+    laptop.done(&["up", "--yes"]);
+    let outputs = laptop.done(&["outputs"]);
+    let address = outputs.lines().find_map(|line| line.strip_prefix("databases.main.host = ")).unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    assert!(stream.read(&mut [0; 4096]).unwrap() > 0, "the greeting of the server");
+    stream.write_all(&handshake("\x1b[2J\u{9b}2J\x1b]0;title\x07\u{202e}stranger")).unwrap();
+    let mut refused = Vec::new();
+    stream.read_to_end(&mut refused).unwrap();
+    let shown = r"'\u001b[2J\u009b2J\u001b]0;title\u0007\u202estranger'@'127.0.0.1'";
+    let logs = support::until("the line", || Some(laptop.done(&["logs", "main"])).filter(|logs| logs.contains(shown)));
+    assert!(!logs.contains(|c: char| c.is_control() && c != '\n' && c != '\t'), "{logs:?}");
+    assert!(!logs.contains('\u{202e}'), "{logs:?}");
+}
+
+/// The answer of a MySQL client to the greeting of a server: a user and a wrong password.
+fn handshake(user: &str) -> Vec<u8> {
+    const LONG_PASSWORD: u32 = 1;
+    const PROTOCOL_41: u32 = 0x200;
+    const SECURE_CONNECTION: u32 = 0x8000;
+    const PLUGIN_AUTH: u32 = 0x8_0000;
+    let flags = LONG_PASSWORD | PROTOCOL_41 | SECURE_CONNECTION | PLUGIN_AUTH;
+    let mut body = [flags.to_le_bytes(), (1_u32 << 24).to_le_bytes()].concat();
+    body.push(45); // utf8mb4
+    body.extend([0; 23]);
+    body.extend(user.as_bytes());
+    body.extend([0, 20]);
+    body.extend([b'x'; 20]);
+    body.extend(b"mysql_native_password\0");
+    let length = u32::try_from(body.len()).unwrap().to_le_bytes();
+    [&length[..3], &[1], &body].concat()
+}

@@ -202,6 +202,38 @@ fn a_saved_plan_is_done_as_it_was_shown_or_not_at_all() {
     laptop.told(&["up", "--yes", "--adopt", "sqs.queue answers"], 64, "--adopt has no meaning with --local");
 }
 
+/// The value is made once. Only the service and the file of keys have it.
+#[test]
+fn a_secret_is_made_once_and_given_to_those_who_use_it() {
+    let stack = "stack: bell\nsecrets: {admin-key: {}}\nservices: {greeter: {role: hello, uses: [admin-key]}}\n";
+    let laptop = Laptop::of("a", stack);
+    let plan = json(&laptop.run(&["plan", "--json"]));
+    let greeter = plan["steps"].as_array().unwrap().iter().find(|step| step["name"] == "greeter").unwrap();
+    assert_eq!(greeter["want"]["secrets"], "(known after up)", "{greeter}");
+    laptop.done(&["up", "--yes"]);
+    let value = || {
+        let pid = laptop.part("greeter")["pid"].as_u64().unwrap();
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+        let all = String::from_utf8_lossy(&environment).into_owned();
+        all.split('\0').find_map(|variable| variable.strip_prefix("ADMIN_KEY=").map(str::to_owned)).unwrap()
+    };
+    let first = value();
+    assert_eq!(first.len(), 43, "32 bytes in base64url: {first}");
+    laptop.change("uses: [admin-key]", "uses: [admin-key], env: {LOG_LEVEL: warn}");
+    let plan = laptop.done(&["plan", "--json"]);
+    assert!(plan.contains("environment.LOG_LEVEL") && !plan.contains(&first), "{plan}");
+    laptop.done(&["up", "--yes"]);
+    assert_eq!(value(), first);
+    // Another secret comes later, and the first one stays.
+    laptop.change("{admin-key: {}}", "{admin-key: {}, more: {}}");
+    laptop.change("uses: [admin-key]", "uses: [admin-key, more]");
+    let plan = laptop.done(&["plan"]);
+    assert!(plan.contains("secrets: (a secret) -> (another version of the secret)"), "{plan}");
+    laptop.done(&["up", "--yes"]);
+    assert_eq!(value(), first);
+    assert!(laptop.done(&["plan"]).starts_with("No changes"));
+}
+
 #[test]
 fn a_plan_that_deletes_more_than_was_allowed_is_not_done() {
     let laptop = Laptop::of("a", BELL);

@@ -13,7 +13,7 @@ import json, os, pathlib, re, subprocess, sys, threading, time
 # The deadline in minutes. The longest file takes a fifth of that on two cores.
 DEADLINE = 30
 # The files that run alone: they kill under load, promise times, or keep both cores busy themselves.
-ALONE = re.compile(r"laptop|chaos|crash|many|damaged|bounds|forwarder_opensearch|engines|supervisor|tls|runtime/tests/sendy")
+ALONE = re.compile(r"laptop|chaos|crash|many|scale|damaged|bounds|forwarder_opensearch|engines|supervisor|tls|runtime/tests/sendy")
 # The longest files come first, so that the last one does not run by itself. Others follow in their order.
 LONG = ["crash", "kinds_compute", "mutations", "kinds_net", "kinds_data", "provisioner/tests/sendy", "adversity", "explained"]
 

@@ -6,7 +6,7 @@ use runtime::background::Background;
 use runtime::config::{self, Environment};
 use runtime::data::schema;
 use runtime::forwarder::follow;
-use runtime::functions::{Function, lambda};
+use runtime::functions::{self, Function, lambda};
 use runtime::http::{health, server};
 use runtime::systems::{self, Run};
 use runtime::{forwarder, telemetry};
@@ -53,7 +53,7 @@ fn main() -> ExitCode {
         (Some(Command::Forward(arguments)), _) => forward(arguments, &environment),
         (Some(Command::Health), _) => health::check(&environment),
         // Lambda starts `bootstrap` without arguments and names the role in `_HANDLER`.
-        (None, Some(handler)) => invoke(&handler, &environment),
+        (None, Some(handler)) => invoke(&handler, environment),
         (None, None) => Err(anyhow::anyhow!("no role: run `runtime serve <role>`, or see `runtime --help`")),
     };
     match outcome {
@@ -89,7 +89,8 @@ fn migrate(schema: Option<&str>, environment: &Environment) -> anyhow::Result<()
     let config = config::Migrate::read(environment)?;
     telemetry::init(&config.telemetry);
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio.block_on(schema::migrate(&config.database, systems::schema(schema)?))
+    tokio.block_on(schema::migrate(&config.database, systems::schema(schema)?))?;
+    Ok(())
 }
 
 fn probe(system: Option<&str>, environment: &Environment) -> anyhow::Result<()> {
@@ -105,10 +106,10 @@ fn forward(arguments: follow::Arguments, environment: &Environment) -> anyhow::R
     tokio.block_on(follow::run(&forwarder::Forwarder::new(config)?, arguments))
 }
 
-fn invoke(handler: &str, environment: &Environment) -> anyhow::Result<()> {
+fn invoke(handler: &str, environment: Environment) -> anyhow::Result<()> {
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     tokio.block_on(async {
-        let lambda = lambda::Runtime::new(environment)?;
+        let lambda = lambda::Runtime::new(&environment)?;
         match function(handler, environment).await {
             Ok(function) => lambda.run(&function).await,
             // Without this report Lambda says only that the process ended.
@@ -117,10 +118,16 @@ fn invoke(handler: &str, environment: &Environment) -> anyhow::Result<()> {
     })
 }
 
-/// The function that a handler names: the log forwarder, which belongs to no system, or a role.
-async fn function(handler: &str, environment: &Environment) -> anyhow::Result<Function> {
+/// The function that a handler names: the log forwarder or the migration of a schema, which belong to no system, or a
+/// role.
+async fn function(handler: &str, environment: Environment) -> anyhow::Result<Function> {
+    let environment = &config::secrets::fetched(environment).await?;
     match (handler, systems::role(handler)) {
         ("forwarder", _) => forwarder::function(environment),
+        ("migrate", _) => {
+            let schema = systems::schema(environment.get("MIGRATE_SCHEMA"))?;
+            Ok(functions::migrate::function(config::Migrate::read(environment)?, schema))
+        }
         (_, Some(Run::Function(make))) => make(environment).await,
         (other, _) => Err(anyhow::anyhow!("no role for the handler `{other}`")),
     }

@@ -7,7 +7,7 @@ use roles::Runs;
 use runtime::systems::{Run, SYSTEMS};
 
 /// Words by which a system would be known, besides its name.
-const WORDS: &[&str] = &["reservation", "lookup", "notification"];
+const WORDS: &[&str] = &["reservation", "lookup", "notification", "msa"];
 /// SNS itself calls its messages notifications.
 const ALLOWED: &[(&str, &str)] = &[("events/envelope.rs", "notification"), ("functions/queue.rs", "notification")];
 
@@ -56,6 +56,10 @@ fn the_list_of_the_roles_is_what_the_systems_have() {
     for system in SYSTEMS {
         for role in system.roles {
             assert!(run.insert((system.name, role.name, matches!(role.run, Run::Server(_)))), "{} twice", role.name);
+        }
+        let schemas: Vec<_> = system.databases.iter().map(|schema| schema.name).collect();
+        for role in roles::ROLES.iter().filter(|role| role.system == system.name) {
+            assert!(role.schema.is_none_or(|schema| schemas.contains(&schema)), "the schema of {}", role.name);
         }
         let probed: Vec<_> = roles::probed().filter(|role| role.system == system.name).collect();
         assert_eq!(system.probe.is_some(), !probed.is_empty(), "the probe of {}", system.name);

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::engines::light;
-use crate::{balancer, dashboard, messaging, supervisor};
+use crate::{balancer, dashboard, functions, http_api, messaging, supervisor};
 
 /// Does what the hidden arguments say (the program's name is left out). `None` if these are not hidden arguments.
 pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
@@ -19,6 +19,9 @@ pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
         ("child", [parent, program, rest @ ..]) => supervisor::serve::become_child(parent, program, rest),
         ("balance", [config, port]) => balancer::serve::run(&PathBuf::from(config), port),
         ("cap", [port]) => light::cap(port.to_str()?.parse().ok()?),
+        ("function", [config, port]) => functions::serve::run(&PathBuf::from(config), port.to_str()?),
+        ("function-once", [config, port]) => functions::serve::run_once(&PathBuf::from(config), port.to_str()?),
+        ("http-api", [config, port]) => http_api::serve::run(&PathBuf::from(config), port.to_str()?),
         ("dashboard", [state, port]) => dashboard::serve::run(&PathBuf::from(state), port),
         ("messages", [config, directory, port]) => messages(config, directory, port),
         _ => return None,

@@ -8,7 +8,16 @@ use anyhow::{Context, Result, bail};
 
 pub struct Answer {
     pub status: u16,
+    /// The status line and the headers.
+    pub head: String,
     pub body: Vec<u8>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let lines = self.head.lines().filter_map(|line| line.split_once(':'));
+        lines.filter(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).next()
+    }
 }
 
 /// Sends the request. It is HTTP/1.0, so that the answer is whole when the connection ends, whatever its length.
@@ -45,9 +54,9 @@ pub fn ask(
         }
     }
     let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").context("no HTTP answer")?;
-    let head = String::from_utf8_lossy(&bytes[..end]);
+    let head = String::from_utf8_lossy(&bytes[..end]).into_owned();
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).context("no HTTP answer")?;
-    Ok(Answer { status, body: bytes.split_off(end + 4) })
+    Ok(Answer { status, head, body: bytes.split_off(end + 4) })
 }
 
 const LONGEST: usize = 16 << 20;

@@ -8,11 +8,16 @@
 //! - No process outlives its supervisor for longer than until the next call of `supervisor::client::ensure`.
 
 pub mod balancer;
+mod client;
 pub mod dashboard;
 pub mod engines;
+pub mod functions;
 pub mod hidden;
 pub mod http;
+pub mod http_api;
+mod listen;
 pub mod messaging;
+mod reread;
 pub mod supervisor;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

@@ -330,6 +330,7 @@ fn declared() -> Config {
             queue: "notify".to_owned(),
             attributes: [("RawMessageDelivery".to_owned(), "true".to_owned())].into(),
         }],
+        functions: Vec::new(),
     }
 }
 

@@ -77,9 +77,12 @@ pub fn mistakes(access: &Access, variables: &[(String, String)]) -> Vec<Mistake>
         let file =
             |variable: &str, usual: &str| get(variable).map_or_else(|| format!("{home}/.aws/{usual}"), str::to_owned);
         let files = [file("AWS_CONFIG_FILE", "config"), file("AWS_SHARED_CREDENTIALS_FILE", "credentials")];
-        let texts = files.iter().filter_map(|path| std::fs::read(path).ok());
+        // A pipe is left to the SDK: it can be read only once. A device may have no end.
+        let is_pipe = |path: &String| std::fs::metadata(path).is_ok_and(|there| !there.is_file());
+        let can_be_read = !files.iter().any(is_pipe);
+        let texts = files.iter().filter(|_| can_be_read).filter_map(|path| std::fs::read(path).ok());
         let known: Vec<String> = texts.flat_map(|text| profiles(&text)).collect();
-        if name != "default" && !known.iter().any(|known| known == name) {
+        if can_be_read && name != "default" && !known.iter().any(|known| known == name) {
             let [config, credentials] = &files;
             let hint = match known.is_empty() {
                 true => "there is none".to_owned(),
@@ -241,6 +244,8 @@ mod tests {
         let expected = "AWS_PROFILE names the profile \"dev\", which is neither in /nowhere/.aws/config nor in \
                         /nowhere/.aws/credentials";
         assert_eq!(missing, expected);
+        let device = told(&[("AWS_PROFILE", "dev"), ("HOME", "/nowhere"), ("AWS_CONFIG_FILE", "/dev/zero")]);
+        assert_eq!(device, "", "it is not read, so nothing is known about it");
         assert_eq!(told(&[("AWS_PROFILE", "dev"), ("HOME", "/nowhere"), (KEY, "A"), (SECRET, "b")]), "");
         let spaced = told(&[("AWS_PROFILE", "dev "), (KEY, "A"), (SECRET, "b")]);
         assert_eq!(spaced, "AWS_PROFILE is \"dev \", with white space that does not belong there");

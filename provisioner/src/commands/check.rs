@@ -6,16 +6,17 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::commands::failure::{Exit, Failure};
+use crate::commands::files::read_stack;
 use crate::commands::options::Global;
-use crate::commands::{allow_region, choose_env, read};
+use crate::commands::{allow_region, choose_env};
 use crate::printer::Printer;
 use crate::sections::load;
 use crate::sections::logs::patterns::only_on_aws;
 use crate::sections::services::notes::notes;
-use crate::yaml::Problem;
+use crate::yaml::{MOST_PROBLEMS, Problem};
 
 pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
-    let text = read(file)?;
+    let text = read_stack(file)?;
     let envs = match &global.env {
         Some(_) => vec![choose_env(file, &text, global)?],
         None => load::environments(&text),
@@ -26,9 +27,14 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Result<Ex
     };
     let notes: BTreeSet<Problem> = stacks.iter().flat_map(notes).collect();
     if global.json {
-        let problems: Vec<Value> = problems.iter().map(document).collect();
-        let notes: Vec<Value> = notes.iter().map(document).collect();
-        printer.data(json!({"version": 1, "file": file, "environments": envs, "problems": problems, "notes": notes}));
+        let more = [("more_problems", problems.len()), ("more_notes", notes.len())];
+        let problems: Vec<Value> = problems.iter().take(MOST_PROBLEMS).map(document).collect();
+        let notes: Vec<Value> = notes.iter().take(MOST_PROBLEMS).map(document).collect();
+        let mut told = json!({"version": 1, "file": file, "environments": envs, "problems": problems, "notes": notes});
+        for (name, count) in more.into_iter().filter(|(_, count)| *count > MOST_PROBLEMS) {
+            told[name] = json!(count - MOST_PROBLEMS);
+        }
+        printer.data(told);
     }
     let name = file.display().to_string();
     if !problems.is_empty() {

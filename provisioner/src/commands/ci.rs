@@ -3,7 +3,7 @@
 use clap::ValueEnum;
 
 use crate::commands::failure::Exit;
-use crate::printer::Printer;
+use crate::printer::{Document, Printer};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Pipeline {
@@ -18,6 +18,6 @@ pub(crate) fn ci(pipeline: Pipeline, printer: Printer) -> Exit {
         Pipeline::GithubActions => include_str!("../../../templates/ci/github-actions.yml"),
         Pipeline::Shell => include_str!("../../../templates/ci/pipeline.sh"),
     };
-    printer.data(text.trim_end());
+    printer.document(&Document(text.trim_end().to_owned()));
     Exit::Done
 }

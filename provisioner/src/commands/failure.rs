@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::document::pretty;
 use crate::printer::Printer;
-use crate::yaml::Problem;
+use crate::yaml::{MOST_PROBLEMS, Problem};
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,10 +105,11 @@ impl Failure {
         match &self.what {
             What::Error(text) => printer.error(text),
             What::Errors(all) => {
-                for (text, hint) in all {
+                for (text, hint) in all.iter().take(MOST_PROBLEMS) {
                     printer.error(text);
                     hint.iter().for_each(|hint| printer.hint(hint));
                 }
+                printer.more(all.len());
             }
             What::Interruption(how_to_go_on) => printer.talk(format!("interrupted: {how_to_go_on}")),
             What::Declined => {}
@@ -118,7 +119,7 @@ impl Failure {
         self.hints.iter().for_each(|hint| printer.hint(hint));
         let exit = self.exit;
         if as_json && !printer.has_written() {
-            printer.data(pretty(&self.document()));
+            printer.document(&pretty(&self.document()));
         }
         exit
     }
@@ -127,8 +128,9 @@ impl Failure {
         Failure { exit, what, details: Vec::new(), hints: Vec::new() }
     }
 
-    fn document(self) -> Document {
-        let (what, problems) = match self.what {
+    /// The failure as a document for programs.
+    pub(super) fn document(self) -> Document {
+        let (what, mut problems) = match self.what {
             What::Error(text) => (Some(text), Vec::new()),
             What::Errors(all) => (None, all.into_iter().map(One::of).collect()),
             What::Interruption(how_to_go_on) => (Some(format!("interrupted: {how_to_go_on}")), Vec::new()),
@@ -138,7 +140,9 @@ impl Failure {
             }
         };
         let hint = (!self.hints.is_empty()).then(|| self.hints.join("\n"));
-        Document { error: Told { what, hint, problems }, exit: self.exit as u8 }
+        let more_problems = problems.len().saturating_sub(MOST_PROBLEMS);
+        problems.truncate(MOST_PROBLEMS);
+        Document { error: Told { what, hint, problems, more_problems }, exit: self.exit as u8 }
     }
 }
 
@@ -167,8 +171,17 @@ struct Told {
     /// What to do about it. Several hints are a line each.
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+    /// The first problems.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     problems: Vec<One>,
+    /// How many more problems there are.
+    #[serde(skip_serializing_if = "is_none")]
+    more_problems: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for this form")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// One error of several. A mistake in a stack file has a place; lines and columns count from 1.
@@ -245,6 +258,18 @@ mod tests {
             document(Failure::problems("a.yaml".into(), vec![problem])),
             @r#"{"error":{"problems":[{"file":"a.yaml","line":2,"column":5,"what":"no","hint":"yes"}]},"exit":1}"#
         );
+    }
+
+    #[test]
+    fn of_many_problems_the_first_are_told() {
+        let at = |line| Position { line, column: 1 };
+        let problem = |line| Problem { at: at(line), what: "no".into(), hint: None };
+        let many = |count: usize| document(Failure::problems("a.yaml".into(), (1..=count).map(problem).collect()));
+        assert!(many(MOST_PROBLEMS).ends_with(r#"{"file":"a.yaml","line":100,"column":1,"what":"no"}]},"exit":1}"#));
+        let more = many(MOST_PROBLEMS + 7);
+        assert!(more.ends_with(r#""line":100,"column":1,"what":"no"}],"more_problems":7},"exit":1}"#), "{more}");
+        let errors = Failure::errors(vec![("no".to_owned(), None); 300]);
+        assert!(document(errors).ends_with(r#"{"what":"no"}],"more_problems":200},"exit":1}"#));
     }
 
     #[test]

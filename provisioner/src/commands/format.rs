@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::document::pretty;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
-use crate::printer::Printer;
+use crate::printer::{Printer, shown};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -33,11 +33,11 @@ pub(crate) fn chosen(format: Option<Format>, global: &Global) -> Result<Format, 
 /// Prints all outputs on stdout.
 pub(crate) fn write(outputs: &BTreeMap<String, Value>, format: Format, printer: Printer) -> Result<Exit, Failure> {
     match format {
-        Format::Json => printer.data(pretty(&json!(outputs))),
+        Format::Json => printer.document(&pretty(&json!(outputs))),
         Format::Text => outputs.iter().for_each(|(name, value)| printer.data(format!("{name} = {}", text(value)))),
         Format::Env => {
             let lines = environment(outputs);
-            let lines = lines.map_err(|why| Failure::of(why).hint("--format json keeps the names apart"))?;
+            let lines = lines.map_err(|why| Failure::of(why).hint("--format json shows all outputs as they are"))?;
             lines.into_iter().for_each(|line| printer.data(line));
         }
     }
@@ -45,13 +45,17 @@ pub(crate) fn write(outputs: &BTreeMap<String, Value>, format: Format, printer: 
 }
 
 /// A line `QUEUES_WORK_URL=…` for each output. Fails if two outputs get one name, since a shell would take whichever
-/// comes last.
+/// comes last. Fails too if a value has a character that is not printed as it is.
 fn environment(outputs: &BTreeMap<String, Value>) -> Result<Vec<String>, String> {
     let mut taken: BTreeMap<String, &str> = BTreeMap::new();
     let mut lines = Vec::new();
     for (output, value) in outputs {
         let name = variable(output);
-        lines.push(format!("{name}={}", quoted(&text(value))));
+        let value = text(value);
+        if value.contains(shown::acts) {
+            return Err(format!("`{output}` has a character that is no part of a word"));
+        }
+        lines.push(format!("{name}={}", quoted(&value)));
         if let Some(other) = taken.insert(name.clone(), output) {
             return Err(format!("`{other}` and `{output}` would both be {name}"));
         }
@@ -93,7 +97,7 @@ mod tests {
             ("databases.a-b.port", json!(3306)),
             ("queues.work.dead_letter_url", json!("")),
             ("queues.work.url", json!("https://sqs.eu-west-1.amazonaws.com/1/a-b.fifo")),
-            ("services.a", json!("it's $HOME; `id` \"\\ ~\nand more")),
+            ("services.a", json!("it's $HOME; `id` \"\\ ~ and more")),
             ("services.b", json!("~root")),
         ]);
         let lines = environment(&outputs).expect("no two are the same");
@@ -101,8 +105,7 @@ mod tests {
         DATABASES_A_B_PORT=3306
         QUEUES_WORK_DEAD_LETTER_URL=''
         QUEUES_WORK_URL=https://sqs.eu-west-1.amazonaws.com/1/a-b.fifo
-        SERVICES_A='it'\''s $HOME; `id` "\ ~
-        and more'
+        SERVICES_A='it'\''s $HOME; `id` "\ ~ and more'
         SERVICES_B='~root'
         "#);
     }
@@ -114,5 +117,13 @@ mod tests {
             environment(&outputs).expect_err("they are the same"),
             @"`queues.a-b.url` and `queues.a.b_url` would both be QUEUES_A_B_URL"
         );
+    }
+
+    #[test]
+    fn a_value_that_is_no_word_is_refused() {
+        for value in ["a\nQUEUES_OTHER=b", "\x1b[2J", "\u{202e}"] {
+            let refused = environment(&named(&[("queues.a", json!(value))])).expect_err("it is no word");
+            assert_eq!(refused, "`queues.a` has a character that is no part of a word");
+        }
     }
 }

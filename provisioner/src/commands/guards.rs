@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::files::read_document;
 use super::options::Part;
-use super::read;
 use crate::commands::failure::Failure;
 use crate::kind::any::Registry;
 use crate::kind::facts::Address;
@@ -77,7 +77,7 @@ impl Part {
 /// Reads the plan in a file. `registry` has to know its kinds, because a plan is made for one place: AWS or this machine.
 pub(super) fn saved(path: &Path, registry: Registry) -> Result<Saved, Failure> {
     let refuse = |why: String| Failure::of(format!("{} cannot be carried out: {why}", path.display()));
-    let saved = Saved::read(&read(path)?)
+    let saved = Saved::read(&read_document(path)?)
         .map_err(|why| refuse(why).hint("make the plan again with this program: `provision plan --out`"))?;
     match saved.stranger(registry) {
         None => Ok(saved),

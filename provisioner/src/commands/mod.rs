@@ -13,6 +13,7 @@ pub(crate) mod command;
 mod document;
 pub(crate) mod failure;
 pub(crate) mod fault;
+pub(crate) mod files;
 pub(crate) mod format;
 mod guards;
 pub mod laptop;
@@ -29,19 +30,19 @@ use crate::sections::Loaded;
 use crate::sections::load;
 
 pub(crate) fn schema(printer: Printer) -> Exit {
-    printer.data(document::pretty(&load::schema()));
+    printer.document(&document::pretty(&load::schema()));
     Exit::Done
 }
 
 /// Prints the JSON Schema of the document that `plan --json` prints.
 pub(crate) fn schema_of_plans(printer: Printer) -> Exit {
-    printer.data(document::pretty(&render::schema()));
+    printer.document(&document::pretty(&render::schema()));
     Exit::Done
 }
 
 /// Loads the stack file for one environment, without a network.
 pub(crate) fn load(file: &Path, global: &Global) -> Result<Loaded, Failure> {
-    load_text(file, &read(file)?, global)
+    load_text(file, &files::read_stack(file)?, global)
 }
 
 /// Loads the stack for one environment from a text that was read from the file.
@@ -82,33 +83,6 @@ fn answer(global: &Global, question: &str, printer: Printer) -> Option<bool> {
     }
     let answer = printer.ask(question)?;
     Some(matches!(answer.as_str(), "y" | "Y" | "yes"))
-}
-
-/// Writes a file whole or not at all, because half a file misleads. A pipe or a device is written to, and not replaced
-/// by a file.
-pub(crate) fn write_whole(path: &Path, text: &str) -> Result<(), Failure> {
-    let text = format!("{text}\n");
-    let written = match std::fs::canonicalize(path) {
-        Ok(real) if !real.is_file() => std::fs::write(real, text),
-        // A file is replaced at the place that a link leads to.
-        found => {
-            let target = found.unwrap_or_else(|_| path.to_owned());
-            let mut beside = target.clone().into_os_string();
-            beside.push(".part");
-            let written = std::fs::write(&beside, text).and_then(|()| std::fs::rename(&beside, target));
-            written.inspect_err(|_| drop(std::fs::remove_file(&beside)))
-        }
-    };
-    written.map_err(|error| Failure::of(format!("writing {}: {error}", path.display())))
-}
-
-pub(crate) fn read(file: &Path) -> Result<String, Failure> {
-    let bytes = std::fs::read(file).map_err(|error| Failure::of(format!("reading {}: {error}", file.display())))?;
-    String::from_utf8(bytes).map_err(|error| {
-        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        Failure::of(format!("{}:{line}:1: this is not a text in UTF-8", file.display()))
-    })
 }
 
 pub(crate) fn choose_env(file: &Path, text: &str, global: &Global) -> Result<String, Failure> {

@@ -3,13 +3,14 @@
 use std::path::Path;
 
 use super::document::pretty;
+use super::files::write_whole;
 use super::options::{Form, Global, PlanOptions};
-use super::{render, write_whole};
+use super::render;
 use crate::commands::failure::{Exit, Failure};
 use crate::kind::facts::Address;
 use crate::plan::Plan;
 use crate::plan::saved::Saved;
-use crate::printer::Printer;
+use crate::printer::{Document, Printer};
 use crate::review::sources::{File, Sources};
 use crate::review::{Against, Review};
 
@@ -41,10 +42,10 @@ impl Shown<'_> {
         let saved = Saved::of(of.scope, plan).hash();
         let hash = (!plan.is_empty() && self.against.is_live()).then_some(saved.as_str());
         match form {
-            Form::Json => printer.data(pretty(&render::json(&review, plan, hash))),
-            Form::Markdown => printer.data(render::markdown(&review, name, hash)),
+            Form::Json => printer.document(&pretty(&render::json(&review, plan, hash))),
+            Form::Markdown => printer.document(&Document(render::markdown(&review, name, hash))),
             Form::Text => {
-                printer.data(render::text(&review, name, printer));
+                render::text(&review, name, printer).iter().for_each(|line| printer.data(line));
                 if let Some(hash) = hash {
                     printer.data(format!("Hash: {hash}"));
                 }
@@ -55,7 +56,8 @@ impl Shown<'_> {
     /// Tells what `up` is about to do.
     pub(super) fn tell(&self, printer: Printer) {
         let sources = Sources::find(&self.of, self.plan);
-        printer.talk(render::text(&self.review(&sources), &self.name, printer));
+        let lines = render::text(&self.review(&sources), &self.name, printer);
+        lines.iter().for_each(|line| printer.talk(line));
     }
 
     /// Writes the plan to the file that the options name, looks whether it deletes too much, and gives the exit code.

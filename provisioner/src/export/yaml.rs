@@ -3,6 +3,8 @@
 
 use serde_json::Value;
 
+use crate::printer::shown;
+
 /// Writes `key: value`, indented by so many spaces.
 pub(super) fn member(text: &mut String, indent: usize, key: &str, value: &Value) {
     text.push_str(&" ".repeat(indent));
@@ -85,8 +87,8 @@ fn scalar(text: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    match text.chars().any(char::is_control) {
-        true => Value::from(text).to_string(),
+    match text.contains(shown::acts) {
+        true => shown::line(&Value::from(text).to_string()).into_owned(),
         false => format!("'{}'", text.replace('\'', "''")),
     }
 }
@@ -99,7 +101,20 @@ mod tests {
     #[test]
     fn what_could_be_something_else_is_quoted() {
         let mut text = String::new();
-        let words = ["plain words", "arn:aws:x", "on", "8.4", "*", "a: b", "{ $.x }", "it's", "2012-10-17", "", "a\nb"];
+        let words = [
+            "plain words",
+            "arn:aws:x",
+            "on",
+            "8.4",
+            "*",
+            "a: b",
+            "{ $.x }",
+            "it's",
+            "2012-10-17",
+            "",
+            "a\nb",
+            "\u{202e}c\u{9b}",
+        ];
         member(&mut text, 0, "Words", &json!(words));
         member(&mut text, 0, "Nested", &json!([{"A": {"Ref": "B"}, "C": []}, [1, true], {"Fn::GetAtt": ["D", "E.F"]}]));
         insta::assert_snapshot!(text, @r#"
@@ -115,6 +130,7 @@ mod tests {
           - '2012-10-17'
           - ''
           - "a\nb"
+          - "\u202ec\u009b"
         Nested:
           - A: !Ref B
             C: []

@@ -90,6 +90,7 @@ fn machine(architecture: Architecture) -> &'static str {
 }
 
 fn fits(path: &Path, architecture: Architecture) -> anyhow::Result<()> {
+    ensure!(path.metadata()?.is_file(), "not a file");
     let binary = std::fs::read(path)?;
     let elf = elf(&binary).context("not a Linux executable of 64 bits")?;
     let machine = machine(architecture);

@@ -123,7 +123,6 @@ fn every_kind_has_a_section_and_mostly_it_is_the_one_that_asks_for_it() {
     insta::assert_snapshot!(other.join("\n"), @r"
     logs.log_group flow-logs: stack, not network
     iam.role flow-logs: stack, not network
-    secretsmanager.secret lookups-token: caches.lookups-token, not caches.lookups
     iam.role logs-writer: stack, not search.logs
     logs.log_group lookup: stack, not services.lookup
     iam.role lookup-execution: stack, not services.lookup

@@ -138,14 +138,14 @@ impl Plan {
     ) -> (Plan, Vec<Lack>) {
         let mut board = snapshot.board();
         let mut steps = Vec::new();
-        let mut absent = Vec::new();
+        let mut absent = BTreeSet::new();
         let mut lacks = Vec::new();
         for wanted in desired.in_order() {
             let live = snapshot.live.get(&wanted.address).filter(|live| live.status != Status::Deleting);
             if !chosen(&wanted.section, &wanted.address) {
                 publish_placeholders(wanted, live, &mut board);
                 if live.is_none_or(|live| !live.owner.is_ours()) {
-                    absent.push(&wanted.address);
+                    absent.insert(&wanted.address);
                 }
                 continue;
             }

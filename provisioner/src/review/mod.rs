@@ -287,19 +287,23 @@ fn takes(sections: &[Section<'_>], desired: &Desired) -> (u32, u32) {
 /// Finds sections that look renamed: exactly one section of a type goes whole, and exactly one of the same type comes.
 /// AWS sees no rename there.
 fn renames(sections: &mut [Section<'_>]) {
-    let sort = |name: &str| name.split_once('.').map(|(sort, _)| sort.to_owned());
     let all = |section: &Section<'_>, word| section.items.iter().all(|item| item.step.action.word() == word);
-    let of = |word: &'static str| -> Vec<(String, usize)> {
-        let whole = sections.iter().enumerate().filter(|(_, section)| all(section, word));
-        whole.filter_map(|(place, section)| Some((sort(section.name)?, place))).collect()
+    // For each type how many sections go or come whole, and the place of the last of them.
+    let of = |word: &'static str| {
+        let mut types: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+        for (place, section) in sections.iter().enumerate().filter(|(_, section)| all(section, word)) {
+            if let Some((sort, _)) = section.name.split_once('.') {
+                let (count, last) = types.entry(sort.to_owned()).or_default();
+                (*count, *last) = (*count + 1, place);
+            }
+        }
+        types
     };
     let (gone, come) = (of("delete"), of("create"));
-    for (sort, old) in &gone {
-        let only = |list: &[(String, usize)]| list.iter().filter(|(other, _)| other == sort).count() == 1;
-        let new = come.iter().find(|(other, _)| other == sort).filter(|_| only(&gone) && only(&come));
-        if let Some((_, new)) = new {
-            sections[*new].renamed = Some(Renamed::From(sections[*old].name.to_owned()));
-            sections[*old].renamed = Some(Renamed::To(sections[*new].name.to_owned()));
+    for (sort, old) in gone {
+        if let ((1, old), Some((1, new))) = (old, come.get(&sort)) {
+            sections[*new].renamed = Some(Renamed::From(sections[old].name.to_owned()));
+            sections[old].renamed = Some(Renamed::To(sections[*new].name.to_owned()));
         }
     }
 }

@@ -80,7 +80,7 @@ impl Sources {
         sources.all_tried = work(&leaves) <= MOST_WORK;
         if !sources.all_tried {
             let changed: BTreeSet<&str> = plan.changes().map(|step| step.section.as_str()).collect();
-            leaves.retain(|leaf| changed.iter().any(|section| leaf.is_in(section)));
+            leaves.retain(|leaf| leaf.sections().iter().any(|section| changed.contains(section.as_str())));
         }
         if work(&leaves) > MOST_WORK || plan.is_empty() {
             return sources;

@@ -28,8 +28,8 @@ use crate::plan::placeholder_after;
 #[derive(Clone)]
 pub(crate) struct Ground {
     pub(crate) place: Place,
-    /// `None` if they were never generated.
-    keys: Option<Keys>,
+    /// What was never generated is missing.
+    keys: Keys,
     roles: Roles,
     /// The names that have no port yet are missing.
     ports: BTreeMap<String, u16>,
@@ -60,13 +60,13 @@ impl Ground {
         let in_use = in_use(state)?;
         prefer_ports(place.state(), loaded, &in_use)?;
         let chosen = ports::choose(place.state(), &names, &in_use)?;
-        Ground::of(place, programs, |place| keys::load(place).map(Some), chosen)
+        Ground::of(place, programs, |place| keys::load(place, loaded), chosen)
     }
 
     fn of(
         place: Place,
         programs: Programs,
-        keys: impl Fn(&Place) -> anyhow::Result<Option<Keys>>,
+        keys: impl Fn(&Place) -> anyhow::Result<Keys>,
         (ports, moved): (BTreeMap<String, u16>, Vec<Moved>),
     ) -> anyhow::Result<Ground> {
         let roles = Roles::load(place.state())?;
@@ -97,11 +97,11 @@ impl Ground {
     }
 
     fn lacks(&self, loaded: &Loaded) -> bool {
-        self.keys.is_none() || ports_of(loaded).iter().any(|name| !self.ports.contains_key(name))
+        !self.keys.suffice(loaded) || ports_of(loaded).iter().any(|name| !self.ports.contains_key(name))
     }
 
     fn expand(&self, loaded: &Loaded, purpose: Purpose<'_>, guess: Guess) -> anyhow::Result<Laptop> {
-        let keys = self.keys.clone().unwrap_or_else(|| Keys::all(guess.text()));
+        let keys = self.keys.clone().filled(loaded, guess.text());
         let mut ports = self.ports.clone();
         for (name, guessed) in ports_of(loaded).into_iter().zip(guess.first()..) {
             ports.entry(name).or_insert(guessed);

@@ -36,6 +36,13 @@ impl Leaf {
         self.pointer.trim_start_matches('/').replace('/', ".").replace("~1", "/").replace("~0", "~")
     }
 
+    /// The sections that the line may be in: `queues` and `queues.work` for `queues.work.from.0`.
+    pub fn sections(&self) -> [String; 2] {
+        let mut parts = self.pointer.split('/').skip(1);
+        let outer = parts.next().unwrap_or_default();
+        [outer.to_owned(), format!("{outer}.{}", parts.next().unwrap_or_default())]
+    }
+
     /// Whether the line is below a section such as `queues.work`.
     pub fn is_in(&self, section: &str) -> bool {
         let inside = format!("/{}", section.replacen('.', "/", 1));

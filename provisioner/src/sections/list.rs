@@ -3,7 +3,7 @@
 use super::aws::making::Expand;
 use super::machine::Local;
 use super::say::Say;
-use super::{Loaded, alerts, caches, databases, guard, logs, network, queues, search, services, topics};
+use super::{Loaded, alerts, caches, databases, guard, logs, network, queues, search, secrets, services, topics};
 
 /// One section of a stack file, and what its folder does with it.
 pub(crate) struct Section {
@@ -45,6 +45,7 @@ pub(crate) static SECTIONS: &[Section] = &[
         aws: search::aws::EXPAND,
         local: Some(search::local::LOCAL),
     },
+    Section { key: "secrets", check: Some(secrets::check::check), aws: secrets::aws::EXPAND, local: None },
     Section {
         key: "services",
         check: Some(services::check::check),

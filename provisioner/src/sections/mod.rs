@@ -38,6 +38,7 @@ pub mod queues;
 mod say;
 mod schema;
 pub mod search;
+pub mod secrets;
 pub mod services;
 pub(crate) mod similar;
 mod tags;
@@ -64,6 +65,7 @@ use self::logs::Logs;
 use self::network::Network;
 use self::queues::Queue;
 use self::search::Search;
+use self::secrets::Secret;
 use self::services::Service;
 use self::topics::Topic;
 use self::words::{Name, Profile};
@@ -116,6 +118,9 @@ pub struct Stack {
     /// OpenSearch domains.
     #[serde(default)]
     pub search: BTreeMap<Name, Search>,
+    /// Secrets in Secrets Manager. Each is generated once, and never shown.
+    #[serde(default)]
+    pub secrets: BTreeMap<Name, Secret>,
     /// Services on ECS Fargate.
     #[serde(default)]
     pub services: BTreeMap<Name, Service>,
@@ -141,6 +146,7 @@ pub struct Environment {
     pub topics: Option<serde_json::Value>,
     pub queues: Option<serde_json::Value>,
     pub search: Option<serde_json::Value>,
+    pub secrets: Option<serde_json::Value>,
     pub services: Option<serde_json::Value>,
     pub logs: Option<serde_json::Value>,
     pub alerts: Option<serde_json::Value>,
@@ -167,6 +173,7 @@ impl Stack {
         all.extend(self.topics.keys().map(|name| ("topics", name)));
         all.extend(self.queues.keys().map(|name| ("queues", name)));
         all.extend(self.search.keys().map(|name| ("search", name)));
+        all.extend(self.secrets.keys().map(|name| ("secrets", name)));
         all
     }
 

@@ -27,7 +27,7 @@ fn an_unknown_key_hides_no_dangling_reference() {
                 one: {role: hello, uses: [anwers]}\n";
     insta::assert_snapshot!(told(text), @r"
     2:1: `colour` is not known
-      hint: there are: account, alerts, caches, databases, environments, guard, logs, network, permissions_boundary, queues, region, search, services, stack, tags, topics
+      hint: there are: account, alerts, caches, databases, environments, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tags, topics
     4:27: `rins` is not a topic of this stack
       hint: did you mean `rings`?
     6:29: `anwers` is not in this stack
@@ -193,6 +193,27 @@ fn a_rule_takes_five_values() {
     ");
 }
 
+#[test]
+fn a_secret_has_a_variable_of_its_own() {
+    let with = |secret: &str| {
+        told(&format!(
+            "stack: s\nsecrets: {{{secret}: {{}}}}\ndatabases: {{orders: {{}}}}\nservices:\n  \
+             api: {{image: a/b, port: 8080, uses: [orders, {secret}]}}\n"
+        ))
+    };
+    assert_eq!(with("admin-key"), "");
+    insta::assert_snapshot!(["database-host", "port", "app"].map(with).join("\n"), @r"
+    5:48: the secret `database-host` would be the variable `DATABASE_HOST`, which has another meaning
+      hint: take another name for the secret
+    5:48: the secret `port` would be the variable `PORT`, which has another meaning
+      hint: take another name for the secret
+    2:16: `app` is the name of a password of provision's own on a laptop
+      hint: for example `app-key`
+    ");
+    let unknown = told("stack: s\nsecrets: {admin-key: {}}\nservices: {api: {image: a/b, uses: [admin-kay]}}\n");
+    assert!(unknown.contains("did you mean `admin-key`?"), "{unknown}");
+}
+
 /// aws/copilot-cli#1455 and #5795: two services on one path, and two days lost.
 #[test]
 fn a_service_that_gets_no_requests_is_refused() {
@@ -327,7 +348,7 @@ services:
 "#;
     insta::assert_snapshot!(told(text), @r#"
     2:1: `x-common` is not known
-      hint: there are: account, alerts, caches, databases, environments, guard, logs, network, permissions_boundary, queues, region, search, services, stack, tags, topics
+      hint: there are: account, alerts, caches, databases, environments, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tags, topics
     4:12: `queues.q.raw`: "yes" is not of type "boolean"
       hint: write `true` or `false`, without quotes
     4:23: `queues.q.fifo`: "true" is not of type "boolean"

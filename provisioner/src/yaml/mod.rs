@@ -13,6 +13,11 @@ use serde_json::Value;
 pub use inside::inside;
 pub use positions::{Positions, below};
 
+/// The largest stack file, in bytes.
+pub const LARGEST_FILE: usize = 1 << 20;
+/// The most problems that are told. The others are counted.
+pub const MOST_PROBLEMS: usize = 100;
+
 /// A mistake in a stack file. Lines and columns count from 1.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Problem {
@@ -29,7 +34,7 @@ pub struct Position {
 
 impl Problem {
     pub fn new(at: Position, what: impl Into<String>) -> Problem {
-        Problem { at, what: text::printable(&what.into()), hint: None }
+        Problem { at, what: text::short(&what.into()), hint: None }
     }
 
     pub fn hint(self, hint: impl Into<String>) -> Problem {
@@ -56,21 +61,14 @@ const DEPTH: usize = 40;
 /// Aliases may blow a document up to this many nodes, and to this many times the bytes of the largest file.
 const NODES: usize = 200_000;
 const BLOWN: usize = 4;
-const BYTES: usize = 1 << 20;
 /// The longest key. Messages name every value by the keys above it. No name in AWS is as long as this.
 const KEY: usize = 256;
 
 /// The tree of the only document, with every problem that was found on the way.
 pub fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
     let start = Position { line: 1, column: 1 };
-    if text.len() > BYTES {
-        return (
-            None,
-            vec![Problem::new(
-                start,
-                format!("the file has {} bytes, more than the {BYTES} that are allowed", text.len()),
-            )],
-        );
+    if text.len() > LARGEST_FILE {
+        return (None, vec![too_large()]);
     }
     let end = match text::end(text) {
         Ok(end) => end,
@@ -94,6 +92,12 @@ pub fn parse(text: &str) -> (Option<Node>, Vec<Problem>) {
         builder.problems.push(Problem::new(start, "the file is empty").hint("a stack starts with `stack: <name>`"));
     }
     (builder.root, builder.problems)
+}
+
+/// The problem of a file that is too large, whatever is in it.
+pub fn too_large() -> Problem {
+    let what = format!("the file has more than the {LARGEST_FILE} bytes (1 MiB) that are allowed");
+    Problem::new(Position { line: 1, column: 1 }, what)
 }
 
 impl Node {
@@ -298,8 +302,8 @@ impl Builder {
     fn within_budget(&mut self, at: Position) -> bool {
         let what = match (self.nodes, self.bytes) {
             (nodes, _) if nodes > NODES => format!("with its aliases the file has more than {NODES} values"),
-            (_, bytes) if bytes > BLOWN * BYTES => {
-                format!("with its aliases the file has more than {} bytes", BLOWN * BYTES)
+            (_, bytes) if bytes > BLOWN * LARGEST_FILE => {
+                format!("with its aliases the file has more than {} bytes", BLOWN * LARGEST_FILE)
             }
             _ => return true,
         };

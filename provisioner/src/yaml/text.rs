@@ -1,6 +1,7 @@
 //! The text of a stack file before it is YAML, and the text of messages about it.
 
 use super::{Position, Problem};
+use crate::printer::shown;
 
 /// The most characters of a value that a message shows.
 const SHOWN: usize = 400;
@@ -25,18 +26,10 @@ pub(super) fn end(text: &str) -> Result<Position, Problem> {
     Ok(at)
 }
 
-/// The text as it can be shown in one line of a terminal, whatever the file holds.
-pub(super) fn printable(what: &str) -> String {
-    let mut shown = String::new();
-    for (index, c) in what.chars().enumerate() {
-        match c {
-            _ if index == SHOWN => {
-                shown.push('…');
-                break;
-            }
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
-        }
+/// The text on one line of a terminal, whatever the file holds, and not too long.
+pub(super) fn short(what: &str) -> String {
+    match what.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", shown::line(&what[..end])),
+        None => shown::line(what).into_owned(),
     }
-    shown
 }

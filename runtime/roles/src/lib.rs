@@ -10,8 +10,15 @@ pub struct Role {
     /// What the role does, in one line, for `runtime serve --help`.
     pub about: &'static str,
     pub runs: Runs,
-    /// What `uses:` must give a service with this role.
+    /// What the role handles.
+    pub takes: &'static [Event],
+    /// What `uses:` must give a service or a function with this role.
     pub needs: &'static [Need],
+    /// The variables that the role needs besides those of `needs`: the value of a secret, or the address of a service or
+    /// function. `uses: [admin-key]` gives `ADMIN_KEY`, and `uses: [factory]` gives `FACTORY_URL`.
+    pub variables: &'static [&'static str],
+    /// The schema of its database, by the name that `runtime migrate` and `MIGRATE_SCHEMA` take.
+    pub schema: Option<&'static str>,
     /// Whether the probe of the system runs in place of a service with this role, with the service's environment, IAM
     /// role and firewall group.
     pub probe: bool,
@@ -24,6 +31,18 @@ pub enum Runs {
     Server,
     /// A Lambda function, whose handler is the name of the role.
     Function,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Requests, of `http:`.
+    Http,
+    /// Messages of a queue, of `on: { queue: … }`.
+    Queue,
+    /// Messages of a topic, of `on: { topic: … }`.
+    Topic,
+    /// A schedule, of `on: { every: … }`.
+    Schedule,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,7 +68,10 @@ pub const ROLES: &[Role] = &[
         system: "hello",
         about: "Answers every path, to prove that a stack serves",
         runs: Runs::Server,
+        takes: &[Event::Http],
         needs: &[],
+        variables: &[],
+        schema: None,
         probe: false,
     },
     Role {
@@ -57,7 +79,10 @@ pub const ROLES: &[Role] = &[
         system: "sendy",
         about: "Writes reservations, and relays what follows from them",
         runs: Runs::Server,
+        takes: &[Event::Http],
         needs: &[Need::One(Sort::Database), Need::One(Sort::Cache), Need::One(Sort::Topic)],
+        variables: &[],
+        schema: Some("sendy"),
         // The way of a reservation begins at this service, and the service knows the database. So it knows most of what
         // the probe looks at.
         probe: true,
@@ -67,7 +92,10 @@ pub const ROLES: &[Role] = &[
         system: "sendy",
         about: "Reads reservations, through the cache",
         runs: Runs::Server,
+        takes: &[Event::Http],
         needs: &[Need::One(Sort::Database), Need::One(Sort::Cache)],
+        variables: &[],
+        schema: Some("sendy"),
         probe: false,
     },
     Role {
@@ -75,7 +103,76 @@ pub const ROLES: &[Role] = &[
         system: "sendy",
         about: "Takes events from the queue and serves them to drivers",
         runs: Runs::Server,
+        takes: &[Event::Http],
         needs: &[Need::One(Sort::Database), Need::One(Sort::Queue)],
+        variables: &[],
+        schema: Some("sendy"),
+        probe: false,
+    },
+    Role {
+        name: "shop",
+        system: "msa_study",
+        about: "Sells items, and orders what is missing",
+        runs: Runs::Function,
+        takes: &[Event::Http],
+        needs: &[Need::One(Sort::Database), Need::One(Sort::Topic)],
+        variables: &["ADMIN_KEY"],
+        schema: Some("msa_study/item"),
+        probe: false,
+    },
+    Role {
+        name: "shop-outbox",
+        system: "msa_study",
+        about: "Publishes orders that the shop has left in its outbox",
+        runs: Runs::Function,
+        takes: &[Event::Schedule],
+        needs: &[Need::One(Sort::Database), Need::One(Sort::Topic)],
+        variables: &[],
+        schema: Some("msa_study/item"),
+        probe: false,
+    },
+    Role {
+        name: "order",
+        system: "msa_study",
+        about: "Takes orders from the queue to the factory",
+        runs: Runs::Function,
+        takes: &[Event::Queue],
+        needs: &[],
+        variables: &["FACTORY_URL"],
+        schema: None,
+        probe: false,
+    },
+    Role {
+        name: "factory",
+        system: "msa_study",
+        about: "Logs what is produced, and publishes the delivery",
+        runs: Runs::Function,
+        takes: &[Event::Http],
+        needs: &[Need::One(Sort::Database), Need::One(Sort::Topic)],
+        variables: &[],
+        schema: Some("msa_study/log"),
+        probe: false,
+    },
+    Role {
+        name: "factory-outbox",
+        system: "msa_study",
+        about: "Publishes deliveries that the factory has left in its outbox",
+        runs: Runs::Function,
+        takes: &[Event::Schedule],
+        needs: &[Need::One(Sort::Database), Need::One(Sort::Topic)],
+        variables: &[],
+        schema: Some("msa_study/log"),
+        probe: false,
+    },
+    Role {
+        name: "delivery",
+        system: "msa_study",
+        about: "Takes deliveries from the queue into the stock",
+        runs: Runs::Function,
+        takes: &[Event::Queue],
+        needs: &[Need::One(Sort::Database)],
+        variables: &[],
+        schema: Some("msa_study/item"),
         probe: false,
     },
 ];
@@ -134,6 +231,9 @@ mod tests {
             let same = ROLES.iter().filter(|other| other.name == role.name).count();
             assert_eq!(same, 1, "{}", role.name);
             assert!(is_readable(role.needs), "{}", role.name);
+            let has_database = role.needs.iter().any(|need| need.sort() == Sort::Database);
+            assert_eq!(role.schema.is_some(), has_database, "{}", role.name);
+            assert!(!role.takes.is_empty(), "{}", role.name);
             let plain = |name: &str| name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-' || byte == b'_');
             assert!(plain(role.name) && plain(role.system), "{}", role.name);
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::Uri;
 
-use super::{Aws, Environment, Telemetry, all_or_problems, uri};
+use super::{Aws, Environment, Telemetry, all_or_problems, endpoint, uri};
 
 #[derive(Debug)]
 pub struct Forwarder {
@@ -138,13 +138,6 @@ fn logs_uri(environment: &Environment, region: &str, problems: &mut Vec<String>)
     }
     let suffix = partition::of(region).map_or("amazonaws.com", |partition| partition.dns_suffix);
     if region.is_empty() { Uri::default() } else { uri("AWS_REGION", &format!("logs.{region}.{suffix}"), problems) }
-}
-
-/// The endpoint of an AWS service, if the environment names one for this service or for all services.
-fn endpoint(environment: &Environment, of_service: &str, problems: &mut Vec<String>) -> Option<Uri> {
-    let of = |name| Some((name, environment.get(name)?));
-    let (name, endpoint) = of(of_service).or_else(|| of("AWS_ENDPOINT_URL"))?;
-    Some(uri(name, endpoint, problems))
 }
 
 #[cfg(test)]

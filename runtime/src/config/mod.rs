@@ -2,6 +2,7 @@
 //! role. If only one system reads a variable, the code is in the folder of that system.
 
 mod forwarder;
+pub mod secrets;
 pub mod stores;
 
 use std::collections::BTreeMap;
@@ -11,13 +12,18 @@ use aws_credential_types::Credentials;
 use hyper::{StatusCode, Uri};
 
 pub use self::forwarder::{FailedQueue, Forwarder};
+use self::secrets::Origin;
 use self::stores::Database;
 use crate::telemetry::Level;
 
 pub const DEFAULT_PORT: u16 = 8080;
 
 /// The environment as a value, so that a test can have its own.
-pub struct Environment(BTreeMap<String, String>);
+pub struct Environment {
+    variables: BTreeMap<String, String>,
+    /// The secrets that the values of some variables came from.
+    origins: BTreeMap<String, Origin>,
+}
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Telemetry {
@@ -78,8 +84,13 @@ impl Environment {
     /// The value of a variable. An empty variable counts as not set, because a task definition cannot leave a variable
     /// out on a condition.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let value = self.0.get(name)?.trim();
+        let value = self.variables.get(name)?.trim();
         (!value.is_empty()).then_some(value)
+    }
+
+    /// The secret that the value of a variable came from.
+    pub fn origin(&self, name: &str) -> Option<Origin> {
+        self.origins.get(name).cloned()
     }
 
     pub fn required(&self, name: &str, problems: &mut Vec<String>) -> String {
@@ -112,7 +123,7 @@ impl Environment {
 
 impl FromIterator<(String, String)> for Environment {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
-        Environment(variables.into_iter().collect())
+        Environment { variables: variables.into_iter().collect(), origins: BTreeMap::new() }
     }
 }
 
@@ -206,6 +217,13 @@ pub fn uri(name: &str, endpoint: &str, problems: &mut Vec<String>) -> Uri {
             Uri::default()
         }
     }
+}
+
+/// The endpoint of an AWS service, if the environment names one for this service or for all services.
+fn endpoint(environment: &Environment, of_service: &str, problems: &mut Vec<String>) -> Option<Uri> {
+    let of = |name| Some((name, environment.get(name)?));
+    let (name, endpoint) = of(of_service).or_else(|| of("AWS_ENDPOINT_URL"))?;
+    Some(uri(name, endpoint, problems))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Environment;
+use super::secrets::Origin;
 
 /// A secret. Neither `Debug` nor an error shows it.
 #[derive(Clone, PartialEq)]
@@ -22,8 +23,12 @@ pub struct Database {
     /// `DATABASE_OWNER_USER` and `_PASSWORD`: only the service that owns the schema has them.
     pub owner: Option<Login>,
     pub tls: Tls,
-    /// `DATABASE_CONNECTIONS` (10): the most connections at a time, to the primary and to the replica each.
+    /// `DATABASE_CONNECTIONS` (10, in a function 1): the most connections at a time, to the primary and to the replica
+    /// each.
     pub connections: usize,
+    /// The longest life of a connection. Lambda freezes a function between two events, and a connection that was kept
+    /// for long may be dead and look alive.
+    pub lifetime: Duration,
     /// `DATABASE_REPLICA_MAX_LAG_MS` (5,000): while there is a primary, a replica that is further behind is not read.
     pub max_lag: Duration,
 }
@@ -38,6 +43,8 @@ pub struct Address {
 pub struct Login {
     pub user: String,
     pub password: Secret,
+    /// The secret that the password came from, if it did not come in a variable.
+    pub origin: Option<Origin>,
 }
 
 /// `DATABASE_TLS` and `CACHE_TLS`: `verify` (the default: encrypted, certificate and name are checked) or `off`.
@@ -80,7 +87,8 @@ impl Database {
             environment.get("DATABASE_REPLICA_HOST").map(|host| Address { host: host.to_owned(), port: replica_port });
         let owner = match (environment.get("DATABASE_OWNER_USER"), environment.get("DATABASE_OWNER_PASSWORD")) {
             (Some(user), Some(password)) => {
-                Some(Login { user: user.to_owned(), password: Secret(password.to_owned()) })
+                let origin = environment.origin("DATABASE_OWNER_PASSWORD");
+                Some(Login { user: user.to_owned(), password: Secret(password.to_owned()), origin })
             }
             (None, None) => None,
             _ => {
@@ -89,7 +97,12 @@ impl Database {
                 None
             }
         };
-        let connections = environment.parsed("DATABASE_CONNECTIONS", 10, "a number", problems);
+        // A function handles one event at a time.
+        let (usual, lifetime) = match environment.lambda_handler() {
+            Some(_) => (1, Duration::from_secs(60)),
+            None => (10, Duration::from_secs(1800)),
+        };
+        let connections = environment.parsed("DATABASE_CONNECTIONS", usual, "a number", problems);
         if connections == 0 {
             problems.push("DATABASE_CONNECTIONS is 0".to_owned());
         }
@@ -101,10 +114,12 @@ impl Database {
             user: Login {
                 user: environment.required("DATABASE_USER", problems),
                 password: Secret(environment.required("DATABASE_PASSWORD", problems)),
+                origin: environment.origin("DATABASE_PASSWORD"),
             },
             owner,
             tls: Tls::read(environment, "DATABASE", problems),
             connections,
+            lifetime,
             max_lag: Duration::from_millis(lag),
         }
     }

@@ -4,16 +4,18 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, SslOpts};
+use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::stores::{self, Address, Login, Tls};
+use crate::telemetry;
 
 pub struct Database {
     pub primary: Server,
@@ -22,12 +24,23 @@ pub struct Database {
 
 /// A server, the primary or the replica, with what is known of it.
 pub struct Server {
-    options: Opts,
-    pool: Pool,
+    config: stores::Database,
+    address: Address,
+    access: RwLock<Access>,
+    /// Held while the password is fetched again, so that it is fetched once.
+    renewing: tokio::sync::Mutex<()>,
     /// As many as the pool has connections. A request that waits too long for one is told so.
     turns: Arc<Semaphore>,
     /// Whether the last attempt to reach the server succeeded. If there is another server, nobody needs to wait for a dead one.
     up: AtomicBool,
+}
+
+/// How connections to a server are made, with the password that they begin with.
+#[derive(Clone)]
+struct Access {
+    login: Login,
+    options: Opts,
+    pool: Pool,
 }
 
 /// The time limit for a new connection, or for one to become free. It is better to refuse a request than to keep it
@@ -54,9 +67,14 @@ const TURN_TIMEOUT: Duration = Duration::from_millis(1500);
 impl Database {
     pub fn new(config: &stores::Database) -> anyhow::Result<Self> {
         let server = |address: &Address| -> anyhow::Result<Server> {
-            let options = Opts::from(options(config, address, &config.user)?);
-            let turns = Arc::new(Semaphore::new(config.connections));
-            Ok(Server { pool: Pool::new(options.clone()), turns, options, up: AtomicBool::new(true) })
+            Ok(Server {
+                access: RwLock::new(access(config, address, config.user.clone())?),
+                config: config.clone(),
+                address: address.clone(),
+                renewing: tokio::sync::Mutex::default(),
+                turns: Arc::new(Semaphore::new(config.connections)),
+                up: AtomicBool::new(true),
+            })
         };
         Ok(Database { primary: server(&config.primary)?, replica: config.replica.as_ref().map(server).transpose()? })
     }
@@ -67,8 +85,11 @@ impl Server {
     pub async fn connection(&self) -> anyhow::Result<Connection> {
         let turn = tokio::time::timeout(TURN_TIMEOUT, Arc::clone(&self.turns).acquire_owned()).await;
         let turn = turn.map_err(|_| Late("all connections to the database are taken".to_owned()))??;
-        let connection = tokio::time::timeout(CONNECT_TIMEOUT, self.pool.get_conn()).await;
-        let connection = connection.unwrap_or_else(|_| Err(mysql_async::Error::Io(timed_out().into())));
+        let access = self.access();
+        let connection = match within_time(access.pool.get_conn()).await {
+            Err(error) if is_denied(&error) => within_time(self.renewed(&access, error).await?.pool.get_conn()).await,
+            connection => connection,
+        };
         self.up.store(connection.is_ok(), Ordering::Relaxed);
         Ok(Connection { connection: connection?, _turn: turn })
     }
@@ -88,10 +109,32 @@ impl Server {
     /// `patience` seconds. If the client vanishes without a word, the server lets go of the lock after `wait_timeout`
     /// seconds.
     pub async fn locked_session(&self, lock: &str, patience: u32, wait_timeout: u32) -> anyhow::Result<Option<Conn>> {
-        let mut connection = Conn::new(self.options.clone()).await?;
+        let access = self.access();
+        let mut connection = match Conn::new(access.options.clone()).await {
+            Err(error) if is_denied(&error) => Conn::new(self.renewed(&access, error).await?.options).await?,
+            connection => connection?,
+        };
         connection.query_drop(format!("SET SESSION wait_timeout = {wait_timeout}")).await?;
         let locked: Option<i64> = connection.exec_first("SELECT GET_LOCK(?, ?)", (lock, patience)).await?.flatten();
         Ok((locked == Some(1)).then_some(connection))
+    }
+
+    fn access(&self) -> Access {
+        self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Another access, after the server has refused this one: with the password that its secret has now. A password
+    /// that was changed in Secrets Manager shows here first. Without a secret the refusal stays.
+    async fn renewed(&self, refused: &Access, error: mysql_async::Error) -> anyhow::Result<Access> {
+        let _turn = self.renewing.lock().await;
+        let now = self.access();
+        if now.login.password != refused.login.password {
+            return Ok(now);
+        }
+        let Some(login) = renewed(&refused.login).await? else { return Err(error.into()) };
+        let renewed = access(&self.config, &self.address, login)?;
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = renewed.clone();
+        Ok(renewed)
     }
 
     /// Whether the last attempt to reach the server succeeded.
@@ -204,14 +247,64 @@ pub fn refusal(error: &anyhow::Error) -> Option<u16> {
     error.downcast_ref().and_then(code)
 }
 
+/// Tries a transaction again if it was rolled back, and ends in time. If a transaction is given up half-way, it is
+/// rolled back with its connection.
+pub async fn attempts<T, F: Future<Output = anyhow::Result<T>>>(mut attempt: impl FnMut() -> F) -> anyhow::Result<T> {
+    let all = async {
+        let mut left = ATTEMPTS;
+        loop {
+            left -= 1;
+            match attempt().await {
+                Err(error) if left > 0 && matches!(refusal(&error), Some(DEADLOCK | LOCK_WAIT)) => {}
+                outcome => return outcome,
+            }
+        }
+    };
+    tokio::time::timeout(STATEMENT_TIMEOUT, all)
+        .await
+        .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer from the database in {} s", STATEMENT_TIMEOUT.as_secs())))
+}
+
 pub const NO_SUCH_TABLE: u16 = 1146;
 pub const DUPLICATE: u16 = 1062;
 pub const DEADLOCK: u16 = 1213;
 pub const LOCK_WAIT: u16 = 1205;
+pub const ACCESS_DENIED: u16 = 1045;
+
+/// How often a transaction is tried. Two writers may deadlock, and a transaction that was rolled back whole can be
+/// tried again.
+const ATTEMPTS: u32 = 3;
 
 async fn single(config: &stores::Database, login: &Login) -> anyhow::Result<Conn> {
-    let connecting = Conn::new(options(config, &config.primary, login)?);
-    Ok(tokio::time::timeout(CONNECT_TIMEOUT, connecting).await.context("no answer in time")??)
+    let error = match within_time(Conn::new(options(config, &config.primary, login)?)).await {
+        Err(error) if is_denied(&error) => error,
+        connection => return Ok(connection?),
+    };
+    let Some(login) = renewed(login).await? else { return Err(error.into()) };
+    Ok(within_time(Conn::new(options(config, &config.primary, &login)?)).await?)
+}
+
+/// The login that the secret of a refused one has now. `None` if it came from no secret.
+async fn renewed(refused: &Login) -> anyhow::Result<Option<Login>> {
+    let Some(origin) = &refused.origin else { return Ok(None) };
+    telemetry::warn("password.refused", &json!({ "user": refused.user, "message": "its secret is fetched again" }));
+    Ok(Some(origin.login(&refused.user).await?))
+}
+
+fn is_denied(error: &mysql_async::Error) -> bool {
+    code(error) == Some(ACCESS_DENIED)
+}
+
+async fn within_time(
+    connecting: impl Future<Output = Result<Conn, mysql_async::Error>>,
+) -> Result<Conn, mysql_async::Error> {
+    let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
+    connected.unwrap_or_else(|_| Err(mysql_async::Error::Io(timed_out().into())))
+}
+
+fn access(config: &stores::Database, address: &Address, login: Login) -> anyhow::Result<Access> {
+    let options = Opts::from(options(config, address, &login)?);
+    Ok(Access { pool: Pool::new(options.clone()), options, login })
 }
 
 async fn answers(
@@ -244,8 +337,8 @@ fn options(config: &stores::Database, address: &Address, login: &Login) -> anyho
         .with_reset_connection(false)
         .with_inactive_connection_ttl(Duration::from_secs(600))
         // A primary may be replaced behind its name. So every connection ends some day, even if nothing breaks.
-        .with_abs_conn_ttl(Some(Duration::from_secs(1800)))
-        .with_abs_conn_ttl_jitter(Some(Duration::from_secs(300)));
+        .with_abs_conn_ttl(Some(config.lifetime))
+        .with_abs_conn_ttl_jitter(Some(config.lifetime / 6));
     Ok(OptsBuilder::default()
         .ip_or_hostname(&address.host)
         .tcp_port(address.port)

@@ -31,8 +31,8 @@ pub struct Migration {
 }
 
 /// Applies the migrations that a schema lacks, and lets the services' user in. Any number of processes can do so at the
-/// same time.
-pub async fn migrate(config: &stores::Database, schema: &Schema) -> anyhow::Result<()> {
+/// same time. Gives the migrations that this call applied.
+pub async fn migrate<'a>(config: &stores::Database, schema: &'a Schema) -> anyhow::Result<Vec<&'a Migration>> {
     let owner =
         config.owner.as_ref().context("only the owner of the schema migrates: DATABASE_OWNER_USER is not set")?;
     let mut connection = database::as_owner(config, owner).await?;
@@ -42,7 +42,7 @@ pub async fn migrate(config: &stores::Database, schema: &Schema) -> anyhow::Resu
     // The lock ends with the connection, whether this succeeds or fails.
     let applied = apply(&mut connection, schema).await;
     let allowed = match applied {
-        Ok(()) => allow(&mut connection, config).await,
+        Ok(applied) => allow(&mut connection, config).await.map(|()| applied),
         Err(error) => Err(error),
     };
     let _ = connection.disconnect().await;
@@ -69,9 +69,10 @@ const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
   PRIMARY KEY (version)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_unicode_ci";
 
-async fn apply(connection: &mut Conn, schema: &Schema) -> anyhow::Result<()> {
+async fn apply<'a>(connection: &mut Conn, schema: &'a Schema) -> anyhow::Result<Vec<&'a Migration>> {
     connection.query_drop(TABLE).await.context("creating the table schema_migrations")?;
     let applied: Vec<(u32, String)> = connection.query("SELECT version, sha256 FROM schema_migrations").await?;
+    let mut now = Vec::new();
     for migration in schema.migrations {
         let Migration { version, name, sql } = migration;
         let sha256 = Hex(&Sha256::digest(sql)).to_string();
@@ -94,8 +95,9 @@ async fn apply(connection: &mut Conn, schema: &Schema) -> anyhow::Result<()> {
         let row = "INSERT INTO schema_migrations (version, name, sha256) VALUES (?, ?, ?)";
         connection.exec_drop(row, (version, name, sha256)).await?;
         telemetry::info("migrated", &json!({ "version": version, "name": name }));
+        now.push(migration);
     }
-    Ok(())
+    Ok(now)
 }
 
 /// Makes the services' user, which may read and write rows and nothing else. A user that can log in is left alone.

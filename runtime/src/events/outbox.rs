@@ -96,6 +96,12 @@ pub async fn depth(connection: &mut Conn) -> anyhow::Result<u64> {
     Ok(depth.unwrap_or_default())
 }
 
+/// Whether no effect is still to be done.
+pub async fn is_empty(connection: &mut Conn) -> anyhow::Result<bool> {
+    let one: Option<u64> = connection.query_first("SELECT id FROM effects LIMIT 1").await?;
+    Ok(one.is_none())
+}
+
 const SELECT: &str = "SELECT id, subject, version, message, title, attributes, traceparent
 FROM effects WHERE effect = ? AND target = ? ORDER BY id LIMIT 100";
 

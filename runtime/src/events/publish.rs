@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use aws_sdk_sns::Client;
+use aws_sdk_sns::config::Builder;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use futures_util::future::join_all;
 
@@ -23,7 +24,8 @@ const BATCH: usize = 10;
 
 impl Publisher {
     pub async fn new(topic: &Topic) -> Self {
-        Publisher { client: Client::new(&aws::config(&topic.region).await), topic: topic.arn.clone() }
+        let config = Builder::from(&aws::config(&topic.region).await).interceptor(aws::Traced).build();
+        Publisher { client: Client::from_conf(config), topic: topic.arn.clone() }
     }
 
     pub async fn publish(&self, mut rows: Vec<Pended>) -> Delivered {

@@ -2,6 +2,8 @@
 //! format 2.0. <https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html>
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
@@ -9,8 +11,9 @@ use axum::body::Body;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use http_body_util::BodyExt;
+use hyper::header::{self, HeaderName, HeaderValue};
 use hyper::service::Service;
-use hyper::{Request, StatusCode, header};
+use hyper::{Request, StatusCode};
 use hyper_util::service::TowerToHyperService;
 use serde::Deserialize;
 use serde_json::json;
@@ -55,9 +58,12 @@ struct Http {
 async fn answer(service: TowerToHyperService<Router>, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
     // The error of the parser may quote the request.
     let event: Event = serde_json::from_slice(&invocation.event).ok().context("not a request of an HTTP API")?;
-    let response = match service.call(request(event)?).await {
-        Ok(response) => response,
-        Err(never) => match never {},
+    let answered = tokio::time::timeout(invocation.left.saturating_sub(SPARE), service.call(request(event)?));
+    let response = match answered.await {
+        Ok(Ok(response)) => response,
+        Ok(Err(never)) => match never {},
+        // The caller gets an answer of ours, and not one of Lambda's.
+        Err(_) => edge::refuse(StatusCode::SERVICE_UNAVAILABLE, "no answer in time"),
     };
     let (parts, body) = response.into_parts();
     let body = body.collect().await.context("reading the answer")?.to_bytes();
@@ -94,10 +100,20 @@ fn request(event: Event) -> anyhow::Result<Request<Body>> {
         Some(rest) if rest.starts_with('/') => rest,
         _ => &raw_path,
     };
-    let query = if raw_query_string.is_empty() { String::new() } else { format!("?{raw_query_string}") };
-    let mut request = Request::builder().method(request_context.http.method.as_str()).uri(format!("{path}{query}"));
+    let mut uri = if path.starts_with('/') { String::new() } else { "/".to_owned() };
+    // The path comes decoded: a `?` in it is a part of a name, and so is a `%`.
+    encode(path, b"-._~/!$&'()*+,;=:@", &mut uri);
+    if !raw_query_string.is_empty() {
+        uri.push('?');
+        // The query comes as the client has sent it.
+        encode(&raw_query_string, b"-._~/!$&'()*+,;=:@?%[]{}|^`\\", &mut uri);
+    }
+    let mut request = Request::builder().method(request_context.http.method.as_str()).uri(uri);
     for (name, value) in headers {
-        request = request.header(name, value);
+        // A header that HTTP does not allow is none. It must not fail the request.
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            request = request.header(name, value);
+        }
     }
     if !cookies.is_empty() {
         request = request.header(header::COOKIE, cookies.join("; "));
@@ -110,9 +126,23 @@ fn request(event: Event) -> anyhow::Result<Request<Body>> {
     request.body(Body::from(body)).context("not a request of HTTP")
 }
 
+/// The time that is kept back from the routes, to answer in their place.
+const SPARE: Duration = Duration::from_millis(100);
+
+/// Writes a part of a URI. Letters, digits and the bytes in `plain` stay as they are.
+fn encode(part: &str, plain: &[u8], uri: &mut String) {
+    for byte in part.bytes() {
+        match byte.is_ascii_alphanumeric() || plain.contains(&byte) {
+            true => uri.push(char::from(byte)),
+            false => {
+                let _ = write!(uri, "%{byte:02X}");
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use axum::body::Bytes;
     use axum::extract::Path;
@@ -136,6 +166,12 @@ mod tests {
 
     async fn answer_to(event: &Value) -> anyhow::Result<Value> {
         let router = Router::new()
+            .route(
+                "/named/{*name}",
+                get(async |Path(name): Path<String>, uri: Uri| format!("{name} {:?}", uri.query())),
+            )
+            .route("/slow", get(async || tokio::time::sleep(Duration::from_secs(9)).await))
+            .route("/headers", get(async |headers: HeaderMap| format!("{:?}", headers.get("x-twice"))))
             .route("/item/{id}", get(async |Path(id): Path<u32>, uri: Uri| format!("{id} {}", uri.query().unwrap())))
             .route(
                 "/item",
@@ -162,6 +198,41 @@ mod tests {
         assert_eq!(answer["statusCode"], 404);
         let answer = answer_to(&event("GET", "/item/x", "$default")).await.unwrap();
         assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(400), &json!("{\"message\":\"Invalid input\"}")));
+    }
+
+    /// The trap of the format: AWS decodes the path, and not the query.
+    #[tokio::test]
+    async fn the_path_comes_decoded_and_the_query_as_it_was_sent() {
+        for (path, query, expected) in [
+            (
+                "/named/space value",
+                "repeat=one&repeat=two&plus=a+b&e=",
+                r#"space value Some("repeat=one&repeat=two&plus=a+b&e=")"#,
+            ),
+            ("/named/a?b#c%2F%", "", "a?b#c%2F% None"),
+            ("/named/부산/'\"<>", "q=%EB%B6%80&r=부", r#"부산/'"<> Some("q=%EB%B6%80&r=%EB%B6%80")"#),
+        ] {
+            let mut event = event("GET", path, "$default");
+            event["rawQueryString"] = json!(query);
+            let answer = answer_to(&event).await.unwrap();
+            assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &json!(expected)));
+        }
+        let mut rootless = event("GET", "", "$default");
+        rootless["rawQueryString"] = json!("");
+        assert_eq!(answer_to(&rootless).await.unwrap()["statusCode"], 404);
+    }
+
+    #[tokio::test]
+    async fn a_header_that_came_twice_is_one_and_an_odd_header_is_passed_over() {
+        let mut event = event("GET", "/headers", "$default");
+        event["headers"] = json!({ "x-twice": "first,second", "x odd": "1", "x-line": "a\nb" });
+        assert_eq!(answer_to(&event).await.unwrap()["body"], "Some(\"first,second\")");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_route_that_takes_too_long_is_answered_before_lambda_ends_it() {
+        let answer = answer_to(&event("GET", "/slow", "$default")).await.unwrap();
+        assert_eq!((&answer["statusCode"], &answer["headers"]["retry-after"]), (&json!(503), &json!("1")));
     }
 
     #[tokio::test]

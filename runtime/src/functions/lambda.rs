@@ -1,9 +1,11 @@
 //! The Lambda Runtime API: a process asks for the next event, handles it, and says how that went.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context;
+use futures_util::FutureExt;
 use http_body_util::Full;
 use hyper::{HeaderMap, Request};
 use serde_json::json;
@@ -11,6 +13,7 @@ use serde_json::json;
 use super::{Function, Invocation};
 use crate::config::Environment;
 use crate::http::client::Client;
+use crate::telemetry::invocation::{self, Handled};
 use crate::telemetry::{self, metrics};
 
 pub struct Runtime {
@@ -28,11 +31,8 @@ impl Runtime {
     pub async fn run(&self, function: &Function) -> anyhow::Result<()> {
         loop {
             let invocation = self.next().await?;
-            let (id, left) = (invocation.request_id.clone(), invocation.left);
-            let outcome = tokio::time::timeout(left, (function.handle)(invocation))
-                .await
-                .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer in the time that Lambda gives")));
-            match outcome {
+            let id = invocation.request_id.clone();
+            match handled(function, invocation).await {
                 Ok(body) => self.post(&format!("invocation/{id}/response"), body).await?,
                 Err(error) => {
                     let message = format!("{error:#}");
@@ -64,8 +64,10 @@ impl Runtime {
         let status = answer.status;
         anyhow::ensure!(status.is_success(), "asking for the next event: {status}");
         let header = |name| text(&answer.headers, name);
+        let request_id = header("lambda-runtime-aws-request-id").context("the next event has no request id")?;
+        invocation::begin(Handled { id: request_id.clone(), trace: header("lambda-runtime-trace-id") });
         Ok(Invocation {
-            request_id: header("lambda-runtime-aws-request-id").context("the next event has no request id")?,
+            request_id,
             left: time_left(header("lambda-runtime-deadline-ms").and_then(|ms| ms.parse().ok())),
             event: answer.body,
         })
@@ -92,6 +94,19 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The part of Lambda's time that is kept back, to report a failure before Lambda kills the process.
 const RESERVE: Duration = Duration::from_secs(1);
 const WITHOUT_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The answer to an event, in the time that Lambda gives. A handler that panics has handled its event as badly as one
+/// that gives an error, and the next event is another one.
+async fn handled(function: &Function, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
+    let left = invocation.left;
+    let handled = AssertUnwindSafe(async { (function.handle)(invocation).await }).catch_unwind();
+    match tokio::time::timeout(left, handled).await {
+        Ok(Ok(outcome)) => outcome,
+        // The line of the panic has its place.
+        Ok(Err(_)) => anyhow::bail!("the handler panicked"),
+        Err(_) => anyhow::bail!("no answer in the time that Lambda gives"),
+    }
+}
 
 fn time_left(deadline_ms: Option<u64>) -> Duration {
     let Some(deadline) = deadline_ms else { return WITHOUT_DEADLINE };

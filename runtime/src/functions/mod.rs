@@ -1,15 +1,21 @@
 //! Roles that run as Lambda functions. [`lambda`] asks for the events, and a [`Function`] handles them. Behind an HTTP
-//! API the routes of a role are the handler ([`http`]). On a queue it is the same handler that a consumer has
-//! ([`queue`]).
+//! API the routes of a role are the handler ([`http`]). On a queue or a topic the handler gets one message at a time
+//! ([`queue`], [`topic`]), and on a schedule it gets nothing ([`schedule`]). [`migrate`] belongs to no role.
 
 pub mod http;
 pub mod lambda;
+mod messages;
+pub mod migrate;
 pub mod queue;
+pub mod schedule;
+pub mod topic;
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use hyper::body::Bytes;
+
+pub use self::messages::HandleMessage;
 
 /// A function for Lambda to call.
 pub struct Function {

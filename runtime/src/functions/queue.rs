@@ -8,15 +8,16 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Handle, Invocation};
+use super::messages::verdicts;
+use super::{Handle, HandleMessage, Invocation};
 use crate::events::attributes::{Attribute, Attributes};
-use crate::events::consumer::{self, Verdict, tell_poison};
+use crate::events::consumer::{Verdict, tell_poison};
 use crate::events::envelope::{self, Envelope};
 
 /// Makes the handler of a queue's messages into the handler of a function. The event source needs
 /// `ReportBatchItemFailures`: without it Lambda takes every answer for a success. The queue's own settings decide when
 /// a message is delivered again.
-pub fn handle(handle: consumer::Handle) -> Handle {
+pub fn handle(handle: HandleMessage) -> Handle {
     let handle = Arc::new(handle);
     Box::new(move |invocation| Box::pin(answer(Arc::clone(&handle), invocation)))
 }
@@ -45,7 +46,7 @@ struct Own {
     string_value: Option<String>,
 }
 
-async fn answer(handle: Arc<consumer::Handle>, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
+async fn answer(handle: Arc<HandleMessage>, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
     // The error of the parser may quote the message.
     let event: Event = serde_json::from_slice(&invocation.event).ok().context("not an event of a queue")?;
     let (mut read, mut envelopes) = (Vec::new(), Vec::new());
@@ -59,8 +60,7 @@ async fn answer(handle: Arc<consumer::Handle>, invocation: Invocation) -> anyhow
             Err(error) => failed.push(poison(record, &error)),
         }
     }
-    let verdicts = if envelopes.is_empty() { Vec::new() } else { handle(envelopes).await };
-    for (record, verdict) in read.into_iter().zip(verdicts) {
+    for (record, verdict) in read.into_iter().zip(verdicts(&handle, envelopes, invocation.left).await) {
         match verdict {
             Verdict::Done => {}
             Verdict::Retry(_) => failed.push(record),
@@ -97,14 +97,16 @@ mod tests {
     use super::*;
 
     async fn answer_to(event: &Value) -> anyhow::Result<Value> {
-        let handle = handle(Box::new(|envelopes: Vec<Envelope>| {
-            let verdict = |envelope: &Envelope| match envelope.message.as_str() {
+        let handle = handle(Box::new(|envelope: Envelope| {
+            let verdict = match envelope.message.as_str() {
                 "later" => Verdict::Retry(5),
                 "poison" => Verdict::Poison(anyhow::anyhow!("nothing can be made of it")),
+                "panic" => panic!("as if by mistake"),
+                "hang" => return Box::pin(std::future::pending()),
                 _ if envelope.attributes.get("MessageAttributeItemId") == Some("2") => Verdict::Done,
                 other => panic!("{other}"),
             };
-            Box::pin(std::future::ready(envelopes.iter().map(verdict).collect()))
+            Box::pin(std::future::ready(verdict))
         }));
         let (request_id, event) = ("1".to_owned(), event.to_string().into());
         let answer = handle(Invocation { request_id, event, left: Duration::from_secs(1) }).await?;
@@ -136,12 +138,15 @@ mod tests {
             record("c", &wrapped.to_string()),
             record("d", "poison"),
             record("e", &odd),
+            record("f", "panic"),
+            record("g", "hang"),
+            record("h", "raw"),
         ];
         let answer = answer_to(&json!({ "Records": records })).await.unwrap();
         let failed: Vec<_> = answer["batchItemFailures"].as_array().unwrap().iter().collect();
         let mut failed: Vec<&str> = failed.iter().map(|item| item["itemIdentifier"].as_str().unwrap()).collect();
         failed.sort_unstable();
-        assert_eq!(failed, ["b", "d", "e"]);
+        assert_eq!(failed, ["b", "d", "e", "f", "g"]);
         let answer = answer_to(&json!({ "Records": [record("a", "raw")] })).await.unwrap();
         assert_eq!(answer, json!({ "batchItemFailures": [] }));
     }

@@ -1,6 +1,7 @@
 //! HTTP: the server with the layers that every request passes, the answers that roles have in common, and a client.
 
 pub mod answer;
+pub mod api_key;
 pub mod client;
 pub mod connection;
 pub mod edge;

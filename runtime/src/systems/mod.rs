@@ -4,6 +4,7 @@
 //! two lists and read the other folders.
 
 pub mod hello;
+pub mod msa_study;
 pub mod sendy;
 
 use anyhow::{Context, bail};
@@ -41,7 +42,7 @@ pub enum Run {
 pub type Start = for<'a> fn(&'a Environment, &'a Background) -> BoxFuture<'a, anyhow::Result<(Serve, Router)>>;
 pub type Probe = for<'a> fn(&'a Environment) -> BoxFuture<'a, anyhow::Result<()>>;
 
-pub const SYSTEMS: &[System] = &[hello::SYSTEM, sendy::SYSTEM];
+pub const SYSTEMS: &[System] = &[hello::SYSTEM, msa_study::SYSTEM, sendy::SYSTEM];
 
 /// Finds a role by its name.
 pub fn role(name: &str) -> Option<Run> {

@@ -1,5 +1,6 @@
 //! JSON lines on standard output. Only this module writes there.
 
+pub mod invocation;
 pub mod metrics;
 pub mod trace;
 
@@ -12,6 +13,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use self::invocation::Handled;
 use crate::config::Telemetry;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -77,6 +79,8 @@ struct Line<'a, F> {
     event: &'a str,
     service: &'a str,
     #[serde(flatten)]
+    handled: Option<Handled>,
+    #[serde(flatten)]
     fields: &'a F,
 }
 
@@ -94,6 +98,7 @@ fn line(level: Level, event: &str, fields: &impl Serialize) {
         level,
         event,
         service: settings.map_or("runtime", |settings| &settings.service),
+        handled: invocation::handled(),
         fields,
     };
     let Ok(mut bytes) = serde_json::to_vec(&line) else {

@@ -18,7 +18,7 @@ pub const TOKEN: &str = "cache-token";
 
 /// A program that can be killed, and started again with its data.
 pub struct Engine {
-    command: Box<dyn Fn() -> Command + Send>,
+    command: Box<dyn Fn() -> Command + Send + Sync>,
     child: Option<Child>,
     pub port: u16,
 }
@@ -29,7 +29,7 @@ pub struct Maria {
 }
 
 impl Engine {
-    fn new(port: u16, command: impl Fn() -> Command + Send + 'static) -> Self {
+    fn new(port: u16, command: impl Fn() -> Command + Send + Sync + 'static) -> Self {
         Engine { command: Box::new(command), child: None, port }
     }
 

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 pub mod engines;
+pub mod lambda;
+pub mod msa_study;
 pub mod sendy;
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -71,6 +73,19 @@ impl Process {
             }
         }
         found
+    }
+
+    /// Reads the lines that are there, without waiting for more.
+    pub fn drain(&mut self) {
+        self.seen.extend(self.lines.try_iter());
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     pub fn terminate(&self) {

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinHandle;
 
 use super::config::{Config, Group, Health};
+use crate::listen::log;
 
 /// The checked groups, by name.
 #[derive(Default)]
@@ -102,7 +103,7 @@ async fn check(group: String, target: Arc<Target>, health: Health) {
             is_new = false;
             target.healthy.store(after, Ordering::Relaxed);
             let word = if after { "healthy" } else { "unhealthy" };
-            super::serve::log(&format!("target {} of `{group}` is {word}", target.address));
+            log(&format!("target {} of `{group}` is {word}", target.address));
         }
         // Until a new target's health is known, somebody waits for it.
         let pause = if is_new { health.interval_ms.min(100) } else { health.interval_ms };

@@ -18,13 +18,10 @@ use tokio::sync::watch;
 use super::config::Config;
 use super::forward::Forwarder;
 use super::health::Pools;
+use crate::reread;
 
 /// The default of an ALB.
 pub const IDLE: Duration = Duration::from_secs(60);
-
-/// The time between two looks at the file. Each look reads the file and not only its time: the file is small, and times
-/// are coarse.
-const LOOK: Duration = Duration::from_millis(200);
 
 /// The time for requests under way after the balancer was told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -39,8 +36,7 @@ pub fn run(path: &Path, port: &OsString) -> Result<()> {
         let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
         let (sender, receiver) = watch::channel(Arc::new(config));
         let mut term = signal(SignalKind::terminate())?;
-        let path = path.to_owned();
-        tokio::spawn(reload(path, bytes, sender));
+        tokio::spawn(reread::follow(path.to_owned(), bytes, Config::parse, sender));
         serve(listener, receiver, IDLE, async move { term.recv().await.unwrap_or_default() }).await
     })
 }
@@ -89,31 +85,4 @@ pub async fn serve(
     drop(listener);
     let _ = tokio::time::timeout(DRAIN, graceful.shutdown()).await;
     Ok(())
-}
-
-/// Writes to standard error, which is the part's log file.
-pub(super) fn log(line: &str) {
-    use std::io::Write;
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// Reads the file again and again. If the file is wrong, this logs it, and the balancer goes on with the configuration
-/// that it had.
-async fn reload(path: impl AsRef<Path>, mut known: Vec<u8>, sender: watch::Sender<Arc<Config>>) {
-    loop {
-        tokio::time::sleep(LOOK).await;
-        match std::fs::read(&path) {
-            Ok(bytes) if bytes != known => {
-                match Config::parse(&bytes) {
-                    Ok(config) => {
-                        log("another configuration");
-                        drop(sender.send(Arc::new(config)));
-                    }
-                    Err(error) => log(&format!("the configuration stays as it was: {error:#}")),
-                }
-                known = bytes;
-            }
-            _ => {}
-        }
-    }
 }

@@ -1,5 +1,9 @@
 //! Names of queues, topics and subscriptions.
 
+use md5::{Digest, Md5};
+
+use crate::hex;
+
 /// The partition, region and account of all things here. Requests choose none of them: the SDK's region and keys are
 /// whatever the laptop has.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +19,15 @@ impl Place {
 
     pub fn topic(&self, name: &str) -> String {
         format!("{}{name}", self.begin("sns"))
+    }
+
+    pub fn function(&self, name: &str) -> String {
+        format!("{}function:{name}", self.begin("lambda"))
+    }
+
+    /// The ARN of the subscription of a function. The same topic and function always give the same one.
+    pub fn function_subscription(&self, topic: &str, function: &str) -> String {
+        format!("{}:{}", self.topic(topic), id_of(&format!("{topic} lambda {function}")))
     }
 
     /// The ARN of the account's root user, to whom everything belongs.
@@ -57,6 +70,12 @@ impl Place {
 
 fn is_word(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+}
+
+/// An id in the form of a UUID, which is always the same for a text.
+pub fn id_of(text: &str) -> String {
+    let hex = hex(&Md5::digest(text.as_bytes()));
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// The name in the ARN of a queue, whatever its region and account.

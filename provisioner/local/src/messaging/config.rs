@@ -17,6 +17,8 @@ pub struct Config {
     /// The topics by name, with the `Attributes` of CreateTopic.
     pub topics: BTreeMap<String, Attributes>,
     pub subscriptions: Vec<Subscription>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub functions: Vec<FunctionSubscription>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -26,6 +28,20 @@ pub struct Subscription {
     pub topic: String,
     pub queue: String,
     /// The attributes of Subscribe: `RawMessageDelivery`, `FilterPolicy`, `FilterPolicyScope`, `RedrivePolicy`.
+    #[serde(default)]
+    pub attributes: Attributes,
+}
+
+/// A subscription of a function on this machine. Its messages are handed to the function's part.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FunctionSubscription {
+    /// The name of the topic. It is not an ARN, and neither is that of the function.
+    pub topic: String,
+    pub function: String,
+    /// The port of the function's part.
+    pub port: u16,
+    /// The attributes of Subscribe: `FilterPolicy`, `FilterPolicyScope`, `RedrivePolicy`.
     #[serde(default)]
     pub attributes: Attributes,
 }
@@ -52,6 +68,7 @@ impl Default for Config {
             queues: BTreeMap::new(),
             topics: BTreeMap::new(),
             subscriptions: Vec::new(),
+            functions: Vec::new(),
         }
     }
 }

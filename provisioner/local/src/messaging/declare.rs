@@ -3,15 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use md5::{Digest, Md5};
-
-use super::config::{Attributes, Config};
-use super::record::{Definition, Record, Subscribed};
+use super::config::{Attributes, Config, FunctionSubscription};
+use super::record::{Definition, Record, Subscribed, function_key};
 use super::sns;
 use super::state::Subscription;
 use super::store::Store;
 use super::{arn, settings};
-use crate::hex;
 
 /// The records that make the difference. Queues that stay keep their messages. Things that SDKs have made are left
 /// alone, unless they are declared now.
@@ -62,7 +59,24 @@ pub fn difference(store: &Store, config: &Config, now: u64) -> Result<Vec<Record
             records.push(Record::Subscription { arn, subscription });
         }
     }
+    records.extend(functions(store, config));
     Ok(records)
+}
+
+/// The records that change the subscriptions of functions. A subscription that stays keeps what it has not handed over
+/// yet, also when the function's part listens at another port.
+fn functions(store: &Store, config: &Config) -> Vec<Record> {
+    let of = |subscription: &FunctionSubscription| function_key(&subscription.topic, &subscription.function);
+    let wanted: BTreeMap<String, &FunctionSubscription> = config.functions.iter().map(|it| (of(it), it)).collect();
+    let existing = &store.state.functions;
+    let gone =
+        existing.keys().filter(|key| !wanted.contains_key(*key)).map(|key| Record::FunctionGone { key: key.clone() });
+    let changed = wanted.iter().filter(|(key, subscription)| {
+        existing.get(*key).is_none_or(|existing| existing.subscription != ***subscription)
+    });
+    let changed =
+        changed.map(|(key, subscription)| Record::Function { key: key.clone(), subscription: (*subscription).clone() });
+    gone.chain(changed).collect()
 }
 
 /// The topics and queues that SDKs have made, with the partition, region and account of this place in the ARNs of their
@@ -122,6 +136,23 @@ fn check(store: &Store, config: &Config) -> Result<(), Vec<String>> {
             problem(refusal.message);
         }
     }
+    for FunctionSubscription { topic, function, attributes, port: _ } in &config.functions {
+        let mut problem = |what: String| problems.push(format!("subscription of {function} to {topic}: {what}"));
+        if !config.topics.contains_key(topic) {
+            problem(format!("there is no topic {topic}"));
+        }
+        if arn::is_fifo(topic) {
+            problem("a FIFO topic delivers to queues only".to_owned());
+        }
+        if !seen.insert((topic, function)) {
+            problem("it is there twice".to_owned());
+        }
+        match sns::delivery::parse(attributes) {
+            Ok(delivery) if delivery.raw => problem("RawMessageDelivery is not for functions".to_owned()),
+            Ok(_) => {}
+            Err(refusal) => problem(refusal.message),
+        }
+    }
     if problems.is_empty() { Ok(()) } else { Err(problems) }
 }
 
@@ -149,7 +180,8 @@ fn subscriptions(store: &Store, config: &Config) -> BTreeMap<String, Subscribed>
         // A subscription that an SDK made between the same two is taken over: two subscriptions would deliver twice.
         let same = |other: &Subscribed| other.topic == *topic && other.queue == *queue;
         let existing = store.state.subscriptions.iter().find(|(_, existing)| same(&existing.subscribed));
-        let id = existing.map_or_else(|| id(topic, queue), |(arn, _)| arn::subscription_id(arn).to_owned());
+        let id = existing
+            .map_or_else(|| arn::id_of(&format!("{topic} {queue}")), |(arn, _)| arn::subscription_id(arn).to_owned());
         wanted.insert(format!("{}:{id}", store.place.topic(topic)), subscribed);
     }
     wanted
@@ -157,10 +189,4 @@ fn subscriptions(store: &Store, config: &Config) -> BTreeMap<String, Subscribed>
 
 fn subscribed(topic: &str, queue: &str, attributes: &Attributes) -> Subscribed {
     Subscribed { topic: topic.to_owned(), queue: queue.to_owned(), attributes: attributes.clone(), declared: true }
-}
-
-/// The id of a subscription, in the form of a UUID. The same topic and queue always give the same id.
-fn id(topic: &str, queue: &str) -> String {
-    let hex = hex(&Md5::digest(format!("{topic} {queue}").as_bytes()));
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }

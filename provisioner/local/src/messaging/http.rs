@@ -106,6 +106,8 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Fu
         return refuse(false, 400, "UnsupportedProtocol", message);
     }
     let (status, document) = sns::answer(&mut shared.store(), &form, now());
+    // A message for functions may have come.
+    shared.handing.notify_one();
     respond(status, "text/xml", document)
 }
 

@@ -10,12 +10,14 @@
 //! - Requests are refused as AWS refuses them, with the same codes. Limits are those of AWS.
 //!
 //! These are missing or different: signatures and policies are not checked. Tasks that move dead letters are done at
-//! once, whatever their rate. A purged or deleted queue can be used again at once. Topics deliver to queues only.
+//! once, whatever their rate. A purged or deleted queue can be used again at once. Topics deliver to queues, and to
+//! functions on this machine that the stack file names.
 
 mod arn;
 mod attribute;
 mod config;
 mod declare;
+mod handing;
 mod handle;
 mod http;
 mod log;
@@ -37,16 +39,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, bail};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle;
 
 use arn::Place;
-pub use config::{Attributes, Config, Declared, Subscription};
+pub use config::{Attributes, Config, Declared, FunctionSubscription, Subscription};
 pub use queue::Depth;
 use record::Subscribed;
 pub use settings::with_defaults;
 use sqs::Task;
 use store::Store;
+pub(crate) use store::new_id;
 
 /// A running service. If it is dropped, it also stops, but nobody waits for that.
 pub struct Server {
@@ -64,14 +67,19 @@ pub fn serve(listener: std::net::TcpListener, directory: &Path, config: &Config)
     }
     let place = Place { account: config.account.clone(), region: config.region.clone() };
     let store = Store::open(directory, place).with_context(|| format!("the messages in {}", directory.display()))?;
-    let shared =
-        Arc::new(Shared { store: Mutex::new(store), tasks: Mutex::new(Vec::new()), stopping: AtomicBool::new(false) });
+    let shared = Arc::new(Shared {
+        store: Mutex::new(store),
+        tasks: Mutex::new(Vec::new()),
+        stopping: AtomicBool::new(false),
+        handing: Notify::new(),
+    });
     if let Err(problems) = shared.declare(config) {
         bail!("{}", problems.join("\n"));
     }
     listener.set_nonblocking(true)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let (stop, stopped) = watch::channel(false);
+    tokio::spawn(handing::run(Arc::clone(&shared), stopped.clone()));
     let running = tokio::spawn(http::run(listener, Arc::clone(&shared), stopped));
     Ok(Server { shared, address, stop, running })
 }
@@ -141,6 +149,8 @@ struct Shared {
     store: Mutex<Store>,
     tasks: Mutex<Vec<Task>>,
     stopping: AtomicBool,
+    /// Tells that there may be an event for a function.
+    handing: Notify,
 }
 
 impl Shared {
@@ -158,7 +168,10 @@ impl Shared {
         store.place = Place { account: config.account.clone(), region: config.region.clone() };
         let now = now();
         let records = declare::difference(&store, config, now)?;
-        store.commit(records, now).map_err(|refusal| vec![refusal.message])
+        store.commit(records, now).map_err(|refusal| vec![refusal.message])?;
+        // A function may listen at another port now.
+        self.handing.notify_one();
+        Ok(())
     }
 
     fn declared(&self) -> Declared {
@@ -179,6 +192,8 @@ impl Shared {
         {
             all.whose(declared).subscriptions.push(Subscription { topic, queue, attributes });
         }
+        let functions = store.state.functions.values().map(|function| function.subscription.clone());
+        all.declared.functions = functions.collect();
         all
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::attribute::{Attribute, MessageAttributes};
-use super::config::Attributes;
+use super::config::{Attributes, FunctionSubscription};
 
 /// One change. Records are written in groups: one line of the log is a list of them, and is there as a whole or not at
 /// all.
@@ -33,6 +33,26 @@ pub enum Record {
     },
     SubscriptionGone {
         arn: String,
+    },
+    /// A function subscribes to a topic. See [`function_key`].
+    Function {
+        key: String,
+        subscription: FunctionSubscription,
+    },
+    /// A function does not subscribe any more. What it has not been handed yet is gone too.
+    FunctionGone {
+        key: String,
+    },
+    /// An event that is to be handed to a function.
+    Handing {
+        key: String,
+        order: u64,
+        event: String,
+    },
+    /// The function's part has written the event down.
+    Handed {
+        key: String,
+        order: u64,
     },
     Sent {
         queue: String,
@@ -64,6 +84,11 @@ pub enum Record {
     Next {
         order: u64,
     },
+}
+
+/// The key of a function's subscription. It stays when the topic's account or region changes.
+pub fn function_key(topic: &str, function: &str) -> String {
+    format!("{topic} {function}")
 }
 
 /// The definition of a queue or a topic.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::arn::Place;
+use super::config::FunctionSubscription;
 use super::queue::Queue;
 use super::record::{Definition, Record, Seen, Subscribed};
 use super::seen::Memory;
@@ -15,6 +16,10 @@ pub struct State {
     pub topics: BTreeMap<String, Topic>,
     /// The subscriptions, by ARN.
     pub subscriptions: BTreeMap<String, Subscription>,
+    /// The subscriptions of functions, by their keys.
+    pub functions: BTreeMap<String, Function>,
+    /// The events that functions have not been handed yet, by the key of the subscription and in their order.
+    pub handing: BTreeMap<String, BTreeMap<u64, String>>,
     /// The order of the next message.
     pub next: u64,
 }
@@ -26,6 +31,11 @@ pub struct Topic {
 
 pub struct Subscription {
     pub subscribed: Subscribed,
+    pub delivery: Delivery,
+}
+
+pub struct Function {
+    pub subscription: FunctionSubscription,
     pub delivery: Delivery,
 }
 
@@ -63,6 +73,9 @@ impl State {
             Record::TopicGone { name } => {
                 self.topics.remove(&name);
                 self.subscriptions.retain(|_, subscription| subscription.subscribed.topic != name);
+                self.functions.retain(|_, function| function.subscription.topic != name);
+                let functions = &self.functions;
+                self.handing.retain(|key, _| functions.contains_key(key));
             }
             Record::Subscription { arn, subscription: subscribed } => {
                 // The attributes were checked before they were written down, like those of the queues.
@@ -72,6 +85,29 @@ impl State {
             }
             Record::SubscriptionGone { arn } => {
                 self.subscriptions.remove(&arn);
+            }
+            Record::Function { key, subscription } => {
+                if let Ok(delivery) = delivery::parse(&subscription.attributes) {
+                    self.functions.insert(key, Function { subscription, delivery });
+                }
+            }
+            Record::FunctionGone { key } => {
+                self.functions.remove(&key);
+                self.handing.remove(&key);
+            }
+            Record::Handing { key, order, event } => {
+                self.next = self.next.max(order + 1);
+                if self.functions.contains_key(&key) {
+                    self.handing.entry(key).or_default().insert(order, event);
+                }
+            }
+            Record::Handed { key, order } => {
+                if let Some(events) = self.handing.get_mut(&key) {
+                    events.remove(&order);
+                    if events.is_empty() {
+                        self.handing.remove(&key);
+                    }
+                }
             }
             Record::Sent { queue, message } => {
                 self.next = self.next.max(message.order + 1);
@@ -117,7 +153,18 @@ impl State {
             arn: arn.clone(),
             subscription: subscription.subscribed.clone(),
         });
-        next.chain(queues).chain(topics).chain(subscriptions)
+        let functions = self
+            .functions
+            .iter()
+            .map(|(key, function)| Record::Function { key: key.clone(), subscription: function.subscription.clone() });
+        let handing = self.handing.iter().flat_map(|(key, events)| {
+            events.iter().map(|(order, event)| Record::Handing {
+                key: key.clone(),
+                order: *order,
+                event: event.clone(),
+            })
+        });
+        next.chain(queues).chain(topics).chain(subscriptions).chain(functions).chain(handing)
     }
 
     fn apply_seen(&mut self, of: &str, deduplication: String, seen: Seen) {

@@ -212,6 +212,7 @@ impl Store {
         let given = |record: &Record| match record {
             Record::Sent { message, .. } => Some(message.order + 1),
             Record::Seen { seen, .. } => Some(seen.order + 1),
+            Record::Handing { order, .. } => Some(order + 1),
             _ => None,
         };
         records.iter().rev().find_map(given).unwrap_or(self.state.next).max(self.state.next)

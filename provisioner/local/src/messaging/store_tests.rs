@@ -372,6 +372,7 @@ fn a_store_of_the_old_names_keeps_everything_under_the_new_ones() {
                 queue: "work".into(),
                 attributes: Attributes::new(),
             }],
+            functions: Vec::new(),
         }
     };
     let open = |config: &Config| {

@@ -126,8 +126,16 @@ impl Converger {
         // If this is not written, a later look finds that there is no such process any more.
         let _ = self.journal.write(&Entry::Exited { pid: pid as i32 });
         let now = Instant::now();
+        let is_done = ended.part.ready.is_the_end() && status.as_ref().is_ok_and(ExitStatus::success);
         let failure = match ended.stopping {
             Some(stopping) => stopping.failure,
+            None if is_done => {
+                slot.done = Some(ended.part.fingerprint());
+                slot.failures = 0;
+                let after_ms = now.duration_since(ended.started).as_millis() as u64;
+                self.tell(name, What::Ready { after_ms });
+                return;
+            }
             None => Some(status.map_or_else(|error| error.to_string(), how)),
         };
         let Some(failure) = failure else {
@@ -196,6 +204,7 @@ impl Converger {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         let wanted = slot.wanted.clone();
         slot.want(wanted);
+        slot.done = None;
         if slot.end() {
             self.tell(name, What::Stopping);
         }
@@ -258,6 +267,9 @@ impl Converger {
     fn start_if_due(&mut self, name: &str, now: Instant) {
         let Some(slot) = self.slots.get(name) else { return };
         let (None, None, false, Some(part)) = (&slot.process, &slot.failed, slot.held, &slot.wanted) else { return };
+        if slot.is_done() {
+            return;
+        }
         let ready = |name: &String| self.slots.get(name).is_some_and(Slot::is_ready);
         if slot.retry_at.is_some_and(|at| now < at) || !part.after.iter().all(ready) {
             return;

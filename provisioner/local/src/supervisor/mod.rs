@@ -15,3 +15,5 @@ pub mod replication;
 pub mod serve;
 mod slot;
 pub mod sql;
+
+pub(crate) use process::runnable;

@@ -24,6 +24,9 @@ pub enum Probe {
     /// The part is ready once it has lived for `LIVED`. Such a part can be asked nothing else, and ends at once if it
     /// cannot do its work.
     Running,
+    /// The part is ready once its process has ended with 0. It is not started again until something of it changes, or
+    /// somebody restarts it.
+    Done,
     Tcp {
         port: u16,
     },
@@ -46,6 +49,13 @@ pub enum Probe {
         at: Address,
         password: Option<String>,
     },
+}
+
+impl Probe {
+    /// Whether the part is ready once its process has ended.
+    pub fn is_the_end(&self) -> bool {
+        matches!(self, Probe::Done)
+    }
 }
 
 /// Probes until the part is ready, or the time is over, or nobody is interested any more.
@@ -71,6 +81,8 @@ pub fn until_ready(probe: &Probe, within: Duration, cancelled: &AtomicBool) -> R
 pub fn once(probe: &Probe) -> Result<()> {
     match probe {
         Probe::Running => Ok(()),
+        // The end of its process says that it is done. Until then there is nothing to ask.
+        Probe::Done => bail!("it is not done"),
         Probe::Tcp { port } => tcp(*port).map(drop),
         Probe::Http { port, path } => http(*port, path),
         Probe::Sql { login } => sql::block_on(within(TRY, select_one(login))),

@@ -37,6 +37,8 @@ pub struct Slot {
     /// Whether the part is not to be started until somebody says so.
     pub held: bool,
     pub last_error: Option<String>,
+    /// The fingerprint of the part that has done its work and ended. See `Probe::Done`.
+    pub done: Option<String>,
 }
 
 pub struct Process {
@@ -68,14 +70,22 @@ impl Slot {
             Some(_) => State::Starting,
             None if self.held => State::Held,
             None if self.failed.is_some() => State::Failed,
+            None if self.is_done() => State::Ready,
             None if self.retry_at.is_some() => State::BackOff,
             None => State::Waiting,
         }
     }
 
-    /// Whether others may start: the running part is the wanted one, and has been seen to work.
+    /// Whether others may start: the running part is the wanted one, and has been seen to work. Or it has done its work.
     pub fn is_ready(&self) -> bool {
-        self.process.as_ref().is_some_and(|it| it.ready.is_some() && it.stopping.is_none()) && !self.is_outdated()
+        let runs = self.process.as_ref().is_some_and(|it| it.ready.is_some() && it.stopping.is_none());
+        (runs && !self.is_outdated()) || self.is_done()
+    }
+
+    /// Whether the wanted part has done its work and ended.
+    pub fn is_done(&self) -> bool {
+        let wanted = self.wanted.as_ref().map(Part::fingerprint);
+        self.process.is_none() && self.done.is_some() && self.done == wanted
     }
 
     /// Whether the running part differs from the wanted one.

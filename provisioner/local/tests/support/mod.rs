@@ -10,6 +10,9 @@ use local::supervisor::part::{Part, Wanted};
 use local::supervisor::place::Place;
 use local::supervisor::protocol::{Event, Outcome, PartStatus};
 
+pub mod function;
+pub mod messages;
+
 pub const MINUTE: Duration = Duration::from_secs(60);
 
 pub fn program() -> &'static Path {

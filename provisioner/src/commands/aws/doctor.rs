@@ -78,10 +78,10 @@ pub(super) async fn preflight(
     }
     let findings = examine(&scene(session, plan, snapshot, false)).await;
     for finding in &findings {
-        let text = text(finding, printer);
+        let lines = text(finding, printer);
         match finding.level {
-            Level::Ok => printer.detail(text),
-            Level::Warning | Level::Stop => printer.talk(text),
+            Level::Ok => lines.iter().for_each(|line| printer.detail(line)),
+            Level::Warning | Level::Stop => lines.iter().for_each(|line| printer.talk(line)),
         }
     }
     let stops = findings.iter().filter(|finding| finding.level == Level::Stop).count();
@@ -107,7 +107,7 @@ fn tell(global: &Global, of: &serde_json::Value, findings: &[Finding], printer: 
         printer.data(report);
     } else {
         for finding in findings {
-            printer.data(text(finding, printer));
+            text(finding, printer).iter().for_each(|line| printer.data(line));
         }
     }
     match stops {
@@ -118,12 +118,13 @@ fn tell(global: &Global, of: &serde_json::Value, findings: &[Finding], printer: 
 
 /// A finding in words: `stop     quotas       what`, and below it what to do. The level is a word, and not only a
 /// colour.
-pub(super) fn text(finding: &Finding, printer: Printer) -> String {
+pub(super) fn text(finding: &Finding, printer: Printer) -> Vec<String> {
     let word = match finding.level {
         Level::Ok => printer.green(format!("{:8}", "ok")),
         Level::Warning => printer.yellow(format!("{:8}", "warning")),
         Level::Stop => printer.red(format!("{:8}", "stop")),
     };
-    let todo = finding.todo.as_ref().map(|todo| format!("\n{:23}{}", "", printer.dim(format!("-> {todo}"))));
-    format!("{word} {:13} {}{}", finding.check, finding.what, todo.unwrap_or_default())
+    let mut lines = vec![format!("{word} {:13} {}", finding.check, finding.what)];
+    lines.extend(finding.todo.as_ref().map(|todo| format!("{:23}{}", "", printer.dim(format!("-> {todo}")))));
+    lines
 }

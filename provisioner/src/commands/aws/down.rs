@@ -50,7 +50,7 @@ async fn with_lease(
     let fate = fate(session, &snapshot, data, printer)?;
     let plan = Plan::removal(&session.expanded.desired, &snapshot, &fate.keep);
     let review = Review::new(&session.cx.scope, &plan, &session.expanded.desired, &Sources::default(), Against::Aws);
-    printer.talk(render::text(&review, "", printer));
+    render::text(&review, "", printer).iter().for_each(|line| printer.talk(line));
     if !plan.is_empty() {
         agree(global, "Delete all this? [y/N]", printer)?;
     }

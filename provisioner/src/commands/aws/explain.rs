@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::aws::evidence::Evidence;
 use crate::engine::{Ending, Outcome, Report};
 use crate::kind::facts::Address;
-use crate::printer::Printer;
+use crate::printer::{Printer, shown};
 
 /// How many lines of evidence there are for all failures together, and for one of them at least. `--json` prints all of
 /// it.
@@ -126,12 +126,12 @@ fn names(addresses: &[&Address]) -> String {
     addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// The text on one line that is not too long. Programs wrote it, so control characters must not reach the terminal.
+/// The text on one line that is not too long. Programs wrote it, so the terminal must not obey it.
 fn cut(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(WIDTH + 1).collect();
+    let clean = shown::line(text);
     match clean.char_indices().nth(WIDTH) {
         Some((end, _)) => format!("{}…", &clean[..end]),
-        None => clean,
+        None => clean.into_owned(),
     }
 }
 

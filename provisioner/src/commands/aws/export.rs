@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
+use crate::commands::document::pretty;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::load;
 use crate::commands::options::{Global, Language};
 use crate::export::{self, Template};
-use crate::printer::Printer;
+use crate::printer::{Document, Printer};
 
 pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let Language::Cloudformation = language;
@@ -16,10 +17,10 @@ pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: 
         Failure::errors(refused.into_iter().map(|what| (what, None)).collect()).hint("change the stack file")
     })?;
     let text = match global.json {
-        true => serde_json::to_string_pretty(&template.json()).unwrap_or_default(),
-        false => template.yaml(),
+        true => pretty(&template.json()),
+        false => Document(template.yaml().trim_end().to_owned()),
     };
-    printer.data(text.trim_end());
+    printer.document(&text);
     let parameters: Vec<&str> = template.parameters().collect();
     printer.talk(format!(
         "{} resources; {}",
@@ -29,7 +30,7 @@ pub(crate) fn export(language: Language, file: &Path, global: &Global, printer: 
             false => format!("parameters: {}", parameters.join(", ")),
         }
     ));
-    if Template::needs_bucket(&text) {
+    if Template::needs_bucket(&text.0) {
         printer.talk("larger than a request may be: `aws cloudformation deploy` takes it with --s3-bucket");
     }
     for step in &template.by_hand {

@@ -7,8 +7,8 @@ use crate::commands::failure::{Exit, Failure};
 use crate::commands::load;
 use crate::commands::options::{By, Drawing, Global};
 use crate::image::Digests;
-use crate::plan::desired::{Desired, Wanted};
-use crate::printer::Printer;
+use crate::plan::desired::Desired;
+use crate::printer::{Document, Printer};
 use crate::scope::Scope;
 use crate::sections::aws::expand;
 
@@ -35,8 +35,8 @@ pub(crate) fn graph(file: &Path, global: &Global, format: Drawing, by: By, print
         By::Resource => by_resource(&desired),
     };
     match format {
-        Drawing::Mermaid => printer.data(mermaid(&graph)),
-        Drawing::Dot => printer.data(dot(&scope.prefix(), &graph)),
+        Drawing::Mermaid => printer.document(&Document(mermaid(&graph))),
+        Drawing::Dot => printer.document(&Document(dot(&scope.prefix(), &graph))),
     }
     if matches!(format, Drawing::Mermaid) && graph.edges.len() > MERMAID_EDGES {
         printer
@@ -75,9 +75,12 @@ fn by_section(desired: &Desired) -> Graph {
 }
 
 fn by_resource(desired: &Desired) -> Graph {
+    let mut nodes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for wanted in desired.resources() {
+        nodes.entry(&wanted.section).or_default().push(wanted.address.to_string());
+    }
     let frame = |section: String| {
-        let inside = |wanted: &&Wanted| wanted.section == section;
-        let nodes = desired.resources().iter().filter(inside).map(|wanted| wanted.address.to_string()).collect();
+        let nodes = nodes.get(section.as_str()).cloned().unwrap_or_default();
         Frame { nodes, title: Some(section) }
     };
     let mut edges = BTreeSet::new();
@@ -89,13 +92,9 @@ fn by_resource(desired: &Desired) -> Graph {
 
 /// The sections, in the order in which the stack expands.
 fn sections(desired: &Desired) -> Vec<String> {
-    let mut sections: Vec<String> = Vec::new();
-    for wanted in desired.resources() {
-        if !sections.contains(&wanted.section) {
-            sections.push(wanted.section.clone());
-        }
-    }
-    sections
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
+    let first = desired.resources().iter().filter(|wanted| seen.insert(&wanted.section));
+    first.map(|wanted| wanted.section.clone()).collect()
 }
 
 /// The drawing for Mermaid. Its nodes are numbered, because Mermaid allows neither dots nor its own words, such as

@@ -79,7 +79,10 @@ pub(crate) async fn logs(file: &Path, global: &Global, which: &Which, printer: P
 fn print(event: &Event, as_json: bool, printer: Printer) {
     match as_json {
         true => printer.data(json!({"at": event.at, "from": event.from, "message": event.message})),
-        false => printer.data(format!("{}  {}", event.from, event.message.trim_end())),
+        // An event may have several lines. Each says where it is from, so that none looks like an event of another service.
+        false => event.message.trim_end().split('\n').for_each(|line| {
+            printer.data(format!("{}  {}", event.from, line.trim_end()));
+        }),
     }
 }
 

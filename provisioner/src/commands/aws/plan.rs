@@ -5,10 +5,11 @@ use std::path::Path;
 use super::session::{no_region, open, take};
 use crate::aws::{Cx, Proof};
 use crate::commands::failure::{Exit, Failure};
+use crate::commands::files::read_document;
 use crate::commands::options::Global;
 use crate::commands::options::PlanOptions;
 use crate::commands::show::{self, Shown};
-use crate::commands::{allow_region, load, read};
+use crate::commands::{allow_region, load};
 use crate::doctor::zones;
 use crate::image::Digests;
 use crate::kinds::REGISTRY;
@@ -78,7 +79,7 @@ async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, F
 async fn is_stopped(cx: &Cx, desired: &Desired, plan: &Plan, printer: Printer) -> bool {
     match zones::lack(cx, desired, plan).await {
         Ok(Some(finding)) => {
-            printer.talk(super::doctor::text(&finding, printer));
+            super::doctor::text(&finding, printer).iter().for_each(|line| printer.talk(line));
             true
         }
         Ok(None) => false,
@@ -120,7 +121,7 @@ fn kept_in(path: &Path, loaded: &Loaded) -> Result<(Scope, Digests, Snapshot, Ag
         Failure::of(format!("{}: {why}", path.display()))
             .hint("`provision status --snapshot FILE` writes one, with credentials")
     };
-    let kept = Kept::read(&read(path)?).map_err(refuse)?;
+    let kept = Kept::read(&read_document(path)?).map_err(refuse)?;
     let (stack, env) = (&loaded.stack.stack.0, &loaded.env);
     if (&kept.stack, &kept.env) != (stack, env) {
         return Err(refuse(format!("it is of {}/{}, and this is {stack}/{env}", kept.stack, kept.env)));

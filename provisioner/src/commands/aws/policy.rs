@@ -27,7 +27,7 @@ pub(crate) fn policy(file: &Path, global: &Global, printer: Printer) -> Result<E
     let expanded = expand(&loaded, &scope, &Digests::default());
     let policy::Policies { policies, permissions_boundary, dependent } =
         policy::policies(&scope, &expanded.desired, &beside_kinds(&expanded.desired));
-    printer.data(pretty(&json!({
+    printer.document(&pretty(&json!({
         "version": 1, "stack": scope.stack, "env": scope.env,
         "policies": policies, "permissions_boundary": permissions_boundary, "dependent": dependent,
     })));

@@ -9,8 +9,8 @@ use super::session::{open, take};
 use crate::aws::Proof;
 use crate::commands::document::pretty;
 use crate::commands::failure::{Exit, Failure};
+use crate::commands::files::write_whole;
 use crate::commands::options::Global;
-use crate::commands::write_whole;
 use crate::kind::Status;
 use crate::kind::owner::Owner;
 use crate::plan::kept::Kept;
@@ -58,7 +58,7 @@ pub(crate) async fn status(
             by_section[&wanted.section][&wanted.address.name] = json!(health);
         }
         let document = json!({"version": 1, "resources": list, "health": by_section});
-        printer.data(serde_json::to_string_pretty(&document).unwrap_or_default());
+        printer.document(&pretty(&document));
         return Ok(Exit::Done);
     }
     let width = rows.iter().map(|(section, ..)| section.len()).max().unwrap_or(0);

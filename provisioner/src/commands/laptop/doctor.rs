@@ -18,7 +18,9 @@ pub(crate) fn doctor(global: &Global, install: bool, printer: Printer) -> Result
     }
     let is_well = found.iter().all(|tool| tool.found.is_some() || tool.optional);
     match global.json {
-        true => printer.data(document::pretty(&json!({ "version": document::VERSION, "ok": is_well, "tools": found }))),
+        true => {
+            printer.document(&document::pretty(&json!({ "version": document::VERSION, "ok": is_well, "tools": found })))
+        }
         false => text(&found, install, printer),
     }
     Ok(if is_well { Exit::Done } else { Exit::Failed })

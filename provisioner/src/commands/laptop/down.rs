@@ -53,7 +53,7 @@ pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Prin
         let desired = Desired::new(REGISTRY);
         let sources = Sources::default();
         let review = Review::new(&scope, &plan, &desired, &sources, Against::ThisMachine);
-        printer.talk(render::text(&review, "", printer));
+        render::text(&review, "", printer).iter().for_each(|line| printer.talk(line));
     }
     if delete && answer(global, "Delete all data of this stack? [y/N]", printer) != Some(true) {
         return Err(Failure::usage("nothing was deleted").hint(GIVE_YES));
@@ -70,7 +70,7 @@ pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Prin
             .map(|step| json!({ "kind": step.address.kind, "name": step.address.name, "result": ended(&step.action) }))
             .collect();
         let kept: Vec<String> = of(true).map(|step| step.address.to_string()).collect();
-        printer.data(document::pretty(&json!({
+        printer.document(&document::pretty(&json!({
             "version": document::PLAN_VERSION, "stack": scope.stack, "env": scope.env,
             "outcomes": outcomes, "kept": kept, "left": [], "seconds": seconds,
         })));

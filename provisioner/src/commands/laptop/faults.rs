@@ -218,7 +218,7 @@ impl Told {
         let Told { did, see, undo } = self;
         if global.json {
             let told = json!({ "version": document::VERSION, "part": part, "did": did, "see": see, "undo": undo });
-            return printer.data(document::pretty(&told));
+            return printer.document(&document::pretty(&told));
         }
         printer.talk(format!("`{part}` {did}"));
         if let Some(see) = see {

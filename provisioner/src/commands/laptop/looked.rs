@@ -7,9 +7,10 @@ use local::supervisor::protocol::PartStatus;
 use super::strays::tell_strays;
 use super::words::{NOTHING_RUNS, failed, shell};
 use crate::commands::failure::Failure;
+use crate::commands::files::read_stack;
+use crate::commands::load_text;
 use crate::commands::options::Global;
 use crate::commands::show::Shown;
-use crate::commands::{load_text, read};
 use crate::kind::facts::Address;
 use crate::local::home::{state_directory, status as live};
 use crate::local::snapshot;
@@ -35,7 +36,7 @@ fn region(loaded: &Loaded, global: &Global) -> Option<String> {
 
 /// The stack for this machine. If its file has several environments and none is chosen, it is `dev`.
 pub(super) fn found(file: &Path, global: &Global) -> Result<(Loaded, PathBuf), Failure> {
-    let text = read(file)?;
+    let text = read_stack(file)?;
     let mut global = global.clone();
     if global.env.is_none() {
         let known = load::environments(&text);

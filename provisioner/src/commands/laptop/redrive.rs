@@ -50,7 +50,7 @@ pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer
         }
     };
     if global.json {
-        printer.data(document::pretty(&json!({
+        printer.document(&document::pretty(&json!({
             "version": document::VERSION, "stack": loaded.stack.stack.0, "env": loaded.env, "queue": name,
             "from": dead, "to": queue.main, "status": "completed", "moved": moved, "to_move": count, "why": null,
             "seconds": begun.elapsed().as_secs_f64(),

@@ -19,7 +19,7 @@ pub(crate) fn list(global: &Global, printer: Printer) -> Result<Exit, Failure> {
     let all = stacks::all().map_err(failed)?;
     if global.json {
         let all: Vec<_> = all.iter().map(value).collect();
-        printer.data(document::pretty(&json!({ "version": document::VERSION, "stacks": all })));
+        printer.document(&document::pretty(&json!({ "version": document::VERSION, "stacks": all })));
         return Ok(Exit::Done);
     }
     if all.is_empty() {

@@ -25,7 +25,7 @@ pub(crate) fn status(file: &Path, global: &Global, printer: Printer) -> Result<E
         true => {
             let mut told = json!(watched);
             told["version"] = json!(document::VERSION);
-            printer.data(document::pretty(&told));
+            printer.document(&document::pretty(&told));
         }
         false => text(&watched, printer),
     }

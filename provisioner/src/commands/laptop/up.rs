@@ -88,7 +88,7 @@ pub(crate) fn up(file: &Path, global: &Global, options: &UpOptions, printer: Pri
     });
     if global.json {
         let complete_seconds = complete.then_some(seconds);
-        printer.data(document::pretty(&json!({
+        printer.document(&document::pretty(&json!({
             "version": document::PLAN_VERSION, "stack": scope.stack, "env": scope.env,
             "serving_seconds": complete_seconds, "complete_seconds": complete_seconds,
             "outcomes": outcomes(&plan, &outcome), "outputs": laptop.outputs, "probe": probed,

@@ -229,8 +229,8 @@ mod tests {
         <code>a&#124;b</code> a&#124;b
         <code>&#60;img src=x&#62;</code> &#60;img src&#61;x&#62;
         `[x](http://y)` &#91;x&#93;(http://y)
-        <code>a&#92;u&#123;a&#125;b</code> a&#92;u&#123;a&#125;b
-        <code>&#92;u&#123;202e&#125;x</code> &#92;u&#123;202e&#125;x
+        <code>a&#92;nb</code> a&#92;nb
+        <code>&#92;u202ex</code> &#92;u202ex
         <code></code>
         ");
     }

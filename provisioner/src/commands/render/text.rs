@@ -10,21 +10,21 @@ const COLUMNS: usize = 80;
 const WORTH_TELLING: u32 = 30;
 const INDENT: &str = "      ";
 
-pub(crate) fn text(review: &Review<'_>, file: &str, printer: Printer) -> String {
+pub(crate) fn text(review: &Review<'_>, file: &str, printer: Printer) -> Vec<String> {
     let mut lines: Vec<String> = review.against.warning().into_iter().collect();
     for section in &review.sections {
         heading(section, file, printer, &mut lines);
         section.items.iter().for_each(|item| one(item, section, printer, &mut lines));
     }
     for (address, word) in &review.busy {
-        lines.push(format!("  . {address} is {word}"));
+        lines.push(format!("  . {address} is {}", printable(word)));
     }
     lines.extend(review.kept.iter().map(|address| printer.dim(format!("  = {address} is kept"))));
     for address in &review.left_out {
         lines.push(printer.dim(format!("  . {address} would change too, and is left out")));
     }
     lines.extend(totals(review));
-    lines.join("\n")
+    lines
 }
 
 /// The totals: `Plan: 3 to create, 1 to change.`, the risks, and how long it takes.
@@ -80,7 +80,7 @@ fn one(item: &Item<'_>, section: &Section<'_>, printer: Printer, lines: &mut Vec
         facts.push(format!("takes {}", range(item.takes.0, item.takes.1)));
     }
     if let (Action::Refuse, Some(id)) = (&step.action, &step.id) {
-        facts.push(format!("{id} exists, but this stack did not make it"));
+        facts.push(format!("{} exists, but this stack did not make it", printable(id)));
     }
     facts.extend(item.notes.iter().map(|note| (*note).to_owned()));
     if item.fields.is_empty() {
@@ -88,7 +88,7 @@ fn one(item: &Item<'_>, section: &Section<'_>, printer: Printer, lines: &mut Vec
         facts.extend(because(&item.why, section.line));
     }
     if let Some(busy) = &step.busy {
-        facts.push(format!("AWS says: {busy}"));
+        facts.push(format!("AWS says: {}", printable(busy)));
     }
     let facts = facts.join("; ");
     match &step.action {

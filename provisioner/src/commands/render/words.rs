@@ -5,6 +5,7 @@ use serde_json::Value;
 
 use crate::kind::facts::Facts;
 use crate::plan::diff::Change;
+use crate::printer::shown;
 use crate::review::sources::Why;
 use crate::review::{Disruption, Renamed};
 
@@ -13,17 +14,9 @@ const SHOWN: usize = 60;
 
 /// The text in a form that keeps to one line of a terminal, whatever characters it has.
 pub(super) fn printable(text: &str) -> String {
-    // Characters such as direction marks change how the text around them looks.
-    let hides =
-        |c: char| matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}');
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            c if c.is_control() || hides(c) => shown.extend(c.escape_unicode()),
-            c => shown.push(c),
-        }
-    }
-    shown
+    // A change of a character that has no width is a change too, and has to be seen.
+    let hides = |c: char| matches!(c, '\u{200b}'..='\u{200d}' | '\u{2060}'..='\u{2065}' | '\u{feff}');
+    shown::escaped(text, |c| shown::acts(c) || hides(c)).into_owned()
 }
 
 pub(super) fn short(value: &Value) -> String {

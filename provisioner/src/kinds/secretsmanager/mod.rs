@@ -8,7 +8,7 @@ use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
 use crate::kinds::service::{Dependent, On, Service, TagCalls, below};
 
-pub use secret::{Secret, SecretOutput, SecretSpec, SecretState, member};
+pub use secret::{Form, Secret, SecretOutput, SecretSpec, SecretState, member};
 
 pub static SERVICE: Service = Service {
     name: "secretsmanager",
@@ -34,6 +34,8 @@ pub static SERVICE: Service = Service {
 fn section(resource: &str, name: &str) -> Option<String> {
     match (resource, name.rsplit_once('-')) {
         ("secret", Some((of, "master" | "app"))) => below("databases", of),
+        ("secret", Some((of, "value"))) => below("secrets", of),
+        ("secret", Some((of, "token"))) => below("caches", of),
         ("secret", _) => below("caches", name),
         _ => None,
     }

@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -35,10 +37,19 @@ pub struct SecretSpec {
     /// The purpose of the secret. The console shows it.
     pub description: String,
     pub kms_key: Ref<Key>,
-    /// The user that the password is for. `None`: the secret is a token, under the JSON key `token`.
-    pub username: Option<String>,
-    /// The number of characters of the generated password or token.
-    pub length: usize,
+    pub form: Form,
+}
+
+/// The form of a generated value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// A JSON object of `username` and `password`. The password has so many letters and digits.
+    Login { username: String, length: usize },
+    /// A JSON object with a `token` of so many letters and digits.
+    Token { length: usize },
+    /// So many random bytes, in base64url without padding. The value is not JSON.
+    Bytes(usize),
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -50,10 +61,8 @@ pub struct SecretState {
     pub has_value: bool,
     /// The statements of the secret's resource policy, by `Sid`. A statement without a `Sid` is named by its place.
     pub statements: BTreeMap<String, Value>,
-    /// The user in a generated value, and the length of its password or token. Both are inside the value, so nobody
-    /// compares them.
-    pub username: Option<String>,
-    pub length: usize,
+    /// The form of a generated value. It is inside the value, so nobody compares it.
+    pub form: Option<Form>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -77,8 +86,7 @@ impl Kind for Secret {
             Field::wanted("kms_key"),
             Field::wanted("has_value"),
             Field::beside("statements", "statement of its policy"),
-            Field::theirs("username"),
-            Field::theirs("length"),
+            Field::theirs("form"),
         ],
         exists: &["ResourceExistsException"],
         retry: &[
@@ -121,8 +129,7 @@ impl Kind for Secret {
             kms_key: outputs.get(&spec.kms_key)?.arn,
             has_value: true,
             statements: BTreeMap::new(),
-            username: spec.username.clone(),
-            length: spec.length,
+            form: Some(spec.form.clone()),
         })
     }
 }
@@ -211,12 +218,22 @@ fn secret_name(scope: &Scope, name: &str) -> String {
 
 /// Makes a new value.
 fn value(want: &SecretState) -> Result<String, Error> {
-    let word = generate(want.length)?;
-    let value = match &want.username {
-        Some(username) => json!({"username": username, "password": word}),
-        None => json!({"token": word}),
-    };
-    Ok(value.to_string())
+    Ok(match &want.form {
+        Some(Form::Login { username, length }) => {
+            json!({"username": username, "password": generate(*length)?}).to_string()
+        }
+        Some(Form::Token { length }) => json!({"token": generate(*length)?}).to_string(),
+        Some(Form::Bytes(count)) => {
+            let mut bytes = vec![0; *count];
+            fill(&mut bytes)?;
+            BASE64_URL_SAFE_NO_PAD.encode(bytes)
+        }
+        None => return Err(Error::ours("nothing says what value the secret gets")),
+    })
+}
+
+fn fill(bytes: &mut [u8]) -> Result<(), Error> {
+    getrandom::fill(bytes).map_err(|cause| Error::ours(format!("no random numbers: {cause}")))
 }
 
 /// Generates a password or token. It has only letters and digits, because RDS refuses `/ " @` and space, and
@@ -226,7 +243,7 @@ fn generate(length: usize) -> Result<String, Error> {
     let mut word = String::with_capacity(length);
     while word.len() < length {
         let mut bytes = [0; 64];
-        getrandom::fill(&mut bytes).map_err(|cause| Error::ours(format!("no random numbers: {cause}")))?;
+        fill(&mut bytes)?;
         // Bytes above the last whole round of the alphabet are dropped. Otherwise the first letters would come more
         // often.
         let fair = bytes.iter().filter(|byte| **byte < 248).map(|byte| char::from(ALPHABET[usize::from(byte % 62)]));
@@ -315,8 +332,7 @@ fn state(scope: &Scope, secret: &DescribeSecretOutput) -> SecretState {
         kms_key: key_arn(scope, secret.kms_key_id().unwrap_or_default()),
         has_value: current(secret).is_some(),
         statements: BTreeMap::new(),
-        username: None,
-        length: 0,
+        form: None,
     }
 }
 
@@ -367,5 +383,9 @@ mod tests {
     fn values_are_long_enough_and_differ() {
         let (one, other) = (generate(41).expect("random"), generate(41).expect("random"));
         assert!(one.len() == 41 && one != other && one.chars().all(|letter| letter.is_ascii_alphanumeric()));
+        let bytes = SecretState { form: Some(Form::Bytes(32)), ..SecretState::default() };
+        let (one, other) = (value(&bytes).expect("random"), value(&bytes).expect("random"));
+        let read = BASE64_URL_SAFE_NO_PAD.decode(&one).expect("base64url");
+        assert!(read.len() == 32 && one.len() == 43 && one != other);
     }
 }

@@ -51,6 +51,7 @@ impl<'a> Making<'a> {
             && stack.databases.is_empty()
             && stack.caches.is_empty()
             && stack.search.is_empty()
+            && stack.secrets.is_empty()
             && stack.services.is_empty()
             && stack.alerts.is_none());
         if keeps {

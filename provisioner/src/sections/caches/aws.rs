@@ -3,7 +3,7 @@
 use super::{Cache, CacheEngine, PORT, firewall, token};
 use crate::kind::Ref;
 use crate::kinds::elasticache::{ReplicationGroup, ReplicationGroupSpec, SubnetGroup, SubnetGroupSpec};
-use crate::kinds::secretsmanager::{Secret, SecretSpec};
+use crate::kinds::secretsmanager::{Form, Secret, SecretSpec};
 use crate::sections::aws::making::{Expand, Making};
 use crate::sections::network::aws as network;
 
@@ -29,8 +29,7 @@ fn one(making: &mut Making<'_>, name: &str, cache: &Cache) {
     let secret = SecretSpec {
         description: format!("The AUTH token of the cache {name}"),
         kms_key: making.key(),
-        username: None,
-        length: 64,
+        form: Form::Token { length: 64 },
     };
     making.add::<Secret>(&section, token(name), secret);
     let ingress = making.users_of(name).into_iter().map(|service| network::from_group(service, PORT)).collect();

@@ -7,7 +7,7 @@ use crate::kind::Ref;
 use crate::kinds::rds::{
     Instance, InstanceRole, InstanceSpec, ParameterGroup, ParameterGroupSpec, SubnetGroup, SubnetGroupSpec,
 };
-use crate::kinds::secretsmanager::{Secret, SecretSpec};
+use crate::kinds::secretsmanager::{Form, Secret, SecretSpec};
 use crate::sections::aws::making::{Expand, Making};
 use crate::sections::network::aws as network;
 
@@ -72,15 +72,13 @@ fn secrets(making: &mut Making<'_>, section: &str, name: &str) {
     let owner = SecretSpec {
         description: format!("The master user of the database {name}, for the owner of its schema only"),
         kms_key: making.key(),
-        username: Some("owner".to_owned()),
-        length: 32,
+        form: Form::Login { username: "owner".to_owned(), length: 32 },
     };
     making.add::<Secret>(section, master(name), owner);
     let app = SecretSpec {
         description: format!("The user of the database {name} that services log in as"),
         kms_key: making.key(),
-        username: Some("app".to_owned()),
-        length: 32,
+        form: Form::Login { username: "app".to_owned(), length: 32 },
     };
     making.add::<Secret>(section, super::app(name), app);
 }

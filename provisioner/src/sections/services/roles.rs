@@ -82,7 +82,10 @@ services:
         system: "none",
         about: "",
         runs: Runs::Server,
+        takes: &[],
         needs: &[Need::Named(Sort::Topic, "orders"), Need::Named(Sort::Topic, "deliveries"), Need::One(Sort::Queue)],
+        variables: &[],
+        schema: None,
         probe: false,
     };
 

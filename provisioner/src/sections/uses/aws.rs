@@ -13,7 +13,7 @@ use crate::sections::aws::making::Making;
 use crate::sections::network::aws as network;
 use crate::sections::search::Search;
 use crate::sections::services::Service;
-use crate::sections::{caches, databases, search};
+use crate::sections::{caches, databases, search, secrets};
 
 /// The variables and rights that a service gets for the things that it uses.
 #[derive(Default)]
@@ -77,6 +77,7 @@ impl Given {
             Value::CacheToken(name) => self.secret(variable, caches::token(name), "token"),
             Value::TopicArn(name) => self.set(variable, Variable::TopicArn(Ref::to(name))),
             Value::QueueUrl(name) => self.set(variable, Variable::QueueUrl(Ref::to(name))),
+            Value::Secret(name) => self.secret(variable, secrets::value(name), ""),
             Value::SearchEndpoint(name) => self.set(variable, Variable::LateSearchEndpoint(Ref::to(name))),
         }
     }

@@ -47,6 +47,7 @@ pub(crate) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) 
             },
             Value::AppPassword(_) => environment.secret(&given, making.keys.get("app")),
             Value::OwnerPassword(_) => environment.secret(&given, making.keys.get("owner")),
+            Value::Secret(name) => environment.secret(&given, making.keys.get(name)),
             Value::CacheToken(_) => environment.secret(&given, making.keys.get("cache")),
         };
         environment.set(given.name(), value);

@@ -9,6 +9,7 @@ pub(crate) mod aws;
 pub(crate) mod local;
 
 use super::Stack;
+use super::secrets::variable;
 use super::services::Service;
 use super::words::Name;
 
@@ -19,6 +20,7 @@ pub(crate) struct Used<'a> {
     pub(crate) topics: Vec<&'a str>,
     pub(crate) queues: Vec<&'a str>,
     pub(crate) searches: Vec<&'a str>,
+    pub(crate) secrets: Vec<&'a str>,
 }
 
 pub(crate) fn used<'a>(stack: &Stack, service: &'a Service) -> Used<'a> {
@@ -33,6 +35,7 @@ pub(crate) fn used<'a>(stack: &Stack, service: &'a Service) -> Used<'a> {
         topics: pick(&|name| stack.topics.contains_key(name)),
         queues: pick(&|name| stack.queues.contains_key(name)),
         searches: pick(&|name| stack.search.contains_key(name)),
+        secrets: pick(&|name| stack.secrets.contains_key(name)),
     }
 }
 
@@ -62,11 +65,16 @@ pub(crate) enum Value<'a> {
     TopicArn(&'a str),
     QueueUrl(&'a str),
     SearchEndpoint(&'a str),
+    /// A secret of the stack file, which has a variable of its own name.
+    Secret(&'a str),
 }
 
 impl Given<'_> {
     pub(crate) fn name(&self) -> String {
-        self.beside(self.part)
+        match self.value {
+            Value::Secret(_) => self.prefix.clone(),
+            _ => self.beside(self.part),
+        }
     }
 
     /// The name of another variable of the same thing.
@@ -76,7 +84,7 @@ impl Given<'_> {
 }
 
 pub(crate) fn given<'a>(stack: &Stack, service: &'a Service) -> Vec<Given<'a>> {
-    let Used { databases, caches, topics, queues, searches } = used(stack, service);
+    let Used { databases, caches, topics, queues, searches, secrets } = used(stack, service);
     let mut all = Vec::new();
     for name in &databases {
         let mut parts = vec![
@@ -111,6 +119,7 @@ pub(crate) fn given<'a>(stack: &Stack, service: &'a Service) -> Vec<Given<'a>> {
     for name in &searches {
         add(&mut all, "SEARCH", (name, searches.len()), vec![("ENDPOINT", Value::SearchEndpoint(name))]);
     }
+    all.extend(secrets.iter().map(|name| Given { prefix: variable(name), part: "", value: Value::Secret(name) }));
     all
 }
 

@@ -1,6 +1,6 @@
 // Asks for the state once a second while somebody looks, and hands it to the views.
 
-import { $, act, copy, count, look, memory, toast } from "./dom.js";
+import { $, act, copy, count, look, memory, shown, toast } from "./dom.js";
 import * as map from "./map.js";
 import * as parts from "./parts.js";
 import * as logs from "./logs.js";
@@ -52,7 +52,8 @@ function draw() {
   history.known(all.map((part) => part.name));
 }
 
-function trouble(text) {
+function trouble(said) {
+  const text = shown(said);
   const element = $("trouble");
   if (element.textContent !== text) element.textContent = text;
   element.hidden = text === "";

@@ -8,8 +8,15 @@ export function h(name, attributes = {}, ...children) {
     if (typeof value === "function") element.addEventListener(key, value);
     else element.setAttribute(key, value === true ? "" : value);
   }
-  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== false));
+  const there = children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  element.append(...there.map((child) => (child instanceof Node ? child : shown(child))));
   return element;
+}
+
+/** Text from outside. Characters that change the order of the words around them, or that have no form, become escapes. */
+export function shown(text) {
+  const acts = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+  return String(text).replace(acts, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /** Takes over new elements and keeps those that are the same, so that focus and selection stay. */
@@ -73,7 +80,7 @@ let hiding;
 
 export function toast(text, bad = false) {
   const element = $("toast");
-  element.textContent = text;
+  element.textContent = shown(text);
   element.classList.toggle("bad", bad);
   element.classList.add("shown");
   clearTimeout(hiding);

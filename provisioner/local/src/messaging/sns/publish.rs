@@ -22,8 +22,9 @@ const BATCH: usize = 10;
 
 struct Publication {
     message: String,
-    /// The text for queues, if each protocol has its own.
+    /// The texts for queues and for functions, if each protocol has its own.
     for_queues: Option<String>,
+    for_functions: Option<String>,
     subject: Option<String>,
     attributes: MessageAttributes,
     group: Option<String>,
@@ -123,6 +124,7 @@ fn read(form: &Form) -> Result<Publication, Refusal> {
     let mut publication = Publication {
         message,
         for_queues: None,
+        for_functions: None,
         subject,
         attributes,
         group: form.get("MessageGroupId").map(str::to_owned),
@@ -135,8 +137,8 @@ fn read(form: &Form) -> Result<Publication, Refusal> {
         let Some(Value::String(default)) = messages.get("default") else {
             return Err(invalid("Message Structure - No default entry in JSON message body"));
         };
-        let own = messages.get("sqs").and_then(Value::as_str).unwrap_or(default);
-        publication.for_queues = Some(own.to_owned());
+        let own = |protocol: &str| messages.get(protocol).and_then(Value::as_str).unwrap_or(default).to_owned();
+        (publication.for_queues, publication.for_functions) = (Some(own("sqs")), Some(own("lambda")));
     }
     Ok(publication)
 }
@@ -192,7 +194,37 @@ fn deliver(
             place(store, subscription, draft, records, now);
         }
     }
+    hand(store, name, &publication, &published, records, now);
     Ok(published)
+}
+
+/// Adds the records that keep the message for the functions that take it.
+fn hand(
+    store: &Store,
+    topic: &str,
+    publication: &Publication,
+    published: &Published,
+    records: &mut Vec<Record>,
+    now: u64,
+) {
+    let of_topic = store.state.functions.iter().filter(|(_, function)| function.subscription.topic == topic);
+    for (key, function) in of_topic {
+        if !function.delivery.takes(&publication.message, &publication.attributes) {
+            continue;
+        }
+        let event = envelope::event(&envelope::Notification {
+            id: &published.id,
+            topic: &store.place.topic(topic),
+            subscription: &store.place.function_subscription(topic, &function.subscription.function),
+            subject: publication.subject.as_deref(),
+            message: publication.for_functions.as_ref().unwrap_or(&publication.message),
+            attributes: &publication.attributes,
+            at: now,
+            sequence: None,
+        });
+        let order = store.next_order(records);
+        records.push(Record::Handing { key: key.clone(), order, event });
+    }
 }
 
 fn draft(

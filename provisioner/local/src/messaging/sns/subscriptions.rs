@@ -1,4 +1,4 @@
-//! Subscriptions. Only queues can subscribe.
+//! Subscriptions. Only queues can subscribe by a call. Functions are declared.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{invalid, no_topic, topic};
 use crate::messaging::arn;
 use crate::messaging::record::{Record, Subscribed};
 use crate::messaging::refusal::Refusal;
-use crate::messaging::state::Subscription;
+use crate::messaging::state::{Function, Subscription};
 use crate::messaging::store::{Store, new_id};
 
 pub fn subscribe(store: &mut Store, form: &Form, now: u64) -> Result<String, Refusal> {
@@ -18,7 +18,7 @@ pub fn subscribe(store: &mut Store, form: &Form, now: u64) -> Result<String, Ref
         return Err(no_topic());
     }
     if form.require("Protocol")? != "sqs" {
-        return Err(invalid("Protocol Reason: nothing but sqs is delivered to here"));
+        return Err(invalid("Protocol Reason: only sqs can be subscribed by a call here"));
     }
     let endpoint = form.get("Endpoint").unwrap_or_default();
     let queue = arn::queue_name(endpoint).ok_or_else(|| invalid("SQS endpoint ARN"))?.to_owned();
@@ -72,7 +72,7 @@ pub fn list_by_topic(store: &Store, form: &Form) -> Result<String, Refusal> {
     if !store.state.topics.contains_key(name) {
         return Err(no_topic());
     }
-    Ok(members(store, |subscription| subscription.subscribed.topic == name))
+    Ok(members(store, |topic| topic == name))
 }
 
 pub fn get(store: &Store, form: &Form) -> Result<String, Refusal> {
@@ -112,20 +112,32 @@ pub fn set(store: &mut Store, form: &Form, now: u64) -> Result<String, Refusal> 
     Ok(String::new())
 }
 
-fn members(store: &Store, wanted: impl Fn(&Subscription) -> bool) -> String {
-    let member = |(arn, subscription): (&String, &Subscription)| {
-        let Subscribed { topic, queue, .. } = &subscription.subscribed;
+/// The subscriptions to the wanted topics: those of queues, then those of functions.
+fn members(store: &Store, wanted: impl Fn(&str) -> bool) -> String {
+    let member = |arn: &str, protocol: &str, endpoint: &str, topic: &str| {
         let content = [
             element("SubscriptionArn", arn),
             element("Owner", &store.place.account),
-            element("Protocol", "sqs"),
-            element("Endpoint", &store.place.queue(queue)),
+            element("Protocol", protocol),
+            element("Endpoint", endpoint),
             element("TopicArn", &store.place.topic(topic)),
         ];
         format!("<member>{}</member>", content.concat())
     };
-    let found = store.state.subscriptions.iter().filter(|(_, subscription)| wanted(subscription));
-    format!("<Subscriptions>{}</Subscriptions>", found.map(member).collect::<String>())
+    let mut all = String::new();
+    for (arn, Subscription { subscribed, .. }) in &store.state.subscriptions {
+        if wanted(&subscribed.topic) {
+            all += &member(arn, "sqs", &store.place.queue(&subscribed.queue), &subscribed.topic);
+        }
+    }
+    for Function { subscription, .. } in store.state.functions.values() {
+        let (topic, function) = (&subscription.topic, &subscription.function);
+        if wanted(topic) {
+            let arn = store.place.function_subscription(topic, function);
+            all += &member(&arn, "lambda", &store.place.function(function), topic);
+        }
+    }
+    format!("<Subscriptions>{all}</Subscriptions>")
 }
 
 fn no_subscription() -> Refusal {

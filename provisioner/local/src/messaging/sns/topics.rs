@@ -67,7 +67,8 @@ pub fn get(store: &Store, form: &Form) -> Result<String, Refusal> {
     let name = topic(arn)?;
     let found = store.state.topics.get(name).ok_or_else(no_topic)?;
     let subscriptions = store.state.subscriptions.values();
-    let confirmed = subscriptions.filter(|subscription| subscription.subscribed.topic == name).count();
+    let functions = store.state.functions.values().filter(|function| function.subscription.topic == name).count();
+    let confirmed = subscriptions.filter(|subscription| subscription.subscribed.topic == name).count() + functions;
     let mut all = BTreeMap::from([
         ("TopicArn".to_owned(), store.place.topic(name)),
         ("Owner".to_owned(), store.place.account.clone()),

@@ -256,11 +256,11 @@ fn report(ending: &Ending, seen: &Seen, global: &Global, printer: Printer) -> Re
                 (None, Some(0)) => "the probe ended well, but its log does not show so".to_owned(),
                 (None, Some(code)) => format!("the probe ended with exit code {code}"),
             });
-            lines.extend(evidence::why_it_stopped(task).into_iter().map(|line| format!("  {line}")));
+            lines.extend(evidence::why_it_stopped(task));
         }
     }
     let last = &seen.others[seen.others.len().saturating_sub(LAST_LINES)..];
-    lines.extend(last.iter().map(|line| format!("  log: {line}")));
+    lines.extend(last.iter().map(|line| format!("log: {line}")));
     Err(Failure::of(lines.join("\n")).hint(advice(seen)))
 }
 

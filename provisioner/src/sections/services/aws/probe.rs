@@ -71,8 +71,11 @@ pub(crate) fn searchers(making: &Making<'_>, domain: &str) -> Vec<Searcher> {
     vec![Searcher { role: making.task_role(&service), index }]
 }
 
+/// Whether the probe runs in the place of the service. This looks at the other services only if the role has a probe.
 fn is_it(stack: &Stack, service: &str) -> bool {
-    matches!(candidates(stack).as_slice(), [only] if only.0 == service)
+    let this = stack.services.get(&Name(service.to_owned()));
+    this.is_some_and(roles::is_probed)
+        && stack.services.values().filter(|service| roles::is_probed(service)).take(2).count() == 1
 }
 
 /// The place that the probe of a service searches. `None` also if the service uses the domain anyway: then it has all

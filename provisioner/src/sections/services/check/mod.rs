@@ -10,7 +10,7 @@ use crate::sections::say::Say;
 use crate::sections::similar::similar;
 use crate::sections::uses::{Given, given};
 use crate::sections::words::Name;
-use crate::sections::{Loaded, Stack};
+use crate::sections::{Loaded, Stack, secrets};
 use crate::yaml::below;
 
 pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
@@ -117,6 +117,16 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
                 say.problem(place, what, Some("take another name for it".into()));
             }
         }
+        for (index, thing) in service.uses.iter().enumerate().filter(|(_, thing)| stack.secrets.contains_key(thing)) {
+            let variable = secrets::variable(&thing.0);
+            let twice = given(stack, service).iter().filter(|given| given.name() == variable).count() > 1;
+            let taken = twice || variable == "HOST" || no_variable(&variable).is_some();
+            if taken {
+                let what =
+                    format!("the secret `{thing}` would be the variable `{variable}`, which has another meaning");
+                say.problem(format!("{path}/uses/{index}"), what, Some("take another name for the secret".into()));
+            }
+        }
         let (min, max) = (service.scale.min(loaded.profile), service.scale.max);
         if max.is_some_and(|max| max < min) && say.sound(&format!("{path}/scale/min")) {
             say.problem(
@@ -129,7 +139,7 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
 }
 
 /// The sections whose names `uses:` can hold.
-const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search"];
+const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search", "secrets"];
 
 /// Tells what the role of a service lacks. If the service names at least as many unknown things as the role lacks, it
 /// tells nothing, because the role may lack just those.

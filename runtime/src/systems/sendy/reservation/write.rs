@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::group_commit::New;
 use super::outbox::{Change, Effects};
 use super::{Fields, Reservation, Service};
-use crate::data::database::{self, Hex, Literal, STATEMENT_TIMEOUT};
+use crate::data::database::{self, Hex, Literal, STATEMENT_TIMEOUT, attempts};
 use crate::events::outbox;
 use crate::http::edge::Caller;
 use crate::telemetry::{self, metrics};
@@ -80,9 +80,6 @@ const DELETE: &str = "DELETE FROM reservations WHERE id = ?";
 
 /// The time for an invalidation before the answer. The relay of the outbox has all the time it needs.
 const INVALIDATION_TIMEOUT: Duration = Duration::from_millis(200);
-/// How often a transaction is tried. Two writers may deadlock, and a transaction that was rolled back whole can be
-/// tried again.
-const ATTEMPTS: u32 = 3;
 
 struct Committed {
     reservation: Reservation,
@@ -142,26 +139,6 @@ async fn commit(
     let invalidation = outbox::insert(&mut transaction, &rows).await?;
     transaction.commit().await?;
     Ok(Committed { reservation, version, invalidation })
-}
-
-/// Tries a transaction again if it was rolled back, and ends in time. If a transaction is given up half-way, it is
-/// rolled back with its connection.
-async fn attempts<T, F: Future<Output = anyhow::Result<T>>>(mut attempt: impl FnMut() -> F) -> anyhow::Result<T> {
-    let all = async {
-        let mut left = ATTEMPTS;
-        loop {
-            left -= 1;
-            match attempt().await {
-                Err(error)
-                    if left > 0
-                        && matches!(database::refusal(&error), Some(database::DEADLOCK | database::LOCK_WAIT)) => {}
-                outcome => return outcome,
-            }
-        }
-    };
-    tokio::time::timeout(STATEMENT_TIMEOUT, all)
-        .await
-        .unwrap_or_else(|_| Err(anyhow::anyhow!("no answer from the database in {} s", STATEMENT_TIMEOUT.as_secs())))
 }
 
 /// Does the rest after the commit. No failure here may fail the request.

@@ -1,4 +1,8 @@
 //! The only place that prints. Data goes to stdout, messages for people go to stderr. Both are readable without colour.
+//!
+//! Most texts hold words from outside. So everything is printed through [`shown`], and a method prints one line: a line end
+//! in its text is shown as an escape too, so that no text looks like several messages. Whether stdout is a terminal does not
+//! matter, because files and CI logs come to a terminal later. Only a [`Document`] has several lines.
 
 #![allow(clippy::disallowed_methods, reason = "the one place")]
 
@@ -7,7 +11,14 @@ use std::io::{ErrorKind, IsTerminal, Write, stderr, stdin, stdout};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::yaml::Problem;
+use crate::yaml::{MOST_PROBLEMS, Problem};
+
+pub(crate) mod shown;
+
+/// A text of several lines that this program has laid out: JSON, YAML, Markdown, a drawing. Texts from outside are strings
+/// in it, in the quotes of its language. Programs read it, so a control character has the form of an escape of JSON there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document(pub(crate) String);
 
 /// The error at which stdout stopped to take data. This is one for the whole process, as its stdout is.
 static LOST: OnceLock<String> = OnceLock::new();
@@ -29,14 +40,23 @@ impl Printer {
         Printer { colour, terminal, verbose }
     }
 
-    /// Prints data, for people and programs. After a part that could not be written nothing more is written: a document
-    /// with a hole in it would look whole.
-    pub fn data(&self, text: impl Display) {
-        self.write(&format!("{text}\n"));
+    /// Prints a line of data, for people and programs. After a part that could not be written nothing more is written: a
+    /// document with a hole in it would look whole.
+    pub fn data(&self, line: impl Display) {
+        self.write(&(shown::coloured(&line.to_string(), shown::line) + "\n"));
     }
 
-    /// Writes data as it is, and adds no line end.
-    pub fn write(&self, text: &str) {
+    /// Prints data of several lines.
+    pub fn document(&self, document: &Document) {
+        self.write(&(shown::lines(&document.0).into_owned() + "\n"));
+    }
+
+    /// Writes a text of this program as it is: help, and the completions of a shell. Nothing in it comes from outside.
+    pub fn own(&self, text: &str) {
+        self.write(text);
+    }
+
+    fn write(&self, text: &str) {
         if self.is_over() {
             return;
         }
@@ -72,34 +92,46 @@ impl Printer {
         LOST.get().map(String::as_str)
     }
 
-    /// Prints a message for people.
-    pub fn talk(&self, text: impl Display) {
-        let _ = writeln!(stderr(), "{text}");
+    /// Prints a line for people.
+    pub fn talk(&self, line: impl Display) {
+        let _ = writeln!(stderr(), "{}", shown::coloured(&line.to_string(), shown::line));
     }
 
-    pub fn detail(&self, text: impl Display) {
+    pub fn detail(&self, line: impl Display) {
         if self.verbose {
-            self.talk(text);
+            self.talk(line);
         }
     }
 
-    /// Prints an error: what has failed, and below it the reasons.
+    /// Prints an error: what has failed, and below it the reasons. Further lines of the text are set off, because another
+    /// program may have written them.
     pub fn error(&self, text: impl Display) {
-        self.talk(format!("{}: {text}", self.red("error")));
+        let text = text.to_string();
+        let mut lines = text.trim_end().split('\n');
+        self.talk(format!("{}: {}", self.red("error"), lines.next().unwrap_or_default()));
+        lines.for_each(|line| self.talk(format!("  | {line}")));
     }
 
-    pub fn hint(&self, text: impl Display) {
-        self.talk(format!("  hint: {text}"));
+    pub fn hint(&self, line: impl Display) {
+        self.talk(format!("  hint: {line}"));
     }
 
-    /// Prints the mistakes of a file, each as `stacks/a.yaml:12:5: what` and a hint, one line each, as editors and CI
-    /// systems understand it.
+    /// Prints the first mistakes of a file, each as `stacks/a.yaml:12:5: what` and a hint, one line each, as editors and CI
+    /// systems understand it. Then it prints how many more there are.
     pub fn problems(&self, file: &str, problems: &[Problem]) {
-        for problem in problems {
+        for problem in problems.iter().take(MOST_PROBLEMS) {
             self.talk(format!("{file}:{}:{}: {}", problem.at.line, problem.at.column, problem.what));
             if let Some(hint) = &problem.hint {
                 self.hint(hint);
             }
+        }
+        self.more(problems.len());
+    }
+
+    /// Prints how many of so many problems were left out.
+    pub(crate) fn more(&self, all: usize) {
+        if all > MOST_PROBLEMS {
+            self.talk(format!("and {} more", all - MOST_PROBLEMS));
         }
     }
 
@@ -108,7 +140,7 @@ impl Printer {
         if !stdin().is_terminal() || !self.terminal {
             return None;
         }
-        let _ = write!(stderr(), "{question} ");
+        let _ = write!(stderr(), "{} ", shown::coloured(question, shown::line));
         let _ = stderr().flush();
         let mut answer = String::new();
         stdin().read_line(&mut answer).ok()?;
@@ -136,6 +168,6 @@ impl Printer {
     }
 
     fn paint(&self, code: &str, text: impl Display) -> String {
-        if self.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_string() }
+        if self.colour { shown::paint(code, &text.to_string()) } else { text.to_string() }
     }
 }

@@ -1,0 +1,115 @@
+//! The role `order`: it takes orders from the queue to the factory. It has no database, and so no inbox: it passes the
+//! id of the order on, and the factory keeps the inbox.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use http_body_util::Full;
+use hyper::{Request, StatusCode, Uri};
+use serde::Serialize;
+use serde_json::json;
+
+use super::config;
+use super::messages::Order;
+use crate::config::Environment;
+use crate::events::consumer::Verdict;
+use crate::events::envelope::Envelope;
+use crate::events::probe;
+use crate::functions::{Function, queue};
+use crate::http::client::Client;
+use crate::http::idempotency::IDEMPOTENCY_KEY;
+use crate::telemetry::trace::{self, Trace};
+use crate::telemetry::{self, metrics};
+
+pub fn function(environment: &Environment) -> anyhow::Result<Function> {
+    let config = config::Order::read(environment)?;
+    telemetry::init(&config.telemetry);
+    let orders = Arc::new(Orders { client: Client::new()?, factory: config.factory, factor: config.factor });
+    let handle = move |envelope| {
+        let orders = Arc::clone(&orders);
+        Box::pin(async move { orders.handle(&envelope).await }) as _
+    };
+    Ok(Function { error_type: "Order.NotSent", handle: queue::handle(Box::new(handle)) })
+}
+
+struct Orders {
+    client: Client,
+    factory: Uri,
+    factor: u32,
+}
+
+/// The request to the factory.
+#[derive(Serialize)]
+struct Produce<'a> {
+    requester: &'a str,
+    quantity: u32,
+    item_id: i32,
+    item_name: &'a str,
+    factory_id: i32,
+    factory_name: &'a str,
+}
+
+impl Orders {
+    async fn handle(&self, envelope: &Envelope) -> Verdict {
+        let trace = envelope.attributes.get(trace::HEADER).and_then(Trace::follow).unwrap_or_else(Trace::begin);
+        if let Some(name) = probe::name(envelope) {
+            probe::count(name);
+            return self.post((probe::HEADER, name), &json!({}), &trace).await;
+        }
+        let order = match Order::parse(envelope) {
+            Ok(order) => order,
+            Err(error) => return Verdict::Poison(error),
+        };
+        let produce = Produce {
+            requester: &order.requester,
+            quantity: order.quantity * self.factor,
+            item_id: order.item_id,
+            item_name: &order.item_name,
+            factory_id: order.factory_id,
+            factory_name: &order.factory_name,
+        };
+        let verdict = self.post((IDEMPOTENCY_KEY, &order.id), &produce, &trace).await;
+        if matches!(verdict, Verdict::Done) {
+            metrics::count("Ordered", 1);
+            let line = json!({
+                "order_id": order.id, "item_id": order.item_id, "quantity": produce.quantity, "trace_id": trace.id(),
+            });
+            telemetry::info("order.sent", &line);
+        }
+        verdict
+    }
+
+    async fn post(&self, header: (&str, &str), body: &impl Serialize, trace: &Trace) -> Verdict {
+        let base = self.factory.to_string();
+        let request = serde_json::to_vec(body).map_err(anyhow::Error::from).and_then(|body| {
+            Ok(Request::post(format!("{}/log", base.trim_end_matches('/')))
+                .header("content-type", "application/json")
+                .header(header.0, header.1)
+                .header(trace::HEADER, trace.to_string())
+                .body(Full::from(body))?)
+        });
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return Verdict::Poison(error),
+        };
+        match self.client.send(request).await {
+            Ok(answer) if answer.status.is_success() => Verdict::Done,
+            Ok(answer) if is_refusal(answer.status) => {
+                Verdict::Poison(anyhow!("the factory answers {}", answer.status))
+            }
+            Ok(answer) => {
+                telemetry::warn("factory.failed", &json!({ "status": answer.status.as_u16() }));
+                Verdict::Retry(0)
+            }
+            Err(error) => {
+                telemetry::warn("factory.unreachable", &json!({ "message": format!("{error:#}") }));
+                Verdict::Retry(0)
+            }
+        }
+    }
+}
+
+/// Whether the factory would answer the same request so again.
+fn is_refusal(status: StatusCode) -> bool {
+    status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
+}
