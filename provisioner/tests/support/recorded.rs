@@ -12,13 +12,28 @@ use super::binary::said;
 /// The actions that were called, in the names of IAM.
 pub fn called(gateway: &Gateway) -> BTreeSet<String> {
     let iam = |service: &str| match service {
+        "apigatewayv2" => "apigateway".to_owned(),
         "elbv2" => "elasticloadbalancing".to_owned(),
         "opensearch" => "es".to_owned(),
         "resourcegroupstaggingapi" => "tag".to_owned(),
         "service-quotas" => "servicequotas".to_owned(),
         other => other.to_owned(),
     };
-    gateway.calls().iter().map(|call| format!("{}:{}", iam(&call.service), call.action)).collect()
+    // Of API Gateway IAM knows only the methods.
+    let methods = [
+        ("Create", "POST"),
+        ("Delete", "DELETE"),
+        ("Get", "GET"),
+        ("Tag", "POST"),
+        ("Untag", "DELETE"),
+        ("Update", "PATCH"),
+    ];
+    let action = |service: &str, action: &str| match methods.iter().find(|(verb, _)| action.starts_with(verb)) {
+        Some((_, method)) if service == "apigatewayv2" => (*method).to_owned(),
+        _ => action.to_owned(),
+    };
+    let calls = gateway.calls();
+    calls.iter().map(|call| format!("{}:{}", iam(&call.service), action(&call.service, &call.action))).collect()
 }
 
 /// Checks that the policy which provision prints for itself has every action that was called.
