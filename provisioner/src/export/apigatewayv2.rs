@@ -24,7 +24,8 @@ pub(super) fn api(it: &mut It<'_>, want: ApiState) {
     let mut properties = json!({
         "Name": name, "ProtocolType": "HTTP", "DisableExecuteApiEndpoint": !has_address, "Tags": tags,
     });
-    if let Some(Crossing { origins, methods, headers, exposed: _, credentials: _, max_age: _ }) = cors {
+    if cors != Crossing::default() {
+        let Crossing { origins, methods, headers, exposed: _, credentials: _, max_age: _ } = cors;
         properties["CorsConfiguration"] =
             json!({"AllowOrigins": origins, "AllowMethods": methods, "AllowHeaders": headers});
     }

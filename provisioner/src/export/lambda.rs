@@ -5,7 +5,8 @@ use serde_json::json;
 use super::it::It;
 use super::{parameters, tokens};
 use crate::kinds::lambda::{
-    FunctionSpec, FunctionState, PermissionSource, PermissionSpec, PermissionState, SourceSpec, SourceState, WayOut,
+    FunctionSpec, FunctionState, PermissionSource, PermissionSpec, PermissionState, Reserved, SourceSpec, SourceState,
+    WayOut,
 };
 
 pub(super) fn function(it: &mut It<'_>, spec: FunctionSpec, want: FunctionState) {
@@ -48,7 +49,7 @@ pub(super) fn function(it: &mut It<'_>, spec: FunctionSpec, want: FunctionState)
         "LoggingConfig": {"LogGroup": log_group, "LogFormat": log_format}, "TracingConfig": {"Mode": tracing},
         "Tags": it.tags(),
     });
-    if let Some(most) = concurrency {
+    if let Reserved::Calls(most) = concurrency {
         properties["ReservedConcurrentExecutions"] = most.into();
     }
     if !subnets.is_empty() {
@@ -100,8 +101,8 @@ pub(super) fn source(it: &mut It<'_>, spec: SourceSpec, want: SourceState) {
         "MaximumBatchingWindowInSeconds": window, "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "Tags": it.tags(),
     });
-    if let Some(most) = concurrency {
-        properties["ScalingConfig"] = json!({"MaximumConcurrency": most});
+    if concurrency > 0 {
+        properties["ScalingConfig"] = json!({"MaximumConcurrency": concurrency});
     }
     it.put("AWS::Lambda::EventSourceMapping", properties);
 }

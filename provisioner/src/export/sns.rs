@@ -30,7 +30,7 @@ pub(super) fn subscription(it: &mut It<'_>, spec: SubscriptionSpec, want: Subscr
     if let Some(raw) = raw {
         properties["RawMessageDelivery"] = raw.into();
     }
-    if !filter.is_null() {
+    if filter != json!({}) {
         properties["FilterPolicy"] = filter;
         properties["FilterPolicyScope"] = filter_scope.into();
     }

@@ -11,7 +11,7 @@ use crate::aws::{Cx, Error};
 use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
 
 pub use function::{
-    Function, FunctionOutput, FunctionSecret, FunctionSpec, FunctionState, Inside, WayOut, function_arn,
+    Function, FunctionOutput, FunctionSecret, FunctionSpec, FunctionState, Inside, Reserved, WayOut, function_arn,
 };
 pub use permission::{Permission, PermissionOutput, PermissionSource, PermissionSpec, PermissionState};
 pub use source::{Source, SourceOutput, SourceSpec, SourceState};

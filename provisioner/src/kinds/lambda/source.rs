@@ -58,7 +58,8 @@ pub struct SourceState {
     pub enabled: bool,
     pub batch: i32,
     pub window: i32,
-    pub concurrency: Option<i32>,
+    /// The most calls at a time, 0 for as many as the account lets.
+    pub concurrency: i32,
     /// Whether the function may name the messages that failed.
     pub partial_failures: bool,
     /// The patterns. Lambda deletes the messages that match none of them.
@@ -124,7 +125,7 @@ impl Kind for Source {
             enabled: true,
             batch: number(spec.batch),
             window: number(spec.window),
-            concurrency: spec.concurrency.map(number),
+            concurrency: spec.concurrency.map_or(0, number),
             partial_failures: true,
             filters: BTreeSet::new(),
             last_result: String::new(),
@@ -159,7 +160,7 @@ impl OnAws for Source {
         let call = cx.lambda.create_event_source_mapping().event_source_arn(&want.queue).function_name(&want.function);
         let call = call.batch_size(want.batch).maximum_batching_window_in_seconds(want.window);
         let call = call.function_response_types(FunctionResponseType::ReportBatchItemFailures);
-        let call = call.set_scaling_config(want.concurrency.map(|_| scaling(want)));
+        let call = call.set_scaling_config((want.concurrency > 0).then(|| scaling(want)));
         let made = call.set_tags(Some(cx.scope.tags(name).into_iter().collect())).send().await.map_err(Error::from);
         match made {
             Ok(made) => Ok(output(&cx.scope, &made.uuid.unwrap_or_default())),
@@ -269,7 +270,7 @@ async fn set(cx: &Cx, id: &str, want: &SourceState) -> Result<(), Error> {
 
 /// The bound on the calls at a time. An empty one takes the bound away.
 fn scaling(want: &SourceState) -> ScalingConfig {
-    ScalingConfig::builder().set_maximum_concurrency(want.concurrency).build()
+    ScalingConfig::builder().set_maximum_concurrency((want.concurrency > 0).then_some(want.concurrency)).build()
 }
 
 fn status(word: Option<&str>) -> Status {
@@ -293,7 +294,7 @@ fn state(found: &Mapping) -> SourceState {
         enabled: !matches!(found.state(), Some("Disabled" | "Disabling")),
         batch: found.batch_size().unwrap_or_default(),
         window: found.maximum_batching_window_in_seconds().unwrap_or_default(),
-        concurrency: found.scaling_config().and_then(ScalingConfig::maximum_concurrency),
+        concurrency: found.scaling_config().and_then(ScalingConfig::maximum_concurrency).unwrap_or_default(),
         partial_failures: found.function_response_types().contains(&FunctionResponseType::ReportBatchItemFailures),
         filters: filters.iter().filter_map(|filter| filter.pattern().map(str::to_owned)).collect(),
         last_result: found.last_processing_result().unwrap_or_default().to_owned(),
@@ -327,7 +328,7 @@ mod tests {
             .build();
         let state = state(&recorded);
         assert_eq!((state.function.as_str(), state.batch, state.window), ("my-function", 5, 0));
-        assert_eq!((state.enabled, state.partial_failures, state.concurrency), (true, false, None));
+        assert_eq!((state.enabled, state.partial_failures, state.concurrency), (true, false, 0));
         assert_eq!(status(recorded.state()), Status::Ready);
         assert_eq!(status(Some("Updating")), Status::Busy("updating".to_owned()));
     }

@@ -54,7 +54,7 @@ pub struct SubscriptionState {
     pub protocol: String,
     pub endpoint: String,
     pub raw: Option<bool>,
-    /// The filter policy, `null` for none.
+    /// The filter policy, `{}` for none.
     pub filter: Value,
     /// The part of a message that the filter is about.
     pub filter_scope: String,
@@ -109,7 +109,7 @@ impl Kind for Subscription {
             protocol: protocol.into(),
             endpoint,
             raw,
-            filter: spec.filter.clone().unwrap_or_default(),
+            filter: spec.filter.clone().unwrap_or_else(|| json!({})),
             filter_scope: BY_ATTRIBUTES.to_owned(),
             failed,
             pending: false,
@@ -139,7 +139,7 @@ impl OnAws for Subscription {
         if let Some(raw) = want.raw {
             call = call.attributes("RawMessageDelivery", raw.to_string());
         }
-        if !want.filter.is_null() {
+        if want.filter != json!({}) {
             call = call.attributes(FILTER, want.filter.to_string()).attributes(FILTER_SCOPE, &want.filter_scope);
         }
         if let Some(redrive) = redrive(want) {
@@ -167,8 +167,7 @@ impl OnAws for Subscription {
         }
         if changed.has("filter") {
             // An empty policy takes the filter away.
-            let filter = if want.filter.is_null() { "{}".to_owned() } else { want.filter.to_string() };
-            set(FILTER, Some(filter)).await?;
+            set(FILTER, Some(want.filter.to_string())).await?;
         }
         if changed.has("failed") {
             // SNS takes no empty text here. No value at all takes the queue away (terraform-provider-aws,
@@ -272,7 +271,7 @@ fn settings(protocol: &str, attributes: &HashMap<String, String>) -> Subscriptio
     let failed = parsed(REDRIVE).and_then(|redrive| Some(redrive["deadLetterTargetArn"].as_str()?.to_owned()));
     SubscriptionState {
         raw: (protocol == "sqs" && !attributes.is_empty()).then_some(raw),
-        filter: parsed(FILTER).filter(|filter| *filter != json!({})).unwrap_or_default(),
+        filter: parsed(FILTER).unwrap_or_else(|| json!({})),
         filter_scope: scope.unwrap_or(BY_ATTRIBUTES).to_owned(),
         failed: failed.unwrap_or_default(),
         ..SubscriptionState::default()
@@ -295,7 +294,7 @@ mod tests {
         let state = settings("lambda", &answer(&all));
         assert_eq!((state.raw, state.filter, state.failed.as_str()), (None, json!({"kind": ["order"]}), queue));
         let state = settings("sqs", &answer(&[("RawMessageDelivery", "true"), (FILTER, "{}")]));
-        let none = (Some(true), Value::Null, BY_ATTRIBUTES, "");
+        let none = (Some(true), json!({}), BY_ATTRIBUTES, "");
         assert_eq!((state.raw, state.filter, state.filter_scope.as_str(), state.failed.as_str()), none);
     }
 }

@@ -77,7 +77,8 @@ pub struct ApiState {
     pub name: String,
     /// Whether the API answers at the address that AWS gives it.
     pub has_address: bool,
-    pub cors: Option<Crossing>,
+    /// The rules of CORS. They are empty if there are none.
+    pub cors: Crossing,
     /// The function that each route calls, by ARN. A route that does something else says it in words.
     pub routes: BTreeMap<String, String>,
     pub stage: Stage,
@@ -179,7 +180,7 @@ impl Kind for Api {
         Ok(ApiState {
             name: scope.name(name, 128),
             has_address: true,
-            cors,
+            cors: cors.unwrap_or_default(),
             routes: spec.routes.iter().map(function).collect(),
             stage: Stage {
                 deploys_itself: true,
@@ -215,7 +216,7 @@ impl OnAws for Api {
 
     async fn create(cx: &Cx, name: &str, want: &ApiState) -> Result<ApiOutput, Error> {
         let call = cx.apigateway_once.create_api().name(&want.name).protocol_type(ProtocolType::Http);
-        let call = call.set_cors_configuration(want.cors.as_ref().map(crossing));
+        let call = call.set_cors_configuration(rules(want));
         let made = call.set_tags(Some(cx.scope.tags(name).into_iter().collect())).send().await?;
         let id = made.api_id.unwrap_or_default();
         let built = children::build(cx, &id, want, Children::default()).await;
@@ -228,13 +229,13 @@ impl OnAws for Api {
 
     async fn update(cx: &Cx, live: &Live<Api>, want: &ApiState, changed: &Changed) -> Result<(), Error> {
         let id = &live.output.id;
-        if changed.has("cors") && want.cors.is_none() {
+        if changed.has("cors") && want.cors == Crossing::default() {
             cx.apigateway.delete_cors_configuration().api_id(id).send().await?;
         }
         if changed.any(&["name", "has_address", "cors"]) {
             let call = cx.apigateway.update_api().api_id(id).name(&want.name);
             let call = call.disable_execute_api_endpoint(!want.has_address);
-            call.set_cors_configuration(want.cors.as_ref().map(crossing)).send().await?;
+            call.set_cors_configuration(rules(want)).send().await?;
         }
         if changed.any(&["routes", "stage", "integrations", "stages", "stalled"])
             && let Some(found) = Children::of(cx, id).await?
@@ -308,12 +309,16 @@ async fn one(cx: &Cx, whose: (String, Owner), api: Answer) -> Result<Option<Live
     let state = ApiState {
         name: api.name().unwrap_or_default().to_owned(),
         has_address: api.disable_execute_api_endpoint() != Some(true),
-        cors: api.cors_configuration().map(crossed),
+        cors: api.cors_configuration().map(crossed).unwrap_or_default(),
         ..found.state()
     };
     let status = if state.stalled { Status::Failed(state.deployment.clone()) } else { Status::Ready };
     let output = output(cx, id, api.api_endpoint);
     Ok(Some(Live { status, ..Live::ready(whose, output.arn.clone(), state, output) }))
+}
+
+fn rules(want: &ApiState) -> Option<Answered> {
+    (want.cors != Crossing::default()).then(|| crossing(&want.cors))
 }
 
 fn crossing(want: &Crossing) -> Answered {

@@ -9,7 +9,7 @@ use aws_sdk_lambda::types::{
     OnSuccess, Runtime, State as Phase, TracingConfigResponse, TracingMode,
 };
 
-use super::{Failures, FunctionState};
+use super::{Failures, FunctionState, Reserved};
 use crate::kind::Status;
 
 pub(super) fn status(found: &Configuration) -> Status {
@@ -37,7 +37,7 @@ pub(super) fn state(found: &Configuration) -> FunctionState {
         architecture: text(found.architectures().first().or(Some(&Architecture::X8664)).map(Architecture::as_str)),
         memory: found.memory_size().unwrap_or_default(),
         timeout: found.timeout().unwrap_or_default(),
-        concurrency: None,
+        concurrency: Reserved::Nothing,
         environment: variables.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect(),
         kms_key: text(found.kms_key_arn()),
         log_group: text(logging.and_then(LoggingConfig::log_group)),

@@ -105,7 +105,7 @@ pub struct FunctionState {
     pub architecture: String,
     pub memory: i32,
     pub timeout: i32,
-    pub concurrency: Option<i32>,
+    pub concurrency: Reserved,
     pub environment: BTreeMap<String, String>,
     pub kms_key: String,
     pub log_group: String,
@@ -120,6 +120,15 @@ pub struct FunctionState {
     pub layers: BTreeMap<String, Value>,
     /// Whether the last update did not take effect.
     pub stalled: bool,
+}
+
+/// The calls at a time that are reserved for a function.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reserved {
+    #[default]
+    Nothing,
+    Calls(i32),
 }
 
 /// What happens to events that fail. A function without a destination has no such settings at all, and AWS's defaults
@@ -255,7 +264,7 @@ impl Kind for Function {
             architecture: spec.architecture.clone(),
             memory: number(spec.memory),
             timeout: number(spec.timeout),
-            concurrency: spec.concurrency.map(number),
+            concurrency: spec.concurrency.map_or(Reserved::Nothing, |calls| Reserved::Calls(number(calls))),
             environment,
             kms_key: outputs.get(&spec.kms_key)?.arn,
             log_group: outputs.get(&spec.log_group)?.name,
@@ -293,7 +302,7 @@ impl OnAws for Function {
         if want.failures != Failures::default() {
             put_failures(cx, want).await?;
         }
-        if want.concurrency.is_some() {
+        if want.concurrency != Reserved::Nothing {
             put_concurrency(cx, want).await?;
         }
         Ok(output(&cx.scope, &want.name))
@@ -423,11 +432,11 @@ async fn put_failures(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
 
 async fn put_concurrency(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
     match want.concurrency {
-        Some(most) => {
+        Reserved::Calls(most) => {
             let call = cx.lambda.put_function_concurrency().function_name(&want.name);
             call.reserved_concurrent_executions(most).send().await?;
         }
-        None => {
+        Reserved::Nothing => {
             cx.lambda.delete_function_concurrency().function_name(&want.name).send().await?;
         }
     }
@@ -456,7 +465,8 @@ async fn one(
         return Ok(None);
     };
     let mut state = FunctionState { urls: urls?, ..answer::state(&configuration) };
-    state.concurrency = Error::unless_gone(concurrency, GONE)?.and_then(|answer| answer.reserved_concurrent_executions);
+    let reserved = Error::unless_gone(concurrency, GONE)?.and_then(|answer| answer.reserved_concurrent_executions);
+    state.concurrency = reserved.map_or(Reserved::Nothing, Reserved::Calls);
     if let Some(failures) = Error::unless_gone(failures, GONE)? {
         state.failures = answer::failures(&failures);
     }
