@@ -115,6 +115,7 @@ impl Ground {
             parts: Vec::new(),
             databases: Vec::new(),
             routes: None,
+            api: None,
             outputs: BTreeMap::new(),
             notes: Vec::new(),
             probe: None,
