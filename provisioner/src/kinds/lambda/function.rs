@@ -14,10 +14,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput as Configuration;
 use aws_sdk_lambda::types::{
-    Architecture, DestinationConfig, Environment, EnvironmentResponse, FunctionCode, FunctionConfiguration,
-    LastUpdateStatus, LogFormat, LoggingConfig, OnFailure, OnSuccess, Runtime, State as Phase, TracingConfig,
-    TracingConfigResponse, TracingMode, VpcConfig,
+    Architecture, DestinationConfig, Environment, EnvironmentResponse, FunctionCode, LastUpdateStatus, LogFormat,
+    LoggingConfig, OnFailure, OnSuccess, Runtime, State as Phase, TracingConfig, TracingConfigResponse, TracingMode,
+    VpcConfig,
 };
 use aws_smithy_types::Blob as Bytes;
 use serde::{Deserialize, Serialize};
@@ -163,7 +164,6 @@ impl Kind for Function {
             "lambda:DeleteEventSourceMapping",
             "lambda:DeleteFunction",
             "lambda:DeleteFunctionUrlConfig",
-            "lambda:GetFunction",
             "lambda:GetFunctionConfiguration",
             "lambda:GetFunctionEventInvokeConfig",
             "lambda:ListEventSourceMappings",
@@ -366,20 +366,20 @@ async fn put_failures(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
 }
 
 async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Function>>, Error> {
-    let (found, failures, urls, sources) = tokio::join!(
-        cx.lambda.get_function().function_name(&function).send(),
+    // GetFunction would show the tags as well, but it also gives away the code, which a plan has no business with.
+    let arn = output(&cx.scope, &function).arn;
+    let (found, tags, failures, urls, sources) = tokio::join!(
+        cx.lambda.get_function_configuration().function_name(&function).send(),
+        cx.lambda.list_tags().resource(arn).send(),
         cx.lambda.get_function_event_invoke_config().function_name(&function).send(),
         beside::urls(cx, &function),
         beside::sources(cx, &function),
     );
-    let Some(found) = Error::unless_gone(found, GONE)? else {
+    let (Some(configuration), Some(tags)) = (Error::unless_gone(found, GONE)?, Error::unless_gone(tags, GONE)?) else {
         return Ok(None);
     };
-    let tags = found.tags.unwrap_or_default();
+    let tags = tags.tags.unwrap_or_default();
     let Some(whose) = cx.scope.whose(tags.iter(), wanted.get(&function).copied()) else {
-        return Ok(None);
-    };
-    let Some(configuration) = found.configuration else {
         return Ok(None);
     };
     let mut state = FunctionState { urls: urls?, sources: sources?, ..state(&configuration) };
@@ -398,7 +398,7 @@ async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Resul
     Ok(Some(Live { status, ..Live::ready(whose, id, state, output) }))
 }
 
-fn status(found: &FunctionConfiguration) -> Status {
+fn status(found: &Configuration) -> Status {
     let why = |reason: Option<&str>| reason.unwrap_or("AWS does not say why").to_owned();
     match (found.state(), found.last_update_status()) {
         (Some(Phase::Pending), _) => Status::Busy("pending".to_owned()),
@@ -410,7 +410,7 @@ fn status(found: &FunctionConfiguration) -> Status {
     }
 }
 
-fn state(found: &FunctionConfiguration) -> FunctionState {
+fn state(found: &Configuration) -> FunctionState {
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let variables = found.environment().and_then(EnvironmentResponse::variables);
     let (logging, inside) = (found.logging_config(), found.vpc_config());
@@ -451,10 +451,10 @@ fn state(found: &FunctionConfiguration) -> FunctionState {
 mod tests {
     use super::*;
 
-    /// The example of GetFunction in botocore's lambda examples.
+    /// The configuration of the example of GetFunction in botocore's lambda examples.
     #[test]
     fn a_recorded_answer_reads_as_it_is() {
-        let answer = FunctionConfiguration::builder()
+        let answer = Configuration::builder()
             .code_sha256("YFgDgEKG3ugvF1+pX64gV6tu9qNuIYNUdgJm8nCxsm4=")
             .function_name("my-function")
             .handler("index.handler")
