@@ -114,9 +114,13 @@ enum Command {
         /// The queue that gets them back, by its name in the stack file
         queue: String,
     },
-    /// Print the IAM policy that `provision` needs for the stack, and a boundary for the roles that it makes, offline
+    /// Print the IAM policies that `provision` needs for the stack, and a boundary for the roles that it makes, offline
     #[cfg(feature = "aws")]
-    Policy { file: PathBuf },
+    Policy {
+        file: PathBuf,
+        #[command(flatten)]
+        which: commands::policy::Which,
+    },
     /// Draw what uses what, offline
     #[cfg(feature = "aws")]
     Graph {
@@ -215,7 +219,7 @@ async fn on_aws(command: Command, global: &Global, printer: Printer) -> Result<E
         }
         Command::Probe { file, url } => commands::probe::probe(&file, global, url.as_deref(), printer).await,
         Command::Redrive { file, queue } => commands::redrive::redrive(&file, global, &queue, printer).await,
-        Command::Policy { file } => commands::policy::policy(&file, global, printer),
+        Command::Policy { file, which } => commands::policy::policy(&file, global, &which, printer),
         Command::Graph { file, format, by } => commands::graph::graph(&file, global, format, by, printer),
         Command::Export { language, file } => commands::export::export(language, &file, global, printer),
         Command::Local(_) => Ok(Exit::Usage),

@@ -12,6 +12,7 @@ use crate::printer::Printer;
 use crate::sections::load;
 use crate::sections::logs::patterns::only_on_aws;
 use crate::sections::services::notes::notes;
+use crate::sections::whereabouts;
 use crate::yaml::Problem;
 
 pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
@@ -24,7 +25,8 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Result<Ex
         Ok(stacks) => (stacks, Vec::new()),
         Err(problems) => (Vec::new(), problems),
     };
-    let notes: BTreeSet<Problem> = stacks.iter().flat_map(notes).collect();
+    let notes: BTreeSet<Problem> =
+        stacks.iter().flat_map(|loaded| [notes(loaded), whereabouts::notes(loaded)].concat()).collect();
     if global.json {
         let problems: Vec<Value> = problems.iter().map(document).collect();
         let notes: Vec<Value> = notes.iter().map(document).collect();

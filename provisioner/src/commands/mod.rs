@@ -16,6 +16,8 @@ pub mod options;
 #[cfg(feature = "aws")]
 pub mod actions;
 #[cfg(feature = "aws")]
+mod boundary;
+#[cfg(feature = "aws")]
 pub mod doctor;
 #[cfg(feature = "aws")]
 pub mod down;

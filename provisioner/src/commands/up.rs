@@ -9,7 +9,7 @@ use super::format::text;
 use super::options::UpOptions;
 use super::outputs::exported;
 use super::part::{complete, is_called};
-use super::{GIVE_YES, Session, agree, answer, doctor, open_and_build, read, render, run};
+use super::{GIVE_YES, Session, agree, answer, boundary, doctor, open_and_build, read, render, run};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::engine::{self, Report, Work, retag};
@@ -69,6 +69,7 @@ impl Run<'_> {
             doctor::preflight(session, &plan, &snapshot, printer).await?;
         }
         if !plan.is_empty() {
+            boundary::tell(session, self.file, printer);
             agree(global, "Go ahead? [y/N]", printer)?;
         }
         let report = self.apply(&plan, &snapshot, unclean).await;

@@ -23,13 +23,17 @@ use crate::scope::hex;
 
 pub use self::runtime::{Architecture, build_runtime, build_script, find_runtime};
 
-/// The fingerprints of the runtime's two forms.
+/// What the resources of a stack take from outside of its file: the fingerprints of the runtime's two forms, and the
+/// boundary of its roles.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Digests {
     /// The digest of the image's manifest, `sha256:…`.
     pub image: String,
     /// The digest of the Lambda package, in the form of Lambda.
     pub zip: String,
+    /// The ARN of the stack's own permissions boundary, if the account has that policy.
+    #[serde(default)]
+    pub boundary: Option<String>,
 }
 
 /// Bytes that a registry stores under their digest.

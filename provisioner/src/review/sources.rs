@@ -38,6 +38,8 @@ pub enum Why {
     Follows { resource: String },
     /// The runtime was built anew.
     Build,
+    /// The account has a permissions boundary for the roles of the stack.
+    Account,
     /// The secret has another version.
     Secret,
     /// Nothing asks for the resource any more.
@@ -91,8 +93,10 @@ impl Sources {
                 None => drop(sources.untried.insert(section(&leaf.key()))),
             }
         }
-        let built = Digests { image: "sha256:another".to_owned(), zip: "another".to_owned() };
-        trial.note_build(&expand(file.loaded, file.scope, &built).desired);
+        let built = Digests { image: "sha256:another".to_owned(), zip: "another".to_owned(), ..file.digests.clone() };
+        trial.compare(&expand(file.loaded, file.scope, &built).desired, &Why::Build, &|_| false);
+        let free = Digests { boundary: None, ..file.digests.clone() };
+        trial.compare(&expand(file.loaded, file.scope, &free).desired, &Why::Account, &|_| false);
         (sources.of_fields, sources.of_resources) = (trial.of_fields, trial.of_resources);
         sources
     }
@@ -181,10 +185,6 @@ impl<'a> Trial<'a> {
     fn note(&mut self, leaf: &Leaf, other: &Desired) {
         let why = Why::Line { line: leaf.at.line, column: leaf.at.column, key: leaf.key() };
         self.compare(other, &why, &|section| leaf.is_in(section));
-    }
-
-    fn note_build(&mut self, other: &Desired) {
-        self.compare(other, &Why::Build, &|_| false);
     }
 
     fn compare(&mut self, other: &Desired, why: &Why, at_home: &dyn Fn(&str) -> bool) {
