@@ -101,7 +101,7 @@ impl Writes {
         let given = |on: &On| if let On::Given { because, .. } = on { Some(*because) } else { None };
         match self.bound {
             Bound::Adopted { because } | Bound::Untagged { because } | Bound::Nothing { because } => Some(because),
-            Bound::Name | Bound::Tag | Bound::NewTag | Bound::By(..) => self.on.iter().find_map(given),
+            Bound::Name | Bound::Tag | Bound::OldTag | Bound::NewTag | Bound::By(..) => self.on.iter().find_map(given),
         }
     }
 }
@@ -160,8 +160,10 @@ pub enum Bound {
     /// The name begins with the stack's. Another stack's name may begin so too, so a resource with the tag of another
     /// stack is out of reach all the same, where the service tells IAM the tags.
     Name,
-    /// The resource has the stack's tag.
+    /// The resource has the stack's tag, and the call does not give it the tag of another stack.
     Tag,
+    /// The resource has the stack's tag. Whatever tags the call names, it takes away.
+    OldTag,
     /// The resource is new, and gets the stack's tag in the same call.
     NewTag,
     /// The resource gets the stack's tag in the same call, and no other stack has tagged it. A resource that has no

@@ -52,10 +52,10 @@ fn grantable(scope: &Scope, service: &str) -> (Vec<String>, Map<String, Value>) 
     let Some(record) = of_prefix(service) else { return (Vec::new(), Map::new()) };
     let (arns, by) = record.grantable(scope);
     // A role does not tag, so only the tag of the resource counts.
-    let by = by.map(|by| if let Bound::Name = by { Bound::Untagged { because: "" } } else { by });
-    let mut condition = by.map(|by| bound(scope, by)).unwrap_or_default();
-    if let Some(Bound::Tag) = by {
-        condition.remove("StringEqualsIfExists");
-    }
-    (arns, condition)
+    let by = by.map(|by| match by {
+        Bound::Name => Bound::Untagged { because: "a name binds it" },
+        Bound::Tag => Bound::OldTag,
+        other => other,
+    });
+    (arns, by.map(|by| bound(scope, by)).unwrap_or_default())
 }

@@ -122,7 +122,7 @@ pub(super) fn protection(scope: &Scope, boundary: &str) -> [Value; 2] {
 pub(super) fn unbound(scope: &Scope, lines: &Lines) -> Vec<Unbound> {
     let unbound = lines.writes.iter().filter_map(|(service, line, actions)| {
         let because = line.unbound()?;
-        let is_bound = matches!(line.bound, Bound::Name | Bound::Tag | Bound::NewTag | Bound::By(..));
+        let is_bound = matches!(line.bound, Bound::Name | Bound::Tag | Bound::OldTag | Bound::NewTag | Bound::By(..));
         let given = |on: &&On| !is_bound || matches!(on, On::Given { .. });
         let resources = line.on.iter().filter(given).map(|on| on.arn(scope, service)).collect();
         Some(Unbound { actions: actions.clone(), resources, because })
@@ -161,6 +161,7 @@ pub(super) fn bound(scope: &Scope, bound: Bound) -> Map<String, Value> {
     let keys = match bound {
         Bound::Name => vec![(may, has), (may, gets)],
         Bound::Tag => vec![(must, has), (may, gets)],
+        Bound::OldTag => vec![(must, has)],
         Bound::NewTag => vec![(must, gets)],
         Bound::Adopted { .. } => vec![(may, has), (must, gets)],
         Bound::Untagged { .. } => vec![(may, has)],

@@ -26,7 +26,11 @@ pub static SERVICE: Service = Service {
     // A dashboard has no region.
     reads: Some(|scope| vec![scope.arn("cloudwatch", "*"), scope.global_arn("cloudwatch", "dashboard/*")]),
     writes: &[
-        Writes::new(Actions::EveryBut(DASHBOARDS), &[On::Named("alarm:")], Bound::Name),
+        Writes::new(
+            Actions::EveryBut(&["cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard"]),
+            &[On::Named("alarm:")],
+            Bound::Name,
+        ),
         Writes::new(
             Actions::These(DASHBOARDS),
             &[On::NamedBy(|scope, _| {
@@ -44,7 +48,7 @@ pub static SERVICE: Service = Service {
 };
 
 /// The writes to a dashboard. IAM knows no tag of it, so its name has to be whole.
-const DASHBOARDS: &[&str] = &["cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard"];
+const DASHBOARDS: &[&str] = &["cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard", "cloudwatch:TagResource"];
 
 fn section(resource: &str, _: &str) -> Option<String> {
     match resource {

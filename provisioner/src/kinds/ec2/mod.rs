@@ -65,7 +65,8 @@ pub static SERVICE: Service = Service {
     // AWS draws the ids, and one call is about several types. What a call makes has the tag in the request, and what
     // there is already has the stack's tag.
     writes: &[
-        Writes::new(Actions::EveryBut(FROM_NOTHING), &[On::Type("*")], Bound::Tag),
+        Writes::new(Actions::EveryBut(&["ec2:DeleteTags"]), &[On::Type("*")], Bound::Tag),
+        Writes::new(Actions::These(&["ec2:DeleteTags"]), &[On::Type("*")], Bound::OldTag),
         Writes::new(
             Actions::These(FROM_NOTHING),
             &[On::Type("elastic-ip/*"), On::Type("internet-gateway/*"), On::Type("vpc/*")],

@@ -27,7 +27,7 @@ use serde_json::Value;
 use super::beside;
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
 use crate::aws::evidence::Evidence;
-use crate::aws::{Cx, Error, collect};
+use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet};
 use crate::kinds::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kinds::iam::Role;
@@ -237,7 +237,7 @@ impl OnAws for Function {
         let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
         let hints = query.look.tagged(cx, "lambda:function").await;
         names.extend(hints.iter().filter_map(|arn| arn.split(':').nth(6)).map(str::to_owned));
-        collect(names.into_iter().collect(), |name| one(cx, name, &wanted)).await
+        collect(names.into_iter().collect(), |name| one(cx, name, &wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &FunctionState) -> Result<FunctionOutput, Error> {
@@ -365,21 +365,25 @@ async fn put_failures(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
     Ok(())
 }
 
-async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Function>>, Error> {
+async fn one(
+    cx: &Cx,
+    function: String,
+    wanted: &HashMap<String, &str>,
+    look: &Look,
+) -> Result<Option<Live<Function>>, Error> {
     // GetFunction would show the tags as well, but it also gives away the code, which a plan has no business with.
-    let arn = output(&cx.scope, &function).arn;
-    let (found, tags, failures, urls, sources) = tokio::join!(
+    let (arn, wanted) = (output(&cx.scope, &function).arn, wanted.get(&function).copied());
+    let (found, whose, failures, urls, sources) = tokio::join!(
         cx.lambda.get_function_configuration().function_name(&function).send(),
-        cx.lambda.list_tags().resource(arn).send(),
+        look.whose(cx, &arn, wanted, tags(cx, &arn)),
         cx.lambda.get_function_event_invoke_config().function_name(&function).send(),
         beside::urls(cx, &function),
         beside::sources(cx, &function),
     );
-    let (Some(configuration), Some(tags)) = (Error::unless_gone(found, GONE)?, Error::unless_gone(tags, GONE)?) else {
+    let Some(configuration) = Error::unless_gone(found, GONE)? else {
         return Ok(None);
     };
-    let tags = tags.tags.unwrap_or_default();
-    let Some(whose) = cx.scope.whose(tags.iter(), wanted.get(&function).copied()) else {
+    let Some(whose) = whose? else {
         return Ok(None);
     };
     let mut state = FunctionState { urls: urls?, sources: sources?, ..state(&configuration) };
@@ -396,6 +400,11 @@ async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Resul
     let output = output(&cx.scope, &function);
     let (id, status) = (output.arn.clone(), status(&configuration));
     Ok(Some(Live { status, ..Live::ready(whose, id, state, output) }))
+}
+
+async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
+    let answer = Error::unless_gone(cx.lambda.list_tags().resource(arn).send().await, GONE)?;
+    Ok(answer.and_then(|answer| answer.tags).unwrap_or_default().into_iter().collect())
 }
 
 fn status(found: &Configuration) -> Status {
