@@ -21,6 +21,8 @@ pub(crate) struct Known {
     roles: BTreeMap<String, (String, Option<String>)>,
     keys: BTreeMap<String, Key>,
     aliases: BTreeMap<String, String>,
+    /// The function of each event source mapping.
+    mappings: BTreeMap<String, String>,
     /// The route table and the subnet of each association.
     ties: BTreeMap<String, Vec<String>>,
 }
@@ -71,9 +73,8 @@ impl Known {
         self.ties.get(association).cloned().unwrap_or_default()
     }
 
-    /// The function of an event source mapping. Ours have none, so somebody else's calls made it.
     pub(crate) fn function_of(&self, mapping: &str) -> Option<String> {
-        self.tags.get(&format!("mapping/{mapping}"))?.get("function").cloned()
+        self.mappings.get(mapping).cloned()
     }
 
     /// Learns from a call that succeeded.
@@ -82,6 +83,11 @@ impl Known {
         match (request.service.as_str(), request.action.as_str()) {
             ("iam", _) => self.learn_role(request),
             ("kms", _) => self.learn_key(request, &text, scale),
+            ("lambda", "CreateEventSourceMapping") => {
+                let ids = found(&text, "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}").into_iter();
+                let functions = found(&text, "arn:aws:lambda:[^\"]*:function:[^\":]+");
+                self.mappings.extend(ids.zip(functions));
+            }
             ("ec2", "AssociateRouteTable" | "ReplaceRouteTableAssociation") => self.learn_tie(request, &text),
             _ => {}
         }
