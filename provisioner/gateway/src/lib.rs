@@ -155,6 +155,11 @@ impl Gateway {
         self.shared.state().rights.policies = Some(policies.to_vec());
     }
 
+    /// How many calls were judged by the policies of the caller since the last reset.
+    pub fn judged(&self) -> u64 {
+        self.shared.state().rights.judged
+    }
+
     /// Lets the caller do everything again.
     pub fn free(&self) {
         self.shared.state().rights.policies = None;

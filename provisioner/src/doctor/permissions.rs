@@ -95,7 +95,7 @@ async fn simulate(
     Ok(pages)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Decision {
     Allowed,
     /// It depends on a fact that the simulation was not told.
@@ -125,7 +125,9 @@ fn decide<'a>(decisions: &mut BTreeMap<&'a str, Decision>, actions: &[&'a str], 
                 (_, now) => now,
             });
         }
-        decisions.insert(action, decision.unwrap_or(Decision::Depends));
+        // An action may be asked about in several ways, one for each type of resource. All of them have to be allowed.
+        let decision = decision.unwrap_or(Decision::Depends);
+        decisions.entry(action).and_modify(|before| *before = decision.max(*before)).or_insert(decision);
     }
 }
 

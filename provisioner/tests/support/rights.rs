@@ -28,8 +28,9 @@ pub async fn printed(gateway: &Gateway, file: &str, env: &str, part: &[&str]) ->
     serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
-/// Checks that no call was refused because of the rights.
+/// Checks that no call was refused because of the rights, and that there were calls to judge.
 pub fn were_enough(gateway: &Gateway) {
+    assert!(gateway.judged() > 30, "{} calls were judged", gateway.judged());
     let refused = gateway.refusals().into_iter().filter(|refusal| refusal.rule == "rights");
     let told: Vec<String> = refused.map(|refusal| format!("{}: {}", refusal.action, refusal.message)).collect();
     assert!(told.is_empty(), "the printed rights lack:\n{}", told.join("\n"));

@@ -33,16 +33,19 @@ pub(crate) struct Ask {
 pub(crate) struct Rights {
     /// The policies of the caller. `None`: it may do everything.
     pub(crate) policies: Option<Vec<Value>>,
+    /// How many calls were judged.
+    pub(crate) judged: u64,
     known: Known,
 }
 
 impl Rights {
     /// AWS's refusal of a call that the policies do not allow, and the question that they do not answer with yes.
-    pub(crate) fn refusal(&self, request: &Request) -> Option<(Fault, String)> {
-        let policies = self.policies.as_ref()?;
+    pub(crate) fn refusal(&mut self, request: &Request) -> Option<(Fault, String)> {
         if !request.header("user-agent").is_some_and(|agent| agent.starts_with("aws-sdk-rust")) {
             return None;
         }
+        let policies = self.policies.as_ref()?;
+        self.judged += 1;
         let ask = self.denied(policies, request)?;
         let told = format!("{} on {} with {:?}", ask.action, ask.resource, ask.context);
         Some((denial::fault_of(request, &ask.action, &ask.resource), told))
