@@ -53,7 +53,7 @@ impl MsaStudy {
         let messages = messaging.address().port();
         let endpoint = format!("http://127.0.0.1:{messages}");
         let port = maria.engine.port;
-        for (schema, applied) in [("item", 4), ("log", 2)] {
+        for (schema, applied) in [("item", 5), ("log", 2)] {
             let migrate = migrate(port, schema);
             let answer = migrate.invoke(&json!({})).unwrap();
             assert_eq!(answer["applied"].as_array().unwrap().len(), applied, "{answer}");
