@@ -341,11 +341,11 @@ async fn a_purchase_under_a_key_happens_once() {
     assert_eq!(study.rows::<String>("SELECT name FROM item.purchases ORDER BY name").await, ["other", "short"]);
 }
 
-/// Every process of every function is killed again and again, while people buy.
+/// Every process of every function is killed again and again, while people buy and messages come twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kills_under_load_lose_nothing_and_double_nothing() {
     let study = MsaStudy::new().await;
-    let sources = study.sources();
+    let sources = study.forgetful_sources(Some(2));
     study.set(3, 20);
     let end = Instant::now() + Duration::from_secs(5);
     // What was sold for certain, and what may have been sold.
@@ -475,7 +475,7 @@ async fn a_failure_delays_and_loses_nothing() {
     *study.factory_serves.lock().unwrap() = true;
     drop(sources);
     assert_eq!(study.redrive("order-queue-dead"), 1);
-    let order = Source::start(study.messages, &study.queue("order-queue"), &study.order);
+    let order = Source::start(study.messages, &study.queue("order-queue"), &study.order, None);
     until("the delivery", || (study.depth("delivery-queue") == 1).then_some(()));
     drop(order);
     // The database is away. A message of a batch that nobody understands fails alone, before and after.
@@ -490,12 +490,12 @@ async fn a_failure_delays_and_loses_nothing() {
     assert_eq!((answer.status, answer.body), no_database);
     let answer = ask(&study.factory, "GET", "/log", &[], "");
     assert_eq!((answer.status, answer.body), no_database);
-    let source = Source::start(study.messages, &study.queue("delivery-queue"), &study.delivery);
+    let source = Source::start(study.messages, &study.queue("delivery-queue"), &study.delivery, None);
     until("all in the dead-letter queue", || (study.depth("delivery-queue-dead") == 3).then_some(()));
     drop(source);
     study.maria.engine.start();
     assert_eq!(study.redrive("delivery-queue-dead"), 3);
-    let _source = Source::start(study.messages, &study.queue("delivery-queue"), &study.delivery);
+    let _source = Source::start(study.messages, &study.queue("delivery-queue"), &study.delivery, None);
     until("the stock", || (study.stock(2) == 7).then_some(()));
     until("the others in the dead-letter queue", || (study.depth("delivery-queue-dead") == 2).then_some(()));
     assert_eq!(study.maria.number(NO_OPEN_ORDER).await, 0);

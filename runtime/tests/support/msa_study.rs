@@ -94,7 +94,12 @@ impl MsaStudy {
 
     /// Hands the messages of both queues over, until the sources are dropped.
     pub fn sources(&self) -> [Source; 2] {
-        let source = |queue, function| Source::start(self.messages, &self.queue(queue), function);
+        self.forgetful_sources(None)
+    }
+
+    /// Every `forgets`-th message that was handled comes again.
+    pub fn forgetful_sources(&self, forgets: Option<usize>) -> [Source; 2] {
+        let source = |queue, function| Source::start(self.messages, &self.queue(queue), function, forgets);
         [source("order-queue", &self.order), source("delivery-queue", &self.delivery)]
     }
 
