@@ -46,7 +46,7 @@ pub(crate) mod similar;
 mod tags;
 pub mod topics;
 pub(crate) mod uses;
-mod whereabouts;
+pub(crate) mod whereabouts;
 mod wildcard;
 pub mod words;
 
@@ -89,8 +89,8 @@ pub struct Stack {
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
     pub account: Option<String>,
     /// The IAM policy that bounds every role of the stack: its name in the account or its whole ARN. `none` takes a
-    /// boundary away. If this is not set, each role keeps the boundary that it has, if any. `provision policy` prints a
-    /// policy that fits.
+    /// boundary away. If this is not set, the roles get `provision-<stack>-<env>`, which `provision policy` prints, if
+    /// the account has that policy. Otherwise each role keeps the boundary that it has, if any.
     #[schemars(regex(
         pattern = r"^(arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/)?([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$"
     ))]
