@@ -145,7 +145,7 @@ fn around(desired: &mut Desired) {
     };
     desired.add::<Secret>("", "admin-key", secret);
     let service = "lambda.amazonaws.com".to_owned();
-    let role = RoleSpec { service, statements: Vec::new(), managed: Vec::new(), permissions_boundary: None };
+    let role = RoleSpec { service, statements: Vec::new(), permissions_boundary: None };
     desired.add::<Role>("", "worker", role);
     for (name, path) in [("functions", "/bench-test/functions"), ("http-api", "/aws/vendedlogs/bench-test/http-api")] {
         let group = LogGroupSpec { path: path.into(), retention_days: 7, kms_key: Ref::to("main") };

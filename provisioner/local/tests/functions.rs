@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use local::http;
+use local::supervisor::part::Part;
 use local::supervisor::protocol::State;
 use serde_json::{Value, json};
 use support::function::Function;
@@ -195,6 +196,42 @@ fn a_killed_part_takes_its_processes_with_it_and_a_stopped_one_lets_them_finish(
         (stack.status("shop").restarts == 1 && stack.status("shop").state == State::Ready).then_some(())
     });
     assert_eq!(handlers(&stack).len(), 1);
+}
+
+#[test]
+fn a_paused_function_stands_still_with_its_processes() {
+    let stack = Stack::new();
+    let function = Function::new(&stack, "shop");
+    let part = function.part("shop");
+    stack.up_whole(std::slice::from_ref(&part));
+    let stands_still = || {
+        handlers(&stack).iter().all(|pid| {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            stat.contains(") T ")
+        })
+    };
+    for again in [
+        |stack: &Stack, _: &Part| stack.client().resume("shop").unwrap(),
+        |stack: &Stack, part: &Part| {
+            stack.up_whole(std::slice::from_ref(part));
+        },
+    ] {
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| function.invoke(&json!({ "do": "sleep 300" })));
+            until("the event", || (function.counts().busy == 1).then_some(()));
+            stack.client().pause("shop").unwrap();
+            until("all to stand still", || stands_still().then_some(()));
+            std::thread::sleep(Duration::from_millis(400));
+            assert!(!asked.is_finished());
+            again(&stack, &part);
+            asked.join().unwrap().unwrap();
+        });
+    }
+    stack.client().pause("shop").unwrap();
+    let begin = Instant::now();
+    stack.up_whole(&[]);
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert!(handlers(&stack).is_empty());
 }
 
 #[test]

@@ -55,6 +55,8 @@ struct State {
     idle: Vec<oneshot::Sender<Job>>,
     /// The processes that have not asked for their first event.
     starting: usize,
+    /// The processes that have just answered, and ask for another event in a moment.
+    returning: usize,
     processes: BTreeMap<String, mpsc::Sender<Call>>,
     stopping: bool,
 }
@@ -177,9 +179,23 @@ impl Pool {
         self.distribute();
     }
 
-    /// Notes that a process has its event no more.
+    /// Notes that a process has its event no more, and has ended.
     pub fn done(&self) {
         self.busy.send_modify(|busy| *busy -= 1);
+    }
+
+    /// Notes that a process has answered its event.
+    pub fn answered(&self) {
+        self.done();
+        self.state().returning += 1;
+    }
+
+    /// Notes that a process has asked for another event, or takes its time. If it has asked, it is idle next.
+    pub fn returned(self: &Arc<Self>, has_asked: bool) {
+        self.state().returning -= 1;
+        if !has_asked {
+            self.distribute();
+        }
     }
 
     pub fn is_last(&self) -> bool {
@@ -204,7 +220,8 @@ impl Pool {
             }
         }
         let most = self.config.processes as usize;
-        while !state.stopping && state.waiting.len() > state.starting && state.processes.len() < most {
+        let is_missing = |state: &State| state.waiting.len() > state.starting + state.returning;
+        while !state.stopping && is_missing(&state) && state.processes.len() < most {
             self.start(&mut state);
         }
     }

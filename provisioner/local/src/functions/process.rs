@@ -21,6 +21,9 @@ const INIT: Duration = Duration::from_secs(30);
 /// How long a process waits for an event before it ends, if another one is there.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How soon after its answer a process asks for another event. For so long no other process is started in its place.
+const SOON: Duration = Duration::from_millis(50);
+
 /// How a process ended, or why it is ended.
 enum End {
     /// It did not come to ask for an event.
@@ -62,13 +65,20 @@ async fn live(pool: &Arc<Pool>, child: &mut Child, calls: &mut mpsc::Receiver<Ca
     let mut init = Some(begun.elapsed());
     loop {
         let Some(job) = wait(pool, child, calls, &mut next).await else { return End::Later };
-        let lives = handle(pool, child, calls, next, job, init.take()).await;
-        pool.done();
-        // What the process does after its answer may take as long as an event.
-        let rest = Duration::from_millis(pool.config.timeout_ms);
-        let asked = match lives {
-            true => tokio::time::timeout(rest, asks(child, calls)).await.ok().flatten(),
-            false => None,
+        if !handle(pool, child, calls, next, job, init.take()).await {
+            pool.done();
+            return End::Later;
+        }
+        pool.answered();
+        let soon = tokio::time::timeout(SOON, asks(child, calls)).await;
+        pool.returned(matches!(soon, Ok(Some(_))));
+        let asked = match soon {
+            Ok(asked) => asked,
+            // What the process does after its answer may take as long as an event.
+            Err(_) => {
+                let rest = Duration::from_millis(pool.config.timeout_ms);
+                tokio::time::timeout(rest, asks(child, calls)).await.ok().flatten()
+            }
         };
         next = match asked {
             Some(next) => next,

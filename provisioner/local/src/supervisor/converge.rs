@@ -54,7 +54,7 @@ impl Converger {
         let mut probes = Vec::new();
         for (name, slot) in self.slots.iter_mut().filter(|(name, _)| !self.kept.contains(*name)) {
             slot.want(wanted.remove(name));
-            slot.go_on();
+            slot.go_on(&self.place);
             probes.extend(slot.adopt());
         }
         for (part, cancelled) in probes {
@@ -121,7 +121,7 @@ impl Converger {
         // The process is dead but not yet waited for, so its group's id cannot be another's. What it left behind is
         // ended now.
         process::signal_group(pid, Signal::KILL);
-        reap::children_of(&self.place, name);
+        reap::signal_all_of(&self.place, name, Signal::KILL);
         let status = ended.child.wait();
         // If this is not written, a later look finds that there is no such process any more.
         let _ = self.journal.write(&Entry::Exited { pid: pid as i32 });
@@ -171,10 +171,10 @@ impl Converger {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         let Some(process) = &mut slot.process else { return Err(format!("`{name}` does not run")) };
         process::signal_group(process.child.id(), signal);
-        match signal {
-            Signal::STOP => process.paused = true,
-            Signal::CONT => process.paused = false,
-            _ => {}
+        if signal == Signal::STOP {
+            process.paused = true;
+            // A process that stands still starts no other, so this finds all of them.
+            reap::signal_all_of(&self.place, name, signal);
         }
         Ok(())
     }
@@ -184,7 +184,7 @@ impl Converger {
         let Some(slot) = self.slots.get_mut(name) else { return Err(format!("there is no part `{name}`")) };
         let wanted = slot.wanted.clone();
         slot.want(wanted);
-        slot.go_on();
+        slot.go_on(&self.place);
         Ok(())
     }
 
@@ -219,10 +219,12 @@ impl Converger {
             // Nobody may write between the copy and the cut. A part that is paused already stays so.
             if !process.paused {
                 process::stand_still(process.child.id());
+                reap::signal_all_of(&self.place, name, Signal::STOP);
             }
             let trimmed = logs::trim(&path);
             if !process.paused {
                 process::signal_group(process.child.id(), Signal::CONT);
+                reap::signal_all_of(&self.place, name, Signal::CONT);
             }
             note(&match trimmed {
                 Ok(()) => format!("{name}: its log is full, and begins anew"),

@@ -32,14 +32,15 @@ pub fn survivors(place: &Place) -> Result<usize> {
     bail!("processes of an earlier run in `{}` keep making new ones", place.state().display())
 }
 
-/// Ends the processes that an ended part left running, in its group or out of it. Does not wait.
-pub fn children_of(place: &Place, part: &str) {
+/// Sends a signal to the processes of a part, in its group or out of it: a function's processes have groups of their own.
+/// With `KILL` it ends what an ended part left running. Does not wait.
+pub fn signal_all_of(place: &Place, part: &str, how: Signal) {
     let found = process::marked(&format!("{}\0", process::mark(place, part)));
     #[cfg(target_os = "linux")]
     for handle in hold(&found) {
-        signal(&handle, Signal::KILL);
+        signal(&handle, how);
     }
-    let _ = found;
+    let _ = (found, how);
 }
 
 #[cfg(target_os = "linux")]

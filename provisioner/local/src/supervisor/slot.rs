@@ -10,7 +10,7 @@ use rustix::process::Signal;
 use super::part::Part;
 use super::place::Place;
 use super::protocol::{PartStatus, State};
-use super::{logs, process};
+use super::{logs, process, reap};
 
 /// The wait before the first new start. Each further wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
@@ -114,9 +114,10 @@ impl Slot {
     }
 
     /// Lets a paused process go on.
-    pub fn go_on(&mut self) {
+    pub fn go_on(&mut self, place: &Place) {
         if let Some(process) = self.process.as_mut().filter(|process| process.paused) {
             process::signal_group(process.child.id(), Signal::CONT);
+            reap::signal_all_of(place, &process.part.name, Signal::CONT);
             process.paused = false;
         }
     }

@@ -7,7 +7,7 @@ mod api;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, whole};
 use crate::scope::Scope;
 
 pub use api::{Api, ApiOutput, ApiRoute, ApiSpec, ApiState, Cors, Crossing, Stage};
@@ -24,11 +24,12 @@ pub static SERVICE: Service = Service {
     }),
     // AWS publishes no number for most calls of version 2.
     rates: &[Rate::of("apigateway", Calls::All, 20.0, 10.0)],
-    reads: Some(|scope| PATHS.iter().map(|path| path_arn(scope, path)).collect()),
-    writes: &[
-        On::EveryBy { arn: |scope| path_arn(scope, "/apis*"), because: "AWS draws the id of an API" },
-        On::EveryBy { arn: |scope| path_arn(scope, "/tags/*"), because: "tags have paths with the API's id in them" },
-    ],
+    reads: Some(|scope| PATHS.iter().map(|path| path.arn(scope, "apigateway")).collect()),
+    writes: &[Writes::new(
+        Actions::Every,
+        PATHS,
+        Bound::Nothing { because: "AWS draws the id of an API, and what is in an API has no tags of its own" },
+    )],
     for_roles: None,
     on_everything: &[],
     dependent: &[Dependent::on("apigateway:PUT", "CreateApi and CreateStage with tags", "apigatewaymanagementv2")],
@@ -37,7 +38,8 @@ pub static SERVICE: Service = Service {
     only_ready: "",
 };
 
-const PATHS: &[&str] = &["/apis*", "/tags/*"];
+const PATHS: &[On] =
+    &[On::NamedBy(|scope, _| path_arn(scope, "/apis*")), On::NamedBy(|scope, _| path_arn(scope, "/tags/*"))];
 
 fn section(resource: &str, _: &str) -> Option<String> {
     match resource {

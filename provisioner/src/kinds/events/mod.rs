@@ -6,7 +6,7 @@ use aws_sdk_eventbridge::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below};
 
 pub use rule::{Rule, RuleOutput, RuleSpec, RuleState, Target, rule_arn};
 
@@ -22,7 +22,7 @@ pub static SERVICE: Service = Service {
     }),
     rates: &[Rate::of("events", Calls::All, 50.0, 50.0)],
     reads: None,
-    writes: &[On::Named("rule/")],
+    writes: &[Writes::new(Actions::Every, &[On::Named("rule/")], Bound::Name)],
     for_roles: None,
     on_everything: &["events:ListRules"],
     dependent: &[Dependent::on("events:TagResource", "PutRule with tags", "eventbridge")],

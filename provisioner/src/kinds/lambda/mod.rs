@@ -8,7 +8,7 @@ mod source;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
 pub use function::{
     Function, FunctionOutput, FunctionSecret, FunctionSpec, FunctionState, Inside, Reserved, WayOut, function_arn,
@@ -27,19 +27,47 @@ pub static SERVICE: Service = Service {
         remove: |cx, arn, keys| Box::pin(remove_tags(cx, arn, keys)),
     }),
     rates: &[Rate::of("lambda", Calls::All, 15.0, 15.0)],
-    reads: None,
+    // The environment of a function may hold a secret. A mapping holds none, and AWS draws its id.
+    reads: Some(|scope| {
+        vec![On::Named("function:").arn(scope, "lambda"), On::Type("event-source-mapping:*").arn(scope, "lambda")]
+    }),
     writes: &[
-        On::Named("function:"),
-        On::Every { resource: "event-source-mapping:*", because: "AWS draws the id of a mapping" },
+        Writes::new(
+            Actions::EveryBut(&[
+                "lambda:CreateEventSourceMapping",
+                "lambda:DeleteEventSourceMapping",
+                "lambda:UpdateEventSourceMapping",
+            ]),
+            &[On::Named("function:")],
+            Bound::Name,
+        ),
+        // A mapping that is not there yet has no ARN.
+        Writes::new(Actions::These(&["lambda:CreateEventSourceMapping"]), &[On::Everything], OF_OUR_FUNCTIONS),
+        Writes::new(
+            Actions::These(&["lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping"]),
+            &[On::Type("event-source-mapping:*")],
+            OF_OUR_FUNCTIONS,
+        ),
+        Writes::new(
+            Actions::These(&["lambda:TagResource"]),
+            &[On::Type("event-source-mapping:*")],
+            Bound::Adopted {
+                because: "CreateEventSourceMapping with tags asks for it, and AWS draws the id of a mapping",
+            },
+        ),
+        Writes::new(Actions::These(&["lambda:UntagResource"]), &[On::Type("event-source-mapping:*")], Bound::OldTag),
     ],
     for_roles: None,
-    // A create of a mapping has no ARN yet.
-    on_everything: &["lambda:CreateEventSourceMapping", "lambda:GetAccountSettings", "lambda:ListEventSourceMappings"],
+    on_everything: &["lambda:GetAccountSettings", "lambda:ListEventSourceMappings"],
     dependent: &[Dependent::on("lambda:TagResource", "creates with tags", "lambda")],
     types: &[],
     section,
     only_ready: "a function runs when it is called",
 };
+
+/// A mapping has no name, but it is for a function that has one.
+const OF_OUR_FUNCTIONS: Bound =
+    Bound::By("ArnLike", "lambda:FunctionArn", |scope| On::Named("function:").arn(scope, "lambda"));
 
 fn section(resource: &str, name: &str) -> Option<String> {
     match (resource, name) {

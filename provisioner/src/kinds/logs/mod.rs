@@ -5,7 +5,7 @@ mod subscription_filter;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, whole};
 
 pub use log_group::{LogGroup, LogGroupOutput, LogGroupSpec, LogGroupState};
 pub use subscription_filter::{SubscriptionFilter, SubscriptionFilterSpec, SubscriptionFilterState};
@@ -24,22 +24,24 @@ pub static SERVICE: Service = Service {
         Rate::of("logs groups", Calls::Named(&["CreateLogGroup", "DeleteLogGroup"]), 5.0, 5.0),
         Rate::of("logs", Calls::All, 10.0, 5.0),
     ],
-    reads: None,
+    reads: Some(|scope| vec![GROUPS.arn(scope, "logs"), VENDED_GROUPS.arn(scope, "logs")]),
     writes: &[
-        On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:/{}/*", scope.prefix()))),
-        On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:{VENDED}{}/*", scope.prefix()))),
+        Writes::new(Actions::EveryBut(DELIVERIES), &[GROUPS, VENDED_GROUPS], Bound::Name),
+        Writes::new(
+            Actions::These(DELIVERIES),
+            &[On::Everything],
+            Bound::Nothing {
+                because: "API Gateway sets up the delivery of an access log in our name, and AWS draws its id",
+            },
+        ),
     ],
     // The ARNs of log streams begin with the ARN of their group.
     for_roles: Some(|scope| vec![scope.arn("logs", &format!("log-group:/{}/*:*", scope.prefix()))]),
     on_everything: &[
-        "logs:CreateLogDelivery",
-        "logs:DeleteLogDelivery",
         "logs:DescribeLogGroups",
         "logs:DescribeResourcePolicies",
         "logs:GetLogDelivery",
         "logs:ListLogDeliveries",
-        "logs:PutResourcePolicy",
-        "logs:UpdateLogDelivery",
     ],
     dependent: &[
         Dependent::on("logs:CreateLogDelivery", LOGS_OF_AN_API, "cloudwatchlogs"),
@@ -60,7 +62,16 @@ pub static SERVICE: Service = Service {
 /// a policy of the account, which counts only so many characters, and this beginning needs only one.
 pub const VENDED: &str = "/aws/vendedlogs/";
 
+/// The writes by which API Gateway has the access log of an API delivered.
+const DELIVERIES: &[&str] =
+    &["logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:PutResourcePolicy", "logs:UpdateLogDelivery"];
+
 const LOGS_OF_AN_API: &str = "CreateStage and UpdateStage with an access log, and DeleteApi";
+
+const VENDED_GROUPS: On = On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:{VENDED}{}/*", scope.prefix())));
+
+/// The log groups of the stack, and their streams.
+const GROUPS: On = On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:/{}/*", scope.prefix())));
 
 fn section(resource: &str, _: &str) -> Option<String> {
     match resource {
