@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks the output of `provision policy` with parliament, an independent linter of IAM policies.
 
-usage: lint_policy.py FILE...    each holds the whole JSON that `provision policy` printed
+usage: lint_policy.py FILE...    each holds the whole JSON that `provision policy` printed, with --plan or --adopt or without
 
 Every action has to exist, every resource has to fit the action, and no `*` is used where AWS takes less.
 """
@@ -15,7 +15,8 @@ MOST_CHARACTERS = 6144
 
 
 def problems(printed):
-    documents = printed["policies"] + [printed["permissions_boundary"]] * bool(printed["permissions_boundary"])
+    boundary = printed.get("permissions_boundary")
+    documents = printed["policies"] + [boundary] * bool(boundary)
     for number, document in enumerate(documents, start=1):
         text = json.dumps(document, separators=(",", ":"))
         if len(text) > MOST_CHARACTERS:

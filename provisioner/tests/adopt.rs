@@ -5,6 +5,7 @@ mod support;
 use gateway::{Base, Effect, Gateway, Options, Rule};
 use provision::image::artefacts::Artefacts;
 use support::binary::{run, run_as_victim, said, stack};
+use support::rights;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_what_is_named_is_taken_over() {
@@ -15,6 +16,11 @@ async fn only_what_is_named_is_taken_over() {
     let file = bell.to_str().expect("UTF-8");
     cx.sns.create_topic().name("bell-dev-rings").send().await.expect("made by another");
     cx.sqs.create_queue().queue_name("bell-dev-answers").send().await.expect("made by another");
+
+    // Adopting has rights of its own, beside those of `up`.
+    let of_up = rights::give(&gateway, file, "dev").await;
+    let adoption = rights::printed(&gateway, file, "dev", &["--adopt"]).await;
+    gateway.rights(&[of_up, adoption["policies"].as_array().expect("documents").clone()].concat());
 
     // New resources are hidden from reads for a while.
     for _ in 0..20 {
@@ -56,5 +62,6 @@ async fn only_what_is_named_is_taken_over() {
     assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));
     let down = run(url, &["down", file, "--yes"]).await;
     assert_eq!(down.status.code(), Some(0), "{}", said(&down));
+    rights::were_enough(&gateway);
     gateway.stop().await;
 }

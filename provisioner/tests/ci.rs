@@ -37,12 +37,45 @@ async fn both_are_valid() {
     assert_eq!(workflow["permissions"], serde_json::json!({"contents": "read"}), "a job asks for more itself");
     let up = &workflow["jobs"]["up"];
     assert_eq!(up["concurrency"]["cancel-in-progress"], false, "an `up` is not cut off for a newer one");
-    assert_eq!(up["needs"], "plan");
+    assert_eq!(up["needs"], serde_json::json!(["build", "plan"]));
     let last = up["steps"].as_array().and_then(|steps| steps.last()).expect("steps");
     assert!(last["run"].as_str().is_some_and(|run| run.starts_with("exec ")), "the signal has to reach it: {last}");
-    let offline = workflow["jobs"]["offline"].to_string();
-    assert!(!offline.contains("id-token") && !offline.contains("aws-actions"), "a fork gets no credentials");
+    for without in ["build", "offline"] {
+        let job = workflow["jobs"][without].to_string();
+        assert!(!job.contains("id-token") && !job.contains("aws-actions"), "{without} gets no credentials");
+    }
+    for (name, job) in workflow["jobs"].as_object().expect("jobs") {
+        assert_eq!(job.to_string().contains("cargo"), name == "build", "{name}: only `build` runs the code of others");
+    }
     assert_eq!(run(NOWHERE, &["ci", "jenkins"]).await.status.code(), Some(64));
+}
+
+/// The trust policies stand in the comment at the top. Each names the audience and the subject, and no pattern.
+#[tokio::test]
+async fn the_roles_trust_only_this_repository() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let text = std::fs::read_to_string(printed("github-actions", folder.path()).await).expect("it is there");
+    let comment: String = text.lines().filter_map(|line| line.strip_prefix('#')).collect::<Vec<_>>().join("\n");
+    let policies = comment.split("{\"Version\"").skip(1).map(|rest| {
+        let text = format!("{{\"Version\"{rest}");
+        let mut all = serde_json::Deserializer::from_str(&text).into_iter::<serde_json::Value>();
+        all.next().expect("a document").expect("JSON")
+    });
+    let subjects: Vec<serde_json::Value> = policies
+        .map(|policy| {
+            let statement = &policy["Statement"][0];
+            assert_eq!(statement["Action"], "sts:AssumeRoleWithWebIdentity");
+            let facts = &statement["Condition"]["StringEquals"];
+            assert_eq!(facts["token.actions.githubusercontent.com:aud"], "sts.amazonaws.com");
+            facts["token.actions.githubusercontent.com:sub"].clone()
+        })
+        .collect();
+    let of_plan = ["repo:OWNER/REPOSITORY:pull_request", "repo:OWNER/REPOSITORY:ref:refs/heads/main"];
+    assert_eq!(subjects, [serde_json::json!(of_plan), serde_json::json!("repo:OWNER/REPOSITORY:environment:prod")]);
+    let workflow = serde_yaml(&text);
+    assert_eq!(workflow["jobs"]["up"]["environment"], "prod", "the job has the subject that the role of `up` trusts");
+    assert!(workflow["jobs"]["plan"]["environment"].is_null(), "else its subject would be another one");
+    assert!(comment.contains("has to allow `main` only"));
 }
 
 /// A newcomer copies the first shell block of README. `.ci/first-command` runs the first line of that block on a fresh

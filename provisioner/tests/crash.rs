@@ -1,6 +1,6 @@
 //! `up` and `down` are killed again and again, at any point, and the end is that of an undisturbed run.
 //!
-//! By default the stack is `bell`, on both emulators. `PROVISION_CRASH_STACK=sendy` takes another stack (see
+//! All runs have exactly the rights that `provision policy` prints. By default the stack is `bell`, on both emulators. `PROVISION_CRASH_STACK=sendy` takes another stack (see
 //! DEVELOPING.md).
 
 mod support;
@@ -8,6 +8,7 @@ mod support;
 use gateway::{Base, Effect, Gateway, Nth, Options, Rule};
 use serde_json::Value;
 use support::binary::{run, run_as_victim, said, stack};
+use support::rights;
 
 /// The most runs. No stack has so many writes, so a run that never survives ends here.
 const MOST_RUNS: usize = 600;
@@ -28,7 +29,7 @@ async fn killed_at_twenty_points() {
     let undisturbed = undisturbed(&gateway).await;
     let writes = gateway.calls().iter().filter(|call| call.write && !call.lease).count() as u64;
     for point in 0..20u64 {
-        gateway.reset().await.expect("resets");
+        empty(&gateway).await;
         let nth = 1 + (point * 7919) % writes;
         let effect = if point % 2 == 0 { Effect::KillBefore } else { Effect::KillAfter };
         arm(&gateway, nth, effect);
@@ -47,7 +48,7 @@ async fn killed_at_twenty_points() {
 async fn storm() {
     let gateway = start(Base::Moto).await;
     let undisturbed = undisturbed(&gateway).await;
-    gateway.reset().await.expect("resets");
+    empty(&gateway).await;
     let share = |probability, effect| Rule { probability: Some(probability), effect, ..Rule::default() };
     let lost = Rule {
         action: Some("Create*".into()),
@@ -88,7 +89,15 @@ fn down() -> Vec<&'static str> {
 async fn start(base: Base) -> Gateway {
     let options =
         Options { base, scale: support::SCALE, mutate: true, lifecycles: true, refuse: true, ..Options::default() };
-    Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first")
+    let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
+    rights::give(&gateway, &file(), "dev").await;
+    gateway
+}
+
+/// An empty account, in which the caller has the printed rights again.
+async fn empty(gateway: &Gateway) {
+    gateway.reset().await.expect("resets");
+    rights::give(gateway, &file(), "dev").await;
 }
 
 async fn undisturbed(gateway: &Gateway) -> Value {
@@ -105,7 +114,7 @@ fn arm(gateway: &Gateway, nth: u64, effect: Effect) {
 async fn creep(base: Base) {
     let gateway = start(base).await;
     let undisturbed = undisturbed(&gateway).await;
-    gateway.reset().await.expect("resets");
+    empty(&gateway).await;
     until_it_survives(&gateway, &up()).await;
     assert_eq!(state(&gateway).await, undisturbed);
     no_duplicates(&gateway);
@@ -155,4 +164,5 @@ async fn state(gateway: &Gateway) -> Value {
 fn no_duplicates(gateway: &Gateway) {
     let twice: Vec<_> = gateway.refusals().into_iter().filter(|refusal| refusal.rule == "duplicate").collect();
     assert!(twice.is_empty(), "{twice:?}");
+    rights::were_enough(gateway);
 }

@@ -50,7 +50,6 @@ use support::Bench;
 struct Shape {
     retention_days: u32,
     actions: Vec<String>,
-    managed: Vec<String>,
     boundary: Option<String>,
     protected: bool,
     health: &'static str,
@@ -76,7 +75,6 @@ fn plain() -> Shape {
     Shape {
         retention_days: 7,
         actions: vec!["sqs:SendMessage".into()],
-        managed: Vec::new(),
         boundary: Some(policy("bounds")),
         protected: false,
         health: "/healthz",
@@ -200,7 +198,6 @@ fn role(shape: &Shape, service: &str) -> RoleSpec {
             statement(&["kms:Decrypt"], vec![Resource::Key(Ref::to("main"))], through),
             statement(&["logs:PutLogEvents"], vec![Resource::LogStreams(Ref::to("web"))], Value::Null),
         ],
-        managed: shape.managed.clone(),
         permissions_boundary: shape.boundary.clone(),
     }
 }
@@ -332,7 +329,6 @@ async fn changes(bench: &Bench) {
     let other = Shape {
         retention_days: 14,
         actions: vec!["sqs:SendMessage".into(), "sqs:GetQueueAttributes".into()],
-        managed: vec!["arn:aws:iam::aws:policy/ReadOnlyAccess".into()],
         boundary: Some(policy("other-bounds")),
         protected: true,
         health: "/alive",
@@ -351,8 +347,8 @@ async fn changes(bench: &Bench) {
     };
     let expected = [
         "update logs.log_group web: retention_days",
-        "update iam.role web: policy.Statement, managed, permissions_boundary",
-        "update iam.role forwarder: policy.Statement, managed, permissions_boundary",
+        "update iam.role web: policy.Statement, permissions_boundary",
+        "update iam.role forwarder: policy.Statement, permissions_boundary",
         "update elbv2.load_balancer web: protected",
         "update elbv2.target_group web: health.codes, health.interval, health.path",
         "update elbv2.listener web: does",

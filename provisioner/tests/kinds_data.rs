@@ -158,7 +158,7 @@ fn cache(desired: &mut Desired, shape: &Shape) {
 
 fn search(desired: &mut Desired, shape: &Shape) {
     let service = "lambda.amazonaws.com".to_owned();
-    let role = RoleSpec { service, statements: Vec::new(), managed: Vec::new(), permissions_boundary: None };
+    let role = RoleSpec { service, statements: Vec::new(), permissions_boundary: None };
     desired.add::<Role>("search.logs", "search-master", role);
     let inside = Inside { subnets: subnets(3), security_groups: vec![Ref::to(shape.group)] };
     let spec = DomainSpec {

@@ -51,11 +51,7 @@ fn desired(pattern: &str) -> Desired {
 fn unsubscribed(desired: &mut Desired) {
     desired.add::<Key>("", "main", KeySpec {});
     let service = "lambda.amazonaws.com".to_owned();
-    desired.add::<Role>(
-        "",
-        "writer",
-        RoleSpec { service, statements: Vec::new(), managed: Vec::new(), permissions_boundary: None },
-    );
+    desired.add::<Role>("", "writer", RoleSpec { service, statements: Vec::new(), permissions_boundary: None });
     let group = LogGroupSpec { path: GROUP.into(), retention_days: 7, kms_key: Ref::to("main") };
     desired.add::<LogGroup>("", "web", group);
     let queue =

@@ -1,5 +1,5 @@
 //! A live Sendy is changed by hand in almost sixty ways. The plan shows each change under its own field, and `up` sets
-//! all of them right. There is one change for each sort of right, route and traffic that others can put beside the
+//! all of them right, with exactly the rights that `provision policy` prints. There is one change for each sort of right, route and traffic that others can put beside the
 //! stack's resources.
 
 mod support;
@@ -10,6 +10,7 @@ use std::process::{Command, Output};
 use gateway::{Base, Gateway, Options};
 use serde_json::Value;
 use support::binary::{run, said, stack};
+use support::rights;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_changed_by_hand_is_shown_and_repaired() {
@@ -17,6 +18,7 @@ async fn what_was_changed_by_hand_is_shown_and_repaired() {
     let gateway = Gateway::start(options).await.expect("the gateway starts: run provisioner/gateway/install.sh first");
     let (url, sendy) = (gateway.url(), stack("sendy"));
     let file = sendy.to_str().expect("a path in UTF-8");
+    rights::give(&gateway, file, "dev").await;
     let up = run(url, &["up", file, "--env", "dev", "--yes"]).await;
     assert_eq!(up.status.code(), Some(0), "{}", said(&up));
 
@@ -43,6 +45,7 @@ async fn what_was_changed_by_hand_is_shown_and_repaired() {
     assert_eq!(repaired.status.code(), Some(0), "{}", said(&repaired));
     let again = run(url, &["plan", file, "--env", "dev", "--exit-code"]).await;
     assert_eq!(again.status.code(), Some(0), "{}", said(&again));
+    rights::were_enough(&gateway);
     gateway.stop().await;
 }
 

@@ -10,6 +10,7 @@ use gateway::{Base, Effect, Gateway, Options, Rule, Script};
 use serde_json::{Value, json};
 use support::binary::{NOWHERE, command, path, run, said, stack};
 use support::recorded::valid;
+use support::rights;
 use tokio::io::{AsyncBufReadExt, BufReader};
 
 #[tokio::test]
@@ -66,6 +67,7 @@ async fn whole(base: Base, env: &str) {
     let missing = probe(&[]).await;
     assert_eq!(missing.status.code(), Some(1), "{}", said(&missing));
     assert!(said(&missing).contains("error: ecs.service reservation is not there"), "{}", said(&missing));
+    rights::give(&gateway, path(&file), env).await;
     let up = run(url, &["up", path(&file), "--env", env, "--yes"]).await;
     assert_eq!(up.status.code(), Some(0), "{}", said(&up));
 

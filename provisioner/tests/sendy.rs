@@ -1,12 +1,13 @@
 //! The whole stack Sendy, on both bases: up, an empty second plan, drift, down. No call is refused because of its
-//! order, and every request is valid by AWS's own models.
+//! order or because of the rights, which are exactly the printed ones. Every request is valid by AWS's own models.
 
 mod support;
 
 use gateway::{Base, Gateway, Options};
 use serde_json::Value;
 use support::binary::{run, said, stack};
-use support::recorded::{called, may_all_be_called, valid};
+use support::recorded::valid;
+use support::rights;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn on_moto() {
@@ -30,6 +31,9 @@ async fn whole(base: Base, env: &str) {
     let (url, sendy) = (gateway.url(), stack("sendy"));
     let file = sendy.to_str().expect("a path in UTF-8");
 
+    // Everything below runs under exactly the printed rights.
+    let of_up = rights::give(&gateway, file, env).await;
+    gateway.clear_calls();
     let up = run(url, &["up", file, "--env", env, "--yes", "--json"]).await;
     assert_eq!(up.status.code(), Some(0), "{}", said(&up));
     let report: Value = serde_json::from_slice(&up.stdout).expect("one object");
@@ -38,11 +42,13 @@ async fn whole(base: Base, env: &str) {
 
     // The tag index is read for the first look at the account, and for no poll.
     assert_eq!(gateway.calls().iter().filter(|call| call.action == "GetResources").count(), 1);
-    let mut called = called(&gateway);
     gateway.clear_calls();
+    let of_plan = rights::printed(&gateway, file, env, &["--plan"]).await;
+    gateway.rights(of_plan["policies"].as_array().expect("documents"));
     let plan = run(url, &["plan", file, "--env", env, "--exit-code"]).await;
     assert_eq!(plan.status.code(), Some(0), "a second plan is empty: {}", said(&plan));
     let calls = gateway.calls().len();
+    gateway.rights(&of_up);
     assert!(env == "prod" || calls <= 80, "a plan in which nothing changes takes {calls} calls");
 
     let live = run(url, &["status", file, "--env", env, "--json"]).await;
@@ -62,9 +68,8 @@ async fn whole(base: Base, env: &str) {
     let left: Vec<&Value> =
         status["resources"].as_array().into_iter().flatten().filter(|one| one["status"] != "missing").collect();
     assert!(left.is_empty(), "{left:?}");
+    rights::were_enough(&gateway);
     assert!(gateway.refusals().is_empty(), "{:?}", gateway.refusals());
-    called.extend(support::recorded::called(&gateway));
-    may_all_be_called(&run(url, &["policy", file, "--env", env]).await, &called);
     no_secret_was_said(&[&up, &plan, &live, &undecided, &down]);
     valid(record.path());
     gateway.stop().await;

@@ -16,18 +16,19 @@
 //!
 //! - [`http`]: the server, the layers that every request passes, answers, readiness, idempotency keys, a client.
 //! - [`data`]: databases and their migrations, the cache, how far a replica is behind.
-//! - [`events`]: the outbox and its relay, the topic, the consumer of a queue, envelopes, the inbox.
-//! - [`functions`]: the Lambda Runtime API, with the routes of a role behind an HTTP API, or the handler of a queue.
+//! - [`events`]: the outbox with its relay or its sweep, the topic, the consumer of a queue, envelopes, the inbox.
+//! - [`functions`]: the Lambda Runtime API, with the routes of a role behind an HTTP API, or the handler of a queue, a
+//!   topic or a schedule, and the function that migrates.
 //! - [`forwarder`]: ships log lines to a search engine.
 //! - [`config`], [`telemetry`], [`aws`], and [`background`] for the loops beside the requests.
 //!
 //! # A new role
 //!
 //! 1. Add a line to `runtime/roles/src/lib.rs`: the name of the role, its system, whether it is a server or a function,
-//!    and what a stack file gives it in `uses:`.
+//!    what it handles, and what a stack file gives it in `uses:`.
 //! 2. Write its code in a file or a folder in `systems/<system>/`. A server has `serve(environment, background)`, which
 //!    reads its configuration, begins to log, starts its loops and gives its routes. A function gives a
-//!    [`functions::Function`]. It has no loops, so it ends its transaction with [`events::relay::once`].
+//!    [`functions::Function`]. It has no loops, so a [`events::sweep::Sweep`] publishes what it has committed.
 //! 3. Add the role to the `roles` of its system's `SYSTEM`. A new system is one more line in [`systems::SYSTEMS`].
 //! 4. Put its tables into `runtime/migrations/<system>/`, and into the [`data::schema::Schema`] of its system. Each
 //!    database has one. The role waits for its schema with [`http::ready::schema`]. A role that publishes needs

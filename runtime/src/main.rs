@@ -28,7 +28,7 @@ enum Command {
     },
     /// Bring the schema of the database up to date, as its owner, and end
     Migrate {
-        /// The name of the schema; it is needed where the systems have several
+        /// The name of the schema, instead of MIGRATE_SCHEMA
         schema: Option<String>,
     },
     /// Follow something on its whole way through a system; the exit code says whether each hop worked
@@ -86,10 +86,11 @@ fn serve(role: &str, environment: &Environment) -> anyhow::Result<()> {
 }
 
 fn migrate(schema: Option<&str>, environment: &Environment) -> anyhow::Result<()> {
+    let schema = systems::schema(schema.or(environment.get("MIGRATE_SCHEMA")))?;
     let config = config::Migrate::read(environment)?;
     telemetry::init(&config.telemetry);
     let tokio = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    tokio.block_on(schema::migrate(&config.database, systems::schema(schema)?))?;
+    tokio.block_on(schema::migrate(&config.database, schema))?;
     Ok(())
 }
 

@@ -298,10 +298,105 @@ async fn duplicates_and_replays_are_credited_once() {
     );
     let order = study.peek("order-queue").pop().unwrap();
     for _ in 0..2 {
-        assert_eq!(twice.invoke(&queue_event(&[order.clone()])).unwrap(), json!({ "batchItemFailures": [] }));
+        assert_eq!(
+            twice.invoke(&queue_event(std::slice::from_ref(&order))).unwrap(),
+            json!({ "batchItemFailures": [] })
+        );
     }
     let row = study.log().pop().unwrap();
     assert_eq!((&row["quantity"], &row["requester"], study.log().len()), (&json!(6), &json!("js"), 4));
+}
+
+/// A buyer that got no answer sends the request again, under the same key.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purchase_under_a_key_happens_once() {
+    let study = MsaStudy::new().await;
+    let buy = |key: &str, item: &str, quantity: u32| {
+        let body = json!({ "item_name": item, "quantity": quantity, "requester": "x" }).to_string();
+        let answer = ask(&study.shop, "POST", "/item", &[("idempotency-key", key)], &body);
+        (answer.status, answer.body.clone(), answer.header("idempotency-replayed").is_some())
+    };
+    let answers: Mutex<Vec<_>> = Mutex::default();
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| answers.lock().unwrap().push(buy("once", "Item3", 2)));
+        }
+    });
+    let mut answers = answers.into_inner().unwrap();
+    answers.sort();
+    let sold = "{\"message\":\"구매 완료! 남은 재고: 1\"}".to_owned();
+    let expected = [false, true, true, true].map(|replayed| (200, sold.clone(), replayed));
+    assert_eq!((answers, study.stock(3)), (expected.to_vec(), 1));
+    assert_eq!(buy("once", "Item3", 1).0, 422);
+    let short = "{\"message\":\"구매 실패! 남은 재고: 2, 생산요청 진행중\"}".to_owned();
+    assert_eq!(buy("short", "Item2", 5), (200, short.clone(), false));
+    assert_eq!(buy("other", "Item2", 6), (200, short.clone(), false));
+    study.set(2, 100);
+    assert_eq!(buy("short", "Item2", 5), (200, short, true));
+    assert_eq!((study.stock(2), study.depth("order-queue")), (100, 1));
+    assert_eq!(buy("nothing", "Nothing", 5).0, 400);
+    // The keys are forgotten after a day.
+    study.maria.run("UPDATE item.purchases SET created_at = created_at - INTERVAL 25 HOUR WHERE name = 'once'").await;
+    study.shop_outbox.invoke(&json!({})).unwrap();
+    assert_eq!(study.rows::<String>("SELECT name FROM item.purchases ORDER BY name").await, ["other", "short"]);
+}
+
+/// Every process of every function is killed again and again, while people buy and messages come twice.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_under_load_lose_nothing_and_double_nothing() {
+    let study = MsaStudy::new().await;
+    let sources = study.forgetful_sources(Some(2));
+    study.set(3, 20);
+    let end = Instant::now() + Duration::from_secs(5);
+    // What was sold for certain, and what may have been sold.
+    let (sold, unknown) = (Mutex::new(0), Mutex::new(0));
+    thread::scope(|scope| {
+        for quantity in [1, 2, 3] {
+            let (study, sold, unknown) = (&study, &sold, &unknown);
+            scope.spawn(move || {
+                while Instant::now() < end {
+                    let answer = study.buy("Item3", quantity);
+                    match answer.status {
+                        200 if answer.body.contains("구매 완료!") => *sold.lock().unwrap() += u64::from(quantity),
+                        200 => thread::sleep(Duration::from_millis(5)),
+                        _ => *unknown.lock().unwrap() += u64::from(quantity),
+                    }
+                }
+            });
+        }
+        let functions = [&study.shop, &study.order, &study.factory, &study.delivery, &study.shop_outbox];
+        scope.spawn(move || {
+            for function in functions.iter().cycle().take_while(|_| Instant::now() < end) {
+                function.kill();
+                thread::sleep(Duration::from_millis(60));
+            }
+        });
+        let outboxes = [&study.shop_outbox, &study.factory_outbox];
+        scope.spawn(move || {
+            for outbox in outboxes.iter().cycle().take_while(|_| Instant::now() < end) {
+                let _ = outbox.invoke(&json!({}));
+                thread::sleep(Duration::from_millis(100));
+            }
+        });
+    });
+    eventually("every order to be delivered", async || {
+        let _ = (study.shop_outbox.invoke(&json!({})), study.factory_outbox.invoke(&json!({})));
+        for dead in ["order-queue-dead", "delivery-queue-dead"] {
+            study.redrive(dead);
+        }
+        study.maria.number(NO_OPEN_ORDER).await == 0
+    })
+    .await;
+    drop(sources);
+    let orders = study.maria.number("SELECT COUNT(*) FROM item.orders").await;
+    assert!(orders > 0);
+    for count in ["SELECT COUNT(*) FROM item.inbox", "SELECT COUNT(*) FROM log.logs WHERE log_id > 1"] {
+        assert_eq!(study.maria.number(count).await, orders, "{count}");
+    }
+    let produced = study.maria.number("SELECT SUM(quantity) FROM log.logs WHERE log_id > 1").await;
+    let gone = 20 + produced - u64::try_from(study.stock(3)).unwrap();
+    let (sold, unknown) = (sold.into_inner().unwrap(), unknown.into_inner().unwrap());
+    assert!((sold..=sold + unknown).contains(&gone), "{gone} are gone, {sold} were sold and {unknown} perhaps");
 }
 
 /// S4-10: between the commit and the publication the process is killed, or the topic is away.
@@ -380,7 +475,7 @@ async fn a_failure_delays_and_loses_nothing() {
     *study.factory_serves.lock().unwrap() = true;
     drop(sources);
     assert_eq!(study.redrive("order-queue-dead"), 1);
-    let order = Source::start(study.messages, &study.queue("order-queue"), &study.order);
+    let order = Source::start(study.messages, &study.queue("order-queue"), &study.order, None);
     until("the delivery", || (study.depth("delivery-queue") == 1).then_some(()));
     drop(order);
     // The database is away. A message of a batch that nobody understands fails alone, before and after.
@@ -395,12 +490,12 @@ async fn a_failure_delays_and_loses_nothing() {
     assert_eq!((answer.status, answer.body), no_database);
     let answer = ask(&study.factory, "GET", "/log", &[], "");
     assert_eq!((answer.status, answer.body), no_database);
-    let source = Source::start(study.messages, &study.queue("delivery-queue"), &study.delivery);
+    let source = Source::start(study.messages, &study.queue("delivery-queue"), &study.delivery, None);
     until("all in the dead-letter queue", || (study.depth("delivery-queue-dead") == 3).then_some(()));
     drop(source);
     study.maria.engine.start();
     assert_eq!(study.redrive("delivery-queue-dead"), 3);
-    let _source = Source::start(study.messages, &study.queue("delivery-queue"), &study.delivery);
+    let _source = Source::start(study.messages, &study.queue("delivery-queue"), &study.delivery, None);
     until("the stock", || (study.stock(2) == 7).then_some(()));
     until("the others in the dead-letter queue", || (study.depth("delivery-queue-dead") == 2).then_some(()));
     assert_eq!(study.maria.number(NO_OPEN_ORDER).await, 0);
@@ -448,7 +543,7 @@ async fn secrets_are_fetched_at_the_start_and_again_when_a_password_was_changed(
     let (login, key) = (arn("item-app"), arn("admin-key"));
     // The texts by the version.
     let texts: Arc<Mutex<BTreeMap<String, String>>> = Arc::default();
-    let (asked, topics): (Arc<Mutex<Vec<String>>>, Arc<Mutex<Vec<String>>>) = Default::default();
+    let (asked, topics) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<Mutex<Vec<String>>>::default());
     let secret = |password: &str| json!({ "username": APP.0, "password": password, "engine": "mysql" }).to_string();
     texts.lock().unwrap().extend([
         ("item-app v1".to_owned(), secret(APP.1)),

@@ -5,6 +5,10 @@
 #   pipeline.sh offline  on a pull request from a fork: no credentials are used, and no call is made
 #   pipeline.sh up       on the main branch, after `plan` there: exactly what plan.json says, or nothing
 #
+# Give each job credentials of its own: `provision policy STACK --env ENVIRONMENT --plan` prints the rights of `plan`, which read no
+# data, and without --plan the rights of `up`, which only jobs of the main branch may get. Build `provision` and the runtime in a job
+# without credentials.
+#
 # STACK and ENVIRONMENT say what; PLAN, COMMENT and PROVISION may name other files. Credentials come from where the AWS SDKs look.
 # Let only one `up` of a stack run at a time, and do not cancel it for a newer one: it holds a lease, and the next waits for that.
 # A job that is cancelled is safe: SIGINT or SIGTERM ends it after the calls in flight, a second one at once, and the next `up`

@@ -11,6 +11,7 @@
 //! | `rules`       | breaks calls on order: throttles, delays, resets, kills                            |
 //! | `account`     | remembers what exists and who uses what, from the calls that passed                |
 //! | `refusals/`   | refuses what AWS refuses and emulators accept                                      |
+//! | `rights/`     | refuses what the policies of the caller do not allow, if a test gives it policies  |
 //! | `lifecycle/`  | plays creating, modifying, deleting on a scaled clock                              |
 //! | `mutate/`     | words answers as AWS does: order, case, JSON layout, defaults; hides new objects   |
 //! | `gaps`        | names what an emulator lacks, and repairs it                                       |
@@ -29,6 +30,7 @@ mod mutate;
 mod refusals;
 mod request;
 mod rest;
+mod rights;
 mod route;
 mod rules;
 mod server;
@@ -38,6 +40,7 @@ pub mod xml;
 
 pub use lifecycle::{LIVES, Script};
 pub use request::{LEASE_TABLE, Protocol, Request};
+pub use rights::would_allow;
 pub use route::{Base, ROUTES, route};
 pub use rules::{Effect, Nth, Rule, glob};
 pub use state::{Call, Refusal};
@@ -144,6 +147,22 @@ impl Gateway {
     /// Sets the actions that the caller may not call from now on: globs as in `ec2:Create*`. Replaces those before.
     pub fn deny(&self, actions: &[&str]) {
         self.shared.state().repairs.denied = actions.iter().map(|action| (*action).to_owned()).collect();
+    }
+
+    /// Gives the caller policies. From now on calls that they do not allow are refused, and noted as refusals by the rule
+    /// `rights`. A reset keeps the policies.
+    pub fn rights(&self, policies: &[serde_json::Value]) {
+        self.shared.state().rights.policies = Some(policies.to_vec());
+    }
+
+    /// How many calls were judged by the policies of the caller since the last reset.
+    pub fn judged(&self) -> u64 {
+        self.shared.state().rights.judged
+    }
+
+    /// Lets the caller do everything again.
+    pub fn free(&self) {
+        self.shared.state().rights.policies = None;
     }
 
     /// Sets the classes and versions that are not sold from now on, as globs. Replaces those before.

@@ -120,8 +120,9 @@ impl Shared {
     pub(crate) async fn reset(&self) -> Result<()> {
         self.upstreams.reset().await?;
         let mut state = self.state();
-        let options = state.options.clone();
+        let (options, policies) = (state.options.clone(), state.rights.policies.clone());
         *state = State::new(options);
+        state.rights.policies = policies;
         Ok(())
     }
 
@@ -179,6 +180,10 @@ impl Shared {
         if let Some(fault) = denied {
             return (Answer::error(request, &fault), format!("fault {}", fault.code));
         }
+        let forbidden = self.state().forbid(n, request);
+        if let Some(fault) = forbidden {
+            return (Answer::error(request, &fault), "refused rights".to_owned());
+        }
         let verdict = self.state().refuse(n, &lowered);
         if let Some((fault, outcome)) = verdict {
             return (Answer::error(request, &fault), outcome);
@@ -188,6 +193,7 @@ impl Shared {
             Err(why) => Answer::error(request, &fault(502, "GatewayUpstream", format!("{why:#}"))),
         };
         self.state().learn(&lowered, &mut answer);
+        self.state().learn_rights(request, &answer);
         let outcome = match answer.code() {
             Some(code) => format!("error {code}"),
             None if answer.ok() => "ok".to_owned(),

@@ -9,6 +9,7 @@ use crate::lifecycle::{self, Pace, Services};
 use crate::mutate::{self, hidden};
 use crate::refusals::{self, Verdict};
 use crate::request::Request;
+use crate::rights::Rights;
 use crate::rules::{Armed, Effect, Rule};
 use anyhow::Result;
 use serde::{Deserialize, Serialize, Serializer};
@@ -63,6 +64,7 @@ pub(crate) struct State {
     pub(crate) services: Services,
     pub(crate) pace: Pace,
     pub(crate) repairs: Repairs,
+    pub(crate) rights: Rights,
     rules: Vec<Armed>,
     chance: Chance,
     hiding: Chance,
@@ -81,6 +83,7 @@ impl State {
             services: Services::default(),
             pace: Pace { on: options.lifecycles, scale: options.scale, fails: Vec::new() },
             repairs: Repairs::default(),
+            rights: Rights::default(),
             rules: Vec::new(),
             chance: Chance::of(options.seed, "rules"),
             hiding: Chance::of(options.seed, "hiding"),
@@ -155,6 +158,18 @@ impl State {
                 None
             }
         }
+    }
+
+    /// The refusal of a call that the policies of the caller do not allow.
+    pub(crate) fn forbid(&mut self, n: u64, request: &Request) -> Option<Fault> {
+        let (refused, told) = self.rights.refusal(request)?;
+        self.refused(n, request, "rights", &fault(refused.status, &refused.code, told));
+        Some(refused)
+    }
+
+    pub(crate) fn learn_rights(&mut self, request: &Request, answer: &Answer) {
+        let scale = self.options.scale;
+        self.rights.learn(request, answer, scale);
     }
 
     /// Answers a call that is played without the emulator.

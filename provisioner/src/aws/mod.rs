@@ -6,7 +6,9 @@ pub mod evidence;
 pub mod lease;
 pub mod limits;
 mod look;
+pub mod new_key;
 pub mod policy;
+pub mod principal;
 pub mod surroundings;
 pub mod take;
 
@@ -23,6 +25,7 @@ pub use error::Error;
 pub use look::{Look, Proof, Tags};
 
 use limits::RateOf;
+use new_key::NewKey;
 
 use futures_util::StreamExt;
 
@@ -43,6 +46,8 @@ pub struct Cx {
     pub scope: Scope,
     pub clock: Clock,
     pub stop: Arc<Stop>,
+    /// The key that this run has made, while KMS does not count its tags yet.
+    pub new_key: Arc<NewKey>,
     /// The runtime as an image and as a Lambda package, if the stack uses it.
     pub artefacts: Arc<Artefacts>,
     pub acm: aws_sdk_acm::Client,
@@ -125,6 +130,7 @@ impl Cx {
             scope,
             clock,
             stop: Arc::default(),
+            new_key: Arc::default(),
             artefacts: Arc::new(artefacts),
             acm: aws_sdk_acm::Client::new(config),
             autoscaling: aws_sdk_applicationautoscaling::Client::new(config),

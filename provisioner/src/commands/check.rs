@@ -13,6 +13,7 @@ use crate::printer::Printer;
 use crate::sections::load;
 use crate::sections::logs::patterns::only_on_aws;
 use crate::sections::services::notes::notes;
+use crate::sections::whereabouts;
 use crate::yaml::{MOST_PROBLEMS, Problem};
 
 pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
@@ -25,7 +26,8 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Result<Ex
         Ok(stacks) => (stacks, Vec::new()),
         Err(problems) => (Vec::new(), problems),
     };
-    let notes: BTreeSet<Problem> = stacks.iter().flat_map(notes).collect();
+    let notes: BTreeSet<Problem> =
+        stacks.iter().flat_map(|loaded| [notes(loaded), whereabouts::notes(loaded)].concat()).collect();
     if global.json {
         let more = [("more_problems", problems.len()), ("more_notes", notes.len())];
         let problems: Vec<Value> = problems.iter().take(MOST_PROBLEMS).map(document).collect();

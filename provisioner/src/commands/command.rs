@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::fault::Fault;
-use super::options::{By, DataFlags, Drawing, Language, PlanOptions, UpOptions};
+use super::options::{By, DataFlags, Drawing, Language, PlanOptions, UpOptions, Which};
 use super::{ci, format};
 use crate::sections::words::Span;
 
@@ -96,8 +96,12 @@ pub(crate) enum Command {
         /// The queue that gets them back, by its name in the stack file
         queue: String,
     },
-    /// Print the IAM policy that `provision` needs for the stack, and a boundary for the roles that it makes, offline
-    Policy { file: PathBuf },
+    /// Print the IAM policies that `provision` needs for the stack, and a boundary for the roles that it makes, offline
+    Policy {
+        file: PathBuf,
+        #[command(flatten)]
+        which: Which,
+    },
     /// Draw what uses what, offline
     Graph {
         file: PathBuf,

@@ -149,3 +149,18 @@ pub enum Language {
     /// A CloudFormation template, as YAML; with --json as JSON
     Cloudformation,
 }
+
+/// Which policy is printed.
+#[derive(Args, Clone, Debug, Default)]
+#[group(multiple = false)]
+pub(crate) struct Which {
+    /// Only the rights of `plan`: reads, and no data
+    #[arg(long)]
+    pub(super) plan: bool,
+    /// Only the rights that `up --adopt` needs beside those of `up`
+    #[arg(long)]
+    pub(super) adopt: bool,
+    /// Only the document of the permissions boundary, as `aws iam create-policy` takes it
+    #[arg(long)]
+    pub(super) boundary: bool,
+}

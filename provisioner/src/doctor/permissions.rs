@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum, EvaluationResult, PolicyEvaluationDecisionType};
 
 use super::{Finding, Scene};
-use crate::aws::Error;
+use crate::aws::{Error, principal};
 use crate::plan::Action;
 use crate::policy::{self, Need};
 
@@ -21,7 +21,7 @@ pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     if count == 0 {
         return Ok(Vec::new());
     }
-    let source = match source(scene).await {
+    let source = match principal::behind(scene.cx, scene.principal).await {
         Ok(Some(source)) => source,
         Ok(None) => {
             return Ok(vec![Finding::unknown(
@@ -78,20 +78,6 @@ fn needs(scene: &Scene<'_>) -> Vec<Need> {
     }
 }
 
-/// The user or the role behind the caller. The ARN of a session lacks the path of its role.
-async fn source(scene: &Scene<'_>) -> Result<Option<String>, Error> {
-    let arn = scene.principal;
-    if arn.contains(":iam::") && arn.contains(":user/") {
-        return Ok(Some(arn.to_owned()));
-    }
-    let Some((_, session)) = arn.split_once(":assumed-role/") else {
-        return Ok(None);
-    };
-    let role = session.split('/').next().unwrap_or_default();
-    let answer = scene.cx.iam.get_role().role_name(role).send().await?;
-    Ok(answer.role.map(|role| role.arn))
-}
-
 async fn simulate(
     scene: &Scene<'_>,
     source: &str,
@@ -99,8 +85,8 @@ async fn simulate(
     actions: &[&str],
 ) -> Result<Vec<EvaluationResult>, Error> {
     let context = need.context.iter().map(|(key, value)| {
-        let kind = if *value == "true" { ContextKeyTypeEnum::Boolean } else { ContextKeyTypeEnum::String };
-        ContextEntry::builder().context_key_name(*key).context_key_values(*value).context_key_type(kind).build()
+        let kind = if value == "true" { ContextKeyTypeEnum::Boolean } else { ContextKeyTypeEnum::String };
+        ContextEntry::builder().context_key_name(key).context_key_values(value).context_key_type(kind).build()
     });
     let call = scene.cx.iam.simulate_principal_policy().policy_source_arn(source);
     let call = call.set_action_names(Some(actions.iter().map(|action| (*action).to_owned()).collect()));
@@ -109,7 +95,7 @@ async fn simulate(
     Ok(pages)
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Decision {
     Allowed,
     /// It depends on a fact that the simulation was not told.
@@ -139,7 +125,9 @@ fn decide<'a>(decisions: &mut BTreeMap<&'a str, Decision>, actions: &[&'a str], 
                 (_, now) => now,
             });
         }
-        decisions.insert(action, decision.unwrap_or(Decision::Depends));
+        // An action may be asked about in several ways, one for each type of resource. All of them have to be allowed.
+        let decision = decision.unwrap_or(Decision::Depends);
+        decisions.entry(action).and_modify(|before| *before = decision.max(*before)).or_insert(decision);
     }
 }
 

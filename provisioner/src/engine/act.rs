@@ -55,7 +55,7 @@ pub(super) async fn make(cx: &Cx, mut target: Target) -> Result<Did, Error> {
             Err(Refusal::Aws(error)) => error,
         };
         let taken = target.live.is_none() && error.is(facts.exists);
-        let patience = match error.worth_retrying(facts) {
+        let patience = match error.worth_retrying(facts).or_else(|| cx.new_key.worth_retrying(cx.clock, &error)) {
             Some(seconds) => seconds,
             None if taken => 120,
             None => return Err(stopping(cx, error)),

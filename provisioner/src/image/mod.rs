@@ -22,20 +22,27 @@ use crate::scope::hex;
 
 pub use self::runtime::{Architecture, build_runtime, build_script, find_runtime};
 
-/// The fingerprints of the runtime's two forms.
+/// What the resources of a stack take from outside of its file: the fingerprints of the runtime's two forms, and the
+/// boundary of its roles.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Digests {
     /// The digest of the image's manifest, `sha256:…`.
     pub image: String,
     /// The digest of the Lambda package, in the form of Lambda.
     pub zip: String,
+    /// The ARN of the stack's own permissions boundary, if the account has that policy.
+    #[serde(default)]
+    pub boundary: Option<String>,
 }
 
-/// The build of the runtime that a stack would run.
+/// What may be another thing outside of the stack file, so that a resource changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Built {
+pub enum Otherwise {
     AsItIs,
-    Anew,
+    /// The runtime was built anew.
+    Rebuilt,
+    /// The account has no boundary for the roles of the stack.
+    Unbounded,
 }
 
 /// Bytes that a registry stores under their digest.

@@ -10,7 +10,7 @@
 //!    what AWS allows in its name and how long the calls take, with the page or log that says so.
 //! 2. Add it to `kinds/<service>/mod.rs`, and one line to [`KINDS`], below the kinds that it is read after.
 //! 3. Look at the record of the service, in the same `mod.rs`. `section` needs an arm for the kind. `writes` needs a
-//!    form if the ARNs of the kind have a form of their own.
+//!    form if the ARNs of the kind have a form of their own, and a line if something else than the name binds them.
 //! 4. Add a row to `export/registry.rs`, with the function that writes the resource for CloudFormation.
 //! 5. Add the resource where a section of the stack file asks for it: `making.add::<Kind>(section, name, spec)`.
 //! 6. Run `cargo test --workspace --lib`. The tests of the registries name what is missing. Then write a test with
@@ -57,6 +57,7 @@
 //!
 //! These things are not seen:
 //!
+//! - Another user or role of the account in the statement `Maker` of the key, which names who made it.
 //! - Grants on the key. Services make grants for themselves, and nothing tells these from grants of others.
 //! - Targets that somebody registers beside a service's tasks. Targets come and go.
 //! - Statements and addresses of a function's *versions and aliases*. Our functions have none (but their addresses are

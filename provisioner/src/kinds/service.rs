@@ -25,11 +25,13 @@ pub struct Service {
     /// The ARNs that reads are allowed on. `None` means everything of the service in this account and region, because
     /// many reads answer about all or nothing.
     pub reads: Option<fn(&Scope) -> Vec<String>>,
-    /// The ARNs that writes are allowed on, and how the policy binds each one to the stack.
-    pub writes: &'static [On],
-    /// The ARNs in the permissions boundary of the stack's own roles. `None` if they are those of `writes`.
+    /// The writes that the policy allows, and what binds them to the stack. Each write is in at least one line. If a
+    /// call is about several types of resources, each type may have a line of its own.
+    pub writes: &'static [Writes],
+    /// The ARNs in the permissions boundary of the stack's own roles. `None` if they are those of the first line of
+    /// `writes`.
     pub for_roles: Option<fn(&Scope) -> Vec<String>>,
-    /// The actions that are not about one resource. For these AWS takes only `*`.
+    /// The reads that are not about one resource. For these AWS takes only `*`.
     pub on_everything: &'static [&'static str],
     /// The actions of this service that AWS asks for when we call another action.
     pub dependent: &'static [Dependent],
@@ -75,27 +77,104 @@ impl TagCalls {
     }
 }
 
-/// A form of ARNs that writes are allowed on, and how the policy binds them to the stack. Most names have a form that
-/// AWS gives each service (Service Authorization Reference, resource types).
+/// Some writes of a service, the resources that they are allowed on, and what binds them to the stack.
+pub struct Writes {
+    pub actions: Actions,
+    pub on: &'static [On],
+    pub bound: Bound,
+    /// More conditions: operator, key and values.
+    pub only_if: &'static [(&'static str, &'static str, &'static [&'static str])],
+}
+
+impl Writes {
+    pub const fn new(actions: Actions, on: &'static [On], bound: Bound) -> Writes {
+        Writes { actions, on, bound, only_if: &[] }
+    }
+
+    /// The ARNs that the line allows its actions on.
+    pub fn arns(&self, scope: &Scope, service: &str) -> Vec<String> {
+        self.on.iter().map(|on| on.arn(scope, service)).collect()
+    }
+
+    /// Why nothing binds some of the resources to the stack. `None` if something binds all of them.
+    pub fn unbound(&self) -> Option<&'static str> {
+        let given = |on: &On| if let On::Given { because, .. } = on { Some(*because) } else { None };
+        match self.bound {
+            Bound::Adopted { because } | Bound::Untagged { because } | Bound::Nothing { because } => Some(because),
+            Bound::Name | Bound::Tag | Bound::OldTag | Bound::NewTag | Bound::By(..) => self.on.iter().find_map(given),
+        }
+    }
+}
+
+/// The actions of a line. Reads of data count as writes here.
+pub enum Actions {
+    Every,
+    EveryBut(&'static [&'static str]),
+    These(&'static [&'static str]),
+}
+
+impl Actions {
+    pub fn has(&self, action: &str) -> bool {
+        match self {
+            Actions::Every => true,
+            Actions::EveryBut(others) => !others.contains(&action),
+            Actions::These(these) => these.contains(&action),
+        }
+    }
+}
+
+/// A form of ARNs. Most names have a form that AWS gives each service (Service Authorization Reference, resource
+/// types).
 pub enum On {
     /// The text before a name that begins with the stack's name, in this account and region: `cluster/`.
     Named(&'static str),
     /// A whole ARN in a form of its own that contains the stack's name. The second argument is the beginning of every
     /// name.
     NamedBy(fn(&Scope, &str) -> String),
-    /// Everything of a type, because nothing in the ARN tells who owns it.
-    Every { resource: &'static str, because: &'static str },
+    /// Everything of a type in this account and region: `key/*`.
+    Type(&'static str),
+    /// Resources that AWS itself gives to every account.
+    Given { resource: &'static str, because: &'static str },
+    /// A resource that does not exist. It stands for a type that the actions are about too, and that another line
+    /// binds, because a linter misses the type otherwise.
+    Elsewhere(&'static str),
+    /// `*`, for actions that AWS allows on nothing less.
+    Everything,
 }
 
 impl On {
-    pub(super) fn arn(&self, scope: &Scope, service: &str) -> String {
+    pub fn arn(&self, scope: &Scope, service: &str) -> String {
         let prefix = shortest_prefix(scope);
         match self {
             On::Named(before) => scope.arn(service, &format!("{before}{prefix}*")),
             On::NamedBy(arn) => arn(scope, &prefix),
-            On::Every { resource, .. } => scope.arn(service, resource),
+            On::Type(resource) | On::Given { resource, .. } | On::Elsewhere(resource) => scope.arn(service, resource),
+            On::Everything => "*".to_owned(),
         }
     }
+}
+
+/// The condition that binds writes to the stack.
+#[derive(Clone, Copy)]
+pub enum Bound {
+    /// The name begins with the stack's. Another stack's name may begin so too, so a resource with the tag of another
+    /// stack is out of reach all the same, where the service tells IAM the tags.
+    Name,
+    /// The resource has the stack's tag, and the call does not give it the tag of another stack.
+    Tag,
+    /// The resource has the stack's tag. Whatever tags the call names, it takes away.
+    OldTag,
+    /// The resource is new, and gets the stack's tag in the same call.
+    NewTag,
+    /// The resource gets the stack's tag in the same call, and no other stack has tagged it. A resource that has no
+    /// stack's tag can be anybody's.
+    Adopted { because: &'static str },
+    /// No other stack has tagged the resource.
+    Untagged { because: &'static str },
+    /// Another fact of the call: operator, key and value.
+    By(&'static str, &'static str, fn(&Scope) -> String),
+    /// Nothing binds the call.
+    Nothing { because: &'static str },
 }
 
 /// An action that AWS asks for when we call another one.
@@ -123,16 +202,15 @@ impl Service {
         }
     }
 
-    /// The ARNs that the service's writes are allowed on.
-    pub fn writable(&self, scope: &Scope) -> Vec<String> {
-        self.writes.iter().map(|on| on.arn(scope, self.prefix)).collect()
-    }
-
-    /// The ARNs that the stack's own roles may be given rights on.
-    pub fn grantable(&self, scope: &Scope) -> Vec<String> {
-        match self.for_roles {
-            Some(arns) => arns(scope),
-            None => self.writable(scope),
+    /// The ARNs that the stack's own roles may be given rights on, and what binds the roles to these.
+    pub fn grantable(&self, scope: &Scope) -> (Vec<String>, Option<Bound>) {
+        match (self.for_roles, self.writes.first()) {
+            (Some(arns), _) => (arns(scope), None),
+            (None, Some(line)) => {
+                let real = line.on.iter().filter(|on| !matches!(on, On::Elsewhere(_)));
+                (real.map(|on| on.arn(scope, self.prefix)).collect(), Some(line.bound))
+            }
+            (None, None) => (Vec::new(), None),
         }
     }
 

@@ -11,10 +11,13 @@ use local::messaging::{self, Config};
 use local::supervisor::client::{self, Client};
 use local::supervisor::part::Wanted;
 use local::supervisor::protocol::{Event, Failure, Outcome, State};
-use local::{balancer, supervisor};
+use local::{balancer, http_api, supervisor};
 use supervisor::place::private_directory;
 
-use super::kinds::{Process, Queue, QueueState, Routes, Subscription, SubscriptionState, Topic, TopicState};
+use super::kinds::{
+    Api, Delivery, DeliveryState, Process, Queue, QueueState, Routes, Subscription, SubscriptionState, Topic,
+    TopicState,
+};
 use super::watch::delays;
 use crate::kind::facts::Address;
 use crate::kind::json::Json;
@@ -22,6 +25,7 @@ use crate::kind::{Kind, Late};
 use crate::plan::snapshot::Snapshot;
 use crate::plan::{Action, Plan};
 use crate::sections::Loaded;
+use crate::sections::functions::API;
 use crate::sections::here::Ground;
 use crate::sections::machine::{Laptop, scope};
 use crate::sections::queues::MESSAGING;
@@ -129,6 +133,10 @@ fn declaration(loaded: &Loaded, laptop: &Laptop, (plan, snapshot): (&Plan, &Snap
                 let state: SubscriptionState = state.read().ok()?;
                 config.subscriptions.push(state.declaration());
             }
+            kind if kind == Delivery::FACTS.name => {
+                let state: DeliveryState = state.read().ok()?;
+                config.functions.extend(state.declaration());
+            }
             _ => {}
         }
     }
@@ -142,6 +150,10 @@ fn write(laptop: &Laptop, plan: &Plan, declaration: Option<&Config>) -> anyhow::
         let directory = laptop.place.state().join("data").join(MESSAGING);
         private_directory(&directory)?;
         files::write(&directory.join(CONFIG), &serde_json::to_vec_pretty(declaration)?)?;
+    }
+    let address = Address { kind: Api::FACTS.name, name: API.to_owned() };
+    if let Some((file, config)) = laptop.api.as_ref().filter(|_| plan.get(&address).is_some()) {
+        http_api::part::prepare(file, config)?;
     }
     let address = Address { kind: Routes::FACTS.name, name: WEB.to_owned() };
     match &laptop.routes {

@@ -5,6 +5,7 @@ use local::dashboard::part::{self, NAME};
 use serde_json::Value;
 
 use crate::sections::databases::replica as replica_name;
+use crate::sections::functions::{API, MIGRATE, migration};
 use crate::sections::machine::{Making, Purpose, Servers, named, region};
 use crate::sections::queues::local::url;
 use crate::sections::queues::{MESSAGING, dead_letter_name};
@@ -46,7 +47,8 @@ fn describe(making: &Making<'_>) -> Config {
         let known = Name(part.name.clone());
         let lane = match part.name.as_str() {
             MESSAGING => continue,
-            WEB => Lane::Entry,
+            WEB | API => Lane::Entry,
+            _ if stack.functions.contains_key(&known) || part.name.ends_with(MIGRATE) => Lane::Services,
             _ if stack.services.contains_key(&known) || part.name.starts_with("forward-") => Lane::Services,
             _ => Lane::Data,
         };
@@ -67,7 +69,7 @@ fn messages(making: &Making<'_>, config: &mut Config) {
     };
     stack.topics.keys().for_each(|name| node(topic(name), name, "topic"));
     stack.queues.keys().for_each(|name| node(queue(name), name, "queue"));
-    if !stack.topics.is_empty() || !stack.queues.is_empty() {
+    if stack.has_messages() {
         config.messaging = Some(making.port(MESSAGING));
     }
     for (name, it) in &stack.queues {
@@ -108,6 +110,25 @@ fn links(making: &Making<'_>, config: &mut Config) {
             config.links.push(link(from, to, verb));
         }
     }
+    for (name, function) in &stack.functions {
+        if function.http.is_some() {
+            config.links.push(link(API.to_owned(), name.to_string(), "routes to"));
+        }
+        config.links.extend(function.queue().map(|from| link(queue(from), name.to_string(), "feeds")));
+        config.links.extend(function.topic().map(|from| link(topic(from), name.to_string(), "delivers to")));
+        for owned in &function.owns {
+            config.links.push(link(migration(&owned.0), part_of(owned), "migrates"));
+        }
+        for thing in &function.uses {
+            let (to, verb) = match () {
+                () if stack.topics.contains_key(thing) => (topic(thing), "publishes to"),
+                () if stack.functions.contains_key(thing) => (API.to_owned(), "calls"),
+                () if function.owns.contains(thing) => (part_of(thing), "owns"),
+                () => (part_of(thing), "uses"),
+            };
+            config.links.push(link(name.to_string(), to, verb));
+        }
+    }
     if let Some(logs) = &stack.logs {
         for service in logs.ship.keys() {
             let forwarder = format!("forward-{service}");
@@ -128,6 +149,9 @@ fn connections(making: &Making<'_>, config: &mut Config) {
     };
     if let Some(address) = making.laptop.outputs.get("services.address").and_then(Value::as_str) {
         add("services".into(), WEB, address.to_owned(), None);
+    }
+    if let Some(address) = making.laptop.outputs.get("functions.address").and_then(Value::as_str) {
+        add("functions".into(), API, address.to_owned(), None);
     }
     for servers in &making.laptop.databases {
         let Servers { pair, primary, replica, .. } = servers;

@@ -6,14 +6,15 @@ use std::path::Path;
 
 use anyhow::Context;
 use local::balancer::config::Config as Balancer;
+use local::http_api::config::Api as FunctionRoutes;
 use local::messaging::{self, Config, Declared};
 use local::supervisor::client;
 use local::supervisor::part::View;
 use local::supervisor::protocol::{PartStatus, State};
 
 use super::kinds::{
-    Process, ProcessSpec, ProcessState, Queue, QueueState, RUNNING, Routes, RoutesState, Subscription,
-    SubscriptionState, Topic, TopicState,
+    Api, ApiState, Delivery, DeliveryState, Process, ProcessSpec, ProcessState, Queue, QueueState, RUNNING, Routes,
+    RoutesState, Subscription, SubscriptionState, Topic, TopicState,
 };
 use crate::kind::any::AnyLive;
 use crate::kind::facts::Address;
@@ -23,6 +24,8 @@ use crate::kind::{Kind, Status};
 use crate::plan::desired::Desired;
 use crate::plan::snapshot::Snapshot;
 use crate::scope::Scope;
+use crate::sections::functions::API;
+use crate::sections::functions::local::ROUTES;
 use crate::sections::queues::MESSAGING;
 use crate::sections::queues::local::CONFIG;
 use crate::sections::services::WEB;
@@ -57,6 +60,12 @@ pub(crate) fn take(
         && let Ok(routes) = Balancer::parse(&bytes)
     {
         put::<Routes>(&mut snapshot, WEB, &RoutesState::of(&routes));
+    }
+    if part(API).is_some()
+        && let Ok(bytes) = std::fs::read(state.join(ROUTES))
+        && let Ok(api) = FunctionRoutes::parse(&bytes)
+    {
+        put::<Api>(&mut snapshot, API, &ApiState::of(&api.config));
     }
     Ok(snapshot)
 }
@@ -105,6 +114,10 @@ fn messages(snapshot: &mut Snapshot, scope: &Scope, desired: &Desired, all: &Dec
             if concerns(Queue::FACTS.name, &name) {
                 put::<Queue>(snapshot, &name, &QueueState::of(&there, called, attributes));
             }
+        }
+        for delivery in &config.functions {
+            let name = format!("{}-to-{}", short(scope, &delivery.topic), short(scope, &delivery.function));
+            put::<Delivery>(snapshot, &name, &DeliveryState::of(delivery));
         }
         for subscription in &config.subscriptions {
             let name = format!("{}-to-{}", short(scope, &subscription.topic), short(scope, &subscription.queue));

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::image::Built;
+use crate::image::Otherwise;
 use crate::kind::Late;
 use crate::kind::facts::{Address, Class, Effect};
 use crate::kind::json::Json;
@@ -37,6 +37,8 @@ pub enum Why {
     Follows { resource: String },
     /// The runtime was built anew.
     Build,
+    /// The account has a permissions boundary for the roles of the stack.
+    Account,
     /// The secret has another version.
     Secret,
     /// Nothing asks for the resource any more.
@@ -67,8 +69,8 @@ pub struct File<'a> {
     pub scope: &'a Scope,
     pub desired: &'a Desired,
     pub snapshot: &'a Snapshot,
-    /// The resources that another stack would become in this place. If it is told so, the runtime was built anew.
-    pub expand: &'a dyn Fn(&Loaded, Built) -> Desired,
+    /// The resources that another stack would become in this place, if something outside of its file were another thing.
+    pub expand: &'a dyn Fn(&Loaded, Otherwise) -> Desired,
 }
 
 impl Sources {
@@ -88,11 +90,12 @@ impl Sources {
         let mut trial = Trial::new(file, plan);
         for leaf in &leaves {
             match lines.other(leaf) {
-                Some(other) => trial.note(leaf, &(file.expand)(&other, Built::AsItIs)),
+                Some(other) => trial.note(leaf, &(file.expand)(&other, Otherwise::AsItIs)),
                 None => drop(sources.untried.insert(section(&leaf.key()))),
             }
         }
-        trial.note_build(&(file.expand)(file.loaded, Built::Anew));
+        trial.compare(&(file.expand)(file.loaded, Otherwise::Rebuilt), &Why::Build, &|_| false);
+        trial.compare(&(file.expand)(file.loaded, Otherwise::Unbounded), &Why::Account, &|_| false);
         (sources.of_fields, sources.of_resources) = (trial.of_fields, trial.of_resources);
         sources
     }
@@ -181,10 +184,6 @@ impl<'a> Trial<'a> {
     fn note(&mut self, leaf: &Leaf, other: &Desired) {
         let why = Why::Line { line: leaf.at.line, column: leaf.at.column, key: leaf.key() };
         self.compare(other, &why, &|section| leaf.is_in(section));
-    }
-
-    fn note_build(&mut self, other: &Desired) {
-        self.compare(other, &Why::Build, &|_| false);
     }
 
     fn compare(&mut self, other: &Desired, why: &Why, at_home: &dyn Fn(&str) -> bool) {

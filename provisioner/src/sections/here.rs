@@ -16,7 +16,7 @@ use super::list::SECTIONS;
 use super::machine::{Laptop, Making, Programs, Purpose};
 use super::search::local::{prefer_ports, takes};
 use super::{Loaded, programs};
-use crate::image::Built;
+use crate::image::Otherwise;
 use crate::local::dashboard;
 use crate::local::home::{home, made, status};
 use crate::local::keys::{self, Keys};
@@ -90,8 +90,9 @@ impl Ground {
     }
 
     /// The resources that another stack would become here, for the reasons of a plan.
-    pub(crate) fn other(&self, loaded: &Loaded, built: Built) -> Desired {
-        let anew = (built == Built::Anew).then(|| Ground { programs: self.programs.rebuilt(), ..self.clone() });
+    pub(crate) fn other(&self, loaded: &Loaded, otherwise: Otherwise) -> Desired {
+        let anew =
+            (otherwise == Otherwise::Rebuilt).then(|| Ground { programs: self.programs.rebuilt(), ..self.clone() });
         let laptop = anew.as_ref().unwrap_or(self).look_at(loaded);
         laptop.map_or_else(|_| Desired::new(REGISTRY), |laptop| laptop.desired)
     }
@@ -115,6 +116,7 @@ impl Ground {
             parts: Vec::new(),
             databases: Vec::new(),
             routes: None,
+            api: None,
             outputs: BTreeMap::new(),
             notes: Vec::new(),
             probe: None,

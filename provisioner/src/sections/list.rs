@@ -3,7 +3,9 @@
 use super::aws::making::Expand;
 use super::machine::Local;
 use super::say::Say;
-use super::{Loaded, alerts, caches, databases, guard, logs, network, queues, search, secrets, services, topics};
+use super::{
+    Loaded, alerts, api, caches, databases, functions, guard, logs, network, queues, search, secrets, services, topics,
+};
 
 /// One section of a stack file, and what its folder does with it.
 pub(crate) struct Section {
@@ -46,6 +48,8 @@ pub(crate) static SECTIONS: &[Section] = &[
         local: Some(search::local::LOCAL),
     },
     Section { key: "secrets", check: Some(secrets::check::check), aws: secrets::aws::EXPAND, local: None },
+    Section { key: "functions", check: Some(functions::check::check), aws: None, local: Some(functions::local::LOCAL) },
+    Section { key: "api", check: Some(api::check::check), aws: None, local: None },
     Section {
         key: "services",
         check: Some(services::check::check),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use local::balancer::config as balancer;
 use local::engines::mariadb;
+use local::http_api::config as api;
 use local::supervisor::part::Part;
 use local::supervisor::place::Place;
 use serde_json::Value;
@@ -36,6 +37,8 @@ pub(crate) struct Laptop {
     pub(crate) databases: Vec<Servers>,
     /// The file that the load balancer reads, and what is to be in it.
     pub(crate) routes: Option<(PathBuf, balancer::Config)>,
+    /// The file that the HTTP API reads, and what is to be in it.
+    pub(crate) api: Option<(PathBuf, api::Config)>,
     /// The outputs that people need, such as `services.address`. The only secret among them is the dashboard's address,
     /// which opens it.
     pub(crate) outputs: BTreeMap<String, Value>,

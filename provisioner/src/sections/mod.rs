@@ -17,12 +17,14 @@
 //! [`here`].
 
 pub mod alerts;
+pub mod api;
 #[cfg_attr(not(feature = "aws"), path = "without_aws.rs")]
 pub mod aws;
 pub mod caches;
 mod check;
 pub mod databases;
 mod form;
+pub mod functions;
 pub mod guard;
 pub(crate) mod here;
 pub(crate) mod lines;
@@ -44,7 +46,7 @@ pub(crate) mod similar;
 mod tags;
 pub mod topics;
 pub(crate) mod uses;
-mod whereabouts;
+pub(crate) mod whereabouts;
 mod wildcard;
 pub mod words;
 
@@ -58,8 +60,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use self::alerts::Alerts;
+use self::api::Api;
 use self::caches::Cache;
 use self::databases::Database;
+use self::functions::Function;
 use self::guard::Guard;
 use self::logs::Logs;
 use self::network::Network;
@@ -85,8 +89,8 @@ pub struct Stack {
     #[schemars(regex(pattern = r"^[0-9]{12}$"))]
     pub account: Option<String>,
     /// The IAM policy that bounds every role of the stack: its name in the account or its whole ARN. `none` takes a
-    /// boundary away. If this is not set, each role keeps the boundary that it has, if any. `provision policy` prints a
-    /// policy that fits.
+    /// boundary away. If this is not set, the roles get `provision-<stack>-<env>`, which `provision policy` prints, if
+    /// the account has that policy. Otherwise each role keeps the boundary that it has, if any.
     #[schemars(regex(
         pattern = r"^(arn:aws(-[a-z]+)*:iam::([0-9]{12}|aws):policy/)?([A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,128}$"
     ))]
@@ -121,6 +125,11 @@ pub struct Stack {
     /// Secrets in Secrets Manager. Each is generated once, and never shown.
     #[serde(default)]
     pub secrets: BTreeMap<Name, Secret>,
+    /// Lambda functions of the bundled runtime.
+    #[serde(default)]
+    pub functions: BTreeMap<Name, Function>,
+    /// The settings of the HTTP API that all functions with `http` share.
+    pub api: Option<Api>,
     /// Services on ECS Fargate.
     #[serde(default)]
     pub services: BTreeMap<Name, Service>,
@@ -147,6 +156,8 @@ pub struct Environment {
     pub queues: Option<serde_json::Value>,
     pub search: Option<serde_json::Value>,
     pub secrets: Option<serde_json::Value>,
+    pub functions: Option<serde_json::Value>,
+    pub api: Option<serde_json::Value>,
     pub services: Option<serde_json::Value>,
     pub logs: Option<serde_json::Value>,
     pub alerts: Option<serde_json::Value>,
@@ -165,7 +176,7 @@ pub struct Loaded {
 }
 
 impl Stack {
-    /// Everything that `uses:` of a service can name, with its section.
+    /// Everything that `uses:` can name, with its section.
     pub(crate) fn usable(&self) -> Vec<(&'static str, &Name)> {
         let mut all = Vec::new();
         all.extend(self.databases.keys().map(|name| ("databases", name)));
@@ -174,7 +185,20 @@ impl Stack {
         all.extend(self.queues.keys().map(|name| ("queues", name)));
         all.extend(self.search.keys().map(|name| ("search", name)));
         all.extend(self.secrets.keys().map(|name| ("secrets", name)));
+        // A function with `http` has an address.
+        all.extend(self.functions.keys().map(|name| ("functions", name)));
         all
+    }
+
+    /// Whether this is a function without `http`, which nobody can send a request to.
+    pub(crate) fn without_address(&self, name: &Name) -> bool {
+        self.functions.get(name).is_some_and(|function| function.http.is_none())
+    }
+
+    /// Whether there is a server of messages on a laptop.
+    pub(crate) fn has_messages(&self) -> bool {
+        let asynchronous = self.functions.values().any(Function::is_asynchronous);
+        asynchronous || !self.topics.is_empty() || !self.queues.is_empty()
     }
 
     /// Whether there is a load balancer, which the internet reaches.

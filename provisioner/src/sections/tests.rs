@@ -214,6 +214,36 @@ fn a_secret_has_a_variable_of_its_own() {
     assert!(unknown.contains("did you mean `admin-key`?"), "{unknown}");
 }
 
+#[test]
+fn mistakes_in_functions_are_told() {
+    let text = "stack: s
+topics: {news: {}, order: {fifo: true}}
+queues: {work: {visibility_timeout: 5s}, both: {}}
+secrets: {admin-key: {}}
+databases: {item: {}, log: {}}
+services: {reader: {role: hello, uses: [both]}}
+api: {cors: {origins: [shop.example.com]}}
+functions:
+  shop: {role: shop, owns: [item], uses: [item, news, admin-key], http: {paths: ['/item*', '/a/*/b'], methods: [get]}}
+  other: {role: shop, owns: [item], uses: [news], http: {}}
+  more: {role: factory, uses: [log, news], http: {}}
+  order: {role: order, uses: [shop, delivery], on: {queue: work, batch: 20}, timeout: 16m, concurrency: 1}
+  delivery: {role: delivery, uses: [item], on: {queue: both, topic: news}}
+  reader: {role: hello, on: {every: 90s}}
+  late: {role: shop-outbox, uses: [item, news], on: {every: 1m, batch: 3}, env: {AWS_REGION: x, a: b}}
+  item-migrate: {role: shp, http: {}}
+  idle: {role: delivery, uses: [item, nothing]}
+";
+    insta::assert_snapshot!(told(text), @r"");
+    let right = "stack: s
+topics: {news: {}}
+queues: {work: {from: [news]}}
+databases: {item: {}}
+functions: {delivery: {role: delivery, uses: [item], on: {queue: work, batch: 100, window: 20s}}}
+";
+    assert_eq!(told(right), "");
+}
+
 /// aws/copilot-cli#1455 and #5795: two services on one path, and two days lost.
 #[test]
 fn a_service_that_gets_no_requests_is_refused() {

@@ -5,7 +5,9 @@ use partition::{PARTITIONS, Partition};
 
 use super::say::Say;
 use super::similar::similar;
+use super::words::Profile;
 use super::{Loaded, Stack};
+use crate::yaml::Problem;
 
 pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
@@ -41,6 +43,17 @@ fn boundary(stack: &Stack, say: &mut Say<'_>) {
         say.problem(place(), what, Some("the name alone means the stack's own account".into()));
     }
     other_partition(arn, "the policy", place(), stack, say);
+}
+
+/// The notes about roles in prod that nothing bounds.
+pub fn notes(loaded: &Loaded) -> Vec<Problem> {
+    let is_free = loaded.stack.permissions_boundary.as_deref() == Some("none");
+    if !is_free || loaded.profile != Profile::Prod {
+        return Vec::new();
+    }
+    let what = "the roles of the stack have no permissions boundary: whoever may fill a role may do everything";
+    let hint = "leave the line out, and make the boundary that `provision policy` prints";
+    vec![Problem::new(loaded.positions.of("/permissions_boundary"), what.to_owned()).hint(hint)]
 }
 
 /// Refuses an ARN that is in another partition than the region of the stack.

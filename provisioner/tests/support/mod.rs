@@ -3,6 +3,7 @@
 
 pub mod binary;
 pub mod recorded;
+pub mod rights;
 
 use std::collections::BTreeSet;
 

@@ -1,40 +1,9 @@
 //! Compares the requests to AWS with AWS's own publications.
 
-use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::{Command, Output};
-
-use gateway::Gateway;
-use serde_json::Value;
+use std::process::Command;
 
 use super::binary::said;
-
-/// The actions that were called, in the names of IAM.
-pub fn called(gateway: &Gateway) -> BTreeSet<String> {
-    let iam = |service: &str| match service {
-        "elbv2" => "elasticloadbalancing".to_owned(),
-        "opensearch" => "es".to_owned(),
-        "resourcegroupstaggingapi" => "tag".to_owned(),
-        "service-quotas" => "servicequotas".to_owned(),
-        other => other.to_owned(),
-    };
-    gateway.calls().iter().map(|call| format!("{}:{}", iam(&call.service), call.action)).collect()
-}
-
-/// Checks that the policy which provision prints for itself has every action that was called.
-pub fn may_all_be_called(policy: &Output, called: &BTreeSet<String>) {
-    let printed: Value = serde_json::from_slice(&policy.stdout).unwrap_or_else(|_| panic!("{}", said(policy)));
-    let statements =
-        printed["policies"].as_array().expect("documents").iter().flat_map(|one| one["Statement"].as_array());
-    let allowed: BTreeSet<&str> =
-        statements.flatten().flat_map(|one| one["Action"].as_array()).flatten().filter_map(Value::as_str).collect();
-    let denied: Vec<_> = called.iter().filter(|action| !allowed.contains(action.as_str())).collect();
-    assert!(
-        denied.is_empty() && called.len() > 100,
-        "{} were called, and not in the policy are {denied:?}",
-        called.len()
-    );
-}
 
 /// Checks every request by the models that botocore ships, signatures included.
 pub fn valid(record: &Path) {

@@ -45,9 +45,12 @@ struct Event {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct Asked {
     http: Http,
     stage: String,
+    #[serde(default)]
+    request_id: String,
 }
 
 #[derive(Deserialize)]
@@ -115,6 +118,11 @@ fn request(event: Event) -> anyhow::Result<Request<Body>> {
             request = request.header(name, value);
         }
     }
+    // The id of the API is in its access log too. The id of a client goes before.
+    let has_id = request.headers_ref().is_some_and(|headers| headers.contains_key(edge::REQUEST_ID));
+    if !has_id && !request_context.request_id.is_empty() {
+        request = request.header(edge::REQUEST_ID, request_context.request_id);
+    }
     if !cookies.is_empty() {
         request = request.header(header::COOKIE, cookies.join("; "));
     }
@@ -159,7 +167,7 @@ mod tests {
         json!({
             "version": "2.0", "routeKey": "$default", "rawPath": path, "rawQueryString": "limit=5&after=%EB%B6%80",
             "cookies": ["a=1", "b=2"], "headers": { "content-type": "application/json", "x-request-id": "mine" },
-            "requestContext": { "accountId": "123456789012", "stage": stage, "http": { "method": method, "path": path } },
+            "requestContext": { "accountId": "123456789012", "requestId": "JKJaXmPLvHcESHA=", "stage": stage, "http": { "method": method, "path": path } },
             "isBase64Encoded": false
         })
     }
@@ -194,8 +202,13 @@ mod tests {
             assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(200), &json!("7 limit=5&after=%EB%B6%80")));
             assert_eq!(answer["headers"]["x-request-id"], "mine");
         }
-        let answer = answer_to(&event("GET", "/nowhere", "$default")).await.unwrap();
-        assert_eq!(answer["statusCode"], 404);
+        let mut nameless = event("GET", "/nowhere", "$default");
+        nameless["headers"] = json!({});
+        let answer = answer_to(&nameless).await.unwrap();
+        assert_eq!(
+            (&answer["statusCode"], &answer["headers"]["x-request-id"]),
+            (&json!(404), &json!("JKJaXmPLvHcESHA="))
+        );
         let answer = answer_to(&event("GET", "/item/x", "$default")).await.unwrap();
         assert_eq!((&answer["statusCode"], &answer["body"]), (&json!(400), &json!("{\"message\":\"Invalid input\"}")));
     }

@@ -29,7 +29,7 @@ const LONGEST_PATH: usize = 1024;
 /// Seconds until a request that was refused for want of room may come again.
 const AGAIN: HeaderValue = HeaderValue::from_static("1");
 const TOO_LARGE: &str = "the body is larger than 1 MiB";
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Who sent a request, for a handler to log and to pass on.
 #[derive(Clone)]

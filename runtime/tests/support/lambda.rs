@@ -194,11 +194,13 @@ pub struct Source {
 }
 
 impl Source {
-    /// `sqs` is the port of the queue service.
-    pub fn start(sqs: u16, queue: &str, function: &Arc<Function>) -> Self {
+    /// `sqs` is the port of the queue service. Of the messages that were handled, every `forgets`-th is not deleted, and
+    /// so comes again.
+    pub fn start(sqs: u16, queue: &str, function: &Arc<Function>, forgets: Option<usize>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, queue, function) = (Arc::clone(&stop), queue.to_owned(), Arc::clone(function));
         let poll = move || {
+            let mut deleted = 0;
             while !stopped.load(Ordering::Relaxed) {
                 let received = call(
                     sqs,
@@ -210,7 +212,15 @@ impl Source {
                 );
                 let messages = received.map(|received| received["Messages"].clone()).unwrap_or_default();
                 match messages.as_array().filter(|messages| !messages.is_empty()) {
-                    Some(messages) => hand_over(sqs, &queue, &function, messages),
+                    Some(messages) => {
+                        for handle in hand_over(&function, messages) {
+                            deleted += 1;
+                            if forgets.is_none_or(|forgets| deleted % forgets != 0) {
+                                let body = json!({ "QueueUrl": queue, "ReceiptHandle": handle });
+                                call(sqs, "DeleteMessage", &body);
+                            }
+                        }
+                    }
                     None => thread::sleep(Duration::from_millis(20)),
                 }
             }
@@ -264,13 +274,10 @@ pub fn call(sqs: u16, action: &str, body: &Value) -> Option<Value> {
     (answer.status == 200).then(|| serde_json::from_str(&answer.body).unwrap_or_default())
 }
 
-fn hand_over(sqs: u16, queue: &str, function: &Function, messages: &[Value]) {
-    let Ok(answer) = function.invoke(&queue_event(messages)) else { return };
+/// Hands messages over, and gives the receipts of those that were handled.
+fn hand_over<'a>(function: &Function, messages: &'a [Value]) -> Vec<&'a Value> {
+    let Ok(answer) = function.invoke(&queue_event(messages)) else { return Vec::new() };
     let failures = answer["batchItemFailures"].as_array().cloned().unwrap_or_default();
-    for message in messages {
-        if failures.iter().all(|failure| failure["itemIdentifier"] != message["MessageId"]) {
-            let handle = &message["ReceiptHandle"];
-            call(sqs, "DeleteMessage", &json!({ "QueueUrl": queue, "ReceiptHandle": handle }));
-        }
-    }
+    let is_done = |message: &&Value| failures.iter().all(|failure| failure["itemIdentifier"] != message["MessageId"]);
+    messages.iter().filter(is_done).map(|message| &message["ReceiptHandle"]).collect()
 }

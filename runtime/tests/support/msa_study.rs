@@ -53,7 +53,7 @@ impl MsaStudy {
         let messages = messaging.address().port();
         let endpoint = format!("http://127.0.0.1:{messages}");
         let port = maria.engine.port;
-        for (schema, applied) in [("item", 4), ("log", 2)] {
+        for (schema, applied) in [("item", 5), ("log", 2)] {
             let migrate = migrate(port, schema);
             let answer = migrate.invoke(&json!({})).unwrap();
             assert_eq!(answer["applied"].as_array().unwrap().len(), applied, "{answer}");
@@ -94,7 +94,12 @@ impl MsaStudy {
 
     /// Hands the messages of both queues over, until the sources are dropped.
     pub fn sources(&self) -> [Source; 2] {
-        let source = |queue, function| Source::start(self.messages, &self.queue(queue), function);
+        self.forgetful_sources(None)
+    }
+
+    /// Every `forgets`-th message that was handled comes again.
+    pub fn forgetful_sources(&self, forgets: Option<usize>) -> [Source; 2] {
+        let source = |queue, function| Source::start(self.messages, &self.queue(queue), function, forgets);
         [source("order-queue", &self.order), source("delivery-queue", &self.delivery)]
     }
 

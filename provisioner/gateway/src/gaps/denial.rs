@@ -12,7 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 /// The caller, in the form of STS.
-fn caller() -> String {
+pub(crate) fn caller() -> String {
     format!("arn:aws:iam::{ACCOUNT}:user/test")
 }
 
@@ -34,20 +34,25 @@ pub(crate) fn refusal(denied: &[String], request: &Request) -> Option<Fault> {
     if !denied.iter().any(|pattern| glob(pattern, &action)) {
         return None;
     }
+    Some(fault_of(request, &action, "*"))
+}
+
+/// AWS's words for an action that no policy allows.
+pub(crate) fn fault_of(request: &Request, action: &str, resource: &str) -> Fault {
     let who = caller();
     if request.protocol == Protocol::Ec2 {
-        let encoded = URL_SAFE_NO_PAD.encode(decoded(&action).to_string());
+        let encoded = URL_SAFE_NO_PAD.encode(decoded(action).to_string());
         let message = format!(
             "You are not authorized to perform this operation. User: {who} is not authorized to perform: {action} because no \
              identity-based policy allows the {action} action. Encoded authorization failure message: {encoded}"
         );
-        return Some(fault(403, "UnauthorizedOperation", message));
+        return fault(403, "UnauthorizedOperation", message);
     }
     let code = if matches!(request.protocol, Protocol::Query) { "AccessDenied" } else { "AccessDeniedException" };
     let message = format!(
-        "User: {who} is not authorized to perform: {action} on resource: * because no identity-based policy allows the {action} action"
+        "User: {who} is not authorized to perform: {action} on resource: {resource} because no identity-based policy allows the {action} action"
     );
-    Some(fault(if code == "AccessDenied" { 403 } else { 400 }, code, message))
+    fault(if code == "AccessDenied" { 403 } else { 400 }, code, message)
 }
 
 fn decoded(action: &str) -> Value {

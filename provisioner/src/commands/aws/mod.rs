@@ -2,6 +2,7 @@
 //! held while something is written ([`run`]).
 
 pub mod actions;
+mod boundary;
 pub mod doctor;
 pub mod down;
 mod explain;
@@ -42,7 +43,7 @@ pub(crate) async fn run(command: Command, global: &Global, printer: Printer) -> 
         }
         Command::Probe { file, url } => probe::probe(&file, global, url.as_deref(), printer).await,
         Command::Redrive { file, queue } => redrive::redrive(&file, global, &queue, printer).await,
-        Command::Policy { file } => policy::policy(&file, global, printer),
+        Command::Policy { file, which } => policy::policy(&file, global, &which, printer),
         Command::Graph { file, format, by } => graph::graph(&file, global, format, by, printer),
         Command::Export { language, file } => export::export(language, &file, global, printer),
         Command::Local(_)

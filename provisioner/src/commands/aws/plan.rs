@@ -107,7 +107,7 @@ fn offline(file: &Path, global: &Global, kept: Option<&Path>) -> Result<Basis, F
         let region = global.region.clone().or_else(|| loaded.stack.region.clone()).ok_or_else(no_region)?;
         let account = loaded.stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
         let scope = Scope::of(&loaded, account, region);
-        let digests = Digests { image: BUILT_LATER.to_owned(), zip: BUILT_LATER.to_owned() };
+        let digests = Digests { image: BUILT_LATER.to_owned(), zip: BUILT_LATER.to_owned(), boundary: None };
         let expanded = expand(&loaded, &scope, &digests);
         let snapshot = Snapshot::default();
         return Ok(Basis { scope, loaded, digests, expanded, snapshot, against: Against::Nothing, cx: None });

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use aws_config::SdkConfig;
 
+use super::boundary;
 use crate::aws::surroundings::{self, Mistake};
 use crate::aws::take;
 use crate::aws::{self, Access, Cx, Error, Proof};
@@ -14,7 +15,7 @@ use crate::commands::{allow_region, answer, load};
 use crate::image::Digests;
 use crate::image::artefacts::{self, Artefacts};
 use crate::image::{self, Architecture};
-use crate::kinds::rate_of;
+use crate::kinds::{iam, rate_of};
 use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
 use crate::scope::Scope;
@@ -77,12 +78,17 @@ async fn log_in(
     }
     let scope = Scope::of(loaded, caller.account, region);
     let artefacts = build(loaded)?;
-    let digests = Digests {
+    let mut digests = Digests {
         image: artefacts.image.as_ref().map(|image| image.manifest.digest.clone()).unwrap_or_default(),
         zip: artefacts.zip.as_ref().map(|zip| zip.sha256.clone()).unwrap_or_default(),
+        boundary: None,
     };
-    let expanded = expand(loaded, &scope, &digests);
     let (loaded, cx) = (loaded.clone(), Cx::new(scope, clock, &config, artefacts));
+    let mut expanded = expand(&loaded, &cx.scope, &digests);
+    if boundary::is_wanted(&loaded, &expanded.desired) && boundary::is_there(&cx).await? {
+        digests.boundary = Some(iam::boundary::arn(&cx.scope));
+        expanded = expand(&loaded, &cx.scope, &digests);
+    }
     Ok(Session { cx, expanded, principal: caller.arn, loaded, digests })
 }
 

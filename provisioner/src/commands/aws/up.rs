@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::outputs::exported;
 use super::session::{Session, open_and_build};
-use super::{doctor, run};
+use super::{boundary, doctor, run};
 use crate::commands::document::PLAN_VERSION;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::format::text;
@@ -73,6 +73,7 @@ impl Run<'_> {
             doctor::preflight(session, &plan, &snapshot, printer).await?;
         }
         if !plan.is_empty() {
+            boundary::tell(session, self.file, printer);
             agree(global, "Go ahead? [y/N]", printer)?;
         }
         let report = self.apply(&plan, &snapshot, unclean).await;

@@ -93,6 +93,7 @@ pub(super) fn because(why: &Why, section: Option<usize>) -> Option<String> {
         Why::Drift => Some("no line says so: drift, or its line is gone".to_owned()),
         Why::Follows { resource } => Some(format!("follows {}", printable(resource))),
         Why::Build => Some("the runtime was built anew".to_owned()),
+        Why::Account => Some("the account has a boundary for this stack".to_owned()),
         Why::Secret => Some("the secret has another version".to_owned()),
         Why::Nobody => Some("no line asks for it any more".to_owned()),
         Why::Stack => None,

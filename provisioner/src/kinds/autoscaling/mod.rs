@@ -4,7 +4,7 @@ mod policy;
 mod target;
 
 use crate::aws::limits::Rate;
-use crate::kinds::service::{Dependent, On, Service, below};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, Writes, below};
 
 pub use policy::{Policy, PolicyOutput, PolicySpec, PolicyState};
 pub use target::{Target, TargetOutput, TargetSpec, TargetState};
@@ -16,7 +16,14 @@ pub static SERVICE: Service = Service {
     tags: None,
     rates: &[Rate::OTHER],
     reads: None,
-    writes: &[On::Every { resource: "scalable-target/*", because: "AWS draws the id of a scalable target" }],
+    writes: &[
+        Writes::new(Actions::Every, TARGETS, Bound::Tag),
+        Writes::new(
+            Actions::These(&["application-autoscaling:RegisterScalableTarget", "application-autoscaling:TagResource"]),
+            TARGETS,
+            Bound::Adopted { because: "one call makes a target and changes it, and a new target has no tag yet" },
+        ),
+    ],
     for_roles: None,
     on_everything: &[
         "application-autoscaling:DescribeScalableTargets",
@@ -31,6 +38,9 @@ pub static SERVICE: Service = Service {
     section,
     only_ready: "the service that is scaled shows its tasks",
 };
+
+/// AWS draws the id of a scalable target.
+const TARGETS: &[On] = &[On::Type("scalable-target/*")];
 
 fn section(resource: &str, name: &str) -> Option<String> {
     match resource {

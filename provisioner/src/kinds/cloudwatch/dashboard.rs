@@ -121,7 +121,7 @@ async fn is_tagged(cx: &Cx, dashboard: &str) -> Result<bool, Error> {
     Ok(cx.scope.whose(tags, None).is_some())
 }
 
-fn dashboard_name(scope: &Scope, name: &str) -> String {
+pub(super) fn dashboard_name(scope: &Scope, name: &str) -> String {
     scope.name(name, 255)
 }
 

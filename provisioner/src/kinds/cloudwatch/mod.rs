@@ -7,7 +7,7 @@ use aws_sdk_cloudwatch::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, whole};
 
 pub use alarm::{Alarm, AlarmSpec, AlarmState, Measured};
 pub use dashboard::{Dashboard, DashboardSpec, DashboardState, Graph, MAIN};
@@ -26,8 +26,18 @@ pub static SERVICE: Service = Service {
     // A dashboard has no region.
     reads: Some(|scope| vec![scope.arn("cloudwatch", "*"), scope.global_arn("cloudwatch", "dashboard/*")]),
     writes: &[
-        On::Named("alarm:"),
-        On::NamedBy(|scope, prefix| scope.global_arn("cloudwatch", &format!("dashboard/{prefix}*"))),
+        Writes::new(
+            Actions::EveryBut(&["cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard"]),
+            &[On::Named("alarm:")],
+            Bound::Name,
+        ),
+        Writes::new(
+            Actions::These(DASHBOARDS),
+            &[On::NamedBy(|scope, _| {
+                scope.global_arn("cloudwatch", &format!("dashboard/{}", dashboard::dashboard_name(scope, MAIN)))
+            })],
+            Bound::Name,
+        ),
     ],
     for_roles: None,
     on_everything: &["cloudwatch:GetMetricData"],
@@ -36,6 +46,9 @@ pub static SERVICE: Service = Service {
     section,
     only_ready: "an alarm tells its topic, and a dashboard shows itself",
 };
+
+/// The writes to a dashboard. IAM knows no tag of it, so its name has to be whole.
+const DASHBOARDS: &[&str] = &["cloudwatch:DeleteDashboards", "cloudwatch:PutDashboard", "cloudwatch:TagResource"];
 
 fn section(resource: &str, _: &str) -> Option<String> {
     match resource {

@@ -1,14 +1,14 @@
 //! `ec2.default_security_group`: the group that AWS gives every network. It is emptied (EC2.2).
 //!
-//! Nobody can make or delete it: it comes and goes with its network. We own only our tag on it. `create` empties the
-//! group and tags it, `delete` takes the tag off, and the group counts as live only while it has the tag.
+//! Nobody can make or delete it: it comes and goes with its network. We own only our tag on it. `create` tags the
+//! group and empties it, `delete` takes the tag off, and the group counts as live only while it has the tag.
 
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use super::security_group_rules::{bring, texts};
-use super::{Vpc, one_of_each, owned, remove_tags, security_group, tag_list};
+use super::{Vpc, after_create, one_of_each, owned, remove_tags, security_group, tag_list};
 use crate::aws::{Cx, Error};
 use crate::kind::facts::{Facts, Field};
 use crate::kind::{Kind, Live, Missing, Outputs, Ref};
@@ -87,9 +87,10 @@ impl OnAws for DefaultSecurityGroup {
             return Err(Error { code: "InvalidGroup.NotFound".into(), ..Error::ours(message) });
         };
         let id = group.group_id.unwrap_or_default();
-        bring(cx, &id, &want.ingress, &want.egress).await?;
+        // The tag comes first: our own policy may let us change only what has it. A group that was tagged and not emptied
+        // shows as a difference.
         cx.ec2.create_tags().resources(&id).set_tags(Some(tag_list(cx.scope.tags(name)))).send().await?;
-        Ok(())
+        bring(cx, &id, &want.ingress, &want.egress).await.map_err(after_create)
     }
 
     async fn update(

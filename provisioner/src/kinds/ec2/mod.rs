@@ -25,7 +25,7 @@ use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
 use crate::kind::owner::Owner;
 use crate::kind::{Kind, Live, Status};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 use crate::scope::STACK_TAG;
 
 pub use default_security_group::{DefaultSecurityGroup, DefaultSecurityGroupSpec, DefaultSecurityGroupState};
@@ -62,7 +62,63 @@ pub static SERVICE: Service = Service {
         Rate::of("ec2 write", Calls::All, 50.0, 5.0),
     ],
     reads: None,
-    writes: &[On::Every { resource: "*", because: "AWS draws the ids, and one call is about several types" }],
+    // AWS draws the ids, and one call is about several types. What a call makes has the tag in the request, and what
+    // there is already has the stack's tag.
+    writes: &[
+        Writes::new(Actions::EveryBut(&["ec2:DeleteTags"]), &[On::Type("*")], Bound::Tag),
+        Writes::new(Actions::These(&["ec2:DeleteTags"]), &[On::Type("*")], Bound::OldTag),
+        Writes::new(
+            Actions::These(FROM_NOTHING),
+            &[On::Type("elastic-ip/*"), On::Type("internet-gateway/*"), On::Type("vpc/*")],
+            Bound::NewTag,
+        ),
+        Writes::new(
+            Actions::These(INSIDE_A_VPC),
+            &[On::Type("route-table/*"), On::Type("security-group/*"), On::Type("subnet/*"), On::Elsewhere("vpc/none")],
+            Bound::NewTag,
+        ),
+        Writes::new(
+            Actions::These(BETWEEN_OTHERS),
+            &[
+                On::Type("natgateway/*"),
+                On::Type("vpc-endpoint/*"),
+                On::Type("vpc-flow-log/*"),
+                On::Elsewhere("subnet/none"),
+                On::Elsewhere("vpc/none"),
+            ],
+            Bound::NewTag,
+        ),
+        Writes {
+            actions: Actions::These(&["ec2:CreateTags"]),
+            on: &[On::Type("*")],
+            bound: Bound::NewTag,
+            only_if: &[(
+                "StringEquals",
+                "ec2:CreateAction",
+                &[
+                    "AllocateAddress",
+                    "CreateFlowLogs",
+                    "CreateInternetGateway",
+                    "CreateNatGateway",
+                    "CreateRouteTable",
+                    "CreateSecurityGroup",
+                    "CreateSubnet",
+                    "CreateVpc",
+                    "CreateVpcEndpoint",
+                ],
+            )],
+        },
+        Writes::new(
+            Actions::These(&["ec2:CreateTags"]),
+            &[On::Type("security-group/*")],
+            Bound::Adopted { because: "AWS makes the default group of a VPC without tags, and draws its id" },
+        ),
+        Writes::new(
+            Actions::These(&["ec2:DeleteNetworkInterface"]),
+            &[On::Type("network-interface/*")],
+            Bound::Untagged { because: "Lambda makes the interfaces of a function without tags" },
+        ),
+    ],
     for_roles: None,
     on_everything: &[
         "ec2:DescribeAccountAttributes",
@@ -102,6 +158,16 @@ pub static SERVICE: Service = Service {
     section,
     only_ready: "a part of the network is there or not",
 };
+
+/// The creates of things that need no other thing. One statement may have them all, because none of them takes what
+/// another one makes.
+const FROM_NOTHING: &[&str] = &["ec2:AllocateAddress", "ec2:CreateInternetGateway", "ec2:CreateVpc"];
+
+/// The creates of things that need a VPC.
+const INSIDE_A_VPC: &[&str] = &["ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet"];
+
+/// The creates of things that need several others.
+const BETWEEN_OTHERS: &[&str] = &["ec2:CreateFlowLogs", "ec2:CreateNatGateway", "ec2:CreateVpcEndpoint"];
 
 fn section(resource: &str, name: &str) -> Option<String> {
     match resource {

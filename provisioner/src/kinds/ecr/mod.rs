@@ -7,7 +7,7 @@ use aws_sdk_ecr::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, whole};
 
 pub use image::{Image, ImageOutput, ImageSpec, ImageState};
 pub use repository::{Repository, RepositoryOutput, RepositorySpec, RepositoryState};
@@ -24,7 +24,7 @@ pub static SERVICE: Service = Service {
     }),
     rates: &[Rate::of("ecr", Calls::All, 20.0, 10.0)],
     reads: None,
-    writes: &[On::Named("repository/")],
+    writes: &[Writes::new(Actions::Every, &[On::Named("repository/")], Bound::Name)],
     // The roles pull images from the account's repositories.
     for_roles: Some(|scope| vec![scope.arn("ecr", "repository/*")]),
     on_everything: &[],

@@ -18,7 +18,7 @@ use aws_sdk_ecs::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service as Record, TagCalls, below, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service as Record, TagCalls, Writes, below, whole};
 
 pub static SERVICE: Record = Record {
     name: "ecs",
@@ -37,10 +37,20 @@ pub static SERVICE: Record = Record {
         Rate::of("ecs write", Calls::All, 50.0, 5.0),
     ],
     reads: None,
-    writes: &[On::Named("cluster/"), On::Named("service/"), On::Named("task/"), On::Named("task-definition/")],
+    writes: &[
+        Writes::new(
+            Actions::EveryBut(&["ecs:DeregisterTaskDefinition"]),
+            &[On::Named("cluster/"), On::Named("service/"), On::Named("task/"), On::Named("task-definition/")],
+            Bound::Name,
+        ),
+        Writes::new(
+            Actions::These(&["ecs:DeregisterTaskDefinition"]),
+            &[On::Everything],
+            Bound::Nothing { because: "ECS takes no resource for it" },
+        ),
+    ],
     for_roles: None,
     on_everything: &[
-        "ecs:DeregisterTaskDefinition",
         "ecs:DescribeTaskDefinition",
         "ecs:ListServices",
         "ecs:ListTaskDefinitionFamilies",

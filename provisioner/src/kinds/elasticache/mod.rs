@@ -7,7 +7,7 @@ use aws_sdk_elasticache::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error, Tags};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
 pub use replication_group::{
     ReplicationGroup, ReplicationGroupOutput, ReplicationGroupReady, ReplicationGroupSpec, ReplicationGroupState,
@@ -26,16 +26,20 @@ pub static SERVICE: Service = Service {
     }),
     rates: &[Rate::of("elasticache", Calls::All, 20.0, 10.0)],
     reads: None,
-    writes: &[
-        On::Named("cluster:"),
-        On::Named("replicationgroup:"),
-        On::Named("snapshot:"),
-        On::Named("subnetgroup:"),
-        On::Every {
-            resource: "parametergroup:default.*",
-            because: "a cache has the parameter group that AWS gives it",
-        },
-    ],
+    writes: &[Writes::new(
+        Actions::Every,
+        &[
+            On::Named("cluster:"),
+            On::Named("replicationgroup:"),
+            On::Named("snapshot:"),
+            On::Named("subnetgroup:"),
+            On::Given {
+                resource: "parametergroup:default.*",
+                because: "a cache has the parameter group that AWS gives it",
+            },
+        ],
+        Bound::Name,
+    )],
     for_roles: None,
     on_everything: &[
         "elasticache:DescribeCacheEngineVersions",

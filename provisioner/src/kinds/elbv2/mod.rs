@@ -16,7 +16,7 @@ use aws_sdk_elasticloadbalancingv2::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error, Look, Tags};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
 pub static SERVICE: Service = Service {
     name: "elbv2",
@@ -34,12 +34,16 @@ pub static SERVICE: Service = Service {
         Rate::of("elb write", Calls::All, 20.0, 3.0),
     ],
     reads: None,
-    writes: &[
-        On::Named("listener/*/"),
-        On::Named("listener-rule/*/"),
-        On::Named("loadbalancer/*/"),
-        On::Named("targetgroup/"),
-    ],
+    writes: &[Writes::new(
+        Actions::Every,
+        &[
+            On::Named("listener/*/"),
+            On::Named("listener-rule/*/"),
+            On::Named("loadbalancer/*/"),
+            On::Named("targetgroup/"),
+        ],
+        Bound::Name,
+    )],
     for_roles: None,
     on_everything: &[
         "elasticloadbalancing:DescribeListenerCertificates",

@@ -1,12 +1,13 @@
 //! AWS IAM.
 
+pub mod boundary;
 mod role;
 
 use aws_sdk_iam::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, whole};
 
 pub use role::{Resource, Role, RoleOutput, RoleSpec, RoleState, Statement};
 
@@ -22,10 +23,39 @@ pub static SERVICE: Service = Service {
     }),
     rates: &[Rate::of("iam", Calls::All, 30.0, 15.0)],
     // The caller may be a user.
-    reads: Some(|scope| vec![scope.global_arn("iam", "role/*"), scope.global_arn("iam", "user/*")]),
-    writes: &[On::NamedBy(|scope, _| {
-        scope.global_arn("iam", &format!("role/provision/{}/{}/*", scope.stack, scope.env))
-    })],
+    reads: Some(|scope| {
+        vec![boundary::arn(scope), scope.global_arn("iam", "role/*"), scope.global_arn("iam", "user/*")]
+    }),
+    writes: &[
+        Writes::new(Actions::EveryBut(&["iam:CreateServiceLinkedRole", "iam:PassRole"]), &[ROLES], Bound::Name),
+        Writes {
+            actions: Actions::These(&["iam:PassRole"]),
+            on: &[ROLES],
+            bound: Bound::Name,
+            only_if: &[(
+                "StringEquals",
+                "iam:PassedToService",
+                &["ecs-tasks.amazonaws.com", "lambda.amazonaws.com", "vpc-flow-logs.amazonaws.com"],
+            )],
+        },
+        Writes {
+            actions: Actions::These(&["iam:CreateServiceLinkedRole"]),
+            on: &[On::NamedBy(|scope, _| scope.global_arn("iam", "role/aws-service-role/*"))],
+            bound: Bound::Nothing { because: "a service has one such role for the whole account, and makes it itself" },
+            only_if: &[(
+                "StringEquals",
+                "iam:AWSServiceName",
+                &[
+                    "ecs.amazonaws.com",
+                    "ecs.application-autoscaling.amazonaws.com",
+                    "elasticache.amazonaws.com",
+                    "elasticloadbalancing.amazonaws.com",
+                    "opensearchservice.amazonaws.com",
+                    "rds.amazonaws.com",
+                ],
+            )],
+        },
+    ],
     for_roles: None,
     on_everything: &["iam:GetAccountAuthorizationDetails", "iam:ListRoles"],
     dependent: &[
@@ -45,6 +75,10 @@ pub static SERVICE: Service = Service {
     section,
     only_ready: "a role is there or not",
 };
+
+/// The roles of the stack. They have a path of their own.
+const ROLES: On =
+    On::NamedBy(|scope, _| scope.global_arn("iam", &format!("role/provision/{}/{}/*", scope.stack, scope.env)));
 
 fn section(resource: &str, _: &str) -> Option<String> {
     match resource {

@@ -9,13 +9,17 @@
 //! CloudWatch Logs, CloudWatch alarms and SNS use the key in their own name, so the policy names them. RDS,
 //! ElastiCache, Secrets Manager, OpenSearch and Lambda use it by grants and by the caller's IAM permissions, which the
 //! account's own statement allows (KMS developer guide, "Default key policy").
+//!
+//! The rights of `up` are bound to the tag of the key, and KMS counts a tag up to five minutes late. So the policy of a
+//! new key gives the user or the role that makes the key what `up` does with it. That is chosen once: a colleague does
+//! not change it, and a plan shows nothing.
 
 use aws_sdk_kms::types::{KeyMetadata, KeyState as Phase};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::tag_list;
-use crate::aws::{Cx, Error, Look, Proof, Tags, each, policy};
+use crate::aws::{Cx, Error, Look, Proof, Tags, each, policy, principal};
 use crate::kind::facts::{Facts, Field, Retry, Seconds};
 use crate::kind::owner::Owner;
 use crate::kind::{Kind, Live, Missing, Outputs, Status};
@@ -34,6 +38,8 @@ pub struct KeyState {
     /// Whether AWS makes new key material every year. It keeps the old material for data that was encrypted with it.
     pub rotation: bool,
     pub policy: Value,
+    /// The user or the role that made the key, if the policy still names it.
+    pub maker: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -49,7 +55,13 @@ const GONE: &[&str] = &["NotFoundException"];
 impl Kind for Key {
     const FACTS: Facts = Facts {
         name: "kms.key",
-        fields: &[Field::wanted("alias"), Field::wanted("enabled"), Field::wanted("rotation"), Field::wanted("policy")],
+        fields: &[
+            Field::wanted("alias"),
+            Field::wanted("enabled"),
+            Field::wanted("rotation"),
+            Field::wanted("policy"),
+            Field::chosen("maker"),
+        ],
         seconds: Seconds { create: 2, update: 2, delete: 2 },
         unnamed: true,
         retry: &[
@@ -86,7 +98,8 @@ impl Kind for Key {
     type Ready = ();
 
     fn want(scope: &Scope, _: &str, _: &KeySpec, _: &Outputs) -> Result<KeyState, Missing> {
-        Ok(KeyState { alias: Some(alias(scope)), enabled: true, rotation: true, policy: key_policy(scope) })
+        let policy = key_policy(scope);
+        Ok(KeyState { alias: Some(alias(scope)), enabled: true, rotation: true, policy, maker: None })
     }
 }
 
@@ -109,10 +122,18 @@ impl OnAws for Key {
     }
 
     async fn create(cx: &Cx, name: &str, want: &KeyState) -> Result<KeyOutput, Error> {
-        let call = cx.kms_once.create_key().policy(want.policy.to_string());
+        let caller = cx.sts.get_caller_identity().send().await?;
+        let maker = match principal::behind(cx, caller.arn().unwrap_or_default()).await {
+            // Without the path of the role the key is made all the same, and KMS has to count the tags first.
+            Err(error) if error.is_denied() => None,
+            maker => maker?,
+        };
+        let policy = with_maker(&want.policy, maker.as_deref());
+        let call = cx.kms_once.create_key().policy(policy.to_string());
         let call = call.description(format!("Everything of {} that rests", cx.scope.prefix()));
         let call = call.set_tags(Some(tag_list(cx.scope.tags(name))?));
         let made = call.send().await?.key_metadata.ok_or_else(|| Error::ours("KMS made a key without an id"))?;
+        cx.new_key.is_made();
         // If a later call fails, the next look finds the key by its tag and repairs it. The key may be unseen for a
         // moment, so the engine has to look more than once before it believes that there is none.
         let rest = async {
@@ -121,7 +142,8 @@ impl OnAws for Key {
             Ok(())
         };
         rest.await.map_err(|error: Error| Error {
-            ambiguous: error.ambiguous || error.worth_retrying(&Key::FACTS).is_some(),
+            // The key is there already, so a refusal is no reason to make another one.
+            ambiguous: error.ambiguous || error.is_denied() || error.worth_retrying(&Key::FACTS).is_some(),
             ..error
         })?;
         Ok(output(&made))
@@ -134,7 +156,10 @@ impl OnAws for Key {
             cx.kms.enable_key().key_id(id).send().await?;
         }
         if changed.has("policy") {
-            cx.kms.put_key_policy().key_id(id).policy(want.policy.to_string()).send().await?;
+            // KMS shows a maker that is gone by its id, and takes the id from nobody.
+            let maker = live.state.maker.as_deref().filter(|maker| maker.starts_with("arn:"));
+            let policy = with_maker(&want.policy, maker);
+            cx.kms.put_key_policy().key_id(id).policy(policy.to_string()).send().await?;
         }
         if let (true, Some(alias)) = (changed.has("alias"), &want.alias) {
             set_alias(cx, alias, id).await?;
@@ -166,7 +191,7 @@ pub fn key_arn(scope: &Scope, shown: &str) -> String {
     }
 }
 
-fn alias(scope: &Scope) -> String {
+pub(super) fn alias(scope: &Scope) -> String {
     format!("alias/{}", scope.prefix())
 }
 
@@ -191,6 +216,55 @@ fn key_policy(scope: &Scope) -> Value {
             "Condition": {"StringEquals": {"aws:SourceAccount": scope.account}},
         },
     ]}))
+}
+
+/// The name of the statement for the maker of the key.
+const MAKER: &str = "Maker";
+
+/// What `up` does with a key.
+const OF_UP: &[&str] = &[
+    "kms:CreateAlias",
+    "kms:CreateGrant",
+    "kms:Decrypt",
+    "kms:DeleteAlias",
+    "kms:EnableKey",
+    "kms:EnableKeyRotation",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:PutKeyPolicy",
+    "kms:RetireGrant",
+    "kms:ScheduleKeyDeletion",
+    "kms:TagResource",
+    "kms:UntagResource",
+    "kms:UpdateAlias",
+];
+
+fn with_maker(policy: &Value, maker: Option<&str>) -> Value {
+    let mut policy = policy.clone();
+    if let (Some(maker), Some(statements)) = (maker, policy["Statement"].as_array_mut()) {
+        statements.push(json!({
+            "Sid": MAKER, "Effect": "Allow", "Principal": {"AWS": maker}, "Action": OF_UP, "Resource": "*",
+        }));
+    }
+    policy::normal(&policy)
+}
+
+/// Takes the statement for the maker out of a policy. A statement that says anything else than ours, or that names
+/// somebody of another account, stays: it is a difference.
+fn without_maker(account: &str, policy: &Value) -> (Value, Option<String>) {
+    let mut rest = policy.clone();
+    let Some(statements) = rest["Statement"].as_array_mut() else { return (rest, None) };
+    let Some(at) = statements.iter().position(|statement| statement["Sid"] == MAKER) else { return (rest, None) };
+    let who = statements[at]["Principal"]["AWS"][0].as_str().unwrap_or_default().to_owned();
+    let is_own = who.split(':').nth(4) == Some(account) && [":user/", ":role/"].iter().any(|part| who.contains(part));
+    // IAM's ids for a user and for a role that are gone.
+    let is_gone = who.starts_with("AIDA") || who.starts_with("AROA");
+    let ours = with_maker(&json!({"Statement": []}), Some(&who));
+    if !(is_own || is_gone) || statements[at] != ours["Statement"][0] {
+        return (rest, None);
+    }
+    statements.remove(at);
+    (rest, Some(who))
 }
 
 async fn set_alias(cx: &Cx, alias: &str, key: &str) -> Result<(), Error> {
@@ -274,13 +348,14 @@ async fn one(
     };
     Ok(Some(Live {
         status: status(&key),
-        ..Live::ready((name, owner), arn.to_owned(), state(&key, alias, &policy, rotation), output(&key))
+        ..Live::ready((name, owner), arn.to_owned(), state(&cx.scope, &key, alias, &policy, rotation), output(&key))
     }))
 }
 
-fn state(key: &KeyMetadata, alias: Option<String>, policy: &str, rotation: bool) -> KeyState {
+fn state(scope: &Scope, key: &KeyMetadata, alias: Option<String>, policy: &str, rotation: bool) -> KeyState {
     let enabled = key.key_state() != Some(&Phase::Disabled);
-    KeyState { alias, enabled, rotation, policy: policy::parse(policy) }
+    let (policy, maker) = without_maker(&scope.account, &policy::parse(policy));
+    KeyState { alias, enabled, rotation, policy, maker }
 }
 
 fn output(key: &KeyMetadata) -> KeyOutput {
@@ -325,9 +400,26 @@ mod tests {
             Key::want(&scope, "key", &KeySpec {}, &crate::kind::board::Board::default().outputs(Late::IsAwaited));
         let text = serde_json::to_string_pretty(&key_policy(&scope)).expect("json");
         let text = text.replacen(r#""111122223333""#, r#""arn:aws:iam::111122223333:root""#, 1);
-        let live = state(&key, Some("alias/a-b".into()), &text, true);
+        let live = state(&scope, &key, Some("alias/a-b".into()), &text, true);
         assert_eq!(serde_json::to_value(live).ok(), serde_json::to_value(want.expect("pure")).ok());
         assert_eq!(status(&key), Status::Ready);
+    }
+
+    #[test]
+    fn the_maker_is_chosen_once_and_nobody_else_hides_behind_it() {
+        let bare =
+            policy::normal(&json!({"Version": "2012-10-17", "Statement": [{"Sid": "Account", "Effect": "Allow"}]}));
+        let read = |policy: &Value| without_maker("1", &policy::parse(&policy.to_string()));
+        for maker in ["arn:aws:iam::1:role/ci/deploy", "arn:aws:iam::1:user/me", "AROAEXAMPLE"] {
+            assert_eq!(read(&with_maker(&bare, Some(maker))), (bare.clone(), Some(maker.to_owned())));
+        }
+        let from_elsewhere = with_maker(&bare, Some("arn:aws:iam::2:role/deploy"));
+        assert_eq!(read(&from_elsewhere), (from_elsewhere.clone(), None));
+        let mut wider = with_maker(&bare, Some("arn:aws:iam::1:user/me"));
+        for statement in wider["Statement"].as_array_mut().expect("statements") {
+            statement["Action"] = json!(["kms:*"]);
+        }
+        assert_eq!(read(&wider).1, None);
     }
 
     #[test]

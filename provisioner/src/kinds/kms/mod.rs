@@ -6,7 +6,7 @@ use aws_sdk_kms::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, whole};
 
 pub use key::{Key, KeyOutput, KeySpec, KeyState, key_arn};
 
@@ -22,9 +22,33 @@ pub static SERVICE: Service = Service {
     }),
     rates: &[Rate::of("kms", Calls::All, 50.0, 15.0)],
     reads: None,
-    writes: &[On::Every { resource: "key/*", because: "AWS draws the id of a key" }, On::Named("alias/")],
+    writes: &[
+        // AWS draws the id of a key.
+        Writes::new(
+            Actions::EveryBut(&["kms:CreateGrant", "kms:CreateKey"]),
+            &[On::Type("key/*"), On::Elsewhere("alias/none")],
+            Bound::Tag,
+        ),
+        Writes {
+            actions: Actions::These(&["kms:CreateGrant"]),
+            on: &[On::Type("key/*")],
+            bound: Bound::Tag,
+            only_if: &[("Bool", "kms:GrantIsForAWSResource", &["true"])],
+        },
+        Writes::new(Actions::These(&["kms:CreateKey"]), &[On::Everything], Bound::NewTag),
+        Writes::new(
+            Actions::These(&["kms:TagResource"]),
+            &[On::Type("key/*")],
+            Bound::Adopted { because: "CreateKey with tags asks for it before the key has any" },
+        ),
+        Writes::new(
+            Actions::These(&["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]),
+            &[On::NamedBy(|scope, _| scope.arn("kms", &key::alias(scope))), On::Elsewhere("key/none")],
+            Bound::Name,
+        ),
+    ],
     for_roles: None,
-    on_everything: &["kms:CreateKey", "kms:ListKeys"],
+    on_everything: &["kms:ListKeys"],
     dependent: &[
         Dependent::on(
             "kms:CreateGrant",

@@ -14,10 +14,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput as Configuration;
 use aws_sdk_lambda::types::{
-    Architecture, DestinationConfig, Environment, EnvironmentResponse, FunctionCode, FunctionConfiguration,
-    LastUpdateStatus, LogFormat, LoggingConfig, OnFailure, OnSuccess, Runtime, State as Phase, TracingConfig,
-    TracingConfigResponse, TracingMode, VpcConfig,
+    Architecture, DestinationConfig, Environment, EnvironmentResponse, FunctionCode, LastUpdateStatus, LogFormat,
+    LoggingConfig, OnFailure, OnSuccess, Runtime, State as Phase, TracingConfig, TracingConfigResponse, TracingMode,
+    VpcConfig,
 };
 use aws_smithy_types::Blob as Bytes;
 use serde::{Deserialize, Serialize};
@@ -26,7 +27,7 @@ use serde_json::Value;
 use super::beside;
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
 use crate::aws::evidence::Evidence;
-use crate::aws::{Cx, Error, collect};
+use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::kind::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet};
@@ -163,7 +164,6 @@ impl Kind for Function {
             "lambda:DeleteEventSourceMapping",
             "lambda:DeleteFunction",
             "lambda:DeleteFunctionUrlConfig",
-            "lambda:GetFunction",
             "lambda:GetFunctionConfiguration",
             "lambda:GetFunctionEventInvokeConfig",
             "lambda:ListEventSourceMappings",
@@ -237,7 +237,7 @@ impl OnAws for Function {
         let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
         let hints = query.look.tagged(cx, "lambda:function").await;
         names.extend(hints.iter().filter_map(|arn| arn.split(':').nth(6)).map(str::to_owned));
-        collect(names.into_iter().collect(), |name| one(cx, name, &wanted)).await
+        collect(names.into_iter().collect(), |name| one(cx, name, &wanted, query.look)).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &FunctionState) -> Result<FunctionOutput, Error> {
@@ -365,21 +365,25 @@ async fn put_failures(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
     Ok(())
 }
 
-async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Result<Option<Live<Function>>, Error> {
-    let (found, failures, urls, sources) = tokio::join!(
-        cx.lambda.get_function().function_name(&function).send(),
+async fn one(
+    cx: &Cx,
+    function: String,
+    wanted: &HashMap<String, &str>,
+    look: &Look,
+) -> Result<Option<Live<Function>>, Error> {
+    // GetFunction would show the tags as well, but it also gives away the code, which a plan has no business with.
+    let (arn, wanted) = (output(&cx.scope, &function).arn, wanted.get(&function).copied());
+    let (found, whose, failures, urls, sources) = tokio::join!(
+        cx.lambda.get_function_configuration().function_name(&function).send(),
+        look.whose(cx, &arn, wanted, tags(cx, &arn)),
         cx.lambda.get_function_event_invoke_config().function_name(&function).send(),
         beside::urls(cx, &function),
         beside::sources(cx, &function),
     );
-    let Some(found) = Error::unless_gone(found, GONE)? else {
+    let Some(configuration) = Error::unless_gone(found, GONE)? else {
         return Ok(None);
     };
-    let tags = found.tags.unwrap_or_default();
-    let Some(whose) = cx.scope.whose(tags.iter(), wanted.get(&function).copied()) else {
-        return Ok(None);
-    };
-    let Some(configuration) = found.configuration else {
+    let Some(whose) = whose? else {
         return Ok(None);
     };
     let mut state = FunctionState { urls: urls?, sources: sources?, ..state(&configuration) };
@@ -398,7 +402,12 @@ async fn one(cx: &Cx, function: String, wanted: &HashMap<String, &str>) -> Resul
     Ok(Some(Live { status, ..Live::ready(whose, id, state, output) }))
 }
 
-fn status(found: &FunctionConfiguration) -> Status {
+async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
+    let answer = Error::unless_gone(cx.lambda.list_tags().resource(arn).send().await, GONE)?;
+    Ok(answer.and_then(|answer| answer.tags).unwrap_or_default().into_iter().collect())
+}
+
+fn status(found: &Configuration) -> Status {
     let why = |reason: Option<&str>| reason.unwrap_or("AWS does not say why").to_owned();
     match (found.state(), found.last_update_status()) {
         (Some(Phase::Pending), _) => Status::Busy("pending".to_owned()),
@@ -410,7 +419,7 @@ fn status(found: &FunctionConfiguration) -> Status {
     }
 }
 
-fn state(found: &FunctionConfiguration) -> FunctionState {
+fn state(found: &Configuration) -> FunctionState {
     let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
     let variables = found.environment().and_then(EnvironmentResponse::variables);
     let (logging, inside) = (found.logging_config(), found.vpc_config());
@@ -451,10 +460,10 @@ fn state(found: &FunctionConfiguration) -> FunctionState {
 mod tests {
     use super::*;
 
-    /// The example of GetFunction in botocore's lambda examples.
+    /// The configuration of the example of GetFunction in botocore's lambda examples.
     #[test]
     fn a_recorded_answer_reads_as_it_is() {
-        let answer = FunctionConfiguration::builder()
+        let answer = Configuration::builder()
             .code_sha256("YFgDgEKG3ugvF1+pX64gV6tu9qNuIYNUdgJm8nCxsm4=")
             .function_name("my-function")
             .handler("index.handler")

@@ -7,7 +7,7 @@ mod permission;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, whole};
 
 pub use function::{Function, FunctionOutput, FunctionSpec, FunctionState, Inside};
 pub use permission::{Permission, PermissionOutput, PermissionSpec, PermissionState};
@@ -23,17 +23,20 @@ pub static SERVICE: Service = Service {
         remove: |cx, arn, keys| Box::pin(remove_tags(cx, arn, keys)),
     }),
     rates: &[Rate::of("lambda", Calls::All, 15.0, 15.0)],
-    reads: None,
+    // The environment of a function may hold a secret.
+    reads: Some(|scope| vec![On::Named("function:").arn(scope, "lambda")]),
     writes: &[
-        On::Named("function:"),
-        On::Every { resource: "event-source-mapping:*", because: "AWS draws the id of a mapping" },
+        Writes::new(Actions::EveryBut(&["lambda:DeleteEventSourceMapping"]), &[On::Named("function:")], Bound::Name),
+        // AWS draws the id of a mapping.
+        Writes::new(
+            Actions::These(&["lambda:DeleteEventSourceMapping"]),
+            &[On::Type("event-source-mapping:*")],
+            Bound::By("ArnLike", "lambda:FunctionArn", |scope| On::Named("function:").arn(scope, "lambda")),
+        ),
     ],
     for_roles: None,
     on_everything: &["lambda:ListEventSourceMappings"],
-    dependent: &[
-        Dependent::on("lambda:ListTags", "GetFunction shows tags", "lambda"),
-        Dependent::on("lambda:TagResource", "CreateFunction with tags", "lambda"),
-    ],
+    dependent: &[Dependent::on("lambda:TagResource", "CreateFunction with tags", "lambda")],
     types: &[],
     section,
     only_ready: "a function runs when it is called",

@@ -5,7 +5,7 @@ mod subscription_filter;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, whole};
 
 pub use log_group::{LogGroup, LogGroupOutput, LogGroupSpec, LogGroupState};
 pub use subscription_filter::{SubscriptionFilter, SubscriptionFilterSpec, SubscriptionFilterState};
@@ -24,8 +24,8 @@ pub static SERVICE: Service = Service {
         Rate::of("logs groups", Calls::Named(&["CreateLogGroup", "DeleteLogGroup"]), 5.0, 5.0),
         Rate::of("logs", Calls::All, 10.0, 5.0),
     ],
-    reads: None,
-    writes: &[On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:/{}/*", scope.prefix())))],
+    reads: Some(|scope| vec![GROUPS.arn(scope, "logs")]),
+    writes: &[Writes::new(Actions::Every, &[GROUPS], Bound::Name)],
     // The ARNs of log streams begin with the ARN of their group.
     for_roles: Some(|scope| vec![scope.arn("logs", &format!("log-group:/{}/*:*", scope.prefix()))]),
     on_everything: &["logs:DescribeLogGroups"],
@@ -34,6 +34,9 @@ pub static SERVICE: Service = Service {
     section,
     only_ready: "`logs` shows the lines",
 };
+
+/// The log groups of the stack, and their streams.
+const GROUPS: On = On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:/{}/*", scope.prefix())));
 
 fn section(resource: &str, _: &str) -> Option<String> {
     match resource {

@@ -6,7 +6,7 @@ use aws_sdk_opensearch::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below};
 
 pub use domain::{Domain, DomainOutput, DomainReady, DomainSpec, DomainState, Inside, Searcher};
 
@@ -22,12 +22,16 @@ pub static SERVICE: Service = Service {
     }),
     rates: &[Rate::of("es", Calls::All, 20.0, 10.0)],
     reads: Some(|scope| vec![scope.arn("es", "*"), scope.arn("opensearch", "*")]),
-    writes: &[
-        On::Named("domain/"),
-        // AddTags also asks for rights on resources that only the newer name of the service has.
-        On::NamedBy(|scope, prefix| scope.arn("opensearch", &format!("application/{prefix}*"))),
-        On::NamedBy(|scope, prefix| scope.arn("opensearch", &format!("datasource/{prefix}*"))),
-    ],
+    writes: &[Writes::new(
+        Actions::Every,
+        &[
+            On::Named("domain/"),
+            // AddTags also asks for rights on resources that only the newer name of the service has.
+            On::NamedBy(|scope, prefix| scope.arn("opensearch", &format!("application/{prefix}*"))),
+            On::NamedBy(|scope, prefix| scope.arn("opensearch", &format!("datasource/{prefix}*"))),
+        ],
+        Bound::Name,
+    )],
     for_roles: None,
     on_everything: &["es:ListDomainNames", "es:ListInstanceTypeDetails", "es:ListVersions"],
     dependent: &[Dependent::on("es:AddTags", "CreateDomain with tags", "opensearch")],

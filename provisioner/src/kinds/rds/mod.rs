@@ -8,7 +8,7 @@ use aws_sdk_rds::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error, Tags};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
 pub use instance::{Instance, InstanceOutput, InstanceReady, InstanceRole, InstanceSpec, InstanceState};
 pub use parameter_group::{ParameterGroup, ParameterGroupOutput, ParameterGroupSpec, ParameterGroupState};
@@ -26,15 +26,19 @@ pub static SERVICE: Service = Service {
     }),
     rates: &[Rate::of("rds", Calls::All, 20.0, 10.0)],
     reads: None,
-    writes: &[
-        // A replica needs the same things as its primary: AWS asks about all of these types.
-        On::Named("cluster:"),
-        On::Named("db:"),
-        On::Named("pg:"),
-        On::Named("snapshot:"),
-        On::Named("subgrp:"),
-        On::Every { resource: "og:default:*", because: "a database has the option group that AWS gives it" },
-    ],
+    writes: &[Writes::new(
+        Actions::Every,
+        &[
+            // A replica needs the same things as its primary: AWS asks about all of these types.
+            On::Named("cluster:"),
+            On::Named("db:"),
+            On::Named("pg:"),
+            On::Named("snapshot:"),
+            On::Named("subgrp:"),
+            On::Given { resource: "og:default:*", because: "a database has the option group that AWS gives it" },
+        ],
+        Bound::Name,
+    )],
     for_roles: None,
     on_everything: &["rds:DescribeDBEngineVersions", "rds:DescribeEvents", "rds:DescribeOrderableDBInstanceOptions"],
     dependent: &[

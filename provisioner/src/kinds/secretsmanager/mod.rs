@@ -6,7 +6,7 @@ use aws_sdk_secretsmanager::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below};
 
 pub use secret::{Form, Secret, SecretOutput, SecretSpec, SecretState, member};
 
@@ -21,8 +21,9 @@ pub static SERVICE: Service = Service {
         remove: |cx, arn, keys| Box::pin(remove_tags(cx, arn, keys)),
     }),
     rates: &[Rate::of("secretsmanager", Calls::All, 50.0, 40.0)],
-    reads: None,
-    writes: &[On::Named("secret:")],
+    // Nothing is looked up about others' secrets.
+    reads: Some(|scope| vec![On::Named("secret:").arn(scope, "secretsmanager")]),
+    writes: &[Writes::new(Actions::Every, &[On::Named("secret:")], Bound::Name)],
     for_roles: None,
     on_everything: &["secretsmanager:ListSecrets"],
     dependent: &[Dependent::on("secretsmanager:TagResource", "CreateSecret with tags", "secretsmanager")],

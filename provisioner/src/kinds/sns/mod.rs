@@ -7,7 +7,7 @@ use aws_sdk_sns::types::Tag;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
 pub use subscription::{Endpoint, Subscription, SubscriptionSpec, SubscriptionState};
 pub use topic::{Topic, TopicOutput, TopicSpec, TopicState};
@@ -24,14 +24,24 @@ pub static SERVICE: Service = Service {
     }),
     rates: &[Rate::of("sns", Calls::All, 100.0, 30.0)],
     reads: None,
-    writes: &[On::Named("")],
+    writes: &[
+        Writes::new(Actions::EveryBut(SUBSCRIPTIONS), &[On::Named("")], Bound::Name),
+        Writes::new(
+            Actions::These(SUBSCRIPTIONS),
+            &[On::Everything],
+            Bound::Nothing { because: "IAM knows no resource of a subscription, and no tag" },
+        ),
+    ],
     for_roles: None,
-    on_everything: &["sns:GetSubscriptionAttributes", "sns:SetSubscriptionAttributes", "sns:Unsubscribe"],
+    on_everything: &["sns:GetSubscriptionAttributes"],
     dependent: &[Dependent::on("sns:TagResource", "CreateTopic with tags", "sns")],
     types: &[],
     section,
     only_ready: "what a topic and a subscription do shows at the queue behind them",
 };
+
+/// The writes to a subscription.
+const SUBSCRIPTIONS: &[&str] = &["sns:SetSubscriptionAttributes", "sns:Unsubscribe"];
 
 fn section(resource: &str, name: &str) -> Option<String> {
     match resource {

@@ -4,7 +4,7 @@ mod queue;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Dependent, On, Service, TagCalls, below, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
 pub use queue::{DeadLetter, Queue, QueueOutput, QueueSpec, QueueState, queue_name};
 
@@ -20,7 +20,7 @@ pub static SERVICE: Service = Service {
     }),
     rates: &[Rate::of("sqs", Calls::All, 200.0, 100.0)],
     reads: None,
-    writes: &[On::Named("")],
+    writes: &[Writes::new(Actions::Every, &[On::Named("")], Bound::Name)],
     for_roles: None,
     on_everything: &["sqs:ListQueues"],
     dependent: &[

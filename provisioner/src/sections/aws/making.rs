@@ -67,15 +67,17 @@ impl<'a> Making<'a> {
         Ref::to(KEY)
     }
 
-    /// Adds a role that a service of AWS assumes. It is within the boundary that the stack file names.
+    /// Adds a role that a service of AWS assumes. It is within the boundary that the stack file names, or else within
+    /// the one that the account has for the stack.
     pub(crate) fn role(&mut self, section: &str, name: &str, service: &str, statements: Vec<Statement>) {
-        let permissions_boundary = self.loaded.stack.permissions_boundary.as_deref().map(|boundary| match boundary {
-            "none" => String::new(),
-            arn if arn.starts_with("arn:") => arn.to_owned(),
-            name => self.scope.global_arn("iam", &format!("policy/{name}")),
-        });
+        let permissions_boundary = match self.loaded.stack.permissions_boundary.as_deref() {
+            None => self.digests.boundary.clone(),
+            Some("none") => Some(String::new()),
+            Some(arn) if arn.starts_with("arn:") => Some(arn.to_owned()),
+            Some(name) => Some(self.scope.global_arn("iam", &format!("policy/{name}"))),
+        };
         let service = service.to_owned();
-        self.add::<Role>(section, name, RoleSpec { service, statements, managed: Vec::new(), permissions_boundary });
+        self.add::<Role>(section, name, RoleSpec { service, statements, permissions_boundary });
     }
 
     pub(crate) fn add<K: Kind>(&mut self, section: &str, name: impl Into<String>, spec: K::Spec) {

@@ -5,7 +5,7 @@ pub(crate) mod making;
 use self::making::{Export, Making};
 use super::Loaded;
 use super::list::SECTIONS;
-use crate::image::{Built, Digests};
+use crate::image::{Digests, Otherwise};
 use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
@@ -30,11 +30,12 @@ pub fn expand(loaded: &Loaded, scope: &Scope, digests: &Digests) -> Expanded {
 }
 
 /// The resources that another stack would become, for the reasons of a plan.
-pub fn other(loaded: &Loaded, scope: &Scope, digests: &Digests, built: Built) -> Desired {
-    let anew = || Digests { image: "sha256:another".to_owned(), zip: "another".to_owned() };
-    match built {
-        Built::AsItIs => expand(loaded, scope, digests).desired,
-        Built::Anew => expand(loaded, scope, &anew()).desired,
+pub fn other(loaded: &Loaded, scope: &Scope, digests: &Digests, otherwise: Otherwise) -> Desired {
+    let anew = || Digests { image: "sha256:another".to_owned(), zip: "another".to_owned(), ..digests.clone() };
+    match otherwise {
+        Otherwise::AsItIs => expand(loaded, scope, digests).desired,
+        Otherwise::Rebuilt => expand(loaded, scope, &anew()).desired,
+        Otherwise::Unbounded => expand(loaded, scope, &Digests { boundary: None, ..digests.clone() }).desired,
     }
 }
 

@@ -30,7 +30,7 @@ fn expand(making: &mut Making<'_>) {
             &name.0,
             QueueSpec {
                 fifo: queue.fifo,
-                visibility_timeout: queue.visibility_seconds(),
+                visibility_timeout: stack.hidden_seconds(name, queue),
                 retention: queue.retention_seconds(),
                 delay: queue.delay_seconds(),
                 dead_letter: Some(DeadLetter { queue: Ref::to(dead.clone()), after: queue.receives() }),

@@ -21,14 +21,13 @@ pub(crate) const LOCAL: Local = Local { ports, expand };
 
 fn ports(loaded: &Loaded) -> Vec<String> {
     let stack = &loaded.stack;
-    let wanted = !stack.topics.is_empty() || !stack.queues.is_empty();
-    wanted.then(|| MESSAGING.to_owned()).into_iter().collect()
+    stack.has_messages().then(|| MESSAGING.to_owned()).into_iter().collect()
 }
 
 /// Adds one process for all topics and queues, then the queues and what feeds them.
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let stack = &making.loaded.stack;
-    if stack.topics.is_empty() && stack.queues.is_empty() {
+    if !stack.has_messages() {
         return Ok(());
     }
     if stack.region.is_none() {
@@ -58,7 +57,12 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
         generation: FORM.to_owned(),
         ..Part::new(MESSAGING, "topics and queues", &making.program)
     };
-    making.add(if stack.queues.is_empty() { "topics" } else { "queues" }, part);
+    let section = match () {
+        () if !stack.queues.is_empty() => "queues",
+        () if !stack.topics.is_empty() => "topics",
+        () => "functions",
+    };
+    making.add(section, part);
     for (name, queue) in &stack.queues {
         one(making, &name.0, queue);
     }
@@ -71,20 +75,20 @@ fn one(making: &mut Making<'_>, name: &str, queue: &Queue) {
     let (main, dead) = queue_names(making.loaded, name, queue);
     let arn = |name: &str| making.scope().arn("sqs", name);
     let policy = json!({ "deadLetterTargetArn": arn(&dead), "maxReceiveCount": queue.receives() });
-    let (none, others) = (|| Value::Object(Map::new()), BTreeMap::new);
+    let others = BTreeMap::new;
     let of_dead = QueueState {
         arn: arn(&dead),
         name: dead,
         visibility_timeout: 30,
         retention: DEAD_LETTER_RETENTION,
         delay: 0,
-        redrive: none(),
+        redrive: no_redrive(),
         others: others(),
     };
     let state = QueueState {
         arn: arn(&main),
         name: main.clone(),
-        visibility_timeout: queue.visibility_seconds(),
+        visibility_timeout: making.loaded.stack.hidden_seconds(&Name(name.to_owned()), queue),
         retention: queue.retention_seconds(),
         delay: queue.delay_seconds(),
         redrive: policy,
@@ -114,6 +118,16 @@ const FORM: &str = "2";
 /// The URL of a queue.
 pub(crate) fn url(making: &Making<'_>, name: &str) -> String {
     let fifo = making.loaded.stack.queues.get(&Name(name.into())).is_some_and(|queue| queue.fifo);
+    url_of(making, &named(making.loaded, name, fifo))
+}
+
+/// The URL of a queue by its name on AWS.
+pub(crate) fn url_of(making: &Making<'_>, called: &str) -> String {
     let (port, account) = (making.port(MESSAGING), account(making.loaded));
-    format!("http://127.0.0.1:{port}/{account}/{}", named(making.loaded, name, fifo))
+    format!("http://127.0.0.1:{port}/{account}/{called}")
+}
+
+/// The redrive policy of a queue without a dead-letter queue.
+pub(crate) fn no_redrive() -> Value {
+    Value::Object(Map::new())
 }

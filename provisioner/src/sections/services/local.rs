@@ -15,7 +15,6 @@ use crate::image::{Architecture, find_runtime};
 use crate::kind::Ref;
 use crate::local::kinds::{self, RoutesSpec, RoutesState};
 use crate::sections::machine::{self, Local, Making, Runtime};
-use crate::sections::queues::MESSAGING;
 use crate::sections::search::local::endpoint;
 use crate::sections::uses::local::{self as uses, Environment};
 use crate::sections::words::Name;
@@ -111,7 +110,11 @@ fn ready_within_ms(usual: u64, service: &Service) -> u64 {
 
 fn one(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runtime: &Runtime) {
     let port = making.port(name);
-    let Environment { variables, secrets } = uses::of(making, name, service, port);
+    let mut environment = uses::of(making, service.user(), &service.env);
+    for (key, value) in [("HOST", "127.0.0.1"), ("PORT", &port.to_string()), ("SERVICE_NAME", name)] {
+        environment.set(key.to_owned(), value.to_owned());
+    }
+    let Environment { variables, secrets } = environment;
     let known = roles::find(role);
     if let Some(role) = known.filter(|role| role.probe) {
         let mut environment = variables.clone();
@@ -126,21 +129,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runti
         }
         making.laptop.probe = Some(machine::Probe { program: runtime.path.clone(), environment });
     }
-    let things: Vec<String> = service.uses.iter().chain(&service.owns).map(|thing| thing.0.clone()).collect();
-    let stack = &making.loaded.stack;
-    let mut after: Vec<String> = Vec::new();
-    for thing in &things {
-        let known = Name(thing.clone());
-        if let Some(database) = stack.databases.get(&known) {
-            after.push(making.roles.pair(thing, database.replica).primary);
-        } else if stack.caches.contains_key(&known) {
-            after.push(thing.clone());
-        } else if stack.topics.contains_key(&known) || stack.queues.contains_key(&known) {
-            after.push(MESSAGING.to_owned());
-        }
-    }
-    after.sort();
-    after.dedup();
+    let after = uses::after(making, service.user());
     let waits = known.is_some_and(|role| !role.needs.is_empty());
     let part = Part {
         args: vec!["serve".to_owned(), role.to_owned()],
@@ -159,9 +148,9 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runti
     making.add(&format!("services.{name}"), part);
 }
 
-/// Whether a service runs the bundled runtime here. The user's own containers do not run here.
+/// Whether a service or a function runs the bundled runtime here. The user's own containers do not run here.
 pub(crate) fn needs_runtime(stack: &Stack) -> bool {
-    stack.services.values().any(|service| service.role.is_some())
+    !stack.functions.is_empty() || stack.services.values().any(|service| service.role.is_some())
 }
 
 /// Finds the runtime, and reads which build it is.

@@ -6,6 +6,7 @@ pub use ::roles::{Role, find, probed, servers};
 
 use super::Service;
 use crate::sections::Stack;
+use crate::sections::uses::User;
 use crate::sections::words::Name;
 
 pub fn names() -> impl Iterator<Item = &'static str> + Clone {
@@ -27,13 +28,17 @@ pub fn refuses(role: &Role) -> Option<String> {
 
 /// The things that a service does not give to its role, in words.
 pub fn lacks(role: &Role, stack: &Stack, service: &Service) -> Vec<String> {
+    lacks_of(role, stack, service.user())
+}
+
+/// The things that a service or a function does not give to its role, in words.
+pub(crate) fn lacks_of(role: &Role, stack: &Stack, user: User<'_>) -> Vec<String> {
     let name = role.name;
     let mut lacks = Vec::new();
     for need in role.needs {
         let sort = need.sort();
         let word = sort.word();
-        let mut given: Vec<&Name> =
-            service.uses.iter().chain(&service.owns).filter(|name| holds(sort, stack, name)).collect();
+        let mut given: Vec<&Name> = user.uses.iter().chain(user.owns).filter(|name| holds(sort, stack, name)).collect();
         given.sort();
         given.dedup();
         match need {

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 
-use super::{Used, Value, given as variables, used};
+use super::{Used, User, Value, given as variables, used};
 use crate::kind::Ref;
 use crate::kinds::ec2::Rule;
 use crate::kinds::ecs::FromSecret;
@@ -12,7 +12,6 @@ use crate::kinds::variable::Variable;
 use crate::sections::aws::making::Making;
 use crate::sections::network::aws as network;
 use crate::sections::search::Search;
-use crate::sections::services::Service;
 use crate::sections::{caches, databases, search, secrets};
 
 /// The variables and rights that a service gets for the things that it uses.
@@ -24,13 +23,13 @@ pub(crate) struct Given {
     pub(crate) statements: Vec<Statement>,
 }
 
-pub(crate) fn given(making: &Making<'_>, service: &Service) -> Given {
+pub(crate) fn given(making: &Making<'_>, user: User<'_>) -> Given {
     let stack = &making.loaded.stack;
     let mut given = Given::default();
-    for variable in variables(stack, service) {
+    for variable in variables(stack, user) {
         given.variable(variable.name(), variable.value);
     }
-    let things: Used<'_> = used(stack, service);
+    let things: Used<'_> = used(stack, user);
     given
         .egress
         .extend(things.databases.iter().map(|name| network::from_group(databases::firewall(name), databases::PORT)));
@@ -78,6 +77,8 @@ impl Given {
             Value::TopicArn(name) => self.set(variable, Variable::TopicArn(Ref::to(name))),
             Value::QueueUrl(name) => self.set(variable, Variable::QueueUrl(Ref::to(name))),
             Value::Secret(name) => self.secret(variable, secrets::value(name), ""),
+            // A stack with functions is refused before it comes here: they run on a laptop alone so far.
+            Value::ApiUrl => {}
             Value::SearchEndpoint(name) => self.set(variable, Variable::LateSearchEndpoint(Ref::to(name))),
         }
     }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Given, Value, given};
+use super::{Given, User, Value, given};
 use crate::sections::databases::{replica, schema};
+use crate::sections::functions::{API, migration};
 use crate::sections::machine::{Making, region};
 use crate::sections::queues::MESSAGING;
 use crate::sections::queues::local::url;
 use crate::sections::search::local::endpoint;
-use crate::sections::services::Service;
 use crate::sections::topics::local::arn;
 
 #[derive(Default)]
@@ -18,9 +18,10 @@ pub(crate) struct Environment {
     pub(crate) secrets: BTreeSet<String>,
 }
 
-pub(crate) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) -> Environment {
+/// The variables of a service or a function. Those of `env` come on top.
+pub(crate) fn of(making: &Making<'_>, user: User<'_>, env: &BTreeMap<String, String>) -> Environment {
     let mut environment = Environment::default();
-    for given in given(&making.loaded.stack, service) {
+    for given in given(&making.loaded.stack, user) {
         let host = || "127.0.0.1".to_owned();
         let port = |thing: &str| making.port(thing).to_string();
         let value = match given.value {
@@ -48,16 +49,42 @@ pub(crate) fn of(making: &Making<'_>, name: &str, service: &Service, port: u16) 
             Value::AppPassword(_) => environment.secret(&given, making.keys.get("app")),
             Value::OwnerPassword(_) => environment.secret(&given, making.keys.get("owner")),
             Value::Secret(name) => environment.secret(&given, making.keys.get(name)),
+            Value::ApiUrl => format!("http://127.0.0.1:{}", making.port(API)),
             Value::CacheToken(_) => environment.secret(&given, making.keys.get("cache")),
         };
         environment.set(given.name(), value);
     }
     environment.aws(making);
-    for (key, value) in [("HOST", "127.0.0.1"), ("PORT", &port.to_string()), ("SERVICE_NAME", name)] {
-        environment.set(key.to_owned(), value.to_owned());
+    let is_given = |environment: &Environment, name: &String| environment.variables.contains_key(name);
+    for (name, value) in env {
+        // An empty text takes nothing away.
+        if !(value.is_empty() && is_given(&environment, name)) {
+            environment.set(name.clone(), value.clone());
+        }
     }
-    environment.variables.extend(service.env.clone());
     environment
+}
+
+/// The parts that have to be ready before a service or a function starts.
+pub(crate) fn after(making: &Making<'_>, user: User<'_>) -> Vec<String> {
+    let stack = &making.loaded.stack;
+    let mut after = Vec::new();
+    for thing in user.uses.iter().chain(user.owns) {
+        if let Some(database) = stack.databases.get(thing) {
+            let is_migrated = stack.owned_by_functions().any(|(owned, ..)| owned == thing);
+            after.push(match is_migrated {
+                true => migration(&thing.0),
+                false => making.roles.pair(&thing.0, database.replica).primary,
+            });
+        } else if stack.caches.contains_key(thing) {
+            after.push(thing.0.clone());
+        } else if stack.topics.contains_key(thing) || stack.queues.contains_key(thing) {
+            after.push(MESSAGING.to_owned());
+        }
+    }
+    after.sort();
+    after.dedup();
+    after
 }
 
 impl Environment {
@@ -75,7 +102,7 @@ impl Environment {
         }
     }
 
-    fn set(&mut self, name: String, value: String) {
+    pub(crate) fn set(&mut self, name: String, value: String) {
         self.variables.insert(name, value);
     }
 

@@ -9,6 +9,7 @@ pub(crate) mod aws;
 pub(crate) mod local;
 
 use super::Stack;
+use super::functions::{Function, address_variable};
 use super::secrets::variable;
 use super::services::Service;
 use super::words::Name;
@@ -21,10 +22,30 @@ pub(crate) struct Used<'a> {
     pub(crate) queues: Vec<&'a str>,
     pub(crate) searches: Vec<&'a str>,
     pub(crate) secrets: Vec<&'a str>,
+    pub(crate) functions: Vec<&'a str>,
 }
 
-pub(crate) fn used<'a>(stack: &Stack, service: &'a Service) -> Used<'a> {
-    let mut things: Vec<&Name> = service.uses.iter().chain(&service.owns).collect();
+/// A service or a function, as the things that it uses see it.
+#[derive(Clone, Copy)]
+pub(crate) struct User<'a> {
+    pub(crate) uses: &'a [Name],
+    pub(crate) owns: &'a [Name],
+}
+
+impl Service {
+    pub(crate) fn user(&self) -> User<'_> {
+        User { uses: &self.uses, owns: &self.owns }
+    }
+}
+
+impl Function {
+    pub(crate) fn user(&self) -> User<'_> {
+        User { uses: &self.uses, owns: &self.owns }
+    }
+}
+
+pub(crate) fn used<'a>(stack: &Stack, user: User<'a>) -> Used<'a> {
+    let mut things: Vec<&Name> = user.uses.iter().chain(user.owns).collect();
     things.sort();
     things.dedup();
     let pick =
@@ -36,6 +57,7 @@ pub(crate) fn used<'a>(stack: &Stack, service: &'a Service) -> Used<'a> {
         queues: pick(&|name| stack.queues.contains_key(name)),
         searches: pick(&|name| stack.search.contains_key(name)),
         secrets: pick(&|name| stack.secrets.contains_key(name)),
+        functions: pick(&|name| stack.functions.contains_key(name)),
     }
 }
 
@@ -67,12 +89,14 @@ pub(crate) enum Value<'a> {
     SearchEndpoint(&'a str),
     /// A secret of the stack file, which has a variable of its own name.
     Secret(&'a str),
+    /// The scheme and the host of a function, which are those of the stack's one HTTP API.
+    ApiUrl,
 }
 
 impl Given<'_> {
     pub(crate) fn name(&self) -> String {
         match self.value {
-            Value::Secret(_) => self.prefix.clone(),
+            Value::Secret(_) | Value::ApiUrl => self.prefix.clone(),
             _ => self.beside(self.part),
         }
     }
@@ -83,8 +107,8 @@ impl Given<'_> {
     }
 }
 
-pub(crate) fn given<'a>(stack: &Stack, service: &'a Service) -> Vec<Given<'a>> {
-    let Used { databases, caches, topics, queues, searches, secrets } = used(stack, service);
+pub(crate) fn given<'a>(stack: &Stack, user: User<'a>) -> Vec<Given<'a>> {
+    let Used { databases, caches, topics, queues, searches, secrets, functions } = used(stack, user);
     let mut all = Vec::new();
     for name in &databases {
         let mut parts = vec![
@@ -96,7 +120,7 @@ pub(crate) fn given<'a>(stack: &Stack, service: &'a Service) -> Vec<Given<'a>> {
             parts.push(("REPLICA_HOST", Value::ReplicaHost(name)));
         }
         parts.extend([("USER", Value::AppUser(name)), ("PASSWORD", Value::AppPassword(name))]);
-        if service.owns.iter().any(|owned| owned.0 == *name) {
+        if user.owns.iter().any(|owned| owned.0 == *name) {
             parts.extend([("OWNER_USER", Value::OwnerUser(name)), ("OWNER_PASSWORD", Value::OwnerPassword(name))]);
         }
         add(&mut all, "DATABASE", (name, databases.len()), parts);
@@ -120,6 +144,8 @@ pub(crate) fn given<'a>(stack: &Stack, service: &'a Service) -> Vec<Given<'a>> {
         add(&mut all, "SEARCH", (name, searches.len()), vec![("ENDPOINT", Value::SearchEndpoint(name))]);
     }
     all.extend(secrets.iter().map(|name| Given { prefix: variable(name), part: "", value: Value::Secret(name) }));
+    let url = |name: &&'a str| Given { prefix: address_variable(name), part: "", value: Value::ApiUrl };
+    all.extend(functions.iter().map(url));
     all
 }
 

@@ -25,14 +25,16 @@ pub const SYSTEM: System = System {
         Role { name: "shop", run: Run::Function(|environment| Box::pin(shop::function(environment))) },
         Role {
             name: "shop-outbox",
-            run: Run::Function(|environment| Box::pin(outbox::function(environment, "shop-outbox", shop::ORDERS))),
+            run: Run::Function(|environment| {
+                Box::pin(outbox::function(environment, "shop-outbox", shop::ORDERS, &[shop::FORGET]))
+            }),
         },
         Role { name: "order", run: Run::Function(|environment| Box::pin(async { order::function(environment) })) },
         Role { name: "factory", run: Run::Function(|environment| Box::pin(factory::function(environment))) },
         Role {
             name: "factory-outbox",
             run: Run::Function(|environment| {
-                Box::pin(outbox::function(environment, "factory-outbox", factory::DELIVERIES))
+                Box::pin(outbox::function(environment, "factory-outbox", factory::DELIVERIES, &[]))
             }),
         },
         Role {
@@ -49,8 +51,13 @@ pub const ITEM: &Schema = &Schema {
     migrations: &[
         Migration { version: 1, name: "items", sql: include_str!("../../../migrations/msa_study/item/1_items.sql") },
         Migration { version: 2, name: "orders", sql: include_str!("../../../migrations/msa_study/item/2_orders.sql") },
-        Migration { version: 3, name: "effects", sql: effects::TABLE },
-        Migration { version: 4, name: "inbox", sql: inbox::TABLE },
+        Migration {
+            version: 3,
+            name: "purchases",
+            sql: include_str!("../../../migrations/msa_study/item/3_purchases.sql"),
+        },
+        Migration { version: 4, name: "effects", sql: effects::TABLE },
+        Migration { version: 5, name: "inbox", sql: inbox::TABLE },
     ],
 };
 

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use mysql_async::prelude::Queryable;
+
 use super::config::Publishing;
 use crate::config::Environment;
 use crate::config::stores::{self, Topic};
@@ -12,15 +14,28 @@ use crate::events::sweep::Sweep;
 use crate::functions::{Function, schedule};
 use crate::telemetry;
 
-/// The function of such a role. `target` is the topic, by the name that it has in the outbox.
-pub async fn function(environment: &Environment, role: &str, target: &'static str) -> anyhow::Result<Function> {
+/// The function of such a role. `target` is the topic, by the name that it has in the outbox. The statements in `tidy`
+/// forget what is too old; the role runs them too, because it runs regularly.
+pub async fn function(
+    environment: &Environment,
+    role: &str,
+    target: &'static str,
+    tidy: &'static [&'static str],
+) -> anyhow::Result<Function> {
     let config = Publishing::read(environment, role)?;
     telemetry::init(&config.telemetry);
     let database = Arc::new(Database::new(&config.database)?);
     let sweep = Arc::new(sweep(&database, &config.database, target, &config.topic).await);
     let work = move || {
-        let sweep = Arc::clone(&sweep);
-        Box::pin(async move { sweep.all().await }) as _
+        let (sweep, database) = (Arc::clone(&sweep), Arc::clone(&database));
+        Box::pin(async move {
+            sweep.all().await?;
+            let mut connection = database.primary.connection().await?;
+            for statement in tidy {
+                connection.query_drop(*statement).await?;
+            }
+            Ok(())
+        }) as _
     };
     Ok(Function { error_type: "Outbox.NotPublished", handle: schedule::handle(Box::new(work)) })
 }

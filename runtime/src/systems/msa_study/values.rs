@@ -65,7 +65,7 @@ impl Page {
     }
 }
 
-const MOST_ROWS: u32 = 5_000;
+const MOST_ROWS: u32 = 2_000;
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@
 //!
 //! Everything else that gives the role rights is a difference, and is taken away: other inline policies, attached
 //! policies, another trust. A boundary gives no rights, so any boundary is kept if the stack file does not speak of
-//! one.
+//! one and the account has none for the stack ([`super::boundary`]).
 
 mod read;
 
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::tag_list;
+use super::{boundary, tag_list};
 use crate::aws::{Cx, Error, policy};
 use crate::kind::facts::{Facts, Field, Retry};
 use crate::kind::{Kind, Live, Missing, Outputs, Ref};
@@ -34,8 +34,6 @@ pub struct RoleSpec {
     /// The service that may assume the role, such as `ecs-tasks.amazonaws.com`.
     pub service: String,
     pub statements: Vec<Statement>,
-    /// The ARNs of managed policies.
-    pub managed: Vec<String>,
     /// The ARN of the policy that bounds the role, or "" for none. `None` keeps the live one.
     pub permissions_boundary: Option<String>,
 }
@@ -71,6 +69,7 @@ pub struct RoleState {
     pub policy: Value,
     /// The inline policies that others have added, by name.
     pub inline_policies: BTreeMap<String, Value>,
+    /// The policies that others have attached, by ARN.
     pub managed: BTreeSet<String>,
     /// The ARN of the boundary, or "" for none.
     pub permissions_boundary: Option<String>,
@@ -101,13 +100,13 @@ impl Kind for Role {
             Retry::code("DeleteConflict", 60),
         ],
         actions: &[
-            "iam:AttachRolePolicy",
             "iam:CreateRole",
             "iam:DeleteRole",
             "iam:DeleteRolePermissionsBoundary",
             "iam:DeleteRolePolicy",
             "iam:DetachRolePolicy",
             "iam:GetAccountAuthorizationDetails",
+            "iam:GetPolicy",
             "iam:GetRole",
             "iam:GetRolePolicy",
             "iam:ListAttachedRolePolicies",
@@ -150,7 +149,7 @@ impl Kind for Role {
             trust: trust(scope, &spec.service),
             policy,
             inline_policies: BTreeMap::new(),
-            managed: spec.managed.iter().cloned().collect(),
+            managed: BTreeSet::new(),
             permissions_boundary: spec.permissions_boundary.clone(),
         })
     }
@@ -165,9 +164,9 @@ impl OnAws for Role {
         let boundary = want.permissions_boundary.clone().filter(|boundary| !boundary.is_empty());
         let call = cx.iam.create_role().role_name(&want.name).path(&want.path).set_permissions_boundary(boundary);
         let call = call.set_tags(Some(tag_list(cx.scope.tags(name))?));
-        call.assume_role_policy_document(want.trust.to_string()).send().await?;
+        let made = call.assume_role_policy_document(want.trust.to_string()).send().await.map_err(Error::from);
+        made.map_err(|error| unbounded(&cx.scope, want, error))?;
         put_policy(cx, want).await?;
-        attach(cx, want, &BTreeSet::new()).await?;
         Ok(output(&cx.scope, want))
     }
 
@@ -182,7 +181,7 @@ impl OnAws for Role {
             bound(cx, want).await?;
         }
         if changed.has("policy") {
-            put_policy(cx, want).await?;
+            put_policy(cx, want).await.map_err(|error| unbounded(&cx.scope, want, error))?;
         }
         if changed.has("inline_policies") {
             for name in live.state.inline_policies.keys() {
@@ -190,8 +189,7 @@ impl OnAws for Role {
             }
         }
         if changed.has("managed") {
-            attach(cx, want, &live.state.managed).await?;
-            for arn in live.state.managed.difference(&want.managed) {
+            for arn in &live.state.managed {
                 detach(cx, &want.name, arn).await?;
             }
         }
@@ -282,11 +280,16 @@ async fn delete_policy(cx: &Cx, role: &str, policy: &str) -> Result<(), Error> {
     Error::or_gone(call.send().await, GONE)
 }
 
-async fn attach(cx: &Cx, want: &RoleState, attached: &BTreeSet<String>) -> Result<(), Error> {
-    for arn in want.managed.difference(attached) {
-        cx.iam.attach_role_policy().role_name(&want.name).policy_arn(arn).send().await?;
+/// The error, and the boundary that may be missing. The rights that `provision policy` prints make and fill only roles
+/// within the stack's boundary.
+fn unbounded(scope: &Scope, want: &RoleState, error: Error) -> Error {
+    let is_bounded = want.permissions_boundary.as_deref().is_some_and(|boundary| !boundary.is_empty());
+    if !error.is_denied() || is_bounded {
+        return error;
     }
-    Ok(())
+    let boundary = boundary::name(scope);
+    let why = format!("the role has no permissions boundary, and `{boundary}` is not seen in this account");
+    Error { message: format!("{}. Perhaps because {why}", error.message), ..error }
 }
 
 async fn detach(cx: &Cx, role: &str, arn: &str) -> Result<(), Error> {

@@ -108,7 +108,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     let log_group =
         LogGroupSpec { path: making.log_path(name), retention_days: making.log_days(), kms_key: making.key() };
     making.add::<LogGroup>(&section, name, log_group);
-    let mut given = given(making, service);
+    let mut given = given(making, service.user());
     given.egress.extend(probe::egress(making, name));
     given.statements.extend(probe::statement(making, name));
     let mut ingress = Vec::new();

@@ -44,6 +44,14 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
             let what = format!("`{thing}` is not in this stack");
             say.dangling(format!("{path}/uses/{index}"), thing, SECTIONS, what, hint);
         }
+        for (index, thing) in service.uses.iter().enumerate().filter(|(_, thing)| stack.without_address(thing)) {
+            let what = format!("`{thing}` has no `http`, so it has no address");
+            say.problem(
+                format!("{path}/uses/{index}"),
+                what,
+                Some(format!("give `{thing}` an `http`, or leave it out")),
+            );
+        }
         for (index, thing) in service.owns.iter().enumerate() {
             let place = format!("{path}/owns/{index}");
             if !stack.databases.contains_key(thing) {
@@ -107,7 +115,7 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
         {
             say.problem(place, what, Some(hint));
         }
-        let already: BTreeSet<String> = given(stack, service).iter().map(Given::name).collect();
+        let already: BTreeSet<String> = given(stack, service.user()).iter().map(Given::name).collect();
         for key in service.env.keys() {
             let place = below(&format!("{path}/env"), key);
             if let Some((what, hint)) = no_variable(key) {
@@ -119,7 +127,7 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
         }
         for (index, thing) in service.uses.iter().enumerate().filter(|(_, thing)| stack.secrets.contains_key(thing)) {
             let variable = secrets::variable(&thing.0);
-            let twice = given(stack, service).iter().filter(|given| given.name() == variable).count() > 1;
+            let twice = given(stack, service.user()).iter().filter(|given| given.name() == variable).count() > 1;
             let taken = twice || variable == "HOST" || no_variable(&variable).is_some();
             if taken {
                 let what =
@@ -139,7 +147,7 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
 }
 
 /// The sections whose names `uses:` can hold.
-const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search", "secrets"];
+const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search", "secrets", "functions"];
 
 /// Tells what the role of a service lacks. If the service names at least as many unknown things as the role lacks, it
 /// tells nothing, because the role may lack just those.
@@ -183,7 +191,7 @@ fn variables(stack: &Stack, say: &mut Say<'_>) {
 }
 
 /// Why a stack file cannot set a variable of this name, with a hint if there is one. `None` if it can.
-fn no_variable(name: &str) -> Option<(String, Option<&'static str>)> {
+pub(crate) fn no_variable(name: &str) -> Option<(String, Option<&'static str>)> {
     if name.is_empty() || name.contains(|c: char| c == '=' || c.is_whitespace() || c.is_control()) {
         return Some((format!("`{}` is not the name of an environment variable", name.escape_debug()), None));
     }

@@ -14,6 +14,7 @@ use mysql_async::prelude::Queryable;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub use self::sale::FORGET;
 use self::sale::{Outcome, Purchase};
 use super::values::{self, LARGEST_STOCK, Page};
 use super::{config, outbox, texts};
@@ -23,7 +24,7 @@ use crate::data::database::{self, Database};
 use crate::events::sweep;
 use crate::functions::{Function, http};
 use crate::http::edge::{self, Caller};
-use crate::http::{answer, api_key};
+use crate::http::{answer, api_key, idempotency};
 use crate::telemetry;
 
 /// The topic of the orders, by the name that it has in the outbox.
@@ -90,11 +91,25 @@ async fn list(
     }
 }
 
-async fn buy(State(shop): State<Arc<Shop>>, Extension(caller): Extension<Caller>, body: Bytes) -> Response {
+async fn buy(
+    State(shop): State<Arc<Shop>>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     let Some(purchase) = Purchase::parse(&body) else { return answer::invalid_input(StatusCode::BAD_REQUEST) };
-    match sale::buy(&shop.database, &purchase, &caller).await {
-        Ok(Outcome::Sold { left }) => answer::message(StatusCode::OK, &texts::sold(left)),
-        Ok(Outcome::Short { left }) => answer::message(StatusCode::OK, &texts::short(left)),
+    let key = match idempotency::key(&headers) {
+        Ok(key) => key,
+        Err(refusal) => return *refusal,
+    };
+    let said = |answer: sale::Answer| {
+        let text = if answer.is_sold { texts::sold(answer.left) } else { texts::short(answer.left) };
+        answer::message(StatusCode::OK, &text)
+    };
+    match sale::buy(&shop.database, &purchase, key, &caller).await {
+        Ok(Outcome::Done(answer)) => said(answer),
+        Ok(Outcome::Replayed(answer)) => idempotency::replayed(said(answer)),
+        Ok(Outcome::OtherRequest) => idempotency::other_request(),
         Ok(Outcome::NoSuchItem) => texts::bad_request(texts::NO_ITEM),
         Ok(Outcome::NotOrdered(refusal)) => texts::bad_request(&refusal.to_string()),
         Err(error) => unavailable(&caller, "sale.failed", &error),

@@ -1,14 +1,15 @@
 //! One purchase. A guarded statement takes it from the stock. If the stock is too small, the purchase becomes an order of
 //! production, unless the item has an open order.
 
-use mysql_async::TxOpts;
 use mysql_async::prelude::Queryable;
+use mysql_async::{Transaction, TxOpts};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use time::OffsetDateTime;
 
 use super::ORDERS;
 use crate::data::database::{self, Database};
-use crate::events::attributes::Empty;
+use crate::events::attributes::{Attributes, Empty};
 use crate::events::outbox::{self, Publication};
 use crate::http::edge::Caller;
 use crate::systems::msa_study::messages::Order;
@@ -26,16 +27,22 @@ pub struct Purchase {
 }
 
 pub enum Outcome {
-    Sold {
-        left: i64,
-    },
-    /// The stock is too small, and an order is open.
-    Short {
-        left: i64,
-    },
+    Done(Answer),
+    /// This very request was answered before, with this answer.
+    Replayed(Answer),
+    /// The key belongs to an earlier request with another content.
+    OtherRequest,
     NoSuchItem,
     /// The stock is too small, and SNS would refuse the order.
     NotOrdered(Empty),
+}
+
+#[derive(Clone, Copy)]
+pub struct Answer {
+    /// Whether it was sold. If not, the stock is too small, and an order is open.
+    pub is_sold: bool,
+    /// What is left in the stock.
+    pub left: i64,
 }
 
 impl Purchase {
@@ -52,22 +59,34 @@ impl Purchase {
     }
 }
 
-pub async fn buy(database: &Database, purchase: &Purchase, caller: &Caller) -> anyhow::Result<Outcome> {
-    let sold = database::attempts(|| take(database, purchase)).await?;
-    let outcome = match sold {
-        Some(left) => Outcome::Sold { left },
-        None => database::attempts(|| order(database, purchase, caller)).await?,
+/// Does a purchase. Under one key that happens once.
+pub async fn buy(
+    database: &Database,
+    purchase: &Purchase,
+    key: Option<&str>,
+    caller: &Caller,
+) -> anyhow::Result<Outcome> {
+    let Some(key) = key else {
+        if let Some(left) = database::attempts(|| take(database, purchase)).await? {
+            tell_sold(purchase, left, caller);
+            return Ok(Outcome::Done(Answer { is_sold: true, left }));
+        }
+        return database::attempts(|| decide(database, purchase, None, caller)).await;
     };
-    if let Outcome::Sold { left } = outcome {
-        metrics::count("Sold", 1);
-        let line = json!({
-            "request_id": &*caller.request_id, "trace_id": caller.trace.id(), "item_name": purchase.item_name,
-            "quantity": purchase.quantity, "left": left,
-        });
-        telemetry::info("item.sold", &line);
+    if let Some(outcome) = before(database, purchase, key).await? {
+        return Ok(outcome);
     }
-    Ok(outcome)
+    match database::attempts(|| decide(database, purchase, Some(key), caller)).await {
+        // The same request came twice at the same time, and the other was faster.
+        Err(error) if database::refusal(&error) == Some(database::DUPLICATE) => {
+            before(database, purchase, key).await?.ok_or(error)
+        }
+        outcome => outcome,
+    }
 }
+
+/// Forgets the keys after a day, as long as a client may send its request again.
+pub const FORGET: &str = "DELETE FROM purchases WHERE created_at < NOW(3) - INTERVAL 1 DAY LIMIT 10000";
 
 /// The stock cannot go below 0, whoever buys at the same time. The new stock is what the connection has inserted last, so
 /// that no other statement is needed to know it. The length is compared too, because MySQL compares names without the
@@ -76,6 +95,8 @@ const TAKE: &str = "UPDATE items SET quantity = LAST_INSERT_ID(quantity - ?)
 WHERE name = ? AND LENGTH(name) = ? AND quantity >= ?";
 const ITEM: &str = "SELECT item_id, quantity, factory_id FROM items WHERE name = ? AND LENGTH(name) = ? FOR UPDATE";
 const FACTORY: &str = "SELECT name FROM factories WHERE factory_id = ?";
+const BEFORE: &str = "SELECT request, is_sold, told FROM purchases WHERE name = ?";
+const KEEP: &str = "INSERT INTO purchases (name, request, is_sold, told) VALUES (?, ?, ?, ?)";
 const INSERT: &str = "INSERT INTO orders (order_id, item_id, quantity, requester, is_open) VALUES (?, ?, ?, ?, 1)";
 
 /// Takes a purchase from the stock, and gives what is left. `None` if there is too little, or no such item.
@@ -88,8 +109,14 @@ async fn take(database: &Database, purchase: &Purchase) -> anyhow::Result<Option
     Ok((connection.affected_rows() == 1).then_some(i64::try_from(left)?))
 }
 
-/// Orders what a purchase has missed. The item is locked meanwhile, so that no delivery comes in between.
-async fn order(database: &Database, purchase: &Purchase, caller: &Caller) -> anyhow::Result<Outcome> {
+/// Sells or orders, with the item locked, so that no delivery comes in between. If there is a key, it is kept together
+/// with the answer.
+async fn decide(
+    database: &Database,
+    purchase: &Purchase,
+    key: Option<&str>,
+    caller: &Caller,
+) -> anyhow::Result<Outcome> {
     let Purchase { item_name, quantity, requester } = purchase;
     let mut connection = database.primary.connection().await?;
     let mut transaction = connection.start_transaction(TxOpts::default()).await?;
@@ -99,10 +126,12 @@ async fn order(database: &Database, purchase: &Purchase, caller: &Caller) -> any
         return Ok(Outcome::NoSuchItem);
     };
     if left >= (*quantity).into() {
-        // A delivery has come meanwhile.
         transaction.exec_drop(TAKE, (quantity, item_name, item_name.len(), quantity)).await?;
+        let answer = Answer { is_sold: true, left: left - i64::from(*quantity) };
+        keep(&mut transaction, purchase, key, answer).await?;
         transaction.commit().await?;
-        return Ok(Outcome::Sold { left: left - i64::from(*quantity) });
+        tell_sold(purchase, answer.left, caller);
+        return Ok(Outcome::Done(answer));
     }
     let factory_name: Option<String> = transaction.exec_first(FACTORY, (factory_id,)).await?;
     let order = Order {
@@ -121,32 +150,89 @@ async fn order(database: &Database, purchase: &Purchase, caller: &Caller) -> any
             return Ok(Outcome::NotOrdered(refusal));
         }
     };
-    match transaction.exec_drop(INSERT, (&order.id, item_id, quantity, requester)).await {
-        Ok(()) => {}
+    let is_opened = match transaction.exec_drop(INSERT, (&order.id, item_id, quantity, requester)).await {
+        Ok(()) => true,
         // The item has an open order.
-        Err(error) if database::code(&error) == Some(database::DUPLICATE) => {
-            transaction.rollback().await?;
-            metrics::count("Missed", 1);
-            return Ok(Outcome::Short { left });
-        }
+        Err(error) if database::code(&error) == Some(database::DUPLICATE) => false,
         Err(error) => return Err(error.into()),
+    };
+    if is_opened {
+        publish(&mut transaction, &order, &attributes, caller).await?;
     }
+    let answer = Answer { is_sold: false, left };
+    keep(&mut transaction, purchase, key, answer).await?;
+    transaction.commit().await?;
+    metrics::count("Missed", 1);
+    if is_opened {
+        metrics::count("Ordered", 1);
+        let line = json!({
+            "request_id": &*caller.request_id, "trace_id": caller.trace.id(), "order_id": order.id,
+            "item_id": item_id, "quantity": quantity,
+        });
+        telemetry::info("order.opened", &line);
+    }
+    Ok(Outcome::Done(answer))
+}
+
+async fn publish(
+    transaction: &mut Transaction<'_>,
+    order: &Order,
+    attributes: &Attributes,
+    caller: &Caller,
+) -> anyhow::Result<()> {
+    let item_name = values::plain(&order.item_name);
     let row = Publication {
         topic: ORDERS,
         subject: outbox::Value::Text(&order.id),
         version: 1,
-        message: outbox::Value::Text(&texts::order_message(&values::plain(item_name), OffsetDateTime::now_utc())),
-        title: Some(&texts::order_subject(&values::plain(item_name))),
-        attributes: &attributes,
+        message: outbox::Value::Text(&texts::order_message(&item_name, OffsetDateTime::now_utc())),
+        title: Some(&texts::order_subject(&item_name)),
+        attributes,
         trace: &caller.trace,
     };
-    outbox::insert(&mut transaction, &[row.row()?]).await?;
-    transaction.commit().await?;
-    metrics::count("Ordered", 1);
-    let line = json!({
-        "request_id": &*caller.request_id, "trace_id": caller.trace.id(), "order_id": order.id, "item_id": item_id,
-        "quantity": quantity,
+    outbox::insert(transaction, &[row.row()?]).await?;
+    Ok(())
+}
+
+async fn keep(
+    transaction: &mut Transaction<'_>,
+    purchase: &Purchase,
+    key: Option<&str>,
+    answer: Answer,
+) -> anyhow::Result<()> {
+    let Some(key) = key else { return Ok(()) };
+    Ok(transaction.exec_drop(KEEP, (key, digest(purchase), answer.is_sold, answer.left)).await?)
+}
+
+/// The answer that a request with this key had.
+async fn before(database: &Database, purchase: &Purchase, key: &str) -> anyhow::Result<Option<Outcome>> {
+    let found = database::attempts(|| async {
+        let mut connection = database.primary.connection().await?;
+        Ok(connection.exec_first(BEFORE, (key,)).await?)
     });
-    telemetry::info("order.opened", &line);
-    Ok(Outcome::Short { left })
+    let Some((request, is_sold, left)): Option<(Vec<u8>, bool, i64)> = found.await? else { return Ok(None) };
+    Ok(Some(match request == digest(purchase) {
+        true => Outcome::Replayed(Answer { is_sold, left }),
+        false => Outcome::OtherRequest,
+    }))
+}
+
+fn digest(purchase: &Purchase) -> Vec<u8> {
+    let Purchase { item_name, quantity, requester } = purchase;
+    let mut digest = Sha256::new();
+    digest.update(quantity.to_le_bytes());
+    // The length is part of the digest, so that two requests never give the same text.
+    digest.update(item_name.len().to_le_bytes());
+    digest.update(item_name);
+    digest.update(requester);
+    digest.finalize().to_vec()
+}
+
+fn tell_sold(purchase: &Purchase, left: i64, caller: &Caller) {
+    metrics::count("Sold", 1);
+    let line = json!({
+        "request_id": &*caller.request_id, "trace_id": caller.trace.id(), "item_name": purchase.item_name,
+        "quantity": purchase.quantity, "left": left,
+    });
+    telemetry::info("item.sold", &line);
 }

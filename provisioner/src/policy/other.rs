@@ -1,0 +1,65 @@
+//! The services that `provision` calls and that have no kinds.
+
+use crate::aws::lease;
+use crate::kinds::SERVICES;
+use crate::kinds::service::{Actions, Bound, On, Service, Writes};
+use crate::scope::Scope;
+
+/// The part of a service's record that the policy needs.
+pub(super) struct Record {
+    pub(super) prefix: &'static str,
+    pub(super) reads: fn(&Scope) -> Vec<String>,
+    pub(super) on_everything: &'static [&'static str],
+    pub(super) writes: &'static [Writes],
+}
+
+pub(super) const OTHERS: &[Record] = &[
+    Record { prefix: "acm", reads: |scope| vec![scope.arn("acm", "*")], on_everything: &[], writes: &[] },
+    // Every stack of the account has its lease in one table.
+    Record {
+        prefix: "dynamodb",
+        reads: |scope| vec![table(scope)],
+        on_everything: &[],
+        writes: &[
+            Writes::new(
+                Actions::EveryBut(&["dynamodb:CreateTable"]),
+                &[LEASES],
+                Bound::By("ForAllValues:StringEquals", "dynamodb:LeadingKeys", Scope::tag),
+            ),
+            Writes::new(
+                Actions::These(&["dynamodb:CreateTable"]),
+                &[LEASES],
+                Bound::Nothing { because: "the first `up` of an account makes the table for the leases of all stacks" },
+            ),
+        ],
+    },
+    Record {
+        prefix: "servicequotas",
+        reads: |_| Vec::new(),
+        on_everything: &["servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"],
+        writes: &[],
+    },
+    Record {
+        prefix: "sts",
+        reads: |_| Vec::new(),
+        on_everything: &["sts:DecodeAuthorizationMessage", "sts:GetCallerIdentity"],
+        writes: &[],
+    },
+    Record { prefix: "tag", reads: |_| Vec::new(), on_everything: &["tag:GetResources"], writes: &[] },
+];
+
+const LEASES: On = On::NamedBy(|scope, _| table(scope));
+
+fn table(scope: &Scope) -> String {
+    scope.arn("dynamodb", &format!("table/{}", lease::TABLE))
+}
+
+/// The record of a service with kinds, by its name in IAM.
+pub(super) fn of_prefix(service: &str) -> Option<&'static Service> {
+    SERVICES.iter().find(|record| record.prefix == service).copied()
+}
+
+pub(super) fn other(service: &str) -> &'static Record {
+    let found = OTHERS.iter().find(|other| other.prefix == service);
+    found.unwrap_or_else(|| panic!("`{service}` is neither in SERVICES nor in OTHERS"))
+}

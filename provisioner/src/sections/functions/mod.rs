@@ -1,0 +1,176 @@
+//! `functions:`, Lambda functions of the bundled runtime.
+//!
+//! - [`routes`]: which requests of the stack's HTTP API a function gets.
+//! - [`check`]: finds the mistakes in functions.
+//! - [`local`]: a part for each on this machine.
+
+pub(crate) mod check;
+pub(crate) mod local;
+pub(crate) mod routes;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Stack;
+use super::queues::Queue;
+use super::words::{Name, Span};
+
+/// A Lambda function that runs a role of the bundled runtime.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Function {
+    /// The role of the bundled runtime that the function runs.
+    pub role: String,
+    /// The databases, caches, topics, queues, search domains and secrets that the function uses, and the functions and
+    /// services whose address it needs. For each it gets the environment variables and the rights together.
+    #[serde(default)]
+    pub uses: Vec<Name>,
+    /// The databases whose schema the function owns. A second function, `<database>-migrate`, brings the schema up to
+    /// date before the database is used. A database has one owner.
+    #[serde(default)]
+    pub owns: Vec<Name>,
+    /// The requests of the stack's HTTP API that the function gets. Without this it gets none.
+    pub http: Option<Http>,
+    /// The source whose events the function gets: a queue, a topic or a schedule.
+    pub on: Option<On>,
+    /// The memory in MiB. The share of a CPU grows with it. Default: 256.
+    #[schemars(range(min = 128, max = 10240))]
+    pub memory: Option<u32>,
+    /// The time for one event. Default: `10s`, at most `15m`. The HTTP API waits for 30 seconds at most.
+    pub timeout: Option<Span>,
+    /// How many events are handled at a time, at most. With a queue it is the limit of the queue's events alone (2 to
+    /// 1000), else it is reserved concurrency. Default: no limit of its own.
+    #[schemars(range(min = 1, max = 1000))]
+    pub concurrency: Option<u32>,
+    /// Further environment variables. Do not put secrets here: everybody who may see the function can read them.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// The requests that a function gets from the stack's one HTTP API.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Paths: exact ones such as `/log`, `{name}` for one segment, a last `/*` for everything below. Default: every
+    /// request that no other function takes.
+    #[serde(default)]
+    pub paths: Vec<String>,
+    /// HTTP methods. Default: all. `GET` does not bring `HEAD` with it.
+    #[serde(default)]
+    pub methods: Vec<String>,
+}
+
+/// The source of a function's events. It is one of `queue`, `topic` and `every`.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct On {
+    /// The queue whose messages the function gets.
+    pub queue: Option<Name>,
+    /// How many messages of the queue are in one event, at most. Default: 10. More than 10 need a `window`.
+    #[schemars(range(min = 1, max = 10000))]
+    pub batch: Option<u32>,
+    /// How long to wait for more messages of the queue. Default: `0s`, at most `5m`.
+    pub window: Option<Span>,
+    /// The topic whose messages the function gets. Messages that it fails at go to the queue `<function>-failed`.
+    pub topic: Option<Name>,
+    /// The messages of the topic that the function gets, as a filter policy of SNS on the message's attributes. Default:
+    /// all.
+    pub filter: Option<Value>,
+    /// A schedule: the time between two events, in whole minutes, `1m` to `24h`.
+    pub every: Option<Span>,
+}
+
+impl Function {
+    pub fn memory(&self) -> u32 {
+        self.memory.unwrap_or(256)
+    }
+
+    /// The time for one event, in seconds.
+    pub fn timeout_seconds(&self) -> u64 {
+        self.timeout.as_ref().map_or(10, Span::seconds)
+    }
+
+    pub(crate) fn queue(&self) -> Option<&Name> {
+        self.on.as_ref()?.queue.as_ref()
+    }
+
+    pub(crate) fn topic(&self) -> Option<&Name> {
+        self.on.as_ref()?.topic.as_ref()
+    }
+
+    /// The minutes between two events of its schedule.
+    pub(crate) fn every_minutes(&self) -> Option<u64> {
+        Some(self.on.as_ref()?.every.as_ref()?.seconds() / 60)
+    }
+
+    /// Whether nobody waits for its events. Then there is a queue for those that it fails at.
+    pub(crate) fn is_asynchronous(&self) -> bool {
+        self.topic().is_some() || self.every_minutes().is_some()
+    }
+}
+
+impl On {
+    pub fn batch(&self) -> u32 {
+        self.batch.unwrap_or(10)
+    }
+
+    pub fn window_seconds(&self) -> u64 {
+        self.window.as_ref().map_or(0, Span::seconds)
+    }
+}
+
+impl Stack {
+    /// The function that takes the messages of a queue.
+    pub(crate) fn taker_of(&self, queue: &Name) -> Option<(&Name, &Function)> {
+        self.functions.iter().find(|(_, function)| function.queue() == Some(queue))
+    }
+
+    /// How long a received message of a queue is hidden, in seconds. If the file does not say it, a function that takes
+    /// the messages has time for its retries (Lambda developer guide, SQS: six times the timeout, and the window).
+    pub(crate) fn hidden_seconds(&self, name: &Name, queue: &Queue) -> u64 {
+        match self.taker_of(name) {
+            Some((_, function)) if queue.visibility_timeout.is_none() => {
+                let window = function.on.as_ref().map_or(0, On::window_seconds);
+                6 * function.timeout_seconds() + window
+            }
+            _ => queue.visibility_seconds(),
+        }
+    }
+
+    /// The databases whose schema a function owns, each with that function.
+    pub(crate) fn owned_by_functions(&self) -> impl Iterator<Item = (&Name, &Name, &Function)> {
+        self.functions
+            .iter()
+            .flat_map(|(name, function)| function.owns.iter().map(move |owned| (owned, name, function)))
+    }
+
+    /// Whether there is an HTTP API, which the internet reaches.
+    pub fn has_api(&self) -> bool {
+        self.functions.values().any(|function| function.http.is_some())
+    }
+}
+
+/// The function that brings the schema of a database up to date.
+pub(crate) fn migration(database: &str) -> String {
+    format!("{database}{MIGRATE}")
+}
+
+pub(crate) const MIGRATE: &str = "-migrate";
+
+/// The queue for events that a function failed at.
+pub(crate) fn failed(function: &str) -> String {
+    format!("{function}{FAILED}")
+}
+
+pub(crate) const FAILED: &str = "-failed";
+
+/// The name of the HTTP API, on AWS and on a laptop.
+pub(crate) const API: &str = "http-api";
+
+/// The variable with the address of a function or service that has `http`: `FACTORY_URL`.
+pub(crate) fn address_variable(name: &str) -> String {
+    format!("{}_URL", name.to_uppercase().replace('-', "_"))
+}
