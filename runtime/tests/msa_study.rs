@@ -337,7 +337,10 @@ async fn a_purchase_under_a_key_happens_once() {
     assert_eq!(buy("nothing", "Nothing", 5).0, 400);
     // The keys are forgotten after a day.
     study.maria.run("UPDATE item.purchases SET created_at = created_at - INTERVAL 25 HOUR WHERE name = 'once'").await;
+    // An order that no queue can have any more makes room for another.
+    study.maria.run("UPDATE item.orders SET ordered_at = ordered_at - INTERVAL 31 DAY").await;
     study.shop_outbox.invoke(&json!({})).unwrap();
+    assert_eq!(study.maria.number(NO_OPEN_ORDER).await, 0);
     assert_eq!(study.rows::<String>("SELECT name FROM item.purchases ORDER BY name").await, ["other", "short"]);
 }
 
