@@ -6,6 +6,7 @@ use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use gateway::{Base, Effect, Gateway, Nth, Options, Rule};
+use provision::image::artefacts::Artefacts;
 use support::binary::{command, run, said, stack};
 
 /// The pace for steps that take simulated minutes: two of them are ten seconds.
@@ -40,6 +41,33 @@ async fn converges(gateway: &Gateway) {
     assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));
     let twice: Vec<_> = gateway.refusals().into_iter().filter(|refusal| refusal.rule == "duplicate").collect();
     assert!(twice.is_empty(), "{twice:?}");
+}
+
+/// KMS counts the tags of a new key late, so it may refuse what the rights allow. The run tries again, and makes no second
+/// key. A refusal that is not about a new key of this run stays.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_key_is_refused_for_a_while() {
+    let gateway = start(support::SCALE).await;
+    let message =
+        "User: arn:aws:iam::123456789012:user/test is not authorized to perform: kms:CreateAlias on this resource";
+    let denied = Effect::Error { status: 400, code: "AccessDeniedException".into(), message: message.into() };
+    let rule = |max| Rule { action: Some("CreateAlias".into()), max, effect: denied.clone(), ..Rule::default() };
+    gateway.rules(vec![rule(Some(3))]).expect("a rule");
+    let up = bell_runs(&gateway, &["up", "--yes"]).await;
+    assert_eq!(up.status.code(), Some(0), "{}", said(&up));
+    let calls = gateway.calls();
+    let count = |action: &str| calls.iter().filter(|call| call.action == action).count();
+    assert_eq!((count("CreateKey"), count("CreateAlias")), (1, 4));
+    converges(&gateway).await;
+
+    // The alias is gone, and the key is older than this run.
+    let kms = support::context(gateway.url(), "another", Artefacts::default()).await.kms;
+    kms.delete_alias().alias_name("alias/bell-dev").send().await.expect("deleted by hand");
+    gateway.rules(vec![rule(None)]).expect("a rule");
+    let up = bell_runs(&gateway, &["up", "--yes"]).await;
+    assert_eq!(up.status.code(), Some(1), "{}", said(&up));
+    converges(&gateway).await;
+    gateway.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -309,6 +309,23 @@ async fn tags_are_what_all_services_take() {
     ");
 }
 
+/// In dev the roles may be free. In prod `check` says what that means.
+#[tokio::test]
+async fn roles_that_nothing_bounds_are_noted_in_prod() {
+    let file = written(
+        "stack: bell\nregion: eu-west-1\npermissions_boundary: none\nservices:\n  a: {role: hello}\nenvironments: {dev: {}, prod: {}}\n",
+    );
+    let output = run(NOWHERE, &["check", path(&file)]).await;
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    insta::assert_snapshot!(stderr(&output, &file), @r"
+    stack.yaml:3:23: note: the roles of the stack have no permissions boundary: whoever may fill a role may do everything
+      hint: leave the line out, and make the boundary that `provision policy` prints
+    stack.yaml: no problems (dev, prod)
+    ");
+    let output = run(NOWHERE, &["check", path(&file), "--env", "dev"]).await;
+    insta::assert_snapshot!(stderr(&output, &file), @"stack.yaml: no problems (dev)");
+}
+
 #[tokio::test]
 async fn every_stack_of_the_repository_is_valid() {
     for name in ["bell", "hello", "sendy"] {

@@ -72,6 +72,7 @@ async fn whole(base: Base, env: &str) {
     assert!(gateway.refusals().is_empty(), "{:?}", gateway.refusals());
     no_secret_was_said(&[&up, &plan, &live, &undecided, &down]);
     valid(record.path());
+    rights::asked_by_the_reference(record.path());
     gateway.stop().await;
 }
 

@@ -97,6 +97,7 @@ async fn follow(base: Base) {
     rights::were_enough(&gateway);
     assert!(gateway.refusals().is_empty(), "{:?}", gateway.refusals());
     valid(record.path());
+    rights::asked_by_the_reference(record.path());
     gateway.stop().await;
 }
 

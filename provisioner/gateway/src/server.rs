@@ -253,6 +253,7 @@ impl Shared {
             "target": request.target,
             "headers": request.headers,
             "body_b64": base64::engine::general_purpose::STANDARD.encode(&request.body),
+            "asks": self.state().rights.asked(request),
         });
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         // If the disk is full, the validator misses the line.

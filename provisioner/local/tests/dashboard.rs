@@ -13,10 +13,13 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use browser::{Browser, http};
+use local::dashboard::config::{Config, Connection, Lane, Node};
+use local::dashboard::part as dashboard;
 use local::supervisor::protocol::State;
 use serde_json::json;
 use shop::{PASSWORD, Shop, TRACE};
-use support::{kill, until};
+use support::function::{Function, free_port};
+use support::{Stack, kill, program, until};
 
 #[test]
 fn nobody_else_gets_in() {
@@ -219,6 +222,39 @@ fn what_happened_is_still_known_after_everything_was_restarted() {
     // Every control has a name, and can be reached by the keyboard.
     let nameless = "return [...document.querySelectorAll('button, a, input, select')].filter((it) => !(it.innerText || it.textContent || it.ariaLabel || it.labels?.length)).length";
     assert_eq!(browser.run(nameless), json!(0));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn what_functions_have_done_is_shown() {
+    let stack = Stack::new();
+    let place = stack.place();
+    let function = Function::new(&stack, "order");
+    let port = free_port();
+    let node = |name: &str| Node {
+        id: name.into(),
+        name: name.into(),
+        kind: "function".into(),
+        lane: Lane::Services,
+        part: name.into(),
+    };
+    let secret =
+        Connection { name: "a".into(), part: "order".into(), text: "b".into(), secret: Some("to fail".into()) };
+    let config = Config { nodes: vec![node("order")], connections: vec![secret], ..Config::default() };
+    dashboard::prepare(&place, &config).unwrap();
+    stack.up_whole(&[function.part("order"), dashboard::part(program(), &place, port).unwrap()]);
+    function.invoke(&json!({})).unwrap();
+    function.invoke(&json!({ "do": "fail" })).unwrap_err();
+    let browser = Browser::new();
+    browser.look(1440, 1000, "light");
+    browser.open(&dashboard::address(&place, port).unwrap());
+    browser.until_text("#functions tr[data-key='order']", "0 of 1 busy");
+    browser.until_text("#functions tr[data-key='order'] small", "Error: told ••••••••");
+    browser.click("#map [data-id='order']");
+    browser.until_text("#inspector", "Invocations");
+    picture(&browser, "functions");
+    browser.look(375, 1000, "dark");
+    browser.until("a narrow page", "return document.documentElement.scrollWidth", |it| it == &json!(375));
     assert_eq!(browser.complaints(), Vec::<String>::new());
 }
 

@@ -28,7 +28,12 @@ fn a_function_is_started_invoked_and_counted() {
     stack.up_whole(&[part]);
     let answer = function.invoke(&json!({ "do": "echo", "이름": "부산" })).unwrap();
     assert_eq!(answer["echo"], json!({ "do": "echo", "이름": "부산" }));
-    assert_eq!(function.invoke(&json!({ "do": "echo" })).unwrap()["pid"], answer["pid"], "it is the same process");
+    // A process that has answered is used again, unless the machine is so busy that another one was started meanwhile.
+    until("the same process", || {
+        (function.invoke(&json!({ "do": "echo" })).unwrap()["pid"] == answer["pid"]).then_some(())
+    });
+    let before = function.counts();
+    assert!(before.processes <= 2 && before.errors == 0, "{before:?}");
     let names = ["_HANDLER", "AWS_REGION", "AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "ADMIN_KEY"];
     let environment = function.invoke(&json!({ "do": "environment", "names": names })).unwrap();
     assert_eq!(environment, json!(["works", "eu-west-1", "bell-dev-shop", "128", "key"]));
@@ -44,7 +49,7 @@ fn a_function_is_started_invoked_and_counted() {
     let told: Value = serde_json::from_slice(&failed.body).unwrap();
     assert_eq!(told, json!({ "errorType": "Error", "errorMessage": "told to fail", "stackTrace": [] }));
     let counts = function.counts();
-    assert_eq!((counts.invocations, counts.errors, counts.throttles, counts.processes), (5, 1, 0, 1));
+    assert_eq!((counts.invocations, counts.errors, counts.throttles), (before.invocations + 3, 1, 0));
     assert!(counts.p50_ms.unwrap() <= counts.p99_ms.unwrap());
     assert_eq!(counts.last_error.unwrap().text, "Error: told to fail");
     let log = std::fs::read_to_string(stack.place().log("shop")).unwrap();
@@ -107,7 +112,7 @@ fn one_that_takes_too_long_or_ends_is_replaced() {
     kill(handlers(&stack)[0]);
     until("no process", || handlers(&stack).is_empty().then_some(()));
     function.invoke(&json!({ "do": "echo" })).unwrap();
-    assert_eq!((function.counts().errors, function.counts().processes), (2, 1));
+    assert_eq!(function.counts().errors, 2);
 }
 
 #[test]

@@ -13,7 +13,7 @@ use local::http_api::part;
 use local::supervisor::part::Part;
 use serde_json::{Value, json};
 use support::function::{Function, free_port};
-use support::{MINUTE, Stack, program, until};
+use support::{MINUTE, Stack, kill, program, until};
 
 struct Front {
     port: u16,
@@ -205,6 +205,38 @@ fn more_requests_than_the_rate_are_refused() {
     let refused = answers.iter().filter(|answer| answer.0 == 429).count();
     assert!((1..=5).contains(&refused), "{answers:?}");
     assert!(answers.iter().all(|(status, body)| *status == 200 || body == "{\"message\":\"Too Many Requests\"}"));
+}
+
+/// Whatever dies, each request has an answer, and nothing is stuck afterwards.
+#[test]
+fn requests_are_answered_while_processes_are_killed() {
+    let stack = Stack::new();
+    let mut shop = Function::new(&stack, "shop");
+    (shop.config.processes, shop.config.timeout_ms) = (4, 300);
+    shop.config.handler = "http".into();
+    let front = Front::new(&stack);
+    stack.up_whole(&[shop.part("shop"), front.part(&config(&[("shop", &shop)], &[("ANY /{proxy+}", "shop")]))]);
+    let paths = ["/sleep%205", "/sleep%205", "/sleep%205", "/fail", "/exit%203", "/sleep%20900"];
+    let asking = |thread: usize| {
+        let ask = |at: usize| front.ask("GET", paths[(thread + at) % paths.len()], "", "").0;
+        (0..30).map(ask).collect::<Vec<u16>>()
+    };
+    let answers: Vec<u16> = std::thread::scope(|scope| {
+        let asking = &asking;
+        let threads: Vec<_> = (0..8).map(|thread| scope.spawn(move || asking(thread))).collect();
+        while !threads.iter().all(std::thread::ScopedJoinHandle::is_finished) {
+            let all = stack.processes().into_iter().filter(|(_, line)| line.contains("/handler"));
+            all.take(1).for_each(|(pid, _)| kill(pid));
+            std::thread::sleep(Duration::from_millis(60));
+        }
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(answers.len(), 240);
+    assert!(answers.iter().all(|status| [200, 500].contains(status)), "{answers:?}");
+    assert!(answers.contains(&200) && answers.contains(&500));
+    let counts = until("rest", || Some(shop.counts()).filter(|counts| counts.busy == 0 && counts.waiting == 0));
+    assert!(counts.processes <= 4 && counts.invocations >= 240, "{counts:?}");
+    assert_eq!((front.ask("GET", "/echo", "", "").0, stack.status("shop").restarts), (200, 0));
 }
 
 #[test]

@@ -241,9 +241,11 @@ fn a_topic_hands_its_messages_to_the_functions_that_take_them() {
         attributes: attributes.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
     };
     let filter = [("FilterPolicy", r#"{"kind":["paid"]}"#)];
+    let redrive = r#"{"deadLetterTargetArn":"arn:aws:sqs:us-east-1:000000000000:all-failed"}"#;
     let config = Config {
+        queues: queues(&[("all-failed", &[])]),
         topics: [("orders".to_owned(), messaging::Attributes::new())].into(),
-        functions: vec![subscription(&all, &[]), subscription(&some, &filter)],
+        functions: vec![subscription(&all, &[("RedrivePolicy", redrive)]), subscription(&some, &filter)],
         ..Config::default()
     };
     // The functions come later. What was published before is not lost, also if the server is killed.
@@ -275,6 +277,14 @@ fn a_topic_hands_its_messages_to_the_functions_that_take_them() {
     let texts: BTreeSet<String> =
         all.seen()[2..].iter().map(|event| event["Records"][0]["Sns"]["Message"].to_string()).collect();
     assert_eq!(texts.len(), 5, "{texts:?}");
+
+    // An event that is too large for a function goes to the dead-letter queue of its subscription, and the next ones
+    // follow. A control character is six times as long in JSON.
+    messages.publish("orders", &"\u{1}".repeat(200_000), &[]);
+    messages.publish("orders", "small", &[]);
+    until("the next message", || (all.seen().len() == 8).then_some(()));
+    let dead = messages.receive("all-failed");
+    assert!(dead.len() == 1 && dead[0]["Body"].as_str().unwrap().starts_with("{\"Records\":["));
 
     let mut wrong = config.clone();
     wrong.functions[1].attributes = [("RawMessageDelivery".to_owned(), "true".to_owned())].into();

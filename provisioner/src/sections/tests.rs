@@ -27,7 +27,7 @@ fn an_unknown_key_hides_no_dangling_reference() {
                 one: {role: hello, uses: [anwers]}\n";
     insta::assert_snapshot!(told(text), @r"
     2:1: `colour` is not known
-      hint: there are: account, alerts, caches, databases, environments, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tags, topics
+      hint: there are: account, alerts, api, caches, databases, environments, functions, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tags, topics
     4:27: `rins` is not a topic of this stack
       hint: did you mean `rings`?
     6:29: `anwers` is not in this stack
@@ -234,7 +234,54 @@ functions:
   item-migrate: {role: shp, http: {}}
   idle: {role: delivery, uses: [item, nothing]}
 ";
-    insta::assert_snapshot!(told(text), @r"");
+    insta::assert_snapshot!(told(text), @r"
+    3:37: `work` hides a message for 5 s, less than the 960 s that `order` may take for it
+      hint: leave `visibility_timeout` out: then it is six times the timeout
+    7:24: `shop.example.com` is not a site
+      hint: http:// or https:// and a host, nothing behind it; or `*`
+    9:29: `item` is owned by `other` already
+      hint: one owner migrates a schema
+    9:82: `item*` in `/item*` is a pattern, which an HTTP API does not have
+      hint: exact, as in `/log`; `{name}` for one segment; a last `/*` for everything below
+    9:92: `*` in `/a/*/b` is a pattern, which an HTTP API does not have
+      hint: exact, as in `/log`; `{name}` for one segment; a last `/*` for everything below
+    9:113: `get` is not a method of a route
+      hint: one of DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT
+    10:17: the role `shop` needs `ADMIN_KEY`
+      hint: use a secret `admin-key`
+    10:57: `other` and `more` both take `$default`
+      hint: say other `paths` or `methods`
+    11:50: `more` and `item-migrate` both take `$default`
+      hint: say other `paths` or `methods`
+    12:10: `order` is also the name of one of the topics
+      hint: `uses` needs different names
+    12:17: the role `order` needs `FACTORY_URL`
+      hint: use the function `factory`
+    12:37: `delivery` has no `http`, so it has no address
+      hint: give `delivery` an `http`, or leave it out
+    12:73: a batch of 20 messages needs a `window` of at least 1s
+    12:87: a timeout is 1s to 15m
+    12:105: a queue has at least 2 events at a time
+      hint: 2 to 1000, or none
+    13:20: the role `delivery` does not take messages of a topic
+    13:48: `on` of `delivery` has 2 sources
+      hint: one of `queue`, `topic` and `every`
+    13:56: the service `reader` uses `both` too: each message would come to one of the two
+      hint: one queue for each, from one topic
+    14:11: `reader` is also the name of a service
+      hint: each has a log and a process of its name
+    14:18: the role `hello` is a service, and no function can have it
+    14:37: `every` is 90s, and has to be whole minutes, 1m to 24h
+    15:72: `batch` is for a queue
+    15:94: `AWS_REGION` is a variable that Lambda sets itself
+    15:100: Lambda takes no variable `a`: a letter, then letters, digits and `_`
+    16:17: `item-migrate` is the name of a part that provision makes itself
+    16:24: the runtime has no role `shp`
+      hint: did you mean `shop`?
+    17:9: `idle` gets no events: it has neither `http` nor `on`
+      hint: `http: {}` is every request
+    17:39: `nothing` is not in this stack
+    ");
     let right = "stack: s
 topics: {news: {}}
 queues: {work: {from: [news]}}
@@ -378,7 +425,7 @@ services:
 "#;
     insta::assert_snapshot!(told(text), @r#"
     2:1: `x-common` is not known
-      hint: there are: account, alerts, caches, databases, environments, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tags, topics
+      hint: there are: account, alerts, api, caches, databases, environments, functions, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tags, topics
     4:12: `queues.q.raw`: "yes" is not of type "boolean"
       hint: write `true` or `false`, without quotes
     4:23: `queues.q.fifo`: "true" is not of type "boolean"

@@ -1,5 +1,8 @@
 //! The rights that `provision policy` prints, given to the caller of a gateway.
 
+use std::path::Path;
+use std::process::Command;
+
 use gateway::Gateway;
 use provision::image::artefacts::Artefacts;
 use serde_json::Value;
@@ -26,6 +29,15 @@ pub async fn printed(gateway: &Gateway, file: &str, env: &str, part: &[&str]) ->
     let output = run(gateway.url(), &[&["policy", file, "--env", env], part].concat()).await;
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
+/// Checks what was asked about the recorded calls by AWS's reference: the evaluator must not be milder than IAM.
+pub fn asked_by_the_reference(record: &Path) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let python = root.join("../.emulators/linter/bin/python");
+    let checked = Command::new(python).arg(root.join("gateway/check_asks.py")).arg(record).output();
+    let checked = checked.expect("python runs: run provisioner/gateway/install.sh first");
+    assert!(checked.status.success(), "{}", said(&checked));
 }
 
 /// Checks that no call was refused because of the rights, and that there were calls to judge.

@@ -26,7 +26,7 @@ pub struct Database {
 pub struct Server {
     config: stores::Database,
     address: Address,
-    access: RwLock<Access>,
+    access: RwLock<Arc<Access>>,
     /// Held while the password is fetched again, so that it is fetched once.
     renewing: tokio::sync::Mutex<()>,
     /// As many as the pool has connections. A request that waits too long for one is told so.
@@ -36,7 +36,6 @@ pub struct Server {
 }
 
 /// How connections to a server are made, with the password that they begin with.
-#[derive(Clone)]
 struct Access {
     login: Login,
     options: Opts,
@@ -68,7 +67,7 @@ impl Database {
     pub fn new(config: &stores::Database) -> anyhow::Result<Self> {
         let server = |address: &Address| -> anyhow::Result<Server> {
             Ok(Server {
-                access: RwLock::new(access(config, address, config.user.clone())?),
+                access: RwLock::new(Arc::new(access(config, address, config.user.clone())?)),
                 config: config.clone(),
                 address: address.clone(),
                 renewing: tokio::sync::Mutex::default(),
@@ -111,7 +110,7 @@ impl Server {
     pub async fn locked_session(&self, lock: &str, patience: u32, wait_timeout: u32) -> anyhow::Result<Option<Conn>> {
         let access = self.access();
         let mut connection = match Conn::new(access.options.clone()).await {
-            Err(error) if is_denied(&error) => Conn::new(self.renewed(&access, error).await?.options).await?,
+            Err(error) if is_denied(&error) => Conn::new(self.renewed(&access, error).await?.options.clone()).await?,
             connection => connection?,
         };
         connection.query_drop(format!("SET SESSION wait_timeout = {wait_timeout}")).await?;
@@ -119,21 +118,21 @@ impl Server {
         Ok((locked == Some(1)).then_some(connection))
     }
 
-    fn access(&self) -> Access {
-        self.access.read().unwrap_or_else(PoisonError::into_inner).clone()
+    fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Another access, after the server has refused this one: with the password that its secret has now. A password
     /// that was changed in Secrets Manager shows here first. Without a secret the refusal stays.
-    async fn renewed(&self, refused: &Access, error: mysql_async::Error) -> anyhow::Result<Access> {
+    async fn renewed(&self, refused: &Access, error: mysql_async::Error) -> anyhow::Result<Arc<Access>> {
         let _turn = self.renewing.lock().await;
         let now = self.access();
         if now.login.password != refused.login.password {
             return Ok(now);
         }
         let Some(login) = renewed(&refused.login).await? else { return Err(error.into()) };
-        let renewed = access(&self.config, &self.address, login)?;
-        *self.access.write().unwrap_or_else(PoisonError::into_inner) = renewed.clone();
+        let renewed = Arc::new(access(&self.config, &self.address, login)?);
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&renewed);
         Ok(renewed)
     }
 

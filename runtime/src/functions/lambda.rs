@@ -91,7 +91,8 @@ impl Runtime {
 }
 
 const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
-/// The part of Lambda's time that is kept back, to report a failure before Lambda kills the process.
+/// The most of Lambda's time that is kept back, to report a failure before Lambda kills the process. Of a short time it
+/// is a quarter.
 const RESERVE: Duration = Duration::from_secs(1);
 const WITHOUT_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -112,7 +113,7 @@ fn time_left(deadline_ms: Option<u64>) -> Duration {
     let Some(deadline) = deadline_ms else { return WITHOUT_DEADLINE };
     let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(deadline);
     let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-    left.saturating_sub(RESERVE)
+    left - RESERVE.min(left / 4)
 }
 
 fn error_body(kind: &str, message: &str) -> Vec<u8> {
@@ -123,4 +124,22 @@ fn error_body(kind: &str, message: &str) -> Vec<u8> {
 fn text(headers: &HeaderMap, name: &str) -> Option<String> {
     let value = headers.get(name)?.to_str().ok()?;
     (!value.is_empty()).then(|| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_with_a_short_time_has_most_of_it() {
+        let left = |seconds: u64| {
+            let deadline = SystemTime::now() + Duration::from_secs(seconds);
+            let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+            time_left(Some(deadline.try_into().unwrap())).as_millis()
+        };
+        for (seconds, expected) in [(60, 58_900..=59_000), (4, 2900..=3000), (1, 650..=750), (0, 0..=0)] {
+            assert!(expected.contains(&left(seconds)), "{seconds} s: {} ms", left(seconds));
+        }
+        assert_eq!(time_left(None), WITHOUT_DEADLINE);
+    }
 }

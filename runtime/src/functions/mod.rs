@@ -15,7 +15,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use hyper::body::Bytes;
 
-pub use self::messages::HandleMessage;
+pub use self::messages::{HandleMessage, Messages};
 
 /// A function for Lambda to call.
 pub struct Function {

@@ -8,8 +8,8 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::messages::verdicts;
-use super::{Handle, HandleMessage, Invocation};
+use super::messages::{Messages, verdicts};
+use super::{Handle, Invocation};
 use crate::events::attributes::{Attribute, Attributes};
 use crate::events::consumer::{Verdict, tell_poison};
 use crate::events::envelope::{self, Envelope};
@@ -17,9 +17,9 @@ use crate::events::envelope::{self, Envelope};
 /// Makes the handler of a queue's messages into the handler of a function. The event source needs
 /// `ReportBatchItemFailures`: without it Lambda takes every answer for a success. The queue's own settings decide when
 /// a message is delivered again.
-pub fn handle(handle: HandleMessage) -> Handle {
-    let handle = Arc::new(handle);
-    Box::new(move |invocation| Box::pin(answer(Arc::clone(&handle), invocation)))
+pub fn handle(messages: Messages) -> Handle {
+    let messages = Arc::new(messages);
+    Box::new(move |invocation| Box::pin(answer(Arc::clone(&messages), invocation)))
 }
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ struct Own {
     string_value: Option<String>,
 }
 
-async fn answer(handle: Arc<HandleMessage>, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
+async fn answer(messages: Arc<Messages>, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
     // The error of the parser may quote the message.
     let event: Event = serde_json::from_slice(&invocation.event).ok().context("not an event of a queue")?;
     let (mut read, mut envelopes) = (Vec::new(), Vec::new());
@@ -60,7 +60,7 @@ async fn answer(handle: Arc<HandleMessage>, invocation: Invocation) -> anyhow::R
             Err(error) => failed.push(poison(record, &error)),
         }
     }
-    for (record, verdict) in read.into_iter().zip(verdicts(&handle, envelopes, invocation.left).await) {
+    for (record, verdict) in read.into_iter().zip(verdicts(&messages, envelopes, invocation.left).await) {
         match verdict {
             Verdict::Done => {}
             Verdict::Retry(_) => failed.push(record),
@@ -92,12 +92,13 @@ fn poison<'a>(record: &'a Record, error: &anyhow::Error) -> &'a Record {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::future::BoxFuture;
     use serde_json::Value;
 
     use super::*;
 
     async fn answer_to(event: &Value) -> anyhow::Result<Value> {
-        let handle = handle(Box::new(|envelope: Envelope| {
+        let verdict = |envelope: Envelope| -> BoxFuture<'static, Verdict> {
             let verdict = match envelope.message.as_str() {
                 "later" => Verdict::Retry(5),
                 "poison" => Verdict::Poison(anyhow::anyhow!("nothing can be made of it")),
@@ -107,7 +108,8 @@ mod tests {
                 other => panic!("{other}"),
             };
             Box::pin(std::future::ready(verdict))
-        }));
+        };
+        let handle = handle(Messages { at_a_time: 10, handle: Box::new(verdict) });
         let (request_id, event) = ("1".to_owned(), event.to_string().into());
         let answer = handle(Invocation { request_id, event, left: Duration::from_secs(1) }).await?;
         Ok(serde_json::from_slice(&answer)?)

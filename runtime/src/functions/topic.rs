@@ -7,16 +7,16 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use super::messages::verdicts;
-use super::{Handle, HandleMessage, Invocation};
+use super::messages::{Messages, verdicts};
+use super::{Handle, Invocation};
 use crate::events::attributes::Attributes;
 use crate::events::consumer::{Verdict, tell_poison};
 use crate::events::envelope::Envelope;
 
 /// Makes the handler of a topic's messages into the handler of a function.
-pub fn handle(handle: HandleMessage) -> Handle {
-    let handle = Arc::new(handle);
-    Box::new(move |invocation| Box::pin(answer(Arc::clone(&handle), invocation)))
+pub fn handle(messages: Messages) -> Handle {
+    let messages = Arc::new(messages);
+    Box::new(move |invocation| Box::pin(answer(Arc::clone(&messages), invocation)))
 }
 
 #[derive(Deserialize)]
@@ -42,13 +42,13 @@ struct Published {
     message_attributes: Attributes,
 }
 
-async fn answer(handle: Arc<HandleMessage>, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
+async fn answer(messages: Arc<Messages>, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
     // The error of the parser may quote the message.
     let event: Event = serde_json::from_slice(&invocation.event).ok().context("not an event of a topic")?;
     let envelopes: Vec<Envelope> = event.records.into_iter().map(|record| envelope(record.sns)).collect();
     let ids: Vec<String> = envelopes.iter().map(|envelope| envelope.message_id.clone()).collect();
     let mut failed = false;
-    for (id, verdict) in ids.iter().zip(verdicts(&handle, envelopes, invocation.left).await) {
+    for (id, verdict) in ids.iter().zip(verdicts(&messages, envelopes, invocation.left).await) {
         match verdict {
             Verdict::Done => {}
             Verdict::Retry(_) => failed = true,
@@ -73,12 +73,13 @@ fn envelope(published: Published) -> Envelope {
 mod tests {
     use std::time::Duration;
 
+    use futures_util::future::BoxFuture;
     use serde_json::{Value, json};
 
     use super::*;
 
     async fn answer_to(event: &Value) -> anyhow::Result<Vec<u8>> {
-        let handle = handle(Box::new(|envelope: Envelope| {
+        let verdict = |envelope: Envelope| -> BoxFuture<'static, Verdict> {
             let verdict = match envelope.message.as_str() {
                 "later" => Verdict::Retry(5),
                 "poison" => Verdict::Poison(anyhow::anyhow!("nothing can be made of it")),
@@ -92,7 +93,8 @@ mod tests {
                 }
             };
             Box::pin(std::future::ready(verdict))
-        }));
+        };
+        let handle = handle(Messages { at_a_time: 10, handle: Box::new(verdict) });
         let (request_id, event) = ("1".to_owned(), event.to_string().into());
         handle(Invocation { request_id, event, left: Duration::from_secs(1) }).await
     }

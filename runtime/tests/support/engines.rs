@@ -4,12 +4,12 @@
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mysql_async::prelude::Queryable;
-use mysql_async::{Conn, OptsBuilder};
+use mysql_async::{Conn, Error, Opts, OptsBuilder};
 
-use super::until;
+use super::{DEADLINE, until};
 
 pub const SCHEMA: &str = "reservations";
 pub const OWNER: (&str, &str) = ("owner", "owner's \\ password");
@@ -97,7 +97,15 @@ impl Maria {
     pub async fn root(&self) -> Conn {
         let options =
             OptsBuilder::default().user(Some("root")).socket(Some(self.directory.join("s").display().to_string()));
-        Conn::new(options).await.unwrap()
+        let options = Opts::from(options);
+        // The server listens on its port a moment before it has its socket.
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match Conn::new(options.clone()).await {
+                Err(Error::Io(_)) if Instant::now() < deadline => pause(10).await,
+                connection => return connection.unwrap(),
+            }
+        }
     }
 
     pub async fn run(&self, sql: &str) {
@@ -175,8 +183,15 @@ pub fn moto() -> Engine {
     engine
 }
 
+/// A port for an engine. It is below those that the kernel gives to whoever asks for any port: one of these could be
+/// taken before the engine listens.
 pub fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    loop {
+        let port = fastrand::u16(16_384..32_768);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 pub fn sql(text: &str) -> String {

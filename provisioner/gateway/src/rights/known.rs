@@ -1,7 +1,8 @@
 //! What IAM and KMS know of resources when they decide: tags, paths and boundaries of roles, policies of keys. It is
 //! learned from the calls that passed.
 
-use super::asks::{self, IDS, of_id};
+use super::asks;
+use super::resources::{IDS, new_of_ec2, of_id, resources};
 use crate::answer::Answer;
 use crate::request::Request;
 use crate::upstream::ACCOUNT;
@@ -95,7 +96,7 @@ impl Known {
             let gone = asks::untagged(request);
             let takes =
                 request.action.starts_with("Un") || request.action.starts_with("Delete") || request.action.starts_with("Remove");
-            for arn in asks::resources(request, self) {
+            for arn in resources(request, self) {
                 let tags = self.tags.entry(arn).or_default();
                 match takes {
                     true => gone.iter().for_each(|key| drop(tags.remove(key))),
@@ -132,7 +133,7 @@ impl Known {
                 }
             }
             "PutKeyPolicy" => {
-                for arn in asks::resources(request, self) {
+                for arn in resources(request, self) {
                     if let Some(key) = self.keys.get_mut(&arn) {
                         key.policy = policy();
                     }
@@ -163,7 +164,7 @@ impl Known {
         let elb = |kind: &str| found(text, &format!("arn:aws:elasticloadbalancing:[^\"<]*:{kind}/[^\"<]+"));
         match (request.service.as_str(), request.action.as_str()) {
             ("ec2", action) => {
-                let made = asks::new_of_ec2(action);
+                let made = new_of_ec2(action);
                 let prefix = IDS.iter().find(|(_, kind)| Some(*kind) == made).map_or("none", |(prefix, _)| prefix);
                 let ids = found(text, &format!(r"\b{prefix}-[0-9a-f]+\b")).into_iter();
                 ids.map(|id| format!("arn:aws:ec2:{}:{ACCOUNT}:{}", request.region, of_id(&id))).collect()
@@ -176,8 +177,8 @@ impl Known {
             ("ecs", "RegisterTaskDefinition") => found(text, "arn:aws:ecs:[^\"]*:task-definition/[^\"]+"),
             ("ecs", "RunTask") => found(text, "arn:aws:ecs:[^\"]*:task/[^\"]+"),
             // The others beside a new database are there already.
-            ("rds" | "elasticache", _) => asks::resources(request, self).into_iter().take(1).collect(),
-            _ => asks::resources(request, self),
+            ("rds" | "elasticache", _) => resources(request, self).into_iter().take(1).collect(),
+            _ => resources(request, self),
         }
     }
 }

@@ -1,17 +1,19 @@
 //! The rights of the caller: refuses the calls that its policies do not allow. It is an evaluator of its own, so that a
 //! policy is tried by something that did not write it.
 //!
-//! | file       | does                                                                     |
-//! |------------|--------------------------------------------------------------------------|
-//! | `asks`     | says what IAM asks about a call: actions, resources, facts               |
-//! | `known`    | remembers tags, roles and keys from the calls that passed                |
-//! | `evaluate` | decides by the policies                                                  |
+//! | file        | does                                                                     |
+//! |-------------|--------------------------------------------------------------------------|
+//! | `asks`      | says what IAM asks about a call: actions, resources, facts               |
+//! | `resources` | says which resources a call is about                                     |
+//! | `known`     | remembers tags, roles and keys from the calls that passed                |
+//! | `evaluate`  | decides by the policies                                                  |
 //!
 //! Only the calls of the AWS SDK for Rust are judged. What a test changes by hand comes from another SDK.
 
 mod asks;
 mod evaluate;
 mod known;
+mod resources;
 
 use crate::answer::{Answer, Fault};
 use crate::gaps::denial;
@@ -57,6 +59,12 @@ impl Rights {
             let by_key = |policy: &Value| evaluate::key_allows(policy, &denial::caller(), &ask.action);
             !evaluate::allows(policies, ask) && !self.known.policy_of(&ask.resource).is_some_and(by_key)
         })
+    }
+
+    /// What IAM asks about a call: actions and resources. Without policies nothing is asked.
+    pub(crate) fn asked(&self, request: &Request) -> Vec<(String, String)> {
+        let asks = self.policies.iter().flat_map(|_| asks::asks(request, &self.known));
+        asks.map(|ask| (ask.action, ask.resource)).collect()
     }
 
     pub(crate) fn learn(&mut self, request: &Request, answer: &Answer, scale: f64) {

@@ -10,8 +10,11 @@ use serde_json::{Value, json};
 use super::config::Config;
 use super::messages;
 use crate::engines::replica::{self, Replication};
+use crate::functions::part::KIND;
+use crate::functions::{Counted, ask};
 use crate::supervisor::client;
 use crate::supervisor::place::Place;
+use crate::supervisor::protocol::State;
 use crate::supervisor::sql::{Address, Login};
 
 /// The longest age of an answer that came over a wire.
@@ -27,6 +30,7 @@ struct Answers {
     under_way: bool,
     queues: BTreeMap<String, Value>,
     lags: BTreeMap<String, Value>,
+    functions: BTreeMap<String, Counted>,
 }
 
 pub fn state(place: &Place, config: &Config, asked: &Arc<Asked>) -> Value {
@@ -44,9 +48,14 @@ pub fn state(place: &Place, config: &Config, asked: &Arc<Asked>) -> Value {
         *error = config.without_secrets(error);
     }
     let answers = asked.answers();
+    let mut functions = answers.functions.clone();
+    for error in functions.values_mut().filter_map(|counted| counted.last_error.as_mut()) {
+        error.text = config.without_secrets(&error.text);
+    }
     json!({
         "at": now_ms(), "running": parts.is_some(), "parts": parts.unwrap_or_default(),
         "queues": answers.queues, "lags": answers.lags,
+        "functions": functions,
     })
 }
 
@@ -75,7 +84,8 @@ fn begin_to_ask(place: &Place, config: &Config, asked: &Arc<Asked>) -> Option<bo
     std::thread::spawn(move || {
         let queues = config.messaging.map(|port| queues(port, &config)).unwrap_or_default();
         let lags = config.replicas.iter().map(|part| (part.clone(), lag(&place, part))).collect();
-        *asked.answers() = Answers { at: Some(Instant::now()), under_way: false, queues, lags };
+        let functions = functions(&place);
+        *asked.answers() = Answers { at: Some(Instant::now()), under_way: false, queues, lags, functions };
     });
     Some(first)
 }
@@ -90,6 +100,13 @@ fn queues(port: u16, config: &Config) -> BTreeMap<String, Value> {
         }
     }
     depths
+}
+
+/// What the functions have done, by part. A part that does not answer is left out.
+fn functions(place: &Place) -> BTreeMap<String, Counted> {
+    let parts = client::running(place.state()).and_then(|client| client.status().ok()).unwrap_or_default();
+    let functions = parts.into_iter().filter(|part| part.kind == KIND && part.state == State::Ready);
+    functions.filter_map(|part| Some((part.name, ask::counts(part.port?).ok()?))).collect()
 }
 
 fn lag(place: &Place, replica: &str) -> Value {

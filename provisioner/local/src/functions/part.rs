@@ -11,6 +11,9 @@ use crate::hex;
 use crate::supervisor::part::{Part, Stop, StopSignal};
 use crate::supervisor::probe::Probe;
 
+/// The kind of a function's part, by which the dashboard knows that it can be asked for counts.
+pub const KIND: &str = "function";
+
 /// Writes the file that the part reads when it starts.
 pub fn prepare(file: &Path, config: &Config) -> Result<()> {
     ports::write(file, &bytes(config)?)
@@ -25,7 +28,7 @@ pub fn part(name: &str, program: &Path, file: &Path, port: u16, config: &Config)
         ready: Probe::Http { port, path: "/healthz".into() },
         stop: Stop { signal: StopSignal::Term, within_ms: 10_000 },
         generation: generation(config)?,
-        ..Part::new(name, "function", program)
+        ..Part::new(name, KIND, program)
     })
 }
 

@@ -23,6 +23,8 @@ use crate::messaging::new_id;
 
 /// The time for events that processes have when the part is told to stop.
 const DRAIN: Duration = Duration::from_secs(5);
+/// The time for what follows the last events. On this machine that is a request.
+const LAST_DELETES: Duration = Duration::from_millis(50);
 /// The time for their answers. A process that waits for an event keeps its connection open.
 const LAST_ANSWERS: Duration = Duration::from_millis(100);
 
@@ -44,6 +46,8 @@ pub fn run(path: &Path, port: &str) -> Result<()> {
             tokio::select! {
                 _ = term.recv() => {
                     pool.stop(DRAIN).await;
+                    // Messages that were handled just now are deleted.
+                    tokio::time::sleep(LAST_DELETES).await;
                     Ok(())
                 }
                 failed = readiness.wait_for(|readiness| matches!(readiness, Readiness::Failed(_))) => match failed.as_deref() {
@@ -97,7 +101,8 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 fn begin(pool: &Arc<Pool>, events: &Arc<Events>, source: Source) {
     match source {
         Source::Queue { url, arn, batch, window_ms, most, partial } => {
-            let most = most.unwrap_or(pool.config.processes) as usize;
+            // A message that no process has room for is better off in the queue.
+            let most = most.unwrap_or(u32::MAX).min(pool.config.processes) as usize;
             let window = Duration::from_millis(window_ms);
             let mapping = Mapping { url, arn, batch, window, most, is_partial: partial };
             tokio::spawn(queue::run(Arc::clone(pool), mapping));

@@ -24,11 +24,12 @@ const LARGEST: usize = 10 << 20;
 /// The largest request line with all headers.
 const LARGEST_HEAD: usize = 10_240;
 /// The longest time for a function's answer.
-const WITHIN: Duration = Duration::from_secs(30);
+pub const WITHIN: Duration = Duration::from_secs(30);
 
 pub struct Forwarder {
     pub client: Client,
     pub port: u16,
+    pub within: Duration,
 }
 
 impl Forwarder {
@@ -92,7 +93,7 @@ impl Forwarder {
     async fn invoke(&self, target: &Target, event: Vec<u8>, trace: &str) -> Result<Answer, StatusCode> {
         let uri = format!("http://127.0.0.1:{}/2015-03-31/functions/{}/invocations", target.port, target.name);
         // Without an answer the part does not run, or the function takes too long.
-        let Ok(answer) = self.client.post(&uri, &[("x-amzn-trace-id", trace)], event, WITHIN).await else {
+        let Ok(answer) = self.client.post(&uri, &[("x-amzn-trace-id", trace)], event, self.within).await else {
             return Err(StatusCode::SERVICE_UNAVAILABLE);
         };
         match answer.status {
@@ -122,4 +123,29 @@ fn trace(headers: &HeaderMap) -> String {
 /// An id in the form of API Gateway's: 16 letters, the last one `=`.
 fn request_id() -> String {
     STANDARD.encode(&fastrand::u128(..).to_be_bytes()[..11])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_function_that_does_not_answer_in_time_is_not_available() {
+        // It takes connections and says nothing.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = Target { name: "slow".into(), port: listener.local_addr().unwrap().port() };
+        let forwarder = Forwarder { client: Client::new(), port: 80, within: Duration::from_millis(50) };
+        let begun = Instant::now();
+        let status = forwarder.invoke(&target, b"{}".to_vec(), "Root=1-0-0").await.unwrap_err();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!((50..5000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
+        assert_eq!(WITHIN, Duration::from_secs(30));
+    }
+
+    #[test]
+    fn ids_look_like_those_of_api_gateway() {
+        let id = request_id();
+        assert!(id.len() == 16 && id.ends_with('='), "{id}");
+        assert_ne!(id, request_id());
+    }
 }

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use super::config::Api;
-use super::forward::Forwarder;
+use super::forward::{Forwarder, WITHIN};
 use crate::client::Client;
 use crate::{listen, reread};
 
@@ -29,7 +29,7 @@ pub fn run(path: &Path, port: &str) -> Result<()> {
         let (sender, receiver) = watch::channel(Arc::new(api));
         let mut term = signal(SignalKind::terminate())?;
         tokio::spawn(reread::follow(path.to_owned(), bytes, Api::parse, sender));
-        let forwarder = Arc::new(Forwarder { client: Client::new(), port });
+        let forwarder = Arc::new(Forwarder { client: Client::new(), port, within: WITHIN });
         let stop = async { term.recv().await.unwrap_or_default() };
         listen::serve(listener, PATIENCE, stop, move |request, from| {
             let (forwarder, api) = (Arc::clone(&forwarder), Arc::clone(&receiver.borrow()));

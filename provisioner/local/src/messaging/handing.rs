@@ -124,3 +124,7 @@ fn handed(key: &str, next: &Next) -> Record {
 fn commit(shared: &Shared, records: Vec<Record>) -> bool {
     shared.store().commit(records, now()).is_ok()
 }
+
+#[cfg(test)]
+#[path = "handing_tests.rs"]
+mod tests;

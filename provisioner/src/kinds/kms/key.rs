@@ -18,6 +18,7 @@ use aws_sdk_kms::types::{KeyMetadata, KeyState as Phase};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::maker::{with_maker, without_maker};
 use super::tag_list;
 use crate::aws::{Cx, Error, Look, Proof, Tags, each, policy, principal};
 use crate::kind::facts::{Facts, Field, Retry, Seconds};
@@ -218,55 +219,6 @@ fn key_policy(scope: &Scope) -> Value {
     ]}))
 }
 
-/// The name of the statement for the maker of the key.
-const MAKER: &str = "Maker";
-
-/// What `up` does with a key.
-const OF_UP: &[&str] = &[
-    "kms:CreateAlias",
-    "kms:CreateGrant",
-    "kms:Decrypt",
-    "kms:DeleteAlias",
-    "kms:EnableKey",
-    "kms:EnableKeyRotation",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:PutKeyPolicy",
-    "kms:RetireGrant",
-    "kms:ScheduleKeyDeletion",
-    "kms:TagResource",
-    "kms:UntagResource",
-    "kms:UpdateAlias",
-];
-
-fn with_maker(policy: &Value, maker: Option<&str>) -> Value {
-    let mut policy = policy.clone();
-    if let (Some(maker), Some(statements)) = (maker, policy["Statement"].as_array_mut()) {
-        statements.push(json!({
-            "Sid": MAKER, "Effect": "Allow", "Principal": {"AWS": maker}, "Action": OF_UP, "Resource": "*",
-        }));
-    }
-    policy::normal(&policy)
-}
-
-/// Takes the statement for the maker out of a policy. A statement that says anything else than ours, or that names
-/// somebody of another account, stays: it is a difference.
-fn without_maker(account: &str, policy: &Value) -> (Value, Option<String>) {
-    let mut rest = policy.clone();
-    let Some(statements) = rest["Statement"].as_array_mut() else { return (rest, None) };
-    let Some(at) = statements.iter().position(|statement| statement["Sid"] == MAKER) else { return (rest, None) };
-    let who = statements[at]["Principal"]["AWS"][0].as_str().unwrap_or_default().to_owned();
-    let is_own = who.split(':').nth(4) == Some(account) && [":user/", ":role/"].iter().any(|part| who.contains(part));
-    // IAM's ids for a user and for a role that are gone.
-    let is_gone = who.starts_with("AIDA") || who.starts_with("AROA");
-    let ours = with_maker(&json!({"Statement": []}), Some(&who));
-    if !(is_own || is_gone) || statements[at] != ours["Statement"][0] {
-        return (rest, None);
-    }
-    statements.remove(at);
-    (rest, Some(who))
-}
-
 async fn set_alias(cx: &Cx, alias: &str, key: &str) -> Result<(), Error> {
     match cx.kms.create_alias().alias_name(alias).target_key_id(key).send().await.map_err(Error::from) {
         // The alias is left from a key that is on its way out, or the lag hid it.
@@ -403,23 +355,6 @@ mod tests {
         let live = state(&scope, &key, Some("alias/a-b".into()), &text, true);
         assert_eq!(serde_json::to_value(live).ok(), serde_json::to_value(want.expect("pure")).ok());
         assert_eq!(status(&key), Status::Ready);
-    }
-
-    #[test]
-    fn the_maker_is_chosen_once_and_nobody_else_hides_behind_it() {
-        let bare =
-            policy::normal(&json!({"Version": "2012-10-17", "Statement": [{"Sid": "Account", "Effect": "Allow"}]}));
-        let read = |policy: &Value| without_maker("1", &policy::parse(&policy.to_string()));
-        for maker in ["arn:aws:iam::1:role/ci/deploy", "arn:aws:iam::1:user/me", "AROAEXAMPLE"] {
-            assert_eq!(read(&with_maker(&bare, Some(maker))), (bare.clone(), Some(maker.to_owned())));
-        }
-        let from_elsewhere = with_maker(&bare, Some("arn:aws:iam::2:role/deploy"));
-        assert_eq!(read(&from_elsewhere), (from_elsewhere.clone(), None));
-        let mut wider = with_maker(&bare, Some("arn:aws:iam::1:user/me"));
-        for statement in wider["Statement"].as_array_mut().expect("statements") {
-            statement["Action"] = json!(["kms:*"]);
-        }
-        assert_eq!(read(&wider).1, None);
     }
 
     #[test]

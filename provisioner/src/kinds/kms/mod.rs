@@ -1,6 +1,7 @@
 //! AWS KMS.
 
 mod key;
+mod maker;
 
 use aws_sdk_kms::types::Tag;
 

@@ -57,6 +57,16 @@ fn what_a_server_has_can_be_declared_again() {
         attributes: attributes(&[("RawMessageDelivery", "true"), ("FilterPolicy", "{}")]),
     };
     assert_eq!(SubscriptionState::of(&subscription).declaration(), subscription);
+    let delivery = messaging::FunctionSubscription {
+        topic: "t".to_owned(),
+        function: "f".to_owned(),
+        port: 7,
+        attributes: attributes(&[
+            ("FilterPolicy", r#"{"kind":["order"]}"#),
+            ("RedrivePolicy", r#"{"deadLetterTargetArn":"arn:aws:sqs:r:1:f-failed"}"#),
+        ]),
+    };
+    assert_eq!(DeliveryState::of(&delivery).declaration(), Some(delivery));
 }
 
 #[test]
@@ -77,6 +87,9 @@ fn what_nobody_asks_for_any_more_has_the_section_that_asked() {
         ("local.queue", "a-dead-letter", "", "queues.a"),
         ("local.queue", "a", "", "queues.a"),
         ("local.subscription", "a-to-b", "", "queues.b"),
+        ("local.queue", "a-failed", "", "functions.a"),
+        ("local.delivery", "a-to-b", "", "functions.b"),
+        ("local.api", "http-api", "", "functions"),
         ("local.routes", "web", "", "services"),
     ] {
         assert_eq!(owner_of(&live(kind, name, state)), section, "{kind} {name}");

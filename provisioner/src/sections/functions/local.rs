@@ -101,6 +101,7 @@ fn one(making: &mut Making<'_>, runtime: &Runtime, name: &Name, function: &Funct
             function: making.scope().name(&name.0, 64),
             target: format!("127.0.0.1:{port}"),
             filter: filter.unwrap_or_else(|| Value::Object(Map::new())),
+            failed: making.scope().arn("sqs", &making.scope().name(&failed(&name.0), 75)),
         };
         let spec = DeliverySpec { state, topic: Ref::to(&topic.0), function: Ref::to(&name.0) };
         making.laptop.desired.add::<kinds::Delivery>(&section, format!("{topic}-to-{name}"), spec);
@@ -127,8 +128,8 @@ fn failures(making: &mut Making<'_>, section: &str, function: &str) {
 fn config(making: &Making<'_>, runtime: &Runtime, name: &str, function: &Function) -> Config {
     let scope = making.scope();
     let called = scope.name(name, 64);
-    let is_queue = function.queue().is_some();
-    let reserved = function.concurrency.filter(|_| !is_queue);
+    // With a queue the limit is of the queue's events alone. There have to be as many processes.
+    let reserved = function.concurrency.is_some() && function.queue().is_none();
     Config {
         arn: scope.arn("lambda", &format!("function:{called}")),
         name: called,
@@ -137,8 +138,8 @@ fn config(making: &Making<'_>, runtime: &Runtime, name: &str, function: &Functio
         handler: function.role.clone(),
         memory_mb: function.memory(),
         timeout_ms: function.timeout_seconds() * 1000,
-        processes: reserved.unwrap_or(PROCESSES),
-        reserved: reserved.is_some(),
+        processes: function.concurrency.unwrap_or(PROCESSES),
+        reserved,
         directory: making.directory(name),
         sources: function.on.iter().flat_map(|on| sources(making, name, function, on)).collect(),
         asynchronous: Asynchronous {

@@ -14,7 +14,7 @@ use crate::data::database::{self, Database};
 use crate::events::consumer::Verdict;
 use crate::events::envelope::Envelope;
 use crate::events::{inbox, probe};
-use crate::functions::{Function, queue};
+use crate::functions::{Function, Messages, queue};
 use crate::telemetry::trace::{self, Trace};
 use crate::telemetry::{self, metrics};
 
@@ -26,7 +26,10 @@ pub fn function(environment: &Environment) -> anyhow::Result<Function> {
         let database = Arc::clone(&database);
         Box::pin(async move { handle(&database, &envelope).await }) as _
     };
-    Ok(Function { error_type: "Delivery.NotApplied", handle: queue::handle(Box::new(handle)) })
+    Ok(Function {
+        error_type: "Delivery.NotApplied",
+        handle: queue::handle(Messages { at_a_time: 1, handle: Box::new(handle) }),
+    })
 }
 
 /// The name of the consumer in the inbox. Its rows are never forgotten, as the orders are not: an event that is repeated

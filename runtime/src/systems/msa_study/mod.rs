@@ -26,7 +26,7 @@ pub const SYSTEM: System = System {
         Role {
             name: "shop-outbox",
             run: Run::Function(|environment| {
-                Box::pin(outbox::function(environment, "shop-outbox", shop::ORDERS, &[shop::FORGET]))
+                Box::pin(outbox::function(environment, "shop-outbox", shop::ORDERS, shop::TIDY))
             }),
         },
         Role { name: "order", run: Run::Function(|environment| Box::pin(async { order::function(environment) })) },

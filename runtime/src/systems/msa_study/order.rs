@@ -15,7 +15,7 @@ use crate::config::Environment;
 use crate::events::consumer::Verdict;
 use crate::events::envelope::Envelope;
 use crate::events::probe;
-use crate::functions::{Function, queue};
+use crate::functions::{Function, Messages, queue};
 use crate::http::client::Client;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
 use crate::telemetry::trace::{self, Trace};
@@ -29,7 +29,10 @@ pub fn function(environment: &Environment) -> anyhow::Result<Function> {
         let orders = Arc::clone(&orders);
         Box::pin(async move { orders.handle(&envelope).await }) as _
     };
-    Ok(Function { error_type: "Order.NotSent", handle: queue::handle(Box::new(handle)) })
+    Ok(Function {
+        error_type: "Order.NotSent",
+        handle: queue::handle(Messages { at_a_time: 10, handle: Box::new(handle) }),
+    })
 }
 
 struct Orders {

@@ -14,8 +14,8 @@ use crate::events::sweep::Sweep;
 use crate::functions::{Function, schedule};
 use crate::telemetry;
 
-/// The function of such a role. `target` is the topic, by the name that it has in the outbox. The statements in `tidy`
-/// forget what is too old; the role runs them too, because it runs regularly.
+/// The function of such a role. `target` is the topic, by the name that it has in the outbox. The role runs the
+/// statements in `tidy` too, because it runs regularly.
 pub async fn function(
     environment: &Environment,
     role: &str,

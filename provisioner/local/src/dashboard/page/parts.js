@@ -1,12 +1,14 @@
 // The tables below the map, and the details beside it.
 
-import { $, clock, dot, fill, h, look, memory, since, stateWord } from "./dom.js";
+import { $, clock, dot, fill, h, look, memory, shown, since, stateWord } from "./dom.js";
 import { lag, name } from "./map.js";
 import { sentence } from "./history.js";
 
 export function draw(world) {
   fill($("parts"), table("parts-table", ["Part", "State", "Address", "Memory", "Up for", "Process", "Restarts", ""], world.state.parts.map((part) => row(world, part))));
   fill($("queues"), queues(world));
+  fill($("functions"), functions(world));
+  $("functions-panel").hidden = Object.keys(world.state.functions).length === 0;
   fill($("connections"), h("ul", { class: "connections" }, world.stack.connections.map(connection)));
   fill($("notes"), world.stack.notes.map((note) => h("li", {}, note)));
   $("notes-panel").hidden = world.stack.notes.length === 0;
@@ -55,6 +57,22 @@ function queues(world) {
     );
   });
   return table("queues-table", ["Queue", "Waiting", "In flight", "Delayed", "Dead letters", ""], rows);
+}
+
+const milliseconds = (value) => (value === null ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
+
+function functions(world) {
+  const rows = Object.entries(world.state.functions).map(([part, it]) => h(
+    "tr", { "data-key": part },
+    h("th", { scope: "row" }, h("span", { class: "name" }, part), it.last_error ? h("small", { title: shown(it.last_error.text) }, shown(it.last_error.text)) : null),
+    cell("Invocations", String(it.invocations)),
+    cell("Errors", h("span", { class: it.errors > 0 ? "bad" : "" }, String(it.errors))),
+    cell("Throttles", h("span", { class: it.throttles > 0 ? "bad" : "" }, String(it.throttles))),
+    cell("Median", milliseconds(it.p50_ms)), cell("p99", milliseconds(it.p99_ms)),
+    cell("Processes", `${it.busy} of ${it.processes} busy`),
+    cell("Waiting", String(it.waiting)),
+  ));
+  return table("functions-table", ["Function", "Invocations", "Errors", "Throttles", "Median", "p99", "Processes", "Waiting"], rows);
 }
 
 function connection(it) {
@@ -110,6 +128,8 @@ function details(world, node) {
   const list = depth
     ? [["Waiting", String(depth.waiting)], ["In flight", String(depth.in_flight)], ["Delayed", String(depth.delayed)], ["Dead letters", String(depth.dead)]]
     : [["Address", part?.port ? `127.0.0.1:${part.port}` : "–"], ["Process", String(part?.pid ?? "–")], ["Memory", memory(part?.memory_kib)], ["Up for", part?.since_ms ? since(world.state.at - part.since_ms) : "–"], ["Restarts", String(part?.restarts ?? 0)]];
+  const done = world.state.functions[node.part];
+  if (done) list.push(["Invocations", String(done.invocations)], ["Errors", String(done.errors)], ["Median", milliseconds(done.p50_ms)], ["Events kept", String(done.accepted)]);
   if (world.state.lags[node.id]) list.push(["Replication", lag(world.state.lags[node.id])]);
   const own = world.stack.connections.filter((it) => it.part === node.part && (node.part === node.id || it.name.endsWith(` ${node.name}`)));
   return h(

@@ -14,7 +14,7 @@ use mysql_async::prelude::Queryable;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use self::sale::FORGET;
+pub use self::sale::TIDY;
 use self::sale::{Outcome, Purchase};
 use super::values::{self, LARGEST_STOCK, Page};
 use super::{config, outbox, texts};

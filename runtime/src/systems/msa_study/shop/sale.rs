@@ -85,8 +85,14 @@ pub async fn buy(
     }
 }
 
-/// Forgets the keys after a day, as long as a client may send its request again.
-pub const FORGET: &str = "DELETE FROM purchases WHERE created_at < NOW(3) - INTERVAL 1 DAY LIMIT 10000";
+/// What is done regularly.
+pub const TIDY: &[&str] = &[
+    // A client may send its request again for a day.
+    "DELETE FROM purchases WHERE created_at < NOW(3) - INTERVAL 1 DAY LIMIT 10000",
+    // No queue keeps a message for so long, so nothing will come of the order. The item can be ordered again. A delivery
+    // that comes all the same is credited.
+    "UPDATE orders SET is_open = NULL WHERE is_open = 1 AND ordered_at < NOW(3) - INTERVAL 30 DAY",
+];
 
 /// The stock cannot go below 0, whoever buys at the same time. The new stock is what the connection has inserted last, so
 /// that no other statement is needed to know it. The length is compared too, because MySQL compares names without the
