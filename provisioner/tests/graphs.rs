@@ -35,7 +35,13 @@ fn desired(shape: &Shape) -> Desired {
         let senders: Vec<usize> = from.iter().copied().filter(|topic| *topic < shape.topics).collect();
         for topic in &senders {
             let endpoint = Endpoint::Queue(Ref::to(format!("q{index}")));
-            let spec = SubscriptionSpec { topic: Ref::to(format!("t{topic}")), endpoint, raw: false };
+            let spec = SubscriptionSpec {
+                topic: Ref::to(format!("t{topic}")),
+                endpoint,
+                raw: false,
+                filter: None,
+                failed: None,
+            };
             desired.add::<Subscription>("queues", format!("t{topic}-to-q{index}"), spec);
         }
         let dead = dead.filter(|_| index > 0).map(|earlier| format!("q{}", earlier.index(index)));
@@ -46,6 +52,7 @@ fn desired(shape: &Shape) -> Desired {
             delay: 0,
             dead_letter: dead.map(|dead| DeadLetter { queue: Ref::to(dead), after: 3 }),
             from: senders.iter().map(|topic| Ref::to(format!("t{topic}"))).collect(),
+            rules: Vec::new(),
         };
         desired.add::<Queue>("queues", format!("q{index}"), spec);
     }

@@ -34,7 +34,7 @@ use provision::kinds::elbv2::{
 };
 use provision::kinds::iam::{Resource, Role, RoleSpec, Statement};
 use provision::kinds::kms::{Key, KeySpec};
-use provision::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
+use provision::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSource, PermissionSpec};
 use provision::kinds::logs::{LogGroup, LogGroupSpec};
 use provision::kinds::secretsmanager::{Form, Secret, SecretSpec};
 use provision::kinds::sqs::{Queue, QueueSpec};
@@ -123,6 +123,7 @@ fn desired(shape: &Shape) -> Desired {
         delay: 0,
         dead_letter: None,
         from: Vec::new(),
+        rules: Vec::new(),
     };
     desired.add::<Queue>("", "failed", queue);
     let logs =
@@ -140,12 +141,14 @@ fn desired(shape: &Shape) -> Desired {
         handler: "forwarder".into(),
         role: Ref::to("forwarder"),
         log_group: Ref::to("web"),
-        on_failure: Ref::to("failed"),
+        on_failure: Some(Ref::to("failed")),
         environment: vec![("COLOR".into(), Variable::Text(shape.color.into()))],
+        secrets: Vec::new(),
         code_sha256: zip.sha256,
         architecture: "x86_64".into(),
         memory: shape.memory,
         timeout: 60,
+        concurrency: None,
         kms_key: Ref::to("main"),
         inside: Some(Inside {
             subnets: vec![Ref::to("a"), Ref::to("b")],
@@ -158,7 +161,7 @@ fn desired(shape: &Shape) -> Desired {
         let permission = PermissionSpec {
             function: Ref::to("forwarder"),
             principal: "logs.amazonaws.com".into(),
-            log_group: Ref::to("web"),
+            source: PermissionSource::LogGroup(Ref::to("web")),
         };
         desired.add::<Permission>("", "logs-web", permission);
     }
@@ -464,7 +467,7 @@ async fn beside(bench: &Bench) {
     call.send().await.expect("another's queue");
     let queue = cx.scope.arn("sqs", "elsewhere");
     let call = cx.lambda.create_event_source_mapping().function_name("bench-test-forwarder").event_source_arn(queue);
-    let mapping = call.send().await.expect("by hand").uuid.expect("an id");
+    call.send().await.expect("by hand");
     let answer = cx.elbv2.describe_load_balancers().names("bench-test-web").send().await.expect("there");
     let balancer = answer.load_balancers()[0].load_balancer_arn().unwrap_or_default().to_owned();
     let answer = cx.elbv2.describe_listeners().load_balancer_arn(&balancer).send().await.expect("there");
@@ -506,7 +509,8 @@ async fn beside(bench: &Bench) {
     let expected = [
         "update iam.role web: inline_policies.by-hand".to_owned(),
         "update ecr.repository runtime: statements.by-hand".to_owned(),
-        format!("update lambda.function forwarder: urls.{}, sources.{mapping}", url.function_url()),
+        format!("update lambda.function forwarder: urls.{}", url.function_url()),
+        "delete lambda.source forwarder/elsewhere".to_owned(),
         "delete lambda.permission forwarder/by-hand".to_owned(),
         "delete autoscaling.policy web/by-hand".to_owned(),
         "delete elbv2.rule web/7".to_owned(),

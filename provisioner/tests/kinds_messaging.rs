@@ -32,6 +32,7 @@ fn desired(shape: &Shape) -> Desired {
         delay: 0,
         dead_letter,
         from,
+        rules: Vec::new(),
     };
     desired.add::<Topic>("topics.rings", "rings", TopicSpec { fifo, kms_key: None });
     desired.add::<Queue>("queues.work", "dead", queue(None, Vec::new()));
@@ -40,7 +41,7 @@ fn desired(shape: &Shape) -> Desired {
     desired.add::<Queue>("queues.work", "work", queue(Some(dead), from));
     if shape.fed {
         let endpoint = Endpoint::Queue(Ref::to("work"));
-        let spec = SubscriptionSpec { topic: Ref::to("rings"), endpoint, raw: shape.raw };
+        let spec = SubscriptionSpec { topic: Ref::to("rings"), endpoint, raw: shape.raw, filter: None, failed: None };
         desired.add::<Subscription>("queues.work", "rings-to-work", spec);
     }
     desired

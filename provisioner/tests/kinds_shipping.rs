@@ -12,7 +12,7 @@ use provision::kind::Ref;
 use provision::kinds::REGISTRY;
 use provision::kinds::iam::{Role, RoleSpec};
 use provision::kinds::kms::{Key, KeySpec};
-use provision::kinds::lambda::{Function, FunctionSpec, Permission, PermissionSpec};
+use provision::kinds::lambda::{Function, FunctionSpec, Permission, PermissionSource, PermissionSpec};
 use provision::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use provision::kinds::opensearch::{Domain, DomainSpec};
 use provision::kinds::sqs::{Queue, QueueSpec};
@@ -35,7 +35,7 @@ fn desired(pattern: &str) -> Desired {
     let permission = PermissionSpec {
         function: Ref::to("forwarder"),
         principal: "logs.amazonaws.com".into(),
-        log_group: Ref::to("web"),
+        source: PermissionSource::LogGroup(Ref::to("web")),
     };
     desired.add::<Permission>("", "logs-web", permission);
     let filter = SubscriptionFilterSpec {
@@ -54,8 +54,15 @@ fn unsubscribed(desired: &mut Desired) {
     desired.add::<Role>("", "writer", RoleSpec { service, statements: Vec::new(), permissions_boundary: None });
     let group = LogGroupSpec { path: GROUP.into(), retention_days: 7, kms_key: Ref::to("main") };
     desired.add::<LogGroup>("", "web", group);
-    let queue =
-        QueueSpec { fifo: false, visibility_timeout: 30, retention: 60, delay: 0, dead_letter: None, from: Vec::new() };
+    let queue = QueueSpec {
+        fifo: false,
+        visibility_timeout: 30,
+        retention: 60,
+        delay: 0,
+        dead_letter: None,
+        from: Vec::new(),
+        rules: Vec::new(),
+    };
     desired.add::<Queue>("", "failed", queue);
     let domain = DomainSpec {
         version: "OpenSearch_2.19".into(),
@@ -73,12 +80,14 @@ fn unsubscribed(desired: &mut Desired) {
         handler: "forwarder".into(),
         role: Ref::to("writer"),
         log_group: Ref::to("web"),
-        on_failure: Ref::to("failed"),
+        on_failure: Some(Ref::to("failed")),
         environment: vec![("SEARCH_ENDPOINT".into(), Variable::SearchEndpoint(Ref::to("logs")))],
+        secrets: Vec::new(),
         code_sha256: zip().sha256,
         architecture: "x86_64".into(),
         memory: 256,
         timeout: 60,
+        concurrency: None,
         kms_key: Ref::to("main"),
         inside: None,
     };

@@ -12,8 +12,15 @@ use support::Bench;
 
 fn alarms(threshold: f64) -> Desired {
     let mut desired = Desired::new(REGISTRY);
-    let queue =
-        QueueSpec { fifo: false, visibility_timeout: 30, retention: 60, delay: 0, dead_letter: None, from: Vec::new() };
+    let queue = QueueSpec {
+        fifo: false,
+        visibility_timeout: 30,
+        retention: 60,
+        delay: 0,
+        dead_letter: None,
+        from: Vec::new(),
+        rules: Vec::new(),
+    };
     desired.add::<Queue>("queues.dead", "dead", queue);
     let alarm = AlarmSpec {
         description: "Look at it".into(),

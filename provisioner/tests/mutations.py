@@ -433,10 +433,10 @@ def rest():
         ["urls"],
         lambda: functions.create_function_url_config(FunctionName=P + "forwarder", AuthType="NONE"),
     )
-    change(
-        "lambda.function",
-        "forwarder",
-        ["sources"],
+    beside(
+        "lambda.source",
+        "forwarder/elsewhere",
+        "lambda.function forwarder",
         lambda: functions.create_event_source_mapping(FunctionName=P + "forwarder", EventSourceArn=elsewhere()),
     )
     alarm = watch.describe_alarms(AlarmNames=[P + "errors"])["MetricAlarms"][0]

@@ -78,7 +78,7 @@ async fn of_a_plan() {
     ];
     for action in &actions {
         let (_, name) = action.split_once(':').expect("service:action");
-        let reads = ["Describe", "List", "Get", "BatchGet"].iter().any(|word| name.starts_with(word));
+        let reads = ["Describe", "List", "Get", "GET", "BatchGet"].iter().any(|word| name.starts_with(word));
         assert!(reads, "{action} does not only read");
         assert!(
             !data.iter().any(|one| one == action || one.ends_with(':') && action.starts_with(one)),

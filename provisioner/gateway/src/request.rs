@@ -327,6 +327,7 @@ fn service_name(signing: &str) -> &str {
         "es" => "opensearch",
         "monitoring" => "cloudwatch",
         "servicequotas" => "service-quotas",
+        "apigateway" => "apigatewayv2",
         "tagging" => "resourcegroupstaggingapi",
         other => other,
     }

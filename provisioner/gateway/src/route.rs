@@ -26,6 +26,7 @@ pub const ROUTES: &[(Base, &str, Emulator, &str)] = &[
         Emulator::Ministack,
         "moto's replication groups lack members, reader endpoint and parameter groups, and never finish deleting",
     ),
+    (Base::Moto, "apigatewayv2", Emulator::Ministack, "moto's HTTP APIs have no UpdateStage and no deployments"),
     (Base::Ministack, "application-autoscaling", Emulator::Moto, "ministack does not know the service"),
 ];
 

@@ -1,6 +1,6 @@
 //! The gateway against the real emulators. If install.sh has not been run, nothing is tested, and nothing is said.
 
-use gateway::gaps::{GAPS, QUESTIONS};
+use gateway::gaps::{FUNCTIONS, GAPS, QUESTIONS};
 use gateway::{Base, Effect, Gateway, Nth, Options, Rule, Upstreams, home};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -14,7 +14,7 @@ async fn gaps_are_still_there() {
     }
     let upstreams = Upstreams::lazy();
     let mut closed = Vec::new();
-    for gap in GAPS.iter().chain(QUESTIONS) {
+    for gap in GAPS.iter().chain(QUESTIONS).chain(FUNCTIONS) {
         let (still, told) = gap.ask(&upstreams).await.expect("the emulator answers");
         if !still {
             closed.push(format!("{:?}: {} ({})\n  {}", gap.emulator, gap.name, gap.why, told.join("\n  ")));

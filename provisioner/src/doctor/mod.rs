@@ -54,6 +54,7 @@ pub const ACTIONS_OF: &[(&str, &[&str])] = &[
     ),
     (opensearch::Domain::FACTS.name, &["es:ListInstanceTypeDetails", "es:ListVersions"]),
     (elbv2::Listener::FACTS.name, &["acm:DescribeCertificate"]),
+    (lambda::Function::FACTS.name, &["lambda:GetAccountSettings"]),
 ];
 
 type Checked<'a> = BoxFuture<'a, Result<Vec<Finding>, Error>>;

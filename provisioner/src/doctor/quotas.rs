@@ -7,7 +7,7 @@ use futures_util::future::BoxFuture;
 use super::{Finding, Scene};
 use crate::aws::{Cx, Error, each};
 use crate::kind::Kind;
-use crate::kinds::{ec2, ecs, elasticache, elbv2, opensearch, rds};
+use crate::kinds::{ec2, ecs, elasticache, elbv2, lambda, opensearch, rds};
 use crate::plan::desired::{Desired, Wanted};
 
 const NAME: &str = "quotas";
@@ -91,7 +91,18 @@ const QUOTAS: &[Quota] = &[
         takes: |desired, wanted| vcpu(desired, wanted).unwrap_or(0.0),
         taken: None,
     },
+    Quota {
+        service: "lambda",
+        code: "L-B99A9384",
+        what: "calls of functions at a time",
+        kind: lambda::Function::FACTS.name,
+        takes: |_, wanted| wanted.spec.get("concurrency").as_f64().unwrap_or(0.0),
+        taken: Some(|cx| Box::pin(reserved(cx))),
+    },
 ];
+
+/// The calls at a time that no function can reserve (Lambda developer guide, "Configuring reserved concurrency").
+const UNRESERVED: i32 = 100;
 
 pub(super) async fn check(scene: &Scene<'_>) -> Result<Vec<Finding>, Error> {
     let taken: Vec<(&'static Quota, f64)> =
@@ -183,6 +194,14 @@ async fn cache_nodes(cx: &Cx) -> Result<usize, Error> {
 
 async fn search_domains(cx: &Cx) -> Result<usize, Error> {
     Ok(cx.opensearch.list_domain_names().send().await?.domain_names().len())
+}
+
+/// The calls at a time that functions have reserved, and those that nobody may reserve.
+async fn reserved(cx: &Cx) -> Result<usize, Error> {
+    let limit = cx.lambda.get_account_settings().send().await?.account_limit;
+    let limit = limit.ok_or_else(|| Error::ours("AWS does not say"))?;
+    let unreserved = limit.unreserved_concurrent_executions().unwrap_or(limit.concurrent_executions());
+    Ok(usize::try_from(limit.concurrent_executions() - unreserved + UNRESERVED).unwrap_or_default())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "counts of resources")]

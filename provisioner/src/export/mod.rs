@@ -8,6 +8,7 @@
 //!
 //! Account, region and partition are pseudo parameters. [`by_hand`] has the steps that no template can do.
 
+mod apigatewayv2;
 mod autoscaling;
 mod by_hand;
 mod cloudwatch;
@@ -16,6 +17,7 @@ mod ecr;
 mod ecs;
 mod elasticache;
 mod elbv2;
+mod events;
 mod iam;
 mod it;
 mod kms;

@@ -54,6 +54,7 @@ mod tests {
                 delay: 0,
                 dead_letter: None,
                 from: Vec::new(),
+                rules: Vec::new(),
             };
             desired.add::<Queue>("queues", name, spec);
         }

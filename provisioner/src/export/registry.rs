@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::it::It;
 use super::{
-    autoscaling, cloudwatch, ec2, ecr, ecs, elasticache, elbv2, iam, kms, lambda, logs, opensearch, rds,
-    secretsmanager, sns, sqs, tokens,
+    apigatewayv2, autoscaling, cloudwatch, ec2, ecr, ecs, elasticache, elbv2, events, iam, kms, lambda, logs,
+    opensearch, rds, secretsmanager, sns, sqs, tokens,
 };
 use crate::kind::json::Json;
 use crate::scope::Scope;
@@ -83,7 +83,10 @@ static ROWS: &[Row] = &[
     row("autoscaling.target", "ScalableTarget", &[("scaling_id", Made(autoscaling::scaling_id))], |it, spec, want| autoscaling::target(it, of(spec), of(want))),
     row("autoscaling.policy", "ScalingPolicy", &[("arn", Ref)], |it, spec, want| autoscaling::policy(it, of(spec), of(want))),
     row("lambda.function", "Function", &[("arn", Att("Arn")), ("name", Ref)], |it, spec, want| lambda::function(it, of(spec), of(want))),
+    row("events.rule", "Rule", &[("arn", Att("Arn")), ("name", Ref)], |it, spec, want| events::rule(it, of(spec), of(want))),
+    row("apigatewayv2.api", "Api", &[("id", Ref), ("arn", Made(apigatewayv2::arn)), ("url", Att("ApiEndpoint"))], |it, _, want| apigatewayv2::api(it, of(want))),
     row("lambda.permission", "Permission", &[("source_arn", Nothing)], |it, spec, want| lambda::permission(it, of(spec), of(want))),
+    row("lambda.source", "Source", &[("arn", Att("EventSourceMappingArn")), ("id", Ref)], |it, spec, want| lambda::source(it, of(spec), of(want))),
     row("logs.subscription_filter", "SubscriptionFilter", &[], |it, spec, want| logs::subscription_filter(it, of(spec), of(want))),
     row("cloudwatch.alarm", "Alarm", &[], |it, spec, want| cloudwatch::alarm(it, of(spec), of(want))),
     row("cloudwatch.dashboard", "Dashboard", &[], |it, _, want| cloudwatch::dashboard(it, of(want))),

@@ -22,12 +22,20 @@ pub(super) fn topic(it: &mut It<'_>, want: TopicState) {
 pub(super) fn subscription(it: &mut It<'_>, spec: SubscriptionSpec, want: SubscriptionState) {
     let let_in = match &spec.endpoint {
         Endpoint::Queue(queue) => it.all_of(queue),
+        Endpoint::Function(_) => spec.failed.iter().flat_map(|queue| it.all_of(queue)).collect(),
         Endpoint::Email(_) => Vec::new(),
     };
-    let SubscriptionState { topic_arn, protocol, endpoint, raw, pending: _ } = want;
+    let SubscriptionState { topic_arn, protocol, endpoint, raw, filter, filter_scope, failed, pending: _ } = want;
     let mut properties = json!({"TopicArn": topic_arn, "Protocol": protocol, "Endpoint": endpoint});
     if let Some(raw) = raw {
         properties["RawMessageDelivery"] = raw.into();
+    }
+    if filter != json!({}) {
+        properties["FilterPolicy"] = filter;
+        properties["FilterPolicyScope"] = filter_scope.into();
+    }
+    if !failed.is_empty() {
+        properties["RedrivePolicy"] = json!({"deadLetterTargetArn": failed});
     }
     it.put("AWS::SNS::Subscription", properties).after(let_in);
 }

@@ -50,6 +50,7 @@ const CACHE: &str = "AWS::ElastiCache::ReplicationGroup";
 const BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
 const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
 const FUNCTION: &str = "AWS::Lambda::Function";
+const ROUTE: &str = "AWS::ApiGatewayV2::Route";
 const QUEUE: &str = "AWS::SQS::Queue";
 const ROLE: &str = "AWS::IAM::Role";
 const GROUP: &str = "AWS::EC2::SecurityGroup";
@@ -315,7 +316,13 @@ static ALL: &[Suppression] = &[
         when: |it| it["VpcConfig"].is_null(),
         checkov: &["CKV_AWS_117"],
         guard: &["lambda_inside_vpc_check", "LAMBDA_INSIDE_VPC"],
-        reason: "It calls AWS's public endpoints only, as the search domain's is in dev. Nothing calls it from outside.",
+        reason: "It needs nothing inside the network: only what uses a database, a cache or a search domain there is inside.",
+        ..BASE
+    },
+    Suppression {
+        of: ROUTE,
+        checkov: &["CKV_AWS_309"],
+        reason: "The API is public. What not everybody may do, the function refuses.",
         ..BASE
     },
 ];

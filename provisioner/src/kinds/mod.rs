@@ -36,8 +36,10 @@
 //! | on | what others can put there | seen as | calls of a plan |
 //! |---|---|---|---|
 //! | `iam.role` | trust, attached policies; inline policies | whole; beside | 1 for all roles, else 3 a role |
-//! | `lambda.function` | function URLs, event source mappings, layers; destinations | beside; whole | 2 a function |
-//! | `lambda.function` | statements of its policy | child | 1 a function |
+//! | `lambda.function` | function URLs, layers; destinations, reserved concurrency | beside; whole | 3 a function |
+//! | `lambda.function` | statements of its policy; event source mappings | child | 1 a function; 1 for all |
+//! | `events.rule` | targets | beside | 1 a rule |
+//! | `apigatewayv2.api` | routes; integrations, stages | whole; beside | 3 an API |
 //! | `elbv2.load_balancer` | listeners | child | none more |
 //! | `elbv2.listener` | rules; certificates | child; beside | none more; 1 a listener with TLS |
 //! | `ec2.route_table` | routes, subnets | whole | none more |
@@ -66,6 +68,7 @@
 //! - Things of the whole account: resource policies of CloudWatch Logs, account-wide subscriptions, flow logs of
 //!   others.
 
+pub mod apigatewayv2;
 pub mod autoscaling;
 pub mod cloudwatch;
 pub mod ec2;
@@ -73,6 +76,7 @@ pub mod ecr;
 pub mod ecs;
 pub mod elasticache;
 pub mod elbv2;
+pub mod events;
 pub mod iam;
 pub mod kms;
 pub mod lambda;
@@ -101,7 +105,6 @@ pub static KINDS: &[&dyn AnyOnAws] = &[
     &logs::LogGroup,
     &sns::Topic,
     &sqs::Queue,
-    &sns::Subscription,
     &iam::Role,
     &ec2::Vpc,
     &ec2::Subnet,
@@ -132,7 +135,11 @@ pub static KINDS: &[&dyn AnyOnAws] = &[
     &autoscaling::Target,
     &autoscaling::Policy,
     &lambda::Function,
+    &sns::Subscription,
+    &events::Rule,
+    &apigatewayv2::Api,
     &lambda::Permission,
+    &lambda::Source,
     &logs::SubscriptionFilter,
     &cloudwatch::Alarm,
     &cloudwatch::Dashboard,
@@ -155,6 +162,8 @@ pub static SERVICES: &[&Service] = &[
     &ecs::SERVICE,
     &autoscaling::SERVICE,
     &lambda::SERVICE,
+    &events::SERVICE,
+    &apigatewayv2::SERVICE,
     &cloudwatch::SERVICE,
 ];
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::kind::{Missing, Outputs, Ref};
+use crate::kinds::apigatewayv2::Api;
 use crate::kinds::elasticache::ReplicationGroup;
 use crate::kinds::opensearch::Domain;
 use crate::kinds::rds::Instance;
@@ -15,6 +16,8 @@ pub enum Variable {
     Text(String),
     TopicArn(Ref<Topic>),
     QueueUrl(Ref<Queue>),
+    /// The address of an API: scheme and host, without a slash at the end.
+    ApiUrl(Ref<Api>),
     /// The host of a primary. A service waits for it, because without a primary it can answer nothing.
     DatabaseHost(Ref<Instance>),
     /// The host of a replica. It comes with a second revision, so that serving does not wait for it.
@@ -34,6 +37,7 @@ impl Variable {
             Variable::Text(text) => Some(text.clone()),
             Variable::TopicArn(topic) => Some(outputs.get(topic)?.arn),
             Variable::QueueUrl(queue) => Some(outputs.get(queue)?.url),
+            Variable::ApiUrl(api) => Some(outputs.get(api)?.url),
             Variable::DatabaseHost(instance) => Some(outputs.ready(instance)?.address),
             Variable::ReplicaHost(instance) => outputs.late(instance)?.map(|ready| ready.address),
             Variable::CacheHost(group) => Some(outputs.ready(group)?.primary),

@@ -72,6 +72,7 @@ fn ends(action: &str) -> bool {
     let (_, name) = action.split_once(':').unwrap_or_default();
     let ends = [
         "Cancel",
+        "DELETE",
         "Delete",
         "Deregister",
         "Detach",

@@ -66,7 +66,7 @@ pub(super) fn every_line() -> Vec<(&'static str, &'static Writes)> {
 /// Whether an action only reads, and reads no secret.
 pub(super) fn looks(action: &str) -> bool {
     let (_, name) = action.split_once(':').unwrap_or_default();
-    let reads = ["Describe", "List", "Get", "BatchGet", "BatchCheck", "Filter", "Simulate"];
+    let reads = ["Describe", "List", "Get", "GET", "BatchGet", "BatchCheck", "Filter", "Simulate"];
     reads.iter().any(|word| name.starts_with(word)) && !matches!(name, "GetSecretValue" | "GetAuthorizationToken")
 }
 

@@ -13,6 +13,12 @@ pub(super) fn observe(account: &mut Account, request: &Request, answer: &Answer)
         "elbv2" => elbv2(account, request),
         "rds" if request.action == "CreateDBInstanceReadReplica" => replica(account, request),
         "lambda" => lambda(account, request),
+        "events" => targets(account, request),
+        "apigatewayv2" if request.action == "DeleteApi" => {
+            // Everything in an API goes with it.
+            let api = request.text("ApiId");
+            account.retain(&request.home, |thing| !thing.kind.starts_with("apigatewayv2.") || thing.text("ApiId") != api);
+        }
         "secretsmanager" => secret(account, request),
         "sqs" => queue(account, request),
         "sns" => topic(account, request, answer),
@@ -178,6 +184,19 @@ fn lambda(account: &mut Account, request: &Request) {
             account.retain(&request.home, |thing| thing.kind != "lambda.permission" || !of(thing));
         }
         _ => {}
+    }
+}
+
+fn targets(account: &mut Account, request: &Request) {
+    let Some(rule) = request.text("Rule") else { return };
+    let put = request.params.get("Targets").and_then(Value::as_array).into_iter().flatten();
+    for id in put.filter_map(|target| target["Id"].as_str()) {
+        account.add(request, "events.target", format!("{rule}/{id}"));
+    }
+    if request.action == "RemoveTargets" {
+        for id in request.list("Ids") {
+            account.remove(&request.home, "events.target", &format!("{rule}/{id}"));
+        }
     }
 }
 

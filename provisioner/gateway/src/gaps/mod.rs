@@ -1,11 +1,13 @@
 //! The gaps of the emulators, by name. Each gap has a probe, and a test asks all of them. If an emulator closes a gap,
 //! the test fails, and the entry and its repair can go. Product code never bends to a gap; the repairs here do.
 
+mod apis;
 mod beside;
 pub(crate) mod denial;
 mod echo;
 mod ecr;
 mod events;
+mod functions;
 mod mirror;
 mod moves;
 mod offers;
@@ -24,6 +26,7 @@ use crate::route::route;
 use crate::server::Shared;
 use crate::upstream::Emulator;
 use anyhow::Result;
+pub use functions::FUNCTIONS;
 pub use probe::{Gap, Step};
 pub use questions::QUESTIONS;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,6 +56,8 @@ pub(crate) struct Repairs {
     pub(crate) zones: Option<usize>,
     /// Quotas that differ from AWS's defaults, by code.
     pub(crate) quotas: BTreeMap<String, f64>,
+    /// How often each API has been deployed.
+    deployments: BTreeMap<String, u64>,
     /// The moves of messages out of dead-letter queues, the oldest first.
     moves: Vec<moves::Move>,
 }
@@ -100,6 +105,7 @@ pub(crate) async fn after(shared: &Shared, request: &Request, answer: &mut Answe
         shared.state().repairs.tokens.insert(key, answer.clone());
     }
     match request.service.as_str() {
+        "apigatewayv2" => apis::after(shared, request, answer).await?,
         "ecr" => ecr::after(shared, request, answer),
         "elasticache" => {
             mirror::after(shared, answer);

@@ -5,7 +5,7 @@ use crate::request::Request;
 use crate::upstream::{Emulator, Upstreams};
 use anyhow::Result;
 
-/// One call of a probe. `{0:vpcId}` in the body stands for that element of the first call's answer, `{0:/a/b}` for a JSON field.
+/// One call of a probe. `{0:vpcId}` in the body or the path stands for that element of the first call's answer, `{0:/a/b}` for a JSON field.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// The signing name.
@@ -39,19 +39,25 @@ impl Gap {
     pub async fn ask(&self, upstreams: &Upstreams) -> Result<(bool, Vec<String>)> {
         let mut answers: Vec<Answer> = Vec::new();
         for step in self.steps {
-            let mut body = step.body.to_owned();
-            for (n, answer) in answers.iter().enumerate() {
-                while let Some((start, rest)) = body.split_once(&format!("{{{n}:")) {
-                    let (field, end) = rest.split_once('}').unwrap_or((rest, ""));
-                    let text = if field.starts_with('/') { answer.json_text(field) } else { answer.xml_text(field) };
-                    body = format!("{start}{}{end}", text.unwrap_or("MISSING"));
-                }
-            }
-            let request = Request::probe(step.service, step.target, &body);
+            let (target, body) = (filled(step.target, &answers), filled(step.body, &answers));
+            let request = Request::probe(step.service, &target, &body);
             answers.push(upstreams.ask(self.emulator, &request).await?);
         }
         let told =
             answers.iter().map(|answer| format!("{} {}", answer.status, String::from_utf8_lossy(&answer.bytes()))).collect();
         Ok(((self.still)(&answers), told))
     }
+}
+
+/// The text with what the earlier answers give.
+fn filled(text: &str, answers: &[Answer]) -> String {
+    let mut text = text.to_owned();
+    for (n, answer) in answers.iter().enumerate() {
+        while let Some((start, rest)) = text.split_once(&format!("{{{n}:")) {
+            let (field, end) = rest.split_once('}').unwrap_or((rest, ""));
+            let found = if field.starts_with('/') { answer.json_text(field) } else { answer.xml_text(field) };
+            text = format!("{start}{}{end}", found.unwrap_or("MISSING"));
+        }
+    }
+    text
 }

@@ -8,6 +8,7 @@ mod ecs_documents;
 mod elasticache;
 mod elbv2;
 mod lambda;
+mod mapping;
 mod nat;
 mod one_off;
 mod opensearch;
@@ -32,6 +33,7 @@ pub const LIVES: &[(&str, u64, u64, u64)] = &[
     ("ec2.nat_gateway", 120, 0, 60),
     ("ecs.service", 120, 180, 60),
     ("lambda.function", 5, 5, 0),
+    ("lambda.mapping", 5, 5, 5),
     ("dynamodb.table", 8, 0, 5),
 ];
 
@@ -158,7 +160,7 @@ pub(crate) fn guard(account: &Account, request: &Request) -> Option<Fault> {
         "rds" => rds::guard(account, request),
         "elasticache" => elasticache::guard(account, request),
         "opensearch" => opensearch::guard(account, request),
-        "lambda" => lambda::guard(account, request),
+        "lambda" => lambda::guard(account, request).or_else(|| mapping::guard(account, request)),
         "dynamodb" => dynamodb::guard(account, request),
         "ec2" => nat::guard(account, request),
         "ecs" => ecs::guard(account, request),
@@ -173,6 +175,7 @@ pub(crate) fn dress(account: &mut Account, request: &Request, answer: &mut Answe
         "elasticache" => elasticache::dress(account, request, answer),
         "opensearch" => opensearch::dress(account, request, answer),
         "elbv2" => elbv2::dress(account, request, answer),
+        "lambda" if request.action.contains("EventSourceMapping") => mapping::dress(account, request, answer),
         "lambda" => lambda::dress(account, request, answer),
         "dynamodb" => dynamodb::dress(account, request, answer),
         "ec2" => nat::dress(account, request, answer),

@@ -16,6 +16,7 @@ const NAMELESS: &[&str] = &[
     "ec2.endpoint",
     "ec2.flow_log",
     "kms.key",
+    "apigatewayv2.api",
 ];
 
 pub(super) fn judge(account: &Account, request: &Request) -> Option<Verdict> {

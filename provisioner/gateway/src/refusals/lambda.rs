@@ -11,11 +11,18 @@ use serde_json::Value;
 const RETENTION: &[i64] =
     &[1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
+/// The calls at a time that an account may reserve: all of its 1,000 but 100.
+const RESERVABLE: i64 = 900;
+
 pub(super) fn judge(account: &Account, pace: &Pace, request: &Request) -> Option<Verdict> {
     match request.action.as_str() {
         "CreateFunction" => role(account, pace, request),
         "PutFunctionConcurrency" => {
-            let message = "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [10].";
+            let reserved = request.number("ReservedConcurrentExecutions")?;
+            let message = "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100].";
+            if reserved <= RESERVABLE {
+                return None;
+            }
             refuse("reserved-concurrency", 400, "InvalidParameterValueException", message)
         }
         "CreateEventSourceMapping" => mapping(account, request),
@@ -56,12 +63,15 @@ fn role(account: &Account, pace: &Pace, request: &Request) -> Option<Verdict> {
 fn mapping(account: &Account, request: &Request) -> Option<Verdict> {
     let source = request.text("EventSourceArn")?;
     let name = last_part(request.text("FunctionName")?);
-    let twin = account.of_kind(&request.home, "lambda.mapping").any(|other| {
+    let twin = account.of_kind(&request.home, "lambda.mapping").find(|other| {
         other.text("EventSourceArn") == Some(source) && other.text("FunctionName").map(last_part).as_ref() == Some(&name)
     });
-    if twin {
-        let message =
-            format!("An event source mapping with SQS arn (\" {source} \") and function (\" {name} \") already exists.");
+    if let Some(twin) = twin {
+        let message = format!(
+            "An event source mapping with SQS arn (\" {source} \") and function (\" {name} \") already exists. Please update or \
+             delete the existing mapping with UUID {}",
+            twin.id
+        );
         return refuse("duplicate-mapping", 409, "ResourceConflictException", message);
     }
     let timeout =

@@ -1,5 +1,6 @@
 //! Calls that AWS refuses and emulators accept. Each refusal has a name, by which tests find it in `Gateway::refusals`.
 
+mod apis;
 mod duplicates;
 mod ec2;
 mod ecs;
@@ -45,6 +46,8 @@ pub(crate) fn judge(account: &Account, pace: &Pace, request: &Request) -> Option
         "opensearch" => opensearch::judge(account, request),
         "elbv2" => elbv2::judge(account, request),
         "ecs" | "application-autoscaling" => ecs::judge(account, request),
+        "apigatewayv2" => apis::judge(account, request),
+        "events" => apis::judge_rule(account, request),
         "lambda" | "logs" => lambda::judge(account, pace, request),
         "iam" | "secretsmanager" => iam::judge(account, request),
         "sns" | "sqs" | "cloudwatch" => messaging::judge(account, pace, request),

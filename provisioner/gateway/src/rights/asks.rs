@@ -3,7 +3,7 @@
 
 use super::Ask;
 use super::known::Known;
-use super::resources::{arn, new_of_ec2, resources};
+use super::resources::{arn, named, new_of_ec2, resources};
 use crate::request::Request;
 use regex::Regex;
 use serde_json::Value;
@@ -14,7 +14,11 @@ use std::sync::LazyLock;
 /// the way: tags on what it makes, a role that it passes, a key that it uses.
 pub(crate) fn asks(request: &Request, known: &Known) -> Vec<Ask> {
     let service = prefix(&request.service);
-    let action = format!("{service}:{}", request.action);
+    let action = match service {
+        // IAM knows only the methods of this service.
+        "apigateway" => format!("{service}:{}", request.method),
+        _ => format!("{service}:{}", request.action),
+    };
     let (mut asks, resources) = (Vec::new(), resources(request, known));
     for resource in &resources {
         asks.push(ask(request, known, &action, resource));
@@ -54,6 +58,7 @@ pub(crate) fn asks(request: &Request, known: &Known) -> Vec<Ask> {
 /// IAM's name for a service.
 pub(super) fn prefix(service: &str) -> &str {
     match service {
+        "apigatewayv2" => "apigateway",
         "elbv2" => "elasticloadbalancing",
         "opensearch" => "es",
         "resourcegroupstaggingapi" => "tag",
@@ -65,6 +70,7 @@ pub(super) fn prefix(service: &str) -> &str {
 /// The action that puts tags on a service's resources.
 fn tagging(service: &str) -> &'static str {
     match service {
+        "apigatewayv2" => "POST",
         "ec2" => "CreateTags",
         "rds" | "elasticache" => "AddTagsToResource",
         "elbv2" | "opensearch" => "AddTags",
@@ -101,6 +107,8 @@ fn ask(request: &Request, known: &Known, action: &str, resource: &str) -> Ask {
         }
         "lambda" => {
             let function = request.text("UUID").and_then(|id| known.function_of(id));
+            let named = request.text("FunctionName").map(|name| named(request, "function:{}", name));
+            let function = function.or(named.filter(|_| request.action == "CreateEventSourceMapping"));
             context.extend(function.map(|arn| ("lambda:FunctionArn".to_owned(), arn)));
         }
         _ => {}
@@ -133,6 +141,8 @@ fn made(request: &Request, resources: &[String]) -> Vec<String> {
     };
     match (request.service.as_str(), request.action.as_str()) {
         ("ec2", action) => new_of_ec2(action).map(|kind| vec![arn(request, "ec2", &format!("{kind}/*"))]).unwrap_or_default(),
+        ("apigatewayv2", _) => vec![format!("arn:aws:apigateway:{}::/tags/new", request.region)],
+        ("lambda", "CreateEventSourceMapping") => vec![arn(request, "lambda", "event-source-mapping:new")],
         ("elbv2", "CreateListener") => of(":loadbalancer/", ":listener/"),
         ("elbv2", "CreateRule") => of(":listener/", ":listener-rule/"),
         ("kms", _) => vec![arn(request, "kms", "key/*")],

@@ -12,6 +12,10 @@ pub(super) fn arn(request: &Request, service: &str, resource: &str) -> String {
 /// The resources that the action itself is about. What a create makes comes first.
 pub(crate) fn resources(request: &Request, known: &Known) -> Vec<String> {
     let found = match request.service.as_str() {
+        "apigatewayv2" => of_apigateway(request),
+        "lambda" if request.action == "UpdateEventSourceMapping" => {
+            request.text("UUID").map(|id| named(request, "event-source-mapping:{}", id)).into_iter().collect()
+        }
         "ec2" => of_ec2(request, known),
         "elbv2" => of_elbv2(request),
         "iam" => of_iam(request, known),
@@ -37,6 +41,9 @@ const NAMES: &[(&str, &str, &str)] = &[
     ("ecr", "repositoryName", "repository/{}"),
     ("ecr", "repositoryNames", "repository/{}"),
     ("ecr", "resourceArn", "{}"),
+    ("events", "Name", "rule/{}"),
+    ("events", "Rule", "rule/{}"),
+    ("events", "ResourceARN", "{}"),
     ("lambda", "FunctionName", "function:{}"),
     ("lambda", "Resource", "{}"),
     ("lambda", "UUID", "event-source-mapping:{}"),
@@ -64,6 +71,8 @@ const LISTS: &[(&str, &str, &str)] =
 /// Actions that take no resource, though their parameters name one.
 const ON_EVERYTHING: &[(&str, &str)] = &[
     ("application-autoscaling", "Describe"),
+    ("events", "ListRules"),
+    ("lambda", "CreateEventSourceMapping"),
     ("lambda", "ListEventSourceMappings"),
     ("logs", "DescribeLogGroups"),
     ("sns", "SetSubscriptionAttributes"),
@@ -87,7 +96,7 @@ fn by_names(request: &Request) -> Vec<String> {
 }
 
 /// The ARN of a resource that a parameter names, or gives as an ARN or an address.
-fn named(request: &Request, form: &str, name: &str) -> String {
+pub(super) fn named(request: &Request, form: &str, name: &str) -> String {
     if name.starts_with("arn:") {
         return name.to_owned();
     }
@@ -166,6 +175,12 @@ pub(crate) fn of_id(id: &str) -> String {
     let (before, _) = id.rsplit_once('-').unwrap_or((id, ""));
     let kind = IDS.iter().find(|(prefix, _)| *prefix == before).map_or("unknown", |(_, kind)| kind);
     format!("{kind}/{id}")
+}
+
+/// The ARN of a path: `/apis/a1b2c3` of `/v2/apis/a1b2c3`.
+fn of_apigateway(request: &Request) -> Vec<String> {
+    let path = request.target.split('?').next().unwrap_or_default();
+    vec![format!("arn:aws:apigateway:{}::{}", request.region, path.strip_prefix("/v2").unwrap_or(path))]
 }
 
 fn of_elbv2(request: &Request) -> Vec<String> {

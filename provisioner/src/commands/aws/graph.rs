@@ -162,7 +162,7 @@ mod tests {
         // The resources are out of order, and have characters that mean something to both languages.
         let topic = TopicSpec { fifo: false, kms_key: None };
         let endpoint = Endpoint::Email("a@b.example".into());
-        let spec = SubscriptionSpec { topic: Ref::to("alerts"), endpoint, raw: false };
+        let spec = SubscriptionSpec { topic: Ref::to("alerts"), endpoint, raw: false, filter: None, failed: None };
         desired.add::<Subscription>("alerts", r#"to "a\b#<i>`@b.example"#, spec);
         desired.add::<Topic>("topics.end", "end", TopicSpec { fifo: false, kms_key: None });
         desired.add::<Topic>("alerts", "alerts", topic);

@@ -14,7 +14,7 @@ use crate::aws::{Cx, Error, each};
 use crate::kind::any::AnyLive;
 use crate::kind::json::Json;
 use crate::kind::{Kind, Status};
-use crate::kinds::{ecs, elasticache, opensearch, rds, sqs};
+use crate::kinds::{apigatewayv2, ecs, elasticache, lambda, opensearch, rds, sqs};
 use crate::plan::desired::{Desired, Wanted};
 use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
@@ -61,6 +61,13 @@ pub(crate) enum Health {
         version: Option<String>,
         state: String,
     },
+    Source {
+        last_result: Option<String>,
+    },
+    Api {
+        url: Option<String>,
+        deployment: Option<String>,
+    },
 }
 
 #[derive(Debug, PartialEq, Serialize)]
@@ -95,6 +102,8 @@ const TOLD: &[Told] = &[
     Told { kind: sqs::Queue::FACTS.name, of: |cx, live, printer| Box::pin(queue(cx, live, printer)) },
     Told { kind: ecs::Service::FACTS.name, of: |cx, live, printer| Box::pin(service(cx, live, printer)) },
     Told { kind: opensearch::Domain::FACTS.name, of: |_, live, _| Box::pin(async { search(live) }) },
+    Told { kind: lambda::Source::FACTS.name, of: |_, live, _| Box::pin(async { source(live) }) },
+    Told { kind: apigatewayv2::Api::FACTS.name, of: |_, live, _| Box::pin(async { api(live) }) },
 ];
 
 struct Told {
@@ -158,6 +167,15 @@ fn search(live: &AnyLive) -> Health {
     let version = text(&live.state, "version");
     let version = version.map(|version| version.trim_start_matches("OpenSearch_").to_owned());
     Health::Search { version, state: state.to_owned() }
+}
+
+/// The result of the last batch. Lambda says `PROBLEM: …` if the function failed or may not be called.
+fn source(live: &AnyLive) -> Health {
+    Health::Source { last_result: text(&live.state, "last_result") }
+}
+
+fn api(live: &AnyLive) -> Health {
+    Health::Api { url: text(&live.output, "url"), deployment: text(&live.state, "deployment") }
 }
 
 /// The targets in all target groups of a service. `None` if it is not behind a load balancer.
@@ -233,6 +251,8 @@ impl fmt::Display for Health {
                 }
             }
             Health::Search { version, state } => write!(f, "OpenSearch {}, {state}", said(version)),
+            Health::Source { last_result } => write!(f, "last batch: {}", said(last_result)),
+            Health::Api { url, deployment } => write!(f, "{}, {}", said(url), said(deployment)),
         }
     }
 }
@@ -311,6 +331,8 @@ mod tests {
                 targets: Some(Targets { healthy: None, all: None }),
             },
             search(&live(opensearch::Domain::FACTS.name, Status::Ready, json!({}))),
+            source(&live(lambda::Source::FACTS.name, Status::Ready, json!({}))),
+            api(&live(apigatewayv2::Api::FACTS.name, Status::Ready, json!({}))),
         ];
         insta::assert_snapshot!(shown(&all), @r#"
         MySQL unknown, class unknown, lag unknown
@@ -323,6 +345,10 @@ mod tests {
           {"desired":null,"revision":null,"running":null,"targets":{"all":null,"healthy":null}}
         OpenSearch unknown, active
           {"state":"active","version":null}
+        last batch: unknown
+          {"last_result":null}
+        unknown, unknown
+          {"deployment":null,"url":null}
         "#);
     }
 

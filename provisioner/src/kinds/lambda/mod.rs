@@ -4,13 +4,17 @@ mod beside;
 mod function;
 mod leaving;
 mod permission;
+mod source;
 
 use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
-use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, whole};
+use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
-pub use function::{Function, FunctionOutput, FunctionSpec, FunctionState, Inside};
-pub use permission::{Permission, PermissionOutput, PermissionSpec, PermissionState};
+pub use function::{
+    Function, FunctionOutput, FunctionSecret, FunctionSpec, FunctionState, Inside, Reserved, WayOut, function_arn,
+};
+pub use permission::{Permission, PermissionOutput, PermissionSource, PermissionSpec, PermissionState};
+pub use source::{Source, SourceOutput, SourceSpec, SourceState};
 
 pub static SERVICE: Service = Service {
     name: "lambda",
@@ -23,28 +27,53 @@ pub static SERVICE: Service = Service {
         remove: |cx, arn, keys| Box::pin(remove_tags(cx, arn, keys)),
     }),
     rates: &[Rate::of("lambda", Calls::All, 15.0, 15.0)],
-    // The environment of a function may hold a secret.
-    reads: Some(|scope| vec![On::Named("function:").arn(scope, "lambda")]),
+    // The environment of a function may hold a secret. A mapping holds none, and AWS draws its id.
+    reads: Some(|scope| {
+        vec![On::Named("function:").arn(scope, "lambda"), On::Type("event-source-mapping:*").arn(scope, "lambda")]
+    }),
     writes: &[
-        Writes::new(Actions::EveryBut(&["lambda:DeleteEventSourceMapping"]), &[On::Named("function:")], Bound::Name),
-        // AWS draws the id of a mapping.
         Writes::new(
-            Actions::These(&["lambda:DeleteEventSourceMapping"]),
-            &[On::Type("event-source-mapping:*")],
-            Bound::By("ArnLike", "lambda:FunctionArn", |scope| On::Named("function:").arn(scope, "lambda")),
+            Actions::EveryBut(&[
+                "lambda:CreateEventSourceMapping",
+                "lambda:DeleteEventSourceMapping",
+                "lambda:UpdateEventSourceMapping",
+            ]),
+            &[On::Named("function:")],
+            Bound::Name,
         ),
+        // A mapping that is not there yet has no ARN.
+        Writes::new(Actions::These(&["lambda:CreateEventSourceMapping"]), &[On::Everything], OF_OUR_FUNCTIONS),
+        Writes::new(
+            Actions::These(&["lambda:DeleteEventSourceMapping", "lambda:UpdateEventSourceMapping"]),
+            &[On::Type("event-source-mapping:*")],
+            OF_OUR_FUNCTIONS,
+        ),
+        Writes::new(
+            Actions::These(&["lambda:TagResource"]),
+            &[On::Type("event-source-mapping:*")],
+            Bound::Adopted {
+                because: "CreateEventSourceMapping with tags asks for it, and AWS draws the id of a mapping",
+            },
+        ),
+        Writes::new(Actions::These(&["lambda:UntagResource"]), &[On::Type("event-source-mapping:*")], Bound::OldTag),
     ],
     for_roles: None,
-    on_everything: &["lambda:ListEventSourceMappings"],
-    dependent: &[Dependent::on("lambda:TagResource", "CreateFunction with tags", "lambda")],
+    on_everything: &["lambda:GetAccountSettings", "lambda:ListEventSourceMappings"],
+    dependent: &[Dependent::on("lambda:TagResource", "creates with tags", "lambda")],
     types: &[],
     section,
     only_ready: "a function runs when it is called",
 };
 
-fn section(resource: &str, _: &str) -> Option<String> {
-    match resource {
-        "function" | "permission" => whole("logs"),
+/// A mapping has no name, but it is for a function that has one.
+const OF_OUR_FUNCTIONS: Bound =
+    Bound::By("ArnLike", "lambda:FunctionArn", |scope| On::Named("function:").arn(scope, "lambda"));
+
+fn section(resource: &str, name: &str) -> Option<String> {
+    match (resource, name) {
+        ("function", "forwarder") => whole("logs"),
+        ("permission", name) if name.starts_with("logs-") => whole("logs"),
+        ("function" | "permission" | "source", name) => below("functions", name),
         _ => None,
     }
 }

@@ -1,10 +1,14 @@
-//! `lambda.permission`: lets a log group call a function.
+//! `lambda.permission`: lets a log group, a topic, a rule or an API call a function.
 //!
 //! A permission is a statement in the function's policy. It is found by its id, with one `GetPolicy` per function. It
 //! is ours because the function is ours, and its id begins as all our names do. Every other statement lets somebody
 //! else call the function, and is taken away. Ids have at most 100 letters, digits, `-` and `_` (Lambda API reference,
 //! AddPermission). Nothing in a permission can be changed. Calls end at once, but two calls for the same function
 //! disturb each other: Lambda says so, and we come back.
+//!
+//! A statement names the source by its ARN. CloudWatch Logs and SNS tell the account of the source as well, so their
+//! statements ask for it. Not every service does (Lambda API reference, AddPermission), and a statement that asks for
+//! it in vain lets nobody call. The ARNs of rules and APIs have the account in them.
 
 use std::collections::BTreeMap;
 
@@ -16,8 +20,11 @@ use crate::aws::{Cx, Error, each, policy};
 use crate::kind::facts::{Address, Facts, Field, Retry};
 use crate::kind::owner::Owner;
 use crate::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::apigatewayv2::Api;
+use crate::kinds::events::Rule;
 use crate::kinds::logs::LogGroup;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::sns::Topic;
 use crate::scope::Scope;
 
 pub struct Permission;
@@ -27,7 +34,18 @@ pub struct PermissionSpec {
     pub function: Ref<Function>,
     /// The service that may call, such as `logs.amazonaws.com`.
     pub principal: String,
-    pub log_group: Ref<LogGroup>,
+    pub source: PermissionSource,
+}
+
+/// The thing in whose name the service calls.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PermissionSource {
+    LogGroup(Ref<LogGroup>),
+    Topic(Ref<Topic>),
+    Rule(Ref<Rule>),
+    /// Every route of the API, in every stage.
+    Api(Ref<Api>),
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -42,7 +60,7 @@ pub struct PermissionState {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct PermissionOutput {
-    /// The source that may call: `<ARN of a log group>:*`.
+    /// The source that may call, such as `<ARN of a log group>:*`.
     pub source_arn: String,
 }
 
@@ -58,7 +76,7 @@ impl Kind for Permission {
             Field::fixed("source_arn"),
             Field::fixed("source_account"),
         ],
-        read_after: &["lambda.function", "logs.log_group"],
+        read_after: &["lambda.function"],
         exists: &["ResourceConflictException"],
         retry: &[
             Retry::text("concurrent update operation", 60),
@@ -76,13 +94,21 @@ impl Kind for Permission {
     type Ready = ();
 
     fn want(scope: &Scope, name: &str, spec: &PermissionSpec, outputs: &Outputs) -> Result<PermissionState, Missing> {
+        let (source_arn, tells_account) = match &spec.source {
+            PermissionSource::LogGroup(group) => (format!("{}:*", outputs.get(group)?.arn), true),
+            PermissionSource::Topic(topic) => (outputs.get(topic)?.arn, true),
+            PermissionSource::Rule(rule) => (outputs.get(rule)?.arn, false),
+            // The ARN of a call is `<id>/<stage>/<method>/<path>`, and `<id>/<stage>/$default` (API Gateway developer
+            // guide, "Working with AWS Lambda proxy integrations for HTTP APIs").
+            PermissionSource::Api(api) => (scope.arn("execute-api", &format!("{}/*/*", outputs.get(api)?.id)), false),
+        };
         Ok(PermissionState {
             id: statement_id(scope, name),
             function: outputs.get(&spec.function)?.name,
             principal: spec.principal.clone(),
             action: ACTION.to_owned(),
-            source_arn: format!("{}:*", outputs.get(&spec.log_group)?.arn),
-            source_account: scope.account.clone(),
+            source_arn,
+            source_account: if tells_account { scope.account.clone() } else { String::new() },
         })
     }
 }
@@ -114,7 +140,8 @@ impl OnAws for Permission {
     async fn create(cx: &Cx, _: &str, want: &PermissionState) -> Result<PermissionOutput, Error> {
         let call = cx.lambda.add_permission().function_name(&want.function).statement_id(&want.id);
         let call = call.action(&want.action).principal(&want.principal);
-        call.source_arn(&want.source_arn).source_account(&want.source_account).send().await?;
+        let account = Some(want.source_account.clone()).filter(|account| !account.is_empty());
+        call.source_arn(&want.source_arn).set_source_account(account).send().await?;
         Ok(PermissionOutput { source_arn: want.source_arn.clone() })
     }
 

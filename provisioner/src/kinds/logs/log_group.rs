@@ -1,7 +1,8 @@
 //! `logs.log_group`: the place to which a service or a function writes its log lines.
 //!
 //! Log groups are found by name: one `DescribeLogGroups` shows all of ours below the prefix `/<stack>-<env>/`, and one
-//! more call is made for each name outside of it. The tags of each prove that it is ours. Names have at most 512
+//! more call is made for each name outside of it. Groups below `/aws/vendedlogs/<stack>-<env>/` are asked for together,
+//! if one is wanted or the tag index has one. The tags of each prove that it is ours. Names have at most 512
 //! characters (CloudWatch Logs API reference, CreateLogGroup). Retention is set by a call of its own, so a group that a
 //! crash left without it shows a difference. All calls end within a second. A key has to let CloudWatch Logs of the
 //! region use it. Otherwise CreateLogGroup says that the key "is not allowed".
@@ -11,6 +12,7 @@ use std::collections::{BTreeSet, HashMap};
 use aws_sdk_cloudwatchlogs::types::LogGroup as Group;
 use serde::{Deserialize, Serialize};
 
+use super::VENDED;
 use crate::aws::{Cx, Error, Look, Tags, collect, each};
 use crate::kind::facts::{Facts, Field, Retry};
 use crate::kind::{Kind, Live, Missing, Outputs, Ref};
@@ -86,7 +88,13 @@ impl OnAws for LogGroup {
     async fn read(cx: &Cx, query: &Query<'_, LogGroup>) -> Result<Vec<Live<LogGroup>>, Error> {
         let wanted: HashMap<&str, &str> =
             query.wanted.iter().map(|(name, spec)| (spec.path.as_str(), name.as_str())).collect();
-        let mut prefixes = BTreeSet::from([format!("/{}/", cx.scope.prefix())]);
+        let (ours, vended) = (format!("/{}/", cx.scope.prefix()), format!("{VENDED}{}/", cx.scope.prefix()));
+        let hints = query.look.tagged(cx, "logs:log-group").await;
+        let is_vended = |path: &&str| path.starts_with(&vended);
+        let has_vended = wanted.keys().any(is_vended)
+            || hints.iter().filter_map(|arn| arn.split(':').nth(6)).any(|path| is_vended(&path));
+        let mut prefixes = BTreeSet::from([ours]);
+        prefixes.extend(has_vended.then_some(vended));
         let outside: Vec<String> = wanted
             .keys()
             .filter(|path| !prefixes.iter().any(|ours| path.starts_with(ours)))

@@ -24,16 +24,51 @@ pub static SERVICE: Service = Service {
         Rate::of("logs groups", Calls::Named(&["CreateLogGroup", "DeleteLogGroup"]), 5.0, 5.0),
         Rate::of("logs", Calls::All, 10.0, 5.0),
     ],
-    reads: Some(|scope| vec![GROUPS.arn(scope, "logs")]),
-    writes: &[Writes::new(Actions::Every, &[GROUPS], Bound::Name)],
+    reads: Some(|scope| vec![GROUPS.arn(scope, "logs"), VENDED_GROUPS.arn(scope, "logs")]),
+    writes: &[
+        Writes::new(Actions::EveryBut(DELIVERIES), &[GROUPS, VENDED_GROUPS], Bound::Name),
+        Writes::new(
+            Actions::These(DELIVERIES),
+            &[On::Everything],
+            Bound::Nothing {
+                because: "API Gateway sets up the delivery of an access log in our name, and AWS draws its id",
+            },
+        ),
+    ],
     // The ARNs of log streams begin with the ARN of their group.
     for_roles: Some(|scope| vec![scope.arn("logs", &format!("log-group:/{}/*:*", scope.prefix()))]),
-    on_everything: &["logs:DescribeLogGroups"],
-    dependent: &[Dependent::on("logs:TagResource", "CreateLogGroup with tags", "cloudwatchlogs")],
+    on_everything: &[
+        "logs:DescribeLogGroups",
+        "logs:DescribeResourcePolicies",
+        "logs:GetLogDelivery",
+        "logs:ListLogDeliveries",
+    ],
+    dependent: &[
+        Dependent::on("logs:CreateLogDelivery", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:DeleteLogDelivery", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:DescribeResourcePolicies", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:GetLogDelivery", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:ListLogDeliveries", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:PutResourcePolicy", LOGS_OF_AN_API, "cloudwatchlogs"),
+        Dependent::on("logs:TagResource", "CreateLogGroup with tags", "cloudwatchlogs"),
+        Dependent::on("logs:UpdateLogDelivery", LOGS_OF_AN_API, "cloudwatchlogs"),
+    ],
     types: &[],
     section,
     only_ready: "`logs` shows the lines",
 };
+
+/// The beginning of the names of groups that services of AWS write to. CloudWatch Logs lets a service in by one entry in
+/// a policy of the account, which counts only so many characters, and this beginning needs only one.
+pub const VENDED: &str = "/aws/vendedlogs/";
+
+/// The writes by which API Gateway has the access log of an API delivered.
+const DELIVERIES: &[&str] =
+    &["logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:PutResourcePolicy", "logs:UpdateLogDelivery"];
+
+const LOGS_OF_AN_API: &str = "CreateStage and UpdateStage with an access log, and DeleteApi";
+
+const VENDED_GROUPS: On = On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:{VENDED}{}/*", scope.prefix())));
 
 /// The log groups of the stack, and their streams.
 const GROUPS: On = On::NamedBy(|scope, _| scope.arn("logs", &format!("log-group:/{}/*", scope.prefix())));

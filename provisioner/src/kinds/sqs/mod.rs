@@ -43,9 +43,10 @@ pub static SERVICE: Service = Service {
 };
 
 fn section(resource: &str, name: &str) -> Option<String> {
-    match (resource, name) {
-        ("queue", "forwarder-failed") => whole("logs"),
-        ("queue", _) => below("queues", name.strip_suffix("-dead-letter").unwrap_or(name)),
+    match (resource, name.strip_suffix("-failed")) {
+        ("queue", Some("forwarder")) => whole("logs"),
+        ("queue", Some(function)) => below("functions", function),
+        ("queue", None) => below("queues", name.strip_suffix("-dead-letter").unwrap_or(name)),
         _ => None,
     }
 }

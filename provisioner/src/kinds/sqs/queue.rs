@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::aws::{Cx, Error, Look, Tags, collect, policy};
 use crate::kind::facts::{Facts, Field, Retry};
 use crate::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::events::rule_arn;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::sns::Topic;
 use crate::scope::Scope;
@@ -30,8 +31,12 @@ pub struct QueueSpec {
     /// The delay in seconds.
     pub delay: u64,
     pub dead_letter: Option<DeadLetter>,
-    /// The topics that may send to the queue.
+    /// The topics that may send to the queue: those that feed it, and those that put there what they could not hand
+    /// over.
     pub from: Vec<Ref<Topic>>,
+    /// The rules of EventBridge that put there what they could not hand over, by name. They are no references, because
+    /// a rule refers to its queue.
+    pub rules: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -109,8 +114,9 @@ impl Kind for Queue {
             None => json!({}),
         };
         let topics: Vec<String> = outputs.of_each(&spec.from, |topic| topic.arn)?;
+        let rules: Vec<String> = spec.rules.iter().map(|rule| rule_arn(scope, rule)).collect();
         Ok(QueueState {
-            policy: access_policy(&scope.arn("sqs", &queue), &topics),
+            policy: access_policy(&scope.arn("sqs", &queue), &topics, &rules),
             name: queue,
             visibility_timeout: spec.visibility_timeout,
             retention: spec.retention,
@@ -176,18 +182,21 @@ pub fn queue_name(scope: &Scope, name: &str, fifo: bool) -> String {
     }
 }
 
-/// The access policy of a queue: its own account may use it by IAM, the topics that feed it may send, and nobody may
-/// use it without TLS.
-fn access_policy(arn: &str, topics: &[String]) -> Value {
+/// The access policy of a queue: its own account may use it by IAM, its topics and rules may send, and nobody may use it
+/// without TLS.
+fn access_policy(arn: &str, topics: &[String], rules: &[String]) -> Value {
     let mut statements = vec![json!({
         "Sid": "TlsOnly", "Effect": "Deny", "Principal": "*", "Action": "sqs:*", "Resource": arn,
         "Condition": {"Bool": {"aws:SecureTransport": "false"}},
     })];
-    if !topics.is_empty() {
-        statements.push(json!({
-            "Sid": "Topics", "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
-            "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topics}},
-        }));
+    for (sid, service, sources) in [("Topics", "sns", topics), ("Rules", "events", rules)] {
+        if !sources.is_empty() {
+            let principal = json!({"Service": format!("{service}.amazonaws.com")});
+            statements.push(json!({
+                "Sid": sid, "Effect": "Allow", "Principal": principal, "Action": "sqs:SendMessage", "Resource": arn,
+                "Condition": {"ArnEquals": {"aws:SourceArn": sources}},
+            }));
+        }
     }
     policy::normal(&json!({"Version": "2012-10-17", "Statement": statements}))
 }
@@ -262,8 +271,11 @@ mod tests {
     /// indented anew.
     #[test]
     fn a_recorded_answer_reads_as_what_we_want() {
-        let policy =
-            access_policy("arn:aws:sqs:us-east-1:123456789012:q", &["arn:aws:sns:us-east-1:123456789012:t".into()]);
+        let policy = access_policy(
+            "arn:aws:sqs:us-east-1:123456789012:q",
+            &["arn:aws:sns:us-east-1:123456789012:t".into()],
+            &[],
+        );
         let answer = HashMap::from([
             (Attribute::VisibilityTimeout, "30".to_owned()),
             (Attribute::DelaySeconds, "0".to_owned()),

@@ -19,7 +19,7 @@ fn expand(making: &mut Making<'_>) {
     making.add::<Topic>(SECTION, ALERTS, TopicSpec { fifo: false, kms_key: Some(making.key()) });
     for address in &alerts.email {
         let endpoint = Endpoint::Email(address.clone());
-        let spec = SubscriptionSpec { topic: Ref::to(ALERTS), endpoint, raw: false };
+        let spec = SubscriptionSpec { topic: Ref::to(ALERTS), endpoint, raw: false, filter: None, failed: None };
         making.add::<Subscription>(SECTION, format!("{ALERTS}-to-{address}"), spec);
     }
     alarms(making);

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{FAILED, FORWARDER, master, shipping};
 use crate::kind::Ref;
 use crate::kinds::iam::{Resource, Statement};
-use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSpec};
+use crate::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSource, PermissionSpec, WayOut};
 use crate::kinds::logs::{LogGroup, LogGroupSpec, SubscriptionFilter, SubscriptionFilterSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};
 use crate::kinds::variable::Variable;
@@ -31,6 +31,7 @@ fn expand(making: &mut Making<'_>) {
         delay: 0,
         dead_letter: None,
         from: Vec::new(),
+        rules: Vec::new(),
     };
     making.add::<Queue>(SECTION, FAILED, failed);
     making.export::<Queue>("logs.failed_url".to_owned(), FAILED, "url");
@@ -40,7 +41,7 @@ fn expand(making: &mut Making<'_>) {
         Inside {
             subnets: network::subnets("private", network::zones(making)),
             security_groups: vec![Ref::to(FORWARDER)],
-            way_out: network::all_nats(making),
+            way_out: network::all_nats(making).into_iter().map(WayOut::Nat).collect(),
         }
     });
     let mut environment = vec![
@@ -55,13 +56,15 @@ fn expand(making: &mut Making<'_>) {
         handler: FORWARDER.to_owned(),
         role: Ref::to(master(&to)),
         log_group: Ref::to(FORWARDER),
-        on_failure: Ref::to(FAILED),
+        on_failure: Some(Ref::to(FAILED)),
         environment,
+        secrets: Vec::new(),
         code_sha256: making.digests.zip.clone(),
         architecture: "x86_64".to_owned(),
         memory: 256,
         // This is the most that Lambda gives. A backfill takes its time.
         timeout: 900,
+        concurrency: None,
         kms_key: making.key(),
         inside,
     };
@@ -70,7 +73,7 @@ fn expand(making: &mut Making<'_>) {
         let spec = PermissionSpec {
             function: Ref::to(FORWARDER),
             principal: "logs.amazonaws.com".to_owned(),
-            log_group: Ref::to(service.0.clone()),
+            source: PermissionSource::LogGroup(Ref::to(service.0.clone())),
         };
         let permission = format!("logs-{service}");
         making.add::<Permission>(SECTION, &permission, spec);

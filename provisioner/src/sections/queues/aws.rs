@@ -23,6 +23,7 @@ fn expand(making: &mut Making<'_>) {
                 delay: 0,
                 dead_letter: None,
                 from: Vec::new(),
+                rules: Vec::new(),
             },
         );
         making.add::<Queue>(
@@ -35,6 +36,7 @@ fn expand(making: &mut Making<'_>) {
                 delay: queue.delay_seconds(),
                 dead_letter: Some(DeadLetter { queue: Ref::to(dead.clone()), after: queue.receives() }),
                 from: queue.from.iter().map(|topic| Ref::to(topic.0.clone())).collect(),
+                rules: Vec::new(),
             },
         );
         for topic in &queue.from {
@@ -42,6 +44,8 @@ fn expand(making: &mut Making<'_>) {
                 topic: Ref::to(topic.0.clone()),
                 endpoint: Endpoint::Queue(Ref::to(name.0.clone())),
                 raw: queue.raw,
+                filter: None,
+                failed: None,
             };
             making.add::<Subscription>(&section, format!("{topic}-to-{name}"), spec);
         }

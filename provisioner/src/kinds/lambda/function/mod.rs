@@ -4,21 +4,26 @@
 //! confirms each. Names have at most 64 letters, digits, `-` and `_` (Lambda API reference, CreateFunction). The create
 //! answers after a second. The function is active after seconds, inside a VPC after 1 to 4 minutes. Code and
 //! configuration need two calls, and Lambda takes the second only when the first has ended: until then it says "cannot
-//! be performed at this time", and we come back. A third call sets the destination of events that failed for good.
+//! be performed at this time" or "An update is in progress for resource", and we come back. More calls set the
+//! destination of events that failed for good, and how many calls may run at a time.
 //!
 //! Inside a VPC the network interfaces of a function hold the subnets for 5 to 40 minutes after its deletion, so a
-//! function leaves its VPC first. Reserved concurrency is never set: new accounts have too little of it.
+//! function leaves its VPC first. Reserved concurrency takes from what the other functions of the account share, and
+//! new accounts have only 10, so it is set only where the spec says so, and taken away where it does not.
 //!
-//! [`beside`] finds and removes the addresses and the sources that others can add so that the function is called.
-//! `lambda.permission` says who may call it.
+//! A secret is never in the environment, where GetFunctionConfiguration shows it to whoever may read it. Its ARN and
+//! its version are there, and the function fetches the value when it starts. A new version is a new environment.
+//!
+//! [`beside`] finds and removes the addresses that others can add so that the function is called. `lambda.source` says
+//! which queues Lambda reads for it, and `lambda.permission` who may call it.
+
+mod answer;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use aws_sdk_lambda::operation::get_function_configuration::GetFunctionConfigurationOutput as Configuration;
 use aws_sdk_lambda::types::{
-    Architecture, DestinationConfig, Environment, EnvironmentResponse, FunctionCode, LastUpdateStatus, LogFormat,
-    LoggingConfig, OnFailure, OnSuccess, Runtime, State as Phase, TracingConfig, TracingConfigResponse, TracingMode,
-    VpcConfig,
+    DestinationConfig, Environment, FunctionCode, LastUpdateStatus, LogFormat, LoggingConfig, OnFailure, Runtime,
+    State as Phase, TracingConfig, TracingMode, VpcConfig,
 };
 use aws_smithy_types::Blob as Bytes;
 use serde::{Deserialize, Serialize};
@@ -29,12 +34,13 @@ use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
 use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::kind::facts::{Effect, Facts, Field, Retry, Seconds};
-use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
-use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet};
+use crate::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet, VpcEndpoint};
 use crate::kinds::iam::Role;
 use crate::kinds::kms::Key;
 use crate::kinds::logs::LogGroup;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::secretsmanager::Secret;
 use crate::kinds::sqs::Queue;
 use crate::kinds::variable::Variable;
 use crate::scope::Scope;
@@ -47,9 +53,10 @@ pub struct FunctionSpec {
     pub handler: String,
     pub role: Ref<Role>,
     pub log_group: Ref<LogGroup>,
-    /// The queue for events that failed for good.
-    pub on_failure: Ref<Queue>,
+    /// The queue for events that failed for good. `None` for a function that no event calls asynchronously.
+    pub on_failure: Option<Ref<Queue>>,
     pub environment: Vec<(String, Variable)>,
+    pub secrets: Vec<FunctionSecret>,
     /// The digest of the package as Lambda shows it: `base64(sha256(zip))`.
     pub code_sha256: String,
     /// The architecture: `x86_64` or `arm64`.
@@ -58,16 +65,34 @@ pub struct FunctionSpec {
     pub memory: u32,
     /// The timeout in seconds.
     pub timeout: u32,
+    /// The most calls at a time, which are reserved for this function. `None`: it shares what the account has.
+    pub concurrency: Option<u32>,
     pub kms_key: Ref<Key>,
     pub inside: Option<Inside>,
 }
 
-/// The place of a function inside the VPC, for a search domain that is there too.
+/// A secret that a function fetches when it starts.
+#[derive(Serialize, Deserialize)]
+pub struct FunctionSecret {
+    /// The beginning of its two variables: `<name>_SECRET` has the ARN, and `<name>_VERSION` the version.
+    pub name: String,
+    pub secret: Ref<Secret>,
+}
+
+/// The place of a function inside the VPC, for a database, a cache or a search domain that is there too.
 #[derive(Serialize, Deserialize)]
 pub struct Inside {
     pub subnets: Vec<Ref<Subnet>>,
     pub security_groups: Vec<Ref<SecurityGroup>>,
-    pub way_out: Vec<Ref<NatGateway>>,
+    pub way_out: Vec<WayOut>,
+}
+
+/// The way by which a function inside the VPC reaches other services of AWS.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WayOut {
+    Nat(Ref<NatGateway>),
+    Endpoint(Ref<VpcEndpoint>),
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -80,6 +105,7 @@ pub struct FunctionState {
     pub architecture: String,
     pub memory: i32,
     pub timeout: i32,
+    pub concurrency: Reserved,
     pub environment: BTreeMap<String, String>,
     pub kms_key: String,
     pub log_group: String,
@@ -90,17 +116,26 @@ pub struct FunctionState {
     pub failures: Failures,
     /// The addresses under which the function can be called, each with who may call it.
     pub urls: BTreeMap<String, Value>,
-    /// The sources that Lambda reads for the function, by the id of the mapping.
-    pub sources: BTreeMap<String, Value>,
     /// The layers, by ARN: code that runs with the function.
     pub layers: BTreeMap<String, Value>,
     /// Whether the last update did not take effect.
     pub stalled: bool,
 }
 
-/// What happens to events that fail.
+/// The calls at a time that are reserved for a function.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reserved {
+    #[default]
+    Nothing,
+    Calls(i32),
+}
+
+/// What happens to events that fail. A function without a destination has no such settings at all, and AWS's defaults
+/// hold.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Failures {
+    /// The destination for events that failed for good, "" for none.
     pub to: String,
     /// The destination for the results of events that succeed, "" for none.
     pub successes_to: String,
@@ -127,6 +162,7 @@ impl Kind for Function {
             Field::wanted("architecture").with(Effect::Restart),
             Field::wanted("memory"),
             Field::wanted("timeout"),
+            Field::wanted("concurrency"),
             Field::wanted("environment").hidden(),
             Field::wanted("kms_key"),
             Field::wanted("log_group"),
@@ -136,7 +172,6 @@ impl Kind for Function {
             Field::wanted("security_groups"),
             Field::wanted("failures"),
             Field::beside("urls", "function URL"),
-            Field::beside("sources", "event source mapping"),
             Field::beside("layers", "layer"),
             Field::wanted("stalled"),
         ],
@@ -144,6 +179,7 @@ impl Kind for Function {
         exists: &[CONFLICT],
         retry: &[
             Retry::saying(CONFLICT, NOT_NOW, 900),
+            Retry::saying(CONFLICT, "update is in progress", 900),
             Retry::saying("InvalidParameterValueException", "execution role does not have permissions", 120),
             Retry::saying("InvalidParameterValueException", "KMS key is invalid", 120),
             Retry::saying("InvalidParameterValueException", "throttled by EC2", 300),
@@ -161,14 +197,16 @@ impl Kind for Function {
             "kms:DescribeKey",
             "kms:Encrypt",
             "lambda:CreateFunction",
-            "lambda:DeleteEventSourceMapping",
             "lambda:DeleteFunction",
+            "lambda:DeleteFunctionConcurrency",
+            "lambda:DeleteFunctionEventInvokeConfig",
             "lambda:DeleteFunctionUrlConfig",
+            "lambda:GetFunctionConcurrency",
             "lambda:GetFunctionConfiguration",
             "lambda:GetFunctionEventInvokeConfig",
-            "lambda:ListEventSourceMappings",
             "lambda:ListFunctionUrlConfigs",
             "lambda:ListTags",
+            "lambda:PutFunctionConcurrency",
             "lambda:PutFunctionEventInvokeConfig",
             "lambda:TagResource",
             "lambda:UntagResource",
@@ -191,15 +229,32 @@ impl Kind for Function {
                 environment.insert(key.clone(), value);
             }
         }
+        for FunctionSecret { name, secret } in &spec.secrets {
+            let secret = outputs.get(secret)?;
+            environment.insert(format!("{name}_SECRET"), secret.arn);
+            environment.insert(format!("{name}_VERSION"), secret.version_id);
+        }
         let (mut subnets, mut security_groups) = (BTreeSet::new(), BTreeSet::new());
         if let Some(inside) = &spec.inside {
-            for nat in &inside.way_out {
-                outputs.ready(nat)?;
+            for way in &inside.way_out {
+                match way {
+                    WayOut::Nat(nat) => outputs.ready(nat)?,
+                    WayOut::Endpoint(endpoint) => outputs.ready(endpoint)?,
+                }
             }
             subnets = outputs.of_each(&inside.subnets, |subnet| subnet.id)?;
             security_groups = outputs.of_each(&inside.security_groups, |group| group.id)?;
         }
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        let failures = match &spec.on_failure {
+            Some(queue) => Failures {
+                to: outputs.get(queue)?.arn,
+                successes_to: String::new(),
+                retries: Some(2),
+                max_age: Some(6 * 60 * 60),
+            },
+            None => Failures::default(),
+        };
         Ok(FunctionState {
             name: aws_name(scope, name),
             runtime: Runtime::Providedal2023.as_str().to_owned(),
@@ -209,6 +264,7 @@ impl Kind for Function {
             architecture: spec.architecture.clone(),
             memory: number(spec.memory),
             timeout: number(spec.timeout),
+            concurrency: spec.concurrency.map_or(Reserved::Nothing, |calls| Reserved::Calls(number(calls))),
             environment,
             kms_key: outputs.get(&spec.kms_key)?.arn,
             log_group: outputs.get(&spec.log_group)?.name,
@@ -217,14 +273,8 @@ impl Kind for Function {
             tracing: TracingMode::PassThrough.as_str().to_owned(),
             subnets,
             security_groups,
-            failures: Failures {
-                to: outputs.get(&spec.on_failure)?.arn,
-                successes_to: String::new(),
-                retries: Some(2),
-                max_age: Some(6 * 60 * 60),
-            },
+            failures,
             urls: BTreeMap::new(),
-            sources: BTreeMap::new(),
             layers: BTreeMap::new(),
             stalled: false,
         })
@@ -248,19 +298,25 @@ impl OnAws for Function {
         let call = call.environment(environment(want)).kms_key_arn(&want.kms_key).logging_config(logging(want));
         let call = call.tracing_config(tracing(want)).vpc_config(inside(&want.subnets, &want.security_groups));
         call.set_tags(Some(cx.scope.tags(name).into_iter().collect())).send().await?;
-        put_failures(cx, want).await?;
+        // A new function has neither.
+        if want.failures != Failures::default() {
+            put_failures(cx, want).await?;
+        }
+        if want.concurrency != Reserved::Nothing {
+            put_concurrency(cx, want).await?;
+        }
         Ok(output(&cx.scope, &want.name))
     }
 
-    async fn update(cx: &Cx, live: &Live<Function>, want: &FunctionState, changed: &Changed) -> Result<(), Error> {
+    async fn update(cx: &Cx, _: &Live<Function>, want: &FunctionState, changed: &Changed) -> Result<(), Error> {
         if changed.has("urls") {
             beside::remove_urls(cx, &want.name).await?;
         }
-        if changed.has("sources") {
-            beside::remove_sources(cx, live.state.sources.keys()).await?;
-        }
         if changed.has("failures") {
             put_failures(cx, want).await?;
+        }
+        if changed.has("concurrency") {
+            put_concurrency(cx, want).await?;
         }
         if CONFIGURATION.iter().any(|field| changed.has(field)) {
             let call = cx.lambda.update_function_configuration().function_name(&want.name);
@@ -318,6 +374,11 @@ const CONFIGURATION: &[&str] = &[
     "stalled",
 ];
 
+/// The ARN of a function, by its name in the stack.
+pub fn function_arn(scope: &Scope, name: &str) -> String {
+    output(scope, &aws_name(scope, name)).arn
+}
+
 fn aws_name(scope: &Scope, name: &str) -> String {
     scope.name(name, 64)
 }
@@ -357,11 +418,28 @@ fn inside(subnets: &BTreeSet<String>, groups: &BTreeSet<String>) -> VpcConfig {
 
 async fn put_failures(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
     let failures = &want.failures;
+    if *failures == Failures::default() {
+        let call = cx.lambda.delete_function_event_invoke_config().function_name(&want.name);
+        return Error::or_gone(call.send().await, GONE);
+    }
     let to = OnFailure::builder().destination(&failures.to).build();
     let call = cx.lambda.put_function_event_invoke_config().function_name(&want.name);
     let call = call.destination_config(DestinationConfig::builder().on_failure(to).build());
     let call = call.set_maximum_retry_attempts(failures.retries);
     call.set_maximum_event_age_in_seconds(failures.max_age).send().await?;
+    Ok(())
+}
+
+async fn put_concurrency(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
+    match want.concurrency {
+        Reserved::Calls(most) => {
+            let call = cx.lambda.put_function_concurrency().function_name(&want.name);
+            call.reserved_concurrent_executions(most).send().await?;
+        }
+        Reserved::Nothing => {
+            cx.lambda.delete_function_concurrency().function_name(&want.name).send().await?;
+        }
+    }
     Ok(())
 }
 
@@ -373,12 +451,12 @@ async fn one(
 ) -> Result<Option<Live<Function>>, Error> {
     // GetFunction would show the tags as well, but it also gives away the code, which a plan has no business with.
     let (arn, wanted) = (output(&cx.scope, &function).arn, wanted.get(&function).copied());
-    let (found, whose, failures, urls, sources) = tokio::join!(
+    let (found, whose, concurrency, failures, urls) = tokio::join!(
         cx.lambda.get_function_configuration().function_name(&function).send(),
         look.whose(cx, &arn, wanted, tags(cx, &arn)),
+        cx.lambda.get_function_concurrency().function_name(&function).send(),
         cx.lambda.get_function_event_invoke_config().function_name(&function).send(),
         beside::urls(cx, &function),
-        beside::sources(cx, &function),
     );
     let Some(configuration) = Error::unless_gone(found, GONE)? else {
         return Ok(None);
@@ -386,97 +464,18 @@ async fn one(
     let Some(whose) = whose? else {
         return Ok(None);
     };
-    let mut state = FunctionState { urls: urls?, sources: sources?, ..state(&configuration) };
+    let mut state = FunctionState { urls: urls?, ..answer::state(&configuration) };
+    let reserved = Error::unless_gone(concurrency, GONE)?.and_then(|answer| answer.reserved_concurrent_executions);
+    state.concurrency = reserved.map_or(Reserved::Nothing, Reserved::Calls);
     if let Some(failures) = Error::unless_gone(failures, GONE)? {
-        let to = failures.destination_config().and_then(DestinationConfig::on_failure);
-        let success = failures.destination_config().and_then(DestinationConfig::on_success);
-        state.failures = Failures {
-            to: to.and_then(OnFailure::destination).unwrap_or_default().to_owned(),
-            successes_to: success.and_then(OnSuccess::destination).unwrap_or_default().to_owned(),
-            retries: failures.maximum_retry_attempts(),
-            max_age: failures.maximum_event_age_in_seconds(),
-        };
+        state.failures = answer::failures(&failures);
     }
     let output = output(&cx.scope, &function);
-    let (id, status) = (output.arn.clone(), status(&configuration));
+    let (id, status) = (output.arn.clone(), answer::status(&configuration));
     Ok(Some(Live { status, ..Live::ready(whose, id, state, output) }))
 }
 
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
     let answer = Error::unless_gone(cx.lambda.list_tags().resource(arn).send().await, GONE)?;
-    Ok(answer.and_then(|answer| answer.tags).unwrap_or_default().into_iter().collect())
-}
-
-fn status(found: &Configuration) -> Status {
-    let why = |reason: Option<&str>| reason.unwrap_or("AWS does not say why").to_owned();
-    match (found.state(), found.last_update_status()) {
-        (Some(Phase::Pending), _) => Status::Busy("pending".to_owned()),
-        (Some(Phase::Failed), _) => Status::Failed(why(found.state_reason())),
-        (_, Some(LastUpdateStatus::InProgress)) => Status::Busy("updating".to_owned()),
-        (_, Some(LastUpdateStatus::Failed)) => Status::Failed(why(found.last_update_status_reason())),
-        // `Inactive` means that nobody has called the function for weeks. It comes back with the first call.
-        _ => Status::Ready,
-    }
-}
-
-fn state(found: &Configuration) -> FunctionState {
-    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-    let variables = found.environment().and_then(EnvironmentResponse::variables);
-    let (logging, inside) = (found.logging_config(), found.vpc_config());
-    FunctionState {
-        name: text(found.function_name()),
-        runtime: text(found.runtime().map(Runtime::as_str)),
-        handler: text(found.handler()),
-        role: text(found.role()),
-        code_sha256: text(found.code_sha256()),
-        architecture: text(found.architectures().first().or(Some(&Architecture::X8664)).map(Architecture::as_str)),
-        memory: found.memory_size().unwrap_or_default(),
-        timeout: found.timeout().unwrap_or_default(),
-        environment: variables.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        kms_key: text(found.kms_key_arn()),
-        log_group: text(logging.and_then(LoggingConfig::log_group)),
-        log_format: logging.and_then(LoggingConfig::log_format).unwrap_or(&LogFormat::Text).as_str().to_owned(),
-        tracing: found
-            .tracing_config()
-            .and_then(TracingConfigResponse::mode)
-            .unwrap_or(&TracingMode::PassThrough)
-            .as_str()
-            .to_owned(),
-        subnets: inside.into_iter().flat_map(|inside| inside.subnet_ids()).cloned().collect(),
-        security_groups: inside.into_iter().flat_map(|inside| inside.security_group_ids()).cloned().collect(),
-        failures: Failures::default(),
-        urls: BTreeMap::new(),
-        sources: BTreeMap::new(),
-        layers: found
-            .layers()
-            .iter()
-            .filter_map(|layer| Some((layer.arn()?.to_owned(), "with its code".into())))
-            .collect(),
-        stalled: found.last_update_status() == Some(&LastUpdateStatus::Failed),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The configuration of the example of GetFunction in botocore's lambda examples.
-    #[test]
-    fn a_recorded_answer_reads_as_it_is() {
-        let answer = Configuration::builder()
-            .code_sha256("YFgDgEKG3ugvF1+pX64gV6tu9qNuIYNUdgJm8nCxsm4=")
-            .function_name("my-function")
-            .handler("index.handler")
-            .kms_key_arn("arn:aws:kms:us-west-2:123456789012:key/b0844d6c-xmpl-4463-97a4-d49f50839966")
-            .last_update_status(LastUpdateStatus::Successful)
-            .memory_size(256)
-            .role("arn:aws:iam::123456789012:role/lambda-role")
-            .state(Phase::Active)
-            .timeout(15)
-            .tracing_config(TracingConfigResponse::builder().mode(TracingMode::Active).build())
-            .build();
-        let state = state(&answer);
-        assert_eq!((state.architecture.as_str(), state.tracing.as_str(), state.stalled), ("x86_64", "Active", false));
-        assert_eq!(status(&answer), Status::Ready);
-    }
+    Ok(answer.and_then(|answer| answer.tags).unwrap_or_default())
 }

@@ -1,0 +1,349 @@
+//! `lambda.source`: an event source mapping, by which Lambda reads a queue and calls a function with what it finds.
+//!
+//! A mapping has no name: AWS draws its id. One `ListEventSourceMappings` shows those of the whole account, and the
+//! tags of each near one prove whose it is. A queue and a function have at most one mapping, so a second create is
+//! refused, and the refusal names the first by its id ("Please update or delete the existing mapping with UUID …").
+//! The list may lag, so a mapping of ours that a refusal names is taken over.
+//!
+//! A mapping outlives its function and its queue, and a new function of the same name gets the calls of the old
+//! mapping. So a mapping goes before both, and is waited for until it is gone. Every call starts a transition
+//! (`Creating`, `Updating`, `Deleting`) of some seconds, in which the next call is refused (ResourceInUseException).
+//!
+//! A mapping without our tag on a function of ours, whatever it reads, was put there by others. It is taken away.
+//!
+//! Partial answers are always on: a function that names the failed messages of a batch gets only these again (Lambda
+//! developer guide, "Using Lambda with Amazon SQS"). A filter is never wanted: Lambda deletes the messages that do not
+//! match one. A batch has 1 to 10,000 messages, above 10 only with a window of at least a second; the window has at
+//! most 300 seconds, and 2 to 1,000 calls may run at a time (Lambda API reference, CreateEventSourceMapping).
+
+use std::collections::{BTreeSet, HashMap};
+
+use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput as Found;
+use aws_sdk_lambda::types::{
+    EventSourceMappingConfiguration as Mapping, FilterCriteria, FunctionResponseType, ScalingConfig,
+};
+use serde::{Deserialize, Serialize};
+
+use super::Function;
+use super::leaving::{CONFLICT, GONE};
+use crate::aws::evidence::Evidence;
+use crate::aws::{Cx, Error, Look, Tags, collect};
+use crate::kind::facts::{Address, Facts, Field, Retry, Seconds};
+use crate::kind::owner::Owner;
+use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::sqs::Queue;
+use crate::scope::{NAME_TAG, STACK_TAG, Scope};
+
+pub struct Source;
+
+#[derive(Serialize, Deserialize)]
+pub struct SourceSpec {
+    pub function: Ref<Function>,
+    pub queue: Ref<Queue>,
+    /// The most messages in one call of the function.
+    pub batch: u32,
+    /// The most seconds in which Lambda gathers messages for a call.
+    pub window: u32,
+    /// The most calls at a time. `None`: as many as the account lets.
+    pub concurrency: Option<u32>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SourceState {
+    /// The ARN of the queue.
+    pub queue: String,
+    /// The function's name, with a version or alias if there is one.
+    pub function: String,
+    pub enabled: bool,
+    pub batch: i32,
+    pub window: i32,
+    /// The most calls at a time, 0 for as many as the account lets.
+    pub concurrency: i32,
+    /// Whether the function may name the messages that failed.
+    pub partial_failures: bool,
+    /// The patterns. Lambda deletes the messages that match none of them.
+    pub filters: BTreeSet<String>,
+    /// The result of the last call, in AWS's words.
+    pub last_result: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct SourceOutput {
+    pub arn: String,
+    pub id: String,
+}
+
+impl Kind for Source {
+    const FACTS: Facts = Facts {
+        name: "lambda.source",
+        fields: &[
+            Field::fixed("queue"),
+            Field::wanted("function"),
+            Field::wanted("enabled"),
+            Field::wanted("batch"),
+            Field::wanted("window"),
+            Field::wanted("concurrency"),
+            Field::wanted("partial_failures"),
+            Field::wanted("filters"),
+            Field::theirs("last_result"),
+        ],
+        seconds: Seconds { create: 5, update: 5, delete: 5 },
+        read_after: &["lambda.function", "sqs.queue"],
+        exists: &[CONFLICT],
+        retry: &[
+            Retry::code("ResourceInUseException", 120),
+            Retry::code("ResourceNotFoundException", 30),
+            Retry::saying("InvalidParameterValueException", "execution role does not have permissions", 120),
+            Retry::saying("InvalidParameterValueException", "NonExistentQueue", 60),
+            // An attribute of a queue takes up to 60 seconds to be seen everywhere.
+            Retry::saying("InvalidParameterValueException", "is less than function timeout", 70),
+        ],
+        actions: &[
+            "lambda:CreateEventSourceMapping",
+            "lambda:DeleteEventSourceMapping",
+            "lambda:GetEventSourceMapping",
+            "lambda:ListEventSourceMappings",
+            "lambda:ListTags",
+            "lambda:TagResource",
+            "lambda:UntagResource",
+            "lambda:UpdateEventSourceMapping",
+        ],
+        ..Facts::DEFAULT
+    };
+
+    type Spec = SourceSpec;
+    type State = SourceState;
+    type Output = SourceOutput;
+    type Ready = ();
+
+    fn want(_: &Scope, _: &str, spec: &SourceSpec, outputs: &Outputs) -> Result<SourceState, Missing> {
+        let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
+        Ok(SourceState {
+            queue: outputs.get(&spec.queue)?.arn,
+            function: outputs.get(&spec.function)?.name,
+            enabled: true,
+            batch: number(spec.batch),
+            window: number(spec.window),
+            concurrency: spec.concurrency.map_or(0, number),
+            partial_failures: true,
+            filters: BTreeSet::new(),
+            last_result: String::new(),
+        })
+    }
+}
+
+impl OnAws for Source {
+    async fn read(cx: &Cx, query: &Query<'_, Source>) -> Result<Vec<Live<Source>>, Error> {
+        let mut wanted: HashMap<(String, String), &str> = HashMap::new();
+        for (name, spec) in &query.wanted {
+            // Without its function or its queue there is no mapping.
+            if let Ok(want) = Source::want(query.scope, name, spec, query.outputs) {
+                wanted.insert((want.queue, want.function), name);
+            }
+        }
+        let functions: HashMap<String, String> =
+            query.outputs.all::<Function>().into_iter().map(|(name, function)| (function.name, name)).collect();
+        let pages = cx.lambda.list_event_source_mappings().into_paginator().items().send();
+        let mut all: Vec<Mapping> = pages.try_collect().await?;
+        all.retain(|mapping| is_near(&cx.scope, mapping));
+        let (wanted, functions) = (&wanted, &functions);
+        let one = |mapping| one(cx, mapping, wanted, functions, query.look);
+        let mut live: Vec<Live<Source>> = collect(all, one).await?;
+        // A mapping on its way out does not stand for the one that follows it.
+        live.sort_by_key(|one| (one.name.clone(), one.status == Status::Deleting));
+        live.dedup_by_key(|one| one.name.clone());
+        Ok(live)
+    }
+
+    async fn create(cx: &Cx, name: &str, want: &SourceState) -> Result<SourceOutput, Error> {
+        let call = cx.lambda.create_event_source_mapping().event_source_arn(&want.queue).function_name(&want.function);
+        let call = call.batch_size(want.batch).maximum_batching_window_in_seconds(want.window);
+        let call = call.function_response_types(FunctionResponseType::ReportBatchItemFailures);
+        let call = call.set_scaling_config((want.concurrency > 0).then(|| scaling(want)));
+        let made = call.set_tags(Some(cx.scope.tags(name).into_iter().collect())).send().await.map_err(Error::from);
+        match made {
+            Ok(made) => Ok(output(&cx.scope, &made.uuid.unwrap_or_default())),
+            Err(refusal) if refusal.is(&[CONFLICT]) => take_over(cx, refusal, want).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn update(cx: &Cx, live: &Live<Source>, want: &SourceState, _: &Changed) -> Result<(), Error> {
+        set(cx, &live.output.id, want).await
+    }
+
+    async fn delete(cx: &Cx, live: &Live<Source>, _: LastWish) -> Result<(), Error> {
+        Error::or_gone(cx.lambda.delete_event_source_mapping().uuid(&live.output.id).send().await, GONE)
+    }
+
+    async fn explain(cx: &Cx, live: &Live<Source>) -> Evidence {
+        let mut evidence = Evidence::default();
+        let answer = cx.lambda.get_event_source_mapping().uuid(&live.output.id).send().await;
+        if let Some(found) = evidence.read("the event source mapping", answer) {
+            evidence.lines.extend(told(&found));
+        }
+        evidence
+    }
+}
+
+fn output(scope: &Scope, id: &str) -> SourceOutput {
+    SourceOutput { arn: scope.arn("lambda", &format!("event-source-mapping:{id}")), id: id.to_owned() }
+}
+
+/// Whether the function or the queue of a mapping may be ours, by its name.
+fn is_near(scope: &Scope, mapping: &Mapping) -> bool {
+    let prefix = format!("{}-", scope.prefix());
+    let named = |arn: Option<&str>, place: usize| {
+        arn.and_then(|arn| arn.split(':').nth(place)).is_some_and(|name| name.starts_with(&prefix))
+    };
+    named(mapping.function_arn(), 6) || named(mapping.event_source_arn(), 5)
+}
+
+async fn one(
+    cx: &Cx,
+    mapping: Mapping,
+    wanted: &HashMap<(String, String), &str>,
+    functions: &HashMap<String, String>,
+    look: &Look,
+) -> Result<Option<Live<Source>>, Error> {
+    let (state, status) = (state(&mapping), status(mapping.state()));
+    let output = output(&cx.scope, mapping.uuid().unwrap_or_default());
+    let asked = wanted.get(&(state.queue.clone(), state.function.clone())).copied();
+    let tags = look.tags(cx, &output.arn, asked, tags(cx, &output.arn)).await?;
+    let ours = tags.get(STACK_TAG) == Some(&cx.scope.tag());
+    let named = if ours { tags.get(NAME_TAG).map(String::as_str) } else { asked };
+    let on = state.function.split(':').next().and_then(|function| functions.get(function));
+    let whose = match (cx.scope.whose(&tags, named), on) {
+        (Some(whose), _) => whose,
+        // A mapping on its way out reads nothing.
+        (None, Some(on)) if status != Status::Deleting => beside(on, &state),
+        (None, _) => return Ok(None),
+    };
+    Ok(Some(Live { status, ..Live::ready(whose, output.arn.clone(), state, output) }))
+}
+
+/// The name of a mapping that somebody else made, as in `shop/elsewhere`, and the function of ours that it calls.
+fn beside(function: &str, state: &SourceState) -> (String, Owner) {
+    let on = Address { kind: Function::FACTS.name, name: function.to_owned() };
+    (format!("{function}/{}", state.queue.rsplit([':', '/']).next().unwrap_or_default()), Owner::Beside(on))
+}
+
+async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
+    let answer = Error::unless_gone(cx.lambda.list_tags().resource(arn).send().await, GONE)?;
+    Ok(answer.and_then(|answer| answer.tags).unwrap_or_default())
+}
+
+/// Takes over the mapping that a refusal names, if this stack made it for the same queue and function.
+async fn take_over(cx: &Cx, refusal: Error, want: &SourceState) -> Result<SourceOutput, Error> {
+    let Some(id) = named_in(&refusal.message) else {
+        return Err(refusal);
+    };
+    let output = output(&cx.scope, id);
+    let found = cx.lambda.get_event_source_mapping().uuid(id).send().await;
+    let Some(found) = Error::unless_gone(found, GONE)? else {
+        return Err(refusal);
+    };
+    let same = found.event_source_arn() == Some(&want.queue) && function(found.function_arn()) == want.function;
+    let tags = tags(cx, &output.arn).await?;
+    if !same || status(found.state()) != Status::Ready || cx.scope.whose(&tags, None).is_none() {
+        return Err(refusal);
+    }
+    set(cx, id, want).await?;
+    Ok(output)
+}
+
+/// The id in the text of a refusal.
+fn named_in(text: &str) -> Option<&str> {
+    let (_, after) = text.split_once("UUID ")?;
+    after.split(|c: char| !c.is_ascii_hexdigit() && c != '-').next().filter(|id| !id.is_empty())
+}
+
+/// Sets everything. A setting that a call leaves out stays as it is.
+async fn set(cx: &Cx, id: &str, want: &SourceState) -> Result<(), Error> {
+    let call = cx.lambda.update_event_source_mapping().uuid(id).function_name(&want.function).enabled(want.enabled);
+    let call = call.batch_size(want.batch).maximum_batching_window_in_seconds(want.window);
+    let call = call.function_response_types(FunctionResponseType::ReportBatchItemFailures);
+    call.scaling_config(scaling(want)).filter_criteria(FilterCriteria::builder().build()).send().await?;
+    Ok(())
+}
+
+/// The bound on the calls at a time. An empty one takes the bound away.
+fn scaling(want: &SourceState) -> ScalingConfig {
+    ScalingConfig::builder().set_maximum_concurrency((want.concurrency > 0).then_some(want.concurrency)).build()
+}
+
+fn status(word: Option<&str>) -> Status {
+    match word {
+        Some("Enabled" | "Disabled") | None => Status::Ready,
+        Some("Deleting") => Status::Deleting,
+        Some(word) => Status::Busy(word.to_lowercase()),
+    }
+}
+
+/// The function in an ARN, with its version or alias: `shop` of `arn:aws:lambda:eu-west-1:1:function:shop`.
+fn function(arn: Option<&str>) -> String {
+    arn.and_then(|arn| arn.splitn(7, ':').nth(6)).unwrap_or_default().to_owned()
+}
+
+fn state(found: &Mapping) -> SourceState {
+    let filters = found.filter_criteria().map(FilterCriteria::filters).unwrap_or_default();
+    SourceState {
+        queue: found.event_source_arn().unwrap_or("a cluster outside of AWS").to_owned(),
+        function: function(found.function_arn()),
+        enabled: !matches!(found.state(), Some("Disabled" | "Disabling")),
+        batch: found.batch_size().unwrap_or_default(),
+        window: found.maximum_batching_window_in_seconds().unwrap_or_default(),
+        concurrency: found.scaling_config().and_then(ScalingConfig::maximum_concurrency).unwrap_or_default(),
+        partial_failures: found.function_response_types().contains(&FunctionResponseType::ReportBatchItemFailures),
+        filters: filters.iter().filter_map(|filter| filter.pattern().map(str::to_owned)).collect(),
+        last_result: found.last_processing_result().unwrap_or_default().to_owned(),
+    }
+}
+
+/// What AWS says of a mapping, a line each.
+fn told(found: &Found) -> Vec<String> {
+    let said = [
+        ("state", found.state()),
+        ("reason", found.state_transition_reason()),
+        ("last result", found.last_processing_result()),
+    ];
+    said.into_iter().filter_map(|(what, said)| Some(format!("{what}: {}", said?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example of ListEventSourceMappings in botocore's lambda examples.
+    #[test]
+    fn a_recorded_answer_reads_as_it_is() {
+        let recorded = Mapping::builder()
+            .uuid("a1b2c3d4-5678-90ab-cdef-11111EXAMPLE")
+            .batch_size(5)
+            .event_source_arn("arn:aws:sqs:us-west-2:123456789012:mySQSqueue")
+            .function_arn("arn:aws:lambda:us-west-2:123456789012:function:my-function")
+            .state("Enabled")
+            .state_transition_reason("USER_INITIATED")
+            .build();
+        let state = state(&recorded);
+        assert_eq!((state.function.as_str(), state.batch, state.window), ("my-function", 5, 0));
+        assert_eq!((state.enabled, state.partial_failures, state.concurrency), (true, false, 0));
+        assert_eq!(status(recorded.state()), Status::Ready);
+        assert_eq!(status(Some("Updating")), Status::Busy("updating".to_owned()));
+    }
+
+    /// The text as LocalStack has recorded it from AWS (test_lambda_integration_sqs.snapshot.json).
+    #[test]
+    fn a_refusal_names_the_mapping_that_exists() {
+        let text = "An event source mapping with SQS arn (\" arn:aws:sqs:us-east-1:111111111111:q \") and function (\" f \") \
+                    already exists. Please update or delete the existing mapping with UUID 0a1b2c3d-0000-4000-8000-00000000000f";
+        assert_eq!(named_in(text), Some("0a1b2c3d-0000-4000-8000-00000000000f"));
+        assert_eq!(named_in("The function is being updated"), None);
+    }
+
+    #[test]
+    fn a_mapping_of_an_alias_is_not_one_of_the_function() {
+        assert_eq!(function(Some("arn:aws:lambda:us-west-2:123456789012:function:f:live")), "f:live");
+    }
+}
