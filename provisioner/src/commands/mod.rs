@@ -47,7 +47,7 @@ pub(crate) fn load(file: &Path, global: &Global) -> Result<Loaded, Failure> {
     match loaded.stack.functions.is_empty() {
         true => Ok(loaded),
         false => {
-            let at = loaded.positions.of("/functions");
+            let at = loaded.positions.key("/functions");
             let problem = Problem::new(at, "functions run on this machine only so far".to_owned()).hint("give --local");
             Err(Failure::problems(file.display().to_string(), vec![problem]))
         }
