@@ -55,6 +55,7 @@ fn what_is_not_bound() {
         .filter(|one| !one.resources[0].contains(":default"))
         .map(|one| format!("{} on {}: {}", one.actions.join(" "), one.resources.join(" "), one.because));
     insta::assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r"
+    apigateway:DELETE apigateway:PATCH apigateway:POST apigateway:PUT on arn:aws:apigateway:eu-west-1::/apis* arn:aws:apigateway:eu-west-1::/tags/*: AWS draws the id of an API, and what is in an API has no tags of its own
     application-autoscaling:RegisterScalableTarget application-autoscaling:TagResource on arn:aws:application-autoscaling:eu-west-1:*:scalable-target/*: one call makes a target and changes it, and a new target has no tag yet
     dynamodb:CreateTable on arn:aws:dynamodb:eu-west-1:*:table/provision-leases: the first `up` of an account makes the table for the leases of all stacks
     ec2:CreateTags on arn:aws:ec2:eu-west-1:*:security-group/*: AWS makes the default group of a VPC without tags, and draws its id
@@ -62,6 +63,8 @@ fn what_is_not_bound() {
     ecs:DeregisterTaskDefinition on *: ECS takes no resource for it
     iam:CreateServiceLinkedRole on arn:aws:iam::*:role/aws-service-role/*: a service has one such role for the whole account, and makes it itself
     kms:TagResource on arn:aws:kms:eu-west-1:*:key/*: CreateKey with tags asks for it before the key has any
+    lambda:TagResource on arn:aws:lambda:eu-west-1:*:event-source-mapping:*: CreateEventSourceMapping with tags asks for it, and AWS draws the id of a mapping
+    logs:CreateLogDelivery logs:DeleteLogDelivery logs:PutResourcePolicy logs:UpdateLogDelivery on *: API Gateway sets up the delivery of an access log in our name, and AWS draws its id
     sns:SetSubscriptionAttributes sns:Unsubscribe on *: IAM knows no resource of a subscription, and no tag
     ");
     let named = every_line().into_iter().filter(|(_, line)| matches!(line.bound, Bound::Name));

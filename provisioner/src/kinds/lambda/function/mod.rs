@@ -197,6 +197,8 @@ impl Kind for Function {
             "kms:DescribeKey",
             "kms:Encrypt",
             "lambda:CreateFunction",
+            // A function of a stack without sources may get one by hand, and `lambda.source` takes it away.
+            "lambda:DeleteEventSourceMapping",
             "lambda:DeleteFunction",
             "lambda:DeleteFunctionConcurrency",
             "lambda:DeleteFunctionEventInvokeConfig",
