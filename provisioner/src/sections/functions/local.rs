@@ -62,8 +62,12 @@ fn migrate(
     if let Some(schema) = roles::find(&function.role).and_then(|role| role.schema) {
         environment.set("MIGRATE_SCHEMA".to_owned(), schema.to_owned());
     }
-    let config =
-        Config { handler: "migrate".to_owned(), timeout_ms: 300_000, ..config(making, runtime, &name, function) };
+    let config = Config {
+        handler: "migrate".to_owned(),
+        timeout_ms: 300_000,
+        memory_mb: function.memory(),
+        ..config(making, runtime, &name)
+    };
     let (file, port) = (file(making, &name)?, making.port(&name));
     let part = functions::once(&name, &making.program, &file, port, &config)?;
     if making.writes(&name) {
@@ -79,7 +83,20 @@ fn one(making: &mut Making<'_>, runtime: &Runtime, name: &Name, function: &Funct
     let section = format!("functions.{name}");
     let mut environment = uses::of(making, function.user(), &function.env);
     environment.set("SERVICE_NAME".to_owned(), name.0.clone());
-    let config = config(making, runtime, &name.0, function);
+    // With a queue the limit is of the queue's events alone. There have to be as many processes.
+    let config = Config {
+        handler: function.role.clone(),
+        timeout_ms: function.timeout_seconds() * 1000,
+        memory_mb: function.memory(),
+        processes: function.concurrency.unwrap_or(PROCESSES),
+        reserved: function.concurrency.is_some() && function.queue().is_none(),
+        sources: function.on.iter().flat_map(|on| sources(making, &name.0, function, on)).collect(),
+        asynchronous: Asynchronous {
+            failed_queue: function.is_asynchronous().then(|| url_of(making, &failed_queue(making, &name.0))),
+            ..Asynchronous::default()
+        },
+        ..config(making, runtime, &name.0)
+    };
     let (file, port) = (file(making, &name.0)?, making.port(&name.0));
     let part = functions::part(&name.0, &making.program, &file, port, &config)?;
     if making.writes(&name.0) {
@@ -89,6 +106,7 @@ fn one(making: &mut Making<'_>, runtime: &Runtime, name: &Name, function: &Funct
     after.extend((function.queue().is_some() || function.is_asynchronous()).then(|| MESSAGING.to_owned()));
     after.sort();
     after.dedup();
+    let called = config.name.clone();
     making.export(format!("{section}.arn"), config.arn);
     making.add(&section, Part { after, ..with(part, environment, runtime) });
     if function.is_asynchronous() {
@@ -98,10 +116,10 @@ fn one(making: &mut Making<'_>, runtime: &Runtime, name: &Name, function: &Funct
         let filter = function.on.as_ref().and_then(|on| on.filter.clone());
         let state = DeliveryState {
             topic: topics::called(making, &topic.0),
-            function: making.scope().name(&name.0, 64),
+            function: called,
             target: format!("127.0.0.1:{port}"),
             filter: filter.unwrap_or_else(|| Value::Object(Map::new())),
-            failed: making.scope().arn("sqs", &making.scope().name(&failed(&name.0), 75)),
+            failed: making.scope().arn("sqs", &failed_queue(making, &name.0)),
         };
         let spec = DeliverySpec { state, topic: Ref::to(&topic.0), function: Ref::to(&name.0) };
         making.laptop.desired.add::<kinds::Delivery>(&section, format!("{topic}-to-{name}"), spec);
@@ -111,7 +129,7 @@ fn one(making: &mut Making<'_>, runtime: &Runtime, name: &Name, function: &Funct
 
 /// Adds the queue for events that the function failed at.
 fn failures(making: &mut Making<'_>, section: &str, function: &str) {
-    let called = making.scope().name(&failed(function), 75);
+    let called = failed_queue(making, function);
     let state = QueueState {
         arn: making.scope().arn("sqs", &called),
         name: called,
@@ -125,28 +143,29 @@ fn failures(making: &mut Making<'_>, section: &str, function: &str) {
     making.laptop.desired.add::<kinds::Queue>(section, failed(function), spec);
 }
 
-fn config(making: &Making<'_>, runtime: &Runtime, name: &str, function: &Function) -> Config {
+/// A function without events of its own: what a function and a migration have in common.
+fn config(making: &Making<'_>, runtime: &Runtime, name: &str) -> Config {
     let scope = making.scope();
     let called = scope.name(name, 64);
-    // With a queue the limit is of the queue's events alone. There have to be as many processes.
-    let reserved = function.concurrency.is_some() && function.queue().is_none();
     Config {
         arn: scope.arn("lambda", &format!("function:{called}")),
         name: called,
         program: runtime.path.clone(),
         arguments: Vec::new(),
-        handler: function.role.clone(),
-        memory_mb: function.memory(),
-        timeout_ms: function.timeout_seconds() * 1000,
-        processes: function.concurrency.unwrap_or(PROCESSES),
-        reserved,
+        handler: String::new(),
+        memory_mb: 0,
+        timeout_ms: 0,
+        processes: PROCESSES,
+        reserved: false,
         directory: making.directory(name),
-        sources: function.on.iter().flat_map(|on| sources(making, name, function, on)).collect(),
-        asynchronous: Asynchronous {
-            failed_queue: function.is_asynchronous().then(|| url_of(making, &scope.name(&failed(name), 75))),
-            ..Asynchronous::default()
-        },
+        sources: Vec::new(),
+        asynchronous: Asynchronous::default(),
     }
+}
+
+/// The name on AWS of the queue for events that a function failed at.
+fn failed_queue(making: &Making<'_>, function: &str) -> String {
+    making.scope().name(&failed(function), 75)
 }
 
 fn sources(making: &Making<'_>, name: &str, function: &Function, on: &On) -> Vec<Source> {
