@@ -95,7 +95,8 @@ fn chosen(plan: &Plan) -> BTreeSet<String> {
 /// The parts that run and that the plan is not about.
 fn kept(plan: &Plan, snapshot: &Snapshot) -> BTreeSet<String> {
     let live = snapshot.live.keys().filter(|address| address.kind == Process::FACTS.name);
-    live.filter(|address| plan.get(address).is_none()).map(|address| address.name.clone()).collect()
+    let about: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
+    live.filter(|address| !about.contains(address)).map(|address| address.name.clone()).collect()
 }
 
 /// The topics and queues after the plan: those of the plan as they are wanted, and the others as they are. `None` if
@@ -111,10 +112,11 @@ fn declaration(loaded: &Loaded, laptop: &Laptop, (plan, snapshot): (&Plan, &Snap
     let mut config = Config { account: scope.account.clone(), region: scope.region.clone(), ..Config::default() };
     let mut states: BTreeMap<&Address, Json> =
         snapshot.live.values().map(|live| (&live.address, live.state.clone())).collect();
-    states.retain(|address, _| plan.get(address).is_none());
+    let about: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
+    states.retain(|address, _| !about.contains(address));
     let board = snapshot.board();
     let outputs = board.outputs(Late::MayBeAbsent);
-    for wanted in laptop.desired.resources().iter().filter(|wanted| plan.get(&wanted.address).is_some()) {
+    for wanted in laptop.desired.resources().iter().filter(|wanted| about.contains(&wanted.address)) {
         if let Ok(want) = wanted.kind.want(&scope, &wanted.address.name, &wanted.spec, &outputs) {
             states.insert(&wanted.address, want);
         }

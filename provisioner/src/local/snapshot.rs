@@ -30,19 +30,19 @@ use crate::sections::queues::MESSAGING;
 use crate::sections::queues::local::CONFIG;
 use crate::sections::services::WEB;
 
-/// `delays`: the replicas that hold back what they get, each with the seconds.
+/// `parts`: the parts that the supervisor has. `delays`: the replicas that hold back what they get, each with the
+/// seconds.
 pub(crate) fn take(
     state: &Path,
     scope: &Scope,
     desired: &Desired,
-    delays: &BTreeMap<String, u64>,
+    (parts, delays): (&[PartStatus], &BTreeMap<String, u64>),
 ) -> anyhow::Result<Snapshot> {
     let mut snapshot = Snapshot::default();
     let Some(client) = client::running(state) else { return Ok(snapshot) };
     let state = client.place().state();
-    let parts = client.status()?;
     let views = client.views()?.unwrap_or_default();
-    for part in &parts {
+    for part in parts {
         let view = views.get(&part.name).cloned().unwrap_or_else(|| of_earlier_version(part, desired));
         let word = match part.state {
             State::Ready | State::Starting => RUNNING.to_owned(),

@@ -79,7 +79,7 @@ impl Ground {
         let mut laptop = self.expand(loaded, Purpose::Look, Guess::One)?;
         if self.lacks(loaded) {
             let other = self.expand(loaded, Purpose::Look, Guess::Another)?;
-            laptop.desired.blur(&other.desired, &|one, other| unknown(one, other));
+            laptop.desired.blur(&other.desired, &unknown);
         }
         Ok(laptop)
     }

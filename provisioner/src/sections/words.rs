@@ -15,6 +15,11 @@ impl std::fmt::Display for Name {
     }
 }
 
+/// The beginning of the variables of a thing, or the variable itself: `ADMIN_KEY` for `admin-key`.
+pub(crate) fn variable(name: &str) -> String {
+    name.to_uppercase().replace('-', "_")
+}
+
 /// A duration with its unit: `30s`, `5m`, `12h`, `4d`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]

@@ -17,6 +17,7 @@ use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::{DataFlags, Global};
 use crate::commands::{GIVE_YES, answer, document, render};
 use crate::kind::Kind;
+use crate::local::home::status as live;
 use crate::local::kinds::{Process, REGISTRY};
 use crate::local::{snapshot, stacks as known};
 use crate::plan::desired::Desired;
@@ -26,7 +27,6 @@ use crate::review::sources::Sources;
 use crate::review::{Against, Review};
 use crate::scope::Scope;
 use crate::sections::Loaded;
-use crate::sections::here::Ground;
 use crate::sections::machine::scope;
 
 pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Printer) -> Result<Exit, Failure> {
@@ -87,16 +87,13 @@ pub(crate) fn down(file: &Path, global: &Global, data: &DataFlags, printer: Prin
 /// The plan from what runs to nothing. Topics, queues and routes are kept with the data. If the data goes, the plan says
 /// which parts lose some.
 fn removal(loaded: Option<&Loaded>, state: &Path, delete: bool) -> anyhow::Result<(Scope, Plan)> {
-    let (scope, desired) = match loaded {
-        // A stack whose programs are missing by now can still be stopped. Then the parts tell their sections.
-        Some(loaded) => (scope(loaded), Ground::look(state, loaded).and_then(|ground| ground.look_at(loaded)).ok()),
-        None => (known::scope_of(state), None),
-    };
-    let desired = desired.map_or_else(|| Desired::new(REGISTRY), |laptop| laptop.desired);
-    let snapshot = snapshot::take(state, &scope, &desired, &BTreeMap::new())?;
+    let scope = loaded.map_or_else(|| known::scope_of(state), scope);
+    // Each part tells its section, so a stack can be stopped whose file or programs are gone.
+    let desired = Desired::new(REGISTRY);
+    let snapshot = snapshot::take(state, &scope, &desired, (&live(state)?, &BTreeMap::new()))?;
     let is_process = |kind: &str| kind == Process::FACTS.name;
-    let live = snapshot.live.keys();
-    let keep: BTreeSet<_> = live.filter(|address| !delete && !is_process(address.kind)).cloned().collect();
+    let keep: BTreeSet<_> =
+        snapshot.live.keys().filter(|address| !delete && !is_process(address.kind)).cloned().collect();
     let mut plan = Plan::removal(&desired, &snapshot, &keep);
     for step in plan.steps.iter_mut().filter(|step| delete && is_process(step.address.kind)) {
         if state.join("data").join(&step.address.name).exists() {

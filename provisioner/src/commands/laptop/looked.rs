@@ -69,7 +69,7 @@ impl Looked {
         let scope = scope(&loaded);
         let running: Vec<PartStatus> = live(&state)?;
         let delays = delays(&state, &loaded, &running)?;
-        let snapshot = snapshot::take(&state, &scope, &laptop.desired, &delays)?;
+        let snapshot = snapshot::take(&state, &scope, &laptop.desired, (&running, &delays))?;
         Ok(Looked { loaded, state, ground, scope, laptop, snapshot })
     }
 

@@ -9,20 +9,24 @@ use crate::sections::say::Say;
 use crate::sections::services::check::no_variable;
 use crate::sections::services::roles;
 use crate::sections::similar::similar;
-use crate::sections::uses::{Given, given};
+use crate::sections::uses::{self, Given, given};
 use crate::sections::words::Name;
-use crate::sections::{Loaded, Stack, secrets};
+use crate::sections::{Loaded, Stack};
 use crate::yaml::below;
 
 pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
     names(stack, say);
+    let known: BTreeSet<&Name> = stack.usable().into_iter().map(|(_, name)| name).collect();
+    let refused = |variable: &str| no_variable(variable).is_some() || reserved(variable).is_some();
     for (name, function) in &stack.functions {
-        role(stack, name, function, say);
-        uses(stack, name, function, say);
+        let path = format!("/functions/{name}");
+        role(stack, (name, function), &known, say);
+        uses::check::check(stack, (&path, function.user()), &known, &refused, say);
+        owns(stack, name, function, say);
         source(stack, name, function, say);
         limits(name, function, say);
-        variables(stack, name, function, say);
+        variables(name, function, say);
     }
     takers(stack, say);
     paths(stack, say);
@@ -50,7 +54,7 @@ fn names(stack: &Stack, say: &mut Say<'_>) {
     }
 }
 
-fn role(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
+fn role(stack: &Stack, (name, function): (&Name, &Function), known: &BTreeSet<&Name>, say: &mut Say<'_>) {
     let place = format!("/functions/{name}/role");
     let names = || ::roles::ROLES.iter().filter(|role| role.runs == Runs::Function).map(|role| role.name);
     let Some(role) = roles::find(&function.role) else {
@@ -76,7 +80,6 @@ fn role(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
             say.problem(place.clone(), format!("the role `{}` does not take {words}", role.name), None);
         }
     }
-    let known: BTreeSet<&Name> = stack.usable().into_iter().map(|(_, name)| name).collect();
     let unknown = function.uses.iter().chain(&function.owns).any(|thing| !known.contains(thing));
     if unknown || !say.sound(&format!("/functions/{name}/uses")) {
         return;
@@ -95,24 +98,8 @@ fn role(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
     }
 }
 
-fn uses(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
+fn owns(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
     let path = format!("/functions/{name}");
-    let known: BTreeSet<&Name> = stack.usable().into_iter().map(|(_, name)| name).collect();
-    for (index, thing) in function.uses.iter().enumerate().filter(|(_, thing)| !known.contains(thing)) {
-        let hint = say.meant(thing, known.iter().copied());
-        let what = format!("`{thing}` is not in this stack");
-        say.dangling(format!("{path}/uses/{index}"), thing, SECTIONS, what, hint);
-    }
-    for (index, thing) in function.uses.iter().enumerate() {
-        let place = format!("{path}/uses/{index}");
-        if stack.without_address(thing) {
-            say.problem(
-                place,
-                format!("`{thing}` has no `http`, so it has no address"),
-                Some(format!("give `{thing}` an `http`, or leave it out")),
-            );
-        }
-    }
     for (index, thing) in function.owns.iter().enumerate() {
         let place = format!("{path}/owns/{index}");
         let other = stack.functions.iter().find(|(other, it)| *other < name && it.owns.contains(thing));
@@ -127,9 +114,6 @@ fn uses(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
         }
     }
 }
-
-/// The sections whose names `uses:` can hold.
-const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search", "secrets", "functions"];
 
 fn source(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
     let path = format!("/functions/{name}/on");
@@ -255,27 +239,14 @@ fn limits(name: &Name, function: &Function, say: &mut Say<'_>) {
     }
 }
 
-fn variables(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
+fn variables(name: &Name, function: &Function, say: &mut Say<'_>) {
     let path = format!("/functions/{name}");
-    let all = given(stack, function.user());
-    let already: BTreeMap<String, usize> = all.iter().fold(BTreeMap::new(), |mut counts, given| {
-        *counts.entry(given.name()).or_default() += 1;
-        counts
-    });
     for key in function.env.keys() {
         let place = below(&format!("{path}/env"), key);
         if let Some((what, hint)) = no_variable(key) {
             say.problem(place, what, hint.map(str::to_owned));
         } else if let Some(what) = reserved(key) {
             say.problem(place, what, None);
-        }
-    }
-    for (index, thing) in function.uses.iter().enumerate().filter(|(_, thing)| stack.secrets.contains_key(thing)) {
-        let variable = secrets::variable(&thing.0);
-        let is_taken = already.get(&variable).is_some_and(|count| *count > 1) || variable == "HOST";
-        if is_taken || no_variable(&variable).is_some() || reserved(&variable).is_some() {
-            let what = format!("the secret `{thing}` would be the variable `{variable}`, which has another meaning");
-            say.problem(format!("{path}/uses/{index}"), what, Some("take another name for the secret".into()));
         }
     }
     let own: usize = function.env.iter().map(|(key, value)| key.len() + value.len()).sum();

@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::Stack;
 use super::queues::Queue;
-use super::words::{Name, Span};
+use super::words::{Name, Span, variable};
 
 /// A Lambda function that runs a role of the bundled runtime.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -172,5 +172,5 @@ pub(crate) const API: &str = "http-api";
 
 /// The variable with the address of a function or service that has `http`: `FACTORY_URL`.
 pub(crate) fn address_variable(name: &str) -> String {
-    format!("{}_URL", name.to_uppercase().replace('-', "_"))
+    format!("{}_URL", variable(name))
 }

@@ -18,11 +18,6 @@ pub struct Secret {}
 /// How many bytes are random in a generated secret.
 pub(crate) const BYTES: usize = 32;
 
-/// The variable with the value of a secret: `ADMIN_KEY` for `admin-key`.
-pub(crate) fn variable(name: &str) -> String {
-    name.to_uppercase().replace('-', "_")
-}
-
 /// The secret in Secrets Manager that holds the value.
 pub(crate) fn value(name: &str) -> String {
     format!("{name}-value")

@@ -6,13 +6,13 @@
 
 #[cfg(feature = "aws")]
 pub(crate) mod aws;
+pub(crate) mod check;
 pub(crate) mod local;
 
 use super::Stack;
 use super::functions::{Function, address_variable};
-use super::secrets::variable;
 use super::services::Service;
-use super::words::Name;
+use super::words::{Name, variable};
 
 /// The things that a service uses, by sort and then by name.
 pub(crate) struct Used<'a> {
@@ -157,7 +157,7 @@ fn add<'a>(
 ) {
     let prefix = match of_its_sort {
         1 => what.to_owned(),
-        _ => format!("{}_{what}", name.to_uppercase().replace('-', "_")),
+        _ => format!("{}_{what}", variable(name)),
     };
     all.extend(parts.into_iter().map(|(part, value)| Given { prefix: prefix.clone(), part, value }));
 }

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Service, fargate, roles};
 use crate::sections::say::Say;
 use crate::sections::similar::similar;
-use crate::sections::uses::{Given, given};
+use crate::sections::uses::{self, Given, given};
 use crate::sections::words::Name;
-use crate::sections::{Loaded, Stack, secrets};
+use crate::sections::{Loaded, Stack};
 use crate::yaml::below;
 
 pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
@@ -39,19 +39,7 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
     let mut owners: BTreeMap<&Name, &Name> = BTreeMap::new();
     for (name, service) in &stack.services {
         let path = format!("/services/{name}");
-        for (index, thing) in service.uses.iter().enumerate().filter(|(_, thing)| !known.contains(thing)) {
-            let hint = say.meant(thing, known.iter().copied());
-            let what = format!("`{thing}` is not in this stack");
-            say.dangling(format!("{path}/uses/{index}"), thing, SECTIONS, what, hint);
-        }
-        for (index, thing) in service.uses.iter().enumerate().filter(|(_, thing)| stack.without_address(thing)) {
-            let what = format!("`{thing}` has no `http`, so it has no address");
-            say.problem(
-                format!("{path}/uses/{index}"),
-                what,
-                Some(format!("give `{thing}` an `http`, or leave it out")),
-            );
-        }
+        uses::check::check(stack, (&path, service.user()), &known, &|name| no_variable(name).is_some(), say);
         for (index, thing) in service.owns.iter().enumerate() {
             let place = format!("{path}/owns/{index}");
             if !stack.databases.contains_key(thing) {
@@ -125,16 +113,6 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
                 say.problem(place, what, Some("take another name for it".into()));
             }
         }
-        for (index, thing) in service.uses.iter().enumerate().filter(|(_, thing)| stack.secrets.contains_key(thing)) {
-            let variable = secrets::variable(&thing.0);
-            let twice = given(stack, service.user()).iter().filter(|given| given.name() == variable).count() > 1;
-            let taken = twice || variable == "HOST" || no_variable(&variable).is_some();
-            if taken {
-                let what =
-                    format!("the secret `{thing}` would be the variable `{variable}`, which has another meaning");
-                say.problem(format!("{path}/uses/{index}"), what, Some("take another name for the secret".into()));
-            }
-        }
         let (min, max) = (service.scale.min(loaded.profile), service.scale.max);
         if max.is_some_and(|max| max < min) && say.sound(&format!("{path}/scale/min")) {
             say.problem(
@@ -145,9 +123,6 @@ fn each(loaded: &Loaded, say: &mut Say<'_>) {
         }
     }
 }
-
-/// The sections whose names `uses:` can hold.
-const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search", "secrets", "functions"];
 
 /// Tells what the role of a service lacks. If the service names at least as many unknown things as the role lacks, it
 /// tells nothing, because the role may lack just those.
