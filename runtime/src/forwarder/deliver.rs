@@ -17,18 +17,20 @@ pub async fn deliver(forwarder: &Forwarder, events: &Events, until: Instant) -> 
     let (batches, refused) = bulk::batches(forwarder.config.index_prefix(&events.log_group), events);
     let mut delivery = Delivery { tally: Tally::default(), refused, again: Vec::new() };
     let mut pause = Pause::new(forwarder.config.first_pause);
-    let mut round = VecDeque::from(batches);
+    let mut round: VecDeque<_> = batches.into_iter().map(|batch| (batch, None)).collect();
     // This works in rounds, so that every event is tried once before any is tried twice.
     loop {
-        let before = delivery.settled();
-        while let Some(batch) = round.pop_front() {
+        let settled = delivery.settled();
+        while let Some((batch, before)) = round.pop_front() {
             match search::bulk(forwarder, &batch, until).await {
                 Answered::Items(verdicts) => delivery.settle(&batch, verdicts),
                 Answered::Again(reason) => delivery.again.push((batch, reason)),
+                // The time ended this attempt. What the one before met says more.
+                Answered::TimeOver(reason) => delivery.again.push((batch, before.unwrap_or(reason))),
                 // Perhaps only one event is to blame. So each half is sent by itself, down to a single event.
                 Answered::Refused(reason) => match batch.items.split_at(batch.items.len() / 2) {
                     ([], all) => delivery.refuse(all, &reason),
-                    (first, second) => round.extend([batch.only(first), batch.only(second)]),
+                    (first, second) => round.extend([(batch.only(first), None), (batch.only(second), None)]),
                 },
                 Answered::Denied(reason) => delivery.tally.leave(batch.items.len(), reason),
             }
@@ -36,7 +38,7 @@ pub async fn deliver(forwarder: &Forwarder, events: &Events, until: Instant) -> 
         if delivery.again.is_empty() {
             break;
         }
-        if delivery.settled() > before {
+        if delivery.settled() > settled {
             pause.reset();
         }
         if !pause.wait(until).await {
@@ -45,7 +47,7 @@ pub async fn deliver(forwarder: &Forwarder, events: &Events, until: Instant) -> 
             }
             break;
         }
-        round.extend(delivery.again.drain(..).map(|(batch, _)| batch));
+        round.extend(delivery.again.drain(..).map(|(batch, reason)| (batch, Some(reason))));
     }
     (delivery.tally, delivery.refused)
 }

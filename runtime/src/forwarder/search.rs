@@ -20,6 +20,8 @@ pub enum Answered {
     Items(Vec<Verdict>),
     /// Nothing is known of any event. It is safe to send them again.
     Again(String),
+    /// The same, because the time for all attempts ended before the answer came.
+    TimeOver(String),
     /// The request was refused because of its content. A part of it may pass.
     Refused(String),
     /// The request was refused because of its sender or its address. No event is to blame, and this does not pass soon.
@@ -39,6 +41,7 @@ pub async fn bulk(forwarder: &Forwarder, batch: &Batch, until: Instant) -> Answe
     let body = batch.body.clone();
     let answer = match request(forwarder, Method::POST, "/_bulk", "application/x-ndjson", body, until).await {
         Ok(answer) => answer,
+        Err(error) if Instant::now() >= until => return Answered::TimeOver(format!("{error:#}")),
         Err(error) => return Answered::Again(format!("{error:#}")),
     };
     match answer.status {
@@ -80,16 +83,19 @@ pub async fn insist(
     until: Instant,
 ) -> anyhow::Result<Answer> {
     let mut pause = Pause::new(forwarder.config.first_pause);
+    let mut before = None;
     loop {
         let answer = request(forwarder, method.clone(), path, "application/json", body.clone(), until).await;
         let reason = match answer {
             Ok(answer) if !passes(answer.status) => return Ok(answer),
             Ok(answer) => anyhow::anyhow!(said(&answer)),
+            Err(error) if Instant::now() >= until => before.unwrap_or(error),
             Err(error) => error,
         };
         if !pause.wait(until).await {
             return Err(reason);
         }
+        before = Some(reason);
     }
 }
 

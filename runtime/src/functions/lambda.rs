@@ -30,9 +30,9 @@ impl Runtime {
     /// Handles events until the Runtime API itself fails. Then the process ends, and Lambda starts another.
     pub async fn run(&self, function: &Function) -> anyhow::Result<()> {
         loop {
-            let invocation = self.next().await?;
+            let (invocation, cut) = self.next().await?;
             let id = invocation.request_id.clone();
-            match handled(function, invocation).await {
+            match handled(function, invocation, cut).await {
                 Ok(body) => self.post(&format!("invocation/{id}/response"), body).await?,
                 Err(error) => {
                     let message = format!("{error:#}");
@@ -55,7 +55,8 @@ impl Runtime {
         }
     }
 
-    async fn next(&self) -> anyhow::Result<Invocation> {
+    /// The next event, and the time after which its handler is cut off.
+    async fn next(&self) -> anyhow::Result<(Invocation, Duration)> {
         let uri = format!("{}/invocation/next", self.base);
         // This request has no time limit. The answer comes when there is an event, and before that the process may be
         // frozen for hours.
@@ -66,11 +67,9 @@ impl Runtime {
         let header = |name| text(&answer.headers, name);
         let request_id = header("lambda-runtime-aws-request-id").context("the next event has no request id")?;
         invocation::begin(Handled { id: request_id.clone(), trace: header("lambda-runtime-trace-id") });
-        Ok(Invocation {
-            request_id,
-            left: time_left(header("lambda-runtime-deadline-ms").and_then(|ms| ms.parse().ok())),
-            event: answer.body,
-        })
+        let deadline = header("lambda-runtime-deadline-ms").and_then(|ms| ms.parse().ok());
+        let TimeLeft { handler, cut } = time_left(deadline);
+        Ok((Invocation { request_id, left: handler, event: answer.body }, cut))
     }
 
     async fn post(&self, path: &str, body: Vec<u8>) -> anyhow::Result<()> {
@@ -96,12 +95,19 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(5);
 const RESERVE: Duration = Duration::from_secs(1);
 const WITHOUT_DEADLINE: Duration = Duration::from_secs(60);
 
+struct TimeLeft {
+    /// The time that the handler plans with.
+    handler: Duration,
+    /// The time after which it is cut off. It is later, so that a handler that keeps its time can say itself what was
+    /// in its way.
+    cut: Duration,
+}
+
 /// The answer to an event, in the time that Lambda gives. A handler that panics has handled its event as badly as one
 /// that gives an error, and the next event is another one.
-async fn handled(function: &Function, invocation: Invocation) -> anyhow::Result<Vec<u8>> {
-    let left = invocation.left;
+async fn handled(function: &Function, invocation: Invocation, cut: Duration) -> anyhow::Result<Vec<u8>> {
     let handled = AssertUnwindSafe(async { (function.handle)(invocation).await }).catch_unwind();
-    match tokio::time::timeout(left, handled).await {
+    match tokio::time::timeout(cut, handled).await {
         Ok(Ok(outcome)) => outcome,
         // The line of the panic has its place.
         Ok(Err(_)) => anyhow::bail!("the handler panicked"),
@@ -109,11 +115,16 @@ async fn handled(function: &Function, invocation: Invocation) -> anyhow::Result<
     }
 }
 
-fn time_left(deadline_ms: Option<u64>) -> Duration {
-    let Some(deadline) = deadline_ms else { return WITHOUT_DEADLINE };
-    let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(deadline);
-    let left = deadline.duration_since(SystemTime::now()).unwrap_or_default();
-    left - RESERVE.min(left / 4)
+fn time_left(deadline_ms: Option<u64>) -> TimeLeft {
+    let left = match deadline_ms {
+        Some(deadline) => {
+            let deadline = SystemTime::UNIX_EPOCH + Duration::from_millis(deadline);
+            deadline.duration_since(SystemTime::now()).unwrap_or_default()
+        }
+        None => WITHOUT_DEADLINE + RESERVE,
+    };
+    let reserve = RESERVE.min(left / 4);
+    TimeLeft { handler: left - reserve, cut: left - reserve / 2 }
 }
 
 fn error_body(kind: &str, message: &str) -> Vec<u8> {
@@ -135,11 +146,13 @@ mod tests {
         let left = |seconds: u64| {
             let deadline = SystemTime::now() + Duration::from_secs(seconds);
             let deadline = deadline.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-            time_left(Some(deadline.try_into().unwrap())).as_millis()
+            let left = time_left(Some(deadline.try_into().unwrap()));
+            assert!(left.cut > left.handler || seconds == 0);
+            left.handler.as_millis()
         };
         for (seconds, expected) in [(60, 58_900..=59_000), (4, 2900..=3000), (1, 650..=750), (0, 0..=0)] {
             assert!(expected.contains(&left(seconds)), "{seconds} s: {} ms", left(seconds));
         }
-        assert_eq!(time_left(None), WITHOUT_DEADLINE);
+        assert_eq!(time_left(None).handler, WITHOUT_DEADLINE);
     }
 }

@@ -12,6 +12,8 @@ let id = "";
 let cursor = null;
 let timer = null;
 let asked = 0;
+/** The search whose earlier lines are being asked for. */
+let before = null;
 let lines = [];
 
 export function known(parts) {
@@ -97,6 +99,14 @@ async function more() {
 
 async function earlier() {
   const number = asked;
+  // A reader who scrolls to the top twice still gets the same lines once.
+  if (before === number) return;
+  before = number;
+  await prepend(number);
+  if (before === number) before = null;
+}
+
+async function prepend(number) {
   const { at } = lines[0];
   // Engines write whole seconds. Some lines with the time of the first line may be here, and others not.
   const here = new Set(lines.filter((line) => line.at === at).map((line) => line.part + line.text));
