@@ -155,6 +155,7 @@ fn desired(shape: &Shape) -> Desired {
             security_groups: vec![Ref::to("web")],
             way_out: Vec::new(),
         }),
+        after: Vec::new(),
     };
     desired.add::<Function>("", "forwarder", function);
     if shape.permitted {

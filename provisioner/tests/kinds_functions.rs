@@ -88,6 +88,7 @@ fn desired(shape: &Shape) -> Desired {
             concurrency: shape.reserved,
             kms_key: Ref::to("main"),
             inside: None,
+            after: Vec::new(),
         };
         desired.add::<Function>("", name, function);
     }

@@ -63,7 +63,7 @@ fn desired(shape: Shape) -> Desired {
     desired.add::<RouteTable>("network", "private", private);
     let mut route_tables = vec![Ref::to("public")];
     route_tables.extend(shape.endpoint_for_all.then(|| Ref::to("private")));
-    desired.add::<VpcEndpoint>("network", "s3", VpcEndpointSpec { vpc: main(), service: "s3".into(), route_tables });
+    desired.add::<VpcEndpoint>("network", "s3", VpcEndpointSpec { vpc: main(), service: "s3".into(), by: EndpointBy::Gateway(route_tables) });
     groups(&mut desired, shape);
     desired
 }

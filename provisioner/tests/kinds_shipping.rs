@@ -90,6 +90,7 @@ fn unsubscribed(desired: &mut Desired) {
         concurrency: None,
         kms_key: Ref::to("main"),
         inside: None,
+        after: Vec::new(),
     };
     desired.add::<Function>("", "forwarder", function);
 }

@@ -28,7 +28,6 @@ use crate::commands::options::Global;
 use crate::printer::Printer;
 use crate::sections::Loaded;
 use crate::sections::load;
-use crate::yaml::Problem;
 
 pub(crate) fn schema(printer: Printer) -> Exit {
     printer.document(&document::pretty(&load::schema()));
@@ -43,15 +42,7 @@ pub(crate) fn schema_of_plans(printer: Printer) -> Exit {
 
 /// Loads the stack file for one environment of AWS, without a network.
 pub(crate) fn load(file: &Path, global: &Global) -> Result<Loaded, Failure> {
-    let loaded = load_text(file, &files::read_stack(file)?, global)?;
-    match loaded.stack.functions.is_empty() {
-        true => Ok(loaded),
-        false => {
-            let at = loaded.positions.key("/functions");
-            let problem = Problem::new(at, "functions run on this machine only so far".to_owned()).hint("give --local");
-            Err(Failure::problems(file.display().to_string(), vec![problem]))
-        }
-    }
+    load_text(file, &files::read_stack(file)?, global)
 }
 
 /// Loads the stack for one environment from a text that was read from the file.

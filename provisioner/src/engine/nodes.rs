@@ -173,7 +173,8 @@ fn connect(nodes: &mut [Node<'_>], position: fn(&str) -> usize) {
         match node.task {
             Task::Make => after[index].extend(removals.get(&node.address)),
             Task::Remove => {
-                for used in node.refers_to.iter().filter_map(|address| removals.get(address)) {
+                let used = node.refers_to.iter().filter_map(|address| removals.get(address));
+                for used in used.filter(|used| !nodes[**used].kind.facts().only_a_record) {
                     after[*used].push(index);
                 }
                 if node.wanted.is_none() {

@@ -29,6 +29,10 @@ pub(super) fn steps(desired: &Desired) -> Vec<String> {
         has::<ec2::DefaultSecurityGroup>(desired),
         "After: take the rules out of the default security group of the VPC. Nothing uses it, and CloudFormation cannot empty it.",
     );
+    when(
+        has::<lambda::Migration>(desired),
+        "After, and after each new version of the runtime: call each function whose name ends in `-migrate` (aws lambda invoke). It brings a schema up to date. Until then the functions that use the database answer with errors.",
+    );
     when(emails(desired), "After: each e-mail address has to confirm its subscription.");
     when(
         searched(desired),

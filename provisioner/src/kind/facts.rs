@@ -50,6 +50,9 @@ pub struct Facts {
     pub update_moves_output: bool,
     /// Whether the stack answers requests only when the resource is ready. Such a resource counts for *serving*.
     pub serves: bool,
+    /// Whether the resource is only a record that something was done to the resource that it refers to. Its removal
+    /// waits for nobody, so that the resources around it can go at the same time.
+    pub only_a_record: bool,
     /// Whether the resource is a part of the resource that it refers to, as rules are of a group. A part goes when all
     /// other users of that resource have gone.
     pub part: bool,
@@ -79,6 +82,7 @@ impl Facts {
         unnamed: false,
         update_moves_output: false,
         serves: false,
+        only_a_record: false,
         part: false,
         exists: &[],
         retry: &[],

@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use crate::aws::{denial, lease};
 use crate::kind::Kind;
 use crate::kinds::service::Dependent;
-use crate::kinds::{KINDS, SERVICES, iam};
+use crate::kinds::{KINDS, SERVICES, ec2, iam};
 use crate::plan::desired::Desired;
 use crate::scope::Scope;
 
@@ -147,7 +147,17 @@ fn needed(desired: &Desired, beside: &[&'static str], bounded_by: Option<&Bounde
         needed.extend(facts.actions.iter().filter(|action| all || looks(action) && !DATA.contains(action)));
     }
     keep_boundaries(&mut needed, bounded_by);
+    if !has_interface_endpoint(desired) {
+        needed.remove("route53:AssociateVPCWithHostedZone");
+    }
     needed
+}
+
+/// Whether an endpoint of the stack brings a hosted zone into the VPC.
+fn has_interface_endpoint(desired: &Desired) -> bool {
+    let endpoints = desired.resources().iter().filter(|wanted| wanted.address.kind == ec2::VpcEndpoint::FACTS.name);
+    let mut specs = endpoints.filter_map(|wanted| wanted.spec.read::<ec2::VpcEndpointSpec>().ok());
+    specs.any(|spec| matches!(spec.by, ec2::EndpointBy::Interface { .. }))
 }
 
 /// Leaves out the actions on boundaries that the stack does not need. A boundary is taken away only where the stack file

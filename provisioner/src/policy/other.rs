@@ -34,6 +34,16 @@ pub(super) const OTHERS: &[Record] = &[
         ],
     },
     Record {
+        prefix: "route53",
+        reads: |_| Vec::new(),
+        on_everything: &[],
+        writes: &[Writes::new(
+            Actions::These(&["route53:AssociateVPCWithHostedZone"]),
+            &[On::NamedBy(|scope, _| format!("arn:{}:route53:::hostedzone/*", scope.partition()))],
+            Bound::Nothing { because: "the private DNS of an interface endpoint is a hosted zone of AWS's own" },
+        )],
+    },
+    Record {
         prefix: "servicequotas",
         reads: |_| Vec::new(),
         on_everything: &["servicequotas:GetAWSDefaultServiceQuota", "servicequotas:GetServiceQuota"],

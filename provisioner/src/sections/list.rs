@@ -48,7 +48,12 @@ pub(crate) static SECTIONS: &[Section] = &[
         local: Some(search::local::LOCAL),
     },
     Section { key: "secrets", check: Some(secrets::check::check), aws: secrets::aws::EXPAND, local: None },
-    Section { key: "functions", check: Some(functions::check::check), aws: None, local: Some(functions::local::LOCAL) },
+    Section {
+        key: "functions",
+        check: Some(functions::check::check),
+        aws: functions::aws::EXPAND,
+        local: Some(functions::local::LOCAL),
+    },
     Section { key: "api", check: Some(api::check::check), aws: None, local: None },
     Section {
         key: "services",

@@ -38,7 +38,7 @@ pub use security_group::{SecurityGroup, SecurityGroupOutput, SecurityGroupSpec, 
 pub use security_group_rules::{Peer, Rule, SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupRulesState};
 pub use subnet::{Subnet, SubnetOutput, SubnetSpec, SubnetState};
 pub use vpc::{Vpc, VpcOutput, VpcSpec, VpcState};
-pub use vpc_endpoint::{VpcEndpoint, VpcEndpointOutput, VpcEndpointSpec, VpcEndpointState};
+pub use vpc_endpoint::{EndpointBy, VpcEndpoint, VpcEndpointOutput, VpcEndpointSpec, VpcEndpointState};
 
 pub static SERVICE: Service = Service {
     name: "ec2",
@@ -141,6 +141,7 @@ pub static SERVICE: Service = Service {
             "CreateDBInstance, CreateLoadBalancer and others look at the network",
             "rds",
         ),
+        Dependent::on("route53:AssociateVPCWithHostedZone", "CreateVpcEndpoint with private DNS", "ec2"),
     ],
     types: &[
         "elastic-ip",

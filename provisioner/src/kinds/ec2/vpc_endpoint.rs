@@ -1,9 +1,14 @@
-//! `ec2.vpc_endpoint`: a gateway endpoint, so that traffic to S3 stays inside AWS and costs nothing.
+//! `ec2.vpc_endpoint`: a way from the VPC to a service of AWS that needs no way to the outside.
 //!
-//! Endpoints are found by their tags. AWS puts an endpoint's routes into the tables, and takes them out again when it
-//! goes. That takes seconds. The API's bucket is small (4 calls, then one in three seconds). The network and the
-//! service cannot be changed. The policy is AWS's own. Another policy, which `DescribeVpcEndpoints` shows too, is set
-//! back.
+//! There are two sorts. A gateway endpoint, for S3, is a route in the tables: AWS puts it there, and takes it out again
+//! when the endpoint goes. That takes seconds and costs nothing. An interface endpoint is a network interface in each
+//! of its subnets, behind a firewall group, and costs by the hour. With its private DNS, the usual name of the service
+//! leads to it from inside the VPC. It is there after 1 to 3 minutes, and its interfaces hold the subnets and the group
+//! until it is gone.
+//!
+//! Endpoints are found by their tags. The API's bucket is small (4 calls, then one in three seconds). The network, the
+//! service and the sort cannot be changed. The policy is AWS's own. Another policy, which `DescribeVpcEndpoints` shows
+//! too, is set back.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +16,7 @@ use aws_sdk_ec2::types::{ResourceType, VpcEndpointType};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{RouteTable, Vpc, all_successful, one_of_each, ours, owned, tagged};
+use super::{RouteTable, SecurityGroup, Subnet, Vpc, all_successful, one_of_each, ours, owned, tagged};
 use crate::aws::{Cx, Error, policy};
 use crate::kind::facts::{Facts, Field, Seconds};
 use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
@@ -23,16 +28,32 @@ pub struct VpcEndpoint;
 #[derive(Serialize, Deserialize)]
 pub struct VpcEndpointSpec {
     pub vpc: Ref<Vpc>,
-    /// The service of the gateway endpoint, such as `s3`.
+    /// The service, such as `s3`.
     pub service: String,
-    pub route_tables: Vec<Ref<RouteTable>>,
+    pub by: EndpointBy,
+}
+
+/// The sort of an endpoint.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndpointBy {
+    /// Routes in these tables.
+    Gateway(Vec<Ref<RouteTable>>),
+    /// Network interfaces in these subnets, behind these groups.
+    Interface { subnets: Vec<Ref<Subnet>>, security_groups: Vec<Ref<SecurityGroup>> },
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct VpcEndpointState {
     pub vpc_id: String,
     pub service: String,
+    /// The sort: `Gateway` or `Interface`.
+    pub sort: String,
     pub route_tables: BTreeSet<String>,
+    pub subnets: BTreeSet<String>,
+    pub security_groups: BTreeSet<String>,
+    /// Whether the usual name of the service leads to the endpoint.
+    pub private_dns: bool,
     /// The statements of the endpoint's policy beside AWS's own, which allows whatever IAM allows.
     pub statements: BTreeMap<String, Value>,
 }
@@ -48,7 +69,11 @@ impl Kind for VpcEndpoint {
         fields: &[
             Field::fixed("vpc_id"),
             Field::fixed("service"),
+            Field::fixed("sort"),
             Field::wanted("route_tables"),
+            Field::wanted("subnets"),
+            Field::wanted("security_groups"),
+            Field::wanted("private_dns"),
             Field::beside("statements", "statement of its policy"),
         ],
         seconds: Seconds { create: 5, update: 5, delete: 5 },
@@ -62,6 +87,8 @@ impl Kind for VpcEndpoint {
             "ec2:DeleteVpcEndpoints",
             "ec2:DescribeVpcEndpoints",
             "ec2:ModifyVpcEndpoint",
+            // An interface endpoint with private DNS brings a hosted zone of AWS's into the VPC.
+            "route53:AssociateVPCWithHostedZone",
         ],
         ..Facts::DEFAULT
     };
@@ -72,13 +99,32 @@ impl Kind for VpcEndpoint {
     type Ready = ();
 
     fn want(scope: &Scope, _: &str, spec: &VpcEndpointSpec, outputs: &Outputs) -> Result<VpcEndpointState, Missing> {
-        let route_tables = outputs.of_each(&spec.route_tables, |table| table.id)?;
-        Ok(VpcEndpointState {
+        let state = VpcEndpointState {
             vpc_id: outputs.get(&spec.vpc)?.id,
             service: format!("com.amazonaws.{}.{}", scope.region, spec.service),
-            route_tables,
-            statements: BTreeMap::new(),
+            ..VpcEndpointState::default()
+        };
+        Ok(match &spec.by {
+            EndpointBy::Gateway(tables) => VpcEndpointState {
+                sort: VpcEndpointType::Gateway.as_str().to_owned(),
+                route_tables: outputs.of_each(tables, |table| table.id)?,
+                ..state
+            },
+            EndpointBy::Interface { subnets, security_groups } => VpcEndpointState {
+                sort: VpcEndpointType::Interface.as_str().to_owned(),
+                subnets: outputs.of_each(subnets, |subnet| subnet.id)?,
+                security_groups: outputs.of_each(security_groups, |group| group.id)?,
+                private_dns: true,
+                ..state
+            },
         })
+    }
+
+    fn patience(spec: &VpcEndpointSpec) -> u32 {
+        match spec.by {
+            EndpointBy::Gateway(_) => 0,
+            EndpointBy::Interface { .. } => 600,
+        }
     }
 }
 
@@ -102,7 +148,13 @@ impl OnAws for VpcEndpoint {
                 word => Status::Busy(word.unwrap_or("pending").to_owned()),
             };
             let id = endpoint.vpc_endpoint_id.unwrap_or_default();
+            let sort = endpoint.vpc_endpoint_type.unwrap_or(VpcEndpointType::Gateway);
+            let groups = endpoint.groups.unwrap_or_default().into_iter().filter_map(|group| group.group_id);
             let state = VpcEndpointState {
+                sort: sort.as_str().to_owned(),
+                subnets: endpoint.subnet_ids.unwrap_or_default().into_iter().collect(),
+                security_groups: groups.collect(),
+                private_dns: endpoint.private_dns_enabled.unwrap_or_default(),
                 vpc_id: endpoint.vpc_id.unwrap_or_default(),
                 service: endpoint.service_name.unwrap_or_default(),
                 route_tables: endpoint.route_table_ids.unwrap_or_default().into_iter().collect(),
@@ -110,12 +162,15 @@ impl OnAws for VpcEndpoint {
             };
             live.push(Live { status, ..Live::ready(whose, id.clone(), state, VpcEndpointOutput { id }) });
         }
-        Ok(one_of_each(live, |live| usize::MAX - live.state.route_tables.len()))
+        Ok(one_of_each(live, |live| usize::MAX - live.state.route_tables.len() - live.state.subnets.len()))
     }
 
     async fn create(cx: &Cx, name: &str, want: &VpcEndpointState) -> Result<VpcEndpointOutput, Error> {
-        let call = cx.ec2_once.create_vpc_endpoint().vpc_endpoint_type(VpcEndpointType::Gateway).vpc_id(&want.vpc_id);
-        let call = call.service_name(&want.service).set_route_table_ids(Some(list(&want.route_tables)));
+        let some = |ids: &BTreeSet<String>| (!ids.is_empty()).then(|| list(ids));
+        let call = cx.ec2_once.create_vpc_endpoint().vpc_endpoint_type(want.sort.as_str().into()).vpc_id(&want.vpc_id);
+        let call = call.service_name(&want.service).set_route_table_ids(some(&want.route_tables));
+        let call = call.set_subnet_ids(some(&want.subnets)).set_security_group_ids(some(&want.security_groups));
+        let call = call.set_private_dns_enabled(want.private_dns.then_some(true));
         let made = call.tag_specifications(tagged(cx, ResourceType::VpcEndpoint, name)).send().await?;
         Ok(VpcEndpointOutput { id: made.vpc_endpoint.and_then(|made| made.vpc_endpoint_id).unwrap_or_default() })
     }
@@ -126,12 +181,20 @@ impl OnAws for VpcEndpoint {
         want: &VpcEndpointState,
         changed: &Changed,
     ) -> Result<(), Error> {
-        if changed.has("route_tables") {
-            let more = list(want.route_tables.difference(&live.state.route_tables));
-            let less = list(live.state.route_tables.difference(&want.route_tables));
-            let call = cx.ec2.modify_vpc_endpoint().vpc_endpoint_id(&live.id);
-            let call = call.set_add_route_table_ids((!more.is_empty()).then_some(more));
-            call.set_remove_route_table_ids((!less.is_empty()).then_some(less)).send().await?;
+        if changed.any(&["route_tables", "subnets", "security_groups", "private_dns"]) {
+            // The ids that one set has more than the other.
+            let more = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
+                Some(list(one.difference(other))).filter(|ids| !ids.is_empty())
+            };
+            let (is, call) = (&live.state, cx.ec2.modify_vpc_endpoint().vpc_endpoint_id(&live.id));
+            let call = call.set_add_route_table_ids(more(&want.route_tables, &is.route_tables));
+            let call = call.set_remove_route_table_ids(more(&is.route_tables, &want.route_tables));
+            let call = call.set_add_subnet_ids(more(&want.subnets, &is.subnets));
+            let call = call.set_remove_subnet_ids(more(&is.subnets, &want.subnets));
+            let call = call.set_add_security_group_ids(more(&want.security_groups, &is.security_groups));
+            let call = call.set_remove_security_group_ids(more(&is.security_groups, &want.security_groups));
+            let private_dns = changed.has("private_dns").then_some(want.private_dns);
+            call.set_private_dns_enabled(private_dns).send().await?;
         }
         if changed.has("statements") {
             let call = cx.ec2.modify_vpc_endpoint().vpc_endpoint_id(&live.id);

@@ -3,6 +3,7 @@
 mod beside;
 mod function;
 mod leaving;
+mod migration;
 mod permission;
 mod source;
 
@@ -13,6 +14,7 @@ use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Wr
 pub use function::{
     Function, FunctionOutput, FunctionSecret, FunctionSpec, FunctionState, Inside, Reserved, WayOut, function_arn,
 };
+pub use migration::{Migration, MigrationOutput, MigrationSpec, MigrationState};
 pub use permission::{Permission, PermissionOutput, PermissionSource, PermissionSpec, PermissionState};
 pub use source::{Source, SourceOutput, SourceSpec, SourceState};
 
@@ -73,7 +75,8 @@ fn section(resource: &str, name: &str) -> Option<String> {
     match (resource, name) {
         ("function", "forwarder") => whole("logs"),
         ("permission", name) if name.starts_with("logs-") => whole("logs"),
-        ("function" | "permission" | "source", name) => below("functions", name),
+        ("permission", name) => below("functions", name.rsplit_once('-').map_or(name, |(function, _)| function)),
+        ("function" | "migration" | "source", name) => below("functions", name),
         _ => None,
     }
 }

@@ -10,6 +10,7 @@ use crate::kinds::iam::{Role, RoleSpec, Statement};
 use crate::kinds::kms::{Key, KeySpec};
 use crate::plan::desired::Desired;
 use crate::scope::Scope;
+use crate::sections::functions::FIREWALL;
 use crate::sections::logs::{Logs, shipping};
 use crate::sections::words::{Name, Profile};
 use crate::sections::{Loaded, Stack};
@@ -32,7 +33,7 @@ pub(crate) struct Making<'a> {
     pub(crate) loaded: &'a Loaded,
     pub(crate) scope: &'a Scope,
     pub(crate) digests: &'a Digests,
-    /// The things that services use, each with the names of those services.
+    /// The things that services and functions use, each with the names of those.
     users: BTreeMap<String, Vec<String>>,
     pub(super) desired: Desired,
     pub(super) exports: Vec<Export>,
@@ -53,6 +54,7 @@ impl<'a> Making<'a> {
             && stack.search.is_empty()
             && stack.secrets.is_empty()
             && stack.services.is_empty()
+            && stack.functions.is_empty()
             && stack.alerts.is_none());
         if keeps {
             self.add::<Key>("stack", KEY, KeySpec {});
@@ -98,22 +100,32 @@ impl<'a> Making<'a> {
         Logs::keep_days(self.loaded.stack.logs.as_ref(), self.loaded.profile)
     }
 
-    /// The services that use a thing, which are also the names of their firewall groups.
+    /// The services and functions that use a thing.
     pub(crate) fn users_of(&self, thing: &str) -> Vec<String> {
         self.users.get(thing).cloned().unwrap_or_default()
     }
 
-    /// The ARN of a service's role, which is known before the role is there.
-    pub(crate) fn task_role(&self, service: &str) -> String {
-        format!("{}{}", shipping::roles(self.scope), shipping::task_role(self.scope, service))
+    /// The firewall groups of those that use a thing. A service has one of its own name, and all functions share one.
+    pub(crate) fn groups_of(&self, thing: &str) -> Vec<String> {
+        let users = self.users_of(thing);
+        let functions = |name: &&String| self.loaded.stack.functions.contains_key(&Name((*name).clone()));
+        let shared = users.iter().any(|name| functions(&name)).then(|| FIREWALL.to_owned());
+        users.iter().filter(|name| !functions(name)).cloned().chain(shared).collect()
+    }
+
+    /// The ARN of the role of a service or a function, which is known before the role is there.
+    pub(crate) fn own_role(&self, name: &str) -> String {
+        format!("{}{}", shipping::roles(self.scope), shipping::own_role(&self.loaded.stack, self.scope, name))
     }
 }
 
-/// The things that services use, each with the names of those services.
+/// The things that services and functions use, each with the names of those.
 fn users(stack: &Stack) -> BTreeMap<String, Vec<String>> {
     let mut users: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (name, service) in &stack.services {
-        let things: BTreeSet<&Name> = service.uses.iter().chain(&service.owns).collect();
+    let services = stack.services.iter().map(|(name, service)| (name, service.user()));
+    let functions = stack.functions.iter().map(|(name, function)| (name, function.user()));
+    for (name, user) in services.chain(functions) {
+        let things: BTreeSet<&Name> = user.uses.iter().chain(user.owns).collect();
         for thing in things {
             users.entry(thing.0.clone()).or_default().push(name.0.clone());
         }

@@ -32,7 +32,7 @@ fn one(making: &mut Making<'_>, name: &str, cache: &Cache) {
         form: Form::Token { length: 64 },
     };
     making.add::<Secret>(&section, token(name), secret);
-    let ingress = making.users_of(name).into_iter().map(|service| network::from_group(service, PORT)).collect();
+    let ingress = making.groups_of(name).into_iter().map(|group| network::from_group(group, PORT)).collect();
     network::group(making, &section, &firewall(name), "The cache answers its services", ingress, Vec::new());
     let (engine, version) = match cache.engine() {
         CacheEngine::Valkey => ("valkey", "8.0"),

@@ -39,7 +39,7 @@ fn one(making: &mut Making<'_>, name: &str, database: &Database) {
     let group = format!("{name}-mysql{}", version.replace('.', ""));
     let spec = ParameterGroupSpec { family: format!("mysql{version}"), parameters: parameters() };
     making.add::<ParameterGroup>(&section, &group, spec);
-    let ingress = making.users_of(name).into_iter().map(|service| network::from_group(service, PORT)).collect();
+    let ingress = making.groups_of(name).into_iter().map(|group| network::from_group(group, PORT)).collect();
     network::group(making, &section, &firewall(name), "The database answers its services", ingress, Vec::new());
     let instance = |role| InstanceSpec {
         class: database.class(profile).to_owned(),

@@ -12,7 +12,7 @@ use local::supervisor::part::Part;
 use local::supervisor::place::private_directory;
 use serde_json::{Map, Value};
 
-use super::{API, Function, On, failed, migration, routes};
+use super::{API, Function, On, failed, migrates, migration, routes};
 use crate::kind::Ref;
 use crate::local::kinds::{self, ApiSpec, ApiState, DeliverySpec, DeliveryState, QueueSpec, QueueState};
 use crate::sections::Loaded;
@@ -57,7 +57,7 @@ fn migrate(
     (owner, function): (&Name, &Function),
 ) -> anyhow::Result<()> {
     let name = migration(&owned.0);
-    let mut environment = uses::of(making, function.user(), &BTreeMap::new());
+    let mut environment = uses::of(making, migrates(owned), &BTreeMap::new());
     environment.set("SERVICE_NAME".to_owned(), name.clone());
     if let Some(schema) = roles::find(&function.role).and_then(|role| role.schema) {
         environment.set("MIGRATE_SCHEMA".to_owned(), schema.to_owned());

@@ -2,8 +2,11 @@
 //!
 //! - [`routes`]: which requests of the stack's HTTP API a function gets.
 //! - [`check`]: finds the mistakes in functions.
+//! - [`aws`]: the functions on Lambda, what calls them, and the HTTP API.
 //! - [`local`]: a part for each on this machine.
 
+#[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
+pub(crate) mod aws;
 pub(crate) mod check;
 pub(crate) mod local;
 pub(crate) mod routes;
@@ -14,9 +17,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Stack;
 use super::queues::Queue;
+use super::search::Search;
+use super::uses::{User, used};
 use super::words::{Name, Span, variable};
+use super::{Loaded, Stack};
 
 /// A Lambda function that runs a role of the bundled runtime.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -151,6 +156,34 @@ impl Stack {
     pub fn has_api(&self) -> bool {
         self.functions.values().any(|function| function.http.is_some())
     }
+}
+
+impl Loaded {
+    /// Whether a function is inside the VPC.
+    pub(crate) fn is_inside(&self, function: &Function) -> bool {
+        self.has_inside(function.user())
+    }
+
+    /// Whether something that is used is inside the VPC.
+    pub(crate) fn has_inside(&self, user: User<'_>) -> bool {
+        let used = used(&self.stack, user);
+        let search = Search::is_inside(self.profile) && !used.searches.is_empty();
+        !used.databases.is_empty() || !used.caches.is_empty() || search
+    }
+}
+
+/// The function that migrates the schema of a database uses that database, and nothing else of its owner's.
+pub(crate) fn migrates(database: &Name) -> User<'_> {
+    User { uses: &[], owns: std::slice::from_ref(database) }
+}
+
+/// The firewall group that all functions inside the VPC share. Lambda has one network interface for each set of subnets
+/// and groups, so a set of their own for each function would be more interfaces to wait for.
+pub(crate) const FIREWALL: &str = "functions";
+
+/// The role that a function has.
+pub(crate) fn role(function: &str) -> String {
+    format!("{function}-function")
 }
 
 /// The function that brings the schema of a database up to date.

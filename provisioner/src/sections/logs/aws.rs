@@ -67,6 +67,7 @@ fn expand(making: &mut Making<'_>) {
         concurrency: None,
         kms_key: making.key(),
         inside,
+        after: Vec::new(),
     };
     making.add::<Function>(SECTION, FORWARDER, spec);
     for (service, pattern) in &logs.ship {
@@ -107,17 +108,7 @@ pub(crate) fn role(making: &mut Making<'_>, name: &str, section: &str) {
             condition: json!({"StringEquals": {"kms:ViaService": through}}),
         });
         if Search::is_inside(making.loaded.profile) {
-            // Network interfaces are made before they have a name, so no policy can name them (Lambda developer guide,
-            // VPC).
-            let interfaces = [
-                "ec2:AssignPrivateIpAddresses",
-                "ec2:CreateNetworkInterface",
-                "ec2:DeleteNetworkInterface",
-                "ec2:DescribeNetworkInterfaces",
-                "ec2:DescribeSubnets",
-                "ec2:UnassignPrivateIpAddresses",
-            ];
-            statements.push(statement(words(&interfaces), vec![Resource::Arn("*".to_owned())]));
+            statements.push(network::interfaces());
         }
     }
     making.role(section, &master(name), "lambda.amazonaws.com", statements);

@@ -3,9 +3,10 @@
 
 use super::{FAILED, Logs};
 use crate::scope::Scope;
-use crate::sections::Loaded;
 use crate::sections::services::roles;
+use crate::sections::uses::User;
 use crate::sections::words::Name;
+use crate::sections::{Loaded, Stack, functions};
 
 /// The most bytes that the names and values of a function's environment can have as one JSON object (AWS Lambda
 /// quotas). Lambda quotes an object that is too large with the words "String measured".
@@ -57,24 +58,27 @@ pub(crate) fn roles(scope: &Scope) -> String {
     scope.global_arn("iam", &format!("role/provision/{}/{}/", scope.stack, scope.env))
 }
 
-/// The name of a service's own role, below [`roles`].
-pub(crate) fn task_role(scope: &Scope, service: &str) -> String {
-    scope.name(&format!("{service}-task"), 64)
+/// The name of the own role of a service or a function, below [`roles`].
+pub(crate) fn own_role(stack: &Stack, scope: &Scope, name: &str) -> String {
+    match stack.functions.contains_key(&Name(name.to_owned())) {
+        true => scope.name(&functions::role(name), 64),
+        false => scope.name(&format!("{name}-task"), 64),
+    }
 }
 
 /// The roles that read in a search domain, each with the pattern of its indexes. They belong to the services that use
 /// the domain, and to the service in whose place the probe looks for its lines.
 pub(crate) fn readers(loaded: &Loaded, scope: &Scope, domain: &str) -> Vec<(String, String)> {
     let stack = &loaded.stack;
-    let uses = |name: &Name| {
-        let service = &stack.services[name];
-        service.uses.iter().chain(&service.owns).any(|thing| thing.0 == domain)
-    };
-    let users = stack.services.keys().filter(|name| uses(name)).map(|name| (task_role(scope, &name.0), "*".to_owned()));
-    let mut readers: Vec<(String, String)> = users.collect();
+    let services = stack.services.iter().map(|(name, service)| (name, service.user()));
+    let functions = stack.functions.iter().map(|(name, function)| (name, function.user()));
+    let uses = |user: User<'_>| user.uses.iter().chain(user.owns).any(|thing| thing.0 == domain);
+    let users: Vec<&Name> = services.chain(functions).filter(|(_, user)| uses(*user)).map(|(name, _)| name).collect();
+    let role = |name: &Name| own_role(stack, scope, &name.0);
+    let mut readers: Vec<(String, String)> = users.iter().map(|name| (role(name), "*".to_owned())).collect();
     let Some(logs) = stack.logs.as_ref().filter(|logs| logs.to.0 == domain) else { return readers };
-    if let Some(prober) = prober(loaded).filter(|name| logs.ship.contains_key(name) && !uses(name)) {
-        readers.push((task_role(scope, &prober.0), format!("{}-*", logs.index_of(prober))));
+    if let Some(prober) = prober(loaded).filter(|name| logs.ship.contains_key(name) && !users.contains(name)) {
+        readers.push((role(prober), format!("{}-*", logs.index_of(prober))));
     }
     readers
 }

@@ -3,10 +3,10 @@
 //! Public subnets hold the load balancer and the NAT gateways, private ones the tasks. Data subnets hold the databases,
 //! caches and search domains, and have no way out at all.
 
-use super::Nat;
+use super::{ENDPOINTS, Nat};
 use crate::kind::Ref;
 use crate::kinds::ec2::{
-    DefaultSecurityGroup, DefaultSecurityGroupSpec, ElasticIp, ElasticIpSpec, FlowLog, FlowLogSpec, InternetGateway,
+    DefaultSecurityGroup, DefaultSecurityGroupSpec, ElasticIp, ElasticIpSpec, EndpointBy, FlowLog, FlowLogSpec, InternetGateway,
     InternetGatewaySpec, NatGateway, NatGatewaySpec, Peer, RouteTable, RouteTableSpec, Rule, SecurityGroup,
     SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupSpec, Subnet, SubnetSpec, Vpc, VpcEndpoint,
     VpcEndpointSpec, VpcSpec,
@@ -14,6 +14,7 @@ use crate::kinds::ec2::{
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::sections::aws::making::{Expand, Making};
+use crate::sections::functions::FIREWALL;
 
 const SECTION: &str = "network";
 const MAIN: &str = "main";
@@ -43,6 +44,7 @@ fn expand(making: &mut Making<'_>) {
         making.add::<NatGateway>(SECTION, &name, NatGatewaySpec { subnet, address, gateway });
     }
     routes(making);
+    endpoints(making);
     flow_logs(making);
 }
 
@@ -58,8 +60,28 @@ fn routes(making: &mut Making<'_>) {
         making.add::<RouteTable>(SECTION, &name, table(vec![Ref::to(&name)], None, nat));
         tables.push(Ref::to(name));
     }
-    let spec = VpcEndpointSpec { vpc: vpc(), service: "s3".to_owned(), route_tables: tables };
+    let spec = VpcEndpointSpec { vpc: vpc(), service: "s3".to_owned(), by: EndpointBy::Gateway(tables) };
     making.add::<VpcEndpoint>(SECTION, "s3", spec);
+}
+
+/// Adds the interface endpoints through which functions inside the VPC reach services of AWS where there is no NAT
+/// gateway. They cost by the hour and zone, so there is one zone in dev and two in prod.
+fn endpoints(making: &mut Making<'_>) {
+    let services = making.loaded.endpoints();
+    if services.is_empty() {
+        return;
+    }
+    let ingress = vec![from_group(FIREWALL.to_owned(), 443)];
+    group(making, SECTION, ENDPOINTS, "Services of AWS answer the functions", ingress, Vec::new());
+    let zones = zones(making).min(making.loaded.profile.or(1, 2));
+    for service in services {
+        let by = EndpointBy::Interface {
+            subnets: subnets("private", zones),
+            security_groups: vec![Ref::to(ENDPOINTS)],
+        };
+        let spec = VpcEndpointSpec { vpc: vpc(), service: service.to_owned(), by };
+        making.add::<VpcEndpoint>(SECTION, service, spec);
+    }
 }
 
 /// Adds flow logs: who talked to whom. Security scanners ask for them, and so do people after an accident.
@@ -124,13 +146,27 @@ pub(crate) fn anywhere(port: u16) -> Rule {
     Rule { peer: Peer::Cidr("0.0.0.0/0".to_owned()), port: Some(port) }
 }
 
-/// How many NAT gateways there are. Only callers of the outside need one: services, and a forwarder inside the VPC,
-/// which never comes without services.
-fn nats(making: &Making<'_>) -> usize {
-    if making.loaded.stack.services.is_empty() {
-        return 0;
+/// The right of a function's role to the network interfaces by which it is inside the VPC. They are made before they
+/// have a name, so no policy can name them (Lambda developer guide, VPC).
+pub(crate) fn interfaces() -> Statement {
+    let actions = [
+        "ec2:AssignPrivateIpAddresses",
+        "ec2:CreateNetworkInterface",
+        "ec2:DeleteNetworkInterface",
+        "ec2:DescribeNetworkInterfaces",
+        "ec2:DescribeSubnets",
+        "ec2:UnassignPrivateIpAddresses",
+    ];
+    Statement {
+        actions: actions.map(str::to_owned).to_vec(),
+        resources: vec![Resource::Arn("*".to_owned())],
+        condition: serde_json::Value::Null,
     }
-    match making.loaded.stack.network.nat(making.loaded.profile) {
+}
+
+/// How many NAT gateways there are.
+fn nats(making: &Making<'_>) -> usize {
+    match making.loaded.nat() {
         Nat::One => 1,
         Nat::PerZone => zones(making),
         Nat::None => 0,

@@ -7,9 +7,13 @@
 pub(crate) mod aws;
 pub(crate) mod check;
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::Loaded;
+use super::uses::used;
 use super::words::Profile;
 
 /// The VPC. It is made if a section needs one.
@@ -19,8 +23,8 @@ pub struct Network {
     /// How many availability zones the VPC has. Default: 2 in dev, 3 in prod. Chosen once.
     #[schemars(range(min = 2, max = 3))]
     pub zones: Option<u8>,
-    /// NAT gateways, through which services call the outside. Default: `one` in dev, `per-zone` in prod. `none` only
-    /// without services.
+    /// NAT gateways, through which services call the outside. Default: `one` in dev, `per-zone` in prod; `none` in a
+    /// stack without services. With services it cannot be `none`.
     pub nat: Option<Nat>,
     /// The first address of the VPC's /16 block. Default: `10.0.0.0`. Chosen once.
     #[schemars(regex(pattern = r"^(10\.[0-9]{1,3}|172\.(1[6-9]|2[0-9]|3[01])|192\.168)\.0\.0$"))]
@@ -52,3 +56,39 @@ impl Network {
         self.cidr.as_deref().unwrap_or("10.0.0.0")
     }
 }
+
+impl Loaded {
+    /// The NAT gateways. Only callers of the outside need one: services, a forwarder inside the VPC, which never comes
+    /// without services, and functions inside the VPC, for which the file has to ask.
+    pub(crate) fn nat(&self) -> Nat {
+        let network = &self.stack.network;
+        let inside = || self.stack.functions.values().any(|function| self.is_inside(function));
+        match network.nat {
+            _ if !self.stack.services.is_empty() => network.nat(self.profile),
+            Some(nat) if inside() => nat,
+            _ => Nat::None,
+        }
+    }
+
+    /// The services of AWS that have an interface endpoint: those that functions inside the VPC call, if there is no NAT
+    /// gateway.
+    pub(crate) fn endpoints(&self) -> Vec<&'static str> {
+        if self.nat() != Nat::None {
+            return Vec::new();
+        }
+        let stack = &self.stack;
+        let mut all = BTreeSet::new();
+        for function in stack.functions.values().filter(|function| self.is_inside(function)) {
+            let used = used(stack, function.user());
+            // A database and a cache are inside the VPC, and their passwords are not.
+            let has_secrets = !(used.databases.is_empty() && used.caches.is_empty() && used.secrets.is_empty());
+            all.extend(has_secrets.then_some("secretsmanager"));
+            all.extend((!used.topics.is_empty()).then_some("sns"));
+            all.extend((!used.queues.is_empty()).then_some("sqs"));
+        }
+        all.into_iter().collect()
+    }
+}
+
+/// The firewall group of the interface endpoints.
+pub(crate) const ENDPOINTS: &str = "endpoints";

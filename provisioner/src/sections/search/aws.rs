@@ -22,7 +22,7 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
     let profile = making.loaded.profile;
     let nodes = search.nodes(profile);
     let inside = Search::is_inside(profile).then(|| {
-        let mut callers = making.users_of(name);
+        let mut callers = making.groups_of(name);
         if making.loaded.stack.logs.as_ref().is_some_and(|logs| logs.to.0 == name) {
             callers.push(logs::FORWARDER.to_owned());
         }
@@ -40,7 +40,7 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
         storage: search.storage(),
         kms_key: making.key(),
         master: Ref::to(logs::master(name)),
-        readers: making.users_of(name).into_iter().map(|service| making.task_role(&service)).collect(),
+        readers: making.users_of(name).into_iter().map(|user| making.own_role(&user)).collect(),
         searchers: probe::searchers(making, name),
         inside,
     };

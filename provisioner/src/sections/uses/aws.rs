@@ -1,6 +1,8 @@
 //! Expands `uses:`. One fact becomes three artefacts: the environment variable, the firewall rule and the IAM
 //! statement.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use super::{Used, User, Value, given as variables, used};
@@ -10,6 +12,7 @@ use crate::kinds::ecs::FromSecret;
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::variable::Variable;
 use crate::sections::aws::making::Making;
+use crate::sections::functions::API;
 use crate::sections::network::aws as network;
 use crate::sections::search::Search;
 use crate::sections::{caches, databases, search, secrets};
@@ -46,6 +49,26 @@ pub(crate) fn given(making: &Making<'_>, user: User<'_>) -> Given {
     given
 }
 
+/// The rights to read exactly these secrets.
+pub(crate) fn reading(making: &Making<'_>, secrets: &[FromSecret]) -> Vec<Statement> {
+    let mut seen = BTreeSet::new();
+    let each = secrets.iter().filter(|from| seen.insert(from.secret.name.as_str()));
+    let resources: Vec<Resource> = each.map(|from| Resource::Secret(from.secret.clone())).collect();
+    if resources.is_empty() {
+        return Vec::new();
+    }
+    let read = vec!["secretsmanager:GetSecretValue".to_owned()];
+    let through = json!({"StringEquals": {"kms:ViaService": making.scope.regional("secretsmanager")}});
+    vec![
+        Statement { actions: read, resources, condition: serde_json::Value::Null },
+        Statement {
+            actions: vec!["kms:Decrypt".to_owned()],
+            resources: vec![Resource::Key(making.key())],
+            condition: through,
+        },
+    ]
+}
+
 impl Given {
     fn set(&mut self, name: String, variable: Variable) {
         self.environment.push((name, variable));
@@ -77,8 +100,7 @@ impl Given {
             Value::TopicArn(name) => self.set(variable, Variable::TopicArn(Ref::to(name))),
             Value::QueueUrl(name) => self.set(variable, Variable::QueueUrl(Ref::to(name))),
             Value::Secret(name) => self.secret(variable, secrets::value(name), ""),
-            // A stack with functions is refused before it comes here: they run on a laptop alone so far.
-            Value::ApiUrl => {}
+            Value::ApiUrl => self.set(variable, Variable::ApiUrl(Ref::to(API))),
             Value::SearchEndpoint(name) => self.set(variable, Variable::LateSearchEndpoint(Ref::to(name))),
         }
     }

@@ -29,7 +29,7 @@ use aws_smithy_types::Blob as Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::beside;
+use super::{Migration, beside};
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
 use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look, Tags, collect};
@@ -69,6 +69,8 @@ pub struct FunctionSpec {
     pub concurrency: Option<u32>,
     pub kms_key: Ref<Key>,
     pub inside: Option<Inside>,
+    /// The migrations that come before the function, and before each change of it.
+    pub after: Vec<Ref<Migration>>,
 }
 
 /// A secret that a function fetches when it starts.
@@ -225,6 +227,9 @@ impl Kind for Function {
     type Ready = ();
 
     fn want(scope: &Scope, name: &str, spec: &FunctionSpec, outputs: &Outputs) -> Result<FunctionState, Missing> {
+        for migration in &spec.after {
+            outputs.ready(migration)?;
+        }
         let mut environment = BTreeMap::new();
         for (key, variable) in &spec.environment {
             if let Some(value) = variable.value(outputs)? {

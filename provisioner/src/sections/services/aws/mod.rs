@@ -1,13 +1,13 @@
 //! Expands `services:` to ECS services on Fargate behind one load balancer.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::kind::Ref;
 use crate::kinds::autoscaling::{Policy, PolicySpec, Target, TargetSpec};
 use crate::kinds::ec2::Rule as Firewall;
 use crate::kinds::ecr::{self, Repository, RepositorySpec};
 use crate::kinds::ecs::{
-    self, Behind, Cluster, ClusterSpec, Image, ServiceSpec, TaskDefinition, TaskDefinitionSpec, WayOut,
+    self, Behind, Cluster, ClusterSpec, FromSecret, Image, ServiceSpec, TaskDefinition, TaskDefinitionSpec, WayOut,
 };
 use crate::kinds::elbv2::{
     Does, Listener, ListenerSpec, LoadBalancer, LoadBalancerSpec, Rule, RuleSpec, TargetGroup, TargetGroupSpec,
@@ -19,7 +19,7 @@ use crate::sections::aws::making::{Expand, Making};
 use crate::sections::network::aws as network;
 use crate::sections::services::routes::priorities;
 use crate::sections::services::{Http, Service, WEB};
-use crate::sections::uses::aws::given;
+use crate::sections::uses::aws::{given, reading};
 use crate::sections::words::Name;
 
 const SECTION: &str = "services";
@@ -119,8 +119,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service) {
     egress.extend(given.egress);
     network::group(making, &section, name, "What the service talks to", ingress, egress);
     let (execution, task) = (format!("{name}-execution"), format!("{name}-task"));
-    let secrets = given.secrets.iter().map(|from| from.secret.clone()).collect();
-    let statements = execution_statements(making, name, secrets);
+    let statements = execution_statements(making, name, &given.secrets);
     making.role(&section, &execution, ASSUMED_BY, statements);
     // A container that does not call AWS has no role, and so no credentials to lose.
     let task_role = (!given.statements.is_empty()).then(|| Ref::to(&task));
@@ -197,7 +196,7 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
 fn execution_statements(
     making: &Making<'_>,
     name: &str,
-    secrets: Vec<Ref<crate::kinds::secretsmanager::Secret>>,
+    secrets: &[FromSecret],
 ) -> Vec<Statement> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let mut statements = vec![
@@ -217,27 +216,7 @@ fn execution_statements(
             condition: Value::Null,
         },
     ];
-    if !secrets.is_empty() {
-        let mut seen: Vec<String> = Vec::new();
-        let mut resources = Vec::new();
-        for secret in secrets {
-            if !seen.contains(&secret.name) {
-                seen.push(secret.name.clone());
-                resources.push(Resource::Secret(secret));
-            }
-        }
-        statements.push(Statement {
-            actions: words(&["secretsmanager:GetSecretValue"]),
-            resources,
-            condition: Value::Null,
-        });
-        let through = making.scope.regional("secretsmanager");
-        statements.push(Statement {
-            actions: words(&["kms:Decrypt"]),
-            resources: vec![Resource::Key(making.key())],
-            condition: json!({"StringEquals": {"kms:ViaService": through}}),
-        });
-    }
+    statements.extend(reading(making, secrets));
     statements
 }
 

@@ -68,7 +68,7 @@ pub(crate) fn searchers(making: &Making<'_>, domain: &str) -> Vec<Searcher> {
     let stack = &making.loaded.stack;
     let Some(service) = caller(stack, domain) else { return Vec::new() };
     let index = asks(stack, &service).map(|shipped| shipped.index).unwrap_or_default();
-    vec![Searcher { role: making.task_role(&service), index }]
+    vec![Searcher { role: making.own_role(&service), index }]
 }
 
 /// Whether the probe runs in the place of the service. This looks at the other services only if the role has a probe.
