@@ -63,7 +63,15 @@ fn desired(shape: Shape) -> Desired {
     desired.add::<RouteTable>("network", "private", private);
     let mut route_tables = vec![Ref::to("public")];
     route_tables.extend(shape.endpoint_for_all.then(|| Ref::to("private")));
-    desired.add::<VpcEndpoint>("network", "s3", VpcEndpointSpec { vpc: main(), service: "s3".into(), by: EndpointBy::Gateway(route_tables) });
+    desired.add::<VpcEndpoint>(
+        "network",
+        "s3",
+        VpcEndpointSpec { vpc: main(), service: "s3".into(), by: EndpointBy::Gateway(route_tables) },
+    );
+    let mut subnets = vec![Ref::to("private-0")];
+    subnets.extend(shape.endpoint_for_all.then(|| Ref::to("public-1")));
+    let by = EndpointBy::Interface { subnets, security_groups: vec![Ref::to("web")] };
+    desired.add::<VpcEndpoint>("network", "sns", VpcEndpointSpec { vpc: main(), service: "sns".into(), by });
     groups(&mut desired, shape);
     desired
 }
@@ -142,6 +150,7 @@ create ec2.nat_gateway nat-0
 create ec2.route_table public
 create ec2.route_table private
 create ec2.vpc_endpoint s3
+create ec2.vpc_endpoint sns
 create ec2.security_group web
 create ec2.security_group db
 create ec2.security_group lonely
@@ -176,7 +185,7 @@ async fn change_each_field(bench: &Bench) {
     let changed = there_and_back(Shape { second_public: false, ..PLAIN }).await;
     assert_eq!(changed, "update ec2.route_table public: subnets");
     let changed = there_and_back(Shape { endpoint_for_all: false, ..PLAIN }).await;
-    assert_eq!(changed, "update ec2.vpc_endpoint s3: route_tables");
+    assert_eq!(changed, "update ec2.vpc_endpoint s3: route_tables\nupdate ec2.vpc_endpoint sns: subnets");
     let changed = there_and_back(Shape { description: "Cannot be changed", ..PLAIN }).await;
     assert_eq!(changed, "");
     let changed = bench.settle(&desired(Shape { nat: false, ..PLAIN })).await;

@@ -88,12 +88,14 @@ pub(crate) enum Command {
         #[arg(long, value_name = "URL", value_parser = entry)]
         url: Option<String>,
     },
-    /// Move the messages of a queue's dead-letter queue back to it
+    /// Move the messages of a queue's dead-letter queue back to it, or call a function again with what it failed at
     ///
-    /// SQS does it, and this watches. Ctrl-C cancels: what has been moved stays moved, the rest stays where it is.
+    /// For a queue, SQS moves them, and this watches. Ctrl-C cancels: what has been moved stays moved, the rest stays
+    /// where it is. A function that a topic or a schedule calls is called again with each event of `<function>-failed`.
+    /// An event that it handles is deleted there, and the others are kept.
     Redrive {
         file: PathBuf,
-        /// The queue that gets them back, by its name in the stack file
+        /// The queue that gets them back, or the function, by its name in the stack file
         queue: String,
     },
     /// Print the IAM policies that `provision` needs for the stack, and a boundary for the roles that it makes, offline

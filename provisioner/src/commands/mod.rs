@@ -11,6 +11,7 @@ pub mod check;
 pub mod ci;
 pub(crate) mod command;
 mod document;
+pub(crate) mod failed_events;
 pub(crate) mod failure;
 pub(crate) mod fault;
 pub(crate) mod files;

@@ -77,18 +77,9 @@ pub(super) fn route_table(it: &mut It<'_>, spec: RouteTableSpec, want: RouteTabl
 }
 
 pub(super) fn vpc_endpoint(it: &mut It<'_>, want: VpcEndpointState) {
-    let VpcEndpointState {
-        vpc_id,
-        service,
-        sort,
-        route_tables,
-        subnets,
-        security_groups,
-        private_dns,
-        statements: _,
-    } = want;
-    let mut properties =
-        json!({"VpcEndpointType": sort, "VpcId": vpc_id, "ServiceName": service, "Tags": it.tags()});
+    let VpcEndpointState { vpc_id, service, sort, route_tables, subnets, security_groups, private_dns, statements: _ } =
+        want;
+    let mut properties = json!({"VpcEndpointType": sort, "VpcId": vpc_id, "ServiceName": service, "Tags": it.tags()});
     if !route_tables.is_empty() {
         properties["RouteTableIds"] = json!(route_tables);
     }

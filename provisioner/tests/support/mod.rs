@@ -4,6 +4,7 @@
 pub mod binary;
 pub mod recorded;
 pub mod rights;
+pub mod whole;
 
 use std::collections::BTreeSet;
 

@@ -1,9 +1,19 @@
 //! What the emulators get wrong about HTTP APIs. `apis` repairs it, and `route` leads around the rest.
 
-use super::probe::{Gap, json};
+use super::probe::{Gap, form, json};
 use crate::upstream::Emulator::{Ministack, Moto};
 
 const API: super::Step = json("apigateway", "POST /v2/apis", r#"{"name":"gap","protocolType":"HTTP"}"#);
+const ROLE: super::Step = form(
+    "iam",
+    "Action=CreateRole&Version=2010-05-08&RoleName=gap&AssumeRolePolicyDocument=%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22Service%22%3A%22lambda.amazonaws.com%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D",
+);
+/// A function whose package is an empty zip. It can answer nothing.
+const FUNCTION: super::Step = json(
+    "lambda",
+    "POST /2015-03-31/functions",
+    r#"{"FunctionName":"gap","Role":"arn:aws:iam::123456789012:role/gap","Runtime":"provided.al2023","Handler":"bootstrap","Code":{"ZipFile":"UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}}"#,
+);
 const STAGE: super::Step = json("apigateway", "POST /v2/apis/{0:/apiId}/stages", r#"{"stageName":"gap","autoDeploy":true}"#);
 
 pub const FUNCTIONS: &[Gap] = &[
@@ -28,6 +38,20 @@ pub const FUNCTIONS: &[Gap] = &[
             json("apigateway", "GET /v2/apis", ""),
         ],
         still: |answers| answers[1].ok() && answers[2].json_body().is_some_and(|body| body["items"][0]["tags"]["gap"].is_null()),
+    },
+    Gap {
+        emulator: Moto,
+        name: "calls",
+        why: "without a container engine a function answers with a fixed text, whatever its code is",
+        steps: &[ROLE, FUNCTION, json("lambda", "POST /2015-03-31/functions/gap/invocations", "{}")],
+        still: |answers| answers[1].ok() && answers[2].ok() && answers[2].code().is_none(),
+    },
+    Gap {
+        emulator: Ministack,
+        name: "calls",
+        why: "without a container engine a function answers with a fixed text, whatever its code is",
+        steps: &[ROLE, FUNCTION, json("lambda", "POST /2015-03-31/functions/gap/invocations", "{}")],
+        still: |answers| answers[1].ok() && answers[2].ok() && answers[2].code().is_none(),
     },
     Gap {
         emulator: Ministack,

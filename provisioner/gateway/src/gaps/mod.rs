@@ -3,6 +3,7 @@
 
 mod apis;
 mod beside;
+mod calls;
 pub(crate) mod denial;
 mod echo;
 mod ecr;
@@ -86,6 +87,7 @@ pub(crate) async fn before(shared: &Shared, request: &mut Request) -> Result<Opt
         "opensearch" => opensearch::before(shared, request).await,
         "sqs" => moves::before(shared, request).await,
         "ecs" => Ok(shared.state().one_off(request)),
+        "lambda" if request.action == "Invoke" => Ok(calls::before(shared, request)),
         "elbv2" | "lambda" => beside::before(shared, request).await,
         "rds" => {
             echo::before_rds(request);

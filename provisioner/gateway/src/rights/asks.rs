@@ -17,6 +17,7 @@ pub(crate) fn asks(request: &Request, known: &Known) -> Vec<Ask> {
     let action = match service {
         // IAM knows only the methods of this service.
         "apigateway" => format!("{service}:{}", request.method),
+        "lambda" if request.action == "Invoke" => "lambda:InvokeFunction".to_owned(),
         _ => format!("{service}:{}", request.action),
     };
     let (mut asks, resources) = (Vec::new(), resources(request, known));
@@ -33,6 +34,11 @@ pub(crate) fn asks(request: &Request, known: &Known) -> Vec<Ask> {
             }
             asks.push(ask);
         }
+    }
+    // The private DNS of an endpoint is a hosted zone (Service Authorization Reference, dependent actions of
+    // CreateVpcEndpoint).
+    if request.action == "CreateVpcEndpoint" && request.flag("PrivateDnsEnabled") == Some(true) {
+        asks.push(ask(request, known, "route53:AssociateVPCWithHostedZone", "arn:aws:route53:::hostedzone/new"));
     }
     let text = request.everything();
     for role in passed(request, &text) {

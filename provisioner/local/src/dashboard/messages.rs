@@ -44,6 +44,37 @@ pub fn redrive(port: u16, queue: &Queue) -> Result<u64> {
     Ok(before.saturating_sub(depth(port, queue)?.dead))
 }
 
+/// A message that was received.
+pub struct Received {
+    pub body: String,
+    queue: String,
+    handle: String,
+}
+
+/// Receives one message of a queue, and hides it for this long. `None` if there is none.
+pub fn receive(port: u16, queue: &str, hidden: Duration) -> Result<Option<Received>> {
+    let url = format!("http://127.0.0.1:{port}/000000000000/{queue}");
+    let asked = json!({ "QueueUrl": url, "MaxNumberOfMessages": 1, "VisibilityTimeout": hidden.as_secs() });
+    let mut answer = ask(port, "ReceiveMessage", &asked)?;
+    let mut part = |name: &str| match answer["Messages"][0][name].take() {
+        Value::String(text) => Some(text),
+        _ => None,
+    };
+    let (body, handle) = (part("Body"), part("ReceiptHandle"));
+    Ok(body.zip(handle).map(|(body, handle)| Received { body, queue: url, handle }))
+}
+
+pub fn delete(port: u16, message: &Received) -> Result<()> {
+    let asked = json!({ "QueueUrl": message.queue, "ReceiptHandle": message.handle });
+    ask(port, "DeleteMessage", &asked).map(drop)
+}
+
+/// Shows a message to others again.
+pub fn give_back(port: u16, message: &Received) -> Result<()> {
+    let asked = json!({ "QueueUrl": message.queue, "ReceiptHandle": message.handle, "VisibilityTimeout": 0 });
+    ask(port, "ChangeMessageVisibility", &asked).map(drop)
+}
+
 fn attributes(port: u16, queue: &str) -> Result<Value> {
     let url = format!("http://127.0.0.1:{port}/000000000000/{queue}");
     let answer = ask(port, "GetQueueAttributes", &json!({ "QueueUrl": url, "AttributeNames": ["All"] }))?;

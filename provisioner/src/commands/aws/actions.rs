@@ -3,7 +3,7 @@
 use super::{health, logs, probe, redrive};
 use crate::doctor;
 use crate::kind::Kind;
-use crate::kinds::{ecs, sqs};
+use crate::kinds::{ecs, lambda, sqs};
 use crate::plan::desired::Desired;
 
 /// The actions for this stack.
@@ -15,6 +15,9 @@ pub fn beside_kinds(desired: &Desired) -> Vec<&'static str> {
             actions.extend(*of_kind);
         }
     }
+    if redrive::functions::is_possible(desired) {
+        actions.extend(redrive::functions::ACTIONS);
+    }
     if probe::is_possible(desired) {
         actions.extend(probe::ACTIONS);
     }
@@ -22,13 +25,16 @@ pub fn beside_kinds(desired: &Desired) -> Vec<&'static str> {
 }
 
 /// The actions of the commands that need a resource of a certain kind in the stack.
-const OF_KINDS: &[(&str, &[&str])] =
-    &[(ecs::Service::FACTS.name, logs::ACTIONS), (sqs::Queue::FACTS.name, redrive::ACTIONS)];
+const OF_KINDS: &[(&str, &[&str])] = &[
+    (ecs::Service::FACTS.name, logs::ACTIONS),
+    (lambda::Function::FACTS.name, logs::ACTIONS),
+    (sqs::Queue::FACTS.name, redrive::ACTIONS),
+];
 
 /// The actions for any stack.
 #[cfg(test)]
 pub(crate) fn all() -> Vec<&'static str> {
-    let mut all = [health::ACTIONS, doctor::ACTIONS, probe::ACTIONS].concat();
+    let mut all = [health::ACTIONS, doctor::ACTIONS, probe::ACTIONS, redrive::functions::ACTIONS].concat();
     all.extend(OF_KINDS.iter().chain(doctor::ACTIONS_OF).flat_map(|(_, actions)| *actions));
     all
 }

@@ -1,6 +1,7 @@
 //! Reads what people want to know about a stack that runs, beyond whether each resource is ready: a function per
 //! section. It does its best. A value that cannot be found out is unknown, and never a failure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -29,6 +30,8 @@ pub const ACTIONS: &[&str] = &[
 
 /// How far back to look for a metric. RDS sends one value a minute, some minutes late.
 const RECENT: Duration = Duration::from_secs(300);
+/// The time for which the events of a function are counted.
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The health of a resource. A value that is `None`, and `null` in JSON, is unknown. A value that a resource cannot
 /// have is left out.
@@ -60,6 +63,15 @@ pub(crate) enum Health {
     Search {
         version: Option<String>,
         state: String,
+    },
+    /// The events of the last hour.
+    Function {
+        invocations: Option<u64>,
+        errors: Option<u64>,
+        throttles: Option<u64>,
+        /// The longest of them. It is left out if there was none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        duration_ms: Option<u64>,
     },
     Source {
         last_result: Option<String>,
@@ -102,6 +114,7 @@ const TOLD: &[Told] = &[
     Told { kind: sqs::Queue::FACTS.name, of: |cx, live, printer| Box::pin(queue(cx, live, printer)) },
     Told { kind: ecs::Service::FACTS.name, of: |cx, live, printer| Box::pin(service(cx, live, printer)) },
     Told { kind: opensearch::Domain::FACTS.name, of: |_, live, _| Box::pin(async { search(live) }) },
+    Told { kind: lambda::Function::FACTS.name, of: |cx, live, printer| Box::pin(function(cx, live, printer)) },
     Told { kind: lambda::Source::FACTS.name, of: |_, live, _| Box::pin(async { source(live) }) },
     Told { kind: apigatewayv2::Api::FACTS.name, of: |_, live, _| Box::pin(async { api(live) }) },
 ];
@@ -196,6 +209,47 @@ async fn targets(cx: &Cx, live: &AnyLive, printer: Printer) -> Option<Targets> {
     Some(Targets { healthy: Some(healthy), all: Some(all) })
 }
 
+/// The events of a function in the last hour. Where Lambda has measured nothing, there was nothing.
+async fn function(cx: &Cx, live: &AnyLive, printer: Printer) -> Health {
+    let name = text(&live.output, "name").unwrap_or_default();
+    let measured = known(hour(cx, &name).await, live, printer);
+    let sum = |id: &str| Some(measured.as_ref()?.get(id).copied().unwrap_or_default().round() as u64);
+    let longest = measured.as_ref().and_then(|measured| measured.get("duration")).map(|longest| longest.round() as u64);
+    Health::Function {
+        invocations: sum("invocations"),
+        errors: sum("errors"),
+        throttles: sum("throttles"),
+        duration_ms: longest,
+    }
+}
+
+async fn hour(cx: &Cx, function: &str) -> Result<BTreeMap<String, f64>, Error> {
+    let dimension = Dimension::builder().name("FunctionName").value(function).build();
+    let query = |(id, metric, statistic): (&str, &str, &str)| {
+        let metric =
+            Metric::builder().namespace("AWS/Lambda").metric_name(metric).dimensions(dimension.clone()).build();
+        let measured = MetricStat::builder().metric(metric).period(3600).stat(statistic).build();
+        MetricDataQuery::builder().id(id).metric_stat(measured).build()
+    };
+    let queries = [
+        ("invocations", "Invocations", "Sum"),
+        ("errors", "Errors", "Sum"),
+        ("throttles", "Throttles", "Sum"),
+        ("duration", "Duration", "Maximum"),
+    ];
+    let now = SystemTime::now();
+    let call = cx.cloudwatch.get_metric_data().set_metric_data_queries(Some(queries.map(query).to_vec()));
+    let answer = call.start_time((now - HOUR).into()).end_time(now.into()).send().await?;
+    // An hour of the clock may begin within the last hour, and has a value of its own.
+    let whole = |id: &str, values: &[f64]| match id {
+        "duration" => values.iter().copied().fold(0.0, f64::max),
+        _ => values.iter().sum(),
+    };
+    let results = answer.metric_data_results().iter().filter(|result| !result.values().is_empty());
+    let named = results.filter_map(|result| Some((result.id()?.to_owned(), whole(result.id()?, result.values()))));
+    Ok(named.collect())
+}
+
 /// The newest value of the lag. A negative value means that the replica does not replicate, so it is left out.
 async fn lag(cx: &Cx, identifier: &str) -> Result<Option<f64>, Error> {
     let dimension = Dimension::builder().name("DBInstanceIdentifier").value(identifier).build();
@@ -251,6 +305,11 @@ impl fmt::Display for Health {
                 }
             }
             Health::Search { version, state } => write!(f, "OpenSearch {}, {state}", said(version)),
+            Health::Function { invocations, errors, throttles, duration_ms } => {
+                let (all, failed, waited) = (said(invocations), said(errors), said(throttles));
+                write!(f, "last hour: {all} events, {failed} failed, {waited} had no room")?;
+                duration_ms.map_or(Ok(()), |longest| write!(f, ", the longest {longest} ms"))
+            }
             Health::Source { last_result } => write!(f, "last batch: {}", said(last_result)),
             Health::Api { url, deployment } => write!(f, "{}, {}", said(url), said(deployment)),
         }

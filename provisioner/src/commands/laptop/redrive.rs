@@ -1,27 +1,37 @@
-//! `provision redrive --local`: moves dead letters back to the queue that they came from.
+//! `provision redrive --local`: moves dead letters back to the queue that they came from, or calls a function again with
+//! the events that it failed at.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use local::dashboard::config::Queue;
 use local::dashboard::messages;
+use local::functions::ask;
+use local::supervisor::protocol::State;
 use serde_json::json;
 
 use super::looked::found;
 use super::words::failed;
+use crate::commands::failed_events::{self, Done, event_of};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{agree, document};
+use crate::local::home::status;
 use crate::printer::Printer;
+use crate::sections::Loaded;
+use crate::sections::functions::{self, Function};
 use crate::sections::here::Ground;
-use crate::sections::machine::named;
-use crate::sections::queues::dead_letter_name;
+use crate::sections::machine::{named, scope};
+use crate::sections::queues::{MESSAGING, dead_letter_name};
 use crate::sections::similar::similar;
 use crate::sections::words::Name;
 
 pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer) -> Result<Exit, Failure> {
     let (loaded, state) = found(file, global)?;
+    if let Some(function) = failed_events::function(&loaded.stack, name)? {
+        return events(&loaded, &state, global, (name, function), printer);
+    }
     let Some(known) = loaded.stack.queues.get(&Name(name.to_owned())) else {
         let names = || loaded.stack.queues.keys().map(|name| name.0.as_str());
         let hint = match similar(name, names()) {
@@ -62,6 +72,63 @@ pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer
     }
     Ok(Exit::Done)
 }
+
+/// Calls a function with each event that it failed at. What it handles is deleted, and the others are kept.
+fn events(
+    loaded: &Loaded,
+    state: &Path,
+    global: &Global,
+    (name, function): (&str, &Function),
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let parts = status(state).map_err(failed)?;
+    let port = |part: &str| {
+        let found = parts.iter().find(|status| status.name == part && status.state == State::Ready);
+        let off = || Failure::of(format!("`{part}` does not run")).hint("`provision up --local` starts it");
+        found.and_then(|status| status.port).ok_or_else(off)
+    };
+    let (messages_port, function_port) = (port(MESSAGING)?, port(name)?);
+    let scope = scope(loaded);
+    let queue = scope.name(&functions::failed(name), 75);
+    let asked = |error: anyhow::Error| failed(error.context(format!("reading the events that `{name}` failed at")));
+    let all = Queue { id: queue.clone(), main: queue.clone(), dead_letters: None };
+    let count = messages::depth(messages_port, &all).map_err(asked)?.waiting;
+    let mut done = Done::default();
+    if count > 0 {
+        let events = if count == 1 { "1 event".to_owned() } else { format!("{count} events") };
+        agree(global, &format!("Call `{name}` again with {events}? [y/N]"), printer)?;
+    }
+    let within = Duration::from_secs(function.timeout_seconds() + 10);
+    // As many as there were: an event that fails again comes back at the end.
+    let mut kept = Vec::new();
+    for _ in 0..count {
+        let Some(message) = messages::receive(messages_port, &queue, HIDDEN).map_err(asked)? else { break };
+        let event = event_of(&message.body).to_string();
+        match ask::invoke(function_port, &scope.name(name, 64), &event, within) {
+            Ok(_) => {
+                messages::delete(messages_port, &message).map_err(asked)?;
+                done.handled += 1;
+            }
+            Err(error) => {
+                (done.failed, done.why) = (done.failed + 1, Some(format!("{error:#}")));
+                kept.push(message);
+            }
+        }
+    }
+    for message in &kept {
+        messages::give_back(messages_port, message).map_err(asked)?;
+    }
+    if global.json {
+        printer.document(&document::pretty(&json!({
+            "version": document::VERSION, "stack": loaded.stack.stack.0, "env": loaded.env, "function": name,
+            "from": queue, "handled": done.handled, "failed": done.failed, "why": done.why,
+        })));
+    }
+    failed_events::tell(name, &done, false, printer)
+}
+
+/// An event stays hidden while the others are tried.
+const HIDDEN: Duration = Duration::from_secs(3600);
 
 /// The port of `http://127.0.0.1:PORT/…`.
 fn port(url: &str) -> Option<u16> {

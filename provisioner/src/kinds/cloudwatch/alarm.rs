@@ -14,7 +14,9 @@ use super::tag_list;
 use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::kind::facts::{Facts, Field};
 use crate::kind::{Kind, Live, Missing, Outputs, Ref};
+use crate::kinds::apigatewayv2::Api;
 use crate::kinds::elbv2::LoadBalancer;
+use crate::kinds::lambda::Function;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::rds::Instance;
 use crate::kinds::sns::Topic;
@@ -46,6 +48,9 @@ pub enum Measured {
     Queue(Ref<Queue>),
     LoadBalancer(Ref<LoadBalancer>),
     Database(Ref<Instance>),
+    Function(Ref<Function>),
+    /// Every request of the API.
+    Api(Ref<Api>),
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -109,6 +114,8 @@ impl Kind for Alarm {
             Measured::LoadBalancer(balancer) => {
                 ("AWS/ApplicationELB", "LoadBalancer", outputs.get(balancer)?.full_name)
             }
+            Measured::Function(function) => ("AWS/Lambda", "FunctionName", outputs.get(function)?.name),
+            Measured::Api(api) => ("AWS/ApiGateway", "ApiId", outputs.get(api)?.id),
             Measured::Database(instance) => ("AWS/RDS", "DBInstanceIdentifier", outputs.get(instance)?.identifier),
         };
         let mut actions = Vec::new();

@@ -141,7 +141,6 @@ pub static SERVICE: Service = Service {
             "CreateDBInstance, CreateLoadBalancer and others look at the network",
             "rds",
         ),
-        Dependent::on("route53:AssociateVPCWithHostedZone", "CreateVpcEndpoint with private DNS", "ec2"),
     ],
     types: &[
         "elastic-ip",

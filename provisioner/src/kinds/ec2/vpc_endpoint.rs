@@ -149,12 +149,14 @@ impl OnAws for VpcEndpoint {
             };
             let id = endpoint.vpc_endpoint_id.unwrap_or_default();
             let sort = endpoint.vpc_endpoint_type.unwrap_or(VpcEndpointType::Gateway);
+            let is_interface = sort == VpcEndpointType::Interface;
             let groups = endpoint.groups.unwrap_or_default().into_iter().filter_map(|group| group.group_id);
             let state = VpcEndpointState {
                 sort: sort.as_str().to_owned(),
                 subnets: endpoint.subnet_ids.unwrap_or_default().into_iter().collect(),
                 security_groups: groups.collect(),
-                private_dns: endpoint.private_dns_enabled.unwrap_or_default(),
+                // It says nothing of a gateway endpoint.
+                private_dns: is_interface && endpoint.private_dns_enabled == Some(true),
                 vpc_id: endpoint.vpc_id.unwrap_or_default(),
                 service: endpoint.service_name.unwrap_or_default(),
                 route_tables: endpoint.route_table_ids.unwrap_or_default().into_iter().collect(),

@@ -188,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_failure_has_its_reason_and_the_end_of_its_log() {
-        let answer = br#"{"errorType":"Migrate.Failed","errorMessage":"item: migration 2: a table is missing","stackTrace":[]}"#;
+        let answer =
+            br#"{"errorType":"Migrate.Failed","errorMessage":"item: migration 2: a table is missing","stackTrace":[]}"#;
         let log = BASE64_STANDARD.encode(
             "START RequestId: 1 Version: $LATEST\n{\"event\":\"failed\"}\n\nEND RequestId: 1\nREPORT RequestId: 1\tDuration: 5 ms\n",
         );

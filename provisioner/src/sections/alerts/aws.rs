@@ -5,6 +5,7 @@ use crate::kind::Ref;
 use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, MAIN, Measured};
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::sections::aws::making::{Expand, Making};
+use crate::sections::functions::{API, failed};
 use crate::sections::queues::dead_letter_name;
 use crate::sections::services::WEB;
 use crate::sections::{databases, logs};
@@ -33,6 +34,7 @@ fn alarms(making: &mut Making<'_>) {
     if stack.logs.is_some() {
         dead.push(logs::FAILED.to_owned());
     }
+    dead.extend(stack.functions.iter().filter(|(_, it)| it.is_asynchronous()).map(|(name, _)| failed(&name.0)));
     for queue in dead {
         let description = "Messages failed for good: look at them, mend the cause, send them again".to_owned();
         let of = Measured::Queue(Ref::to(&queue));
@@ -44,6 +46,18 @@ fn alarms(making: &mut Making<'_>) {
         let of = Measured::LoadBalancer(Ref::to(WEB));
         let alarm = alarm(description, of, "HTTPCode_Target_5XX_Count", "Sum", 5.0);
         making.add::<Alarm>(SECTION, "errors", alarm);
+    }
+    if stack.has_api() {
+        let description = "The HTTP API answers with errors: see `provision logs`".to_owned();
+        let alarm = alarm(description, Measured::Api(Ref::to(API)), "5xx", "Sum", 5.0);
+        making.add::<Alarm>(SECTION, "api-errors", alarm);
+    }
+    for name in stack.functions.keys().map(|name| &name.0) {
+        let of = || Measured::Function(Ref::to(name));
+        let description = format!("The function {name} fails again and again: see `provision logs … {name}`");
+        making.add::<Alarm>(SECTION, format!("{name}-errors"), alarm(description, of(), "Errors", "Sum", 0.0));
+        let description = format!("Events of the function {name} wait, because too many run at a time");
+        making.add::<Alarm>(SECTION, format!("{name}-throttles"), alarm(description, of(), "Throttles", "Sum", 0.0));
     }
     for (name, found) in &stack.databases {
         let description = format!("The database {name} has less than 2 GiB left, although it grows by itself");
@@ -100,11 +114,22 @@ fn dashboard(making: &mut Making<'_>) {
         "Average",
         stack.services.keys().map(|name| service(&name.0, "MemoryUtilization")).collect(),
     );
+    let function = |name: &str, metric| words(&["AWS/Lambda", metric, "FunctionName", &making.scope.name(name, 64)]);
+    for (title, statistic, metric) in [
+        ("Events of functions", "Sum", "Invocations"),
+        ("Errors of functions", "Sum", "Errors"),
+        ("Duration of functions, ms", "p99", "Duration"),
+        ("Events that functions had no room for", "Sum", "Throttles"),
+    ] {
+        graph(title, statistic, stack.functions.keys().map(|name| function(&name.0, metric)).collect());
+    }
     let queue = |name: &str| {
         words(&["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", &making.scope.name(name, 80)])
     };
     let queues = stack.queues.keys().flat_map(|name| [queue(&name.0), queue(&dead_letter_name(&name.0))]);
-    graph("Messages that wait", "Maximum", queues.collect());
+    let failures = stack.functions.iter().filter(|(_, it)| it.is_asynchronous());
+    let failures = failures.map(|(name, _)| queue(&failed(&name.0)));
+    graph("Messages that wait", "Maximum", queues.chain(failures).collect());
     let database =
         |name: &str, metric| words(&["AWS/RDS", metric, "DBInstanceIdentifier", &making.scope.name(name, 63)]);
     graph(

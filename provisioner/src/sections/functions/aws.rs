@@ -11,8 +11,8 @@ use crate::kinds::apigatewayv2::{Api, ApiRoute, ApiSpec, Cors};
 use crate::kinds::events::{Rule, RuleSpec};
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::lambda::{
-    self, FunctionSecret, FunctionSpec, Inside, Migration, MigrationSpec, Permission, PermissionSource,
-    PermissionSpec, Source, SourceSpec, WayOut,
+    self, FunctionSecret, FunctionSpec, Inside, Migration, MigrationSpec, Permission, PermissionSource, PermissionSpec,
+    Source, SourceSpec, WayOut,
 };
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec};
@@ -144,8 +144,7 @@ fn sources(making: &mut Making<'_>, section: &str, (name, function): (&str, &Fun
         making.add::<Subscription>(section, format!("{topic}-to-{name}"), spec);
     }
     if let Some(minutes) = function.every_minutes() {
-        let spec =
-            RuleSpec { every_minutes: number(minutes), function: Ref::to(name), failed: Ref::to(failed(name)) };
+        let spec = RuleSpec { every_minutes: number(minutes), function: Ref::to(name), failed: Ref::to(failed(name)) };
         making.add::<Rule>(section, name, spec);
         let source = PermissionSource::Rule(Ref::to(name));
         permission(making, section, (name, "rule"), "events.amazonaws.com", source);

@@ -6,9 +6,9 @@
 use super::{ENDPOINTS, Nat};
 use crate::kind::Ref;
 use crate::kinds::ec2::{
-    DefaultSecurityGroup, DefaultSecurityGroupSpec, ElasticIp, ElasticIpSpec, EndpointBy, FlowLog, FlowLogSpec, InternetGateway,
-    InternetGatewaySpec, NatGateway, NatGatewaySpec, Peer, RouteTable, RouteTableSpec, Rule, SecurityGroup,
-    SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupSpec, Subnet, SubnetSpec, Vpc, VpcEndpoint,
+    DefaultSecurityGroup, DefaultSecurityGroupSpec, ElasticIp, ElasticIpSpec, EndpointBy, FlowLog, FlowLogSpec,
+    InternetGateway, InternetGatewaySpec, NatGateway, NatGatewaySpec, Peer, RouteTable, RouteTableSpec, Rule,
+    SecurityGroup, SecurityGroupRules, SecurityGroupRulesSpec, SecurityGroupSpec, Subnet, SubnetSpec, Vpc, VpcEndpoint,
     VpcEndpointSpec, VpcSpec,
 };
 use crate::kinds::iam::{Resource, Statement};
@@ -75,10 +75,8 @@ fn endpoints(making: &mut Making<'_>) {
     group(making, SECTION, ENDPOINTS, "Services of AWS answer the functions", ingress, Vec::new());
     let zones = zones(making).min(making.loaded.profile.or(1, 2));
     for service in services {
-        let by = EndpointBy::Interface {
-            subnets: subnets("private", zones),
-            security_groups: vec![Ref::to(ENDPOINTS)],
-        };
+        let by =
+            EndpointBy::Interface { subnets: subnets("private", zones), security_groups: vec![Ref::to(ENDPOINTS)] };
         let spec = VpcEndpointSpec { vpc: vpc(), service: service.to_owned(), by };
         making.add::<VpcEndpoint>(SECTION, service, spec);
     }

@@ -29,8 +29,8 @@ use aws_smithy_types::Blob as Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Migration, beside};
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
+use super::{Migration, beside};
 use crate::aws::evidence::Evidence;
 use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::kind::facts::{Effect, Facts, Field, Retry, Seconds};

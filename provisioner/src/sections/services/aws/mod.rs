@@ -193,11 +193,7 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
 }
 
 /// The rights of ECS itself before the container starts: fetch the image, read exactly these secrets, write the log.
-fn execution_statements(
-    making: &Making<'_>,
-    name: &str,
-    secrets: &[FromSecret],
-) -> Vec<Statement> {
+fn execution_statements(making: &Making<'_>, name: &str, secrets: &[FromSecret]) -> Vec<Statement> {
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect();
     let mut statements = vec![
         Statement {

@@ -1,5 +1,7 @@
 //! `provision redrive`: moves the messages of a dead-letter queue back to the queue that they came from. SQS moves them
-//! by itself. This command starts the move, watches it, and on Ctrl-C cancels it.
+//! by itself. [`functions`] is for the events that a function failed at. This command starts the move, watches it, and on Ctrl-C cancels it.
+
+pub(crate) mod functions;
 
 use std::path::Path;
 use std::time::Instant;
@@ -13,10 +15,11 @@ use super::session::{login_hint, open_without_runtime};
 use crate::aws::{Cx, Error};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
-use crate::commands::{agree, load};
+use crate::commands::{agree, failed_events, load};
 use crate::kinds::sqs::queue_name;
 use crate::printer::Printer;
 use crate::sections::Stack;
+use crate::sections::functions::failed as failed_queue;
 use crate::sections::logs::FAILED as FORWARDER_FAILED;
 use crate::sections::queues::dead_letter_name;
 use crate::sections::similar::similar;
@@ -44,6 +47,10 @@ const CANCELLED_WITHIN_SECONDS: f64 = 60.0;
 
 pub(crate) async fn redrive(file: &Path, global: &Global, queue: &str, printer: Printer) -> Result<Exit, Failure> {
     let loaded = load(file, global)?;
+    if let Some(function) = failed_events::function(&loaded.stack, queue)? {
+        let session = open_without_runtime(&loaded, global).await?;
+        return functions::redrive(&session.cx, global, (queue, function), printer).await;
+    }
     let fifo = chosen(&loaded.stack, queue)?;
     let session = open_without_runtime(&loaded, global).await?;
     let cx = &session.cx;
@@ -55,7 +62,7 @@ pub(crate) async fn redrive(file: &Path, global: &Global, queue: &str, printer: 
     match running {
         Some(task) => joined(task, &dead, &pair, printer)?,
         None => {
-            let count = waiting(cx, &pair, printer).await?;
+            let count = waiting(cx, &pair.from, printer).await?;
             if count == 0 {
                 return tell(cx, global, queue, &pair, &Outcome::default(), printer);
             }
@@ -111,6 +118,10 @@ fn chosen(stack: &Stack, queue: &str) -> Result<bool, Failure> {
              there is no queue to which they could go back",
         ));
     }
+    if let Some((name, _)) = stack.functions.iter().find(|(name, _)| failed_queue(&name.0) == queue) {
+        let hint = format!("name the function that gets the events again: `{name}`");
+        return Err(Failure::usage(format!("`{queue}` is not the dead-letter queue of a queue")).hint(hint));
+    }
     let names = || stack.queues.keys().map(|name| name.0.as_str());
     let hint = match names().find(|name| dead_letter_name(name) == queue) {
         Some(source) => format!("name the queue that gets the messages back: `{source}`"),
@@ -143,10 +154,10 @@ async fn found(cx: &Cx, name: &str, fifo: bool) -> Result<Found, Failure> {
     }
 }
 
-/// How many messages can be moved. SQS counts approximately, and up to a minute late.
-async fn waiting(cx: &Cx, pair: &Pair, printer: Printer) -> Result<i64, Failure> {
+/// How many messages there are to take. SQS counts approximately, and up to a minute late.
+async fn waiting(cx: &Cx, queue: &Found, printer: Printer) -> Result<i64, Failure> {
     let (visible, taken) = (Attribute::ApproximateNumberOfMessages, Attribute::ApproximateNumberOfMessagesNotVisible);
-    let call = cx.sqs.get_queue_attributes().queue_url(&pair.from.url).attribute_names(visible.clone());
+    let call = cx.sqs.get_queue_attributes().queue_url(&queue.url).attribute_names(visible.clone());
     let answer = call.attribute_names(taken.clone()).send().await.map_err(Error::from);
     let counts = answer.map_err(failed("counting the messages"))?.attributes;
     let count = |which| counts.as_ref().and_then(|all| all.get(&which)?.parse::<i64>().ok()).unwrap_or(0);

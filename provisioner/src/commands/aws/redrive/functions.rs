@@ -1,0 +1,130 @@
+//! `provision redrive STACK FUNCTION`: reads the queue of the events that a function failed at, calls the function with
+//! each again, and deletes what it has handled. SQS itself moves messages only out of dead-letter queues of queues (SQS
+//! API reference, StartMessageMoveTask), so this works message by message. Ctrl-C ends it after the event under way.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use aws_sdk_lambda::config::Builder;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_sqs::types::Message;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use serde_json::{Value, json};
+
+use super::{Found, failed, found, messages, waiting};
+use crate::aws::{Cx, Error};
+use crate::commands::failed_events::{Done, event_of};
+use crate::commands::failure::{Exit, Failure};
+use crate::commands::options::Global;
+use crate::commands::{agree, aws::run};
+use crate::kind::Kind;
+use crate::kinds::lambda::{self, FunctionSpec};
+use crate::plan::desired::Desired;
+use crate::printer::Printer;
+use crate::sections::functions::{self, Function};
+use crate::sections::logs::FORWARDER;
+
+/// The IAM actions of this file.
+pub(crate) const ACTIONS: &[&str] = &["lambda:InvokeFunction"];
+
+/// Whether the stack has a function whose failed events are kept. Those of the log forwarder go nowhere again.
+pub(crate) fn is_possible(desired: &Desired) -> bool {
+    let functions = desired.resources().iter().filter(|one| one.address.kind == lambda::Function::FACTS.name);
+    let mut functions = functions.filter(|one| one.address.name != FORWARDER);
+    functions.any(|one| one.spec.read::<FunctionSpec>().is_ok_and(|spec| spec.on_failure.is_some()))
+}
+
+pub(super) async fn redrive(
+    cx: &Cx,
+    global: &Global,
+    (name, function): (&str, &Function),
+    printer: Printer,
+) -> Result<Exit, Failure> {
+    let queue = found(cx, &functions::failed(name), false).await?;
+    let count = waiting(cx, &queue, printer).await?;
+    let mut done = Done::default();
+    if count > 0 {
+        let question = format!("Call `{name}` again with about {}? [y/N]", messages(count).replace("message", "event"));
+        agree(global, &question, printer)?;
+        run::listen_for_stop(cx.stop.clone(), printer);
+        done = all(cx, (name, function), &queue).await?;
+    }
+    tell(cx, global, name, &queue, &done, printer)
+}
+
+/// Calls the function with every event, each once.
+async fn all(cx: &Cx, (name, function): (&str, &Function), queue: &Found) -> Result<Done, Failure> {
+    let called = cx.scope.name(name, 64);
+    let within = Duration::from_secs(function.timeout_seconds() + 10);
+    // No event comes a second time while this runs, unless the function takes very long.
+    let hidden = i32::try_from(within.as_secs() * 10 + 30).unwrap_or(43_200).min(43_200);
+    let (mut done, mut seen) = (Done::default(), BTreeSet::new());
+    let reading = format!("reading the events that `{name}` failed at");
+    while cx.stop.reason().is_none() {
+        let call = cx.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(10);
+        let answer = call.visibility_timeout(hidden).wait_time_seconds(1).send().await;
+        let received = answer.map_err(Error::from).map_err(failed(&reading))?.messages.unwrap_or_default();
+        let fresh = received.iter().filter(|message| seen.insert(message.message_id.clone())).count();
+        if fresh == 0 {
+            break;
+        }
+        for message in received {
+            if cx.stop.reason().is_some() {
+                give_back(cx, queue, &message).await;
+                continue;
+            }
+            match invoke(cx, &called, &event_of(message.body().unwrap_or_default()), within).await {
+                Ok(None) => {
+                    let handle = message.receipt_handle.unwrap_or_default();
+                    let call = cx.sqs.delete_message().queue_url(&queue.url).receipt_handle(handle);
+                    call.send().await.map_err(Error::from).map_err(failed("deleting an event that was handled"))?;
+                    done.handled += 1;
+                }
+                Ok(Some(why)) => {
+                    give_back(cx, queue, &message).await;
+                    (done.failed, done.why) = (done.failed + 1, Some(why));
+                }
+                Err(error) => {
+                    give_back(cx, queue, &message).await;
+                    return Err(failed(&format!("calling `{name}`"))(error));
+                }
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Calls the function once. Gives the reason if it fails.
+async fn invoke(cx: &Cx, function: &str, event: &Value, within: Duration) -> Result<Option<String>, Error> {
+    // A repetition would be a second event.
+    let once = Builder::new()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(within).build());
+    let call = cx.lambda.invoke().function_name(function).payload(Blob::new(event.to_string()));
+    let answer = call.customize().config_override(once).send().await?;
+    if answer.function_error().is_none() {
+        return Ok(None);
+    }
+    let told = answer.payload().map(AsRef::as_ref).unwrap_or_default();
+    let told: Value = serde_json::from_slice(told).unwrap_or_default();
+    Ok(Some(told["errorMessage"].as_str().unwrap_or("the function does not say why").to_owned()))
+}
+
+/// Shows the message to others again. If that fails, it comes back by itself.
+async fn give_back(cx: &Cx, queue: &Found, message: &Message) {
+    let handle = message.receipt_handle.clone().unwrap_or_default();
+    let call = cx.sqs.change_message_visibility().queue_url(&queue.url).receipt_handle(handle).visibility_timeout(0);
+    let _ = call.send().await;
+}
+
+fn tell(cx: &Cx, global: &Global, name: &str, queue: &Found, done: &Done, printer: Printer) -> Result<Exit, Failure> {
+    let Done { handled, failed, why } = done;
+    if global.json {
+        printer.data(json!({
+            "version": 1, "stack": cx.scope.stack, "env": cx.scope.env, "function": name, "from": queue.arn,
+            "handled": handled, "failed": failed, "why": why,
+        }));
+    }
+    crate::commands::failed_events::tell(name, done, cx.stop.reason().is_some(), printer)
+}

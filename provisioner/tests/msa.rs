@@ -1,0 +1,24 @@
+//! The whole stack of the shop of functions, on both bases.
+
+mod support;
+
+use gateway::Base;
+use support::whole::{Expected, whole};
+
+/// The resources of the stack. A plan in which nothing changes takes no more calls.
+const RESOURCES: usize = 84;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_moto() {
+    whole(Base::Moto, "msa-study", "dev", Expected { calls: RESOURCES, services: 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn on_ministack() {
+    whole(Base::Ministack, "msa-study", "dev", Expected { calls: RESOURCES, services: 0 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prod_on_moto() {
+    whole(Base::Moto, "msa-study", "prod", Expected { calls: RESOURCES + 20, services: 0 }).await;
+}
