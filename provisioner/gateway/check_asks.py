@@ -21,8 +21,9 @@ NOT_ASKED = {
     # A replica has the groups of its primary.
     "rds:CreateDBInstanceReadReplica": {"cluster", "pg", "subgrp"},
 }
-# PutDashboard takes tags. The reference of parliament is older.
-NEWER = {("cloudwatch:TagResource", "dashboard")}
+# PutDashboard takes tags. The reference of parliament is older. It knows the tags of a REST API alone, which are put by PUT;
+# those of an HTTP API are put by POST (API Gateway V2 API reference, `/v2/tags/{resource-arn}`).
+NEWER = {("cloudwatch:TagResource", "dashboard"), ("apigateway:POST", "/tags")}
 
 
 def reference():

@@ -29,11 +29,18 @@ pub struct Look {
     others: Option<Vec<String>>,
     index: OnceCell<HashMap<String, Tags>>,
     security_groups: OnceCell<Vec<SecurityGroup>>,
+    reserves: OnceCell<bool>,
 }
 
 impl Look {
     pub fn new(proof: Proof) -> Look {
-        Look { proof, others: None, index: OnceCell::new(), security_groups: OnceCell::new() }
+        Look {
+            proof,
+            others: None,
+            index: OnceCell::new(),
+            security_groups: OnceCell::new(),
+            reserves: OnceCell::new(),
+        }
     }
 
     /// A look at the wanted resources and at these others, with the proof of each service.
@@ -123,6 +130,16 @@ impl Look {
         F: Future<Output = Result<Vec<SecurityGroup>, Error>>,
     {
         Ok(self.security_groups.get_or_try_init(|| ask).await?)
+    }
+
+    /// Whether a function of the account may have reserved concurrency. If none has, nobody has to ask each function. A
+    /// look before a change does not rely on that.
+    pub async fn may_reserve<F>(&self, has_reserved: F) -> bool
+    where
+        F: Future<Output = Result<bool, Error>>,
+    {
+        self.proof == Proof::Service
+            || *self.reserves.get_or_init(|| async { has_reserved.await.unwrap_or(true) }).await
     }
 
     async fn index(&self, cx: &Cx) -> &HashMap<String, Tags> {

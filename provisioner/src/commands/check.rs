@@ -10,6 +10,7 @@ use crate::commands::files::read_stack;
 use crate::commands::options::Global;
 use crate::commands::{allow_region, choose_env};
 use crate::printer::Printer;
+use crate::sections::functions::notes as functions;
 use crate::sections::load;
 use crate::sections::logs::patterns::only_on_aws;
 use crate::sections::services::notes::notes;
@@ -26,8 +27,10 @@ pub(crate) fn check(file: &Path, global: &Global, printer: Printer) -> Result<Ex
         Ok(stacks) => (stacks, Vec::new()),
         Err(problems) => (Vec::new(), problems),
     };
-    let notes: BTreeSet<Problem> =
-        stacks.iter().flat_map(|loaded| [notes(loaded), whereabouts::notes(loaded)].concat()).collect();
+    let notes: BTreeSet<Problem> = stacks
+        .iter()
+        .flat_map(|loaded| [notes(loaded), functions::notes(loaded), whereabouts::notes(loaded)].concat())
+        .collect();
     if global.json {
         let more = [("more_problems", problems.len()), ("more_notes", notes.len())];
         let problems: Vec<Value> = problems.iter().take(MOST_PROBLEMS).map(document).collect();

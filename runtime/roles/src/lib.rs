@@ -19,6 +19,10 @@ pub struct Role {
     pub variables: &'static [&'static str],
     /// The schema of its database, by the name that `runtime migrate` and `MIGRATE_SCHEMA` take.
     pub schema: Option<&'static str>,
+    /// The path of a request that only reads, for a probe of the functions.
+    pub reads: Option<&'static str>,
+    /// Whether the role counts the event of a probe, and does nothing else with it.
+    pub counts_probes: bool,
     /// Whether the probe of the system runs in place of a service with this role, with the service's environment, IAM
     /// role and firewall group.
     pub probe: bool,
@@ -72,6 +76,8 @@ pub const ROLES: &[Role] = &[
         needs: &[],
         variables: &[],
         schema: None,
+        reads: None,
+        counts_probes: false,
         probe: false,
     },
     Role {
@@ -83,6 +89,8 @@ pub const ROLES: &[Role] = &[
         needs: &[Need::One(Sort::Database), Need::One(Sort::Cache), Need::One(Sort::Topic)],
         variables: &[],
         schema: Some("sendy"),
+        reads: None,
+        counts_probes: false,
         // The way of a reservation begins at this service, and the service knows the database. So it knows most of what
         // the probe looks at.
         probe: true,
@@ -96,6 +104,8 @@ pub const ROLES: &[Role] = &[
         needs: &[Need::One(Sort::Database), Need::One(Sort::Cache)],
         variables: &[],
         schema: Some("sendy"),
+        reads: None,
+        counts_probes: false,
         probe: false,
     },
     Role {
@@ -107,6 +117,8 @@ pub const ROLES: &[Role] = &[
         needs: &[Need::One(Sort::Database), Need::One(Sort::Queue)],
         variables: &[],
         schema: Some("sendy"),
+        reads: None,
+        counts_probes: false,
         probe: false,
     },
     Role {
@@ -118,6 +130,8 @@ pub const ROLES: &[Role] = &[
         needs: &[Need::One(Sort::Database), Need::One(Sort::Topic)],
         variables: &["ADMIN_KEY"],
         schema: Some("msa_study/item"),
+        reads: Some("/item"),
+        counts_probes: false,
         probe: false,
     },
     Role {
@@ -129,6 +143,8 @@ pub const ROLES: &[Role] = &[
         needs: &[Need::One(Sort::Database), Need::One(Sort::Topic)],
         variables: &[],
         schema: Some("msa_study/item"),
+        reads: None,
+        counts_probes: false,
         probe: false,
     },
     Role {
@@ -140,6 +156,8 @@ pub const ROLES: &[Role] = &[
         needs: &[],
         variables: &["FACTORY_URL"],
         schema: None,
+        reads: None,
+        counts_probes: true,
         probe: false,
     },
     Role {
@@ -151,6 +169,8 @@ pub const ROLES: &[Role] = &[
         needs: &[Need::One(Sort::Database), Need::One(Sort::Topic)],
         variables: &[],
         schema: Some("msa_study/log"),
+        reads: Some("/log"),
+        counts_probes: true,
         probe: false,
     },
     Role {
@@ -162,6 +182,8 @@ pub const ROLES: &[Role] = &[
         needs: &[Need::One(Sort::Database), Need::One(Sort::Topic)],
         variables: &[],
         schema: Some("msa_study/log"),
+        reads: None,
+        counts_probes: false,
         probe: false,
     },
     Role {
@@ -173,6 +195,8 @@ pub const ROLES: &[Role] = &[
         needs: &[Need::One(Sort::Database)],
         variables: &[],
         schema: Some("msa_study/item"),
+        reads: None,
+        counts_probes: true,
         probe: false,
     },
 ];

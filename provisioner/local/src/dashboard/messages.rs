@@ -75,6 +75,24 @@ pub fn give_back(port: u16, message: &Received) -> Result<()> {
     ask(port, "ChangeMessageVisibility", &asked).map(drop)
 }
 
+/// Publishes a message with one attribute, as SNS takes it: a form, and not JSON.
+pub fn publish(port: u16, topic_arn: &str, message: &str, (name, value): (&str, &str)) -> Result<()> {
+    let form = form_urlencoded::Serializer::new(String::new())
+        .append_pair("Action", "Publish")
+        .append_pair("Version", "2010-03-31")
+        .append_pair("TopicArn", topic_arn)
+        .append_pair("Message", message)
+        .append_pair("MessageAttributes.entry.1.Name", name)
+        .append_pair("MessageAttributes.entry.1.Value.DataType", "String")
+        .append_pair("MessageAttributes.entry.1.Value.StringValue", value)
+        .finish();
+    let (head, body) = send(port, "application/x-www-form-urlencoded", "", &form)?;
+    if !head.starts_with("HTTP/1.1 200") {
+        bail!("Publish: {}", body.lines().next().unwrap_or("refused"));
+    }
+    Ok(())
+}
+
 fn attributes(port: u16, queue: &str) -> Result<Value> {
     let url = format!("http://127.0.0.1:{port}/000000000000/{queue}");
     let answer = ask(port, "GetQueueAttributes", &json!({ "QueueUrl": url, "AttributeNames": ["All"] }))?;
@@ -86,22 +104,28 @@ fn number(attributes: &Value, name: &str) -> u64 {
 }
 
 fn ask(port: u16, operation: &str, input: &Value) -> Result<Value> {
+    let target = format!("X-Amz-Target: AmazonSQS.{operation}\r\n");
+    let (head, body) = send(port, "application/x-amz-json-1.0", &target, &input.to_string())?;
+    let body: Value = serde_json::from_str(&body).with_context(|| format!("{operation}: no JSON"))?;
+    if !head.starts_with("HTTP/1.1 200") {
+        bail!("{operation}: {}", body["message"].as_str().unwrap_or("refused"));
+    }
+    Ok(body)
+}
+
+/// Sends a request, and gives the head and the body of the answer.
+fn send(port: u16, content_type: &str, headers: &str, body: &str) -> Result<(String, String)> {
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    let body = input.to_string();
     write!(
         stream,
         "POST / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\nAuthorization: dashboard\r\n\
-         Content-Type: application/x-amz-json-1.0\r\nX-Amz-Target: AmazonSQS.{operation}\r\nContent-Length: {}\r\n\r\n{body}",
+         Content-Type: {content_type}\r\n{headers}Content-Length: {}\r\n\r\n{body}",
         body.len()
     )?;
     let mut answer = String::new();
     stream.take(1 << 20).read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-    let body: Value = serde_json::from_str(body).with_context(|| format!("{operation}: no JSON"))?;
-    if !head.starts_with("HTTP/1.1 200") {
-        bail!("{operation}: {}", body["message"].as_str().unwrap_or("refused"));
-    }
-    Ok(body)
+    Ok((head.to_owned(), body.to_owned()))
 }

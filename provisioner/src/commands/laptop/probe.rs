@@ -1,32 +1,180 @@
-//! `provision probe --local`: one reservation on its whole way, each hop with its time.
+//! `provision probe --local`: one reservation, or one marked event, on its whole way, each hop with its time.
+//!
+//! The runtime follows a reservation. The way of an event through functions is followed here: a request that only reads
+//! to each function with `http`, an event to the topic, and the line by which each function says that it has counted it.
 
-use std::io::{BufRead, BufReader};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use local::dashboard::messages;
+use local::http;
+use local::supervisor::place::Place;
 use serde_json::Value;
 
 use super::looked::look_running;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
+use crate::local::home::status;
 use crate::printer::Printer;
-use crate::sections::machine::Probe;
+use crate::scope::hex;
+use crate::sections::Loaded;
+use crate::sections::functions::API;
+use crate::sections::functions::probe::{ATTRIBUTE, SEEN, Way, way};
+use crate::sections::machine::{Probe, named, scope};
+use crate::sections::queues::MESSAGING;
 
 /// Runs the probe, which is also the last step of `up`.
 pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
-    let Some(probe) = look_running(file, global, printer)?.laptop.probe else {
-        let what = "no service of this stack has the role `reservation`, which a probe begins with";
-        return Err(Failure::usage(what));
-    };
-    match walk(&probe, printer)? {
-        true => Ok(Exit::Done),
-        false => Ok(Exit::Failed),
+    let looked = look_running(file, global, printer)?;
+    match all(&looked.loaded, &looked.state, looked.laptop.probe.as_ref(), Patience::Whole, printer) {
+        Some(true) => Ok(Exit::Done),
+        Some(false) => Ok(Exit::Failed),
+        None => {
+            let what = "nothing in this stack takes part in a probe";
+            Err(Failure::usage(what)
+                .hint("a service with the role `reservation` does, and functions that count its event"))
+        }
     }
 }
 
+/// How long a probe may wait.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Patience {
+    /// For every hop.
+    Whole,
+    /// Not for a hop that a queue holds up, because that is how the stack is meant.
+    WithoutDelays,
+}
+
+/// Runs each probe that the stack has, and says whether all were ok. `None` if it has none.
+pub(super) fn all(
+    loaded: &Loaded,
+    state: &Path,
+    probe: Option<&Probe>,
+    patience: Patience,
+    printer: Printer,
+) -> Option<bool> {
+    let told = |walked: anyhow::Result<bool>| {
+        walked.unwrap_or_else(|error| {
+            printer.error(format!("{error:#}"));
+            false
+        })
+    };
+    let reservation = probe.map(|probe| told(walk(probe, printer)));
+    let event = way(&loaded.stack).map(|way| told(functions(loaded, state, &way, patience, printer)));
+    [reservation, event].into_iter().flatten().reduce(|one, other| one && other)
+}
+
+/// Sends one marked event on its way through the functions, and prints each hop as it is done.
+fn functions(
+    loaded: &Loaded,
+    state: &Path,
+    way: &Way<'_>,
+    patience: Patience,
+    printer: Printer,
+) -> anyhow::Result<bool> {
+    printer.talk("probe: one event that everybody counts and nobody applies");
+    let parts = status(state)?;
+    let port = |part: &str| {
+        let found = parts.iter().find(|status| status.name == part).and_then(|status| status.port);
+        found.with_context(|| format!("`{part}` does not run"))
+    };
+    let mut hops = Hops { printer, ok: true };
+    for (name, path) in &way.reads {
+        let begun = Instant::now();
+        let asked = http::ask(port(API)?, "GET", path, &[], None, WITHIN);
+        let told = asked.and_then(|answer| match answer.status {
+            200..=299 => Ok(()),
+            status => bail!("`GET {path}` was answered {status}"),
+        });
+        hops.tell(name, begun, told);
+    }
+    let place = Place::find(state)?;
+    // Only what comes after is read.
+    let logs: BTreeMap<&str, u64> = way
+        .counts
+        .iter()
+        .map(|(name, _)| (*name, std::fs::metadata(place.log(name)).map_or(0, |log| log.len())))
+        .collect();
+    let probe = format!("probe-{}", name()?);
+    let begun = Instant::now();
+    for topic in &way.topics {
+        // No function is called by a FIFO topic.
+        let arn = scope(loaded).arn("sns", &named(loaded, topic, false));
+        let sent = messages::publish(port(MESSAGING)?, &arn, "{}", (ATTRIBUTE, &probe));
+        hops.tell(topic, begun, sent);
+    }
+    for (name, held) in &way.counts {
+        if patience == Patience::WithoutDelays && *held > 0 {
+            hops.skip(name, &format!("its queue holds events up for {held} s"));
+            continue;
+        }
+        let until = begun + WITHIN + Duration::from_secs(*held);
+        let counted = seen(&place.log(name), logs[name], &probe, until);
+        hops.tell(name, begun, counted);
+    }
+    Ok(hops.ok)
+}
+
+/// A name that no other probe has.
+fn name() -> anyhow::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("drawing a random number: {error}"))?;
+    Ok(hex(&random))
+}
+
+/// Waits until a function's log says that it has counted the event.
+fn seen(log: &Path, from: u64, probe: &str, until: Instant) -> anyhow::Result<()> {
+    loop {
+        let mut text = String::new();
+        if let Ok(mut file) = std::fs::File::open(log) {
+            file.seek(SeekFrom::Start(from))?;
+            file.read_to_string(&mut text)?;
+        }
+        if text.lines().any(|line| line.contains(SEEN) && line.contains(probe)) {
+            return Ok(());
+        }
+        if Instant::now() >= until {
+            bail!("it has not counted the event in time");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The time for a request, and for the event until it is counted everywhere.
+const WITHIN: Duration = Duration::from_secs(30);
+
+struct Hops {
+    printer: Printer,
+    ok: bool,
+}
+
+impl Hops {
+    fn tell(&mut self, hop: &str, begun: Instant, result: anyhow::Result<()>) {
+        let (status, message) = match result {
+            Ok(()) => ("ok", String::new()),
+            Err(error) => ("failed", format!("{error:#}")),
+        };
+        self.ok &= status == "ok";
+        let time = format!("{:.1} ms", begun.elapsed().as_secs_f64() * 1000.0);
+        self.printer.talk(row(hop, status, &time, &message));
+    }
+
+    fn skip(&self, hop: &str, why: &str) {
+        self.printer.talk(row(hop, "skipped", "", why));
+    }
+}
+
+fn row(hop: &str, status: &str, time: &str, message: &str) -> String {
+    format!("  {hop:<14} {status:<8} {time:>10}  {message}").trim_end().to_owned()
+}
+
 /// Runs one reservation on its whole way, and prints each hop as it is done.
-pub(super) fn walk(probe: &Probe, printer: Printer) -> anyhow::Result<bool> {
+fn walk(probe: &Probe, printer: Printer) -> anyhow::Result<bool> {
     let child = Command::new(&probe.program)
         .arg("probe")
         .env_clear()
@@ -44,9 +192,7 @@ pub(super) fn walk(probe: &Probe, printer: Printer) -> anyhow::Result<bool> {
         }
         let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
         let milliseconds = line["milliseconds"].as_f64().map_or_else(String::new, |ms| format!("{ms:.1} ms"));
-        printer.talk(
-            format!("  {:<14} {:<8} {milliseconds:>10}  {}", text("hop"), text("status"), text("message")).trim_end(),
-        );
+        printer.talk(row(&text("hop"), &text("status"), &milliseconds, &text("message")));
     }
     Ok(child.wait().is_ok_and(|status| status.success()))
 }

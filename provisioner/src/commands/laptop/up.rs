@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::doctor;
 use super::looked::{Looked, found};
-use super::probe::walk;
+use super::probe::{self, Patience};
 use super::strays::tell_strays;
 use super::words::{failed, shell};
 use crate::commands::failure::{Exit, Failure};
@@ -79,13 +79,8 @@ pub(crate) fn up(file: &Path, global: &Global, options: &UpOptions, printer: Pri
         printer.talk(format!("{} was not started: it comes after {}", skipped.part, skipped.after));
     }
     let complete = outcome.failed.is_empty() && outcome.skipped.is_empty();
-    let probe = laptop.probe.as_ref().filter(|_| complete);
-    let probed = probe.map(|probe| {
-        walk(probe, printer).unwrap_or_else(|error| {
-            printer.error(format!("{error:#}"));
-            false
-        })
-    });
+    let probe = || probe::all(loaded, state, laptop.probe.as_ref(), Patience::WithoutDelays, printer);
+    let probed = complete.then(probe).flatten();
     if global.json {
         let complete_seconds = complete.then_some(seconds);
         printer.document(&document::pretty(&json!({

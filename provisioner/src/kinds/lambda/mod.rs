@@ -76,7 +76,8 @@ fn section(resource: &str, name: &str) -> Option<String> {
         ("function", "forwarder") => whole("logs"),
         ("permission", name) if name.starts_with("logs-") => whole("logs"),
         ("permission", name) => below("functions", name.rsplit_once('-').map_or(name, |(function, _)| function)),
-        ("function" | "migration" | "source", name) => below("functions", name),
+        ("source", name) => below("functions", name.rsplit_once("-to-").map_or(name, |(_, function)| function)),
+        ("function" | "migration", name) => below("functions", name),
         _ => None,
     }
 }

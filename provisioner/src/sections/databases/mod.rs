@@ -59,6 +59,28 @@ impl Database {
     }
 }
 
+/// About how many connections an instance class takes: RDS lets one in for each 12,582,880 bytes of memory (RDS user
+/// guide, `max_connections`). `None` for a class whose memory is not known here.
+pub(crate) fn connections(class: &str) -> Option<u64> {
+    let mut words = class.split('.').skip(1);
+    let (family, size) = (words.next()?, words.next()?);
+    let gib_of_large = match family.chars().next()? {
+        't' | 'm' => 8,
+        'r' => 16,
+        'x' => 32,
+        _ => return None,
+    };
+    let gib = match size {
+        "micro" => 1,
+        "small" => 2,
+        "medium" => 4,
+        "large" => gib_of_large,
+        "xlarge" => 2 * gib_of_large,
+        times => 2 * gib_of_large * times.strip_suffix("xlarge")?.parse::<u64>().ok()?,
+    };
+    Some(gib * 1_073_741_824 / 12_582_880)
+}
+
 /// The schema of a database. MySQL's names of schemas have no dash.
 pub(crate) fn schema(name: &str) -> String {
     name.replace('-', "_")

@@ -129,7 +129,7 @@ fn sources(making: &mut Making<'_>, section: &str, (name, function): (&str, &Fun
             window: number(on.window_seconds()),
             concurrency: function.concurrency,
         };
-        making.add::<Source>(section, name, spec);
+        making.add::<Source>(section, format!("{queue}-to-{name}"), spec);
     }
     if let Some(topic) = &on.topic {
         let source = PermissionSource::Topic(Ref::to(&topic.0));

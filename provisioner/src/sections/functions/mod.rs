@@ -1,14 +1,17 @@
 //! `functions:`, Lambda functions of the bundled runtime.
 //!
 //! - [`routes`]: which requests of the stack's HTTP API a function gets.
-//! - [`check`]: finds the mistakes in functions.
+//! - [`check`]: finds the mistakes in functions; [`notes`]: tells what is allowed and may be too much.
 //! - [`aws`]: the functions on Lambda, what calls them, and the HTTP API.
+//! - [`probe`]: the way of a probe through them.
 //! - [`local`]: a part for each on this machine.
 
 #[cfg_attr(not(feature = "aws"), path = "../without_aws.rs")]
 pub(crate) mod aws;
 pub(crate) mod check;
 pub(crate) mod local;
+pub mod notes;
+pub(crate) mod probe;
 pub(crate) mod routes;
 
 use std::collections::BTreeMap;

@@ -91,6 +91,8 @@ services:
         needs: &[Need::Named(Sort::Topic, "orders"), Need::Named(Sort::Topic, "deliveries"), Need::One(Sort::Queue)],
         variables: &[],
         schema: None,
+        reads: None,
+        counts_probes: false,
         probe: false,
     };
 

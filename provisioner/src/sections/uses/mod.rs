@@ -94,6 +94,29 @@ pub(crate) enum Value<'a> {
 }
 
 impl Given<'_> {
+    /// Whether the value is a secret, which no environment of a function has in it.
+    pub(crate) fn is_secret(&self) -> bool {
+        match self.value {
+            Value::AppUser(_)
+            | Value::AppPassword(_)
+            | Value::OwnerUser(_)
+            | Value::OwnerPassword(_)
+            | Value::CacheToken(_)
+            | Value::Secret(_) => true,
+            Value::DatabaseHost(_)
+            | Value::DatabasePort(_)
+            | Value::DatabaseName(_)
+            | Value::ReplicaHost(_)
+            | Value::CacheHost(_)
+            | Value::CacheReaderHost(_)
+            | Value::CachePort(_)
+            | Value::TopicArn(_)
+            | Value::QueueUrl(_)
+            | Value::SearchEndpoint(_)
+            | Value::ApiUrl => false,
+        }
+    }
+
     pub(crate) fn name(&self) -> String {
         match self.value {
             Value::Secret(_) | Value::ApiUrl => self.prefix.clone(),

@@ -9,7 +9,8 @@
 //!
 //! Inside a VPC the network interfaces of a function hold the subnets for 5 to 40 minutes after its deletion, so a
 //! function leaves its VPC first. Reserved concurrency takes from what the other functions of the account share, and
-//! new accounts have only 10, so it is set only where the spec says so, and taken away where it does not.
+//! new accounts have only 10, so it is set only where the spec says so, and taken away where it does not. One
+//! `GetAccountSettings` tells whether any function of the account has some; only then each is asked.
 //!
 //! A secret is never in the environment, where GetFunctionConfiguration shows it to whoever may read it. Its ARN and
 //! its version are there, and the function fetches the value when it starts. A new version is a new environment.
@@ -18,8 +19,9 @@
 //! which queues Lambda reads for it, and `lambda.permission` who may call it.
 
 mod answer;
+mod read;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_lambda::types::{
     DestinationConfig, Environment, FunctionCode, LastUpdateStatus, LogFormat, LoggingConfig, OnFailure, Runtime,
@@ -32,7 +34,7 @@ use serde_json::Value;
 use super::leaving::{self, CONFLICT, GONE, NOT_NOW};
 use super::{Migration, beside};
 use crate::aws::evidence::Evidence;
-use crate::aws::{Cx, Error, Look, Tags, collect};
+use crate::aws::{Cx, Error};
 use crate::kind::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::ec2::{NatGateway, SecurityGroup, Subnet, VpcEndpoint};
@@ -205,6 +207,7 @@ impl Kind for Function {
             "lambda:DeleteFunctionConcurrency",
             "lambda:DeleteFunctionEventInvokeConfig",
             "lambda:DeleteFunctionUrlConfig",
+            "lambda:GetAccountSettings",
             "lambda:GetFunctionConcurrency",
             "lambda:GetFunctionConfiguration",
             "lambda:GetFunctionEventInvokeConfig",
@@ -290,11 +293,7 @@ impl Kind for Function {
 
 impl OnAws for Function {
     async fn read(cx: &Cx, query: &Query<'_, Function>) -> Result<Vec<Live<Function>>, Error> {
-        let wanted = query.named(|name, _| aws_name(&cx.scope, name));
-        let mut names: BTreeSet<String> = wanted.keys().cloned().collect();
-        let hints = query.look.tagged(cx, "lambda:function").await;
-        names.extend(hints.iter().filter_map(|arn| arn.split(':').nth(6)).map(str::to_owned));
-        collect(names.into_iter().collect(), |name| one(cx, name, &wanted, query.look)).await
+        read::all(cx, query).await
     }
 
     async fn create(cx: &Cx, name: &str, want: &FunctionState) -> Result<FunctionOutput, Error> {
@@ -448,41 +447,4 @@ async fn put_concurrency(cx: &Cx, want: &FunctionState) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-async fn one(
-    cx: &Cx,
-    function: String,
-    wanted: &HashMap<String, &str>,
-    look: &Look,
-) -> Result<Option<Live<Function>>, Error> {
-    // GetFunction would show the tags as well, but it also gives away the code, which a plan has no business with.
-    let (arn, wanted) = (output(&cx.scope, &function).arn, wanted.get(&function).copied());
-    let (found, whose, concurrency, failures, urls) = tokio::join!(
-        cx.lambda.get_function_configuration().function_name(&function).send(),
-        look.whose(cx, &arn, wanted, tags(cx, &arn)),
-        cx.lambda.get_function_concurrency().function_name(&function).send(),
-        cx.lambda.get_function_event_invoke_config().function_name(&function).send(),
-        beside::urls(cx, &function),
-    );
-    let Some(configuration) = Error::unless_gone(found, GONE)? else {
-        return Ok(None);
-    };
-    let Some(whose) = whose? else {
-        return Ok(None);
-    };
-    let mut state = FunctionState { urls: urls?, ..answer::state(&configuration) };
-    let reserved = Error::unless_gone(concurrency, GONE)?.and_then(|answer| answer.reserved_concurrent_executions);
-    state.concurrency = reserved.map_or(Reserved::Nothing, Reserved::Calls);
-    if let Some(failures) = Error::unless_gone(failures, GONE)? {
-        state.failures = answer::failures(&failures);
-    }
-    let output = output(&cx.scope, &function);
-    let (id, status) = (output.arn.clone(), answer::status(&configuration));
-    Ok(Some(Live { status, ..Live::ready(whose, id, state, output) }))
-}
-
-async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
-    let answer = Error::unless_gone(cx.lambda.list_tags().resource(arn).send().await, GONE)?;
-    Ok(answer.and_then(|answer| answer.tags).unwrap_or_default())
 }

@@ -1,10 +1,13 @@
 //! Checks `functions:`.
 
+mod inside;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::roles::{Event, Runs};
 
-use super::{API, FAILED, Function, MIGRATE, On, failed, migration, routes};
+use super::{API, FAILED, FIREWALL, Function, MIGRATE, On, failed, migration, routes};
+use crate::sections::network::ENDPOINTS;
 use crate::sections::say::Say;
 use crate::sections::services::check::no_variable;
 use crate::sections::services::roles;
@@ -30,6 +33,7 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     }
     takers(stack, say);
     paths(stack, say);
+    inside::check(loaded, say);
 }
 
 /// Refuses names that the parts which `provision` makes for functions have.
@@ -45,6 +49,10 @@ fn names(stack: &Stack, say: &mut Say<'_>) {
     for name in stack.functions.keys().filter(|name| stack.services.contains_key(*name)) {
         let what = format!("`{name}` is also the name of a service");
         say.problem(format!("/functions/{name}"), what, Some("each has a log and a process of its name".into()));
+    }
+    // A service has a firewall group of its name.
+    for name in stack.services.keys().filter(|name| [FIREWALL, ENDPOINTS].contains(&name.0.as_str())) {
+        say.taken("services", name);
     }
     for name in stack.functions.keys() {
         let ours = name.0.ends_with(MIGRATE) || name.0.ends_with(FAILED) || name.0.starts_with("forward-");
@@ -249,17 +257,7 @@ fn variables(name: &Name, function: &Function, say: &mut Say<'_>) {
             say.problem(place, what, None);
         }
     }
-    let own: usize = function.env.iter().map(|(key, value)| key.len() + value.len()).sum();
-    if own > ENVIRONMENT {
-        let what =
-            format!("the variables of `{name}` have {own} bytes, more than the {ENVIRONMENT} that Lambda allows");
-        say.problem(format!("{path}/env"), what, None);
-    }
 }
-
-/// The most bytes of all variables of a function together, less those that `uses` gives at most (Lambda developer guide,
-/// quotas: 4 KB).
-const ENVIRONMENT: usize = 4096 - 1024;
 
 /// Why Lambda does not take a variable of this name (Lambda developer guide, environment variables).
 fn reserved(name: &str) -> Option<String> {

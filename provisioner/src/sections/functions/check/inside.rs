@@ -1,0 +1,84 @@
+//! Checks functions inside the VPC: the way to what they use outside of it, and the size of their environment.
+
+use crate::scope::Scope;
+use crate::sections::Loaded;
+use crate::sections::functions::{Function, migrates, migration};
+use crate::sections::network::Nat;
+use crate::sections::say::Say;
+use crate::sections::search::Search;
+use crate::sections::uses::{Given, User, Value, given, used};
+use crate::sections::words::Name;
+
+pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
+    for (name, function) in &loaded.stack.functions {
+        if loaded.is_inside(function) && loaded.nat() == Nat::None {
+            way_out(loaded, name, function, say);
+        }
+        let env = function.env.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        environment(loaded, (&format!("/functions/{name}/env"), &name.0), function.user(), env, say);
+    }
+    for (owned, owner, _) in loaded.stack.owned_by_functions() {
+        let place = format!("/functions/{owner}/owns");
+        environment(loaded, (&place, &migration(&owned.0)), migrates(owned), std::iter::empty(), say);
+    }
+}
+
+/// Tells what a function uses that no interface endpoint leads to.
+fn way_out(loaded: &Loaded, name: &Name, function: &Function, say: &mut Say<'_>) {
+    let things = used(&loaded.stack, function.user());
+    let searches = if Search::is_inside(loaded.profile) { Vec::new() } else { things.searches };
+    let outside: Vec<&str> = things.functions.into_iter().chain(searches).collect();
+    for (index, thing) in function.uses.iter().enumerate().filter(|(_, thing)| outside.contains(&thing.0.as_str())) {
+        let what =
+            format!("`{name}` is inside the VPC, because it uses a database or a cache, and `{thing}` is outside");
+        let hint = "`network: {nat: one}` makes a way out, which costs by the hour";
+        say.problem(format!("/functions/{name}/uses/{index}"), what, Some(hint.into()));
+    }
+}
+
+/// The most bytes of all variables of a function together (Lambda developer guide, quotas: 4 KB). Lambda's refusal
+/// repeats all of them, so it must never come to it.
+const MOST: usize = 4096;
+
+/// Counts the variables with the longest values that they can have, as Lambda does: as one JSON object.
+fn environment<'a>(
+    loaded: &Loaded,
+    (place, name): (&str, &str),
+    user: User<'_>,
+    env: impl Iterator<Item = (&'a str, &'a str)>,
+    say: &mut Say<'_>,
+) {
+    let scope = Scope::widest(loaded);
+    let mut all = serde_json::Map::new();
+    let mut set = |key: String, value: String| all.insert(key, value.into());
+    for given in given(&loaded.stack, user) {
+        if given.is_secret() {
+            let secret = format!("{}/{}", scope.prefix(), "x".repeat(40));
+            set(format!("{}_SECRET", given.name()), scope.arn("secretsmanager", &format!("secret:{secret}-xxxxxx")));
+            set(format!("{}_VERSION", given.name()), "x".repeat(36));
+        } else {
+            set(given.name(), longest(&scope, &given));
+        }
+    }
+    set("SERVICE_NAME".to_owned(), name.to_owned());
+    for (key, value) in env {
+        set(key.to_owned(), value.to_owned());
+    }
+    let bytes = serde_json::Value::Object(all).to_string().len();
+    if bytes > MOST {
+        let what = format!("the variables of `{name}` may have {bytes} bytes, more than the {MOST} that Lambda allows");
+        say.problem(place.to_owned(), what, Some("fewer things in `uses`, or shorter texts".into()));
+    }
+}
+
+/// The longest value that a variable can have.
+fn longest(scope: &Scope, given: &Given<'_>) -> String {
+    match given.value {
+        Value::TopicArn(_) => scope.arn("sns", &"x".repeat(80)),
+        Value::QueueUrl(_) => {
+            format!("https://sqs.{}.amazonaws.com/{}/{}", scope.region, scope.account, "x".repeat(80))
+        }
+        // The longest is the host of a database: 63 characters, 12 of AWS's, the region.
+        _ => format!("{}.xxxxxxxxxxxx.{}.rds.amazonaws.com", "x".repeat(63), scope.region),
+    }
+}
