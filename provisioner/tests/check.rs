@@ -69,7 +69,7 @@ async fn references_are_checked_and_near_names_are_suggested() {
     stack.yaml:14:22: `get` is not an HTTP method
       hint: did you mean `GET`?
     stack.yaml:16:7: `logs` is not a search domain of this stack
-    stack.yaml:17:15: `two` is not a service of this stack
+    stack.yaml:17:15: `two` is not a service or a function of this stack
     ");
 }
 

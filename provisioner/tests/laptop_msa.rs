@@ -5,10 +5,8 @@
 #[path = "support/laptop.rs"]
 mod support;
 
-use std::process::Command;
-
 use serde_json::Value;
-use support::{Answer, Laptop, program, send, until};
+use support::{Answer, Laptop, said, send, until};
 
 /// The shop, with a production that takes no time.
 fn shop() -> Laptop {
@@ -152,17 +150,54 @@ fn what_stops_goes_on_where_it_was() {
     assert!(down.contains("DATA LOSS"), "{down}");
 }
 
+/// A probe is counted on its whole way, and nobody can see that it was there. Events that a function failed at are tried
+/// again when somebody says so.
 #[test]
-fn a_stack_with_functions_is_refused_on_aws_with_its_line() {
-    let laptop = shop();
-    for command in [&["plan", "--offline"][..], &["policy"], &["graph"], &["export", "cloudformation"]] {
-        let mut told = Command::new(program());
-        told.args(command).arg(&laptop.stack);
-        let output = told.output().unwrap();
-        let said = support::said(&output);
-        assert_eq!(output.status.code(), Some(1), "{said}");
-        assert!(said.contains(":20:1: functions run on this machine only so far"), "{said}");
+fn a_probe_leaves_everything_as_it_was_and_failed_events_are_tried_again() {
+    let shop = Shop::open();
+    let seen = || (shop.told("GET", "/item", ""), shop.told("GET", "/log", ""));
+    let before = seen();
+    let up = said(&shop.laptop.run(&["up", "--yes"]));
+    for hop in ["shop", "factory", "order-topic", "order", "delivery"] {
+        let is_ok = |line: &str| line.split_whitespace().take(2).eq([hop, "ok"]);
+        assert!(up.lines().any(is_ok), "{hop}: {up}");
     }
-    let check = laptop.plain(&["check", laptop.stack.to_str().unwrap()]);
-    assert!(check.status.success(), "{}", support::said(&check));
+    let probe = shop.laptop.told(&["probe"], 0, "probe: one event");
+    assert!(!probe.contains("skipped"), "{probe}");
+    assert_eq!(seen(), before);
+    shop.buy("Item2", "5");
+    until("the delivery", || (shop.stock("Item2") == 7).then_some(()));
+    assert_eq!(shop.ask("GET", "/log", &[], "").json()[1]["log_id"], 2, "the probe has taken no id");
+
+    let outputs: Value = serde_json::from_slice(&shop.laptop.run(&["outputs", "--json"]).stdout).unwrap();
+    let url = outputs["queues.order-queue.url"].as_str().unwrap();
+    let (host, path) = url.strip_prefix("http://").unwrap().split_once('/').unwrap();
+    let failed = format!("http://{host}/{}", path.replace("order-queue", "shop-outbox-failed"));
+    let record = serde_json::json!({
+        "version": "1.0", "requestContext": {"condition": "RetriesExhausted"},
+        "requestPayload": {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}},
+    });
+    let ask = |action: &str, body: Value| {
+        let target = format!("AmazonSQS.{action}");
+        let headers = [
+            ("content-type", "application/x-amz-json-1.0"),
+            ("x-amz-target", target.as_str()),
+            ("authorization", "AWS4-HMAC-SHA256 Credential=local/20260101/ap-northeast-2/sqs/aws4_request"),
+        ];
+        let answer = send(host, "POST", "/", &headers, &body.to_string()).expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.body);
+    };
+    let put = || ask("SendMessage", serde_json::json!({"QueueUrl": failed, "MessageBody": record.to_string()}));
+    put();
+    shop.laptop.told(&["redrive", "shop-outbox", "--yes"], 0, "`shop-outbox` handled 1 event");
+    shop.laptop.told(&["redrive", "shop-outbox"], 0, "`shop-outbox` has failed at no event that is kept");
+
+    put();
+    put();
+    shop.laptop.done(&["local", "stop", "item"]);
+    shop.laptop.told(&["redrive", "shop-outbox", "--yes"], 1, "failed at 2 again");
+    shop.laptop.done(&["up", "--yes"]);
+    let told = said(&shop.laptop.run(&["redrive", "shop-outbox", "--yes", "--json"]));
+    assert!(told.contains("\"handled\": 2"), "{told}");
+    shop.laptop.told(&["redrive", "order", "--yes"], 64, "its messages are those of its queue");
 }

@@ -36,7 +36,7 @@ async fn a_stack_that_cannot_be_probed_is_64() {
     error: no service has the role `reservation`, in whose place the probe runs
       hint: the probe reserves something, and follows it to the database, the queue, the cache and the log
     error: the load balancer has a certificate, which is not for its own name
-      hint: give the address that the certificate is for: --url https://…
+      hint: give the address that the certificate is for: --url https://…, or `network.domain`
     error: no service is behind the load balancer, so the probe has no way in
       hint: give the services `http:`, as `services.reservation.http`
     error: several services have the role `reservation`: lookup, reservation

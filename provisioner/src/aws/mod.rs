@@ -7,6 +7,7 @@ pub mod lease;
 pub mod limits;
 mod look;
 pub mod new_key;
+pub mod plain;
 pub mod policy;
 pub mod principal;
 pub mod surroundings;

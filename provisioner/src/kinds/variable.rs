@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::kind::{Missing, Outputs, Ref};
 use crate::kinds::apigatewayv2::Api;
 use crate::kinds::elasticache::ReplicationGroup;
+use crate::kinds::elbv2::LoadBalancer;
 use crate::kinds::opensearch::Domain;
 use crate::kinds::rds::Instance;
 use crate::kinds::sns::Topic;
@@ -18,6 +19,8 @@ pub enum Variable {
     QueueUrl(Ref<Queue>),
     /// The address of an API: scheme and host, without a slash at the end.
     ApiUrl(Ref<Api>),
+    /// The address of a load balancer under its own name: scheme and host, without a slash at the end.
+    BalancerUrl(Ref<LoadBalancer>),
     /// The host of a primary. A service waits for it, because without a primary it can answer nothing.
     DatabaseHost(Ref<Instance>),
     /// The host of a replica. It comes with a second revision, so that serving does not wait for it.
@@ -38,6 +41,7 @@ impl Variable {
             Variable::TopicArn(topic) => Some(outputs.get(topic)?.arn),
             Variable::QueueUrl(queue) => Some(outputs.get(queue)?.url),
             Variable::ApiUrl(api) => Some(outputs.get(api)?.url),
+            Variable::BalancerUrl(balancer) => Some(format!("http://{}", outputs.get(balancer)?.dns_name)),
             Variable::DatabaseHost(instance) => Some(outputs.ready(instance)?.address),
             Variable::ReplicaHost(instance) => outputs.late(instance)?.map(|ready| ready.address),
             Variable::CacheHost(group) => Some(outputs.ready(group)?.primary),

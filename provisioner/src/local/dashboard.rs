@@ -93,6 +93,12 @@ fn links(making: &Making<'_>, config: &mut Config) {
         let primary = pairs().find(|pair| pair.database == thing.0).map(|pair| pair.primary.clone());
         primary.unwrap_or_else(|| thing.to_string())
     };
+    // What stands in front of a function or a service, for those who call it.
+    let front = |thing: &Name| match () {
+        () if stack.functions.contains_key(thing) => Some(API),
+        () if stack.services.contains_key(thing) => Some(WEB),
+        () => None,
+    };
     for (name, service) in stack.services.iter().filter(|(_, service)| service.role.is_some()) {
         if service.http.is_some() {
             config.links.push(link(WEB.to_owned(), name.to_string(), "routes to"));
@@ -102,6 +108,8 @@ fn links(making: &Making<'_>, config: &mut Config) {
                 (name.to_string(), topic(thing), "publishes to")
             } else if stack.queues.contains_key(thing) {
                 (queue(thing), name.to_string(), "feeds")
+            } else if let Some(front) = front(thing) {
+                (name.to_string(), front.to_owned(), "calls")
             } else if service.owns.contains(thing) {
                 (name.to_string(), part_of(thing), "owns")
             } else {
@@ -120,11 +128,11 @@ fn links(making: &Making<'_>, config: &mut Config) {
             config.links.push(link(migration(&owned.0), part_of(owned), "migrates"));
         }
         for thing in &function.uses {
-            let (to, verb) = match () {
-                () if stack.topics.contains_key(thing) => (topic(thing), "publishes to"),
-                () if stack.functions.contains_key(thing) => (API.to_owned(), "calls"),
-                () if function.owns.contains(thing) => (part_of(thing), "owns"),
-                () => (part_of(thing), "uses"),
+            let (to, verb) = match front(thing) {
+                Some(front) => (front.to_owned(), "calls"),
+                None if stack.topics.contains_key(thing) => (topic(thing), "publishes to"),
+                None if function.owns.contains(thing) => (part_of(thing), "owns"),
+                None => (part_of(thing), "uses"),
             };
             config.links.push(link(name.to_string(), to, verb));
         }

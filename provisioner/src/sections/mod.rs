@@ -185,14 +185,16 @@ impl Stack {
         all.extend(self.queues.keys().map(|name| ("queues", name)));
         all.extend(self.search.keys().map(|name| ("search", name)));
         all.extend(self.secrets.keys().map(|name| ("secrets", name)));
-        // A function with `http` has an address.
+        // A function or a service with `http` has an address.
         all.extend(self.functions.keys().map(|name| ("functions", name)));
+        all.extend(self.services.keys().map(|name| ("services", name)));
         all
     }
 
-    /// Whether this is a function without `http`, which nobody can send a request to.
+    /// Whether this is a function or a service without `http`, which nobody can send a request to.
     pub(crate) fn without_address(&self, name: &Name) -> bool {
         self.functions.get(name).is_some_and(|function| function.http.is_none())
+            || self.services.get(name).is_some_and(|service| service.http.is_none())
     }
 
     /// Whether there is a server of messages on a laptop.

@@ -10,7 +10,7 @@ use crate::scope::PREFIX_LIMIT;
 pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
     prefix(loaded, say);
-    // `uses:` names a thing without its section, so no two things may have the same name.
+    // `uses:` names a thing without its section, and a part on a laptop has its name, so no two things may have the same.
     let mut seen: BTreeMap<&Name, &str> = BTreeMap::new();
     for (section, name) in stack.usable() {
         match seen.get(name) {
@@ -25,8 +25,7 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
         }
     }
     // The schema gives the keys of its maps a pattern, but no length.
-    let all = stack.usable().into_iter().chain(stack.services.keys().map(|name| ("services", name)));
-    for (section, name) in all.filter(|(_, name)| name.0.len() > LONGEST) {
+    for (section, name) in stack.usable().into_iter().filter(|(_, name)| name.0.len() > LONGEST) {
         let what = format!("`{name}` has {} characters, more than the {LONGEST} of a name", name.0.len());
         say.problem(format!("/{section}/{name}"), what, None);
     }

@@ -268,8 +268,6 @@ functions:
       hint: one of `queue`, `topic` and `every`
     13:56: the service `reader` uses `both` too: each message would come to one of the two
       hint: one queue for each, from one topic
-    14:11: `reader` is also the name of a service
-      hint: each has a log and a process of its name
     14:18: the role `hello` is a service, and no function can have it
     14:37: `every` is 90s, and has to be whole minutes, 1m to 24h
     15:72: `batch` is for a queue
@@ -289,6 +287,45 @@ databases: {item: {}}
 functions: {delivery: {role: delivery, uses: [item], on: {queue: work, batch: 100, window: 20s}}}
 ";
     assert_eq!(told(right), "");
+}
+
+/// Whoever uses a service calls it by the load balancer, under a name that a certificate is for.
+#[test]
+fn the_address_of_a_service_is_one_that_the_certificate_is_for() {
+    let text = "stack: s
+region: eu-west-1
+network: {certificate: 'arn:aws:acm:eu-west-1:123456789012:certificate/c'}
+databases: {item: {}}
+topics: {news: {}}
+secrets: {admin-key: {}}
+services:
+  api: {role: hello, http: {}, uses: [shop]}
+  quiet: {role: hello, uses: [api, quiet]}
+functions:
+  shop: {role: shop, owns: [item], uses: [item, news, admin-key], http: {}}
+  order: {role: order, uses: [api, factory], on: {every: 1m}}
+  factory: {role: factory, uses: [item, news], http: {paths: [/log]}}
+";
+    insta::assert_snapshot!(told(text), @"");
+    let named = text.replace("network: {", "network: {domain: api.example.com, ").replace(", quiet]", "]");
+    insta::assert_snapshot!(told(&named), @"");
+    insta::assert_snapshot!(told("stack: s\nnetwork: {domain: api.example.com}\n"), @"");
+    insta::assert_snapshot!(told("stack: s\nnetwork: {domain: 'http://x'}\n"), @"");
+}
+
+/// A function inside the VPC reaches what is outside by NAT, or not at all.
+#[test]
+fn a_function_inside_the_vpc_needs_a_way_out() {
+    let text = "stack: s
+databases: {item: {}}
+functions:
+  delivery: {role: delivery, uses: [item, other], on: {every: 1m}}
+  other: {role: order, uses: [other], on: {every: 1m}, http: {}, env: {FACTORY_URL: 'http://x'}}
+";
+    insta::assert_snapshot!(told(text), @"");
+    let long = "x".repeat(3300);
+    let text = text.replace("other], on", "item], on").replace("http://x", &long);
+    insta::assert_snapshot!(told(&text), @"");
 }
 
 /// aws/copilot-cli#1455 and #5795: two services on one path, and two days lost.

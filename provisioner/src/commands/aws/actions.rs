@@ -21,6 +21,9 @@ pub fn beside_kinds(desired: &Desired) -> Vec<&'static str> {
     if probe::is_possible(desired) {
         actions.extend(probe::ACTIONS);
     }
+    if probe::functions::is_possible(desired) {
+        actions.extend(probe::functions::ACTIONS);
+    }
     actions
 }
 
@@ -35,6 +38,7 @@ const OF_KINDS: &[(&str, &[&str])] = &[
 #[cfg(test)]
 pub(crate) fn all() -> Vec<&'static str> {
     let mut all = [health::ACTIONS, doctor::ACTIONS, probe::ACTIONS, redrive::functions::ACTIONS].concat();
+    all.extend(probe::functions::ACTIONS);
     all.extend(OF_KINDS.iter().chain(doctor::ACTIONS_OF).flat_map(|(_, actions)| *actions));
     all
 }

@@ -10,7 +10,7 @@ use crate::aws::{Cx, Error};
 use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
 pub use subscription::{Endpoint, Subscription, SubscriptionSpec, SubscriptionState};
-pub use topic::{Topic, TopicOutput, TopicSpec, TopicState};
+pub use topic::{Topic, TopicOutput, TopicSpec, TopicState, topic_name};
 
 pub static SERVICE: Service = Service {
     name: "sns",

@@ -133,7 +133,7 @@ impl OnAws for Topic {
     }
 }
 
-fn topic_name(scope: &Scope, name: &str, fifo: bool) -> String {
+pub fn topic_name(scope: &Scope, name: &str, fifo: bool) -> String {
     match fifo {
         true => format!("{}.fifo", scope.name(name, 251)),
         false => scope.name(name, 256),

@@ -22,10 +22,11 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
             Some("name one, or leave out `logs`".into()),
         );
     }
-    for name in logs.ship.keys().filter(|name| !stack.services.contains_key(name)) {
-        let hint = say.meant(name, stack.services.keys());
-        let what = format!("`{name}` is not a service of this stack");
-        say.dangling(format!("/logs/ship/{name}"), name, &["services"], what, hint);
+    let writes = |name: &Name| stack.services.contains_key(name) || stack.functions.contains_key(name);
+    for name in logs.ship.keys().filter(|name| !writes(name)) {
+        let hint = say.meant(name, stack.services.keys().chain(stack.functions.keys()));
+        let what = format!("`{name}` is not a service or a function of this stack");
+        say.dangling(format!("/logs/ship/{name}"), name, &["services", "functions"], what, hint);
     }
     for (name, index) in &logs.indexes {
         let place = below("/logs/indexes", &name.0);

@@ -20,7 +20,7 @@ fn ports(_: &Loaded) -> Vec<String> {
     Vec::new()
 }
 
-/// Adds the same log forwarder as on AWS. It reads the file that a service writes, and not a subscription.
+/// Adds the same log forwarder as on AWS. It reads the file that a service or a function writes, and not a subscription.
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let Some(logs) = &making.loaded.stack.logs else { return Ok(()) };
     let Some(endpoint) = endpoint(making, &logs.to.0) else { return Ok(()) };
@@ -29,7 +29,8 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
     let only_on_aws = only_on_aws(&making.loaded.stack);
     for (service, pattern) in &logs.ship {
         // A container of the user's writes no log here.
-        if making.loaded.stack.services.get(service).is_none_or(|service| service.role.is_none()) {
+        let stack = &making.loaded.stack;
+        if stack.services.get(service).is_some_and(|service| service.role.is_none()) {
             continue;
         }
         if let Some(why) = only_on_aws.get(service) {

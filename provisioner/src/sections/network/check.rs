@@ -8,6 +8,10 @@ use crate::sections::{Loaded, Stack};
 pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
     certificate(stack, say);
+    if stack.network.domain.is_some() && stack.network.certificate.is_none() && say.sound("/network/certificate") {
+        let what = "`domain` is a name in a certificate, and there is none".to_owned();
+        say.problem("/network/domain".into(), what, Some("give `certificate`, or leave `domain` out".into()));
+    }
     cidr(stack, say);
     if stack.network.nat == Some(Nat::None) && !stack.services.is_empty() {
         say.problem(

@@ -33,6 +33,10 @@ pub struct Network {
     /// and redirects 80. Without it, it answers on 80 only.
     #[schemars(regex(pattern = r"^arn:aws(-[a-z]+)*:acm:[a-z0-9-]+:[0-9]{12}:certificate/.+$"))]
     pub certificate: Option<String>,
+    /// The name in the certificate under which the load balancer is reached. You point it at the load balancer. It is
+    /// needed where something `uses:` a service.
+    #[schemars(regex(pattern = r"^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$"))]
+    pub domain: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -50,6 +54,11 @@ impl Network {
 
     pub fn nat(&self, profile: Profile) -> Nat {
         self.nat.unwrap_or(profile.or(Nat::One, Nat::PerZone))
+    }
+
+    /// Whether the load balancer has an address that a certificate, if there is one, is for.
+    pub fn has_own_address(&self) -> bool {
+        self.certificate.is_none() || self.domain.is_some()
     }
 
     pub fn cidr(&self) -> &str {

@@ -15,6 +15,7 @@ use crate::sections::aws::making::Making;
 use crate::sections::functions::API;
 use crate::sections::network::aws as network;
 use crate::sections::search::Search;
+use crate::sections::services::WEB;
 use crate::sections::{caches, databases, search, secrets};
 
 /// The variables and rights that a service gets for the things that it uses.
@@ -30,13 +31,16 @@ pub(crate) fn given(making: &Making<'_>, user: User<'_>) -> Given {
     let stack = &making.loaded.stack;
     let mut given = Given::default();
     for variable in variables(stack, user) {
-        given.variable(variable.name(), variable.value);
+        given.variable(making, variable.name(), variable.value);
     }
     let things: Used<'_> = used(stack, user);
     given
         .egress
         .extend(things.databases.iter().map(|name| network::from_group(databases::firewall(name), databases::PORT)));
     given.egress.extend(things.caches.iter().map(|name| network::from_group(caches::firewall(name), caches::PORT)));
+    // The load balancer's name leads to public addresses. Port 443 is open anyway.
+    let by_http = !things.services.is_empty() && stack.network.certificate.is_none();
+    given.egress.extend(by_http.then(|| network::anywhere(80)));
     for name in things.topics {
         given.topic(making, name);
     }
@@ -47,6 +51,14 @@ pub(crate) fn given(making: &Making<'_>, user: User<'_>) -> Given {
         given.search(making, name);
     }
     given
+}
+
+/// The address of the load balancer: its own name, or the one that its certificate is for.
+fn balancer(making: &Making<'_>) -> Variable {
+    match (&making.loaded.stack.network.certificate, &making.loaded.stack.network.domain) {
+        (Some(_), Some(domain)) => Variable::Text(format!("https://{domain}")),
+        _ => Variable::BalancerUrl(Ref::to(WEB)),
+    }
 }
 
 /// The rights to read exactly these secrets.
@@ -83,7 +95,7 @@ impl Given {
         self.statements.push(Statement { actions, resources, condition });
     }
 
-    fn variable(&mut self, variable: String, value: Value<'_>) {
+    fn variable(&mut self, making: &Making<'_>, variable: String, value: Value<'_>) {
         match value {
             Value::DatabaseHost(name) => self.set(variable, Variable::DatabaseHost(Ref::to(name))),
             Value::DatabasePort(_) => self.set(variable, Variable::Text(databases::PORT.to_string())),
@@ -101,6 +113,7 @@ impl Given {
             Value::QueueUrl(name) => self.set(variable, Variable::QueueUrl(Ref::to(name))),
             Value::Secret(name) => self.secret(variable, secrets::value(name), ""),
             Value::ApiUrl => self.set(variable, Variable::ApiUrl(Ref::to(API))),
+            Value::BalancerUrl => self.set(variable, balancer(making)),
             Value::SearchEndpoint(name) => self.set(variable, Variable::LateSearchEndpoint(Ref::to(name))),
         }
     }

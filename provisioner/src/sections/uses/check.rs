@@ -7,7 +7,7 @@ use crate::sections::Stack;
 use crate::sections::say::Say;
 use crate::sections::words::{Name, variable};
 
-/// Tells the names that are not in the stack, functions that have no address, and secrets whose variable has another
+/// Tells the names that are not in the stack, functions and services that have no address, and secrets whose variable has another
 /// meaning. `path` is the service or the function in the file. `refused` says which variables it cannot have.
 pub(crate) fn check(
     stack: &Stack,
@@ -25,6 +25,10 @@ pub(crate) fn check(
         } else if stack.without_address(thing) {
             let what = format!("`{thing}` has no `http`, so it has no address");
             say.problem(place, what, Some(format!("give `{thing}` an `http`, or leave it out")));
+        } else if stack.services.contains_key(thing) && !stack.network.has_own_address() {
+            let what = format!("`{thing}` is reached by https, under a name that the certificate is for");
+            let hint = "say the name: `network: {domain: api.example.com}`, and point it at the load balancer";
+            say.problem(place, what, Some(hint.into()));
         } else if stack.secrets.contains_key(thing) {
             let variable = variable(&thing.0);
             let is_twice = variables.iter().filter(|other| **other == variable).count() > 1;
@@ -38,4 +42,4 @@ pub(crate) fn check(
 }
 
 /// The sections whose names `uses:` can hold.
-const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search", "secrets", "functions"];
+const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search", "secrets", "functions", "services"];

@@ -9,6 +9,7 @@ use crate::sections::machine::{Making, region};
 use crate::sections::queues::MESSAGING;
 use crate::sections::queues::local::url;
 use crate::sections::search::local::endpoint;
+use crate::sections::services::WEB;
 use crate::sections::topics::local::arn;
 
 #[derive(Default)]
@@ -50,6 +51,7 @@ pub(crate) fn of(making: &Making<'_>, user: User<'_>, env: &BTreeMap<String, Str
             Value::OwnerPassword(_) => environment.secret(&given, making.keys.get("owner")),
             Value::Secret(name) => environment.secret(&given, making.keys.get(name)),
             Value::ApiUrl => format!("http://127.0.0.1:{}", making.port(API)),
+            Value::BalancerUrl => format!("http://127.0.0.1:{}", making.port(WEB)),
             Value::CacheToken(_) => environment.secret(&given, making.keys.get("cache")),
         };
         environment.set(given.name(), value);

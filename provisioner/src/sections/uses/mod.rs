@@ -23,6 +23,7 @@ pub(crate) struct Used<'a> {
     pub(crate) searches: Vec<&'a str>,
     pub(crate) secrets: Vec<&'a str>,
     pub(crate) functions: Vec<&'a str>,
+    pub(crate) services: Vec<&'a str>,
 }
 
 /// A service or a function, as the things that it uses see it.
@@ -58,6 +59,7 @@ pub(crate) fn used<'a>(stack: &Stack, user: User<'a>) -> Used<'a> {
         searches: pick(&|name| stack.search.contains_key(name)),
         secrets: pick(&|name| stack.secrets.contains_key(name)),
         functions: pick(&|name| stack.functions.contains_key(name)),
+        services: pick(&|name| stack.services.contains_key(name)),
     }
 }
 
@@ -91,6 +93,8 @@ pub(crate) enum Value<'a> {
     Secret(&'a str),
     /// The scheme and the host of a function, which are those of the stack's one HTTP API.
     ApiUrl,
+    /// The scheme and the host of a service, which are those of the stack's one load balancer.
+    BalancerUrl,
 }
 
 impl Given<'_> {
@@ -113,13 +117,14 @@ impl Given<'_> {
             | Value::TopicArn(_)
             | Value::QueueUrl(_)
             | Value::SearchEndpoint(_)
-            | Value::ApiUrl => false,
+            | Value::ApiUrl
+            | Value::BalancerUrl => false,
         }
     }
 
     pub(crate) fn name(&self) -> String {
         match self.value {
-            Value::Secret(_) | Value::ApiUrl => self.prefix.clone(),
+            Value::Secret(_) | Value::ApiUrl | Value::BalancerUrl => self.prefix.clone(),
             _ => self.beside(self.part),
         }
     }
@@ -131,7 +136,7 @@ impl Given<'_> {
 }
 
 pub(crate) fn given<'a>(stack: &Stack, user: User<'a>) -> Vec<Given<'a>> {
-    let Used { databases, caches, topics, queues, searches, secrets, functions } = used(stack, user);
+    let Used { databases, caches, topics, queues, searches, secrets, functions, services } = used(stack, user);
     let mut all = Vec::new();
     for name in &databases {
         let mut parts = vec![
@@ -167,8 +172,9 @@ pub(crate) fn given<'a>(stack: &Stack, user: User<'a>) -> Vec<Given<'a>> {
         add(&mut all, "SEARCH", (name, searches.len()), vec![("ENDPOINT", Value::SearchEndpoint(name))]);
     }
     all.extend(secrets.iter().map(|name| Given { prefix: variable(name), part: "", value: Value::Secret(name) }));
-    let url = |name: &&'a str| Given { prefix: address_variable(name), part: "", value: Value::ApiUrl };
-    all.extend(functions.iter().map(url));
+    let url = |name: &&'a str, value| Given { prefix: address_variable(name), part: "", value };
+    all.extend(functions.iter().map(|name| url(name, Value::ApiUrl)));
+    all.extend(services.iter().map(|name| url(name, Value::BalancerUrl)));
     all
 }
 

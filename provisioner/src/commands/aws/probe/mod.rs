@@ -1,7 +1,9 @@
 //! `provision probe`: sends one reservation on its whole way through the stack, from outside in, and shows each hop
 //! with its time. The runtime does the work, as a task of its own. The task takes the place of the service whose role
-//! has the probe: it has the image, IAM role, subnets and firewall of that service.
+//! has the probe: it has the image, IAM role, subnets and firewall of that service. [`functions`] is the probe of a
+//! stack without such a service.
 
+pub(crate) mod functions;
 mod task;
 
 use std::collections::BTreeMap;
@@ -23,6 +25,7 @@ use crate::plan::desired::Desired;
 use crate::plan::snapshot::Snapshot;
 use crate::printer::Printer;
 use crate::sections::Stack;
+use crate::sections::functions::probe::way;
 use crate::sections::services::aws::probe;
 use crate::sections::services::roles;
 use crate::sections::words::Name;
@@ -53,6 +56,24 @@ pub(crate) fn is_possible(desired: &Desired) -> bool {
 
 pub(crate) async fn probe(file: &Path, global: &Global, url: Option<&str>, printer: Printer) -> Result<Exit, Failure> {
     let loaded = load(file, global)?;
+    if let (Some(way), true) = (way(&loaded.stack), probe::candidates(&loaded.stack).is_empty()) {
+        let session = open(file, global).await?;
+        run::listen_for_stop(session.cx.stop.clone(), printer);
+        let address = match url {
+            Some(url) => url.to_owned(),
+            None => {
+                let snapshot = take(&session, Proof::Index, printer).await?;
+                let outputs = exported(&session.expanded, &snapshot.board());
+                let missing = || Failure::of("the HTTP API is not there").hint("`provision up` makes it");
+                // A stack without requests has no address, and needs none.
+                match way.reads.is_empty() {
+                    true => String::new(),
+                    false => text(outputs.get("functions.address")).ok_or_else(missing)?,
+                }
+            }
+        };
+        return functions::probe(&session.cx, global, (&way, &address), printer).await;
+    }
     let service = place(&loaded.stack, url)?;
     let session = open(file, global).await?;
     let snapshot = take(&session, Proof::Index, printer).await?;
@@ -94,8 +115,10 @@ fn place<'a>(stack: &'a Stack, url: Option<&str>) -> Result<&'a Name, Failure> {
             Err(Failure::usage("no service is behind the load balancer, so the probe has no way in")
                 .hint(format!("give the services `http:`, as `services.{service}.http`")))
         }
-        (None, Some(_)) => Err(Failure::usage("the load balancer has a certificate, which is not for its own name")
-            .hint("give the address that the certificate is for: --url https://…")),
+        (None, Some(_)) if !stack.network.has_own_address() => {
+            Err(Failure::usage("the load balancer has a certificate, which is not for its own name")
+                .hint("give the address that the certificate is for: --url https://…, or `network.domain`"))
+        }
         _ => Ok(service),
     }
 }
@@ -122,7 +145,10 @@ fn order(
     let known = |name: &str| text(outputs.get(name)).ok_or_else(|| missing(format!("`{name}` is not known yet")));
     let url = match url {
         Some(url) => url.to_owned(),
-        None => format!("http://{}", known("services.address")?),
+        None => match (&stack.network.certificate, &stack.network.domain) {
+            (Some(_), Some(domain)) => format!("https://{domain}"),
+            _ => format!("http://{}", known("services.address")?),
+        },
     };
     // The name tells the probe's lines from those of the service, whose log it shares. The level lets every line
     // through.

@@ -27,7 +27,7 @@ pub(super) fn check(loaded: &Loaded, say: &mut Say<'_>) {
 fn way_out(loaded: &Loaded, name: &Name, function: &Function, say: &mut Say<'_>) {
     let things = used(&loaded.stack, function.user());
     let searches = if Search::is_inside(loaded.profile) { Vec::new() } else { things.searches };
-    let outside: Vec<&str> = things.functions.into_iter().chain(searches).collect();
+    let outside: Vec<&str> = things.functions.into_iter().chain(things.services).chain(searches).collect();
     for (index, thing) in function.uses.iter().enumerate().filter(|(_, thing)| outside.contains(&thing.0.as_str())) {
         let what =
             format!("`{name}` is inside the VPC, because it uses a database or a cache, and `{thing}` is outside");

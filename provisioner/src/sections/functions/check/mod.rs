@@ -42,13 +42,8 @@ fn names(stack: &Stack, say: &mut Say<'_>) {
     let queues: BTreeSet<String> =
         stack.functions.iter().filter(|(_, it)| it.is_asynchronous()).map(|(name, _)| failed(&name.0)).collect();
     let taken = |name: &Name| migrations.contains(&name.0) || queues.contains(&name.0) || name.0 == API;
-    let services = stack.services.keys().map(|name| ("services", name));
-    for (section, name) in stack.usable().into_iter().chain(services).filter(|(_, name)| taken(name)) {
+    for (section, name) in stack.usable().into_iter().filter(|(_, name)| taken(name)) {
         say.taken(section, name);
-    }
-    for name in stack.functions.keys().filter(|name| stack.services.contains_key(*name)) {
-        let what = format!("`{name}` is also the name of a service");
-        say.problem(format!("/functions/{name}"), what, Some("each has a log and a process of its name".into()));
     }
     // A service has a firewall group of its name.
     for name in stack.services.keys().filter(|name| [FIREWALL, ENDPOINTS].contains(&name.0.as_str())) {
