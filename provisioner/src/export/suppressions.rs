@@ -51,6 +51,8 @@ const BALANCER: &str = "AWS::ElasticLoadBalancingV2::LoadBalancer";
 const LISTENER: &str = "AWS::ElasticLoadBalancingV2::Listener";
 const FUNCTION: &str = "AWS::Lambda::Function";
 const ROUTE: &str = "AWS::ApiGatewayV2::Route";
+const STAGE: &str = "AWS::ApiGatewayV2::Stage";
+const PERMISSION: &str = "AWS::Lambda::Permission";
 const QUEUE: &str = "AWS::SQS::Queue";
 const ROLE: &str = "AWS::IAM::Role";
 const GROUP: &str = "AWS::EC2::SecurityGroup";
@@ -177,6 +179,19 @@ static ALL: &[Suppression] = &[
         checkov: &["CKV_AWS_116"],
         guard: &["LAMBDA_DLQ_CHECK"],
         reason: "Events that fail for good go to a queue by the function's EventInvokeConfig, which says more than a dead-letter queue.",
+        ..BASE
+    },
+    Suppression {
+        of: STAGE,
+        guard: &["api_gw_v2_access_logs_enabled_check"],
+        reason: "It logs. The rule knows only a reference to the group, whose ARN has `:*` at its end: a stage takes it without.",
+        ..BASE
+    },
+    Suppression {
+        of: PERMISSION,
+        when: |it| it["Principal"] == "apigateway.amazonaws.com",
+        guard: &["lambda_function_public_access_prohibited_check"],
+        reason: "SourceArn names the stack's own API. The rule knows only plain references, and not an ARN with an id in it.",
         ..BASE
     },
     Suppression {
@@ -322,6 +337,7 @@ static ALL: &[Suppression] = &[
     Suppression {
         of: ROUTE,
         checkov: &["CKV_AWS_309"],
+        guard: &["api_gw_v2_authorization_type_configured_check"],
         reason: "The API is public. What not everybody may do, the function refuses.",
         ..BASE
     },

@@ -237,6 +237,8 @@ functions:
     insta::assert_snapshot!(told(text), @r"
     3:37: `work` hides a message for 5 s, less than the 960 s that `order` may take for it
       hint: leave `visibility_timeout` out: then it is six times the timeout
+    6:20: `reader` is also the name of one of the functions
+      hint: `uses` needs different names
     7:24: `shop.example.com` is not a site
       hint: http:// or https:// and a host, nothing behind it; or `*`
     9:29: `item` is owned by `other` already
@@ -297,35 +299,53 @@ region: eu-west-1
 network: {certificate: 'arn:aws:acm:eu-west-1:123456789012:certificate/c'}
 databases: {item: {}}
 topics: {news: {}}
+queues: {work: {}}
 secrets: {admin-key: {}}
 services:
   api: {role: hello, http: {}, uses: [shop]}
   quiet: {role: hello, uses: [api, quiet]}
 functions:
   shop: {role: shop, owns: [item], uses: [item, news, admin-key], http: {}}
-  order: {role: order, uses: [api, factory], on: {every: 1m}}
+  order: {role: order, uses: [api, factory], on: {queue: work}}
   factory: {role: factory, uses: [item, news], http: {paths: [/log]}}
 ";
-    insta::assert_snapshot!(told(text), @"");
+    insta::assert_snapshot!(told(text), @r"
+    10:31: `api` is reached by https, under a name that the certificate is for
+      hint: say the name: `network: {domain: api.example.com}`, and point it at the load balancer
+    10:36: `quiet` has no `http`, so it has no address
+      hint: give `quiet` an `http`, or leave it out
+    13:31: `api` is reached by https, under a name that the certificate is for
+      hint: say the name: `network: {domain: api.example.com}`, and point it at the load balancer
+    ");
     let named = text.replace("network: {", "network: {domain: api.example.com, ").replace(", quiet]", "]");
-    insta::assert_snapshot!(told(&named), @"");
-    insta::assert_snapshot!(told("stack: s\nnetwork: {domain: api.example.com}\n"), @"");
-    insta::assert_snapshot!(told("stack: s\nnetwork: {domain: 'http://x'}\n"), @"");
+    assert_eq!(told(&named), "");
+    insta::assert_snapshot!(told("stack: s\nnetwork: {domain: api.example.com}\n"), @r"
+    2:19: `domain` is a name in a certificate, and there is none
+      hint: give `certificate`, or leave `domain` out
+    ");
+    assert!(told("stack: s\nnetwork: {domain: 'http://x'}\n").contains("`network.domain` is \"http://x\""));
 }
 
-/// A function inside the VPC reaches what is outside by NAT, or not at all.
+/// A function inside the VPC reaches what is outside by NAT, or not at all. Lambda refuses too many variables with all
+/// their values.
 #[test]
 fn a_function_inside_the_vpc_needs_a_way_out() {
     let text = "stack: s
 databases: {item: {}}
+topics: {news: {}}
+queues: {work: {}}
 functions:
-  delivery: {role: delivery, uses: [item, other], on: {every: 1m}}
-  other: {role: order, uses: [other], on: {every: 1m}, http: {}, env: {FACTORY_URL: 'http://x'}}
+  delivery: {role: delivery, uses: [item, other], on: {queue: work}}
+  other: {role: factory, uses: [item, news], http: {}, env: {WORD: 'x'}}
 ";
-    insta::assert_snapshot!(told(text), @"");
-    let long = "x".repeat(3300);
-    let text = text.replace("other], on", "item], on").replace("http://x", &long);
-    insta::assert_snapshot!(told(&text), @"");
+    insta::assert_snapshot!(told(text), @r"
+    6:43: `delivery` is inside the VPC, because it uses a database or a cache, and `other` is outside
+      hint: `network: {nat: one}` makes a way out, which costs by the hour
+    ");
+    assert_eq!(told(&text.replace("stack: s\n", "stack: s\nnetwork: {nat: one}\n")), "");
+    let long = text.replace(", other]", "]").replace("'x'", &"x".repeat(3300));
+    let told = told(&long);
+    assert!(told.starts_with("7:61: the variables of `other` may have "), "{told}");
 }
 
 /// aws/copilot-cli#1455 and #5795: two services on one path, and two days lost.

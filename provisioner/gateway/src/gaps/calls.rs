@@ -1,5 +1,6 @@
-//! Calls of functions. No emulator runs a function here: there is no container engine. The gateway answers as a function
-//! that succeeds, or that fails on order (`lambda.call`).
+//! Calls of functions. Without a container engine, moto answers each call with a fixed text, and ministack starts the
+//! package as a process that reaches nothing of the stack. The gateway answers as a function that succeeds, or that
+//! fails on order (`lambda.call`).
 
 use crate::account::last_part;
 use crate::answer::{Answer, fault};

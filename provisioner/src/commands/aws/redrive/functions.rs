@@ -2,7 +2,6 @@
 //! each again, and deletes what it has handled. SQS itself moves messages only out of dead-letter queues of queues (SQS
 //! API reference, StartMessageMoveTask), so this works message by message. Ctrl-C ends it after the event under way.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_lambda::config::Builder;
@@ -26,7 +25,7 @@ use crate::sections::functions::{self, Function};
 use crate::sections::logs::FORWARDER;
 
 /// The IAM actions of this file.
-pub(crate) const ACTIONS: &[&str] = &["lambda:InvokeFunction"];
+pub(crate) const ACTIONS: &[&str] = &["lambda:InvokeFunction", "sqs:ChangeMessageVisibility"];
 
 /// Whether the stack has a function whose failed events are kept. Those of the log forwarder go nowhere again.
 pub(crate) fn is_possible(desired: &Desired) -> bool {
@@ -53,25 +52,39 @@ pub(super) async fn redrive(
     tell(cx, global, name, &queue, &done, printer)
 }
 
-/// Calls the function with every event, each once.
-async fn all(cx: &Cx, (name, function): (&str, &Function), queue: &Found) -> Result<Done, Failure> {
+/// Calls the function with every event, each once. Events that it fails at stay hidden until the end, so that none comes
+/// a second time.
+async fn all(cx: &Cx, function: (&str, &Function), queue: &Found) -> Result<Done, Failure> {
+    let mut kept = Vec::new();
+    let done = each(cx, function, queue, &mut kept).await;
+    for message in &kept {
+        // Otherwise the message comes back by itself.
+        let call = cx.sqs.change_message_visibility().queue_url(&queue.url).visibility_timeout(0);
+        let _ = call.receipt_handle(message.receipt_handle().unwrap_or_default()).send().await;
+    }
+    done
+}
+
+async fn each(
+    cx: &Cx,
+    (name, function): (&str, &Function),
+    queue: &Found,
+    kept: &mut Vec<Message>,
+) -> Result<Done, Failure> {
     let called = cx.scope.name(name, 64);
     let within = Duration::from_secs(function.timeout_seconds() + 10);
-    // No event comes a second time while this runs, unless the function takes very long.
-    let hidden = i32::try_from(within.as_secs() * 10 + 30).unwrap_or(43_200).min(43_200);
-    let (mut done, mut seen) = (Done::default(), BTreeSet::new());
+    let mut done = Done::default();
     let reading = format!("reading the events that `{name}` failed at");
-    while cx.stop.reason().is_none() {
+    loop {
         let call = cx.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(10);
-        let answer = call.visibility_timeout(hidden).wait_time_seconds(1).send().await;
+        let answer = call.visibility_timeout(HIDDEN_SECONDS).wait_time_seconds(1).send().await;
         let received = answer.map_err(Error::from).map_err(failed(&reading))?.messages.unwrap_or_default();
-        let fresh = received.iter().filter(|message| seen.insert(message.message_id.clone())).count();
-        if fresh == 0 {
-            break;
+        if received.is_empty() {
+            return Ok(done);
         }
         for message in received {
             if cx.stop.reason().is_some() {
-                give_back(cx, queue, &message).await;
+                kept.push(message);
                 continue;
             }
             match invoke(cx, &called, &event_of(message.body().unwrap_or_default()), within).await {
@@ -82,18 +95,23 @@ async fn all(cx: &Cx, (name, function): (&str, &Function), queue: &Found) -> Res
                     done.handled += 1;
                 }
                 Ok(Some(why)) => {
-                    give_back(cx, queue, &message).await;
+                    kept.push(message);
                     (done.failed, done.why) = (done.failed + 1, Some(why));
                 }
                 Err(error) => {
-                    give_back(cx, queue, &message).await;
+                    kept.push(message);
                     return Err(failed(&format!("calling `{name}`"))(error));
                 }
             }
         }
+        if cx.stop.reason().is_some() {
+            return Ok(done);
+        }
     }
-    Ok(done)
 }
+
+/// For how long an event is hidden, in seconds. After a run that was cut off, the events come back after that.
+const HIDDEN_SECONDS: i32 = 3600;
 
 /// Calls the function once. Gives the reason if it fails.
 async fn invoke(cx: &Cx, function: &str, event: &Value, within: Duration) -> Result<Option<String>, Error> {
@@ -109,13 +127,6 @@ async fn invoke(cx: &Cx, function: &str, event: &Value, within: Duration) -> Res
     let told = answer.payload().map(AsRef::as_ref).unwrap_or_default();
     let told: Value = serde_json::from_slice(told).unwrap_or_default();
     Ok(Some(told["errorMessage"].as_str().unwrap_or("the function does not say why").to_owned()))
-}
-
-/// Shows the message to others again. If that fails, it comes back by itself.
-async fn give_back(cx: &Cx, queue: &Found, message: &Message) {
-    let handle = message.receipt_handle.clone().unwrap_or_default();
-    let call = cx.sqs.change_message_visibility().queue_url(&queue.url).receipt_handle(handle).visibility_timeout(0);
-    let _ = call.send().await;
 }
 
 fn tell(cx: &Cx, global: &Global, name: &str, queue: &Found, done: &Done, printer: Printer) -> Result<Exit, Failure> {
