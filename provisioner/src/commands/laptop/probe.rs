@@ -26,6 +26,7 @@ use crate::sections::functions::API;
 use crate::sections::functions::probe::{ATTRIBUTE, SEEN, Way, way};
 use crate::sections::machine::{Probe, named, scope};
 use crate::sections::queues::MESSAGING;
+use crate::wait::pause_here;
 
 /// Runs the probe, which is also the last step of `up`.
 pub(crate) fn probe(file: &Path, global: &Global, printer: Printer) -> Result<Exit, Failure> {
@@ -141,7 +142,7 @@ fn seen(log: &Path, from: u64, probe: &str, until: Instant) -> anyhow::Result<()
         if Instant::now() >= until {
             bail!("it has not counted the event in time");
         }
-        std::thread::sleep(Duration::from_millis(20));
+        pause_here(Duration::from_millis(20));
     }
 }
 
