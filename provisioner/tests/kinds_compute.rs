@@ -156,6 +156,7 @@ fn desired(shape: &Shape) -> Desired {
             way_out: Vec::new(),
         }),
         after: Vec::new(),
+        serves: false,
     };
     desired.add::<Function>("", "forwarder", function);
     if shape.permitted {
@@ -260,6 +261,7 @@ fn containers(desired: &mut Desired, shape: &Shape) {
     };
     desired.add::<TaskDefinition>("", "web", task);
     let service = ServiceSpec {
+        after: Vec::new(),
         cluster: Ref::to("main"),
         task: Ref::to("web"),
         subnets: vec![Ref::to("a"), Ref::to("b")],

@@ -18,8 +18,7 @@ use provision::kinds::events::{Rule, RuleSpec};
 use provision::kinds::iam::{Role, RoleSpec};
 use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::lambda::{
-    Function, FunctionSecret, FunctionSpec, Migration, MigrationSpec, Permission, PermissionSource, PermissionSpec,
-    Source, SourceSpec,
+    Function, FunctionSecret, FunctionSpec, Permission, PermissionSource, PermissionSpec, Source, SourceSpec,
 };
 use provision::kinds::logs::{LogGroup, LogGroupSpec};
 use provision::kinds::secretsmanager::{Form, Secret, SecretSpec};
@@ -71,7 +70,7 @@ fn zip() -> Zip {
 fn desired(shape: &Shape) -> Desired {
     let mut desired = Desired::new(REGISTRY);
     around(&mut desired);
-    for name in ["shop", "order", "item-migrate"] {
+    for name in ["shop", "order"] {
         // A function may know the address of the API that calls it.
         let mut environment = vec![("COLOR".to_owned(), Variable::Text("blue".into()))];
         environment.push(("SHOP_URL".to_owned(), Variable::ApiUrl(Ref::to("api"))));
@@ -86,15 +85,14 @@ fn desired(shape: &Shape) -> Desired {
             architecture: "x86_64".into(),
             memory: 256,
             timeout: 5,
-            concurrency: shape.reserved.filter(|_| name != "item-migrate"),
+            concurrency: shape.reserved,
             kms_key: Ref::to("main"),
             inside: None,
-            after: (name == "shop").then(|| Ref::to("item-migrate")).into_iter().collect(),
+            serves: true,
+            after: Vec::new(),
         };
         desired.add::<Function>("", name, function);
     }
-    let migration = MigrationSpec { function: Ref::to("item-migrate"), code_sha256: zip().sha256 };
-    desired.add::<Migration>("", "item-migrate", migration);
     let source = SourceSpec {
         function: Ref::to("order"),
         queue: Ref::to("orders"),
@@ -191,7 +189,6 @@ async fn everything(base: Base) {
     beside(&bench).await;
     half_made(&bench).await;
     duplicate(&bench).await;
-    migration(&bench).await;
     failures(&bench).await;
     orphans(&bench).await;
     bench.remove(&desired(&plain())).await;
@@ -337,40 +334,6 @@ async fn duplicate(bench: &Bench) {
     assert_eq!(snapshot.live.len(), bench.take(&wanted).await.live.len(), "no second one");
     assert_eq!(self::mapping(bench).await, mapping);
     assert_eq!(bench.settle(&desired(&plain())).await, "update lambda.source order: batch");
-}
-
-/// A schema is brought up to date when nothing says that it is, and again for other code. What comes after a migration
-/// that fails is left as it is.
-async fn migration(bench: &Bench) {
-    let cx = &bench.cx;
-    let arn = cx.scope.arn("lambda", "function:bench-test-item-migrate");
-    let migrated = |tags: Option<std::collections::HashMap<String, String>>| tags?.remove("provision:migrated");
-    let tag = || async { migrated(cx.lambda.list_tags().resource(&arn).send().await.expect("there").tags) };
-    assert_eq!(tag().await, Some(zip().sha256));
-    cx.lambda.tag_resource().resource(&arn).tags("provision:migrated", "earlier").send().await.expect("by hand");
-    bench.gateway.clear_calls();
-    assert_eq!(bench.settle(&desired(&plain())).await, "update lambda.migration item-migrate: code_sha256");
-    assert_eq!(bench.gateway.calls().iter().filter(|call| call.action == "Invoke").count(), 1);
-
-    cx.lambda.untag_resource().resource(&arn).tag_keys("provision:migrated").send().await.expect("by hand");
-    bench.gateway.fail("lambda.call", "*-migrate");
-    let slower = desired(&Shape { reserved: Some(20), ..plain() });
-    let snapshot = bench.take(&slower).await;
-    let report = bench.apply(&slower, &Plan::new(&cx.scope, &slower, &snapshot), &snapshot).await;
-    let ending = |name: &str| report.outcomes.iter().find(|one| one.address.to_string() == name).map(|one| &one.result);
-    match ending("lambda.migration item-migrate") {
-        Some(Ending::Failed { error, .. }) => {
-            assert!(error.contains("up to date: failed on order") && error.contains(r#""event":"failed""#), "{error}");
-            assert!(!error.contains("REPORT"), "{error}");
-        }
-        other => panic!("{other:?}"),
-    }
-    assert!(matches!(ending("lambda.function shop"), Some(Ending::Skipped { .. })), "{:?}", report.outcomes);
-    assert!(matches!(ending("lambda.function order"), Some(Ending::Updated)), "{:?}", report.outcomes);
-    assert_eq!(tag().await, None);
-    bench.gateway.heal();
-    let plan = bench.settle(&desired(&plain())).await;
-    assert_eq!(sorted(&plan), ["create lambda.migration item-migrate", "update lambda.function order: concurrency"]);
 }
 
 /// A deployment that fails is a failure, although no call fails. The next run tries again.

@@ -91,6 +91,7 @@ fn unsubscribed(desired: &mut Desired) {
         kms_key: Ref::to("main"),
         inside: None,
         after: Vec::new(),
+        serves: false,
     };
     desired.add::<Function>("", "forwarder", function);
 }

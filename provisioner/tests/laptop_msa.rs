@@ -190,7 +190,7 @@ fn a_probe_leaves_everything_as_it_was_and_failed_events_are_tried_again() {
     let put = || ask("SendMessage", serde_json::json!({"QueueUrl": failed, "MessageBody": record.to_string()}));
     put();
     shop.laptop.told(&["redrive", "shop-outbox", "--yes"], 0, "`shop-outbox` handled 1 event");
-    shop.laptop.told(&["redrive", "shop-outbox"], 0, "`shop-outbox` has failed at no event that is kept");
+    shop.laptop.told(&["redrive", "shop-outbox"], 0, "there is no event to call `shop-outbox` again with");
 
     put();
     put();

@@ -38,7 +38,7 @@ pub(crate) fn tell(name: &str, done: &Done, stopped: bool, printer: Printer) -> 
             printer.talk(format!("interrupted: `{name}` handled {}, the others are kept", events(*handled)));
             return Ok(Exit::Interrupted);
         }
-        0 => printer.talk(format!("`{name}` has failed at no event that is kept")),
+        0 => printer.talk(format!("there is no event to call `{name}` again with")),
         _ => printer.talk(format!("{}: `{name}` handled {}", printer.green("done"), events(*handled))),
     }
     Ok(Exit::Done)

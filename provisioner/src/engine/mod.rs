@@ -373,8 +373,7 @@ impl Engine<'_, '_> {
     }
 
     fn note_serving(&mut self) {
-        let mut serving =
-            self.nodes.iter().filter(|node| node.task == Task::Make && node.kind.facts().serves).peekable();
+        let mut serving = self.nodes.iter().filter(|node| node.serves).peekable();
         if self.serving.is_some()
             || serving.peek().is_none()
             || !serving.all(|node| node.ending.as_ref().is_some_and(Ending::is_good))
@@ -382,7 +381,7 @@ impl Engine<'_, '_> {
             return;
         }
         self.serving = Some(self.started.elapsed().as_secs_f64());
-        if let Some(index) = self.nodes.iter().position(|node| node.kind.facts().serves) {
+        if let Some(index) = self.nodes.iter().position(|node| node.serves) {
             self.tell(index, News::Serving);
         }
     }

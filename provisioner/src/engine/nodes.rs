@@ -51,6 +51,8 @@ pub(super) struct Node<'a> {
     pub(super) did: Option<Ending>,
     pub(super) ending: Option<Ending>,
     pub(super) removed_before: bool,
+    /// Whether the stack answers requests only when the resource is ready.
+    pub(super) serves: bool,
     pub(super) half_of_replacement: bool,
     pub(super) began: Instant,
     /// How often the poller has looked for the resource, whether it saw it or not.
@@ -126,11 +128,13 @@ pub(super) fn users(nodes: &[Node<'_>], address: &Address) -> Vec<usize> {
 fn node<'a>(work: &Work<'a>, step: &Step, task: Task, live: Option<AnyLive>) -> Node<'a> {
     let now = Instant::now();
     let replaced = matches!(step.action, Action::Replace { .. } | Action::Create { .. });
+    let wanted = work.desired.get(&step.address);
     Node {
         address: step.address.clone(),
         kind: kind_of(step, work.kinds),
         task,
-        wanted: work.desired.get(&step.address),
+        serves: task == Task::Make && wanted.is_some_and(|wanted| wanted.kind.serves(&wanted.spec)),
+        wanted,
         after: Vec::new(),
         refers_to: Vec::new(),
         phase: Phase::Waiting,

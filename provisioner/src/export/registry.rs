@@ -66,7 +66,7 @@ static ROWS: &[Row] = &[
     row("ec2.flow_log", "FlowLog", &[("id", Ref)], |it, _, want| ec2::flow_log(it, of(want))),
     row("rds.subnet_group", "DatabaseSubnets", &[("name", Ref)], |it, _, want| rds::subnet_group(it, of(want))),
     row("rds.parameter_group", "Parameters", &[("name", Ref)], |it, _, want| rds::parameter_group(it, of(want))),
-    row("rds.instance", "Database", &[("arn", Att("DBInstanceArn")), ("identifier", Ref), ("address", Att("Endpoint.Address"))], |it, spec, want| rds::instance(it, of(spec), of(want))),
+    row("rds.instance", "Database", &[("arn", Att("DBInstanceArn")), ("identifier", Ref), ("address", Att("Endpoint.Address")), ("resource", Att("DbiResourceId"))], |it, spec, want| rds::instance(it, of(spec), of(want))),
     row("elasticache.subnet_group", "CacheSubnets", &[("name", Ref)], |it, _, want| elasticache::subnet_group(it, of(want))),
     row("elasticache.replication_group", "Cache", &[("arn", Made(elasticache::arn)), ("primary", Att("PrimaryEndPoint.Address")), ("reader", Att("ReaderEndPoint.Address"))], |it, _, want| elasticache::replication_group(it, of(want))),
     row("opensearch.domain", "Domain", &[("arn", Att("Arn")), ("name", Ref), ("endpoint", Att("DomainEndpoint"))], |it, _, want| opensearch::domain(it, of(want))),
@@ -86,7 +86,7 @@ static ROWS: &[Row] = &[
     row("events.rule", "Rule", &[("arn", Att("Arn")), ("name", Ref)], |it, spec, want| events::rule(it, of(spec), of(want))),
     row("apigatewayv2.api", "Api", &[("id", Ref), ("arn", Made(apigatewayv2::arn)), ("url", Att("ApiEndpoint"))], |it, _, want| apigatewayv2::api(it, of(want))),
     // A call, which no template makes. It is a step by hand.
-    row("lambda.migration", "Migration", &[("code_sha256", Nothing)], |_, _, _| ()),
+    row("lambda.migration", "Migration", &[("migrated", Nothing)], |_, _, _| ()),
     row("lambda.permission", "Permission", &[("source_arn", Nothing)], |it, spec, want| lambda::permission(it, of(spec), of(want))),
     row("lambda.source", "Source", &[("arn", Att("EventSourceMappingArn")), ("id", Ref)], |it, spec, want| lambda::source(it, of(spec), of(want))),
     row("logs.subscription_filter", "SubscriptionFilter", &[], |it, spec, want| logs::subscription_filter(it, of(spec), of(want))),

@@ -32,6 +32,7 @@ pub trait AnyKind: Send + Sync {
     fn blank(&self) -> (Value, Value);
     fn want(&self, scope: &Scope, name: &str, spec: &Json, outputs: &Outputs) -> Result<Json, Missing>;
     fn patience(&self, spec: &Json) -> u32;
+    fn serves(&self, spec: &Json) -> bool;
 }
 
 impl<K: Kind> AnyKind for K {
@@ -57,6 +58,10 @@ impl<K: Kind> AnyKind for K {
 
     fn patience(&self, spec: &Json) -> u32 {
         spec.read::<K::Spec>().map_or(0, |spec| K::patience(&spec))
+    }
+
+    fn serves(&self, spec: &Json) -> bool {
+        spec.read::<K::Spec>().is_ok_and(|spec| K::serves(&spec))
     }
 }
 

@@ -45,6 +45,11 @@ pub trait Kind: Send + Sync + Sized + 'static {
     fn patience(_: &Self::Spec) -> u32 {
         0
     }
+
+    /// Whether the stack answers requests only when this resource is ready.
+    fn serves(_: &Self::Spec) -> bool {
+        Self::FACTS.serves
+    }
 }
 
 /// A resource as it is now.

@@ -326,6 +326,27 @@ functions:
     assert!(told("stack: s\nnetwork: {domain: 'http://x'}\n").contains("`network.domain` is \"http://x\""));
 }
 
+/// The log forwarder of functions alone is inside the VPC in prod.
+#[test]
+fn a_forwarder_inside_the_vpc_needs_a_way_out() {
+    let text = "stack: s
+environments: {prod: {}}
+search: {logs: {}}
+queues: {work: {}}
+databases: {item: {}}
+functions: {delivery: {role: delivery, uses: [item], on: {queue: work}}}
+logs: {to: logs, ship: {delivery: ''}}
+";
+    let told = |text: &str| match load(text, "prod") {
+        Ok(_) => String::new(),
+        Err(problems) => problems.iter().map(|problem| problem.what.clone()).collect::<Vec<_>>().join("\n"),
+    };
+    assert!(told(text).contains("the log forwarder is inside the VPC"), "{}", told(text));
+    assert_eq!(told(&text.replace("queues:", "network: {nat: one}\nqueues:")), "");
+    let owners = text.replace("uses: [item]", "owns: [item]").replace("role: delivery", "role: order");
+    assert!(told(&owners).contains("the role `order` has no schema to migrate"), "{}", told(&owners));
+}
+
 /// A function inside the VPC reaches what is outside by NAT, or not at all. Lambda refuses too many variables with all
 /// their values.
 #[test]

@@ -55,11 +55,9 @@ pub struct Received {
 pub fn receive(port: u16, queue: &str, hidden: Duration) -> Result<Option<Received>> {
     let url = format!("http://127.0.0.1:{port}/000000000000/{queue}");
     let asked = json!({ "QueueUrl": url, "MaxNumberOfMessages": 1, "VisibilityTimeout": hidden.as_secs() });
-    let mut answer = ask(port, "ReceiveMessage", &asked)?;
-    let mut part = |name: &str| match answer["Messages"][0][name].take() {
-        Value::String(text) => Some(text),
-        _ => None,
-    };
+    let answer = ask(port, "ReceiveMessage", &asked)?;
+    // An answer without messages has no list of them.
+    let part = |name: &str| answer["Messages"][0][name].as_str().map(str::to_owned);
     let (body, handle) = (part("Body"), part("ReceiptHandle"));
     Ok(body.zip(handle).map(|(body, handle)| Received { body, queue: url, handle }))
 }

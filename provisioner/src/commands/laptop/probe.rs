@@ -104,7 +104,6 @@ fn functions(
     let probe = format!("probe-{}", name()?);
     let begun = Instant::now();
     for topic in &way.topics {
-        // No function is called by a FIFO topic.
         let arn = scope(loaded).arn("sns", &named(loaded, topic, false));
         let sent = messages::publish(port(MESSAGING)?, &arn, "{}", (ATTRIBUTE, &probe));
         hops.tell(topic, begun, sent);

@@ -101,14 +101,25 @@ fn events(
     let within = Duration::from_secs(function.timeout_seconds() + 10);
     // As many as there were: an event that fails again comes back at the end.
     let mut kept = Vec::new();
+    let mut trouble = None;
     for _ in 0..count {
-        let Some(message) = messages::receive(messages_port, &queue, HIDDEN).map_err(asked)? else { break };
+        let message = match messages::receive(messages_port, &queue, HIDDEN) {
+            Ok(Some(message)) => message,
+            Ok(None) => break,
+            Err(error) => {
+                trouble = Some(error);
+                break;
+            }
+        };
         let event = event_of(&message.body).to_string();
         match ask::invoke(function_port, &scope.name(name, 64), &event, within) {
-            Ok(_) => {
-                messages::delete(messages_port, &message).map_err(asked)?;
-                done.handled += 1;
-            }
+            Ok(_) => match messages::delete(messages_port, &message) {
+                Ok(()) => done.handled += 1,
+                Err(error) => {
+                    trouble = Some(error);
+                    break;
+                }
+            },
             Err(error) => {
                 (done.failed, done.why) = (done.failed + 1, Some(format!("{error:#}")));
                 kept.push(message);
@@ -116,7 +127,11 @@ fn events(
         }
     }
     for message in &kept {
-        messages::give_back(messages_port, message).map_err(asked)?;
+        // Otherwise the message comes back by itself.
+        let _ = messages::give_back(messages_port, message);
+    }
+    if let Some(error) = trouble {
+        return Err(asked(error));
     }
     if global.json {
         printer.document(&document::pretty(&json!({

@@ -26,6 +26,7 @@ use crate::kind::facts::{Effect, Facts, Field, Retry, Seconds};
 use crate::kind::json::Json;
 use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
 use crate::kinds::ec2::{SecurityGroup, Subnet};
+use crate::kinds::lambda::Migration;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::plan::diff::diff;
 use crate::scope::Scope;
@@ -34,6 +35,8 @@ pub struct Service;
 
 #[derive(Serialize, Deserialize)]
 pub struct ServiceSpec {
+    /// The migrations that come before the service, and before each change of it.
+    pub after: Vec<Ref<Migration>>,
     pub cluster: Ref<Cluster>,
     pub task: Ref<TaskDefinition>,
     pub subnets: Vec<Ref<Subnet>>,
@@ -163,6 +166,9 @@ impl Kind for Service {
     type Ready = ();
 
     fn want(scope: &Scope, name: &str, spec: &ServiceSpec, outputs: &Outputs) -> Result<ServiceState, Missing> {
+        for migration in &spec.after {
+            outputs.ready(migration)?;
+        }
         for way in &spec.way_out {
             match way {
                 WayOut::Nat(nat) => outputs.ready(nat)?,
@@ -441,6 +447,7 @@ mod tests {
     #[test]
     fn a_slow_container_is_waited_for() {
         let spec = |behind| ServiceSpec {
+            after: Vec::new(),
             cluster: Ref::to("main"),
             task: Ref::to("shop"),
             subnets: Vec::new(),

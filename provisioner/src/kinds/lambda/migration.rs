@@ -1,10 +1,12 @@
 //! `lambda.migration`: a call of a function that brings the schema of a database up to date.
 //!
-//! The function is called once the database and the function are ready, and again whenever its code has changed: the
-//! migrations are in the code. It may be called as often as one likes, because it applies only what is missing. What
-//! uses the database comes after the migration, so that no code meets a schema that is older than itself.
+//! The function is called once the database and the function are ready, and again whenever its code has changed (the
+//! migrations are in the code), the database is another one, or its user has a new password, which the migration sets.
+//! It may be called as often as one likes, because it applies only what is missing. What uses the database comes after
+//! the migration, so that no code meets a schema that is older than itself.
 //!
-//! A tag on the function, `provision:migrated`, says with which code the last call succeeded. The tag index lags by
+//! A tag on the function, `provision:migrated`, says with which code, in which database and with which version of the
+//! password the last call succeeded. The tag index lags by
 //! minutes, so the tag is read from the function itself: one `ListTags` per migration. The call takes as long as the
 //! migrations do, at most the five minutes that the function has. A run that is cut off leaves no tag, and the next one
 //! calls again.
@@ -31,6 +33,8 @@ use crate::kind::facts::{Facts, Field, Retry, Seconds};
 use crate::kind::owner::Owner;
 use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
+use crate::kinds::rds::Instance;
+use crate::kinds::secretsmanager::Secret;
 use crate::scope::Scope;
 
 pub struct Migration;
@@ -40,6 +44,9 @@ pub struct MigrationSpec {
     pub function: Ref<Function>,
     /// The digest of the function's code, as in [`super::FunctionSpec`].
     pub code_sha256: String,
+    pub database: Ref<Instance>,
+    /// The login of the user that the migration lets in.
+    pub login: Ref<Secret>,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -47,18 +54,28 @@ pub struct MigrationState {
     pub function: String,
     /// The digest of the code that migrated last.
     pub code_sha256: String,
+    /// The id that AWS gave the database. A new database of the same name has another.
+    pub database: String,
+    /// The version of the user's login.
+    pub login: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct MigrationOutput {
-    pub code_sha256: String,
+    /// What the tag says.
+    pub migrated: String,
 }
 
 impl Kind for Migration {
     const FACTS: Facts = Facts {
         name: "lambda.migration",
         untagged: "it is a tag of its function",
-        fields: &[Field::fixed("function"), Field::wanted("code_sha256")],
+        fields: &[
+            Field::fixed("function"),
+            Field::wanted("code_sha256"),
+            Field::wanted("database"),
+            Field::wanted("login"),
+        ],
         seconds: Seconds { create: 10, update: 10, delete: 1 },
         read_after: &["lambda.function"],
         update_moves_output: true,
@@ -88,8 +105,12 @@ impl Kind for Migration {
 
     fn want(_: &Scope, _: &str, spec: &MigrationSpec, outputs: &Outputs) -> Result<MigrationState, Missing> {
         outputs.ready(&spec.function)?;
-        let function = outputs.get(&spec.function)?.name;
-        Ok(MigrationState { function, code_sha256: spec.code_sha256.clone() })
+        Ok(MigrationState {
+            function: outputs.get(&spec.function)?.name,
+            code_sha256: spec.code_sha256.clone(),
+            database: outputs.ready(&spec.database)?.resource,
+            login: outputs.get(&spec.login)?.version_id,
+        })
     }
 
     /// The most that the function takes for one call.
@@ -107,11 +128,10 @@ impl OnAws for Migration {
         collect(functions, |(name, function)| async move {
             let answer = Error::unless_gone(cx.lambda.list_tags().resource(&function.arn).send().await, GONE)?;
             let migrated = answer.and_then(|answer| answer.tags?.remove(MIGRATED_TAG));
-            Ok(migrated.map(|code_sha256| {
+            Ok(migrated.map(|migrated| {
                 let id = format!("{MIGRATED_TAG} of {}", function.name);
-                let output = MigrationOutput { code_sha256: code_sha256.clone() };
-                let state = MigrationState { function: function.name, code_sha256 };
-                Live::ready((name, Owner::Child), id, state, output)
+                let state = state(function.name, &migrated);
+                Live::ready((name, Owner::Child), id, state, MigrationOutput { migrated })
             }))
         })
         .await
@@ -119,7 +139,7 @@ impl OnAws for Migration {
 
     async fn create(cx: &Cx, _: &str, want: &MigrationState) -> Result<MigrationOutput, Error> {
         migrate(cx, want).await?;
-        Ok(MigrationOutput { code_sha256: want.code_sha256.clone() })
+        Ok(MigrationOutput { migrated: tag(want) })
     }
 
     async fn update(cx: &Cx, _: &Live<Migration>, want: &MigrationState, _: &Changed) -> Result<(), Error> {
@@ -140,10 +160,24 @@ const TIMEOUT: Duration = Duration::from_secs(330);
 /// The lines of the function's log that an error shows.
 const LINES: usize = 10;
 
+/// The value of the tag. No part of it has a space.
+fn tag(state: &MigrationState) -> String {
+    format!("{} {} {}", state.code_sha256, state.database, state.login)
+}
+
+fn state(function: String, tag: &str) -> MigrationState {
+    let mut words = tag.split(' ').map(str::to_owned);
+    let mut next = || words.next().unwrap_or_default();
+    MigrationState { function, code_sha256: next(), database: next(), login: next() }
+}
+
 async fn migrate(cx: &Cx, want: &MigrationState) -> Result<(), Error> {
     let now = cx.lambda.get_function_configuration().function_name(&want.function).send().await?;
     let updating = now.last_update_status() == Some(&LastUpdateStatus::InProgress);
-    if now.state() == Some(&Phase::Pending) || updating || now.code_sha256() != Some(&want.code_sha256) {
+    let variables = now.environment().and_then(|answer| answer.variables());
+    let has_login = variables.is_some_and(|all| all.values().any(|value| *value == want.login));
+    let is_as_wanted = now.code_sha256() == Some(&want.code_sha256) && has_login;
+    if now.state() == Some(&Phase::Pending) || updating || !is_as_wanted {
         let message = format!("the migration {NOT_NOW}: the function is being changed");
         return Err(Error { code: CONFLICT.to_owned(), message, request_id: None, ambiguous: false });
     }
@@ -158,7 +192,7 @@ async fn migrate(cx: &Cx, want: &MigrationState) -> Result<(), Error> {
         return Err(Error::ours(failed(told, answer.log_result().unwrap_or_default())));
     }
     let call = cx.lambda.tag_resource().resource(arn(cx, &want.function));
-    call.tags(MIGRATED_TAG, &want.code_sha256).send().await?;
+    call.tags(MIGRATED_TAG, tag(want)).send().await?;
     Ok(())
 }
 
@@ -199,6 +233,19 @@ mod tests {
         {"event":"failed"}
         "#);
         assert_eq!(failed(b"", "?"), "the schema was not brought up to date: the function does not say why");
+    }
+
+    #[test]
+    fn the_tag_says_what_was_done() {
+        let done = MigrationState {
+            function: "f".to_owned(),
+            code_sha256: "YFgDgEKG3ugvF1+pX64gV6tu9qNuIYNUdgJm8nCxsm4=".to_owned(),
+            database: "db-ABCDEFGHIJKL01234".to_owned(),
+            login: "00000000-0000-0000-0000-000000000000".to_owned(),
+        };
+        assert_eq!(tag(&state("f".to_owned(), &tag(&done))), tag(&done));
+        assert!(tag(&done).len() <= 256, "AWS takes no longer one");
+        assert_eq!(state("f".to_owned(), "").database, "");
     }
 
     #[test]

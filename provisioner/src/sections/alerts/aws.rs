@@ -50,7 +50,7 @@ fn alarms(making: &mut Making<'_>) {
     if stack.has_api() {
         let description = "The HTTP API answers with errors: see `provision logs`".to_owned();
         let alarm = alarm(description, Measured::Api(Ref::to(API)), "5xx", "Sum", 5.0);
-        making.add::<Alarm>(SECTION, "api-errors", alarm);
+        making.add::<Alarm>(SECTION, format!("{API}-errors"), alarm);
     }
     for name in stack.functions.keys().map(|name| &name.0) {
         let of = || Measured::Function(Ref::to(name));

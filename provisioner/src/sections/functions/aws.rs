@@ -19,6 +19,7 @@ use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec};
 use crate::kinds::sqs::{Queue, QueueSpec};
 use crate::kinds::variable::Variable;
 use crate::sections::aws::making::{Expand, Making};
+use crate::sections::databases;
 use crate::sections::network::{ENDPOINTS, aws as network};
 use crate::sections::queues::DEAD_LETTER_RETENTION;
 use crate::sections::services::roles;
@@ -78,7 +79,12 @@ fn migrate(making: &mut Making<'_>, owned: &Name, (owner, function): (&Name, &Fu
         ..Part::of(making, &name, migrates(owned))
     };
     add(making, &section, part, environment, Vec::new());
-    let spec = MigrationSpec { function: Ref::to(&name), code_sha256: making.digests.zip.clone() };
+    let spec = MigrationSpec {
+        function: Ref::to(&name),
+        code_sha256: making.digests.zip.clone(),
+        database: Ref::to(&owned.0),
+        login: Ref::to(databases::app(&owned.0)),
+    };
     making.add::<Migration>(&section, name, spec);
 }
 
@@ -217,9 +223,6 @@ struct Part<'a> {
 
 impl<'a> Part<'a> {
     fn of(making: &Making<'_>, name: &'a str, user: User<'a>) -> Part<'a> {
-        let stack = &making.loaded.stack;
-        let owned = |thing: &&Name| stack.owned_by_functions().any(|(owned, ..)| owned == *thing);
-        let after: BTreeSet<&Name> = user.uses.iter().chain(user.owns).filter(owned).collect();
         Part {
             name,
             user,
@@ -229,9 +232,17 @@ impl<'a> Part<'a> {
             concurrency: None,
             on_failure: None,
             inside: making.loaded.has_inside(user),
-            after: after.into_iter().map(|name| Ref::to(migration(&name.0))).collect(),
+            after: migrations(making, user),
         }
     }
+}
+
+/// The migrations of what is used, which come before its user.
+pub(crate) fn migrations(making: &Making<'_>, user: User<'_>) -> Vec<Ref<Migration>> {
+    let stack = &making.loaded.stack;
+    let owned = |thing: &&Name| stack.owned_by_functions().any(|(owned, ..)| owned == *thing);
+    let owned: BTreeSet<&Name> = user.uses.iter().chain(user.owns).filter(owned).collect();
+    owned.into_iter().map(|name| Ref::to(migration(&name.0))).collect()
 }
 
 /// Adds the function with its log group and its role. `environment` comes on top of what it uses.
@@ -283,6 +294,7 @@ fn add(
         kms_key: making.key(),
         inside: inside.then(|| place(making)),
         after,
+        serves: true,
     };
     making.add::<lambda::Function>(section, name, spec);
 }

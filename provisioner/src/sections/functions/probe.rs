@@ -23,7 +23,9 @@ pub(crate) fn way(stack: &Stack) -> Option<Way<'_>> {
     let counting = |function: &Function| roles::find(&function.role).is_some_and(|role| role.counts_probes);
     let counters: Vec<&Function> = stack.functions.values().filter(|function| counting(function)).collect();
     let next = |topic: &Name| takers(stack, topic).into_iter().filter(|(_, function, _)| counting(function));
-    let sends: Vec<&Name> = stack.topics.keys().filter(|topic| next(topic).next().is_some()).collect();
+    // A FIFO topic takes nothing without the id of a group, which no probe has.
+    let topics = stack.topics.iter().filter(|(_, topic)| !topic.fifo).map(|(name, _)| name);
+    let sends: Vec<&Name> = topics.filter(|topic| next(topic).next().is_some()).collect();
     // What a function that counts the event publishes to gets the event from it.
     let is_fed = |topic: &Name| counters.iter().any(|function| function.uses.contains(topic));
     let first: Vec<&Name> = sends.iter().filter(|topic| !is_fed(topic)).copied().collect();

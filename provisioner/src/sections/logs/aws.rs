@@ -68,6 +68,7 @@ fn expand(making: &mut Making<'_>) {
         kms_key: making.key(),
         inside,
         after: Vec::new(),
+        serves: false,
     };
     making.add::<Function>(SECTION, FORWARDER, spec);
     for (service, pattern) in &logs.ship {

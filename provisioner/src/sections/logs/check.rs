@@ -3,7 +3,9 @@
 use super::{Logs, patterns, shipping};
 use crate::scope::Scope;
 use crate::sections::Loaded;
+use crate::sections::network::Nat;
 use crate::sections::say::Say;
+use crate::sections::search::Search;
 use crate::sections::words::Name;
 use crate::yaml::below;
 
@@ -52,6 +54,11 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
             let problem = format!("the indexes `{index}-*` are among `{other}-*`");
             say.problem(place, problem, Some("give one of them another name under `indexes`".into()));
         }
+    }
+    if Search::is_inside(loaded.profile) && loaded.nat() == Nat::None && say.sound("/network/nat") {
+        let what =
+            "the log forwarder is inside the VPC, as search is, and has no way out to queues and logs".to_owned();
+        say.problem("/logs".into(), what, Some("`network: {nat: one}` makes a way out".into()));
     }
     if !stack.search.contains_key(&logs.to) {
         let hint = say.meant(&logs.to, stack.search.keys());

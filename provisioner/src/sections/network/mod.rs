@@ -13,6 +13,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::Loaded;
+use super::search::Search;
 use super::uses::used;
 use super::words::Profile;
 
@@ -67,11 +68,12 @@ impl Network {
 }
 
 impl Loaded {
-    /// The NAT gateways. Only callers of the outside need one: services, a forwarder inside the VPC, which never comes
-    /// without services, and functions inside the VPC, for which the file has to ask.
+    /// The NAT gateways. Only callers of the outside need one: services, and functions inside the VPC, the log forwarder
+    /// among them, for which the file has to ask.
     pub(crate) fn nat(&self) -> Nat {
         let network = &self.stack.network;
-        let inside = || self.stack.functions.values().any(|function| self.is_inside(function));
+        let forwarder = self.stack.logs.is_some() && Search::is_inside(self.profile);
+        let inside = || forwarder || self.stack.functions.values().any(|function| self.is_inside(function));
         match network.nat {
             _ if !self.stack.services.is_empty() => network.nat(self.profile),
             Some(nat) if inside() => nat,

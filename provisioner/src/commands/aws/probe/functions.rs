@@ -2,7 +2,7 @@
 //! topic, and the line in the log of each function that has counted it. Nothing is applied, so nobody sees the probe.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_sns::types::MessageAttributeValue;
 use serde_json::json;
@@ -38,6 +38,8 @@ const ASKED_WITHIN: Duration = Duration::from_secs(35);
 /// queues.
 const COUNTED_WITHIN: f64 = 120.0;
 const LOOK_EVERY_SECONDS: f64 = 2.0;
+/// How far back the line of an event can be.
+const EARLIER: Duration = Duration::from_secs(900);
 
 pub(super) async fn probe(
     cx: &Cx,
@@ -110,7 +112,6 @@ pub(super) async fn probe(
 
 async fn publish(cx: &Cx, topic: &str, probe: &str) -> Result<(), Error> {
     let mark = MessageAttributeValue::builder().data_type("String").string_value(probe).build()?;
-    // No function is called by a FIFO topic.
     let arn = cx.scope.arn("sns", &topic_name(&cx.scope, topic, false));
     cx.sns.publish().topic_arn(arn).message("{}").message_attributes(ATTRIBUTE, mark).send().await?;
     Ok(())
@@ -119,8 +120,10 @@ async fn publish(cx: &Cx, topic: &str, probe: &str) -> Result<(), Error> {
 /// Whether the log of a function has the line by which it says that it has counted the event.
 async fn counted(cx: &Cx, function: &str, probe: &str) -> Result<bool, Error> {
     let group = format!("{}{function}", shipping::log_groups(&cx.scope));
-    // No other event has this name, so it does not matter when the line was written.
+    // The clock here may be some minutes ahead. Older lines would all be read.
+    let since = i64::try_from((SystemTime::now() - EARLIER).duration_since(UNIX_EPOCH).unwrap_or_default().as_millis());
     let call = cx.logs.filter_log_events().log_group_name(group).filter_pattern(format!("\"{probe}\""));
+    let call = call.start_time(since.unwrap_or_default());
     let mut pages = call.into_paginator().send();
     while let Some(page) = pages.next().await {
         let events = page?.events.unwrap_or_default();

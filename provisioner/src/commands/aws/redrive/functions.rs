@@ -2,6 +2,7 @@
 //! each again, and deletes what it has handled. SQS itself moves messages only out of dead-letter queues of queues (SQS
 //! API reference, StartMessageMoveTask), so this works message by message. Ctrl-C ends it after the event under way.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use aws_sdk_lambda::config::Builder;
@@ -75,39 +76,32 @@ async fn each(
     let within = Duration::from_secs(function.timeout_seconds() + 10);
     let mut done = Done::default();
     let reading = format!("reading the events that `{name}` failed at");
-    loop {
-        let call = cx.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(10);
+    let mut seen = BTreeSet::new();
+    while cx.stop.reason().is_none() {
+        // One at a time: others stay where everybody can take them.
+        let call = cx.sqs.receive_message().queue_url(&queue.url).max_number_of_messages(1);
         let answer = call.visibility_timeout(HIDDEN_SECONDS).wait_time_seconds(1).send().await;
-        let received = answer.map_err(Error::from).map_err(failed(&reading))?.messages.unwrap_or_default();
-        if received.is_empty() {
-            return Ok(done);
+        let received = answer.map_err(Error::from).map_err(failed(&reading))?.messages;
+        let Some(message) = received.into_iter().flatten().next() else { break };
+        if !seen.insert(message.message_id.clone()) {
+            // An event that failed has come back: all others have been tried.
+            kept.push(message);
+            break;
         }
-        for message in received {
-            if cx.stop.reason().is_some() {
-                kept.push(message);
-                continue;
-            }
-            match invoke(cx, &called, &event_of(message.body().unwrap_or_default()), within).await {
-                Ok(None) => {
-                    let handle = message.receipt_handle.unwrap_or_default();
-                    let call = cx.sqs.delete_message().queue_url(&queue.url).receipt_handle(handle);
-                    call.send().await.map_err(Error::from).map_err(failed("deleting an event that was handled"))?;
-                    done.handled += 1;
-                }
-                Ok(Some(why)) => {
-                    kept.push(message);
-                    (done.failed, done.why) = (done.failed + 1, Some(why));
-                }
-                Err(error) => {
-                    kept.push(message);
-                    return Err(failed(&format!("calling `{name}`"))(error));
-                }
-            }
+        let answer = invoke(cx, &called, &event_of(message.body().unwrap_or_default()), within).await;
+        let handle = message.receipt_handle.clone().unwrap_or_default();
+        if !matches!(answer, Ok(None)) {
+            kept.push(message);
         }
-        if cx.stop.reason().is_some() {
-            return Ok(done);
+        if let Some(why) = answer.map_err(failed(&format!("calling `{name}`")))? {
+            (done.failed, done.why) = (done.failed + 1, Some(why));
+            continue;
         }
+        let call = cx.sqs.delete_message().queue_url(&queue.url).receipt_handle(handle);
+        call.send().await.map_err(Error::from).map_err(failed("deleting an event that was handled"))?;
+        done.handled += 1;
     }
+    Ok(done)
 }
 
 /// For how long an event is hidden, in seconds. After a run that was cut off, the events come back after that.

@@ -73,6 +73,8 @@ pub struct FunctionSpec {
     pub inside: Option<Inside>,
     /// The migrations that come before the function, and before each change of it.
     pub after: Vec<Ref<Migration>>,
+    /// Whether the stack answers only when the function is ready.
+    pub serves: bool,
 }
 
 /// A secret that a function fetches when it starts.
@@ -187,6 +189,8 @@ impl Kind for Function {
             Retry::saying("InvalidParameterValueException", "execution role does not have permissions", 120),
             Retry::saying("InvalidParameterValueException", "KMS key is invalid", 120),
             Retry::saying("InvalidParameterValueException", "throttled by EC2", 300),
+            // The queue of the function gets a longer visibility timeout at the same time.
+            Retry::saying("InvalidParameterValueException", "is less than function timeout", 70),
             Retry::code("ResourceNotFoundException", 30),
         ],
         actions: &[
@@ -288,6 +292,10 @@ impl Kind for Function {
             layers: BTreeMap::new(),
             stalled: false,
         })
+    }
+
+    fn serves(spec: &FunctionSpec) -> bool {
+        spec.serves
     }
 }
 

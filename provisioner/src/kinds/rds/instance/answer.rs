@@ -115,7 +115,8 @@ pub(super) fn ready(instance: &DbInstance) -> Option<InstanceReady> {
     }
     let endpoint = instance.endpoint()?;
     let address = endpoint.address().filter(|address| !address.is_empty())?.to_owned();
-    Some(InstanceReady { address, port: u16::try_from(endpoint.port()?).ok()? })
+    let resource = instance.dbi_resource_id().unwrap_or_default().to_owned();
+    Some(InstanceReady { address, port: u16::try_from(endpoint.port()?).ok()?, resource })
 }
 
 /// The major version: `8.4` of `8.4.5`.

@@ -119,6 +119,8 @@ pub struct InstanceOutput {
 pub struct InstanceReady {
     pub address: String,
     pub port: u16,
+    /// The id that AWS draws for each instance (`DbiResourceId`).
+    pub resource: String,
 }
 
 /// The certificate authority. It is valid until 2061.

@@ -103,6 +103,14 @@ fn role(stack: &Stack, (name, function): (&Name, &Function), known: &BTreeSet<&N
 
 fn owns(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
     let path = format!("/functions/{name}");
+    let schema = roles::find(&function.role).is_some_and(|role| role.schema.is_some());
+    if !function.owns.is_empty() && !schema && say.sound(&format!("{path}/role")) {
+        let what = format!("the role `{}` has no schema to migrate", function.role);
+        say.problem(format!("{path}/owns"), what, Some("the owner is a function whose role has one".into()));
+    } else if function.owns.len() > 1 {
+        let what = format!("`{name}` owns {} databases, and its role has one schema", function.owns.len());
+        say.problem(format!("{path}/owns"), what, None);
+    }
     for (index, thing) in function.owns.iter().enumerate() {
         let place = format!("{path}/owns/{index}");
         let other = stack.functions.iter().find(|(other, it)| *other < name && it.owns.contains(thing));

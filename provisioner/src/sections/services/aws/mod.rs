@@ -16,6 +16,7 @@ use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::kinds::variable::Variable;
 use crate::sections::aws::making::{Expand, Making};
+use crate::sections::functions::aws::migrations;
 use crate::sections::network::aws as network;
 use crate::sections::services::routes::priorities;
 use crate::sections::services::{Http, Service, WEB};
@@ -175,6 +176,7 @@ fn running(making: &mut Making<'_>, section: &str, name: &str, service: &Service
         health_takes: seconds(http.health_takes()),
     });
     let spec = ServiceSpec {
+        after: migrations(making, service.user()),
         cluster: Ref::to(MAIN),
         task: Ref::to(name),
         subnets: network::subnets("private", network::zones(making)),
