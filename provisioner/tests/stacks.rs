@@ -76,6 +76,11 @@ fn sendy_prod() {
     insta::assert_snapshot!(resources("sendy", "prod"));
 }
 
+#[test]
+fn msa_study_dev() {
+    insta::assert_snapshot!(resources("msa-study", "dev"));
+}
+
 /// The environment variables of the services are a contract with the runtime.
 #[test]
 fn environment_of_sendys_services() {
