@@ -86,7 +86,7 @@ pub(crate) enum Command {
     /// it. Exit code 0: every hop was ok.
     Probe {
         file: PathBuf,
-        /// The public entry, on port 443 or 80: needed with `network.certificate`. Default: the load balancer
+        /// The public entry, on port 443 or 80: needed with `network.certificate` and no `network.domain`. Default: the load balancer or the HTTP API
         #[arg(long, value_name = "URL", value_parser = entry)]
         url: Option<String>,
     },

@@ -61,7 +61,7 @@ impl<K: Kind> AnyKind for K {
     }
 
     fn serves(&self, spec: &Json) -> bool {
-        spec.read::<K::Spec>().is_ok_and(|spec| K::serves(&spec))
+        K::FACTS.serves && spec.read::<K::Spec>().is_ok_and(|spec| K::serves(&spec))
     }
 }
 

@@ -46,9 +46,9 @@ pub trait Kind: Send + Sync + Sized + 'static {
         0
     }
 
-    /// Whether the stack answers requests only when this resource is ready.
+    /// Whether this resource counts for *serving*, of a kind whose facts say that its resources may.
     fn serves(_: &Self::Spec) -> bool {
-        Self::FACTS.serves
+        true
     }
 }
 

@@ -146,10 +146,7 @@ fn needed(desired: &Desired, beside: &[&'static str], bounded_by: Option<&Bounde
         let all = used.contains(facts.name);
         needed.extend(facts.actions.iter().filter(|action| all || looks(action) && !DATA.contains(action)));
     }
-    keep_boundaries(&mut needed, bounded_by);
-    if !has_interface_endpoint(desired) {
-        needed.remove("route53:AssociateVPCWithHostedZone");
-    }
+    leave_out(&mut needed, desired, bounded_by);
     needed
 }
 
@@ -160,9 +157,12 @@ fn has_interface_endpoint(desired: &Desired) -> bool {
     specs.any(|spec| matches!(spec.by, ec2::EndpointBy::Interface { .. }))
 }
 
-/// Leaves out the actions on boundaries that the stack does not need. A boundary is taken away only where the stack file
-/// says so, and set everywhere else.
-fn keep_boundaries(needed: &mut BTreeSet<&'static str>, bounded_by: Option<&BoundedBy>) {
+/// Leaves out the actions of the used kinds that this stack does not need. A boundary is taken away only where the stack
+/// file says so, and set everywhere else.
+fn leave_out(needed: &mut BTreeSet<&'static str>, desired: &Desired, bounded_by: Option<&BoundedBy>) {
+    if !has_interface_endpoint(desired) {
+        needed.remove("route53:AssociateVPCWithHostedZone");
+    }
     needed.remove(match bounded_by {
         Some(BoundedBy::Nothing) => "iam:PutRolePermissionsBoundary",
         _ => "iam:DeleteRolePermissionsBoundary",

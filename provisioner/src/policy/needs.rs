@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::other::of_prefix;
 use super::statements::{Lines, condition, looks};
-use super::{bounded_by, has_interface_endpoint, keep_boundaries};
+use super::{bounded_by, leave_out};
 use crate::aws::lease;
 use crate::kinds::KINDS;
 use crate::kinds::service::Writes;
@@ -29,10 +29,7 @@ pub fn needs(scope: &Scope, desired: &Desired, kinds: &BTreeMap<&str, bool>) -> 
             needed.extend(kind.facts().actions.iter().filter(|action| !(*only_made && ends(action))));
         }
     }
-    keep_boundaries(&mut needed, bounded_by.as_ref());
-    if !has_interface_endpoint(desired) {
-        needed.remove("route53:AssociateVPCWithHostedZone");
-    }
+    leave_out(&mut needed, desired, bounded_by.as_ref());
     needed.retain(|action| !looks(action));
     let boundary = bounded_by.as_ref().and_then(|by| by.arn()).map(|arn| arn.replace('*', "x"));
     let need = |(service, line, actions): (&str, &Writes, Vec<&'static str>)| {

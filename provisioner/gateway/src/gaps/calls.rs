@@ -11,9 +11,6 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::json;
 
 pub(super) fn before(shared: &Shared, request: &Request) -> Option<Answer> {
-    if request.action != "Invoke" {
-        return None;
-    }
     let name = last_part(request.text("FunctionName")?);
     let state = shared.state();
     if state.account.get(&request.home, "lambda.function", &name).is_none() {

@@ -1,7 +1,7 @@
 //! What the emulators get wrong about HTTP APIs. `apis` repairs it, and `route` leads around the rest.
 
 use super::probe::{Gap, form, json};
-use crate::upstream::Emulator::{Ministack, Moto};
+use crate::upstream::Emulator::{self, Ministack, Moto};
 
 const API: super::Step = json("apigateway", "POST /v2/apis", r#"{"name":"gap","protocolType":"HTTP"}"#);
 const ROLE: super::Step = form(
@@ -14,6 +14,7 @@ const FUNCTION: super::Step = json(
     "POST /2015-03-31/functions",
     r#"{"FunctionName":"gap","Role":"arn:aws:iam::123456789012:role/gap","Runtime":"provided.al2023","Handler":"bootstrap","Code":{"ZipFile":"UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA=="}}"#,
 );
+const CALL: &[super::Step] = &[ROLE, FUNCTION, json("lambda", "POST /2015-03-31/functions/gap/invocations", "{}")];
 const STAGE: super::Step = json("apigateway", "POST /v2/apis/{0:/apiId}/stages", r#"{"stageName":"gap","autoDeploy":true}"#);
 
 pub const FUNCTIONS: &[Gap] = &[
@@ -39,20 +40,8 @@ pub const FUNCTIONS: &[Gap] = &[
         ],
         still: |answers| answers[1].ok() && answers[2].json_body().is_some_and(|body| body["items"][0]["tags"]["gap"].is_null()),
     },
-    Gap {
-        emulator: Moto,
-        name: "calls",
-        why: "without a container engine a function answers with a fixed text, whatever its code is",
-        steps: &[ROLE, FUNCTION, json("lambda", "POST /2015-03-31/functions/gap/invocations", "{}")],
-        still: |answers| answers[1].ok() && answers[2].ok() && answers[2].code().is_none(),
-    },
-    Gap {
-        emulator: Ministack,
-        name: "calls",
-        why: "without a container engine a function answers with a fixed text, whatever its code is",
-        steps: &[ROLE, FUNCTION, json("lambda", "POST /2015-03-31/functions/gap/invocations", "{}")],
-        still: |answers| answers[1].ok() && answers[2].ok() && answers[2].code().is_none(),
-    },
+    calls(Moto, "without a container engine a function answers with a fixed text, whatever its code is"),
+    calls(Ministack, "without a container engine a package that can answer nothing answers all the same"),
     Gap {
         emulator: Ministack,
         name: "deployment-message",
@@ -65,3 +54,13 @@ pub const FUNCTIONS: &[Gap] = &[
         },
     },
 ];
+
+const fn calls(emulator: Emulator, why: &'static str) -> Gap {
+    Gap {
+        emulator,
+        name: "calls",
+        why,
+        steps: CALL,
+        still: |answers| answers[1].ok() && answers[2].ok() && answers[2].code().is_none(),
+    }
+}

@@ -20,10 +20,9 @@ use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::local::home::status;
 use crate::printer::Printer;
-use crate::scope::hex;
 use crate::sections::Loaded;
 use crate::sections::functions::API;
-use crate::sections::functions::probe::{ATTRIBUTE, SEEN, Way, way};
+use crate::sections::functions::probe::{ATTRIBUTE, SEEN, Way, name, way};
 use crate::sections::machine::{Probe, named, scope};
 use crate::sections::queues::MESSAGING;
 use crate::wait::pause_here;
@@ -101,7 +100,7 @@ fn functions(
         .iter()
         .map(|(name, _)| (*name, std::fs::metadata(place.log(name)).map_or(0, |log| log.len())))
         .collect();
-    let probe = format!("probe-{}", name()?);
+    let probe = name()?;
     let begun = Instant::now();
     for topic in &way.topics {
         let arn = scope(loaded).arn("sns", &named(loaded, topic, false));
@@ -118,13 +117,6 @@ fn functions(
         hops.tell(name, begun, counted);
     }
     Ok(hops.ok)
-}
-
-/// A name that no other probe has.
-fn name() -> anyhow::Result<String> {
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("drawing a random number: {error}"))?;
-    Ok(hex(&random))
 }
 
 /// Waits until a function's log says that it has counted the event.

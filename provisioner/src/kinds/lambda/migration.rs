@@ -13,20 +13,15 @@
 //!
 //! A call is made only when the function has the wanted code and no update is under way. Until then it is refused, in
 //! the way in which Lambda itself would refuse it, and is made again. If the function fails, the error has its reason
-//! and the last lines of its log, which come with the answer (Lambda API reference, Invoke, `LogType`).
+//! and the last lines of its log, which come with the answer.
 
 use std::time::Duration;
 
-use aws_sdk_lambda::config::Builder;
-use aws_sdk_lambda::types::{LastUpdateStatus, LogType, State as Phase};
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
+use aws_sdk_lambda::types::{LastUpdateStatus, State as Phase};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::Function;
+use super::call::{Failed, call};
 use super::leaving::{CONFLICT, GONE, NOT_NOW};
 use crate::aws::{Cx, Error, collect};
 use crate::kind::facts::{Facts, Field, Retry, Seconds};
@@ -181,15 +176,8 @@ async fn migrate(cx: &Cx, want: &MigrationState) -> Result<(), Error> {
         let message = format!("the migration {NOT_NOW}: the function is being changed");
         return Err(Error { code: CONFLICT.to_owned(), message, request_id: None, ambiguous: false });
     }
-    // A second call while the first is still under way would only wait for it.
-    let once = Builder::new()
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(TIMEOUT).build());
-    let call = cx.lambda.invoke().function_name(&want.function).log_type(LogType::Tail);
-    let answer = call.customize().config_override(once).send().await?;
-    if answer.function_error().is_some() {
-        let told = answer.payload().map(AsRef::as_ref).unwrap_or_default();
-        return Err(Error::ours(failed(told, answer.log_result().unwrap_or_default())));
+    if let Some(Failed { reason, log }) = call(cx, &want.function, None, TIMEOUT).await? {
+        return Err(Error::ours(failed(&reason, &log)));
     }
     let call = cx.lambda.tag_resource().resource(arn(cx, &want.function));
     call.tags(MIGRATED_TAG, tag(want)).send().await?;
@@ -201,11 +189,7 @@ fn arn(cx: &Cx, function: &str) -> String {
 }
 
 /// The reason why a function failed, and the end of its log.
-fn failed(answer: &[u8], log: &str) -> String {
-    let told: Value = serde_json::from_slice(answer).unwrap_or_default();
-    let reason = told["errorMessage"].as_str().unwrap_or("the function does not say why");
-    let log = BASE64_STANDARD.decode(log).unwrap_or_default();
-    let log = String::from_utf8_lossy(&log);
+fn failed(reason: &str, log: &str) -> String {
     // Lambda's own lines around a call say nothing of the schema.
     let ours = |line: &&str| !["START ", "END ", "REPORT ", "INIT_START "].iter().any(|word| line.starts_with(word));
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).filter(ours).collect();
@@ -222,17 +206,14 @@ mod tests {
 
     #[test]
     fn a_failure_has_its_reason_and_the_end_of_its_log() {
-        let answer =
-            br#"{"errorType":"Migrate.Failed","errorMessage":"item: migration 2: a table is missing","stackTrace":[]}"#;
-        let log = BASE64_STANDARD.encode(
-            "START RequestId: 1 Version: $LATEST\n{\"event\":\"failed\"}\n\nEND RequestId: 1\nREPORT RequestId: 1\tDuration: 5 ms\n",
-        );
-        insta::assert_snapshot!(failed(answer, &log), @r#"
+        let reason = "item: migration 2: a table is missing";
+        let log = "START RequestId: 1 Version: $LATEST\n{\"event\":\"failed\"}\n\nEND RequestId: 1\nREPORT RequestId: 1\tDuration: 5 ms\n";
+        insta::assert_snapshot!(failed(reason, log), @r#"
         the schema was not brought up to date: item: migration 2: a table is missing
         the end of its log:
         {"event":"failed"}
         "#);
-        assert_eq!(failed(b"", "?"), "the schema was not brought up to date: the function does not say why");
+        assert_eq!(failed("no", ""), "the schema was not brought up to date: no");
     }
 
     #[test]

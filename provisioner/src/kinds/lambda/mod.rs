@@ -1,6 +1,7 @@
 //! AWS Lambda.
 
 mod beside;
+mod call;
 mod function;
 mod leaving;
 mod migration;
@@ -11,6 +12,7 @@ use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
 use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
+pub use call::call;
 pub use function::{
     Function, FunctionOutput, FunctionSecret, FunctionSpec, FunctionState, Inside, Reserved, WayOut, function_arn,
 };

@@ -5,7 +5,7 @@ use crate::kind::Ref;
 use crate::kinds::cloudwatch::{Alarm, AlarmSpec, Dashboard, DashboardSpec, Graph, MAIN, Measured};
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use crate::sections::aws::making::{Expand, Making};
-use crate::sections::functions::{API, failed};
+use crate::sections::functions::API;
 use crate::sections::queues::dead_letter_name;
 use crate::sections::services::WEB;
 use crate::sections::{databases, logs};
@@ -34,7 +34,7 @@ fn alarms(making: &mut Making<'_>) {
     if stack.logs.is_some() {
         dead.push(logs::FAILED.to_owned());
     }
-    dead.extend(stack.functions.iter().filter(|(_, it)| it.is_asynchronous()).map(|(name, _)| failed(&name.0)));
+    dead.extend(stack.failed_queues().map(|(queue, _)| queue));
     for queue in dead {
         let description = "Messages failed for good: look at them, mend the cause, send them again".to_owned();
         let of = Measured::Queue(Ref::to(&queue));
@@ -127,8 +127,7 @@ fn dashboard(making: &mut Making<'_>) {
         words(&["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", &making.scope.name(name, 80)])
     };
     let queues = stack.queues.keys().flat_map(|name| [queue(&name.0), queue(&dead_letter_name(&name.0))]);
-    let failures = stack.functions.iter().filter(|(_, it)| it.is_asynchronous());
-    let failures = failures.map(|(name, _)| queue(&failed(&name.0)));
+    let failures = stack.failed_queues().map(|(name, _)| queue(&name));
     graph("Messages that wait", "Maximum", queues.chain(failures).collect());
     let database =
         |name: &str, metric| words(&["AWS/RDS", metric, "DBInstanceIdentifier", &making.scope.name(name, 63)]);

@@ -155,6 +155,11 @@ impl Stack {
             .flat_map(|(name, function)| function.owns.iter().map(move |owned| (owned, name, function)))
     }
 
+    /// The queues of events that functions failed at, each with its function.
+    pub(crate) fn failed_queues(&self) -> impl Iterator<Item = (String, &Name)> {
+        self.functions.iter().filter(|(_, it)| it.is_asynchronous()).map(|(name, _)| (failed(&name.0), name))
+    }
+
     /// Whether there is an HTTP API, which the internet reaches.
     pub fn has_api(&self) -> bool {
         self.functions.values().any(|function| function.http.is_some())

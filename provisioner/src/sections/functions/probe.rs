@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::Function;
+use crate::scope::hex;
 use crate::sections::Stack;
 use crate::sections::services::roles;
 use crate::sections::words::Name;
@@ -69,6 +70,13 @@ fn takers<'a>(stack: &'a Stack, topic: &Name) -> Vec<(&'a Name, &'a Function, u6
         takers.extend(stack.taker_of(name).map(|(taker, function)| (taker, function, queue.delay_seconds())));
     }
     takers
+}
+
+/// A name that no other probe has.
+pub(crate) fn name() -> anyhow::Result<String> {
+    let mut random = [0; 8];
+    getrandom::fill(&mut random).map_err(|error| anyhow::anyhow!("drawing a random number: {error}"))?;
+    Ok(format!("probe-{}", hex(&random)))
 }
 
 /// The attribute of a marked event, as the runtime knows it.

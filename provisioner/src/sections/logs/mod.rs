@@ -21,11 +21,11 @@ use super::words::{Name, Profile};
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Logs {
-    /// The services and functions whose logs are shipped, each with a CloudWatch Logs filter pattern. It says which events are
-    /// shipped; `""` means all.
+    /// The services and functions whose logs are shipped, each with a CloudWatch Logs filter pattern. It says which events
+    /// are shipped; `""` means all.
     pub ship: BTreeMap<Name, String>,
-    /// The beginnings of the names of the indexes, by service; `-` and the day follow. Default: the name of the
-    /// service or function.
+    /// The beginnings of the names of the indexes, by service or function; `-` and the day follow. Default: the
+    /// name of the service or function.
     #[serde(default)]
     pub indexes: BTreeMap<Name, String>,
     /// The search domain that gets the logs.

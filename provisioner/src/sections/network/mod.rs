@@ -62,6 +62,11 @@ impl Network {
         self.certificate.is_none() || self.domain.is_some()
     }
 
+    /// The address that the certificate is for, with its scheme.
+    pub fn secure_address(&self) -> Option<String> {
+        self.certificate.as_ref().and(self.domain.as_ref()).map(|domain| format!("https://{domain}"))
+    }
+
     pub fn cidr(&self) -> &str {
         self.cidr.as_deref().unwrap_or("10.0.0.0")
     }

@@ -55,9 +55,9 @@ pub(crate) fn given(making: &Making<'_>, user: User<'_>) -> Given {
 
 /// The address of the load balancer: its own name, or the one that its certificate is for.
 fn balancer(making: &Making<'_>) -> Variable {
-    match (&making.loaded.stack.network.certificate, &making.loaded.stack.network.domain) {
-        (Some(_), Some(domain)) => Variable::Text(format!("https://{domain}")),
-        _ => Variable::BalancerUrl(Ref::to(WEB)),
+    match making.loaded.stack.network.secure_address() {
+        Some(address) => Variable::Text(address),
+        None => Variable::BalancerUrl(Ref::to(WEB)),
     }
 }
 

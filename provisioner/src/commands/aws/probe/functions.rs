@@ -16,8 +16,7 @@ use crate::kinds::lambda::{Function, FunctionSpec};
 use crate::kinds::sns::topic_name;
 use crate::plan::desired::Desired;
 use crate::printer::Printer;
-use crate::scope::hex;
-use crate::sections::functions::probe::{ATTRIBUTE, SEEN, Way};
+use crate::sections::functions::probe::{ATTRIBUTE, SEEN, Way, name};
 use crate::sections::logs::shipping;
 use crate::sections::services::roles;
 
@@ -68,9 +67,7 @@ pub(super) async fn probe(
         });
         passed &= hop(name, begun.elapsed().as_secs_f64() * 1000.0, told);
     }
-    let mut random = [0; 8];
-    getrandom::fill(&mut random).map_err(|error| Failure::of(format!("drawing a random number: {error}")))?;
-    let probe = format!("probe-{}", hex(&random));
+    let probe = name().map_err(|error| Failure::of(error.to_string()))?;
     let begun = std::time::Instant::now();
     let milliseconds = || cx.clock.since(begun) * 1000.0;
     for topic in &way.topics {

@@ -145,9 +145,9 @@ fn order(
     let known = |name: &str| text(outputs.get(name)).ok_or_else(|| missing(format!("`{name}` is not known yet")));
     let url = match url {
         Some(url) => url.to_owned(),
-        None => match (&stack.network.certificate, &stack.network.domain) {
-            (Some(_), Some(domain)) => format!("https://{domain}"),
-            _ => format!("http://{}", known("services.address")?),
+        None => match stack.network.secure_address() {
+            Some(address) => address,
+            None => format!("http://{}", known("services.address")?),
         },
     };
     // The name tells the probe's lines from those of the service, whose log it shares. The level lets every line

@@ -5,16 +5,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use aws_sdk_lambda::config::Builder;
-use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_sqs::types::Message;
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Found, failed, found, messages, waiting};
 use crate::aws::{Cx, Error};
-use crate::commands::failed_events::{Done, event_of};
+use crate::commands::failed_events::{self, Done, event_of};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{agree, aws::run};
@@ -88,13 +84,14 @@ async fn each(
             kept.push(message);
             break;
         }
-        let answer = invoke(cx, &called, &event_of(message.body().unwrap_or_default()), within).await;
+        let event = event_of(message.body().unwrap_or_default());
+        let answer = lambda::call(cx, &called, Some(&event), within).await;
         let handle = message.receipt_handle.clone().unwrap_or_default();
         if !matches!(answer, Ok(None)) {
             kept.push(message);
         }
-        if let Some(why) = answer.map_err(failed(&format!("calling `{name}`")))? {
-            (done.failed, done.why) = (done.failed + 1, Some(why));
+        if let Some(failure) = answer.map_err(failed(&format!("calling `{name}`")))? {
+            (done.failed, done.why) = (done.failed + 1, Some(failure.reason));
             continue;
         }
         let call = cx.sqs.delete_message().queue_url(&queue.url).receipt_handle(handle);
@@ -107,22 +104,6 @@ async fn each(
 /// For how long an event is hidden, in seconds. After a run that was cut off, the events come back after that.
 const HIDDEN_SECONDS: i32 = 3600;
 
-/// Calls the function once. Gives the reason if it fails.
-async fn invoke(cx: &Cx, function: &str, event: &Value, within: Duration) -> Result<Option<String>, Error> {
-    // A repetition would be a second event.
-    let once = Builder::new()
-        .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(within).build());
-    let call = cx.lambda.invoke().function_name(function).payload(Blob::new(event.to_string()));
-    let answer = call.customize().config_override(once).send().await?;
-    if answer.function_error().is_none() {
-        return Ok(None);
-    }
-    let told = answer.payload().map(AsRef::as_ref).unwrap_or_default();
-    let told: Value = serde_json::from_slice(told).unwrap_or_default();
-    Ok(Some(told["errorMessage"].as_str().unwrap_or("the function does not say why").to_owned()))
-}
-
 fn tell(cx: &Cx, global: &Global, name: &str, queue: &Found, done: &Done, printer: Printer) -> Result<Exit, Failure> {
     let Done { handled, failed, why } = done;
     if global.json {
@@ -131,5 +112,5 @@ fn tell(cx: &Cx, global: &Global, name: &str, queue: &Found, done: &Done, printe
             "handled": handled, "failed": failed, "why": why,
         }));
     }
-    crate::commands::failed_events::tell(name, done, cx.stop.reason().is_some(), printer)
+    failed_events::tell(name, done, cx.stop.reason().is_some(), printer)
 }

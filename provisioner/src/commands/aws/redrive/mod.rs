@@ -1,5 +1,6 @@
 //! `provision redrive`: moves the messages of a dead-letter queue back to the queue that they came from. SQS moves them
-//! by itself. [`functions`] is for the events that a function failed at. This command starts the move, watches it, and on Ctrl-C cancels it.
+//! by itself. This command starts the move, watches it, and on Ctrl-C cancels it. [`functions`] is for the events that a
+//! function failed at.
 
 pub(crate) mod functions;
 
@@ -19,7 +20,6 @@ use crate::commands::{agree, failed_events, load};
 use crate::kinds::sqs::queue_name;
 use crate::printer::Printer;
 use crate::sections::Stack;
-use crate::sections::functions::failed as failed_queue;
 use crate::sections::logs::FAILED as FORWARDER_FAILED;
 use crate::sections::queues::dead_letter_name;
 use crate::sections::similar::similar;
@@ -118,7 +118,7 @@ fn chosen(stack: &Stack, queue: &str) -> Result<bool, Failure> {
              there is no queue to which they could go back",
         ));
     }
-    if let Some((name, _)) = stack.functions.iter().find(|(name, _)| failed_queue(&name.0) == queue) {
+    if let Some((_, name)) = stack.failed_queues().find(|(failed, _)| failed == queue) {
         let hint = format!("name the function that gets the events again: `{name}`");
         return Err(Failure::usage(format!("`{queue}` is not the dead-letter queue of a queue")).hint(hint));
     }

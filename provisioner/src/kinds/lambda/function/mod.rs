@@ -182,6 +182,7 @@ impl Kind for Function {
             Field::wanted("stalled"),
         ],
         seconds: Seconds { create: 10, update: 5, delete: 5 },
+        serves: true,
         exists: &[CONFLICT],
         retry: &[
             Retry::saying(CONFLICT, NOT_NOW, 900),

@@ -3,6 +3,7 @@
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::functions::{Function, migrates, migration};
+use crate::sections::logs::shipping::MOST;
 use crate::sections::network::Nat;
 use crate::sections::say::Say;
 use crate::sections::search::Search;
@@ -36,11 +37,8 @@ fn way_out(loaded: &Loaded, name: &Name, function: &Function, say: &mut Say<'_>)
     }
 }
 
-/// The most bytes of all variables of a function together (Lambda developer guide, quotas: 4 KB). Lambda's refusal
+/// Counts the variables with the longest values that they can have, as Lambda does: as one JSON object. Lambda's refusal
 /// repeats all of them, so it must never come to it.
-const MOST: usize = 4096;
-
-/// Counts the variables with the longest values that they can have, as Lambda does: as one JSON object.
 fn environment<'a>(
     loaded: &Loaded,
     (place, name): (&str, &str),

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ::roles::{Event, Runs};
 
-use super::{API, FAILED, FIREWALL, Function, MIGRATE, On, failed, migration, routes};
+use super::{API, FAILED, FIREWALL, Function, MIGRATE, On, migration, routes};
 use crate::sections::network::ENDPOINTS;
 use crate::sections::say::Say;
 use crate::sections::services::check::no_variable;
@@ -39,8 +39,7 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
 /// Refuses names that the parts which `provision` makes for functions have.
 fn names(stack: &Stack, say: &mut Say<'_>) {
     let migrations: BTreeSet<String> = stack.owned_by_functions().map(|(owned, ..)| migration(&owned.0)).collect();
-    let queues: BTreeSet<String> =
-        stack.functions.iter().filter(|(_, it)| it.is_asynchronous()).map(|(name, _)| failed(&name.0)).collect();
+    let queues: BTreeSet<String> = stack.failed_queues().map(|(queue, _)| queue).collect();
     let taken = |name: &Name| migrations.contains(&name.0) || queues.contains(&name.0) || name.0 == API;
     for (section, name) in stack.usable().into_iter().filter(|(_, name)| taken(name)) {
         say.taken(section, name);

@@ -1,0 +1,39 @@
+//! One call of a function that somebody waits for.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::config::Builder;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::LogType;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use serde_json::Value;
+
+use crate::aws::{Cx, Error};
+
+/// The failure of the function itself.
+pub struct Failed {
+    pub reason: String,
+    /// The last 4 KB of its log (Lambda API reference, Invoke, `LogType`).
+    pub log: String,
+}
+
+/// Calls the function once: a repetition would be a second call, also while the first is under way.
+pub async fn call(cx: &Cx, function: &str, event: Option<&Value>, within: Duration) -> Result<Option<Failed>, Error> {
+    let once = Builder::new()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(TimeoutConfig::builder().operation_attempt_timeout(within).build());
+    let call = cx.lambda.invoke().function_name(function).log_type(LogType::Tail);
+    let call = call.set_payload(event.map(|event| Blob::new(event.to_string())));
+    let answer = call.customize().config_override(once).send().await?;
+    if answer.function_error().is_none() {
+        return Ok(None);
+    }
+    let told = answer.payload().map(AsRef::as_ref).unwrap_or_default();
+    let told: Value = serde_json::from_slice(told).unwrap_or_default();
+    let reason = told["errorMessage"].as_str().unwrap_or("the function does not say why").to_owned();
+    let log = BASE64_STANDARD.decode(answer.log_result().unwrap_or_default()).unwrap_or_default();
+    Ok(Some(Failed { reason, log: String::from_utf8_lossy(&log).into_owned() }))
+}
