@@ -100,7 +100,7 @@ async fn by_hand(cx: &Cx, ear: &str, functions: &[&str]) {
             let told: Value = serde_json::from_str(message.body().expect("a body")).expect("JSON");
             break told["MessageAttributes"]["Probe"]["Value"].as_str().expect("a mark").to_owned();
         }
-        // What the probe itself says is more helpful.
+        // The output of the probe itself is more helpful.
         if begun.elapsed() > Duration::from_secs(30) {
             return;
         }
@@ -119,7 +119,7 @@ async fn by_hand(cx: &Cx, ear: &str, functions: &[&str]) {
 }
 
 /// A schema is brought up to date again if nothing says that this code did it, in this database and with this password.
-/// What comes after a migration that fails is left as it is.
+/// Functions that come after a migration that fails are left as they are.
 async fn migrated(gateway: &Gateway, cx: &Cx, file: &str) {
     let arn = cx.scope.arn("lambda", "function:msa-dev-item-migrate");
     let tag = || async {

@@ -93,7 +93,7 @@ fn links(making: &Making<'_>, config: &mut Config) {
         let primary = pairs().find(|pair| pair.database == thing.0).map(|pair| pair.primary.clone());
         primary.unwrap_or_else(|| thing.to_string())
     };
-    // What stands in front of a function or a service, for those who call it.
+    // The part in front of a function or a service, for those who call it.
     let front = |thing: &Name| match () {
         () if stack.functions.contains_key(thing) => Some(API),
         () if stack.services.contains_key(thing) => Some(WEB),

@@ -2,8 +2,8 @@
 //!
 //! The function is called once the database and the function are ready, and again whenever its code has changed (the
 //! migrations are in the code), the database is another one, or its user has a new password, which the migration sets.
-//! It may be called as often as one likes, because it applies only what is missing. What uses the database comes after
-//! the migration, so that no code meets a schema that is older than itself.
+//! It may be called as often as one likes, because it applies only what is missing. Functions and services that use
+//! the database come after the migration, so that no code meets a schema that is older than itself.
 //!
 //! A tag on the function, `provision:migrated`, says with which code, in which database and with which version of the
 //! password the last call succeeded. The tag index lags by
@@ -57,7 +57,7 @@ pub struct MigrationState {
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct MigrationOutput {
-    /// What the tag says.
+    /// The value of the tag.
     pub migrated: String,
 }
 

@@ -27,7 +27,7 @@ pub(crate) fn way(stack: &Stack) -> Option<Way<'_>> {
     // A FIFO topic takes nothing without the id of a group, which no probe has.
     let topics = stack.topics.iter().filter(|(_, topic)| !topic.fifo).map(|(name, _)| name);
     let sends: Vec<&Name> = topics.filter(|topic| next(topic).next().is_some()).collect();
-    // What a function that counts the event publishes to gets the event from it.
+    // A topic to which a counting function publishes gets the event from that function.
     let is_fed = |topic: &Name| counters.iter().any(|function| function.uses.contains(topic));
     let first: Vec<&Name> = sends.iter().filter(|topic| !is_fed(topic)).copied().collect();
     let topics = if first.is_empty() { sends } else { first };

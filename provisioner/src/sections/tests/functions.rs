@@ -101,7 +101,7 @@ functions: {delivery: {role: delivery, uses: [item], on: {queue: work, batch: 10
     assert_eq!(told(right), "");
 }
 
-/// Whoever uses a service calls it by the load balancer, under a name that a certificate is for.
+/// A service is called through the load balancer, under a name that a certificate is for.
 #[test]
 fn the_address_of_a_service_is_one_that_the_certificate_is_for() {
     let text = "stack: s

@@ -9,7 +9,7 @@ use crate::kinds::lambda::beside;
 use crate::kinds::lambda::leaving::GONE;
 use crate::kinds::on_aws::Query;
 
-/// What is asked of each function.
+/// The question that is asked of each function.
 struct Asked<'a> {
     wanted: HashMap<String, &'a str>,
     /// The wanted functions that have a destination for events that failed.
@@ -56,7 +56,7 @@ async fn one(cx: &Cx, function: String, asked: &Asked<'_>) -> Result<Option<Live
     Ok(Some(Live { status, ..Live::ready(whose, id, state, output) }))
 }
 
-/// What happens to asynchronous events that fail. A function that gets none is not asked: such settings mean nothing
+/// The destination of asynchronous events that fail. A function that gets none is not asked: such settings mean nothing
 /// there.
 async fn failures(cx: &Cx, function: &str, is_destined: bool) -> Result<super::Failures, Error> {
     if !is_destined {
