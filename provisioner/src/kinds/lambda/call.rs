@@ -32,8 +32,15 @@ pub async fn call(cx: &Cx, function: &str, event: Option<&Value>, within: Durati
         return Ok(None);
     }
     let told = answer.payload().map(AsRef::as_ref).unwrap_or_default();
-    let told: Value = serde_json::from_slice(told).unwrap_or_default();
-    let reason = told["errorMessage"].as_str().unwrap_or("the function does not say why").to_owned();
-    let log = BASE64_STANDARD.decode(answer.log_result().unwrap_or_default()).unwrap_or_default();
-    Ok(Some(Failed { reason, log: String::from_utf8_lossy(&log).into_owned() }))
+    Ok(Some(Failed::read(told, answer.log_result().unwrap_or_default())))
+}
+
+impl Failed {
+    /// Reads the answer of a function that failed, and the end of its log in base64.
+    pub(super) fn read(answer: &[u8], log: &str) -> Failed {
+        let told: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let reason = told["errorMessage"].as_str().unwrap_or("the function does not say why").to_owned();
+        let log = BASE64_STANDARD.decode(log).unwrap_or_default();
+        Failed { reason, log: String::from_utf8_lossy(&log).into_owned() }
+    }
 }

@@ -6,10 +6,9 @@
 //! the database come after the migration, so that no code meets a schema that is older than itself.
 //!
 //! A tag on the function, `provision:migrated`, says with which code, in which database and with which version of the
-//! password the last call succeeded. The tag index lags by
-//! minutes, so the tag is read from the function itself: one `ListTags` per migration. The call takes as long as the
-//! migrations do, at most the five minutes that the function has. A run that is cut off leaves no tag, and the next one
-//! calls again.
+//! password the last call succeeded. The tag index lags by minutes, so the tag is read from the function itself: one
+//! `ListTags` per migration. The call takes as long as the migrations do, at most the five minutes that the function
+//! has. A run that is cut off leaves no tag, and the next one calls again.
 //!
 //! A call is made only when the function has the wanted code and no update is under way. Until then it is refused, in
 //! the way in which Lambda itself would refuse it, and is made again. If the function fails, the error has its reason
@@ -176,8 +175,8 @@ async fn migrate(cx: &Cx, want: &MigrationState) -> Result<(), Error> {
         let message = format!("the migration {NOT_NOW}: the function is being changed");
         return Err(Error { code: CONFLICT.to_owned(), message, request_id: None, ambiguous: false });
     }
-    if let Some(Failed { reason, log }) = call(cx, &want.function, None, TIMEOUT).await? {
-        return Err(Error::ours(failed(&reason, &log)));
+    if let Some(failure) = call(cx, &want.function, None, TIMEOUT).await? {
+        return Err(Error::ours(failed(&failure)));
     }
     let call = cx.lambda.tag_resource().resource(arn(cx, &want.function));
     call.tags(MIGRATED_TAG, tag(want)).send().await?;
@@ -189,7 +188,7 @@ fn arn(cx: &Cx, function: &str) -> String {
 }
 
 /// The reason why a function failed, and the end of its log.
-fn failed(reason: &str, log: &str) -> String {
+fn failed(Failed { reason, log }: &Failed) -> String {
     // Lambda's own lines around a call say nothing of the schema.
     let ours = |line: &&str| !["START ", "END ", "REPORT ", "INIT_START "].iter().any(|word| line.starts_with(word));
     let lines: Vec<&str> = log.lines().map(str::trim).filter(|line| !line.is_empty()).filter(ours).collect();
@@ -202,18 +201,25 @@ fn failed(reason: &str, log: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::prelude::BASE64_STANDARD;
+
     use super::*;
 
     #[test]
     fn a_failure_has_its_reason_and_the_end_of_its_log() {
-        let reason = "item: migration 2: a table is missing";
-        let log = "START RequestId: 1 Version: $LATEST\n{\"event\":\"failed\"}\n\nEND RequestId: 1\nREPORT RequestId: 1\tDuration: 5 ms\n";
-        insta::assert_snapshot!(failed(reason, log), @r#"
+        let answer =
+            br#"{"errorType":"Migrate.Failed","errorMessage":"item: migration 2: a table is missing","stackTrace":[]}"#;
+        let log = BASE64_STANDARD.encode(
+            "START RequestId: 1 Version: $LATEST\n{\"event\":\"failed\"}\n\nEND RequestId: 1\nREPORT RequestId: 1\tDuration: 5 ms\n",
+        );
+        insta::assert_snapshot!(failed(&Failed::read(answer, &log)), @r#"
         the schema was not brought up to date: item: migration 2: a table is missing
         the end of its log:
         {"event":"failed"}
         "#);
-        assert_eq!(failed("no", ""), "the schema was not brought up to date: no");
+        let silent = failed(&Failed::read(b"", "?"));
+        assert_eq!(silent, "the schema was not brought up to date: the function does not say why");
     }
 
     #[test]
