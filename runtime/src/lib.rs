@@ -14,11 +14,13 @@
 //! [`systems`] has one folder for each system, with all code that only this system needs. The other folders are for
 //! every system, and name none:
 //!
-//! - [`http`]: the server, the layers that every request passes, answers, readiness, idempotency keys, a client.
+//! - [`http`]: the server, the layers that every request passes, answers, readiness, idempotency keys, a client, and which
+//!   addresses it may call for others.
 //! - [`data`]: databases and their migrations, the cache, how far a replica is behind.
 //! - [`events`]: the outbox with its relay or its sweep, the topic, the consumer of a queue, envelopes, the inbox.
 //! - [`functions`]: the Lambda Runtime API, with the routes of a role behind an HTTP API, or the handler of a queue, a
 //!   topic or a schedule, and the function that migrates.
+//! - [`stock`]: what is sold from a stock, what is ordered for it, and what a factory's callback credits to it.
 //! - [`forwarder`]: ships log lines to a search engine.
 //! - [`config`], [`telemetry`], [`aws`], and [`background`] for the loops beside the requests.
 //!
@@ -51,3 +53,5 @@ pub mod events;
 
 pub mod forwarder;
 pub mod functions;
+
+pub mod stock;

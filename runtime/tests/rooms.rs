@@ -14,11 +14,14 @@ const ALLOWED: &[(&str, &str)] = &[
     ("functions/queue.rs", "notification"),
     ("functions/topic.rs", "notification"),
 ];
+/// The names of systems that are plain words too. Nobody is known by them.
+const PLAIN: &[&str] = &["noted"];
 
 #[test]
 fn nothing_outside_of_the_systems_names_one() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let words: BTreeSet<&str> = SYSTEMS.iter().map(|system| system.name).chain(WORDS.iter().copied()).collect();
+    let names = SYSTEMS.iter().map(|system| system.name).filter(|name| !PLAIN.contains(name));
+    let words: BTreeSet<&str> = names.chain(WORDS.iter().copied()).collect();
     let mut files = Vec::new();
     collect(&root, &mut files);
     assert!(files.len() > 40, "only {} files were found", files.len());

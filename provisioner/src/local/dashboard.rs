@@ -137,7 +137,7 @@ fn links(making: &Making<'_>, config: &mut Config) {
             config.links.push(link(name.to_string(), to, verb));
         }
     }
-    if let Some(logs) = &stack.logs {
+    if let Some(logs) = stack.shipping() {
         for service in logs.ship.keys() {
             let forwarder = format!("forward-{service}");
             config.links.push(link(service.to_string(), forwarder.clone(), "logs to"));

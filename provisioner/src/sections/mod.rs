@@ -65,7 +65,7 @@ use self::caches::Cache;
 use self::databases::Database;
 use self::functions::Function;
 use self::guard::Guard;
-use self::logs::Logs;
+use self::logs::{Logs, Shipping};
 use self::network::Network;
 use self::queues::Queue;
 use self::search::Search;
@@ -176,6 +176,11 @@ pub struct Loaded {
 }
 
 impl Stack {
+    /// The shipping of logs, if the stack ships some.
+    pub(crate) fn shipping(&self) -> Option<Shipping<'_>> {
+        self.logs.as_ref()?.shipping()
+    }
+
     /// Everything that `uses:` can name, with its section.
     pub(crate) fn usable(&self) -> Vec<(&'static str, &Name)> {
         let mut all = Vec::new();

@@ -88,6 +88,11 @@ impl Environment {
         (!value.is_empty()).then_some(value)
     }
 
+    /// The variables that are set.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.variables.keys().filter_map(|name| Some((name.as_str(), self.get(name)?)))
+    }
+
     /// The secret that the value of a variable came from.
     pub fn origin(&self, name: &str) -> Option<Origin> {
         self.origins.get(name).cloned()

@@ -96,10 +96,9 @@ pub async fn depth(connection: &mut Conn) -> anyhow::Result<u64> {
     Ok(depth.unwrap_or_default())
 }
 
-/// Whether no effect is still to be done.
-pub async fn is_empty(connection: &mut Conn) -> anyhow::Result<bool> {
-    let one: Option<u64> = connection.query_first("SELECT id FROM effects LIMIT 1").await?;
-    Ok(one.is_none())
+/// The targets of the effects that are still to be done.
+pub async fn targets(connection: &mut Conn) -> anyhow::Result<Vec<String>> {
+    Ok(connection.query("SELECT DISTINCT target FROM effects").await?)
 }
 
 const SELECT: &str = "SELECT id, subject, version, message, title, attributes, traceparent

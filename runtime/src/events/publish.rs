@@ -3,15 +3,18 @@
 use anyhow::Context;
 use aws_sdk_sns::Client;
 use aws_sdk_sns::config::Builder;
+use aws_sdk_sns::operation::RequestId;
+use aws_sdk_sns::operation::publish_batch::PublishBatchOutput;
 use aws_sdk_sns::types::{MessageAttributeValue, PublishBatchRequestEntry};
 use futures_util::future::join_all;
+use serde_json::json;
 
 use super::attributes::{Attribute, Attributes};
 use super::outbox::Pended;
 use super::relay::Delivered;
 use crate::aws;
 use crate::config::stores::Topic;
-use crate::telemetry::{metrics, trace};
+use crate::telemetry::{self, metrics, trace};
 
 pub struct Publisher {
     pub client: Client,
@@ -21,6 +24,12 @@ pub struct Publisher {
 
 /// The most messages that one PublishBatch takes. <https://docs.aws.amazon.com/sns/latest/api/API_PublishBatch.html>
 const BATCH: usize = 10;
+
+/// Whether SNS takes a text as the subject of a message.
+/// <https://docs.aws.amazon.com/sns/latest/api/API_Publish.html>
+pub fn is_subject(text: &str) -> bool {
+    (1..100).contains(&text.chars().count()) && !text.contains(char::is_control)
+}
 
 impl Publisher {
     pub async fn new(topic: &Topic) -> Self {
@@ -54,12 +63,21 @@ impl Publisher {
         let call = self.client.publish_batch().topic_arn(&self.topic).set_publish_batch_request_entries(Some(entries));
         match call.send().await {
             Ok(answer) => {
+                tell(&answer);
                 let done = answer.successful().iter().filter_map(|entry| entry.id()?.parse().ok()).collect();
                 let failed = answer.failed().first().map(|entry| format!("SNS refused an event: {}", entry.code()));
                 Delivered { done, failed }
             }
             Err(error) => Delivered { done: Vec::new(), failed: Some(aws::told(&error)) },
         }
+    }
+}
+
+/// Logs what SNS says of each message, in the form that its API has.
+fn tell(answer: &PublishBatchOutput) {
+    for entry in answer.successful() {
+        let (request, message) = (answer.request_id(), entry.message_id());
+        telemetry::info("published", &json!({ "ResponseMetadata": { "RequestId": request }, "MessageId": message }));
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
+use mysql_async::Conn;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
@@ -85,6 +86,11 @@ impl Relay {
         pending.relays.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&woken));
         Relay { database: Arc::clone(database), pending: Arc::clone(pending), effect, target, lock, woken }
     }
+
+    /// The name of the target in the outbox.
+    pub fn target(&self) -> &str {
+        self.target
+    }
 }
 
 /// Runs until the process stops, and then until the outbox is empty or the next effect fails.
@@ -105,29 +111,28 @@ pub async fn run(relay: Relay, ready: Ready, mut this: Loop) {
     }
 }
 
-/// Does the effects in the outbox, for a role without loops: a Lambda function, after its transaction. If an effect
-/// fails, or the function ends before it is done, the next invocation does it.
+/// Does the effects in the outbox, for a role without loops: a Lambda function on a schedule. It waits for its turn. If an
+/// effect fails, or the function ends before it is done, the next invocation does it.
 pub async fn once(relay: &Relay) -> anyhow::Result<()> {
-    let Relay { database, pending, effect, target, lock, .. } = relay;
-    // Another relay may have looked before this transaction ended, and may be about to end. So this relay waits for its
-    // turn.
-    let session = database.primary.locked_session(lock, TURN, SESSION).await?;
-    let mut connection = session.context("another relay has the outbox all the time")?;
-    let outcome = loop {
-        let rows = answered(outbox::pended(&mut connection, effect.name(), target)).await?;
-        if rows.is_empty() {
-            break Ok(());
-        }
-        let Delivered { done, failed } = effect.deliver(pending, one_of_each(rows)).await;
-        if !done.is_empty() {
-            answered(outbox::forget(&mut connection, &done)).await?;
-        }
-        if let Some(failed) = failed {
-            break Err(anyhow::anyhow!("{failed}"));
-        }
-    };
-    let _ = connection.disconnect().await;
-    outcome
+    // Another relay may have looked before the last transaction ended, and may be about to end.
+    let session = relay.database.primary.locked_session(&relay.lock, TURN, SESSION).await?;
+    empty(relay, session.context("another relay has the outbox all the time")?).await
+}
+
+/// Does the effects in the outbox unless another relay is at it, for a function that has just committed some. While many
+/// write, one publishes for all.
+pub async fn in_passing(relay: &Relay) -> anyhow::Result<()> {
+    let mut session = relay.database.primary.locked_session(&relay.lock, 0, SESSION).await?;
+    if session.is_none() {
+        // The other one may have looked before this transaction ended, and may be about to end. If it is still at it
+        // after a moment, it will look again, or somebody else has come after the transaction.
+        tokio::time::sleep(MOMENT).await;
+        session = relay.database.primary.locked_session(&relay.lock, 0, SESSION).await?;
+    }
+    match session {
+        Some(session) => empty(relay, session).await,
+        None => Ok(()),
+    }
 }
 
 impl Effect {
@@ -165,8 +170,30 @@ const FOLLOWER_PAUSE: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The seconds that a relay without a loop waits for others.
 const TURN: u32 = 5;
+/// Longer than a relay takes from its last look to the end of its session.
+const MOMENT: Duration = Duration::from_millis(30);
 /// The seconds that the lock outlives a task that vanished.
 const SESSION: u32 = 20;
+
+/// Does effects until none is left or one fails, with the lock that the session holds.
+async fn empty(relay: &Relay, mut connection: Conn) -> anyhow::Result<()> {
+    let Relay { pending, effect, target, .. } = relay;
+    let outcome = loop {
+        let rows = answered(outbox::pended(&mut connection, effect.name(), target)).await?;
+        if rows.is_empty() {
+            break Ok(());
+        }
+        let Delivered { done, failed } = effect.deliver(pending, one_of_each(rows)).await;
+        if !done.is_empty() {
+            answered(outbox::forget(&mut connection, &done)).await?;
+        }
+        if let Some(failed) = failed {
+            break Err(anyhow::anyhow!("{failed}"));
+        }
+    };
+    let _ = connection.disconnect().await;
+    outcome
+}
 
 /// Works while this task has the lock, which ends with its connection. `Ok` if another task has it, or the process
 /// stops.

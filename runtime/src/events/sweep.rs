@@ -16,22 +16,27 @@ use crate::telemetry::{self, metrics};
 
 pub struct Sweep {
     database: Arc<Database>,
-    relay: Relay,
+    /// One for each target.
+    relays: Vec<Relay>,
     /// When an attempt in passing has failed last.
     failed: Mutex<Option<Instant>>,
 }
 
 impl Sweep {
-    pub fn new(database: &Arc<Database>, relay: Relay) -> Self {
-        Sweep { database: Arc::clone(database), relay, failed: Mutex::default() }
+    pub fn new(database: &Arc<Database>, relays: Vec<Relay>) -> Self {
+        Sweep { database: Arc::clone(database), relays, failed: Mutex::default() }
     }
 
-    /// Does all effects that wait. It is an error if one is left.
+    /// Does all effects that wait. It is an error if one is left. A target that fails does not keep the others waiting.
     pub async fn all(&self) -> anyhow::Result<()> {
         let mut connection = self.database.primary.connection().await?;
         metrics::gauge("OutboxDepth", outbox::depth(&mut connection).await?);
         drop(connection);
-        relay::once(&self.relay).await
+        let mut outcome = Ok(());
+        for relay in &self.relays {
+            outcome = outcome.and(relay::once(relay).await);
+        }
+        outcome
     }
 
     /// Does the effects that wait, if that is quick. A request waits for it no longer than [`PATIENCE`], and no failure
@@ -55,12 +60,13 @@ impl Sweep {
 
     async fn waiting(&self) -> anyhow::Result<()> {
         let mut connection = self.database.primary.connection().await?;
-        let is_empty = outbox::is_empty(&mut connection).await?;
+        let targets = outbox::targets(&mut connection).await?;
         drop(connection);
-        match is_empty {
-            true => Ok(()),
-            false => relay::once(&self.relay).await,
+        let mut outcome = Ok(());
+        for relay in self.relays.iter().filter(|relay| targets.iter().any(|target| target == relay.target())) {
+            outcome = outcome.and(relay::in_passing(relay).await);
         }
+        outcome
     }
 }
 

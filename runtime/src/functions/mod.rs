@@ -1,11 +1,14 @@
 //! Roles that run as Lambda functions. [`lambda`] asks for the events, and a [`Function`] handles them. Behind an HTTP
 //! API the routes of a role are the handler ([`http`]). On a queue or a topic the handler gets one message at a time
-//! ([`queue`], [`topic`]), and on a schedule it gets nothing ([`schedule`]). [`migrate`] belongs to no role.
+//! ([`queue`], [`topic`]), and on a schedule it gets nothing ([`schedule`]). A function with requests and messages is
+//! [`either`]. [`outbox`] publishes what functions have committed. [`migrate`] belongs to no role.
 
+mod either;
 pub mod http;
 pub mod lambda;
 mod messages;
 pub mod migrate;
+pub mod outbox;
 pub mod queue;
 pub mod schedule;
 pub mod topic;
@@ -15,6 +18,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use hyper::body::Bytes;
 
+pub use self::either::either;
 pub use self::messages::{HandleMessage, Messages};
 
 /// A function for Lambda to call.

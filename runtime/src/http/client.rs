@@ -5,19 +5,25 @@ use std::time::Duration;
 
 use anyhow::Context;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::body::{Bytes, Incoming};
+use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::dns::GaiResolver;
 use hyper_util::rt::TokioExecutor;
+
+use super::reach::{Reach, Resolver};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest body of an answer, in bytes. A `_bulk` answer has some 200 bytes for each document of a few hundred.
 const LARGEST_BODY: usize = 32 * 1024 * 1024;
 
 #[derive(Clone)]
-pub struct Client(legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+pub struct Client {
+    client: legacy::Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>,
+    reach: Arc<Reach>,
+}
 
 pub struct Answer {
     pub status: StatusCode,
@@ -26,14 +32,22 @@ pub struct Answer {
 }
 
 impl Client {
+    /// A client for URLs of the configuration.
     pub fn new() -> anyhow::Result<Self> {
+        Client::within(Reach::Anywhere)
+    }
+
+    /// A client that calls only what is in reach. It follows no redirect, as no client here does.
+    pub fn within(reach: Reach) -> anyhow::Result<Self> {
+        let reach = Arc::new(reach);
         // The provider is named, because a default provider exists only if a single crate in the build asks for one.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_webpki_roots()
             .with_no_client_auth();
-        let mut tcp = HttpConnector::new();
+        let resolver = Resolver { reach: Arc::clone(&reach), names: GaiResolver::new() };
+        let mut tcp = HttpConnector::new_with_resolver(resolver);
         tcp.enforce_http(false);
         tcp.set_connect_timeout(Some(CONNECT_TIMEOUT));
         let connector =
@@ -43,18 +57,27 @@ impl Client {
             // alive.
             .pool_max_idle_per_host(0)
             .build(connector);
-        Ok(Client(client))
+        Ok(Client { client, reach })
     }
 
     /// Sends a request and gives the answer, whatever its status. It waits as long as the caller lets it.
     pub async fn send(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Answer> {
-        let answer = self.0.request(request).await?;
-        let (parts, body) = answer.into_parts();
+        let (parts, body) = self.ask(request).await?.into_parts();
         let body = Limited::new(body, LARGEST_BODY)
             .collect()
             .await
             .map_err(|error| anyhow::anyhow!(error))
             .context("reading the answer")?;
         Ok(Answer { status: parts.status, headers: parts.headers, body: body.to_bytes() })
+    }
+
+    /// Sends a request and gives the status of the answer. Its body is not read.
+    pub async fn status(&self, request: Request<Full<Bytes>>) -> anyhow::Result<StatusCode> {
+        Ok(self.ask(request).await?.status())
+    }
+
+    async fn ask(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>> {
+        self.reach.check(request.uri())?;
+        Ok(self.client.request(request).await?)
     }
 }

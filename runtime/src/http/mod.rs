@@ -8,5 +8,6 @@ pub mod edge;
 pub mod health;
 pub mod idempotency;
 pub mod in_flight;
+pub mod reach;
 pub mod ready;
 pub mod server;

@@ -3,8 +3,11 @@
 //! The code outside of this folder knows no system, except the list of the roles in `runtime/roles`. Tests compare the
 //! two lists and read the other folders.
 
+pub mod factoauto;
+pub mod factory_api;
 pub mod hello;
 pub mod msa_study;
+pub mod noted;
 pub mod sendy;
 
 use anyhow::{Context, bail};
@@ -42,7 +45,8 @@ pub enum Run {
 pub type Start = for<'a> fn(&'a Environment, &'a Background) -> BoxFuture<'a, anyhow::Result<(Serve, Router)>>;
 pub type Probe = for<'a> fn(&'a Environment) -> BoxFuture<'a, anyhow::Result<()>>;
 
-pub const SYSTEMS: &[System] = &[hello::SYSTEM, msa_study::SYSTEM, sendy::SYSTEM];
+pub const SYSTEMS: &[System] =
+    &[factoauto::SYSTEM, factory_api::SYSTEM, hello::SYSTEM, msa_study::SYSTEM, noted::SYSTEM, sendy::SYSTEM];
 
 /// Finds a role by its name.
 pub fn role(name: &str) -> Option<Run> {

@@ -31,7 +31,7 @@ fn expand(making: &mut Making<'_>) {
 fn alarms(making: &mut Making<'_>) {
     let stack = &making.loaded.stack;
     let mut dead: Vec<String> = stack.queues.keys().map(|name| dead_letter_name(&name.0)).collect();
-    if stack.logs.is_some() {
+    if stack.shipping().is_some() {
         dead.push(logs::FAILED.to_owned());
     }
     dead.extend(stack.failed_queues().map(|(queue, _)| queue));

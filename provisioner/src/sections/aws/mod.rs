@@ -42,5 +42,8 @@ pub fn other(loaded: &Loaded, scope: &Scope, digests: &Digests, otherwise: Other
 /// Whether the stack runs the bundled runtime as an image, and whether as a Lambda package.
 pub fn needs_runtime(loaded: &Loaded) -> (bool, bool) {
     let stack = &loaded.stack;
-    (stack.services.values().any(|service| service.role.is_some()), stack.logs.is_some() || !stack.functions.is_empty())
+    (
+        stack.services.values().any(|service| service.role.is_some()),
+        stack.shipping().is_some() || !stack.functions.is_empty(),
+    )
 }

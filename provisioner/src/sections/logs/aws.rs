@@ -19,7 +19,7 @@ const SECTION: &str = "logs";
 pub(crate) const EXPAND: Option<Expand> = Some(expand);
 
 fn expand(making: &mut Making<'_>) {
-    let Some(logs) = &making.loaded.stack.logs else { return };
+    let Some(logs) = making.loaded.stack.shipping() else { return };
     let to = logs.to.0.clone();
     let group =
         LogGroupSpec { path: making.log_path(FORWARDER), retention_days: making.log_days(), kms_key: making.key() };
@@ -71,7 +71,7 @@ fn expand(making: &mut Making<'_>) {
         serves: false,
     };
     making.add::<Function>(SECTION, FORWARDER, spec);
-    for (service, pattern) in &logs.ship {
+    for (service, pattern) in logs.ship {
         let spec = PermissionSpec {
             function: Ref::to(FORWARDER),
             principal: "logs.amazonaws.com".to_owned(),
@@ -96,7 +96,7 @@ pub(crate) fn role(making: &mut Making<'_>, name: &str, section: &str) {
     let domain = making.scope.arn("es", &format!("domain/{}/*", making.scope.name(name, 28)));
     let write = words(&["es:ESHttpGet", "es:ESHttpPost", "es:ESHttpPut"]);
     let mut statements = vec![statement(write, vec![Resource::Arn(domain)])];
-    if let Some(logs) = making.loaded.stack.logs.as_ref().filter(|logs| logs.to.0 == name) {
+    if let Some(logs) = making.loaded.stack.shipping().filter(|logs| logs.to.0 == name) {
         let shipped = shipping::shipped(making.scope, logs).into_iter().map(Resource::Arn).collect();
         statements.push(statement(words(&["logs:DescribeSubscriptionFilters", "logs:FilterLogEvents"]), shipped));
         let log = words(&["logs:CreateLogStream", "logs:PutLogEvents"]);
@@ -143,7 +143,7 @@ mod tests {
             let environments = format!("environments: {{test: {{profile: {profile}}}}}\n");
             let loaded = crate::sections::load::load(&format!("{text}{logs}{environments}"), "test").expect("a stack");
             let scope = Scope::of(&loaded, "123456789012".into(), "ap-northeast-2".into());
-            let logs = loaded.stack.logs.as_ref().expect("logs");
+            let logs = loaded.stack.shipping().expect("logs");
             let desired = expand(&loaded, &scope, &Digests::default()).desired;
             let spec = |kind: &str, name: &str| {
                 let found = desired.resources().iter().find(|one| one.address.kind == kind && one.address.name == name);

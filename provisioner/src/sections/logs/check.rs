@@ -1,6 +1,6 @@
 //! Checks `logs:`.
 
-use super::{Logs, patterns, shipping};
+use super::{Shipping, patterns, shipping};
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::network::Nat;
@@ -16,12 +16,27 @@ const RETENTIONS: &[u32] =
 pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
     let stack = &loaded.stack;
     let Some(logs) = &stack.logs else { return };
+    if let Some(days) = logs.keep_days.filter(|days| !RETENTIONS.contains(days)) {
+        say.problem(
+            "/logs/keep_days".into(),
+            format!("CloudWatch Logs cannot keep logs for {days} days"),
+            Some(format!("it can for {RETENTIONS:?}")),
+        );
+    }
+    let Some(shipping) = logs.shipping() else {
+        let ships = !logs.ship.is_empty() || !logs.indexes.is_empty() || logs.keep_days.is_none();
+        if ships && say.sound("/logs") && say.sound("/logs/to") && say.sound("/logs/keep_days") {
+            let hint = "`to` names a search domain; with `keep_days` alone, nothing is shipped";
+            say.problem("/logs".into(), "no search domain gets the logs".into(), Some(hint.into()));
+        }
+        return;
+    };
     if logs.ship.is_empty() && say.sound("/logs/ship") {
         // Otherwise the forwarder's role would have a statement without a resource, which IAM refuses.
         say.problem(
             "/logs/ship".into(),
             "no service's logs are shipped".into(),
-            Some("name one, or leave out `logs`".into()),
+            Some("name one, or leave out `to`".into()),
         );
     }
     let writes = |name: &Name| stack.services.contains_key(name) || stack.functions.contains_key(name);
@@ -42,7 +57,7 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
             say.problem(place, problem, Some(rule.into()));
         }
     }
-    let indexes: Vec<(&Name, &str)> = logs.ship.keys().map(|name| (name, logs.index_of(name))).collect();
+    let indexes: Vec<(&Name, &str)> = logs.ship.keys().map(|name| (name, shipping.index_of(name))).collect();
     for (name, index) in &indexes {
         // The template for the shorter name would also fit the indexes of the longer name, and OpenSearch refuses the
         // second template.
@@ -60,25 +75,19 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
             "the log forwarder is inside the VPC, as search is, and has no way out to queues and logs".to_owned();
         say.problem("/logs".into(), what, Some("`network: {nat: one}` makes a way out".into()));
     }
-    if !stack.search.contains_key(&logs.to) {
-        let hint = say.meant(&logs.to, stack.search.keys());
-        let what = format!("`{}` is not a search domain of this stack", logs.to);
-        say.dangling("/logs/to".into(), &logs.to, &["search"], what, hint);
+    let to = shipping.to;
+    if !stack.search.contains_key(to) {
+        let hint = say.meant(to, stack.search.keys());
+        let what = format!("`{to}` is not a search domain of this stack");
+        say.dangling("/logs/to".into(), to, &["search"], what, hint);
     }
-    if let Some(days) = logs.keep_days.filter(|days| !RETENTIONS.contains(days)) {
-        say.problem(
-            "/logs/keep_days".into(),
-            format!("CloudWatch Logs cannot keep logs for {days} days"),
-            Some(format!("it can for {RETENTIONS:?}")),
-        );
-    }
-    limits(loaded, logs, say);
+    limits(loaded, shipping, say);
     patterns::check(loaded, say);
 }
 
 /// Checks limits that AWS counts over all shipped services together. AWS would refuse only half-way through an `up`.
 /// Nobody can have these limits raised.
-fn limits(loaded: &Loaded, logs: &Logs, say: &mut Say<'_>) {
+fn limits(loaded: &Loaded, logs: Shipping<'_>, say: &mut Say<'_>) {
     let scope = Scope::widest(loaded);
     let bytes = shipping::bytes(loaded, &scope, logs);
     if bytes > shipping::MOST {

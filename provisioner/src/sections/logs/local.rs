@@ -22,12 +22,12 @@ fn ports(_: &Loaded) -> Vec<String> {
 
 /// Adds the same log forwarder as on AWS. It reads the file that a service or a function writes, and not a subscription.
 fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
-    let Some(logs) = &making.loaded.stack.logs else { return Ok(()) };
+    let Some(logs) = making.loaded.stack.shipping() else { return Ok(()) };
     let Some(endpoint) = endpoint(making, &logs.to.0) else { return Ok(()) };
     // If no service has a role, no log is written here.
     let Some(runtime) = making.programs.runtime.clone() else { return Ok(()) };
     let only_on_aws = only_on_aws(&making.loaded.stack);
-    for (service, pattern) in &logs.ship {
+    for (service, pattern) in logs.ship {
         // A container of the user's writes no log here.
         let stack = &making.loaded.stack;
         if stack.services.get(service).is_some_and(|service| service.role.is_none()) {

@@ -1,7 +1,7 @@
 //! The environment of the log forwarder, which may have 4 KB. It holds names only, and no fact that the forwarder can
 //! ask for or work out. The names are text without quotes, because Lambda measures the environment as JSON.
 
-use super::{FAILED, Logs};
+use super::{FAILED, Shipping};
 use crate::scope::Scope;
 use crate::sections::services::roles;
 use crate::sections::uses::User;
@@ -14,7 +14,7 @@ pub(crate) const MOST: usize = 4096;
 
 /// The variables that follow from the stack file alone, sorted.
 pub(crate) fn variables(loaded: &Loaded, scope: &Scope, readers: &[(String, String)]) -> Vec<(&'static str, String)> {
-    let Some(logs) = &loaded.stack.logs else { return Vec::new() };
+    let Some(logs) = loaded.stack.shipping() else { return Vec::new() };
     let pairs = |pairs: Vec<String>| pairs.join(" ");
     let indexes = logs.ship.keys().filter_map(|name| Some(format!("{name}={}", logs.indexes.get(name)?))).collect();
     let mut variables = vec![
@@ -37,7 +37,7 @@ pub(crate) fn log_groups(scope: &Scope) -> String {
 }
 
 /// The log groups that are shipped, as IAM names them.
-pub(crate) fn shipped(scope: &Scope, logs: &Logs) -> Vec<String> {
+pub(crate) fn shipped(scope: &Scope, logs: Shipping<'_>) -> Vec<String> {
     let of = |name: &Name| scope.arn("logs", &format!("log-group:{}{name}:*", log_groups(scope)));
     logs.ship.keys().map(of).collect()
 }
@@ -48,7 +48,7 @@ pub(crate) const MOST_OF_POLICY: usize = 10_240;
 const REST_OF_POLICY: usize = 1_600;
 
 /// The characters of the forwarder's policy, at most.
-pub(crate) fn policy(scope: &Scope, logs: &Logs) -> usize {
+pub(crate) fn policy(scope: &Scope, logs: Shipping<'_>) -> usize {
     // Each is in quotes, with a comma.
     REST_OF_POLICY + shipped(scope, logs).iter().map(|arn| arn.len() + 3).sum::<usize>()
 }
@@ -76,7 +76,7 @@ pub(crate) fn readers(loaded: &Loaded, scope: &Scope, domain: &str) -> Vec<(Stri
     let users: Vec<&Name> = services.chain(functions).filter(|(_, user)| uses(*user)).map(|(name, _)| name).collect();
     let role = |name: &Name| own_role(stack, scope, &name.0);
     let mut readers: Vec<(String, String)> = users.iter().map(|name| (role(name), "*".to_owned())).collect();
-    let Some(logs) = stack.logs.as_ref().filter(|logs| logs.to.0 == domain) else { return readers };
+    let Some(logs) = stack.shipping().filter(|logs| logs.to.0 == domain) else { return readers };
     if let Some(prober) = prober(loaded).filter(|name| logs.ship.contains_key(name) && !users.contains(name)) {
         readers.push((role(prober), format!("{}-*", logs.index_of(prober))));
     }
@@ -94,7 +94,7 @@ fn prober(loaded: &Loaded) -> Option<&Name> {
 
 /// The bytes of the forwarder's environment, as Lambda measures it. Names that AWS chooses count with their longest
 /// form.
-pub(crate) fn bytes(loaded: &Loaded, scope: &Scope, logs: &Logs) -> usize {
+pub(crate) fn bytes(loaded: &Loaded, scope: &Scope, logs: Shipping<'_>) -> usize {
     let readers = readers(loaded, scope, &logs.to.0);
     let mut all: serde_json::Map<String, serde_json::Value> =
         variables(loaded, scope, &readers).into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();

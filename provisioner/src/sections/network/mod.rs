@@ -77,7 +77,7 @@ impl Loaded {
     /// among them, for which the file has to ask.
     pub(crate) fn nat(&self) -> Nat {
         let network = &self.stack.network;
-        let forwarder = self.stack.logs.is_some() && Search::is_inside(self.profile);
+        let forwarder = self.stack.shipping().is_some() && Search::is_inside(self.profile);
         let inside = || forwarder || self.stack.functions.values().any(|function| self.is_inside(function));
         match network.nat {
             _ if !self.stack.services.is_empty() => network.nat(self.profile),

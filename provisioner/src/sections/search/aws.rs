@@ -23,7 +23,7 @@ fn one(making: &mut Making<'_>, name: &str, search: &Search) {
     let nodes = search.nodes(profile);
     let inside = Search::is_inside(profile).then(|| {
         let mut callers = making.groups_of(name);
-        if making.loaded.stack.logs.as_ref().is_some_and(|logs| logs.to.0 == name) {
+        if making.loaded.stack.shipping().is_some_and(|logs| logs.to.0 == name) {
             callers.push(logs::FORWARDER.to_owned());
         }
         callers.extend(probe::caller(&making.loaded.stack, name));

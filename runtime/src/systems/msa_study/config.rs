@@ -2,14 +2,14 @@
 
 use hyper::Uri;
 
+use super::shop;
 use crate::config::stores::{Database, Secret, Topic};
 use crate::config::{Environment, Telemetry, all_or_problems, uri};
 
 #[derive(Debug)]
 pub struct Shop {
     pub database: Database,
-    /// The topic of the orders.
-    pub topic: Topic,
+    pub topics: Vec<(&'static str, Topic)>,
     /// `ADMIN_KEY`: the key of those who may set a stock.
     pub admin_key: Secret,
     pub telemetry: Telemetry,
@@ -21,14 +21,6 @@ pub struct Order {
     pub factory: Uri,
     /// `ORDER_FACTOR` (1): how much is produced for one that is missing.
     pub factor: u32,
-    pub telemetry: Telemetry,
-}
-
-/// The configuration of the factory, and of the roles that only publish from an outbox.
-#[derive(Debug)]
-pub struct Publishing {
-    pub database: Database,
-    pub topic: Topic,
     pub telemetry: Telemetry,
 }
 
@@ -46,7 +38,7 @@ impl Shop {
         let mut problems = Vec::new();
         let config = Shop {
             database: Database::read(environment, &mut problems),
-            topic: Topic::read(environment, &mut problems),
+            topics: shop::TOPICS.read(environment, &mut problems),
             admin_key: Secret(environment.required("ADMIN_KEY", &mut problems)),
             telemetry: Telemetry::read(environment, "shop", &mut problems),
         };
@@ -66,18 +58,6 @@ impl Order {
         if !(1..=LARGEST_FACTOR).contains(&config.factor) {
             problems.push(format!("ORDER_FACTOR is not 1 to {LARGEST_FACTOR}"));
         }
-        all_or_problems(config, problems)
-    }
-}
-
-impl Publishing {
-    pub fn read(environment: &Environment, role: &str) -> anyhow::Result<Self> {
-        let mut problems = Vec::new();
-        let config = Publishing {
-            database: Database::read(environment, &mut problems),
-            topic: Topic::read(environment, &mut problems),
-            telemetry: Telemetry::read(environment, role, &mut problems),
-        };
         all_or_problems(config, problems)
     }
 }

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 use mysql_async::TxOpts;
-use mysql_async::prelude::Queryable;
 use serde_json::json;
 
 use super::config;
 use super::messages::Delivery;
+use super::shop::SHELF;
 use crate::config::Environment;
 use crate::data::database::{self, Database};
 use crate::events::consumer::Verdict;
 use crate::events::envelope::Envelope;
 use crate::events::{inbox, probe};
 use crate::functions::{Function, Messages, queue};
+use crate::stock::{self, orders};
 use crate::telemetry::trace::{self, Trace};
 use crate::telemetry::{self, metrics};
 
@@ -35,10 +36,6 @@ pub fn function(environment: &Environment) -> anyhow::Result<Function> {
 /// The name of the consumer in the inbox. Its rows are never forgotten, as the orders are not: an event that is repeated
 /// after a year, from a dead-letter queue or by hand, still counts once.
 const CONSUMER: &str = "delivery";
-/// The second condition keeps the stock within its column.
-const CREDIT: &str = "UPDATE items SET quantity = quantity + ? WHERE item_id = ? AND quantity <= 2147483647 - ?";
-const CLOSE: &str = "UPDATE orders SET is_open = NULL, delivered_at = NOW(3) WHERE order_id = ? AND is_open = 1";
-
 enum Outcome {
     Credited,
     /// It was credited before.
@@ -88,12 +85,11 @@ async fn credit(database: &Database, delivery: &Delivery) -> anyhow::Result<Outc
         transaction.rollback().await?;
         return Ok(Outcome::Again);
     }
-    transaction.exec_drop(CREDIT, (quantity, item_id, quantity)).await?;
-    if transaction.affected_rows() == 0 {
+    if stock::put(&mut transaction, &SHELF, &item_id.into(), *quantity).await?.is_none() {
         transaction.rollback().await?;
         return Ok(Outcome::NoSuchItem);
     }
-    transaction.exec_drop(CLOSE, (id,)).await?;
+    orders::close(&mut transaction, id).await?;
     transaction.commit().await?;
     Ok(Outcome::Credited)
 }

@@ -14,28 +14,30 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::config::Publishing;
 use super::messages::Delivery;
+use super::texts;
 use super::values::{self, LARGEST_ORDER, Page};
-use super::{outbox, texts};
 use crate::config::Environment;
 use crate::data::database::{self, Database};
 use crate::events::attributes::{Attribute, Attributes};
 use crate::events::outbox::{self as effects, Publication};
 use crate::events::{probe, sweep};
+use crate::functions::outbox::{self, Publishing, Topics};
 use crate::functions::{Function, http};
 use crate::http::edge::Caller;
 use crate::http::{answer, idempotency};
+use crate::stock::values as names;
 use crate::telemetry::{self, metrics};
 
+pub const TOPICS: Topics = Topics::One(DELIVERIES);
 /// The topic of the deliveries, by the name that it has in the outbox.
-pub const DELIVERIES: &str = "deliveries";
+const DELIVERIES: &str = "deliveries";
 
 pub async fn function(environment: &Environment) -> anyhow::Result<Function> {
-    let config = Publishing::read(environment, "factory")?;
+    let config = Publishing::read(environment, "factory", TOPICS)?;
     telemetry::init(&config.telemetry);
     let database = Arc::new(Database::new(&config.database)?);
-    let sweep = Arc::new(outbox::sweep(&database, &config.database, DELIVERIES, &config.topic).await);
+    let sweep = Arc::new(outbox::sweep(&database, &config.database, &config.topics).await);
     sweep.in_passing().await;
     let router = Router::new()
         .route("/log", get(list).post(produce))
@@ -124,7 +126,7 @@ async fn produce(
 impl Production {
     fn parse(body: &[u8]) -> Option<Self> {
         let body: Value = serde_json::from_slice(body).ok()?;
-        let name = |key: &str| values::name(&body[key]).filter(|name| !name.is_empty()).map(str::to_owned);
+        let name = |key: &str| names::name(&body[key]).filter(|name| !name.is_empty()).map(str::to_owned);
         Some(Production {
             requester: name("requester")?,
             quantity: values::quantity(&body["quantity"], 1, LARGEST_ORDER)?,

@@ -2,9 +2,10 @@
 
 use anyhow::{Context, ensure};
 
-use super::values::{self, LARGEST_ORDER, LARGEST_PURCHASE};
+use super::values::{LARGEST_ORDER, LARGEST_PURCHASE};
 use crate::events::attributes::{Attribute, Attributes, Empty};
 use crate::events::envelope::Envelope;
+use crate::stock::values;
 
 /// An order of production.
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,6 @@ mod delivery;
 mod factory;
 mod messages;
 mod order;
-mod outbox;
 mod shop;
 mod texts;
 mod values;
@@ -17,6 +16,8 @@ mod values;
 use super::{Role, Run, System};
 use crate::data::schema::{Migration, Schema};
 use crate::events::{inbox, outbox as effects};
+use crate::functions::outbox;
+use crate::stock::purchases;
 
 pub const SYSTEM: System = System {
     name: "msa_study",
@@ -26,7 +27,7 @@ pub const SYSTEM: System = System {
         Role {
             name: "shop-outbox",
             run: Run::Function(|environment| {
-                Box::pin(outbox::function(environment, "shop-outbox", shop::ORDERS, shop::TIDY))
+                Box::pin(outbox::function(environment, "shop-outbox", shop::TOPICS, shop::TIDY))
             }),
         },
         Role { name: "order", run: Run::Function(|environment| Box::pin(async { order::function(environment) })) },
@@ -34,7 +35,7 @@ pub const SYSTEM: System = System {
         Role {
             name: "factory-outbox",
             run: Run::Function(|environment| {
-                Box::pin(outbox::function(environment, "factory-outbox", factory::DELIVERIES, &[]))
+                Box::pin(outbox::function(environment, "factory-outbox", factory::TOPICS, &[]))
             }),
         },
         Role {
@@ -51,11 +52,7 @@ pub const ITEM: &Schema = &Schema {
     migrations: &[
         Migration { version: 1, name: "items", sql: include_str!("../../../migrations/msa_study/item/1_items.sql") },
         Migration { version: 2, name: "orders", sql: include_str!("../../../migrations/msa_study/item/2_orders.sql") },
-        Migration {
-            version: 3,
-            name: "purchases",
-            sql: include_str!("../../../migrations/msa_study/item/3_purchases.sql"),
-        },
+        Migration { version: 3, name: "purchases", sql: purchases::TABLE },
         Migration { version: 4, name: "effects", sql: effects::TABLE },
         Migration { version: 5, name: "inbox", sql: inbox::TABLE },
     ],

@@ -3,9 +3,6 @@
 
 use std::sync::Arc;
 
-use anyhow::anyhow;
-use http_body_util::Full;
-use hyper::{Request, StatusCode, Uri};
 use serde::Serialize;
 use serde_json::json;
 
@@ -16,15 +13,15 @@ use crate::events::consumer::Verdict;
 use crate::events::envelope::Envelope;
 use crate::events::probe;
 use crate::functions::{Function, Messages, queue};
-use crate::http::client::Client;
 use crate::http::idempotency::IDEMPOTENCY_KEY;
+use crate::stock::factory::Factory;
 use crate::telemetry::trace::{self, Trace};
 use crate::telemetry::{self, metrics};
 
 pub fn function(environment: &Environment) -> anyhow::Result<Function> {
     let config = config::Order::read(environment)?;
     telemetry::init(&config.telemetry);
-    let orders = Arc::new(Orders { client: Client::new()?, factory: config.factory, factor: config.factor });
+    let orders = Arc::new(Orders { factory: Factory::new(config.factory)?, factor: config.factor });
     let handle = move |envelope| {
         let orders = Arc::clone(&orders);
         Box::pin(async move { orders.handle(&envelope).await }) as _
@@ -35,9 +32,10 @@ pub fn function(environment: &Environment) -> anyhow::Result<Function> {
     })
 }
 
+const PATH: &str = "/log";
+
 struct Orders {
-    client: Client,
-    factory: Uri,
+    factory: Factory,
     factor: u32,
 }
 
@@ -57,7 +55,7 @@ impl Orders {
         let trace = envelope.attributes.get(trace::HEADER).and_then(Trace::follow).unwrap_or_else(Trace::begin);
         if let Some(name) = probe::name(envelope) {
             probe::count(name);
-            return self.post((probe::HEADER, name), &json!({}), &trace).await;
+            return self.factory.post(PATH, (probe::HEADER, name), &json!({}), &trace).await;
         }
         let order = match Order::parse(envelope) {
             Ok(order) => order,
@@ -71,7 +69,7 @@ impl Orders {
             factory_id: order.factory_id,
             factory_name: &order.factory_name,
         };
-        let verdict = self.post((IDEMPOTENCY_KEY, &order.id), &produce, &trace).await;
+        let verdict = self.factory.post(PATH, (IDEMPOTENCY_KEY, &order.id), &produce, &trace).await;
         if matches!(verdict, Verdict::Done) {
             metrics::count("Ordered", 1);
             let line = json!({
@@ -81,38 +79,4 @@ impl Orders {
         }
         verdict
     }
-
-    async fn post(&self, header: (&str, &str), body: &impl Serialize, trace: &Trace) -> Verdict {
-        let base = self.factory.to_string();
-        let request = serde_json::to_vec(body).map_err(anyhow::Error::from).and_then(|body| {
-            Ok(Request::post(format!("{}/log", base.trim_end_matches('/')))
-                .header("content-type", "application/json")
-                .header(header.0, header.1)
-                .header(trace::HEADER, trace.to_string())
-                .body(Full::from(body))?)
-        });
-        let request = match request {
-            Ok(request) => request,
-            Err(error) => return Verdict::Poison(error),
-        };
-        match self.client.send(request).await {
-            Ok(answer) if answer.status.is_success() => Verdict::Done,
-            Ok(answer) if is_refusal(answer.status) => {
-                Verdict::Poison(anyhow!("the factory answers {}", answer.status))
-            }
-            Ok(answer) => {
-                telemetry::warn("factory.failed", &json!({ "status": answer.status.as_u16() }));
-                Verdict::Retry(0)
-            }
-            Err(error) => {
-                telemetry::warn("factory.unreachable", &json!({ "message": format!("{error:#}") }));
-                Verdict::Retry(0)
-            }
-        }
-    }
-}
-
-/// Whether the factory would answer the same request so again.
-fn is_refusal(status: StatusCode) -> bool {
-    status.is_client_error() && !matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS)
 }

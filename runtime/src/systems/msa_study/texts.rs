@@ -7,6 +7,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::http::answer;
+use crate::stock::values::date;
 
 pub const NO_ITEM: &str = "상품 없음";
 pub const NO_LOG: &str = "기록 없음";
@@ -53,21 +54,6 @@ pub fn no_database() -> Response {
 
 pub async fn not_found() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({ "error": "Not Found" }))).into_response()
-}
-
-/// A time as JavaScript shows it: the messages have always had it so.
-fn date(time: OffsetDateTime) -> String {
-    let (day, month) = (time.weekday().to_string(), time.month().to_string());
-    format!(
-        "{} {} {:02} {} {:02}:{:02}:{:02} GMT+0000 (Coordinated Universal Time)",
-        &day[..3],
-        &month[..3],
-        time.day(),
-        time.year(),
-        time.hour(),
-        time.minute(),
-        time.second()
-    )
 }
 
 #[cfg(test)]

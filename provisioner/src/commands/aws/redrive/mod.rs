@@ -112,7 +112,7 @@ fn chosen(stack: &Stack, queue: &str) -> Result<bool, Failure> {
     if let Some(known) = stack.queues.get(&Name(queue.to_owned())) {
         return Ok(known.fifo);
     }
-    if stack.logs.is_some() && queue == FORWARDER_FAILED {
+    if stack.shipping().is_some() && queue == FORWARDER_FAILED {
         return Err(Failure::usage(format!("`{queue}` is not the dead-letter queue of a queue")).hint(
             "it holds what the log forwarder could not deliver, log events and whole invocations of the function: \
              there is no queue to which they could go back",

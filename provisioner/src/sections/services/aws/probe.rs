@@ -27,7 +27,7 @@ pub(crate) fn candidates(stack: &Stack) -> Vec<&Name> {
 }
 
 pub(crate) fn shipped<'a>(stack: &'a Stack, service: &Name) -> Option<Shipped<'a>> {
-    let logs = stack.logs.as_ref().filter(|logs| logs.ship.contains_key(service))?;
+    let logs = stack.shipping().filter(|logs| logs.ship.contains_key(service))?;
     Some(Shipped { domain: &logs.to.0, index: format!("{}-*", logs.index_of(service)) })
 }
 

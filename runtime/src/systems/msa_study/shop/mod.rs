@@ -14,27 +14,33 @@ use mysql_async::prelude::Queryable;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-pub use self::sale::TIDY;
 use self::sale::{Outcome, Purchase};
 use super::values::{self, LARGEST_STOCK, Page};
-use super::{config, outbox, texts};
+use super::{config, texts};
 use crate::config::Environment;
 use crate::config::stores::Secret;
 use crate::data::database::{self, Database};
 use crate::events::sweep;
+use crate::functions::outbox::{self, Topics};
 use crate::functions::{Function, http};
 use crate::http::edge::{self, Caller};
 use crate::http::{answer, api_key, idempotency};
+use crate::stock::purchases::{self, Answer, Once};
+use crate::stock::{Shelf, orders};
 use crate::telemetry;
 
+pub const TOPICS: Topics = Topics::One(ORDERS);
+/// Where the stock is.
+pub const SHELF: Shelf = Shelf { table: "items", id: "item_id", name: "name", left: "quantity" };
+
 /// The topic of the orders, by the name that it has in the outbox.
-pub const ORDERS: &str = "orders";
+const ORDERS: &str = "orders";
 
 pub async fn function(environment: &Environment) -> anyhow::Result<Function> {
     let config = config::Shop::read(environment)?;
     telemetry::init(&config.telemetry);
     let database = Arc::new(Database::new(&config.database)?);
-    let sweep = Arc::new(outbox::sweep(&database, &config.database, ORDERS, &config.topic).await);
+    let sweep = Arc::new(outbox::sweep(&database, &config.database, &config.topics).await);
     sweep.in_passing().await;
     let shop = Arc::new(Shop { database, admin_key: config.admin_key });
     let router = Router::new()
@@ -75,6 +81,9 @@ struct Changed {
     changed_rows: u64,
 }
 
+/// What is done regularly.
+pub const TIDY: &[&str] = &[purchases::TIDY, orders::TIDY];
+
 const LIST: &str =
     "SELECT item_id, name, price, quantity, factory_id FROM items WHERE item_id > ? ORDER BY item_id LIMIT ?";
 const SET: &str = "UPDATE items SET quantity = ? WHERE item_id = ?";
@@ -102,16 +111,16 @@ async fn buy(
         Ok(key) => key,
         Err(refusal) => return *refusal,
     };
-    let said = |answer: sale::Answer| {
+    let said = |answer: Answer| {
         let text = if answer.is_sold { texts::sold(answer.left) } else { texts::short(answer.left) };
         answer::message(StatusCode::OK, &text)
     };
     match sale::buy(&shop.database, &purchase, key, &caller).await {
-        Ok(Outcome::Done(answer)) => said(answer),
-        Ok(Outcome::Replayed(answer)) => idempotency::replayed(said(answer)),
-        Ok(Outcome::OtherRequest) => idempotency::other_request(),
-        Ok(Outcome::NoSuchItem) => texts::bad_request(texts::NO_ITEM),
-        Ok(Outcome::NotOrdered(refusal)) => texts::bad_request(&refusal.to_string()),
+        Ok(Once::Now(Outcome::Done(answer))) => said(answer),
+        Ok(Once::Replayed(answer)) => idempotency::replayed(said(answer)),
+        Ok(Once::OtherRequest) => idempotency::other_request(),
+        Ok(Once::Now(Outcome::NoSuchItem)) => texts::bad_request(texts::NO_ITEM),
+        Ok(Once::Now(Outcome::NotOrdered(refusal))) => texts::bad_request(&refusal.to_string()),
         Err(error) => unavailable(&caller, "sale.failed", &error),
     }
 }
