@@ -81,6 +81,16 @@ fn msa_study_dev() {
     insta::assert_snapshot!(resources("msa-study", "dev"));
 }
 
+#[test]
+fn factoauto_dev() {
+    insta::assert_snapshot!(resources("factoauto", "dev"));
+}
+
+#[test]
+fn noted_dev() {
+    insta::assert_snapshot!(resources("noted", "dev"));
+}
+
 /// The environment variables of the services are a contract with the runtime.
 #[test]
 fn environment_of_sendys_services() {

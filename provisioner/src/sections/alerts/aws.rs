@@ -41,6 +41,15 @@ fn alarms(making: &mut Making<'_>) {
         let alarm = alarm(description, of, "ApproximateNumberOfMessagesVisible", "Maximum", 0.0);
         making.add::<Alarm>(SECTION, &queue, alarm);
     }
+    for (name, queue) in &stack.queues {
+        let patience = queue.delay_seconds() + u64::from(queue.receives()) * stack.hidden_seconds(name, queue);
+        let description = format!("Messages wait in {name}: nobody takes them, or not fast enough");
+        let of = Measured::Queue(Ref::to(name.0.clone()));
+        #[expect(clippy::cast_precision_loss, reason = "a queue keeps a message for 14 days at most")]
+        let threshold = patience.max(LEAST_PATIENCE) as f64;
+        let alarm = alarm(description, of, "ApproximateAgeOfOldestMessage", "Maximum", threshold);
+        making.add::<Alarm>(SECTION, format!("{name}-age"), alarm);
+    }
     if stack.services.values().any(|service| service.http.is_some()) {
         let description = "Services answer with errors: see `provision logs`".to_owned();
         let of = Measured::LoadBalancer(Ref::to(WEB));
@@ -73,6 +82,10 @@ fn alarms(making: &mut Making<'_>) {
         }
     }
 }
+
+/// The least age of a message, in seconds, that somebody has to look at. A message that is tried until it goes to the
+/// dead-letter queue may be older.
+const LEAST_PATIENCE: u64 = 300;
 
 fn alarm(description: String, of: Measured, metric: &str, statistic: &str, threshold: f64) -> AlarmSpec {
     AlarmSpec {
@@ -123,12 +136,16 @@ fn dashboard(making: &mut Making<'_>) {
     ] {
         graph(title, statistic, stack.functions.keys().map(|name| function(&name.0, metric)).collect());
     }
-    let queue = |name: &str| {
-        words(&["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", &making.scope.name(name, 80)])
-    };
-    let queues = stack.queues.keys().flat_map(|name| [queue(&name.0), queue(&dead_letter_name(&name.0))]);
-    let failures = stack.failed_queues().map(|(name, _)| queue(&name));
+    let queue = |name: &str, metric| words(&["AWS/SQS", metric, "QueueName", &making.scope.name(name, 80)]);
+    let waiting = |name: &str| queue(name, "ApproximateNumberOfMessagesVisible");
+    let queues = stack.queues.keys().flat_map(|name| [waiting(&name.0), waiting(&dead_letter_name(&name.0))]);
+    let failures = stack.failed_queues().map(|(name, _)| waiting(&name));
     graph("Messages that wait", "Maximum", queues.chain(failures).collect());
+    graph(
+        "Age of the oldest message, s",
+        "Maximum",
+        stack.queues.keys().map(|name| queue(&name.0, "ApproximateAgeOfOldestMessage")).collect(),
+    );
     let database =
         |name: &str, metric| words(&["AWS/RDS", metric, "DBInstanceIdentifier", &making.scope.name(name, 63)]);
     graph(
