@@ -43,6 +43,11 @@ fn sales_order_from_the_factory_and_the_factory_fills_the_stock() {
     let stack = Selling::open("factoauto", &[AT_ONCE]);
     stack.laptop.done(&["local", "stop", "stock-empty"]);
     assert_eq!(sell_out(&stack), 3);
+    let log = said(&stack.laptop.run(&["logs", "sale"]));
+    for line in ["\"MessageAttributeProductId\":\"CP-502101\"", "\"ResponseMetadata\":{\"RequestId\":"] {
+        assert!(log.contains(line), "{line}: {log}");
+    }
+
     // However often people ask, there is one order.
     for _ in 0..5 {
         assert_eq!(sell(&stack), SHORT);
@@ -55,11 +60,6 @@ fn sales_order_from_the_factory_and_the_factory_fills_the_stock() {
     for (name, value) in [("ProductId", SKU), ("FactoryId", "FF-500293")] {
         assert_eq!(envelope["MessageAttributes"][name], json!({ "Type": "String", "Value": value }));
     }
-    let log = said(&stack.laptop.run(&["logs", "sale"]));
-    for line in ["\"MessageAttributeProductId\":\"CP-502101\"", "\"ResponseMetadata\":{\"RequestId\":"] {
-        assert!(log.contains(line), "{line}: {log}");
-    }
-
     // The whole way: the order, the factory, the callback.
     stack.laptop.done(&["local", "restart", "stock-empty"]);
     let lines = || stack.factory("GET", "/factory", &[], "").body;

@@ -209,7 +209,7 @@ pub const ROLES: &[Role] = &[
         variables: &[],
         schema: Some("factory_api"),
         reads: None,
-        counts_probes: true,
+        counts_probes: false,
         probe: false,
     },
     Role {

@@ -30,7 +30,7 @@ pub struct Resolver {
 }
 
 impl Reach {
-    /// Whether a URL can be called at all. Of a host that is a name, only the lookup can say where it is.
+    /// Whether a URL can be called at all. Of a host that is a name, only the resolver can say where it is.
     pub fn check(&self, url: &Uri) -> anyhow::Result<()> {
         if *self == Reach::Anywhere {
             return Ok(());
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_nobody_should_call_is_refused_before_any_lookup() {
+    fn a_url_that_nobody_should_call_is_refused_before_it_is_resolved() {
         for (url, expected) in [
             ("http://example.com/a?b=c", ""),
             ("https://8.8.8.8:8443/", ""),

@@ -11,7 +11,6 @@ use serde_json::{Value, json};
 
 use super::Factory;
 use super::jobs::{self, Taken};
-use crate::events::probe;
 use crate::http::edge::{self, Caller};
 use crate::http::{answer, idempotency};
 use crate::telemetry::{self, metrics};
@@ -26,10 +25,6 @@ pub async fn take(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
-    if let Some(name) = headers.get(probe::HEADER).and_then(|name| name.to_str().ok()).filter(|name| !name.is_empty()) {
-        probe::count(name);
-        return answer::json(StatusCode::OK, &json!({ "data": null }));
-    }
     let Some((text, request)) = parse(&body) else { return answer::invalid_input(StatusCode::BAD_REQUEST) };
     let callback = request["CallbackUrl"].as_str();
     if callback.is_some_and(|url| url.len() > LONGEST_URL) {
