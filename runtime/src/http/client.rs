@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, Response, StatusCode, Uri};
 use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -76,8 +76,13 @@ impl Client {
         Ok(self.ask(request).await?.status())
     }
 
+    /// Whether this client would call a URL at all.
+    pub fn check(&self, url: &Uri) -> anyhow::Result<()> {
+        self.reach.check(url)
+    }
+
     async fn ask(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>> {
-        self.reach.check(request.uri())?;
+        self.check(request.uri())?;
         Ok(self.client.request(request).await?)
     }
 }

@@ -39,7 +39,8 @@ impl Reach {
         let authority = url.authority().map(|authority| authority.as_str()).unwrap_or_default();
         ensure!(!authority.contains('@'), "a URL with a user in it is not called");
         let Some(host) = url.host().filter(|host| !host.is_empty()) else { bail!("the URL has no host") };
-        if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
+        if let Ok(address) = host.parse() {
             ensure!(self.allows(host, address), "{address} {}", self.refusal());
         }
         Ok(())

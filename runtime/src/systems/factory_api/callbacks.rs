@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
 use futures_util::{StreamExt, stream};
 use http_body_util::Full;
 use hyper::{Request, Uri};
@@ -55,30 +54,27 @@ async fn back(factory: &Factory, call: Call) {
         note(in_time(jobs::end(&factory.database, &call.job, "nobody asked to be called back")).await);
         return;
     };
-    let outcome = post(factory, &call, url).await;
-    let message = match &outcome {
-        Ok(()) => "called back".to_owned(),
-        Err(error) => format!("{error:#}"),
+    let Err(Failure { told, why, is_final }) = post(factory, &call, url).await else {
+        metrics::count("CalledBack", 1);
+        telemetry::info("callback.taken", &json!({ "job_id": call.job, "attempt": call.attempt }));
+        note(in_time(jobs::end(&factory.database, &call.job, "called back")).await);
+        return;
     };
-    let line = json!({ "job_id": call.job, "attempt": call.attempt, "message": message });
-    match outcome {
-        Ok(()) => {
-            metrics::count("CalledBack", 1);
-            telemetry::info("callback.taken", &line);
-            note(in_time(jobs::end(&factory.database, &call.job, &message)).await);
-        }
-        Err(_) if call.is_last => {
-            metrics::count("CallbacksGivenUp", 1);
-            telemetry::error("callback.given_up", &line);
-            let message = format!("given up after {} h: {message}", jobs::PATIENCE_HOURS);
-            note(in_time(jobs::end(&factory.database, &call.job, &message)).await);
-        }
-        Err(_) => {
-            metrics::count("CallbacksFailed", 1);
-            telemetry::warn("callback.failed", &line);
-            note(in_time(jobs::again(&factory.database, &call, &message)).await);
-        }
+    let why = why.map_or_else(|| told.clone(), |why| format!("{told}: {why:#}"));
+    let line = json!({ "job_id": call.job, "attempt": call.attempt, "message": why });
+    if call.is_last || is_final {
+        metrics::count("CallbacksGivenUp", 1);
+        telemetry::error("callback.given_up", &line);
+        let outcome = match is_final {
+            true => told,
+            false => format!("given up after {} h: {told}", jobs::PATIENCE_HOURS),
+        };
+        note(in_time(jobs::end(&factory.database, &call.job, &outcome)).await);
+        return;
     }
+    metrics::count("CallbacksFailed", 1);
+    telemetry::warn("callback.failed", &line);
+    note(in_time(jobs::again(&factory.database, &call, &told)).await);
 }
 
 /// If an outcome cannot be noted, the callback is due again when its lease ends.
@@ -88,16 +84,32 @@ fn note(noted: anyhow::Result<()>) {
     }
 }
 
-async fn post(factory: &Factory, call: &Call, url: &str) -> anyhow::Result<()> {
+/// Why nobody has taken a callback.
+struct Failure {
+    /// What everybody may read. It says nothing of what only this process can see: an address, an open port.
+    told: String,
+    /// What only the log has.
+    why: Option<anyhow::Error>,
+    /// Whether another attempt would fail in the same way.
+    is_final: bool,
+}
+
+async fn post(factory: &Factory, call: &Call, url: &str) -> Result<(), Failure> {
+    let no = |told: &str, why| Failure { told: told.to_owned(), why, is_final: true };
     // The error of the parser says nothing of the URL, which has a token in it.
-    let url: Uri = url.parse().ok().context("the CallbackUrl is not a URL")?;
+    let Ok(url) = url.parse::<Uri>() else { return Err(no("not called: the CallbackUrl is not a URL", None)) };
+    factory.client.check(&url).map_err(|why| no("not called: such URLs are not called", Some(why)))?;
     let request = Request::post(url)
         .header("content-type", "application/json")
         // The same callback may come twice, if this process ends before it has noted that the first was taken.
         .header(IDEMPOTENCY_KEY, &call.job)
-        .body(Full::from(call.body.clone()))?;
-    let answered = tokio::time::timeout(TIMEOUT, factory.client.status(request)).await;
-    let status = answered.with_context(|| format!("no answer in {} s", TIMEOUT.as_secs()))??;
-    ensure!(status.is_success(), "answered {status}");
-    Ok(())
+        .body(Full::from(call.body.clone()))
+        .map_err(|why| no("not called: the CallbackUrl is not a URL", Some(why.into())))?;
+    let again = |told: String, why| Failure { told, why, is_final: false };
+    match tokio::time::timeout(TIMEOUT, factory.client.status(request)).await {
+        Ok(Ok(status)) if status.is_success() => Ok(()),
+        Ok(Ok(status)) => Err(again(format!("answered {status}"), None)),
+        Ok(Err(why)) => Err(again("not reached".to_owned(), Some(why))),
+        Err(_) => Err(again("not reached".to_owned(), Some(anyhow::anyhow!("no answer in {} s", TIMEOUT.as_secs())))),
+    }
 }
