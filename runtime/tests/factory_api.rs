@@ -143,7 +143,7 @@ async fn a_line_goes_on_by_itself_by_hand_and_after_a_kill() {
     }
     assert_eq!(served.order("/factory/nothing", &[], "").status, 404);
     served.process.kill();
-    let served = factory.serve(&slow);
+    let mut served = factory.serve(&slow);
     at(&served, "생산");
     for step in ["포장", "종료"] {
         served.order(&format!("/factory/{id}"), &[], "");
@@ -152,6 +152,9 @@ async fn a_line_goes_on_by_itself_by_hand_and_after_a_kill() {
     until("the callback", || (seen.lock().unwrap().len() == 1).then_some(()));
     until("the line to end", || served.page().contains("called back (1)").then_some(()));
     assert_eq!(served.order(&format!("/factory/{id}"), &[], "").status, 404, "it has ended");
+
+    // Its steps would be too slow for what follows.
+    served.process.kill();
 
     // Two tasks side by side: each job is called back once.
     let (one, other) = (factory.serve(&[HERE]), factory.serve(&[HERE]));
