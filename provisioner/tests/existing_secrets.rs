@@ -267,7 +267,7 @@ async fn offline_it_is_known_by_its_name() {
     let secrets: Vec<&String> =
         made.iter().filter(|(_, one)| one["Type"] == "AWS::SecretsManager::Secret").map(|(id, _)| id).collect();
     assert_eq!(secrets, ["AdminKeyValueSecret"]);
-    let task = &made["ReaderTaskDefinition"]["Properties"]["ContainerDefinitions"][0]["Secrets"];
+    let task = &made["ReaderTask"]["Properties"]["ContainerDefinitions"][0]["Secrets"];
     assert!(task.to_string().contains("${PartnerKeySecretArn}:::"), "{task:#}");
     let role = made.values().find(|one| one["Properties"]["RoleName"].to_string().contains("taker-dev-order"));
     insta::assert_json_snapshot!("existing_secret_in_a_template", role.expect("a role")["Properties"]["Policies"]);
