@@ -149,6 +149,7 @@ async fn rotated(gateway: &Gateway, cx: &Cx, file: &Path, of_up: &[Value]) {
         assert!(changed.iter().any(|line| line.contains(kind)), "{kind} in {told}");
     }
     assert!(!told.contains("secretsmanager.secret") && !told.contains("second"), "{told}");
+    assert_eq!(told.matches("[the secret has another version]").count(), 2, "{told}");
     let up = run(gateway.url(), &["up", path(file), "--yes"]).await;
     assert_eq!(up.status.code(), Some(0), "{}", said(&up));
     plan(gateway, file, 0).await;

@@ -59,6 +59,8 @@ pub enum Otherwise {
     Rebuilt,
     /// The account has no boundary for the roles of the stack.
     Unbounded,
+    /// The secrets that somebody else made have other versions.
+    Rotated,
 }
 
 /// Bytes that a registry stores under their digest.
