@@ -36,6 +36,9 @@ queues:
   exact: {from: [strict], fifo: true}
 search:
   texts: {nodes: 3}
+secrets:
+  own-key: {}
+  their-key: {from: partner/key}
 services:
   one:
     role: hello
@@ -44,7 +47,7 @@ services:
     http: {paths: ["/one*"], methods: [GET, POST]}
     scale: {min: 2, max: 4}
     env: {WORDS: "${HOME} {{it}} 'x' \"y\""}
-  two: {image: "example.com/two:1", user: "1000", http: {}}
+  two: {image: "example.com/two:1", user: "1000", http: {}, uses: [own-key, their-key]}
   three: {image: "example.com/three:1"}
 logs: {to: texts, ship: {one: "", two: "ERROR"}}
 alerts: {}

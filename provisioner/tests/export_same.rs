@@ -99,7 +99,7 @@ async fn left_for_up(env: &str) -> String {
         tags: Default::default(),
     };
     let sha256 = STANDARD.encode(Sha256::digest(&bytes));
-    let digests = Digests { image: image.manifest.digest.clone(), zip: sha256.clone(), boundary: None };
+    let digests = Digests { image: image.manifest.digest.clone(), zip: sha256.clone(), ..Digests::default() };
     let desired = expand(&loaded, &scope, &digests).desired;
     let clock = Clock::new(support::SCALE);
     let config = aws::settings(clock, rate_of)

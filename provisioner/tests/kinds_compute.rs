@@ -36,7 +36,7 @@ use provision::kinds::iam::{Resource, Role, RoleSpec, Statement};
 use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::lambda::{Function, FunctionSpec, Inside, Permission, PermissionSource, PermissionSpec};
 use provision::kinds::logs::{LogGroup, LogGroupSpec};
-use provision::kinds::secretsmanager::{Form, Secret, SecretSpec};
+use provision::kinds::secretsmanager::{AnySecret, Form, Secret, SecretSpec};
 use provision::kinds::sqs::{Queue, QueueSpec};
 use provision::kinds::variable::Variable;
 use provision::plan::Plan;
@@ -251,7 +251,11 @@ fn containers(desired: &mut Desired, shape: &Shape) {
         port: shape.port,
         architecture: "X86_64".into(),
         environment: vec![("COLOR".into(), Variable::Text(shape.color.into()))],
-        secrets: vec![FromSecret { name: "PASSWORD".into(), secret: Ref::to("database"), key: "password".into() }],
+        secrets: vec![FromSecret {
+            name: "PASSWORD".into(),
+            secret: AnySecret::Own(Ref::to("database")),
+            key: "password".into(),
+        }],
         execution_role: Ref::to("web"),
         task_role: Some(Ref::to("web")),
         log_group: Ref::to("web"),

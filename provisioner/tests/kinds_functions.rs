@@ -21,7 +21,7 @@ use provision::kinds::lambda::{
     Function, FunctionSecret, FunctionSpec, Permission, PermissionSource, PermissionSpec, Source, SourceSpec,
 };
 use provision::kinds::logs::{LogGroup, LogGroupSpec};
-use provision::kinds::secretsmanager::{Form, Secret, SecretSpec};
+use provision::kinds::secretsmanager::{AnySecret, Form, Secret, SecretSpec};
 use provision::kinds::sns::{Endpoint, Subscription, SubscriptionSpec, Topic, TopicSpec};
 use provision::kinds::sqs::{Queue, QueueSpec};
 use provision::kinds::variable::Variable;
@@ -80,7 +80,7 @@ fn desired(shape: &Shape) -> Desired {
             log_group: Ref::to("functions"),
             on_failure: (name == "order").then(|| Ref::to("order-failed")),
             environment,
-            secrets: vec![FunctionSecret { name: "ADMIN_KEY".into(), secret: Ref::to("admin-key") }],
+            secrets: vec![FunctionSecret { name: "ADMIN_KEY".into(), secret: AnySecret::Own(Ref::to("admin-key")) }],
             code_sha256: zip().sha256,
             architecture: "x86_64".into(),
             memory: 256,

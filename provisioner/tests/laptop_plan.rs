@@ -236,6 +236,32 @@ fn a_secret_is_made_once_and_given_to_those_who_use_it() {
     assert!(laptop.done(&["plan"]).starts_with("No changes"));
 }
 
+/// Here nobody else has made the secret, so its value is made up, and a note says so.
+#[test]
+fn a_secret_of_somebody_else_is_made_up_here() {
+    let stack = "stack: bell\nsecrets: {partner-key: {from: partner/key}}\nservices: {greeter: {role: hello, uses: [partner-key]}}\n";
+    let laptop = Laptop::of("a", stack);
+    let up = laptop.run(&["up", "--yes"]);
+    assert!(up.status.success(), "{}", support::said(&up));
+    let note = "the secret `partner-key` has a value that was made up here, and not that of `partner/key` on AWS";
+    assert!(support::said(&up).contains(note), "{}", support::said(&up));
+    let value = || {
+        let pid = laptop.part("greeter")["pid"].as_u64().unwrap();
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap();
+        let all = String::from_utf8_lossy(&environment).into_owned();
+        all.split('\0').find_map(|variable| variable.strip_prefix("PARTNER_KEY=").map(str::to_owned)).unwrap()
+    };
+    let first = value();
+    assert_eq!(first.len(), 43, "32 bytes in base64url");
+    assert!(laptop.done(&["plan"]).starts_with("No changes"));
+    // Somebody may write the real value into the file.
+    let keys = files(laptop.home().as_path()).into_keys().find(|path| path.ends_with("keys.json")).unwrap();
+    let text = std::fs::read_to_string(&keys).unwrap();
+    std::fs::write(&keys, text.replace(&first, "the partner's own")).unwrap();
+    laptop.done(&["up", "--yes"]);
+    assert_eq!(value(), "the partner's own");
+}
+
 #[test]
 fn a_plan_that_deletes_more_than_was_allowed_is_not_done() {
     let laptop = Laptop::of("a", BELL);

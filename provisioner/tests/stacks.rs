@@ -40,7 +40,8 @@ fn every_arn_is_of_the_partition_of_its_region() {
             let loaded = load::load(&text, env).unwrap_or_else(|problems| panic!("{problems:?}"));
             let (scope, desired) = in_region(&loaded, region);
             let mut written: Vec<String> = desired.resources().iter().map(|one| format!("{:?}", one.spec)).collect();
-            written.push(serde_json::to_string(&policies(&scope, &desired, &beside_kinds(&desired))).expect("JSON"));
+            written
+                .push(serde_json::to_string(&policies(&scope, &desired, &beside_kinds(&desired), &[])).expect("JSON"));
             let written = written.join("\n");
             let arns: BTreeSet<&str> =
                 written.split("arn:").skip(1).filter_map(|rest| rest.split(':').next()).collect();

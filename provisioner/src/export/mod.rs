@@ -40,7 +40,6 @@ mod yaml;
 pub use self::template::Template;
 
 use self::making::Making;
-use crate::image::Digests;
 use crate::scope::Scope;
 use crate::sections::Loaded;
 use crate::sections::aws::expand;
@@ -53,7 +52,7 @@ pub(crate) fn has(kind: &str) -> bool {
 /// The template of a stack, offline. The error is what CloudFormation cannot take, a line each.
 pub fn cloudformation(loaded: &Loaded) -> Result<Template, Vec<String>> {
     let scope = Scope::of(loaded, tokens::pseudo("account"), tokens::pseudo("region"));
-    let expanded = expand(loaded, &scope, &Digests::default());
+    let expanded = expand(loaded, &scope, &parameters::secrets(&scope, &loaded.stack));
     let mut making = Making::new(&scope, &expanded.desired);
     for wanted in expanded.desired.in_order() {
         making.add(wanted);
@@ -74,7 +73,7 @@ pub fn cloudformation(loaded: &Loaded) -> Result<Template, Vec<String>> {
         ),
         by_hand: by_hand::steps(&expanded.desired),
         differences: by_hand::differences(&expanded.desired),
-        parameters: parameters::of(&expanded.desired),
+        parameters: parameters::of(&expanded.desired, &loaded.stack),
         resources,
         outputs,
     })

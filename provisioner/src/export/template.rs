@@ -127,8 +127,8 @@ impl Template {
         text.len() > INLINE
     }
 
-    pub fn parameters(&self) -> impl Iterator<Item = &'static str> {
-        self.parameters.iter().map(|parameter| parameter.name)
+    pub fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.parameters.iter().map(|parameter| parameter.name.as_str())
     }
 
     pub fn json(&self) -> Value {
@@ -183,7 +183,7 @@ impl Template {
             let parameters = self.parameters.iter().map(|parameter| {
                 let Parameter { name, description, pattern, says } = parameter;
                 let says = json!({"Type": "String", "Description": description, "AllowedPattern": pattern, "ConstraintDescription": says});
-                ((*name).to_owned(), says)
+                (name.clone(), says)
             });
             head.push(("Parameters", Value::Object(parameters.collect())));
         }

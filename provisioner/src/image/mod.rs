@@ -6,6 +6,7 @@
 pub mod artefacts;
 mod runtime;
 
+use std::collections::BTreeMap;
 use std::io::{Cursor, Write};
 
 use base64::Engine;
@@ -22,8 +23,8 @@ use crate::scope::hex;
 
 pub use self::runtime::{Architecture, build_runtime, build_script, find_runtime};
 
-/// What the resources of a stack take from outside of its file: the fingerprints of the runtime's two forms, and the
-/// boundary of its roles.
+/// What the resources of a stack take from outside of its file: the fingerprints of the runtime's two forms, the boundary
+/// of its roles, and the secrets that somebody else made.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Digests {
     /// The digest of the image's manifest, `sha256:…`.
@@ -33,6 +34,21 @@ pub struct Digests {
     /// The ARN of the stack's own permissions boundary, if the account has that policy.
     #[serde(default)]
     pub boundary: Option<String>,
+    /// The secrets that somebody else made, each under its name or ARN in the stack file. One that was not found, or not
+    /// looked for, is missing.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, ExistingSecret>,
+}
+
+/// A secret that somebody else made, as it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExistingSecret {
+    pub arn: String,
+    /// The current version.
+    pub version_id: String,
+    /// The ARN of its key, or a pattern for it. `None` if the key is AWS's own, which everybody who may read the secret
+    /// may use.
+    pub key: Option<String>,
 }
 
 /// What may be another thing outside of the stack file, so that a resource changes.
@@ -43,6 +59,8 @@ pub enum Otherwise {
     Rebuilt,
     /// The account has no boundary for the roles of the stack.
     Unbounded,
+    /// The secrets that somebody else made have other versions.
+    Rotated,
 }
 
 /// Bytes that a registry stores under their digest.

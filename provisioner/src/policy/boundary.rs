@@ -23,7 +23,12 @@ pub fn boundary(scope: &Scope, desired: &Desired) -> Option<Value> {
     let roles = desired.resources().iter().filter(|wanted| wanted.address.kind == iam::Role::FACTS.name);
     let allowed: Vec<Value> = roles.map(|role| role.spec.get("statements")).collect();
     let mut actions: BTreeMap<(bool, &str), BTreeSet<&str>> = BTreeMap::new();
+    let mut others: Vec<Value> = Vec::new();
     for statement in allowed.iter().filter_map(Value::as_array).flatten() {
+        if let Some(other) = about_others(statement) {
+            others.extend((!others.contains(&other)).then_some(other));
+            continue;
+        }
         let everywhere = statement["resources"].as_array().is_some_and(|all| all.iter().any(|one| one["arn"] == "*"));
         for action in statement["actions"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             let service = action.split(':').next().unwrap_or_default();
@@ -38,13 +43,25 @@ pub fn boundary(scope: &Scope, desired: &Desired) -> Option<Value> {
         };
         allow(&actions, &resources, condition)
     });
-    let mut statements: Vec<Value> = statements.collect();
+    let mut statements: Vec<Value> = statements.chain(others).collect();
     if statements.is_empty() {
         return None;
     }
     let arn = bounded_by(scope, desired)?.arn().map(str::to_owned);
     statements.extend(arn.into_iter().flat_map(|arn| protection(scope, &arn)));
     Some(document(&statements))
+}
+
+/// A statement about secrets that somebody else made, or about the key of one. These have neither the name nor the tag of
+/// the stack, so the boundary takes the statement as it is. What is the stack's own is a reference, and not an ARN.
+fn about_others(statement: &Value) -> Option<Value> {
+    let actions: Vec<&str> = statement["actions"].as_array()?.iter().filter_map(Value::as_str).collect();
+    let arns: Option<Vec<String>> =
+        statement["resources"].as_array()?.iter().map(|one| one["arn"].as_str().map(str::to_owned)).collect();
+    let arns = arns.filter(|arns| arns.iter().all(|arn| arn != "*"))?;
+    let is_of = |action: &&str| ["secretsmanager:", "kms:"].iter().any(|service| action.starts_with(service));
+    let condition = statement["condition"].as_object().cloned().unwrap_or_default();
+    actions.iter().all(is_of).then(|| allow(&actions, &arns, condition))
 }
 
 /// The ARNs that the stack's roles may be given rights on, and the condition.

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use crate::aws::{denial, lease};
 use crate::kind::Kind;
+use crate::kinds::secretsmanager::existing;
 use crate::kinds::service::Dependent;
 use crate::kinds::{KINDS, SERVICES, ec2, iam};
 use crate::plan::desired::Desired;
@@ -29,7 +30,7 @@ pub use boundary::boundary;
 pub use needs::{Need, needs};
 pub use statements::Unbound;
 
-use statements::{Lines, looks, protection, statements};
+use statements::{Lines, allow, looks, protection, statements};
 
 /// How many characters a managed policy may have, without blanks (IAM user guide, quotas).
 const MOST_CHARACTERS: usize = 6_144;
@@ -47,13 +48,15 @@ pub struct Policies {
     pub unbound: Vec<Unbound>,
 }
 
-/// The policies for `up`, and for all other commands. `beside` are the needed actions that belong to no kind.
-pub fn policies(scope: &Scope, desired: &Desired, beside: &[&'static str]) -> Policies {
+/// The policies for `up`, and for all other commands. `beside` are the needed actions that belong to no kind, and
+/// `others` the ARNs of the secrets that somebody else made.
+pub fn policies(scope: &Scope, desired: &Desired, beside: &[&'static str], others: &[String]) -> Policies {
     let bounded_by = bounded_by(scope, desired);
     let needed = needed(desired, beside, bounded_by.as_ref());
     let lines = Lines::of(&needed);
     let boundary_arn = bounded_by.as_ref().and_then(BoundedBy::arn);
     let mut statements = statements(scope, &lines, boundary_arn);
+    statements.extend(seeing(others));
     statements.extend(boundary_arn.into_iter().flat_map(|arn| protection(scope, arn)));
     let is_own = matches!(bounded_by, Some(BoundedBy::Own(_)));
     Policies {
@@ -67,12 +70,19 @@ pub fn policies(scope: &Scope, desired: &Desired, beside: &[&'static str]) -> Po
 
 /// The policies for `plan`: what it reads of the stack and of the account. No data is read with them: no log line, no
 /// code, no layer, no secret, no item of a table.
-pub fn of_plan(scope: &Scope, desired: &Desired) -> Vec<Value> {
+pub fn of_plan(scope: &Scope, desired: &Desired, others: &[String]) -> Vec<Value> {
     let needed: BTreeSet<&'static str> = needed(desired, ZONES, bounded_by(scope, desired).as_ref());
     let kinds: BTreeSet<&str> = KINDS.iter().flat_map(|kind| kind.facts().actions).copied().collect();
     let ours = |action: &&str| kinds.contains(*action) || [OURS, ZONES].concat().contains(action);
     let needed = needed.into_iter().filter(|action| ours(action) && looks(action) && !DATA.contains(action));
-    documents(statements(scope, &Lines::of(&needed.collect()), None))
+    let mut statements = statements(scope, &Lines::of(&needed.collect()), None);
+    statements.extend(seeing(others));
+    documents(statements)
+}
+
+/// The right to look the secrets up that somebody else made. Nothing may change them, and nobody reads their values.
+fn seeing(others: &[String]) -> Option<Value> {
+    (!others.is_empty()).then(|| allow(&[existing::ACTION], others, serde_json::Map::new()))
 }
 
 /// The policies for `up --adopt`, beside those for `up`: the stack's tag may be put on what no stack has tagged.

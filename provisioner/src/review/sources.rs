@@ -97,6 +97,7 @@ impl Sources {
         trial.compare(&(file.expand)(file.loaded, Otherwise::Rebuilt), &Why::Build, &|_| false);
         trial.compare(&(file.expand)(file.loaded, Otherwise::Unbounded), &Why::Account, &|_| false);
         (sources.of_fields, sources.of_resources) = (trial.of_fields, trial.of_resources);
+        sources.of_fields.extend(versions(file, plan));
         sources
     }
 
@@ -214,6 +215,27 @@ impl<'a> Trial<'a> {
             }
         }
     }
+}
+
+/// The fields that change because somebody put another value into a secret that the stack only reads. A line gives them
+/// the secret, but it is the version that is new.
+fn versions(file: &File<'_>, plan: &Plan) -> BTreeMap<(Address, String), Why> {
+    let mut trial = Trial::new(file, plan);
+    trial.compare(&(file.expand)(file.loaded, Otherwise::Rotated), &Why::Secret, &|_| false);
+    let newer = plan.changes().flat_map(|step| {
+        let newer = step.action.changes().iter().filter(|change| is_newer_version(change));
+        newer.map(|change| (step.address.clone(), change.path.clone()))
+    });
+    let newer: BTreeSet<(Address, String)> = newer.collect();
+    trial.of_fields.retain(|field, _| newer.contains(field));
+    trial.of_fields
+}
+
+/// Whether both values name the same secret. A version stands alone, or behind the ARN and the last colon.
+fn is_newer_version(change: &Change) -> bool {
+    let secret = |value: &Value| value.as_str().map(|text| text.rsplit_once(':').map(|(arn, _)| arn.to_owned()));
+    let (from, to) = (secret(&change.from), secret(&change.to));
+    from.is_some() && from == to
 }
 
 fn put<K: Ord>(reasons: &mut BTreeMap<K, Why>, of: K, why: &Why, home: bool) {

@@ -97,6 +97,9 @@ fn asked_for(pattern: &str) -> String {
         p if p.contains("search$") => "an instance type of OpenSearch, as in `t3.small.search`".into(),
         p if p.starts_with("^[1-9]") => "a version of OpenSearch in quotes, as in `\"2.19\"`".into(),
         p if p.starts_with("^[0-9]{1,10}") => "a user by number, in quotes, as in `\"1000\"` or `\"1000:1000\"`".into(),
+        p if p.contains(":secretsmanager:") => {
+            "the name of a secret in Secrets Manager (letters, digits and `/_+=.@-`), or its whole ARN with the six characters at its end".into()
+        }
         p if p.contains(":policy/") => "the name of an IAM policy, its whole ARN, or `none`".into(),
         p if p.contains("8\\.(0|4)") => "`\"8.4\"` or `\"8.0\"`, in quotes".into(),
         p => format!("it has to match {p}"),

@@ -47,7 +47,12 @@ pub(crate) static SECTIONS: &[Section] = &[
         aws: search::aws::EXPAND,
         local: Some(search::local::LOCAL),
     },
-    Section { key: "secrets", check: Some(secrets::check::check), aws: secrets::aws::EXPAND, local: None },
+    Section {
+        key: "secrets",
+        check: Some(secrets::check::check),
+        aws: secrets::aws::EXPAND,
+        local: Some(secrets::local::LOCAL),
+    },
     Section {
         key: "functions",
         check: Some(functions::check::check),

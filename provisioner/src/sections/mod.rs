@@ -122,7 +122,7 @@ pub struct Stack {
     /// OpenSearch domains.
     #[serde(default)]
     pub search: BTreeMap<Name, Search>,
-    /// Secrets in Secrets Manager. Each is generated once, and never shown.
+    /// Secrets in Secrets Manager. Each is generated once, or somebody else made it. None is ever shown.
     #[serde(default)]
     pub secrets: BTreeMap<Name, Secret>,
     /// Lambda functions of the bundled runtime.

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde_json::json;
 
+use super::existing_secrets;
 use super::session::{Session, connect, login_hint, open, take, time_scale};
 use crate::aws::{self, Access, Proof};
 use crate::commands::failure::{Exit, Failure};
@@ -38,6 +39,7 @@ async fn of_stack(file: &Path, global: &Global, printer: Printer) -> Result<Exit
         ),
         Finding::ok("account", format!("{} in {}, as {}", scope.account, scope.region, session.principal)),
     ];
+    findings.extend(existing_secrets::findings(&session, file));
     findings.extend(examine(&scene(&session, &plan, &snapshot, true)).await);
     let of = json!({"stack": scope.stack, "env": scope.env, "account": scope.account, "region": scope.region});
     Ok(tell(global, &of, &findings, printer))

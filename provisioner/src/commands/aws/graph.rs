@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::load;
 use crate::commands::options::{By, Drawing, Global};
@@ -11,6 +13,7 @@ use crate::plan::desired::Desired;
 use crate::printer::{Document, Printer};
 use crate::scope::Scope;
 use crate::sections::aws::expand;
+use crate::sections::secrets::aws::pattern;
 
 /// A stand-in for the account, which is not known offline. No node and no edge depends on it.
 const ACCOUNT: &str = "000000000000";
@@ -30,10 +33,13 @@ pub(crate) fn graph(file: &Path, global: &Global, format: Drawing, by: By, print
     let region = global.region.clone().or_else(|| stack.region.clone()).unwrap_or_else(|| REGION.to_owned());
     let scope = Scope::of(&loaded, account, region);
     let desired = expand(&loaded, &scope, &Digests::default()).desired;
-    let graph = match by {
+    let mut graph = match by {
         By::Section => by_section(&desired),
         By::Resource => by_resource(&desired),
     };
+    for (name, from) in stack.existing_secrets() {
+        graph.existing_secret(name, &pattern(&scope, from), &desired, by);
+    }
     match format {
         Drawing::Mermaid => printer.document(&Document(mermaid(&graph))),
         Drawing::Dot => printer.document(&Document(dot(&scope.prefix(), &graph))),
@@ -56,6 +62,35 @@ struct Frame {
     /// The title, or `None` for nodes without a frame.
     title: Option<String>,
     nodes: Vec<String>,
+}
+
+impl Graph {
+    /// Adds a secret that somebody else made. It is no resource of the stack, and those who use it have its ARN.
+    fn existing_secret(&mut self, name: &str, arn: &str, desired: &Desired, by: By) {
+        let section = format!("secrets.{name}");
+        let users = desired.resources().iter().filter(|wanted| has_text(&wanted.spec.tree(), arn));
+        match by {
+            By::Section => {
+                self.edges.extend(users.map(|wanted| (wanted.section.clone(), section.clone())));
+                self.frames[0].nodes.push(section);
+            }
+            By::Resource => {
+                let node = format!("existing secret {name}");
+                self.edges.extend(users.map(|wanted| (wanted.address.to_string(), node.clone())));
+                self.frames.push(Frame { nodes: vec![node], title: Some(section) });
+            }
+        }
+    }
+}
+
+/// Whether the text is a value somewhere inside.
+fn has_text(value: &Value, text: &str) -> bool {
+    match value {
+        Value::String(other) => other == text,
+        Value::Array(items) => items.iter().any(|item| has_text(item, text)),
+        Value::Object(members) => members.values().any(|inner| has_text(inner, text)),
+        _ => false,
+    }
 }
 
 fn by_section(desired: &Desired) -> Graph {

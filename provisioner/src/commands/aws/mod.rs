@@ -5,6 +5,7 @@ pub mod actions;
 mod boundary;
 pub mod doctor;
 pub mod down;
+mod existing_secrets;
 mod explain;
 pub mod export;
 pub mod graph;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::existing_secrets::all_usable;
 use super::session::{no_region, open, take};
 use crate::aws::{Cx, Proof};
 use crate::commands::failure::{Exit, Failure};
@@ -63,6 +64,7 @@ pub(crate) async fn plan(
 
 async fn live(file: &Path, global: &Global, printer: Printer) -> Result<Basis, Failure> {
     let session = open(file, global).await?;
+    all_usable(&session, file)?;
     let snapshot = take(&session, Proof::Index, printer).await?;
     Ok(Basis {
         scope: session.cx.scope.clone(),
@@ -107,7 +109,7 @@ fn offline(file: &Path, global: &Global, kept: Option<&Path>) -> Result<Basis, F
         let region = global.region.clone().or_else(|| loaded.stack.region.clone()).ok_or_else(no_region)?;
         let account = loaded.stack.account.clone().unwrap_or_else(|| ACCOUNT.to_owned());
         let scope = Scope::of(&loaded, account, region);
-        let digests = Digests { image: BUILT_LATER.to_owned(), zip: BUILT_LATER.to_owned(), boundary: None };
+        let digests = Digests { image: BUILT_LATER.to_owned(), zip: BUILT_LATER.to_owned(), ..Digests::default() };
         let expanded = expand(&loaded, &scope, &digests);
         let snapshot = Snapshot::default();
         return Ok(Basis { scope, loaded, digests, expanded, snapshot, against: Against::Nothing, cx: None });

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use aws_config::SdkConfig;
 
-use super::boundary;
+use super::{boundary, existing_secrets};
 use crate::aws::surroundings::{self, Mistake};
 use crate::aws::take;
 use crate::aws::{self, Access, Cx, Error, Proof};
@@ -23,6 +23,7 @@ use crate::sections::Loaded;
 use crate::sections::aws::expand;
 use crate::sections::aws::{Expanded, needs_runtime};
 use crate::wait::Clock;
+use crate::yaml::Problem;
 
 /// A stack file, loaded for one environment, and the way to its account.
 pub(crate) struct Session {
@@ -31,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) principal: String,
     pub(crate) loaded: Loaded,
     pub(crate) digests: Digests,
+    /// Why some secrets that somebody else made cannot be used.
+    pub(super) problems: Vec<Problem>,
 }
 
 /// Loads the file, logs in, and works out the resources.
@@ -81,15 +84,17 @@ async fn log_in(
     let mut digests = Digests {
         image: artefacts.image.as_ref().map(|image| image.manifest.digest.clone()).unwrap_or_default(),
         zip: artefacts.zip.as_ref().map(|zip| zip.sha256.clone()).unwrap_or_default(),
-        boundary: None,
+        ..Digests::default()
     };
     let (loaded, cx) = (loaded.clone(), Cx::new(scope, clock, &config, artefacts));
+    let (found, problems) = existing_secrets::find(&cx, &loaded).await;
+    digests.secrets = found;
     let mut expanded = expand(&loaded, &cx.scope, &digests);
     if boundary::is_wanted(&loaded, &expanded.desired) && boundary::is_there(&cx).await? {
         digests.boundary = Some(iam::boundary::arn(&cx.scope));
         expanded = expand(&loaded, &cx.scope, &digests);
     }
-    Ok(Session { cx, expanded, principal: caller.arn, loaded, digests })
+    Ok(Session { cx, expanded, principal: caller.arn, loaded, digests, problems })
 }
 
 /// In a source checkout, offers to build the runtime that the stack needs. If there is no terminal to ask on, the step

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::outputs::exported;
 use super::session::{Session, open_and_build};
-use super::{boundary, doctor, run};
+use super::{boundary, doctor, existing_secrets, run};
 use crate::commands::document::PLAN_VERSION;
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::format::text;
@@ -31,6 +31,7 @@ use crate::sections::aws::other;
 pub(crate) async fn up(file: &Path, global: &Global, options: &UpOptions, printer: Printer) -> Result<Exit, Failure> {
     let saved = options.plan.as_deref().map(|path| saved(path, REGISTRY)).transpose()?;
     let session = open_and_build(file, global, printer).await?;
+    existing_secrets::all_usable(&session, file)?;
     if let Some(saved) = &saved {
         same_stack(saved, &session.cx.scope)?;
     }

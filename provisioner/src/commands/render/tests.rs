@@ -37,7 +37,7 @@ fn scope() -> Scope {
 }
 
 fn digests() -> Digests {
-    Digests { image: "sha256:0123".to_owned(), zip: "4567".to_owned(), boundary: None }
+    Digests { image: "sha256:0123".to_owned(), zip: "4567".to_owned(), ..Digests::default() }
 }
 
 fn loaded(text: &str) -> Loaded {

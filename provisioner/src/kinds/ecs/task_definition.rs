@@ -24,7 +24,7 @@ use crate::kinds::ecr;
 use crate::kinds::iam::Role;
 use crate::kinds::logs::LogGroup;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::secretsmanager::Secret;
+use crate::kinds::secretsmanager::AnySecret;
 use crate::kinds::variable::Variable;
 use crate::scope::Scope;
 
@@ -64,7 +64,7 @@ pub enum Image {
 #[derive(Serialize, Deserialize)]
 pub struct FromSecret {
     pub name: String,
-    pub secret: Ref<Secret>,
+    pub secret: AnySecret,
     pub key: String,
 }
 
@@ -169,7 +169,7 @@ impl Kind for TaskDefinition {
         }
         let mut secrets = BTreeMap::new();
         for from in &spec.secrets {
-            let secret = outputs.get(&from.secret)?;
+            let secret = from.secret.output(outputs)?;
             secrets.insert(from.name.clone(), format!("{}:{}::{}", secret.arn, from.key, secret.version_id));
         }
         let image = match &spec.image {

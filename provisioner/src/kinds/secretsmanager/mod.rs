@@ -1,5 +1,6 @@
 //! AWS Secrets Manager.
 
+pub mod existing;
 mod secret;
 
 use aws_sdk_secretsmanager::types::Tag;
@@ -8,6 +9,7 @@ use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
 use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below};
 
+pub use existing::AnySecret;
 pub use secret::{Form, Secret, SecretOutput, SecretSpec, SecretState, member};
 
 pub static SERVICE: Service = Service {
@@ -21,7 +23,7 @@ pub static SERVICE: Service = Service {
         remove: |cx, arn, keys| Box::pin(remove_tags(cx, arn, keys)),
     }),
     rates: &[Rate::of("secretsmanager", Calls::All, 50.0, 40.0)],
-    // Nothing is looked up about others' secrets.
+    // The secrets of others that the stack file names are in a statement of their own.
     reads: Some(|scope| vec![On::Named("secret:").arn(scope, "secretsmanager")]),
     writes: &[Writes::new(Actions::Every, &[On::Named("secret:")], Bound::Name)],
     for_roles: None,

@@ -289,7 +289,7 @@ async fn describe_anew(cx: &Cx, arn: &str, want: &SecretState) -> Result<(), Err
     Ok(())
 }
 
-async fn describe(cx: &Cx, id: &str) -> Result<Option<DescribeSecretOutput>, Error> {
+pub(super) async fn describe(cx: &Cx, id: &str) -> Result<Option<DescribeSecretOutput>, Error> {
     Error::unless_gone(cx.secrets.describe_secret().secret_id(id).send().await, GONE)
 }
 
@@ -337,7 +337,7 @@ fn state(scope: &Scope, secret: &DescribeSecretOutput) -> SecretState {
 }
 
 /// The version with the stage `AWSCURRENT`.
-fn current(secret: &DescribeSecretOutput) -> Option<String> {
+pub(super) fn current(secret: &DescribeSecretOutput) -> Option<String> {
     let versions = secret.version_ids_to_stages()?;
     versions.iter().find(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT")).map(|(id, _)| id.clone())
 }

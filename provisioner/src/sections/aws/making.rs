@@ -52,7 +52,7 @@ impl<'a> Making<'a> {
             && stack.databases.is_empty()
             && stack.caches.is_empty()
             && stack.search.is_empty()
-            && stack.secrets.is_empty()
+            && stack.secrets.values().all(|secret| secret.from.is_some())
             && stack.services.is_empty()
             && stack.functions.is_empty()
             && stack.alerts.is_none());

@@ -35,8 +35,15 @@ pub fn other(loaded: &Loaded, scope: &Scope, digests: &Digests, otherwise: Other
     match otherwise {
         Otherwise::AsItIs => expand(loaded, scope, digests).desired,
         Otherwise::Rebuilt => expand(loaded, scope, &anew()).desired,
+        Otherwise::Rotated => expand(loaded, scope, &rotated(digests)).desired,
         Otherwise::Unbounded => expand(loaded, scope, &Digests { boundary: None, ..digests.clone() }).desired,
     }
+}
+
+fn rotated(digests: &Digests) -> Digests {
+    let mut digests = digests.clone();
+    digests.secrets.values_mut().for_each(|secret| secret.version_id = "another".to_owned());
+    digests
 }
 
 /// Whether the stack runs the bundled runtime as an image, and whether as a Lambda package.

@@ -1,6 +1,7 @@
 //! Tests of the problems that are told about stack files. Every build tells them in the same words.
 
 mod functions;
+mod secrets;
 
 use super::load::{environments, load, load_all};
 use super::services::notes::notes;

@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use serde_json::json;
 
 use super::{Used, User, Value, given as variables, used};
+use crate::image::ExistingSecret;
 use crate::kind::Ref;
 use crate::kinds::ec2::Rule;
 use crate::kinds::ecs::FromSecret;
 use crate::kinds::iam::{Resource, Statement};
+use crate::kinds::secretsmanager::AnySecret;
 use crate::kinds::variable::Variable;
 use crate::sections::aws::making::Making;
 use crate::sections::functions::API;
@@ -64,22 +66,43 @@ fn balancer(making: &Making<'_>) -> Variable {
 /// The rights to read exactly these secrets.
 pub(crate) fn reading(making: &Making<'_>, secrets: &[FromSecret]) -> Vec<Statement> {
     let mut seen = BTreeSet::new();
-    let each = secrets.iter().filter(|from| seen.insert(from.secret.name.as_str()));
-    let resources: Vec<Resource> = each.map(|from| Resource::Secret(from.secret.clone())).collect();
-    if resources.is_empty() {
-        return Vec::new();
+    let (mut own, mut existing): (Vec<Resource>, Vec<&ExistingSecret>) = (Vec::new(), Vec::new());
+    for from in secrets {
+        match &from.secret {
+            AnySecret::Own(secret) if seen.insert(secret.name.as_str()) => own.push(Resource::Secret(secret.clone())),
+            AnySecret::Existing(secret) if seen.insert(secret.arn.as_str()) => existing.push(secret),
+            AnySecret::Own(_) | AnySecret::Existing(_) => {}
+        }
     }
-    let read = vec!["secretsmanager:GetSecretValue".to_owned()];
-    let through = json!({"StringEquals": {"kms:ViaService": making.scope.regional("secretsmanager")}});
-    vec![
-        Statement { actions: read, resources, condition: serde_json::Value::Null },
-        Statement {
-            actions: vec!["kms:Decrypt".to_owned()],
-            resources: vec![Resource::Key(making.key())],
-            condition: through,
-        },
-    ]
+    let words = |action: &str| vec![action.to_owned()];
+    let through = json!({"kms:ViaService": making.scope.regional("secretsmanager")});
+    let mut statements = Vec::new();
+    if !own.is_empty() {
+        let key = vec![Resource::Key(making.key())];
+        let condition = json!({"StringEquals": through.clone()});
+        statements.push(Statement { actions: words(READ), resources: own, condition: serde_json::Value::Null });
+        statements.push(Statement { actions: words("kms:Decrypt"), resources: key, condition });
+    }
+    if !existing.is_empty() {
+        let resources = existing.iter().map(|secret| Resource::Arn(secret.arn.clone())).collect();
+        statements.push(Statement { actions: words(READ), resources, condition: serde_json::Value::Null });
+    }
+    for secret in existing {
+        let Some(key) = &secret.key else { continue };
+        // Other things may be under that key. Secrets Manager names the secret in the context of each decryption (user
+        // guide, "Secret encryption and decryption"). Offline the ARN is a pattern.
+        let condition =
+            json!({"StringEquals": through.clone(), "StringLike": {"kms:EncryptionContext:SecretARN": secret.arn}});
+        statements.push(Statement {
+            actions: words("kms:Decrypt"),
+            resources: vec![Resource::Arn(key.clone())],
+            condition,
+        });
+    }
+    statements
 }
+
+const READ: &str = "secretsmanager:GetSecretValue";
 
 impl Given {
     fn set(&mut self, name: String, variable: Variable) {
@@ -87,7 +110,8 @@ impl Given {
     }
 
     fn secret(&mut self, name: String, secret: String, key: &str) {
-        self.secrets.push(FromSecret { name, secret: Ref::to(secret), key: key.to_owned() });
+        let secret = AnySecret::Own(Ref::to(secret));
+        self.secrets.push(FromSecret { name, secret, key: key.to_owned() });
     }
 
     fn allow(&mut self, actions: &[&str], resources: Vec<Resource>, condition: serde_json::Value) {
@@ -111,7 +135,10 @@ impl Given {
             Value::CacheToken(name) => self.secret(variable, caches::token(name), "token"),
             Value::TopicArn(name) => self.set(variable, Variable::TopicArn(Ref::to(name))),
             Value::QueueUrl(name) => self.set(variable, Variable::QueueUrl(Ref::to(name))),
-            Value::Secret(name) => self.secret(variable, secrets::value(name), ""),
+            Value::Secret(name) => {
+                let secret = secrets::aws::reference(making, name);
+                self.secrets.push(FromSecret { name: variable, secret, key: String::new() });
+            }
             Value::ApiUrl => self.set(variable, Variable::ApiUrl(Ref::to(API))),
             Value::BalancerUrl => self.set(variable, balancer(making)),
             Value::SearchEndpoint(name) => self.set(variable, Variable::LateSearchEndpoint(Ref::to(name))),

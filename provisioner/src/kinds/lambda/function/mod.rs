@@ -42,7 +42,7 @@ use crate::kinds::iam::Role;
 use crate::kinds::kms::Key;
 use crate::kinds::logs::LogGroup;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
-use crate::kinds::secretsmanager::Secret;
+use crate::kinds::secretsmanager::AnySecret;
 use crate::kinds::sqs::Queue;
 use crate::kinds::variable::Variable;
 use crate::scope::Scope;
@@ -82,7 +82,7 @@ pub struct FunctionSpec {
 pub struct FunctionSecret {
     /// The beginning of its two variables: `<name>_SECRET` has the ARN, and `<name>_VERSION` the version.
     pub name: String,
-    pub secret: Ref<Secret>,
+    pub secret: AnySecret,
 }
 
 /// The place of a function inside the VPC, for a database, a cache or a search domain that is there too.
@@ -245,7 +245,7 @@ impl Kind for Function {
             }
         }
         for FunctionSecret { name, secret } in &spec.secrets {
-            let secret = outputs.get(secret)?;
+            let secret = secret.output(outputs)?;
             environment.insert(format!("{name}_SECRET"), secret.arn);
             environment.insert(format!("{name}_VERSION"), secret.version_id);
         }

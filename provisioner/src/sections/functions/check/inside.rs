@@ -51,8 +51,7 @@ fn environment<'a>(
     let mut set = |key: String, value: String| all.insert(key, value.into());
     for given in given(&loaded.stack, user) {
         if given.is_secret() {
-            let secret = format!("{}/{}", scope.prefix(), "x".repeat(40));
-            set(format!("{}_SECRET", given.name()), scope.arn("secretsmanager", &format!("secret:{secret}-xxxxxx")));
+            set(format!("{}_SECRET", given.name()), longest_secret(loaded, &scope, &given));
             set(format!("{}_VERSION", given.name()), "x".repeat(36));
         } else {
             set(given.name(), longest(&scope, &given));
@@ -66,6 +65,19 @@ fn environment<'a>(
     if bytes > MOST {
         let what = format!("the variables of `{name}` may have {bytes} bytes, more than the {MOST} that Lambda allows");
         say.problem(place.to_owned(), what, Some("fewer things in `uses`, or shorter texts".into()));
+    }
+}
+
+/// The longest ARN that a secret can have.
+fn longest_secret(loaded: &Loaded, scope: &Scope, given: &Given<'_>) -> String {
+    let from = match given.value {
+        Value::Secret(name) => loaded.stack.existing_secrets().find(|(other, _)| *other == name),
+        _ => None,
+    };
+    match from {
+        Some((_, arn)) if arn.starts_with("arn:") => arn.to_owned(),
+        Some((_, name)) => scope.arn("secretsmanager", &format!("secret:{name}-xxxxxx")),
+        None => scope.arn("secretsmanager", &format!("secret:{}/{}-xxxxxx", scope.prefix(), "x".repeat(40))),
     }
 }
 
