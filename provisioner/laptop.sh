@@ -29,7 +29,7 @@ cat >&2 <<END
 
 It runs. Try:
   curl -X POST $address/reservations -d '{"departure":"서울","destination":"부산","date":"2022-06-07","user_name":"me"}'
-  curl -i $address/reservations/2
+  curl -i $address/reservations/1
   curl $address/notifications?after=0
   $provision status $stack --local
   $dashboard    # in a browser: all of it on one page

@@ -152,13 +152,13 @@ async fn a_failure_is_data_too() {
     {
       "error": {
         "what": "no service has the role `reservation`, in whose place the probe runs",
-        "hint": "the probe reserves something, and follows it to the database, the queue, the cache and the log"
+        "hint": "the probe sends an event that nobody applies, and follows it to the database, the queue and the log"
       },
       "exit": 64
     }
     ---
     error: no service has the role `reservation`, in whose place the probe runs
-      hint: the probe reserves something, and follows it to the database, the queue, the cache and the log
+      hint: the probe sends an event that nobody applies, and follows it to the database, the queue and the log
     "#);
 }
 

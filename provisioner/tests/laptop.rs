@@ -20,7 +20,7 @@ fn from_the_first_up_to_the_last_down() {
     assert!(!laptop.home().join("stacks").exists(), "a plan writes nothing");
 
     let said = laptop.done(&["up", "--yes"]);
-    for hop in ["reserve", "primary", "replica", "notification", "lookup miss", "lookup hit", "delete"] {
+    for hop in ["reservation", "primary", "replica", "notification", "lookup miss", "lookup hit"] {
         assert!(said.lines().any(|line| line.trim_start().starts_with(hop) && line.contains(" ok ")), "{hop}: {said}");
     }
     assert!(laptop.done(&["plan", "--exit-code"]).starts_with("No changes"));

@@ -2,63 +2,14 @@
 
 #![allow(dead_code, reason = "shared by several tests")]
 
+#[path = "support/shop.rs"]
+mod shop;
 #[path = "support/laptop.rs"]
 mod support;
 
 use serde_json::Value;
-use support::{Answer, Laptop, said, send, until};
-
-/// The shop, with a production that takes no time.
-fn shop() -> Laptop {
-    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../stacks/msa-study.yaml")).unwrap();
-    assert!(text.contains(", delay: 5s"));
-    Laptop::of("shop", &text.replace(", delay: 5s", ""))
-}
-
-struct Shop {
-    laptop: Laptop,
-    host: String,
-}
-
-impl Shop {
-    fn open() -> Shop {
-        let laptop = shop();
-        laptop.done(&["up", "--yes"]);
-        let outputs: Value = serde_json::from_slice(&laptop.run(&["outputs", "--json"]).stdout).unwrap();
-        let address = outputs["functions.address"].as_str().unwrap();
-        assert_eq!(outputs["functions.shop.url"], address);
-        let host = address.strip_prefix("http://").unwrap().to_owned();
-        Shop { laptop, host }
-    }
-
-    fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Answer {
-        let mut all = vec![("content-type", "application/json")];
-        all.extend(headers);
-        send(&self.host, method, path, &all, body).unwrap_or_else(|| panic!("{method} {path}: no answer"))
-    }
-
-    fn told(&self, method: &str, path: &str, body: &str) -> String {
-        let answer = self.ask(method, path, &[], body);
-        format!("{} {}", answer.status, answer.body)
-    }
-
-    fn buy(&self, item: &str, quantity: &str) -> String {
-        let body = format!(r#"{{"item_name": "{item}", "quantity": {quantity}, "requester": "jeonghun"}}"#);
-        self.told("POST", "/item", &body)
-    }
-
-    fn stock(&self, item: &str) -> i64 {
-        let all = self.ask("GET", "/item", &[], "").json();
-        all.as_array().unwrap().iter().find(|it| it["name"] == item).unwrap()["quantity"].as_i64().unwrap()
-    }
-
-    fn key(&self) -> String {
-        let states = std::fs::read_dir(self.laptop.home().join("stacks")).unwrap();
-        let state = states.flatten().next().unwrap().path();
-        let keys: Value = serde_json::from_slice(&std::fs::read(state.join("keys.json")).unwrap()).unwrap();
-        keys["admin-key"].as_str().unwrap().to_owned()
-    }
-}
+use shop::Shop;
+use support::{said, send, until};
 
 #[test]
 fn people_buy_and_the_factory_produces_what_is_missing() {

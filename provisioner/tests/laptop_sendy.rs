@@ -20,9 +20,18 @@ fn sendy_through_its_entry() {
     laptop.done(&["up", "--yes"]);
     let entry = Entry(laptop.address());
 
-    // S0-1: the row comes back as it was sent, with its id.
+    // `up` ends with a probe, and here is another one. Nobody can see that they were there.
+    let probe = laptop.done(&["probe"]);
+    for hop in ["reservation", "primary", "replica", "notification", "lookup miss", "lookup hit", "log"] {
+        let is_ok =
+            |line: &str| line.trim_start().strip_prefix(hop).is_some_and(|rest| rest.trim_start().starts_with("ok "));
+        assert!(probe.lines().any(is_ok), "{hop}: {probe}");
+    }
+    assert_eq!((entry.rows(), entry.items()), (0, 0));
+
+    // S0-1: the row comes back as it was sent, with the first id.
     let created = entry.post("peachdo");
-    let id = created.json()["id"].as_i64().unwrap();
+    let id = 1;
     let row =
         format!(r#"{{"id":{id},"departure":"서울","destination":"부산","date":"2022-06-07","user_name":"peachdo"}}"#);
     assert_eq!((created.status, created.body.as_str()), (201, row.as_str()));
@@ -32,6 +41,7 @@ fn sendy_through_its_entry() {
     let told = until("the notification", || Some(entry.told(id)).filter(|told| !told.is_empty()));
     assert!(before.elapsed() < Duration::from_secs(5));
     assert_eq!((told.len(), &told[0]["action"]), (1, &json!("Reservations: OK")));
+    assert_eq!(told[0]["id"], 1, "the probes have taken no id of the feed");
     assert!(told[0]["dtm"].as_u64().unwrap() > 1_600_000_000_000, "{}", told[0]);
     let queue = || laptop.status()["queues"][0].clone();
     until("the queue to be empty", || (queue()["visible"] == 0 && queue()["in_flight"] == 0).then_some(()));
@@ -49,6 +59,14 @@ fn sendy_through_its_entry() {
         let searched = found("/reservations?search=peachdo");
         assert!(is_in(&searched["jobs"]) && searched["message"] == message, "{searched}");
     }
+
+    // A probe of a stack in use leaves the ids as they are too.
+    laptop.done(&["probe"]);
+    assert_eq!((entry.rows(), entry.items()), (1, 1));
+    let second = entry.post("second").json()["id"].as_i64().unwrap();
+    assert_eq!(second, 2);
+    let told = until("the second notification", || entry.told(second).pop());
+    assert_eq!(told["id"], 2);
 
     // S0-4
     let missing = entry.get("/reservations/999999");

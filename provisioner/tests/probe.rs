@@ -34,7 +34,7 @@ async fn a_stack_that_cannot_be_probed_is_64() {
     }
     insta::assert_snapshot!(all, @r"
     error: no service has the role `reservation`, in whose place the probe runs
-      hint: the probe reserves something, and follows it to the database, the queue, the cache and the log
+      hint: the probe sends an event that nobody applies, and follows it to the database, the queue and the log
     error: the load balancer has a certificate, which is not for its own name
       hint: give the address that the certificate is for: --url https://…, or `network.domain`
     error: no service is behind the load balancer, so the probe has no way in
@@ -77,7 +77,7 @@ async fn whole(base: Base, env: &str) {
     let passed = probe(&[]).await;
     assert_eq!(passed.status.code(), Some(0), "{}", said(&passed));
     insta::assert_snapshot!("passed", String::from_utf8_lossy(&passed.stdout));
-    assert!(said(&passed).contains("passed: 8 hops ok in 3.2 s"), "{}", said(&passed));
+    assert!(said(&passed).contains("passed: 7 hops ok in 3.2 s"), "{}", said(&passed));
     let calls = gateway.calls();
     assert_eq!(
         calls.iter().filter(|call| call.write).map(|call| call.action.as_str()).collect::<Vec<_>>(),
@@ -95,7 +95,7 @@ async fn whole(base: Base, env: &str) {
     let ended = lines.last().expect("lines");
     assert_eq!(
         (lines.len(), &ended["event"], &ended["passed"], &ended["exit_code"]),
-        (10, &json!("probe.ended"), &json!(true), &json!(0))
+        (9, &json!("probe.ended"), &json!(true), &json!(0))
     );
     gateway.rules(Vec::new()).expect("none");
     valid(record.path());
@@ -142,7 +142,7 @@ async fn interrupted(gateway: &Gateway, env: &str) {
     assert_eq!(gateway.calls().iter().filter(|call| call.action == "StopTask").count(), 1);
 }
 
-/// The lines of a probe, up to the hop that fails. Then it deletes its reservation.
+/// The lines of a probe, up to the hop that fails.
 fn walked(failed: Option<&str>) -> Vec<String> {
     let line = |event: &str, fields: Value| {
         let mut line =
@@ -152,11 +152,11 @@ fn walked(failed: Option<&str>) -> Vec<String> {
     };
     let mut lines = Vec::new();
     for (n, name) in
-        ["reserve", "primary", "replica", "notification", "lookup miss", "lookup hit", "log"].iter().enumerate()
+        ["reservation", "primary", "replica", "notification", "lookup miss", "lookup hit", "log"].iter().enumerate()
     {
         let milliseconds = 12.5 * (n as f64 + 1.0);
         if failed == Some(name) {
-            let message = "GET /notifications answered 404 Not Found";
+            let message = "GET /notifications/probes answered 404 Not Found";
             lines.push(line(
                 "probe.hop",
                 json!({"hop": name, "status": "failed", "milliseconds": milliseconds, "message": message}),
@@ -165,7 +165,6 @@ fn walked(failed: Option<&str>) -> Vec<String> {
         }
         lines.push(line("probe.hop", json!({"hop": name, "status": "ok", "milliseconds": milliseconds})));
     }
-    lines.push(line("probe.hop", json!({"hop": "delete", "status": "ok", "milliseconds": 9.75})));
     lines.push(match failed {
         Some(name) => line("failed", json!({"message": format!("the hop `{name}`")})),
         None => line("probe.passed", json!({"milliseconds": 3234.5})),

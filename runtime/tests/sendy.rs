@@ -459,9 +459,9 @@ async fn drivers_get_the_feed_as_a_stream_and_by_webhook() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_probe_walks_the_whole_way() {
+async fn a_probe_walks_the_whole_way_and_leaves_everything_as_it_was() {
     let sendy = Sendy::new().await;
-    let services = sendy.services();
+    let mut services = sendy.services();
     let search = support::server(|request| {
         let found = u64::from(request.line.starts_with("POST /reservations-*/_search"));
         (200, String::new(), json!({ "hits": { "total": { "value": found } } }).to_string())
@@ -469,35 +469,56 @@ async fn a_probe_walks_the_whole_way() {
     let search = format!("http://{search}");
     let searched = [("SEARCH_ENDPOINT", search.as_str()), ("PROBE_INDEX", "reservations-*")];
     let mut probe = sendy.probe(balancer(&services), &searched);
-    for hop in ["reserve", "primary", "replica", "notification", "lookup miss", "lookup hit", "log", "delete"] {
+    for hop in ["reservation", "primary", "replica", "notification", "lookup miss", "lookup hit", "log"] {
         let line = probe.line("probe.hop");
         assert_eq!((&line["hop"], &line["status"]), (&json!(hop), &json!("ok")), "{line}");
         assert!(line["milliseconds"].as_f64().is_some());
     }
     probe.line("probe.passed");
     assert_eq!(probe.exit().code(), Some(0));
-    assert_eq!(services[1].get("/reservations").body, "[]");
+    // Both services have counted the same event.
+    let [sent, told] = [0, 2].map(|at| services[at].process.line("probe.seen")["probe"].clone());
+    assert!(sent == told && sent.as_str().is_some_and(|name| name.starts_with("probe-")), "{sent} {told}");
+    let come = format!("/notifications/probes/{}", sent.as_str().unwrap());
+    assert_eq!(services[2].get(&come).body, r#"{"seen":true}"#);
+    assert_eq!(services[2].get("/notifications/probes/another").body, r#"{"seen":false}"#);
+    assert_eq!(sendy.depth(&sendy.dead).await, 0);
 
-    // Without the notification service the walk ends there. It leaves nothing behind.
+    // Without the notification service the walk ends there.
     let mut probe = sendy.probe(balancer(&services[..2]), &[]);
     let failed =
         until("the hop that fails", || Some(probe.line("probe.hop")).filter(|line| line["status"] == "failed"));
     assert_eq!(
         (&failed["hop"], &failed["message"]),
-        (&json!("notification"), &json!("GET /notifications answered 404 Not Found"))
+        (&json!("notification"), &json!("GET /notifications/probes answered 404 Not Found"))
     );
     assert_eq!(probe.exit().code(), Some(1));
-    assert_eq!(services[1].get("/reservations").body, "[]");
 
-    // A probe that is stopped while it waits in vain leaves nothing behind either.
+    // A probe that waits in vain for its line can be stopped.
     let empty = support::server(|_| (200, String::new(), json!({ "hits": { "total": { "value": 0 } } }).to_string()));
     let empty = format!("http://{empty}");
     let mut probe = sendy.probe(balancer(&services), &[("SEARCH_ENDPOINT", empty.as_str()), ("PROBE_INDEX", "x-*")]);
     until("the last hop before the log", || Some(probe.line("probe.hop")).filter(|line| line["hop"] == "lookup hit"));
-    assert_ne!(services[1].get("/reservations").body, "[]");
     probe.terminate();
     assert_eq!(probe.exit().code(), Some(1));
-    assert_eq!(services[1].get("/reservations").body, "[]");
+
+    // A name may be hostile, and may be too long to be kept.
+    let hostile = format!("'); DROP TABLE probes; -- {}", "x".repeat(2000));
+    let marked = services[0].send("POST", "/reservations", &[("x-probe", &hostile)], &reservation().to_string());
+    assert_eq!((marked.status, marked.body.as_str()), (202, r#"{"message":"probe"}"#));
+    let kept = until("it to be counted", || {
+        Some(services[2].process.line("probe.seen")["probe"].clone())
+            .filter(|name| name.as_str().is_some_and(|name| name.starts_with("')")))
+    });
+    assert!(kept.as_str().is_some_and(|name| name.len() <= 128), "{kept}");
+
+    // Nobody can see that there were probes. The first reservation is the first, and nothing before it was told.
+    assert_eq!([services[1].get("/reservations").body, services[2].get("/notifications").body], ["[]", "[]"]);
+    let created = services[0].post(&reservation());
+    assert_eq!(serde_json::from_str::<Value>(&created.body).unwrap()["id"], 1);
+    let items = services[2].notifications(1);
+    assert_eq!((&items[0]["id"], &items[0]["reservationId"]), (&json!(1), &json!(1)));
+    assert_eq!(sendy.depth(&sendy.dead).await, 0);
 }
 
 fn with(name: &str, value: Value) -> Value {

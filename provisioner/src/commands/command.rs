@@ -78,12 +78,12 @@ pub(crate) enum Command {
     /// Do something to one part of a stack on this machine, to see what the others make of it
     #[command(subcommand)]
     Local(Fault),
-    /// Follow one reservation, or one marked event, on its whole way through the live stack, each hop with its time
+    /// Follow one marked event on its whole way through the live stack, each hop with its time
     ///
-    /// The runtime follows a reservation, as one Fargate task with the image, role, subnets and firewall of the service that
-    /// has the role `reservation`. What it reserves it deletes. In a stack of functions, each function with `http` gets a
-    /// request that only reads, and a marked event goes through topic, queue and function: all count it, and none applies
-    /// it. Exit code 0: every hop was ok.
+    /// All count the event, and none applies it: lists, stocks and the next ids stay as they were. In a stack of services the
+    /// runtime follows it, as one Fargate task with the image, role, subnets and firewall of the service that has the role
+    /// `reservation`. In a stack of functions, each function with `http` also gets a request that only reads. Exit code 0:
+    /// every hop was ok.
     Probe {
         file: PathBuf,
         /// The public entry, on port 443 or 80: needed with `network.certificate` and no `network.domain`. Default: the load balancer or the HTTP API

@@ -111,6 +111,9 @@ pub async fn count_up(primary: &Server) -> anyhow::Result<()> {
     Ok(connection.query_drop("UPDATE heartbeat SET beat = beat + 1 WHERE id = 1").await?)
 }
 
+/// Reads the beat that a server has.
+pub const BEAT: &str = "SELECT beat FROM heartbeat WHERE id = 1";
+
 const PERIOD: Duration = Duration::from_millis(250);
 /// The number of beats in an hour.
 const MOST_BEATS: usize = 4 * 3600;
@@ -118,7 +121,7 @@ const MOST_BEATS: usize = 4 * 3600;
 async fn beat(server: &Server) -> Result<u64, ()> {
     let asked = async {
         let mut connection = server.connection().await?;
-        let beat: Option<u64> = connection.query_first("SELECT beat FROM heartbeat WHERE id = 1").await?;
+        let beat: Option<u64> = connection.query_first(BEAT).await?;
         anyhow::Ok(beat)
     };
     match server.within(READ_TIMEOUT, asked).await {

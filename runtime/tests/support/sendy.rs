@@ -205,7 +205,7 @@ pub fn balancer(services: &[Service]) -> SocketAddr {
             _ => None,
         };
         let Some(target) = target else { return (404, String::new(), String::new()) };
-        let kept: Vec<(&str, &str)> = ["idempotency-key", "traceparent", "x-request-id"]
+        let kept: Vec<(&str, &str)> = ["idempotency-key", "traceparent", "x-request-id", "x-probe"]
             .into_iter()
             .filter_map(|name| Some((name, request.header(name)?)))
             .collect();

@@ -1,6 +1,7 @@
-//! `provision probe --local`: one reservation, or one marked event, on its whole way, each hop with its time.
+//! `provision probe --local`: one marked event on its whole way, each hop with its time. Everybody counts it, and nobody
+//! applies it.
 //!
-//! The runtime follows a reservation. The way of an event through functions is followed here: a request that only reads
+//! The runtime follows the event through services. The way through functions is followed here: a request that only reads
 //! to each function with `http`, an event to the topic, and the line by which each function says that it has counted it.
 
 use std::collections::BTreeMap;
@@ -64,20 +65,20 @@ pub(super) fn all(
             false
         })
     };
-    let reservation = probe.map(|probe| told(walk(probe, printer)));
-    let event = way(&loaded.stack).map(|way| told(functions(loaded, state, &way, patience, printer)));
-    [reservation, event].into_iter().flatten().reduce(|one, other| one && other)
+    let services = probe.map(|probe| told(walk(probe, printer)));
+    let functions = way(&loaded.stack).map(|way| told(through_functions(loaded, state, &way, patience, printer)));
+    [services, functions].into_iter().flatten().reduce(|one, other| one && other)
 }
 
 /// Sends one marked event on its way through the functions, and prints each hop as it is done.
-fn functions(
+fn through_functions(
     loaded: &Loaded,
     state: &Path,
     way: &Way<'_>,
     patience: Patience,
     printer: Printer,
 ) -> anyhow::Result<bool> {
-    printer.talk("probe: one event that everybody counts and nobody applies");
+    printer.talk(BEGIN);
     let parts = status(state)?;
     let port = |part: &str| {
         let found = parts.iter().find(|status| status.name == part).and_then(|status| status.port);
@@ -137,6 +138,8 @@ fn seen(log: &Path, from: u64, probe: &str, until: Instant) -> anyhow::Result<()
     }
 }
 
+/// What is said first.
+const BEGIN: &str = "probe: one event that everybody counts and nobody applies";
 /// The time for a request, and for the event until it is counted everywhere.
 const WITHIN: Duration = Duration::from_secs(30);
 
@@ -165,7 +168,7 @@ fn row(hop: &str, status: &str, time: &str, message: &str) -> String {
     format!("  {hop:<14} {status:<8} {time:>10}  {message}").trim_end().to_owned()
 }
 
-/// Runs one reservation on its whole way, and prints each hop as it is done.
+/// Sends one marked event on its way through the services, and prints each hop as it is done.
 fn walk(probe: &Probe, printer: Printer) -> anyhow::Result<bool> {
     let child = Command::new(&probe.program)
         .arg("probe")
@@ -175,7 +178,7 @@ fn walk(probe: &Probe, printer: Printer) -> anyhow::Result<bool> {
         .stdout(Stdio::piped())
         .spawn();
     let mut child = child.with_context(|| format!("starting {}", probe.program.display()))?;
-    printer.talk("probe: one reservation on its whole way");
+    printer.talk(BEGIN);
     let lines = child.stdout.take().map(BufReader::new);
     for line in lines.into_iter().flat_map(|lines| lines.lines().map_while(Result::ok)) {
         let Ok(line) = serde_json::from_str::<Value>(&line) else { continue };

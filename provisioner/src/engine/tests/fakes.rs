@@ -237,6 +237,14 @@ pub(super) fn uses(one: &str, names: &[&str]) -> Spec {
     Spec { uses: names.iter().map(|name| Ref::to(*name)).collect(), ..text(one) }
 }
 
+/// A context without AWS.
+pub(super) async fn context(clock: Clock, scope: Scope) -> Cx {
+    let nobody = Credentials::new("nobody", "nobody", None, None, "test");
+    let config =
+        aws::settings(clock, |_, _, _| None).region(Region::new("eu-west-1")).credentials_provider(nobody).load().await;
+    Cx::new(scope, clock, &config, Artefacts::default())
+}
+
 pub(super) struct Bench {
     pub(super) cx: Cx,
 }
@@ -251,14 +259,6 @@ impl Bench {
     /// A bench for another run on the same cloud.
     pub(super) async fn again() -> Bench {
         cloud(|cloud| cloud.interrupts_at = None);
-        // With this time scale all waits are over at once.
-        let clock = Clock::new(1_000_000.0);
-        let nobody = Credentials::new("nobody", "nobody", None, None, "test");
-        let config = aws::settings(clock, |_, _, _| None)
-            .region(Region::new("eu-west-1"))
-            .credentials_provider(nobody)
-            .load()
-            .await;
         let scope = Scope {
             account: "123456789012".to_owned(),
             region: "eu-west-1".to_owned(),
@@ -266,7 +266,8 @@ impl Bench {
             env: "test".to_owned(),
             tags: BTreeMap::new(),
         };
-        Bench { cx: Cx::new(scope, clock, &config, Artefacts::default()) }
+        // With this time scale all waits are over at once.
+        Bench { cx: context(Clock::new(1_000_000.0), scope).await }
     }
 
     pub(super) async fn take(&self, desired: &Desired) -> Snapshot {

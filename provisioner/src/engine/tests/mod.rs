@@ -1,6 +1,7 @@
 //! The engine with fake kinds on a fake cloud: no emulator, no network, and no wait that is longer than some milliseconds.
 
 mod fakes;
+mod makespan;
 
 use std::collections::BTreeSet;
 

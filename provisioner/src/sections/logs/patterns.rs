@@ -3,6 +3,11 @@
 
 use std::collections::BTreeMap;
 
+use pattern::Pattern;
+use serde_json::json;
+
+use super::Shipping;
+use crate::sections::functions::probe::SEEN;
 use crate::sections::say::Say;
 use crate::sections::words::Name;
 use crate::sections::{Loaded, Stack};
@@ -24,6 +29,15 @@ pub(crate) fn check(loaded: &Loaded, say: &mut Say<'_>) {
 
 const HINT: &str = "as in `{ $.level = \"error\" && $.status >= 500 }`, `{ $.event EXISTS }`, `ERROR -health`, `?ERROR ?WARN`, or \"\" for all";
 
+/// Whether the pattern of a service takes the line by which the service says that it has counted a probe's event. Of a
+/// pattern that only AWS understands nobody can say, so the probe does not look for its line.
+pub(crate) fn takes_probes(logs: Shipping<'_>, service: &Name) -> bool {
+    let Some(Ok(pattern)) = logs.ship.get(service).map(|filter| filter.parse::<Pattern>()) else { return false };
+    let (timestamp, probe) = ("2026-11-21T12:00:00Z", "probe-0123456789abcdef");
+    let line = json!({"timestamp": timestamp, "level": "info", "event": SEEN, "service": service.0, "probe": probe});
+    pattern.matches(&line.to_string())
+}
+
 /// The services whose logs are shipped on AWS, and not on a laptop, each with the reason.
 pub fn only_on_aws(stack: &Stack) -> BTreeMap<Name, String> {
     let mut all = BTreeMap::new();
@@ -38,4 +52,30 @@ pub fn only_on_aws(stack: &Stack) -> BTreeMap<Name, String> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sections::load::load;
+
+    #[test]
+    fn a_pattern_takes_the_line_of_a_probe_or_it_does_not() {
+        let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../stacks/sendy.yaml");
+        let text = std::fs::read_to_string(file).expect("the stack");
+        let sendys = r#"'{ $.event = "reservation.created" || $.event = "probe.seen" }'"#;
+        assert!(text.contains(sendys), "the stack has another pattern");
+        for (pattern, takes) in [
+            (sendys, true),
+            (r#"'{ $.event = "reservation.created" }'"#, false),
+            (r#"'{ $.level = "info" && $.service = "reservation" }'"#, true),
+            (r#""""#, true),
+            ("'{ $.event = %probe% }'", false),
+        ] {
+            let loaded = load(&text.replace(sendys, pattern), "dev").expect("no problems");
+            let logs = loaded.stack.logs.as_ref().expect("logs");
+            assert_eq!(takes_probes(logs, &Name("reservation".to_owned())), takes, "{pattern}");
+            assert!(!takes_probes(logs, &Name("lookup".to_owned())), "nothing of it is shipped");
+        }
+    }
 }

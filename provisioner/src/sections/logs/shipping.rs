@@ -1,6 +1,7 @@
 //! The environment of the log forwarder, which may have 4 KB. It holds names only, and no fact that the forwarder can
 //! ask for or work out. The names are text without quotes, because Lambda measures the environment as JSON.
 
+use super::patterns::takes_probes;
 use super::{FAILED, Shipping};
 use crate::scope::Scope;
 use crate::sections::services::roles;
@@ -77,7 +78,7 @@ pub(crate) fn readers(loaded: &Loaded, scope: &Scope, domain: &str) -> Vec<(Stri
     let role = |name: &Name| own_role(stack, scope, &name.0);
     let mut readers: Vec<(String, String)> = users.iter().map(|name| (role(name), "*".to_owned())).collect();
     let Some(logs) = stack.shipping().filter(|logs| logs.to.0 == domain) else { return readers };
-    if let Some(prober) = prober(loaded).filter(|name| logs.ship.contains_key(name) && !users.contains(name)) {
+    if let Some(prober) = prober(loaded).filter(|name| takes_probes(logs, name) && !users.contains(name)) {
         readers.push((role(prober), format!("{}-*", logs.index_of(prober))));
     }
     readers

@@ -14,6 +14,7 @@ use super::{Http, Service, WEB, health, roles};
 use crate::image::{Architecture, find_runtime};
 use crate::kind::Ref;
 use crate::local::kinds::{self, RoutesSpec, RoutesState};
+use crate::sections::logs::patterns::takes_probes;
 use crate::sections::machine::{self, Local, Making, Runtime};
 use crate::sections::search::local::endpoint;
 use crate::sections::uses::local::{self as uses, Environment};
@@ -121,7 +122,7 @@ fn one(making: &mut Making<'_>, name: &str, service: &Service, role: &str, runti
         environment.insert("PROBE_SYSTEM".to_owned(), role.system.to_owned());
         environment.retain(|name, _| !["HOST", "PORT", "SERVICE_NAME"].contains(&name.as_str()));
         environment.insert("PROBE_URL".to_owned(), format!("http://127.0.0.1:{}", making.port(WEB)));
-        if let Some(logs) = making.loaded.stack.shipping().filter(|logs| logs.ship.contains_key(&Name(name.into())))
+        if let Some(logs) = making.loaded.stack.shipping().filter(|logs| takes_probes(*logs, &Name(name.into())))
             && let Some(endpoint) = endpoint(making, &logs.to.0)
         {
             environment.insert("SEARCH_ENDPOINT".to_owned(), endpoint);

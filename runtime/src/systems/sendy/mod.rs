@@ -46,6 +46,7 @@ pub const SCHEMA: &Schema = &Schema {
             sql: include_str!("../../../migrations/sendy/2_notifications.sql"),
         },
         Migration { version: 3, name: "effects", sql: outbox::TABLE },
+        Migration { version: 4, name: "probes", sql: include_str!("../../../migrations/sendy/4_probes.sql") },
     ],
 };
 

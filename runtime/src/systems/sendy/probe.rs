@@ -1,9 +1,9 @@
-//! The probe of Sendy. It follows one reservation on its whole way, from outside in, and times each hop. Then it
-//! deletes the reservation.
+//! The probe of Sendy. It sends one event that everybody counts and nobody applies on the whole way of a reservation,
+//! from outside in, and times each hop. It leaves everything as it was: what people can see, and the next ids.
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, ensure};
 use aws_credential_types::provider::ProvideCredentials;
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -17,6 +17,8 @@ use super::lookup::X_CACHE;
 use crate::aws::{self, signed};
 use crate::config::{Aws, Environment};
 use crate::data::database::{self, Database, Server};
+use crate::data::freshness;
+use crate::events::probe::HEADER;
 use crate::http::client::{Answer, Client};
 use crate::telemetry;
 
@@ -25,21 +27,16 @@ pub async fn run(environment: &Environment) -> anyhow::Result<()> {
     let config = Probe::read(environment)?;
     telemetry::init(&config.telemetry);
     let started = Instant::now();
-    // The signals are caught from here on, before there is anything to delete. A signal waits until there is.
+    // The first process of a container gets no signal that it does not catch.
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let database = config.database.as_ref().map(Database::new).transpose()?;
-    let probe = Walk { client: Client::new()?, name: format!("probe {:016x}", fastrand::u64(..)), config, database };
-    let id = hop("reserve", probe.reserve()).await?;
-    let walked = tokio::select! {
-        walked = probe.rest(id) => walked,
-        _ = terminate.recv() => Err(anyhow::anyhow!("stopped by SIGTERM")),
-        _ = interrupt.recv() => Err(anyhow::anyhow!("stopped by SIGINT")),
-    };
-    // The reservation is deleted also after a hop that failed, or a signal. Nobody is to find the probe's reservation
-    // tomorrow.
-    let removed = hop("delete", probe.delete(id)).await;
-    walked.and(removed)?;
+    let probe = Walk { client: Client::new()?, name: format!("probe-{:016x}", fastrand::u64(..)), config, database };
+    tokio::select! {
+        walked = probe.walk() => walked?,
+        _ = terminate.recv() => anyhow::bail!("stopped by SIGTERM"),
+        _ = interrupt.recv() => anyhow::bail!("stopped by SIGINT"),
+    }
     telemetry::info("probe.passed", &json!({ "milliseconds": milliseconds(started) }));
     Ok(())
 }
@@ -57,17 +54,18 @@ struct Walk {
     config: Probe,
     client: Client,
     database: Option<Database>,
-    /// The name by which the probe finds its row, and the line of the row in the log.
+    /// The mark of the event. No reservation has it in a field.
     name: String,
 }
 
 impl Walk {
-    async fn rest(&self, id: i64) -> anyhow::Result<()> {
+    async fn walk(&self) -> anyhow::Result<()> {
+        hop("reservation", self.sent()).await?;
         match &self.database {
             Some(database) => {
-                hop("primary", self.row_on(&database.primary, id)).await?;
+                let before = hop("primary", heartbeat(&database.primary)).await?;
                 match &database.replica {
-                    Some(replica) => hop("replica", self.row_on(replica, id)).await?,
+                    Some(replica) => hop("replica", passed(replica, before)).await?,
                     None => skip("replica", "DATABASE_REPLICA_HOST is not set"),
                 }
             }
@@ -76,76 +74,77 @@ impl Walk {
                 skip("replica", "DATABASE_HOST is not set");
             }
         }
-        hop("notification", self.notified(id)).await?;
-        hop("lookup miss", self.looked_up(id, "miss")).await?;
-        hop("lookup hit", self.looked_up(id, "hit")).await?;
+        hop("notification", self.counted()).await?;
+        hop("lookup miss", self.missed()).await?;
+        hop("lookup hit", self.hit()).await?;
         match &self.config.search {
             Some(search) => timed("log", LOG_TIMEOUT, self.logged(search)).await,
             None => {
-                skip("log", "SEARCH_ENDPOINT is not set");
+                skip("log", "SEARCH_ENDPOINT is not set: no line of a probe is shipped");
                 Ok(())
             }
         }
     }
 
-    async fn reserve(&self) -> anyhow::Result<i64> {
-        let body = json!({ "departure": "서울", "destination": "부산", "date": "2022-06-07", "user_name": self.name });
-        // The entry may not have a healthy target yet. The key makes it safe to ask again.
+    /// Hands the event to the service that writes. The service puts it into the outbox on the primary.
+    async fn sent(&self) -> anyhow::Result<()> {
+        // The entry may not have a healthy target yet. An event that is sent twice is counted twice, and no more.
         let answer = loop {
-            let answer = self.ask(Method::POST, "/reservations", Some(&body)).await?;
+            let answer = self.ask(Method::POST, "/reservations").await?;
             if !matches!(answer.status, StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE) {
                 break answer;
             }
             tokio::time::sleep(PAUSE).await;
         };
-        ensure!(answer.status == StatusCode::CREATED, "POST /reservations answered {}", answer.status);
-        json_of(&answer)?["id"].as_i64().context("the answer has no id")
-    }
-
-    async fn row_on(&self, server: &Server, id: i64) -> anyhow::Result<()> {
-        loop {
-            let mut connection = server.connection().await?;
-            let asked = connection.exec_first("SELECT user_name FROM reservations WHERE id = ?", (id,)).await;
-            match asked {
-                Ok(Some(name)) if name == self.name => return Ok(()),
-                Ok(Some::<String>(_)) => bail!("the row {id} is another one"),
-                Ok(None) => {}
-                // A young replica does not have the schema yet.
-                Err(error) if database::code(&error) == Some(database::NO_SUCH_TABLE) => {}
-                Err(error) => return Err(error.into()),
-            }
-            drop(connection);
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn notified(&self, id: i64) -> anyhow::Result<()> {
-        let mut after = 0;
-        loop {
-            let answer = self.ask(Method::GET, &format!("/notifications?after={after}"), None).await?;
-            ensure!(answer.status.is_success(), "GET /notifications answered {}", answer.status);
-            let items = json_of(&answer)?;
-            let items = items.as_array().context("the feed is not an array")?;
-            if items.iter().any(|item| item["reservationId"].as_i64() == Some(id)) {
-                return Ok(());
-            }
-            after = items.last().and_then(|item| item["id"].as_u64()).unwrap_or(after);
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-
-    async fn looked_up(&self, id: i64, expected: &str) -> anyhow::Result<()> {
-        let path = format!("/reservations/{id}");
-        let answer = self.ask(Method::GET, &path, None).await?;
-        ensure!(answer.status == StatusCode::OK, "GET {path} answered {}", answer.status);
-        ensure!(json_of(&answer)?["user_name"] == self.name.as_str(), "GET {path} answered with another row");
-        let mark = answer.headers.get(X_CACHE).and_then(|mark| mark.to_str().ok()).unwrap_or("nothing");
-        ensure!(mark == expected, "{X_CACHE} is {mark}, expected {expected}");
+        ensure!(answer.status == StatusCode::ACCEPTED, "POST /reservations answered {}", answer.status);
         Ok(())
     }
 
+    /// Waits until the event has come through topic and queue to the service that tells the drivers.
+    async fn counted(&self) -> anyhow::Result<()> {
+        loop {
+            let answer = self.ask(Method::GET, &format!("/notifications/probes/{}", self.name)).await?;
+            ensure!(answer.status.is_success(), "GET /notifications/probes answered {}", answer.status);
+            if json_of(&answer)?["seen"] == true {
+                return Ok(());
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// A search for the name of the probe finds nothing, and the cache does not know that yet.
+    async fn missed(&self) -> anyhow::Result<()> {
+        let mark = self.searched().await?;
+        ensure!(mark == "miss", "{X_CACHE} is {mark}, expected miss");
+        Ok(())
+    }
+
+    /// Now the cache knows it. If somebody writes a reservation in between, the cache forgets all lists. So the search
+    /// is repeated.
+    async fn hit(&self) -> anyhow::Result<()> {
+        loop {
+            for _ in 0..2 {
+                match self.searched().await?.as_str() {
+                    "hit" => return Ok(()),
+                    mark => ensure!(mark == "miss", "{X_CACHE} is {mark}, expected hit"),
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Searches for the name of the probe, and says where the answer came from.
+    async fn searched(&self) -> anyhow::Result<String> {
+        let answer = self.ask(Method::GET, &format!("/reservations?search={}", self.name)).await?;
+        ensure!(answer.status == StatusCode::OK, "GET /reservations answered {}", answer.status);
+        ensure!(json_of(&answer)?["jobs"] == json!([]), "GET /reservations found what nobody has reserved");
+        let mark = answer.headers.get(X_CACHE).and_then(|mark| mark.to_str().ok());
+        Ok(mark.unwrap_or("nothing").to_owned())
+    }
+
+    /// Waits until the search engine has the line with which the first service has counted the event.
     async fn logged(&self, search: &Uri) -> anyhow::Result<()> {
-        let query = json!({ "query": { "match_phrase": { "user_name": self.name } } });
+        let query = json!({ "query": { "match_phrase": { "probe": self.name } } });
         let path = format!("/{}/_search?ignore_unavailable=true", self.config.index);
         let begun = Instant::now();
         loop {
@@ -161,20 +160,16 @@ impl Walk {
         }
     }
 
-    async fn delete(&self, id: i64) -> anyhow::Result<()> {
-        let answer = self.ask(Method::DELETE, &format!("/reservations/{id}"), None).await?;
-        ensure!(answer.status.is_success(), "DELETE /reservations/{id} answered {}", answer.status);
-        Ok(())
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Answer> {
+    /// Sends a request that is marked as the probe's. A service that does not know the mark refuses the empty object.
+    async fn ask(&self, method: Method, path: &str) -> anyhow::Result<Answer> {
         let base = self.config.entry.to_string();
+        let body = if method == Method::POST { "{}" } else { "" };
         let request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", base.trim_end_matches('/')))
             .header("content-type", "application/json")
-            .header("idempotency-key", self.name.replace(' ', "-"))
-            .body(Full::from(body.map(Value::to_string).map(Bytes::from).unwrap_or_default()))?;
+            .header(HEADER, &self.name)
+            .body(Full::from(Bytes::from_static(body.as_bytes())))?;
         self.client.send(request).await.with_context(|| format!("asking {base}"))
     }
 
@@ -199,6 +194,30 @@ impl Walk {
         };
         self.client.send(request).await.context("asking the search domain")
     }
+}
+
+/// Reads how far the heartbeat of a server is, which the owner of the schema counts up on the primary.
+async fn heartbeat(server: &Server) -> anyhow::Result<u64> {
+    loop {
+        let mut connection = server.connection().await?;
+        match connection.query_first(freshness::BEAT).await {
+            Ok(Some(beat)) => return Ok(beat),
+            // A young replica does not have the schema yet.
+            Ok(None) => {}
+            Err(error) if database::code(&error) == Some(database::NO_SUCH_TABLE) => {}
+            Err(error) => return Err(error.into()),
+        }
+        drop(connection);
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Waits until a replica is past the heartbeat that the primary had. Then it has the event of this probe too.
+async fn passed(replica: &Server, before: u64) -> anyhow::Result<()> {
+    while heartbeat(replica).await? <= before {
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(())
 }
 
 async fn hop<T>(name: &str, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {

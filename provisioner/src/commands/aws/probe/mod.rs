@@ -1,7 +1,7 @@
-//! `provision probe`: sends one reservation on its whole way through the stack, from outside in, and shows each hop
-//! with its time. The runtime does the work, as a task of its own. The task takes the place of the service whose role
-//! has the probe: it has the image, IAM role, subnets and firewall of that service. [`functions`] is the probe of a
-//! stack without such a service.
+//! `provision probe`: sends one event that nobody applies on the whole way of a reservation, from outside in, and shows
+//! each hop with its time. The runtime does the work, as a task of its own. The task takes the place of the service
+//! whose role has the probe: it has the image, IAM role, subnets and firewall of that service. [`functions`] is the
+//! probe of a stack without such a service.
 
 pub(crate) mod functions;
 mod task;
@@ -100,7 +100,7 @@ fn place<'a>(stack: &'a Stack, url: Option<&str>) -> Result<&'a Name, Failure> {
         [] => {
             let what = format!("no service has the role {roles}, in whose place the probe runs");
             return Err(Failure::usage(what).hint(
-                "the probe reserves something, and follows it to the database, the queue, the cache and the log",
+                "the probe sends an event that nobody applies, and follows it to the database, the queue and the log",
             ));
         }
         several => {
@@ -268,7 +268,7 @@ fn report(ending: &Ending, seen: &Seen, global: &Global, printer: Printer) -> Re
     let mut lines = Vec::new();
     match ending {
         Ending::Interrupted => {
-            printer.talk("the task was stopped; a reservation of it, called `probe …`, may be left");
+            printer.talk("the task was stopped: its event goes on, and nobody applies it");
             return Ok(Exit::Interrupted);
         }
         Ending::Late => {
@@ -322,20 +322,20 @@ mod tests {
     #[test]
     fn hops_for_people() {
         let hops = [
-            hop("reserve", "ok", Some(41.234), ""),
+            hop("reservation", "ok", Some(41.234), ""),
             hop("lookup miss", "failed", Some(30_000.0), "not there within 30 s"),
             hop("log", "skipped", None, "SEARCH_ENDPOINT is not set"),
         ];
         let printer = Printer::new(true, false);
         let rows: Vec<String> = hops.iter().map(|hop| row(hop, printer)).collect();
         insta::assert_snapshot!(rows.join("\n"), @r"
-        reserve       ok             41.2 ms
+        reservation   ok             41.2 ms
         lookup miss   failed      30000.0 ms  not there within 30 s
         log           skipped                 SEARCH_ENDPOINT is not set
         ");
         let sentences: Vec<String> = hops.iter().map(sentence).collect();
         insta::assert_snapshot!(sentences.join("\n"), @r"
-        reserve: ok, 41.2 ms
+        reservation: ok, 41.2 ms
         lookup miss: failed, 30000.0 ms: not there within 30 s
         log: skipped: SEARCH_ENDPOINT is not set
         ");

@@ -9,12 +9,13 @@ use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::opensearch::Searcher;
 use crate::sections::Stack;
 use crate::sections::aws::making::Making;
+use crate::sections::logs::patterns::takes_probes;
 use crate::sections::network::aws as network;
 use crate::sections::search::{self, Search};
 use crate::sections::services::roles;
 use crate::sections::words::Name;
 
-/// The place where the log lines of a service can be searched.
+/// The place where the lines that a service has of probes can be searched.
 pub(crate) struct Shipped<'a> {
     pub(crate) domain: &'a str,
     /// The pattern of the indexes of all days.
@@ -27,7 +28,7 @@ pub(crate) fn candidates(stack: &Stack) -> Vec<&Name> {
 }
 
 pub(crate) fn shipped<'a>(stack: &'a Stack, service: &Name) -> Option<Shipped<'a>> {
-    let logs = stack.shipping().filter(|logs| logs.ship.contains_key(service))?;
+    let logs = stack.shipping().filter(|logs| takes_probes(*logs, service))?;
     Some(Shipped { domain: &logs.to.0, index: format!("{}-*", logs.index_of(service)) })
 }
 

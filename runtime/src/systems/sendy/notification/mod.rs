@@ -4,18 +4,20 @@
 mod consumer;
 mod feed;
 mod message;
+mod probes;
 mod stream;
 mod webhook;
 
 use std::sync::Arc;
 
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::response::Response;
 use axum::routing::get;
 use axum::{Extension, Router};
 use hyper::header::ACCEPT;
 use hyper::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
 use super::{SCHEMA, config, texts};
@@ -71,6 +73,7 @@ pub async fn serve(environment: &Environment, background: &Background) -> anyhow
         .route("/", get(texts::hello_world))
         .route("/notifications", get(list))
         .route("/notifications/stream", get(streamed))
+        .route("/notifications/probes/{name}", get(probed))
         .with_state(service)
         .merge(ready.router())
         .fallback(answer::nothing_here);
@@ -108,4 +111,19 @@ async fn list(
 
 async fn streamed(State(service): State<Arc<Service>>, Query(range): Query<Range>, headers: HeaderMap) -> Response {
     stream::open(service, stream::cursor(&headers, range.after))
+}
+
+/// Tells a probe whether its event has come through the queue.
+async fn probed(
+    State(service): State<Arc<Service>>,
+    Extension(caller): Extension<Caller>,
+    Path(name): Path<String>,
+) -> Response {
+    match probes::has_come(&service.database, &name).await {
+        Ok(seen) => answer::json(StatusCode::OK, &json!({ "seen": seen })),
+        Err(error) => {
+            caller.failed("read.failed", &error);
+            edge::refuse(StatusCode::SERVICE_UNAVAILABLE, "nobody can say at the moment which probes have come")
+        }
+    }
 }

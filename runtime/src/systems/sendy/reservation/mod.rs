@@ -4,6 +4,7 @@
 mod group_commit;
 mod housekeeping;
 mod outbox;
+mod probed;
 mod row;
 mod takeover;
 mod write;
@@ -25,6 +26,7 @@ use crate::background::Background;
 use crate::config::{Environment, Serve};
 use crate::data::cache::{self, Cache};
 use crate::data::database::Database;
+use crate::events::probe;
 use crate::events::publish::Publisher;
 use crate::events::relay::{self, Effect, Pending, Relay};
 use crate::http::edge::Caller;
@@ -82,6 +84,12 @@ async fn create(
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
+    if let Some(name) = probe::asked(&headers) {
+        return match probed::pass_on(&service, name, &caller).await {
+            Ok(()) => answer::message(StatusCode::ACCEPTED, "probe"),
+            Err(error) => unavailable(&caller, &error, "The event of the probe could not be stored."),
+        };
+    }
     let Some(fields) = Fields::parse(&body) else { return answer::invalid_input(service.invalid_input) };
     let key = match idempotency::key(&headers) {
         Ok(key) => key,
