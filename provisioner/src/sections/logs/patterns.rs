@@ -73,7 +73,7 @@ mod tests {
             ("'{ $.event = %probe% }'", false),
         ] {
             let loaded = load(&text.replace(sendys, pattern), "dev").expect("no problems");
-            let logs = loaded.stack.logs.as_ref().expect("logs");
+            let logs = loaded.stack.shipping().expect("logs");
             assert_eq!(takes_probes(logs, &Name("reservation".to_owned())), takes, "{pattern}");
             assert!(!takes_probes(logs, &Name("lookup".to_owned())), "nothing of it is shipped");
         }
