@@ -95,12 +95,28 @@ fn again(port: u16) -> Option<TcpListener> {
     None
 }
 
+/// The ports that are given out. The system gives none of them to a connection that goes out, which could otherwise have the
+/// port of a part for as long as the part is stopped (`net.ipv4.ip_local_port_range` is 32768 to 60999, where nobody has
+/// changed it).
+const GIVEN: RangeInclusive<u16> = 20_000..=32_767;
+/// How often a port of this range is tried. After that, any will do.
+const TRIES: usize = 200;
+
 /// A free port that no other name has.
 fn free(kept: &BTreeMap<String, u16>) -> Result<TcpListener> {
+    let is_kept = |port: u16| kept.values().any(|kept| *kept == port);
+    for _ in 0..TRIES {
+        let port = fastrand::u16(GIVEN);
+        if !is_kept(port)
+            && let Ok(listener) = TcpListener::bind(("127.0.0.1", port))
+        {
+            return Ok(listener);
+        }
+    }
     let mut refused = Vec::new();
     loop {
         let listener = TcpListener::bind("127.0.0.1:0").context("finding a free port")?;
-        if !kept.values().any(|port| listener.local_addr().is_ok_and(|it| it.port() == *port)) {
+        if !listener.local_addr().is_ok_and(|it| is_kept(it.port())) {
             return Ok(listener);
         }
         refused.push(listener);
