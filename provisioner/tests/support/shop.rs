@@ -2,10 +2,14 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::support::{Answer, Laptop, send};
+
+/// The patience with one request, and with the queues. After that the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(240);
 
 pub struct Shop {
     pub laptop: Laptop,
@@ -88,7 +92,7 @@ impl Shop {
         output.status.success().then(|| text.lines().map(row).collect())
     }
 
-    /// A queue, as `status` has it.
+    /// The queues, as `status` has them.
     pub fn queues(&self) -> Vec<Value> {
         self.laptop.status()["queues"].as_array().unwrap().clone()
     }
@@ -107,4 +111,29 @@ impl Shop {
         let answer = send(host, "POST", "/", &headers, &message).expect("an answer");
         assert_eq!(answer.status, 200, "{}", answer.body);
     }
+}
+
+/// Waits for something. Nothing here is measured, so the wait is long.
+pub fn patiently<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(seen) = look() {
+            return seen;
+        }
+        assert!(Instant::now() < deadline, "waited too long for {what}");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Everything that was produced since the shop opened.
+pub fn log(shop: &Shop) -> Vec<Value> {
+    let all = shop.ask("GET", "/log?after=1", &[], "").json();
+    all.as_array().unwrap().clone()
+}
+
+/// Whether a purchase was sold. If not, the stock was too small.
+pub fn is_sold(answer: &Answer) -> bool {
+    let is_sold = answer.body.contains("구매 완료");
+    assert!(is_sold || answer.body.contains("구매 실패"), "{}", answer.body);
+    is_sold
 }
