@@ -69,9 +69,12 @@ impl Served {
 
 const HERE: (&str, &str) = ("HOST", "127.0.0.1");
 
+/// The calls that a server has got: each with its key and its body.
+type Calls = Arc<Mutex<Vec<(String, String)>>>;
+
 /// A server that somebody is called back at: it answers with the statuses in turn, the last one again and again.
-fn called(statuses: &'static [u16]) -> (String, Arc<Mutex<Vec<(String, String)>>>) {
-    let seen: Arc<Mutex<Vec<(String, String)>>> = Arc::default();
+fn called(statuses: &'static [u16]) -> (String, Calls) {
+    let seen = Calls::default();
     let calls = Arc::clone(&seen);
     let address = server(move |request| {
         let key = request.header("idempotency-key").unwrap_or_default().to_owned();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::net::TcpListener;
 use std::ops::RangeInclusive;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -25,13 +25,14 @@ pub fn choose(state: &Path, names: &[&str], running: &BTreeSet<String>) -> Resul
     let before = kept.clone();
     // All ports are held until all are chosen, so that none is given twice.
     let mut held = Vec::new();
+    let claims = Claims::of(state);
     let mut moved = Vec::new();
     for name in names.iter().filter(|name| !running.contains(**name)) {
         let old = kept.get(*name).copied();
         match old.and_then(again) {
             Some(listener) => held.push(listener),
             None => {
-                let listener = free(&before)?;
+                let listener = free(&before, &claims)?;
                 let to = listener.local_addr()?.port();
                 held.push(listener);
                 kept.insert((*name).to_owned(), to);
@@ -103,12 +104,13 @@ const GIVEN: RangeInclusive<u16> = 20_000..=32_767;
 const TRIES: usize = 200;
 
 /// A free port that no other name has.
-fn free(kept: &BTreeMap<String, u16>) -> Result<TcpListener> {
+fn free(kept: &BTreeMap<String, u16>, claims: &Claims) -> Result<TcpListener> {
     let is_kept = |port: u16| kept.values().any(|kept| *kept == port);
     for _ in 0..TRIES {
         let port = fastrand::u16(GIVEN);
         if !is_kept(port)
             && let Ok(listener) = TcpListener::bind(("127.0.0.1", port))
+            && claims.claim(port)
         {
             return Ok(listener);
         }
@@ -120,6 +122,39 @@ fn free(kept: &BTreeMap<String, u16>) -> Result<TcpListener> {
             return Ok(listener);
         }
         refused.push(listener);
+    }
+}
+
+/// The ports that stacks of this user have chosen a moment ago, and whose parts may not listen yet: an empty file for each.
+/// Two stacks that start at the same time would otherwise choose the same one now and then.
+struct Claims(Option<PathBuf>);
+
+/// Longer than the slowest `up` takes from the choice to the last part that listens.
+const CLAIMED: Duration = Duration::from_secs(120);
+
+impl Claims {
+    /// The claims of the user who owns the state. If there can be no folder for them, every port is anybody's.
+    fn of(state: &Path) -> Claims {
+        use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+        let Ok(owner) = state.metadata().map(|state| state.uid()) else { return Claims(None) };
+        let folder = std::env::temp_dir().join(format!("provision-ports-{owner}"));
+        let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        let is_ours = folder.symlink_metadata().is_ok_and(|it| it.is_dir() && it.uid() == owner);
+        Claims((made.is_ok() && is_ours).then_some(folder))
+    }
+
+    /// Claims a port, unless another stack has done so a moment ago.
+    fn claim(&self, port: u16) -> bool {
+        let Some(folder) = &self.0 else { return true };
+        let path = folder.join(port.to_string());
+        let claimed = path.metadata().and_then(|file| file.modified());
+        if claimed.is_ok_and(|when| when.elapsed().is_ok_and(|age| age > CLAIMED)) {
+            let _ = std::fs::remove_file(&path);
+        }
+        match std::fs::File::create_new(&path) {
+            Ok(_) => true,
+            Err(error) => error.kind() != std::io::ErrorKind::AlreadyExists,
+        }
     }
 }
 
@@ -139,6 +174,18 @@ pub fn write(path: &Path, bytes: &[u8]) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_port_that_another_stack_has_just_chosen_is_not_chosen() {
+        let directory = tempfile::tempdir().unwrap();
+        let claims = Claims(Some(directory.path().to_owned()));
+        assert!(claims.claim(20_001) && !claims.claim(20_001) && claims.claim(20_002));
+        let old = std::time::SystemTime::now() - CLAIMED * 2;
+        std::fs::File::open(directory.path().join("20001")).unwrap().set_modified(old).unwrap();
+        assert!(claims.claim(20_001) && !claims.claim(20_001));
+        assert!(Claims(None).claim(20_001));
+        assert!(Claims::of(directory.path()).0.is_some());
+    }
 
     #[test]
     fn ports_stay_unless_somebody_else_has_one() {

@@ -64,21 +64,21 @@ fn operations(html: &mut String, method: &str, path: &str, operation: &Value) {
         prose(operation)
     );
     for parameter in operation["parameters"].as_array().into_iter().flatten() {
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<p>{}: <code>{}</code>. {}</p>\n",
+            "<p>{}: <code>{}</code>. {}</p>",
             text(&parameter["in"]),
             text(&parameter["name"]),
             prose(parameter)
         );
     }
     if let Some(schema) = schema(&operation["requestBody"]) {
-        let _ = write!(html, "<p>Body: {schema}</p>\n");
+        let _ = writeln!(html, "<p>Body: {schema}</p>");
     }
     html.push_str("<table><thead><tr><th>status</th><th>meaning</th><th>body</th></tr></thead><tbody>\n");
     for (status, answer) in entries(&operation["responses"]) {
         let schema = schema(answer).unwrap_or_default();
-        let _ = write!(html, "<tr><td>{}</td><td>{}</td><td>{schema}</td></tr>\n", escaped(status), prose(answer));
+        let _ = writeln!(html, "<tr><td>{}</td><td>{}</td><td>{schema}</td></tr>", escaped(status), prose(answer));
     }
     html.push_str("</tbody></table>\n");
     for (_, callback) in entries(&operation["callbacks"]) {
@@ -100,9 +100,9 @@ fn fields(html: &mut String, schema: &Value, above: &str) {
     }
     for (name, field) in entries(&schema["properties"]) {
         let name = format!("{above}{name}");
-        let _ = write!(
+        let _ = writeln!(
             html,
-            "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            "<tr><td><code>{}</code></td><td>{}</td><td>{}</td><td>{}</td></tr>",
             escaped(&name),
             text(&field["type"]),
             prose(field),

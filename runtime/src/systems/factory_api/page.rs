@@ -65,9 +65,9 @@ fn render(lines: &[Line]) -> String {
             (false, LAST) => button(&line.job, "Call back now"),
             (false, _) => button(&line.job, "Go 1 Step"),
         };
-        let _ = write!(
+        let _ = writeln!(
             rows,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{step}</td><td>{}</td><td>{}</td><td>{button}</td></tr>\n",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{step}</td><td>{}</td><td>{}</td><td>{button}</td></tr>",
             escaped(&line.job),
             escaped(&text("MessageAttributeRequester")),
             escaped(&text("MessageAttributeProductId")),
