@@ -38,7 +38,13 @@ const CALLS: u32 = 2_000;
 const TICK: f64 = 0.01;
 const BODY: &str = r#"{"MessageAttributeFactoryId": "FF-500293"}"#;
 
+/// The argument with which this program calls the handler in its own process.
+const ALONE: &str = "--without-protocol";
+
 fn main() {
+    if std::env::args().any(|argument| argument == ALONE) {
+        return println!("{}", called());
+    }
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
@@ -142,11 +148,19 @@ fn rush(api: &str) -> (usize, usize, f64) {
     (sold.into_inner(), failed.into_inner(), began.elapsed().as_secs_f64())
 }
 
-/// Calls the handler in this process, in the environment that the function has, and gives the microseconds of the
-/// processor for each purchase.
+/// Has another process of this program call the handler, in the environment that the function has. The handler logs to
+/// standard output; the last line is the measurement.
 fn without_protocol(home: &Path) -> f64 {
     let process = processes(home).into_iter().find(|process| handler(process).as_deref() == Some("sales")).unwrap();
-    let environment: Environment = environment(&process).into_iter().collect();
+    let mut alone = Command::new(std::env::current_exe().unwrap());
+    let output = alone.arg(ALONE).env_clear().envs(environment(&process)).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().last().unwrap().parse().unwrap()
+}
+
+/// Calls the handler again and again, and gives the microseconds of the processor for each purchase.
+fn called() -> f64 {
+    let environment = Environment::of_this_process();
     let Some(Run::Function(make)) = systems::role("sales") else { panic!("no role `sales`") };
     let event = json!({
         "version": "2.0", "routeKey": "$default", "rawPath": "/checkout", "rawQueryString": "",
@@ -184,12 +198,29 @@ fn key(home: &Path) -> String {
     keys["admin-key"].as_str().unwrap().to_owned()
 }
 
-/// The processes of the stack. Each has the home in its command line or in its environment.
+/// The processes of the stack: those with the home in their command line or in their environment, and those that they
+/// have started.
 fn processes(home: &Path) -> Vec<PathBuf> {
     let home = home.display().to_string();
     let has = |file: PathBuf| std::fs::read(file).is_ok_and(|bytes| String::from_utf8_lossy(&bytes).contains(&home));
-    let all = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
-    all.filter(|process| has(process.join("cmdline")) || has(process.join("environ"))).collect()
+    let all: Vec<PathBuf> = std::fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path()).collect();
+    let (mut ours, mut others): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|process| has(process.join("cmdline")) || has(process.join("environ")));
+    loop {
+        let is_child = |process: &PathBuf| parent(process).is_some_and(|parent| ours.contains(&parent));
+        let (children, rest): (Vec<_>, Vec<_>) = others.into_iter().partition(is_child);
+        if children.is_empty() {
+            return ours;
+        }
+        ours.extend(children);
+        others = rest;
+    }
+}
+
+fn parent(process: &Path) -> Option<PathBuf> {
+    let stat = std::fs::read_to_string(process.join("stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    Some(Path::new("/proc").join(rest.split_whitespace().nth(1)?))
 }
 
 fn environment(process: &Path) -> BTreeMap<String, String> {
