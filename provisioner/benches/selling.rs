@@ -1,4 +1,4 @@
-//! What a purchase of `stacks/noted.yaml` costs on this machine.
+//! The cost of a purchase of `stacks/noted.yaml` on this machine.
 //!
 //!     cargo bench --workspace --bench selling --profile dev
 //!

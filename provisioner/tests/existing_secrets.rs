@@ -200,7 +200,7 @@ async fn seen(cx: &Cx, name: &str) -> Seen {
     Seen { arn: secret.arn.expect("an ARN"), version: current.expect("a version").0 }
 }
 
-/// What nobody but their owner may change of the two secrets.
+/// The parts of the two secrets that nobody but their owner may change.
 async fn both(cx: &Cx) -> Vec<String> {
     let mut both = Vec::new();
     for name in ["partner/key", "sealed"] {
@@ -229,7 +229,7 @@ async fn policy(cx: &Cx, role: &str) -> Value {
     provision::aws::policy::parse(&answer.policy_document)
 }
 
-/// What was printed offline: rights to look, and no more; a drawing; a template that has the ARN as a parameter.
+/// The offline commands print rights to look, and no more; a drawing; a template that has the ARN as a parameter.
 #[tokio::test]
 async fn offline_it_is_known_by_its_name() {
     let file = written(STACK);

@@ -122,7 +122,7 @@ fn donuts_are_sold_and_three_teams_hear_when_none_is_left() {
     assert_eq!((seen(), stack.factory("GET", "/factory", &[], "").body), (before, lines));
 }
 
-/// What the factory is asked, and how its callback is answered.
+/// The request that the factory gets, and the answer that its callback gets.
 #[test]
 fn the_factory_gets_what_it_knows_and_each_callback_has_one_answer() {
     let factory = Factory::open();
@@ -184,7 +184,7 @@ fn the_books_balance_whoever_is_killed() {
             std::thread::sleep(Duration::from_millis(700));
             let killed = stack.laptop.run(&["local", "kill", victim]);
             assert!(killed.status.success(), "{victim}: {}", said(&killed));
-            // What has given up, or ended with another, is brought back as people would do it.
+            // A part that has given up, or ended with another, is brought back as people would do it.
             let up = stack.laptop.run(&["up", "--yes"]);
             assert!(up.status.success(), "{victim}: {}", said(&up));
         }
@@ -193,7 +193,7 @@ fn the_books_balance_whoever_is_killed() {
     let answers = answers.into_inner().unwrap();
     let sales = answers.iter().filter(|is_sold| **is_sold).count() as i64;
     assert!(sales > 3, "{sales} of {}", answers.len());
-    // What no consumer could handle waits in a dead-letter queue, and comes back when somebody says so.
+    // A message that no consumer could handle waits in a dead-letter queue, and comes back when somebody says so.
     let queues = ["stock-queue", "ops-queue", "ad-queue"];
     let deadline = Instant::now() + Duration::from_secs(150);
     loop {

@@ -202,7 +202,7 @@ async fn nobody_is_called_whom_the_factory_should_not_call() {
     }
     until("all to be tried", || (served.page().matches("not reached").count() == 4).then_some(()));
     assert!(seen.lock().unwrap().is_empty(), "{seen:?}");
-    // What the page says is no way to look around in the network.
+    // The page is no way to look around in the network.
     let page = served.page();
     for told in ["refused", "not a public", "127.0.0.1 of"] {
         assert!(!page.contains(told), "{told}: {page}");

@@ -93,7 +93,7 @@ impl Selling {
     }
 }
 
-/// What a factory was asked.
+/// A request that a factory got.
 #[derive(Clone, Debug)]
 pub struct Asked {
     pub line: String,
@@ -105,7 +105,7 @@ pub struct Asked {
 pub struct Factory {
     pub url: String,
     pub asked: Arc<Mutex<Vec<Asked>>>,
-    /// What it answers, as HTTP has it.
+    /// Its answer, as HTTP has it.
     pub answer: Arc<Mutex<String>>,
 }
 

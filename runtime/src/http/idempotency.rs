@@ -15,12 +15,17 @@ pub const REPLAYED: &str = "idempotency-replayed";
 pub fn key(headers: &HeaderMap) -> Result<Option<&str>, Box<Response>> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     match value.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) && key.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(Some(key)),
+        Ok(key) if is_key(key) => Ok(Some(key)),
         _ => {
             let said = "Idempotency-Key is not 1 to 255 visible characters";
             Err(Box::new(answer::message(StatusCode::BAD_REQUEST, said)))
         }
     }
+}
+
+/// Whether a text can be the key of a request, or the id of an event: both are kept in columns of 255 bytes.
+pub fn is_key(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Marks an answer that was given before.

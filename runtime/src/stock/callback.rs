@@ -5,19 +5,27 @@
 //! without an order.
 
 use std::fmt::Write;
+use std::future::Ready;
+use std::sync::Arc;
 
 use anyhow::Context;
+use axum::body::Bytes;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
+use axum::routing::post;
+use axum::{Extension, Router};
 use hyper::{HeaderMap, StatusCode};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Transaction, TxOpts, Value};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::product::SHELF;
 use super::{Shelf, credits, orders};
 use crate::config::stores::Secret;
 use crate::config::{Environment, Telemetry, all_or_problems, stores};
 use crate::data::database::{self, Database};
+use crate::functions::{Function, http};
 use crate::http::edge::Caller;
 use crate::http::{answer, api_key, idempotency};
 use crate::telemetry;
@@ -27,31 +35,46 @@ pub const TOKEN: &str = "token";
 /// The id of a factory's job. It does what an `Idempotency-Key` does.
 const JOB_ID: &str = "x-job-id";
 
+/// How a system takes callbacks.
+pub struct Form {
+    pub role: &'static str,
+    /// The `errorType` of an event that was not handled.
+    pub error_type: &'static str,
+    pub path: &'static str,
+    /// Reads a body. `None` if it is wrong.
+    pub produced: fn(&[u8]) -> Option<Produced>,
+    /// The text for a callback that is credited, with the stock that it has left.
+    pub credited: fn(i64) -> String,
+    pub no_product: fn() -> Response,
+    pub no_database: fn() -> Response,
+    pub not_found: fn() -> Ready<Response>,
+}
+
 /// The configuration of a role that takes callbacks.
 #[derive(Debug)]
-pub struct Config {
-    pub database: stores::Database,
-    pub trust: Trust,
-    pub telemetry: Telemetry,
+struct Config {
+    database: stores::Database,
+    trust: Trust,
+    telemetry: Telemetry,
 }
 
 /// Whose callbacks count.
 #[derive(Debug)]
-pub struct Trust {
+struct Trust {
     /// `ADMIN_KEY`.
     key: Secret,
     /// `CALLBACK_AUTH`: `required` (the default), or `original`, which takes all, as the systems before this one did.
     takes_all: bool,
 }
 
-/// What a factory says that it has produced.
+/// The product and the quantity that a factory says to have produced.
 pub struct Produced {
     /// The name of the product, as [`Shelf::name`] has it.
     pub product: String,
     pub quantity: u32,
 }
 
-pub enum Outcome {
+enum Outcome {
     /// It is in the stock, now or since an earlier callback. The stock was this one then.
     Credited(i64),
     Unauthorized,
@@ -62,7 +85,7 @@ pub enum Outcome {
 }
 
 impl Config {
-    pub fn read(environment: &Environment, role: &str) -> anyhow::Result<Self> {
+    fn read(environment: &Environment, role: &str) -> anyhow::Result<Self> {
         let mut problems = Vec::new();
         let takes_all = match environment.get("CALLBACK_AUTH").unwrap_or("required") {
             "required" => false,
@@ -94,8 +117,48 @@ pub async fn give_token(transaction: &mut Transaction<'_>, order: &str) -> anyho
     Ok(token)
 }
 
+/// The function of a role that takes callbacks.
+pub fn function(environment: &Environment, form: &'static Form) -> anyhow::Result<Function> {
+    let config = Config::read(environment, form.role)?;
+    telemetry::init(&config.telemetry);
+    let database = Database::new(&config.database)?;
+    let router = Router::new()
+        .route(form.path, post(credited))
+        .with_state(Arc::new(Taking { database, trust: config.trust, form }))
+        .fallback(form.not_found)
+        .method_not_allowed_fallback(form.not_found);
+    Ok(Function { error_type: form.error_type, handle: http::handle(router, StatusCode::BAD_REQUEST) })
+}
+
+struct Taking {
+    database: Database,
+    trust: Trust,
+    form: &'static Form,
+}
+
+async fn credited(
+    State(taking): State<Arc<Taking>>,
+    Extension(caller): Extension<Caller>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let Taking { database, trust, form } = &*taking;
+    let produced = (form.produced)(&body);
+    match take(database, &SHELF, trust, (query.as_deref(), &headers), produced, &caller).await {
+        Ok(Outcome::Credited(left)) => answer::message(StatusCode::OK, &(form.credited)(left)),
+        Ok(Outcome::Unauthorized) => answer::message(StatusCode::UNAUTHORIZED, "Unauthorized"),
+        Ok(Outcome::Invalid) => answer::invalid_input(StatusCode::BAD_REQUEST),
+        Ok(Outcome::NoSuchProduct) => (form.no_product)(),
+        Err(error) => {
+            caller.failed("credit.failed", &error);
+            (form.no_database)()
+        }
+    }
+}
+
 /// Takes a callback: first who sends it is looked at, then what it says, then the product.
-pub async fn take(
+async fn take(
     database: &Database,
     shelf: &Shelf,
     trust: &Trust,
@@ -134,11 +197,6 @@ pub async fn take(
         telemetry::info("stock.credited", &line);
     }
     Ok(outcome)
-}
-
-/// The answer to a callback that nobody is known to have asked for.
-pub fn unauthorized() -> Response {
-    answer::message(StatusCode::UNAUTHORIZED, "Unauthorized")
 }
 
 struct Ordered {
@@ -205,8 +263,7 @@ fn job(headers: &HeaderMap) -> Result<Option<&str>, ()> {
     }
     let Some(job) = headers.get(JOB_ID) else { return Ok(None) };
     let job = job.to_str().map_err(|_| ())?;
-    let is_plain = (1..=255).contains(&job.len()) && job.bytes().all(|byte| byte.is_ascii_graphic());
-    if is_plain { Ok(Some(job)) } else { Err(()) }
+    if idempotency::is_key(job) { Ok(Some(job)) } else { Err(()) }
 }
 
 fn digest(token: &str) -> Vec<u8> {

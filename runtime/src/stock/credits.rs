@@ -1,4 +1,4 @@
-//! What was credited, each thing once, with the stock that was told. Who sends the same callback again gets the same
+//! The credits, each once, with the stock that was told. Who sends the same callback again gets the same
 //! answer.
 
 use mysql_async::prelude::Queryable;

@@ -7,7 +7,7 @@ use mysql_async::{Transaction, Value};
 use super::Shelf;
 use crate::data::database;
 
-/// What is done regularly.
+/// The statement that is run regularly.
 ///
 /// No queue keeps a message for 30 days, so nothing will come of an order of then. The product can be ordered again. What
 /// comes all the same is credited.

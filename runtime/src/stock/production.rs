@@ -15,7 +15,7 @@ use crate::events::consumer::Verdict;
 use crate::events::envelope::Envelope;
 use crate::events::probe;
 use crate::functions::{Function, Messages, queue};
-use crate::http::idempotency::IDEMPOTENCY_KEY;
+use crate::http::idempotency::{IDEMPOTENCY_KEY, is_key};
 use crate::telemetry::trace::{self, Trace};
 use crate::telemetry::{self, metrics};
 
@@ -135,8 +135,7 @@ impl Orders {
             value.with_context(|| format!("the message has no {name}"))
         };
         let order = envelope.attributes.get(ORDER_ID).unwrap_or(&envelope.message_id);
-        let plain = |text: &str| (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-        ensure!(plain(order), "{ORDER_ID} is not 1 to 255 visible characters");
+        ensure!(is_key(order), "{ORDER_ID} is not 1 to 255 visible characters");
         let token = envelope.attributes.get(TOKEN);
         let is_token = |token: &str| token.len() <= 255 && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
         ensure!(token.is_none_or(is_token), "{TOKEN} is not letters and digits");

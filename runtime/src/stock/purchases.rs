@@ -10,18 +10,18 @@ use crate::data::database::{self, Database};
 /// The SQL of the table, for the migrations of a system.
 pub const TABLE: &str = include_str!("../../migrations/stock/purchases.sql");
 
-/// What is done regularly. A client may send its purchase again for a day.
+/// The statement that is run regularly. A client may send its purchase again for a day.
 pub const TIDY: &str = "DELETE FROM purchases WHERE created_at < NOW(3) - INTERVAL 1 DAY LIMIT 10000";
 
-/// What a client was told.
+/// An answer that a client got.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Answer {
     pub is_sold: bool,
-    /// What was left in the stock.
+    /// The stock after the purchase.
     pub left: i64,
 }
 
-/// What became of a purchase.
+/// The outcome of a purchase.
 pub enum Once<T> {
     /// It was decided now.
     Now(T),
@@ -64,7 +64,7 @@ pub async fn keep(
     Ok(transaction.exec_drop(sql, (key, &request[..], answer.is_sold, answer.left)).await?)
 }
 
-/// What was answered under a key.
+/// The answer under a key.
 async fn before<T>(database: &Database, key: &str, request: &[u8; 32]) -> anyhow::Result<Option<Once<T>>> {
     let sql = "SELECT request, is_sold, told FROM purchases WHERE name = ?";
     let found = database::attempts(|| async {

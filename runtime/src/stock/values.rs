@@ -1,4 +1,4 @@
-//! What clients and factories may send, and what topics and queues take.
+//! The values that clients and factories may send, and that topics and queues take.
 
 use serde_json::Value;
 use time::OffsetDateTime;

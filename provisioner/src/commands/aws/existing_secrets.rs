@@ -34,7 +34,7 @@ pub(super) async fn find(cx: &Cx, loaded: &Loaded) -> (BTreeMap<String, Existing
     (found, problems)
 }
 
-/// What to do about a failed look. IAM may refuse a look at a secret that is not there, because no ARN fits it.
+/// The hint for a failed look. IAM may refuse a look at a secret that is not there, because no ARN fits it.
 fn hint(error: &Error) -> &'static str {
     match error.is_denied() {
         true => "is there such a secret? `provision policy` prints the right to look it up",

@@ -12,9 +12,10 @@ use serde_json::json;
 use super::{Role, Run, System};
 use crate::config::Environment;
 use crate::data::schema::Schema;
+use crate::functions::Function;
 use crate::functions::outbox::{self, Topics};
 use crate::stock::production::{self, Form};
-use crate::stock::{orders, product, purchases};
+use crate::stock::{callback, orders, product, purchases};
 
 pub const SYSTEM: System = System {
     name: "factoauto",
@@ -28,7 +29,7 @@ pub const SYSTEM: System = System {
         },
         Role {
             name: "stock-inc",
-            run: Run::Function(|environment| Box::pin(async { stock_inc::function(environment) })),
+            run: Run::Function(|environment| Box::pin(async { callback::function(environment, &stock_inc::CALLBACK) })),
         },
     ],
     probe: None,
@@ -51,6 +52,6 @@ const ORDER: Form = Form {
     callback: ("STOCK_INC_URL", stock_inc::PATH),
 };
 
-async fn publish(environment: &Environment) -> anyhow::Result<crate::functions::Function> {
+async fn publish(environment: &Environment) -> anyhow::Result<Function> {
     outbox::function(environment, "sale-outbox", TOPICS, &[purchases::TIDY, orders::TIDY]).await
 }

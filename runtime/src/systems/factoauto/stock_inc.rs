@@ -1,64 +1,24 @@
 //! The role `stock-inc`: the factory calls it back, and what was produced comes into the stock.
 
-use std::sync::Arc;
-
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
-use axum::response::Response;
-use axum::routing::post;
-use axum::{Extension, Router};
-use hyper::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use super::texts;
-use crate::config::Environment;
-use crate::data::database::Database;
-use crate::functions::{Function, http};
-use crate::http::answer;
-use crate::http::edge::Caller;
-use crate::stock::callback::{self, Config, Outcome, Produced, Trust};
-use crate::stock::{product, values};
-use crate::telemetry;
+use crate::stock::callback::{Form, Produced};
+use crate::stock::values;
 
 /// The path under which the factory calls back.
 pub const PATH: &str = "/stock_inc_api/send";
 
-pub fn function(environment: &Environment) -> anyhow::Result<Function> {
-    let config = Config::read(environment, "stock-inc")?;
-    telemetry::init(&config.telemetry);
-    let database = Database::new(&config.database)?;
-    let router = Router::new()
-        .route(PATH, post(credit))
-        .with_state(Arc::new(Stock { database, trust: config.trust }))
-        .fallback(texts::not_found)
-        .method_not_allowed_fallback(texts::not_found);
-    Ok(Function { error_type: "StockInc.Failed", handle: http::handle(router, StatusCode::BAD_REQUEST) })
-}
-
-struct Stock {
-    database: Database,
-    trust: Trust,
-}
-
-async fn credit(
-    State(stock): State<Arc<Stock>>,
-    Extension(caller): Extension<Caller>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Response {
-    let sender = (query.as_deref(), &headers);
-    match callback::take(&stock.database, &product::SHELF, &stock.trust, sender, produced(&body), &caller).await {
-        Ok(Outcome::Credited(_)) => answer::message(StatusCode::OK, texts::CREDITED),
-        Ok(Outcome::Unauthorized) => callback::unauthorized(),
-        Ok(Outcome::Invalid) => answer::invalid_input(StatusCode::BAD_REQUEST),
-        Ok(Outcome::NoSuchProduct) => texts::no_product(),
-        Err(error) => {
-            caller.failed("credit.failed", &error);
-            texts::no_database()
-        }
-    }
-}
+pub const CALLBACK: Form = Form {
+    role: "stock-inc",
+    error_type: "StockInc.Failed",
+    path: PATH,
+    produced,
+    credited: |_| texts::CREDITED.to_owned(),
+    no_product: texts::no_product,
+    no_database: texts::no_database,
+    not_found: || std::future::ready(texts::no_path()),
+};
 
 fn produced(body: &[u8]) -> Option<Produced> {
     let body: Value = serde_json::from_slice(body).ok()?;

@@ -23,6 +23,10 @@ pub fn no_product() -> Response {
 }
 
 pub async fn not_found() -> Response {
+    no_path()
+}
+
+pub fn no_path() -> Response {
     (StatusCode::NOT_FOUND, Json(json!({ "error": "Not Found" }))).into_response()
 }
 

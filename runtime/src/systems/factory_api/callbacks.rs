@@ -43,7 +43,7 @@ pub async fn run(factory: Arc<Factory>, ready: Ready, mut this: Loop) {
         }
         told = None;
         this.beat();
-        // What is under way is ended even if the process stops: the answer has to be noted.
+        // The calls under way are ended even if the process stops: the answer has to be noted.
         stream::iter(calls).for_each_concurrent(AT_A_TIME, |call| back(&factory, call)).await;
     }
 }
@@ -86,9 +86,9 @@ fn note(noted: anyhow::Result<()>) {
 
 /// Why nobody has taken a callback.
 struct Failure {
-    /// What everybody may read. It says nothing of what only this process can see: an address, an open port.
+    /// The text that everybody may read. It says nothing of what only this process can see: an address, an open port.
     told: String,
-    /// What only the log has.
+    /// The reason, which only the log has.
     why: Option<anyhow::Error>,
     /// Whether another attempt would fail in the same way.
     is_final: bool,

@@ -1,4 +1,4 @@
-//! What is to be produced.
+//! The requests: each says a product and a count.
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@ use anyhow::{Context, ensure};
 use super::values::{LARGEST_ORDER, LARGEST_PURCHASE};
 use crate::events::attributes::{Attribute, Attributes, Empty};
 use crate::events::envelope::Envelope;
+use crate::http::idempotency::is_key;
 use crate::stock::values;
 
 /// An order of production.
@@ -89,8 +90,7 @@ const ORDER_ID: &str = "MessageAttributeOrderId";
 /// message will do.
 fn id(envelope: &Envelope) -> anyhow::Result<String> {
     let id = envelope.attributes.get(ORDER_ID).unwrap_or(&envelope.message_id);
-    let is_plain = (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-    ensure!(is_plain, "{ORDER_ID} is not 1 to 255 visible characters");
+    ensure!(is_key(id), "{ORDER_ID} is not 1 to 255 visible characters");
     Ok(id.to_owned())
 }
 

@@ -4,6 +4,7 @@ use anyhow::{Context, ensure};
 
 use crate::events::attributes::{Attribute, Attributes, Empty};
 use crate::events::envelope::Envelope;
+use crate::http::idempotency::is_key;
 
 /// The topics, by their names in the stack file and in the outbox.
 pub const STOCK_EMPTY: &str = "stock-empty";
@@ -41,7 +42,7 @@ pub fn sale(event: &str, sku: &str) -> Result<Attributes, Empty> {
     Attributes::new([(SKU, Attribute::text(sku)), (EVENT, Attribute::text(SOLD)), (EVENT_ID, Attribute::text(event))])
 }
 
-/// What a team hears.
+/// An event that a team hears.
 #[derive(Debug, PartialEq)]
 pub struct Heard {
     pub id: String,
@@ -55,8 +56,7 @@ impl Heard {
     pub fn parse(envelope: &Envelope) -> anyhow::Result<Self> {
         let of = |name| envelope.attributes.get(name).filter(|value| !value.is_empty());
         let id = of(EVENT_ID).unwrap_or(&envelope.message_id);
-        let is_plain = (1..=255).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic());
-        ensure!(is_plain, "{EVENT_ID} is not 1 to 255 visible characters");
+        ensure!(is_key(id), "{EVENT_ID} is not 1 to 255 visible characters");
         let product = of(SKU).or(of(PRODUCT_ID)).with_context(|| format!("the message has no {PRODUCT_ID}"))?;
         ensure!(product.chars().count() <= 200, "{PRODUCT_ID} is longer than 200 characters");
         let event = match of(EVENT) {

@@ -15,9 +15,10 @@ use super::{Role, Run, System};
 use crate::config::Environment;
 use crate::data::schema::{Migration, Schema};
 use crate::events::inbox;
+use crate::functions::Function;
 use crate::functions::outbox::{self, Topics};
 use crate::stock::production::{self, Form};
-use crate::stock::{orders, product, purchases};
+use crate::stock::{callback, orders, product, purchases};
 
 pub const SYSTEM: System = System {
     name: "noted",
@@ -31,7 +32,9 @@ pub const SYSTEM: System = System {
         },
         Role {
             name: "stock-increase",
-            run: Run::Function(|environment| Box::pin(async { stock_increase::function(environment) })),
+            run: Run::Function(|environment| {
+                Box::pin(async { callback::function(environment, &stock_increase::CALLBACK) })
+            }),
         },
         Role { name: "ops", run: Run::Function(|environment| Box::pin(async { team::function(environment, "ops") })) },
         Role { name: "ad", run: Run::Function(|environment| Box::pin(async { team::function(environment, "ad") })) },
@@ -67,6 +70,6 @@ const ORDER: Form = Form {
     callback: ("STOCK_INCREASE_URL", stock_increase::PATH),
 };
 
-async fn publish(environment: &Environment) -> anyhow::Result<crate::functions::Function> {
+async fn publish(environment: &Environment) -> anyhow::Result<Function> {
     outbox::function(environment, "sales-outbox", TOPICS, &[purchases::TIDY, orders::TIDY]).await
 }

@@ -81,7 +81,7 @@ struct Changed {
     changed_rows: u64,
 }
 
-/// What is done regularly.
+/// The statements that are run regularly.
 pub const TIDY: &[&str] = &[purchases::TIDY, orders::TIDY];
 
 const LIST: &str =
