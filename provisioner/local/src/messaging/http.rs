@@ -44,6 +44,7 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Re
     drop(listener);
     shared.stop();
     let _ = tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await;
+    shared.store().close();
 }
 
 fn serve(stream: TcpStream, shared: &Arc<Shared>, graceful: &GracefulShutdown) {

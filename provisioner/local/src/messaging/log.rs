@@ -18,8 +18,8 @@ pub struct Log {
     torn: bool,
     compact_at: u64,
     /// The lock, which is held as long as the log is open. Two processes that append would each overwrite what the
-    /// other has written.
-    _lock: File,
+    /// other has written. A closed log has none, and takes no records.
+    lock: Option<File>,
 }
 
 /// The size below which the log is not worth rewriting.
@@ -51,11 +51,14 @@ impl Log {
         }
         file.set_len(read.length)?;
         let compact_at = SMALL.max(read.length + read.length / 2);
-        Ok(Log { path, file, length: read.length, torn: false, compact_at, _lock: lock })
+        Ok(Log { path, file, length: read.length, torn: false, compact_at, lock: Some(lock) })
     }
 
     /// Appends all records, or, with an error, none.
     pub fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        if self.lock.is_none() {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the service has stopped"));
+        }
         if self.torn {
             self.file.set_len(self.length)?;
             self.torn = false;
@@ -69,6 +72,12 @@ impl Log {
         }
         self.length += line.len() as u64;
         Ok(())
+    }
+
+    /// Gives the directory free for the next service. A request or a hand-over that is still under way writes nothing
+    /// after it.
+    pub fn close(&mut self) {
+        self.lock = None;
     }
 
     pub fn wants_compaction(&self) -> bool {

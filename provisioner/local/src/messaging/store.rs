@@ -67,6 +67,10 @@ impl Store {
         Ok(())
     }
 
+    pub fn close(&mut self) {
+        self.log.close();
+    }
+
     pub fn compact(&mut self, now: u64) -> io::Result<()> {
         self.log.compact(self.state.snapshot(&self.place, now))
     }
