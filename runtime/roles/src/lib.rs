@@ -47,6 +47,8 @@ pub enum Event {
     Topic,
     /// A schedule, of `on: { every: … }`.
     Schedule,
+    /// Changes of a table, from its stream, of `on: { table: … }`.
+    Table,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ pub enum Need {
     /// Exactly one thing of a sort. Its variables have no name in front: `TOPIC_ARN`.
     One(Sort),
     /// One of several things of a sort: the one that has this name in the stack file. Its variables begin with the
-    /// name: `ORDERS_TOPIC_ARN`.
+    /// name: `ORDERS_TOPIC_ARN`. A table is always named, also when it is the only one: `MARATHONS_TABLE`.
     Named(Sort, &'static str),
 }
 
@@ -64,6 +66,7 @@ pub enum Sort {
     Cache,
     Topic,
     Queue,
+    Table,
 }
 
 pub const ROLES: &[Role] = &[
@@ -387,6 +390,7 @@ impl Sort {
             Sort::Cache => "cache",
             Sort::Topic => "topic",
             Sort::Queue => "queue",
+            Sort::Table => "table",
         }
     }
 }
@@ -396,11 +400,14 @@ mod tests {
     use super::*;
 
     /// Whether a role can read its environment. If a role needs one thing of a sort, the variables have no name in front.
-    /// If it needs several of a sort, all their variables have a name in front.
+    /// If it needs several of a sort, all their variables have a name in front. A table's variable has one always.
     fn is_readable(needs: &[Need]) -> bool {
         needs.iter().all(|need| {
             let of_sort = needs.iter().filter(|other| other.sort() == need.sort()).count();
-            matches!((need, of_sort), (Need::One(_), 1) | (Need::Named(..), 2..))
+            match need {
+                Need::One(sort) => of_sort == 1 && *sort != Sort::Table,
+                Need::Named(sort, _) => of_sort > 1 || *sort == Sort::Table,
+            }
         })
     }
 
@@ -427,5 +434,7 @@ mod tests {
         assert!(!is_readable(&[One(topic), One(topic)]));
         assert!(!is_readable(&[One(topic), Named(topic, "orders")]));
         assert!(!is_readable(&[Named(topic, "orders")]));
+        assert!(is_readable(&[Named(Sort::Table, "orders")]));
+        assert!(!is_readable(&[One(Sort::Table)]));
     }
 }
