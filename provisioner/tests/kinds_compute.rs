@@ -255,6 +255,7 @@ fn containers(desired: &mut Desired, shape: &Shape) {
             name: "PASSWORD".into(),
             secret: AnySecret::Own(Ref::to("database")),
             key: "password".into(),
+            and_previous: false,
         }],
         execution_role: Ref::to("web"),
         task_role: Some(Ref::to("web")),

@@ -18,7 +18,7 @@ use provision::kinds::events::{Rule, RuleSpec};
 use provision::kinds::iam::{Role, RoleSpec};
 use provision::kinds::kms::{Key, KeySpec};
 use provision::kinds::lambda::{
-    Function, FunctionSecret, FunctionSpec, Permission, PermissionSource, PermissionSpec, Source, SourceSpec,
+    Function, FunctionSecret, FunctionSpec, Permission, PermissionSource, PermissionSpec, Reads, Source, SourceSpec,
 };
 use provision::kinds::logs::{LogGroup, LogGroupSpec};
 use provision::kinds::secretsmanager::{AnySecret, Form, Secret, SecretSpec};
@@ -80,7 +80,11 @@ fn desired(shape: &Shape) -> Desired {
             log_group: Ref::to("functions"),
             on_failure: (name == "order").then(|| Ref::to("order-failed")),
             environment,
-            secrets: vec![FunctionSecret { name: "ADMIN_KEY".into(), secret: AnySecret::Own(Ref::to("admin-key")) }],
+            secrets: vec![FunctionSecret {
+                name: "ADMIN_KEY".into(),
+                secret: AnySecret::Own(Ref::to("admin-key")),
+                and_previous: true,
+            }],
             code_sha256: zip().sha256,
             architecture: "x86_64".into(),
             memory: 256,
@@ -95,10 +99,9 @@ fn desired(shape: &Shape) -> Desired {
     }
     let source = SourceSpec {
         function: Ref::to("order"),
-        queue: Ref::to("orders"),
+        reads: Reads::Queue { queue: Ref::to("orders"), concurrency: shape.at_once },
         batch: shape.batch,
         window: shape.window,
-        concurrency: shape.at_once,
     };
     desired.add::<Source>("", "order", source);
     let rule = RuleSpec { every_minutes: shape.every, function: Ref::to("order"), failed: Ref::to("order-failed") };

@@ -57,6 +57,7 @@ pub struct Cx {
     pub autoscaling: aws_sdk_applicationautoscaling::Client,
     pub cloudwatch: aws_sdk_cloudwatch::Client,
     pub dynamodb: aws_sdk_dynamodb::Client,
+    pub dynamodb_streams: aws_sdk_dynamodbstreams::Client,
     pub ec2: aws_sdk_ec2::Client,
     /// A client without retries. It is for creates that AWS would carry out twice: only our own look before the next
     /// try prevents that.
@@ -142,6 +143,7 @@ impl Cx {
             autoscaling: aws_sdk_applicationautoscaling::Client::new(config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(config),
             dynamodb: aws_sdk_dynamodb::Client::new(config),
+            dynamodb_streams: aws_sdk_dynamodbstreams::Client::new(config),
             ec2: aws_sdk_ec2::Client::new(config),
             ec2_once: aws_sdk_ec2::Client::new(&once),
             ecr: aws_sdk_ecr::Client::new(config),

@@ -106,7 +106,7 @@ impl Engine<'_, '_> {
         for step in &self.work.plan.steps {
             let moves = match &step.action {
                 Action::Replace { .. } | Action::Create { .. } => true,
-                Action::Update { .. } => step.kind.facts().update_moves_output,
+                Action::Update { .. } => nodes::moves(step),
                 _ => false,
             };
             if moves {
@@ -155,10 +155,12 @@ impl Engine<'_, '_> {
             may_exist_unseen: self.work.unclean && !node.removed_before,
             planned: node.may_change,
         };
-        let (creates, changes) = match &node.live {
-            None => (true, true),
-            Some(live) => (false, !changes(&self.cx.scope, node.kind.facts(), live, &want).is_empty()),
+        let left = match &node.live {
+            None => Vec::new(),
+            Some(live) => changes(&self.cx.scope, node.kind.facts(), live, &want),
         };
+        let creates = node.live.is_none();
+        let changes = creates || !left.is_empty();
         // A busy resource is left alone until it is ready: AWS would refuse the change.
         if changes && let Some(Status::Busy(word)) = node.live.as_ref().map(|live| live.status.clone()) {
             self.tell(index, News::Waiting(word));
@@ -166,6 +168,7 @@ impl Engine<'_, '_> {
         }
         let node = &mut self.nodes[index];
         node.want = Some(want);
+        node.left = left;
         node.without = without;
         node.phase = Phase::Acting;
         node.began = Instant::now();
@@ -254,7 +257,7 @@ impl Engine<'_, '_> {
             }
             Did::Updated(live) => {
                 node.did = Some(node.did.take().unwrap_or(Ending::Updated));
-                if node.kind.facts().update_moves_output {
+                if node.moves {
                     let address = node.address.clone();
                     self.board.withdraw(&address);
                 } else {

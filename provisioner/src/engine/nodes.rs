@@ -10,6 +10,7 @@ use crate::kind::facts::Address;
 use crate::kind::json::Json;
 use crate::kinds::on_aws::AnyOnAws;
 use crate::plan::desired::{Wanted, seconds_to_end};
+use crate::plan::diff::Change;
 use crate::plan::{Action, Step};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +47,10 @@ pub(super) struct Node<'a> {
     /// Whether the plan showed a change, or an input has changed since.
     pub(super) may_change: bool,
     pub(super) want: Option<Json>,
+    /// Whether the change of the plan gives new outputs.
+    pub(super) moves: bool,
+    /// The changes that were left when the node acted last.
+    pub(super) left: Vec<Change>,
     /// The late outputs that the resource was made without, for now.
     pub(super) without: Vec<Address>,
     pub(super) did: Option<Ending>,
@@ -141,6 +146,8 @@ fn node<'a>(work: &Work<'a>, step: &Step, task: Task, live: Option<AnyLive>) -> 
         awake: true,
         may_change: step.action.is_change(),
         want: None,
+        moves: moves(step),
+        left: Vec::new(),
         without: Vec::new(),
         did: None,
         ending: None,
@@ -153,6 +160,12 @@ fn node<'a>(work: &Work<'a>, step: &Step, task: Task, live: Option<AnyLive>) -> 
         took: Duration::ZERO,
         due: now,
     }
+}
+
+/// Whether an update gives new outputs, so that nobody uses the old ones until the new ones are there.
+pub(super) fn moves(step: &Step) -> bool {
+    let facts = step.kind.facts();
+    facts.update_moves_output || facts.moves_output(step.action.changes().iter().map(Change::field))
 }
 
 /// The kind of the step's resource, with its calls.

@@ -179,7 +179,7 @@ impl Engine<'_, '_> {
             Status::Ready => {}
             Status::Busy(_) | Status::Deleting => {
                 // An output that moves with each revision is published only when the new revision is in place.
-                if !node.kind.facts().update_moves_output {
+                if !node.moves {
                     self.publish(&live.address.clone(), published(&live));
                 }
                 return false;
@@ -191,8 +191,14 @@ impl Engine<'_, '_> {
             node.awake = true;
             return true;
         };
-        let differs = !changes(&self.cx.scope, node.kind.facts(), &live, &want).is_empty();
-        if differs && !self.looked_enough(index, PROPAGATION_SECONDS) {
+        let left = changes(&self.cx.scope, node.kind.facts(), &live, &want);
+        if node.kind.facts().stepwise && !left.is_empty() && left != node.left {
+            node.phase = Phase::Waiting;
+            node.awake = true;
+            node.may_change = true;
+            return true;
+        }
+        if !left.is_empty() && !self.looked_enough(index, PROPAGATION_SECONDS) {
             return false;
         }
         self.publish(&live.address.clone(), published(&live));

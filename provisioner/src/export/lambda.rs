@@ -6,7 +6,7 @@ use super::it::It;
 use super::{parameters, tokens};
 use crate::kinds::lambda::{
     FunctionSpec, FunctionState, PermissionSource, PermissionSpec, PermissionState, Reserved, SourceSpec, SourceState,
-    WayOut,
+    StreamState, WayOut,
 };
 
 pub(super) fn function(it: &mut It<'_>, spec: FunctionSpec, want: FunctionState) {
@@ -85,7 +85,7 @@ pub(super) fn permission(it: &mut It<'_>, spec: PermissionSpec, want: Permission
 /// Adds a mapping. The queue's policy and the function's rights come with the queue and the role.
 pub(super) fn source(it: &mut It<'_>, spec: SourceSpec, want: SourceState) {
     let SourceState {
-        queue,
+        source,
         function: _,
         enabled,
         batch,
@@ -93,16 +93,26 @@ pub(super) fn source(it: &mut It<'_>, spec: SourceSpec, want: SourceState) {
         concurrency,
         partial_failures: _,
         filters: _,
+        stream,
+        begin,
         last_result: _,
     } = want;
     let function = tokens::of(it.id_of(&spec.function), "Arn");
     let mut properties = json!({
-        "EventSourceArn": queue, "FunctionName": function, "Enabled": enabled, "BatchSize": batch,
+        "EventSourceArn": source, "FunctionName": function, "Enabled": enabled, "BatchSize": batch,
         "MaximumBatchingWindowInSeconds": window, "FunctionResponseTypes": ["ReportBatchItemFailures"],
         "Tags": it.tags(),
     });
     if concurrency > 0 {
         properties["ScalingConfig"] = json!({"MaximumConcurrency": concurrency});
+    }
+    if let Some(StreamState { halves, retries, max_age, parallel, failed }) = stream {
+        properties["StartingPosition"] = begin.into();
+        properties["BisectBatchOnFunctionError"] = halves.into();
+        properties["MaximumRetryAttempts"] = retries.into();
+        properties["MaximumRecordAgeInSeconds"] = max_age.into();
+        properties["ParallelizationFactor"] = parallel.into();
+        properties["DestinationConfig"] = json!({"OnFailure": {"Destination": failed}});
     }
     it.put("AWS::Lambda::EventSourceMapping", properties);
 }

@@ -12,6 +12,7 @@ mod apigatewayv2;
 mod autoscaling;
 mod by_hand;
 mod cloudwatch;
+mod dynamodb;
 mod ec2;
 mod ecr;
 mod ecs;

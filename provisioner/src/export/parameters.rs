@@ -70,11 +70,11 @@ pub(super) fn secrets(scope: &Scope, stack: &Stack) -> Digests {
     let mut digests = Digests::default();
     for (_, arn) in stack.existing_secrets().filter(|(_, from)| from.starts_with("arn:")) {
         let (key, arn) = (Some(any_key(arn)), arn.to_owned());
-        digests.secrets.insert(arn.clone(), ExistingSecret { arn, version_id: String::new(), key });
+        digests.secrets.insert(arn.clone(), ExistingSecret { arn, version_id: String::new(), previous: None, key });
     }
     for (name, from) in named(stack) {
         let (arn, key) = (tokens::pseudo(&name), Some(scope.arn("kms", "key/*")));
-        digests.secrets.insert(from.to_owned(), ExistingSecret { arn, version_id: String::new(), key });
+        digests.secrets.insert(from.to_owned(), ExistingSecret { arn, version_id: String::new(), previous: None, key });
     }
     digests
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::it::It;
 use super::{
-    apigatewayv2, autoscaling, cloudwatch, ec2, ecr, ecs, elasticache, elbv2, events, iam, kms, lambda, logs,
+    apigatewayv2, autoscaling, cloudwatch, dynamodb, ec2, ecr, ecs, elasticache, elbv2, events, iam, kms, lambda, logs,
     opensearch, rds, secretsmanager, sns, sqs, tokens,
 };
 use crate::kind::json::Json;
@@ -46,10 +46,11 @@ const fn row(
 #[rustfmt::skip]
 static ROWS: &[Row] = &[
     row("kms.key", "Key", &[("arn", Att("Arn")), ("id", Ref)], |it, _, want| kms::key(it, of(want))),
-    row("secretsmanager.secret", "Secret", &[("arn", Ref), ("version_id", Nothing)], |it, _, want| secretsmanager::secret(it, of(want))),
+    row("secretsmanager.secret", "Secret", &[("arn", Ref), ("version_id", Nothing), ("previous", Nothing)], |it, _, want| secretsmanager::secret(it, of(want))),
     row("logs.log_group", "LogGroup", &[("arn", Made(logs::arn)), ("name", Ref)], |it, _, want| logs::log_group(it, of(want))),
     row("sns.topic", "Topic", &[("arn", Ref)], |it, _, want| sns::topic(it, of(want))),
     row("sqs.queue", "Queue", &[("arn", Att("Arn")), ("url", Ref)], |it, _, want| sqs::queue(it, of(want))),
+    row("dynamodb.table", "Table", &[("arn", Att("Arn")), ("name", Ref), ("stream_arn", Att("StreamArn"))], |it, _, want| dynamodb::table(it, of(want))),
     row("sns.subscription", "Subscription", &[], |it, spec, want| sns::subscription(it, of(spec), of(want))),
     Row { known: Some(iam::known), ..row("iam.role", "Role", &[("arn", Att("Arn")), ("name", Ref)], |it, _, want| iam::role(it, of(want))) },
     row("ec2.vpc", "Vpc", &[("id", Ref)], |it, _, want| ec2::vpc(it, of(want))),

@@ -46,6 +46,9 @@ pub struct ExistingSecret {
     pub arn: String,
     /// The current version.
     pub version_id: String,
+    /// The version before it, while Secrets Manager has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<String>,
     /// The ARN of its key, or a pattern for it. `None` if the key is AWS's own, which everybody who may read the secret
     /// may use.
     pub key: Option<String>,

@@ -48,6 +48,9 @@ pub struct Facts {
     pub unnamed: bool,
     /// Whether an update gives new outputs (a new revision), so that the resources that use them change too.
     pub update_moves_output: bool,
+    /// Whether AWS takes changes only one after the other, and some only of a resource that is ready. Then the engine
+    /// acts again as often as a change is left that the last act did not leave.
+    pub stepwise: bool,
     /// Whether the stack answers requests only when the resource is ready. Such a resource counts for *serving*.
     pub serves: bool,
     /// Whether the resource is only a record that something was done to the resource that it refers to. Its removal
@@ -81,6 +84,7 @@ impl Facts {
         takes_along: "",
         unnamed: false,
         update_moves_output: false,
+        stepwise: false,
         serves: false,
         only_a_record: false,
         part: false,
@@ -94,6 +98,15 @@ impl Facts {
     /// The service of the kind: `sqs` of `sqs.queue`. Resources of one service share a poller.
     pub fn service(&self) -> &'static str {
         self.name.split('.').next().unwrap_or(self.name)
+    }
+
+    /// Whether a change of some fields gives new outputs.
+    pub fn moves_output<'a>(&self, mut fields: impl Iterator<Item = &'a str>) -> bool {
+        fields.any(|name| match self.field(name) {
+            Some(field) => self.update_moves_output || field.moves_output,
+            // The tags are no field.
+            None => false,
+        })
     }
 
     pub fn field(&self, name: &str) -> Option<&'static Field> {
@@ -147,6 +160,8 @@ pub struct Field {
     pub note: &'static str,
     /// The live value may be anybody's secret, so it is never shown.
     pub hidden: bool,
+    /// Whether a change gives new outputs, so that the resources that use them change too.
+    pub moves_output: bool,
     /// The word for one member of a field whose members were all put there by others, as in `inline policy`. Other
     /// fields have `None`.
     pub beside: Option<&'static str>,
@@ -194,6 +209,7 @@ impl Field {
             takes: None,
             note: "",
             hidden: false,
+            moves_output: false,
             beside: None,
         }
     }
@@ -216,6 +232,10 @@ impl Field {
 
     pub const fn hidden(self) -> Field {
         Field { hidden: true, ..self }
+    }
+
+    pub const fn moves_output(self) -> Field {
+        Field { moves_output: true, ..self }
     }
 }
 

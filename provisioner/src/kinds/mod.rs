@@ -48,6 +48,7 @@
 //! | `sns.topic` | statements of its policy; subscriptions | beside; child | none more |
 //! | `sqs.queue`, `kms.key`, `opensearch.domain` | statements of their policies | whole | none more |
 //! | `secretsmanager.secret`, `ecr.repository` | a resource policy | beside | 1 each |
+//! | `dynamodb.table` | resource policies of the table and its stream | beside | 1 a table, 2 with a stream |
 //! | `logs.log_group` | subscription filters | child | 1 a group |
 //! | `autoscaling.target` | scaling policies | child | 1 a target |
 //! | `ecs.service`, `ecs.task_definition` | target groups; containers, secrets | whole | none more |
@@ -64,6 +65,7 @@
 //! - Targets that somebody registers beside a service's tasks. Targets come and go.
 //! - Statements and addresses of a function's *versions and aliases*. Our functions have none (but their addresses are
 //!   seen).
+//! - Copies of a table's changes to Kinesis, and replicas of a table in other regions.
 //! - Scheduled scaling. It shows when it acts.
 //! - Things of the whole account: resource policies of CloudWatch Logs, account-wide subscriptions, flow logs of
 //!   others.
@@ -71,6 +73,7 @@
 pub mod apigatewayv2;
 pub mod autoscaling;
 pub mod cloudwatch;
+pub mod dynamodb;
 pub mod ec2;
 pub mod ecr;
 pub mod ecs;
@@ -105,6 +108,7 @@ pub static KINDS: &[&dyn AnyOnAws] = &[
     &logs::LogGroup,
     &sns::Topic,
     &sqs::Queue,
+    &dynamodb::Table,
     &iam::Role,
     &ec2::Vpc,
     &ec2::Subnet,
@@ -153,6 +157,7 @@ pub static SERVICES: &[&Service] = &[
     &logs::SERVICE,
     &sns::SERVICE,
     &sqs::SERVICE,
+    &dynamodb::SERVICE,
     &iam::SERVICE,
     &ec2::SERVICE,
     &rds::SERVICE,

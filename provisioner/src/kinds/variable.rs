@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::kind::{Missing, Outputs, Ref};
 use crate::kinds::apigatewayv2::Api;
+use crate::kinds::dynamodb::Table;
 use crate::kinds::elasticache::ReplicationGroup;
 use crate::kinds::elbv2::LoadBalancer;
 use crate::kinds::opensearch::Domain;
@@ -17,6 +18,7 @@ pub enum Variable {
     Text(String),
     TopicArn(Ref<Topic>),
     QueueUrl(Ref<Queue>),
+    TableName(Ref<Table>),
     /// The address of an API: scheme and host, without a slash at the end.
     ApiUrl(Ref<Api>),
     /// The address of a load balancer under its own name: scheme and host, without a slash at the end.
@@ -40,6 +42,7 @@ impl Variable {
             Variable::Text(text) => Some(text.clone()),
             Variable::TopicArn(topic) => Some(outputs.get(topic)?.arn),
             Variable::QueueUrl(queue) => Some(outputs.get(queue)?.url),
+            Variable::TableName(table) => Some(outputs.get(table)?.name),
             Variable::ApiUrl(api) => Some(outputs.get(api)?.url),
             Variable::BalancerUrl(balancer) => Some(format!("http://{}", outputs.get(balancer)?.dns_name)),
             Variable::DatabaseHost(instance) => Some(outputs.ready(instance)?.address),

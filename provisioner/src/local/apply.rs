@@ -11,12 +11,12 @@ use local::messaging::{self, Config};
 use local::supervisor::client::{self, Client};
 use local::supervisor::part::Wanted;
 use local::supervisor::protocol::{Event, Failure, Outcome, State};
-use local::{balancer, http_api, supervisor};
+use local::{balancer, http_api, supervisor, tables};
 use supervisor::place::private_directory;
 
 use super::kinds::{
-    Api, Delivery, DeliveryState, Process, Queue, QueueState, Routes, Subscription, SubscriptionState, Topic,
-    TopicState,
+    Api, Delivery, DeliveryState, Process, Queue, QueueState, Routes, Subscription, SubscriptionState, Table,
+    TableState, Topic, TopicState,
 };
 use super::watch::delays;
 use crate::kind::facts::Address;
@@ -31,6 +31,7 @@ use crate::sections::machine::{Laptop, scope};
 use crate::sections::queues::MESSAGING;
 use crate::sections::queues::local::CONFIG;
 use crate::sections::services::WEB;
+use crate::sections::tables::{ENGINE, local as local_tables};
 
 /// Carries the plan out. Returns the stack as it is wanted, and what became of each part.
 pub(crate) fn apply(
@@ -52,18 +53,18 @@ pub(crate) fn apply(
     let ground = Ground::make(state, loaded)?;
     let chosen = chosen(plan);
     let laptop = ground.prepare(loaded, &chosen)?;
-    let declaration = declaration(loaded, &laptop, (plan, snapshot));
-    write(&laptop, plan, declaration.as_ref())?;
+    let declaration = declaration(loaded, &laptop, (plan, snapshot))?;
+    write(&laptop, plan, &declaration)?;
     let client = client::ensure(laptop.place.state())?;
     let wanted =
         Wanted { parts: laptop.parts.iter().filter(|part| chosen.contains(&part.name)).cloned().collect(), kept };
     let within = wanted.longest_wait().map_or(APPLY, |longest| APPLY.max(longest + APPLY_MORE));
     let mut outcome = client.apply(&wanted, within, tell)?;
-    if let Some(declaration) = &declaration
-        && let Err(error) = declare(&client, declaration)
-    {
-        outcome.ready.retain(|part| part != MESSAGING);
-        outcome.failed.push(Failure { part: MESSAGING.to_owned(), error: format!("{error:#}") });
+    for (part, declared) in declare(&client, &declaration)? {
+        if let Err(error) = declared {
+            outcome.ready.retain(|ready| ready != part);
+            outcome.failed.push(Failure { part: part.to_owned(), error: format!("{error:#}") });
+        }
     }
     let is_ready = |part: &str| outcome.ready.iter().any(|ready| ready == part);
     for servers in laptop.databases.iter().filter(|servers| is_ready(&servers.primary.name)) {
@@ -99,17 +100,24 @@ fn kept(plan: &Plan, snapshot: &Snapshot) -> BTreeSet<String> {
     live.filter(|address| !about.contains(address)).map(|address| address.name.clone()).collect()
 }
 
-/// The topics and queues after the plan: those of the plan as they are wanted, and the others as they are. `None` if
-/// there is no server for them.
-fn declaration(loaded: &Loaded, laptop: &Laptop, (plan, snapshot): (&Plan, &Snapshot)) -> Option<Config> {
-    let server = Address { kind: Process::FACTS.name, name: MESSAGING.to_owned() };
-    match plan.get(&server) {
-        Some(step) if step.action == Action::Delete => return None,
-        None if !snapshot.live.contains_key(&server) => return None,
-        _ => {}
-    }
+/// What the server of messages and the engine of tables have after the plan: the things of the plan as they are wanted,
+/// and the others as they are.
+struct Declaration {
+    /// `None` if there is no server of messages.
+    messages: Option<Config>,
+    /// `None` if there is no engine of tables.
+    tables: Option<tables::Config>,
+}
+
+fn declaration(loaded: &Loaded, laptop: &Laptop, (plan, snapshot): (&Plan, &Snapshot)) -> anyhow::Result<Declaration> {
+    let is_there = |part: &str| {
+        let address = Address { kind: Process::FACTS.name, name: part.to_owned() };
+        match plan.get(&address) {
+            Some(step) => step.action != Action::Delete,
+            None => snapshot.live.contains_key(&address),
+        }
+    };
     let scope = scope(loaded);
-    let mut config = Config { account: scope.account.clone(), region: scope.region.clone(), ..Config::default() };
     let mut states: BTreeMap<&Address, Json> =
         snapshot.live.values().map(|live| (&live.address, live.state.clone())).collect();
     let about: BTreeSet<&Address> = plan.steps.iter().map(|step| &step.address).collect();
@@ -121,37 +129,52 @@ fn declaration(loaded: &Loaded, laptop: &Laptop, (plan, snapshot): (&Plan, &Snap
             states.insert(&wanted.address, want);
         }
     }
+    let (account, region) = (scope.account.clone(), scope.region.clone());
+    let mut messages = Config { account: account.clone(), region: region.clone(), ..Config::default() };
+    let mut all = tables::Config { account, region, ..tables::Config::default() };
     for (address, state) in states {
         match address.kind {
             kind if kind == Topic::FACTS.name => {
-                let state: TopicState = state.read().ok()?;
-                config.topics.insert(state.name.clone(), state.attributes());
+                let state: TopicState = state.read()?;
+                messages.topics.insert(state.name.clone(), state.attributes());
             }
             kind if kind == Queue::FACTS.name => {
-                let state: QueueState = state.read().ok()?;
-                config.queues.insert(state.name.clone(), state.attributes());
+                let state: QueueState = state.read()?;
+                messages.queues.insert(state.name.clone(), state.attributes());
             }
             kind if kind == Subscription::FACTS.name => {
-                let state: SubscriptionState = state.read().ok()?;
-                config.subscriptions.push(state.declaration());
+                let state: SubscriptionState = state.read()?;
+                messages.subscriptions.push(state.declaration());
             }
             kind if kind == Delivery::FACTS.name => {
-                let state: DeliveryState = state.read().ok()?;
-                config.functions.extend(state.declaration());
+                let state: DeliveryState = state.read()?;
+                messages.functions.extend(state.declaration());
+            }
+            kind if kind == Table::FACTS.name => {
+                let state: TableState = state.read()?;
+                all.tables.insert(state.name.clone(), state.declaration());
             }
             _ => {}
         }
     }
-    Some(config)
+    let engine = is_there(ENGINE);
+    messages.tables = laptop.port_of(ENGINE).filter(|_| engine);
+    Ok(Declaration { messages: is_there(MESSAGING).then_some(messages), tables: engine.then_some(all) })
 }
 
-/// Writes the files that the server of messages and the load balancer read when they start. A load balancer that runs
-/// reads its file again by itself.
-fn write(laptop: &Laptop, plan: &Plan, declaration: Option<&Config>) -> anyhow::Result<()> {
-    if let Some(declaration) = declaration {
-        let directory = laptop.place.state().join("data").join(MESSAGING);
+/// Writes the files that the server of messages, the engine of tables and the load balancer read when they start. A load
+/// balancer that runs reads its file again by itself.
+fn write(laptop: &Laptop, plan: &Plan, declaration: &Declaration) -> anyhow::Result<()> {
+    let write = |part: &str, file: &str, bytes: Vec<u8>| {
+        let directory = laptop.place.state().join("data").join(part);
         private_directory(&directory)?;
-        files::write(&directory.join(CONFIG), &serde_json::to_vec_pretty(declaration)?)?;
+        files::write(&directory.join(file), &bytes)
+    };
+    if let Some(messages) = &declaration.messages {
+        write(MESSAGING, CONFIG, serde_json::to_vec_pretty(messages)?)?;
+    }
+    if let Some(tables) = &declaration.tables {
+        write(ENGINE, local_tables::CONFIG, serde_json::to_vec_pretty(tables)?)?;
     }
     let address = Address { kind: Api::FACTS.name, name: API.to_owned() };
     if let Some((file, config)) = laptop.api.as_ref().filter(|_| plan.get(&address).is_some()) {
@@ -164,12 +187,20 @@ fn write(laptop: &Laptop, plan: &Plan, declaration: Option<&Config>) -> anyhow::
     }
 }
 
-fn declare(client: &Client, declaration: &Config) -> anyhow::Result<()> {
+/// Tells the declarations to the parts that run, and gives what became of each. A part that does not run reads its file
+/// when it starts.
+fn declare(client: &Client, declaration: &Declaration) -> anyhow::Result<Vec<(&'static str, anyhow::Result<()>)>> {
     let parts = client.status()?;
-    let server = parts.iter().find(|part| part.name == MESSAGING && part.state == State::Ready);
-    // A server that does not run reads its file when it starts.
-    match server.and_then(|server| server.port) {
-        Some(port) => messaging::declare(port, declaration).context("changing topics and queues"),
-        None => Ok(()),
+    let port = |name: &str| {
+        let part = parts.iter().find(|part| part.name == name && part.state == State::Ready);
+        part.and_then(|part| part.port)
+    };
+    let mut declared = Vec::new();
+    if let Some((messages, port)) = declaration.messages.as_ref().zip(port(MESSAGING)) {
+        declared.push((MESSAGING, messaging::declare(port, messages).context("changing topics and queues")));
     }
+    if let Some((all, port)) = declaration.tables.as_ref().zip(port(ENGINE)) {
+        declared.push((ENGINE, tables::declare(port, all).context("changing tables")));
+    }
+    Ok(declared)
 }

@@ -12,6 +12,7 @@ use crate::sections::queues::{MESSAGING, dead_letter_name};
 use crate::sections::search::engine::Search;
 use crate::sections::search::local::endpoint;
 use crate::sections::services::WEB;
+use crate::sections::tables::ENGINE;
 use crate::sections::topics::local::arn;
 use crate::sections::words::Name;
 
@@ -48,6 +49,7 @@ fn describe(making: &Making<'_>) -> Config {
         let lane = match part.name.as_str() {
             MESSAGING => continue,
             WEB | API => Lane::Entry,
+            ENGINE => continue,
             _ if stack.functions.contains_key(&known) || part.name.ends_with(MIGRATE) => Lane::Services,
             _ if stack.services.contains_key(&known) || part.name.starts_with("forward-") => Lane::Services,
             _ => Lane::Data,
@@ -56,6 +58,7 @@ fn describe(making: &Making<'_>) -> Config {
         config.nodes.push(Node { id, name, kind: part.kind.clone(), lane, part: part.name.clone() });
     }
     messages(making, &mut config);
+    tables(making, &mut config);
     links(making, &mut config);
     connections(making, &mut config);
     config
@@ -81,6 +84,13 @@ fn messages(making: &Making<'_>, config: &mut Config) {
     }
 }
 
+fn tables(making: &Making<'_>, config: &mut Config) {
+    for name in making.loaded.stack.tables.keys() {
+        let (kind, part) = ("table".to_owned(), ENGINE.to_owned());
+        config.nodes.push(Node { id: table(name), name: name.to_string(), kind, lane: Lane::Data, part });
+    }
+}
+
 fn links(making: &Making<'_>, config: &mut Config) {
     let stack = &making.loaded.stack;
     let pairs = || making.laptop.databases.iter().map(|servers| &servers.pair);
@@ -90,6 +100,9 @@ fn links(making: &Making<'_>, config: &mut Config) {
     }
     // The part whose state counts for the thing.
     let part_of = |thing: &Name| {
+        if stack.tables.contains_key(thing) {
+            return table(thing);
+        }
         let primary = pairs().find(|pair| pair.database == thing.0).map(|pair| pair.primary.clone());
         primary.unwrap_or_else(|| thing.to_string())
     };
@@ -123,6 +136,7 @@ fn links(making: &Making<'_>, config: &mut Config) {
             config.links.push(link(API.to_owned(), name.to_string(), "routes to"));
         }
         config.links.extend(function.queue().map(|from| link(queue(from), name.to_string(), "feeds")));
+        config.links.extend(function.table().map(|from| link(table(from), name.to_string(), "tells")));
         config.links.extend(function.topic().map(|from| link(topic(from), name.to_string(), "delivers to")));
         for owned in &function.owns {
             config.links.push(link(migration(&owned.0), part_of(owned), "migrates"));
@@ -205,6 +219,10 @@ fn link(from: String, to: String, verb: &str) -> Link {
 
 fn topic(name: &Name) -> String {
     format!("topic:{name}")
+}
+
+fn table(name: &Name) -> String {
+    format!("table:{name}")
 }
 
 fn queue(name: &Name) -> String {

@@ -11,10 +11,11 @@ use local::messaging::{self, Config, Declared};
 use local::supervisor::client;
 use local::supervisor::part::View;
 use local::supervisor::protocol::{PartStatus, State};
+use local::tables;
 
 use super::kinds::{
     Api, ApiState, Delivery, DeliveryState, Process, ProcessSpec, ProcessState, Queue, QueueState, RUNNING, Routes,
-    RoutesState, Subscription, SubscriptionState, Topic, TopicState,
+    RoutesState, Subscription, SubscriptionState, Table, TableState, Topic, TopicState,
 };
 use crate::kind::any::AnyLive;
 use crate::kind::facts::Address;
@@ -29,6 +30,7 @@ use crate::sections::functions::local::ROUTES;
 use crate::sections::queues::MESSAGING;
 use crate::sections::queues::local::CONFIG;
 use crate::sections::services::WEB;
+use crate::sections::tables::ENGINE;
 
 /// `parts`: the parts that the supervisor has. `delays`: the replicas that hold back what they get, each with the
 /// seconds.
@@ -54,6 +56,9 @@ pub(crate) fn take(
     let part = |name: &str| parts.iter().find(|part| part.name == name);
     if let Some(part) = part(MESSAGING) {
         messages(&mut snapshot, scope, desired, &declared(state, part)?);
+    }
+    if let Some(part) = part(ENGINE) {
+        tables_of(&mut snapshot, scope, &declared_tables(state, part)?);
     }
     if part(WEB).is_some()
         && let Ok(bytes) = std::fs::read(state.join(crate::sections::services::local::ROUTES))
@@ -95,6 +100,25 @@ fn declared(state: &Path, part: &PartStatus) -> anyhow::Result<Declared> {
     Ok(Declared { declared, others: Config::default() })
 }
 
+/// The tables that the engine has. If it does not answer, the file from which it takes its declaration says so.
+fn declared_tables(state: &Path, part: &PartStatus) -> anyhow::Result<tables::Config> {
+    let port = part.port.filter(|_| part.state == State::Ready);
+    if let Some(Ok(declared)) = port.map(tables::declared) {
+        return Ok(declared);
+    }
+    let path = state.join("data").join(ENGINE).join(crate::sections::tables::local::CONFIG);
+    let Ok(bytes) = std::fs::read(&path) else { return Ok(tables::Config::default()) };
+    serde_json::from_slice(&bytes).with_context(|| format!("reading {}", path.display()))
+}
+
+/// Adds the tables that this program has declared.
+fn tables_of(snapshot: &mut Snapshot, scope: &Scope, config: &tables::Config) {
+    let there = Scope { account: config.account.clone(), region: config.region.clone(), ..scope.clone() };
+    for (called, table) in &config.tables {
+        put::<Table>(snapshot, &short(scope, called), &TableState::of(&there, called, table));
+    }
+}
+
 /// Adds the topics, queues and subscriptions that this program has declared, and those of SDKs that are wanted.
 fn messages(snapshot: &mut Snapshot, scope: &Scope, desired: &Desired, all: &Declared) {
     for (config, is_declared) in [(&all.others, false), (&all.declared, true)] {
@@ -128,7 +152,7 @@ fn messages(snapshot: &mut Snapshot, scope: &Scope, desired: &Desired, all: &Dec
     }
 }
 
-/// The name in the stack file of a topic or a queue.
+/// The name in the stack file of a topic, a queue or a table.
 fn short(scope: &Scope, called: &str) -> String {
     let name = called.strip_prefix(&format!("{}-", scope.prefix())).unwrap_or(called);
     name.strip_suffix(".fifo").unwrap_or(name).to_owned()

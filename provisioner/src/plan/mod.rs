@@ -21,7 +21,7 @@ use crate::kind::json::Json;
 use crate::kind::owner::Owner;
 use crate::kind::{Late, Status};
 use crate::plan::desired::{Desired, Wanted};
-use crate::plan::diff::{Change, TAGS, changes};
+use crate::plan::diff::{Change, changes};
 use crate::plan::snapshot::Snapshot;
 use crate::scope::Scope;
 
@@ -208,7 +208,7 @@ fn step(scope: &Scope, wanted: &Wanted, live: Option<&AnyLive>, board: &mut Boar
     };
     let moves = match &action {
         Action::Create { .. } | Action::Replace { .. } | Action::Refuse => true,
-        Action::Update { changes } => facts.update_moves_output && changes.iter().any(|change| change.field() != TAGS),
+        Action::Update { changes } => facts.moves_output(changes.iter().map(Change::field)),
         _ => false,
     };
     publish_placeholders(wanted, live.filter(|_| !moves), board);

@@ -110,6 +110,7 @@ const ZONES: &[&str] = &["ec2:DescribeAvailabilityZones"];
 /// none of them.
 const DATA: &[&str] = &[
     "dynamodb:GetItem",
+    "dynamodb:GetRecords",
     "ecr:BatchCheckLayerAvailability",
     "ecr:GetDownloadUrlForLayer",
     "lambda:GetFunction",

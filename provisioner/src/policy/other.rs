@@ -1,6 +1,5 @@
 //! The services that `provision` calls and that have no kinds.
 
-use crate::aws::lease;
 use crate::kinds::SERVICES;
 use crate::kinds::service::{Actions, Bound, On, Service, Writes};
 use crate::scope::Scope;
@@ -15,24 +14,6 @@ pub(super) struct Record {
 
 pub(super) const OTHERS: &[Record] = &[
     Record { prefix: "acm", reads: |scope| vec![scope.arn("acm", "*")], on_everything: &[], writes: &[] },
-    // Every stack of the account has its lease in one table.
-    Record {
-        prefix: "dynamodb",
-        reads: |scope| vec![table(scope)],
-        on_everything: &[],
-        writes: &[
-            Writes::new(
-                Actions::EveryBut(&["dynamodb:CreateTable"]),
-                &[LEASES],
-                Bound::By("ForAllValues:StringEquals", "dynamodb:LeadingKeys", Scope::tag),
-            ),
-            Writes::new(
-                Actions::These(&["dynamodb:CreateTable"]),
-                &[LEASES],
-                Bound::Nothing { because: "the first `up` of an account makes the table for the leases of all stacks" },
-            ),
-        ],
-    },
     Record {
         prefix: "route53",
         reads: |_| Vec::new(),
@@ -57,12 +38,6 @@ pub(super) const OTHERS: &[Record] = &[
     },
     Record { prefix: "tag", reads: |_| Vec::new(), on_everything: &["tag:GetResources"], writes: &[] },
 ];
-
-const LEASES: On = On::NamedBy(|scope, _| table(scope));
-
-fn table(scope: &Scope) -> String {
-    scope.arn("dynamodb", &format!("table/{}", lease::TABLE))
-}
 
 /// The record of a service with kinds, by its name in IAM.
 pub(super) fn of_prefix(service: &str) -> Option<&'static Service> {

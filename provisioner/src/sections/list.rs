@@ -4,7 +4,8 @@ use super::aws::making::Expand;
 use super::machine::Local;
 use super::say::Say;
 use super::{
-    Loaded, alerts, api, caches, databases, functions, guard, logs, network, queues, search, secrets, services, topics,
+    Loaded, alerts, api, caches, databases, functions, guard, logs, network, queues, search, secrets, services, tables,
+    topics,
 };
 
 /// One section of a stack file, and what its folder does with it.
@@ -32,6 +33,12 @@ pub(crate) static SECTIONS: &[Section] = &[
         check: Some(queues::check::check),
         aws: queues::aws::EXPAND,
         local: Some(queues::local::LOCAL),
+    },
+    Section {
+        key: "tables",
+        check: Some(tables::check::check),
+        aws: tables::aws::EXPAND,
+        local: Some(tables::local::LOCAL),
     },
     Section { key: "network", check: Some(network::check::check), aws: network::aws::EXPAND, local: None },
     Section {

@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::check::check;
 use super::form::{leaves, problems_of};
 use super::mend::{Mended, as_name};
+use super::tables::key::keep_order;
 use super::words::Profile;
 use super::{Loaded, Stack};
 use crate::yaml::{self, Data, Node, Position, Problem};
@@ -110,6 +111,7 @@ impl Whole {
         }
         let (mut value, positions) = merged.to_value();
         whole_numbers(&mut value);
+        keep_order(&merged, &mut value);
         match serde_json::from_value(value) {
             Ok(stack) => {
                 let (text, positions) = (Arc::clone(&self.text), Arc::new(positions));

@@ -48,6 +48,13 @@ pub(crate) struct Laptop {
     pub(crate) probe: Option<Probe>,
 }
 
+impl Laptop {
+    /// The port of a part that listens.
+    pub(crate) fn port_of(&self, part: &str) -> Option<u16> {
+        self.parts.iter().find(|one| one.name == part)?.port
+    }
+}
+
 pub(crate) struct Probe {
     pub(crate) program: PathBuf,
     pub(crate) environment: BTreeMap<String, String>,

@@ -43,6 +43,7 @@ pub mod search;
 pub mod secrets;
 pub mod services;
 pub(crate) mod similar;
+pub mod tables;
 mod tags;
 pub mod topics;
 pub(crate) mod uses;
@@ -71,6 +72,7 @@ use self::queues::Queue;
 use self::search::Search;
 use self::secrets::Secret;
 use self::services::Service;
+use self::tables::Table;
 use self::topics::Topic;
 use self::words::{Name, Profile};
 use crate::yaml::Positions;
@@ -119,6 +121,9 @@ pub struct Stack {
     /// SQS queues, each with a dead-letter queue.
     #[serde(default)]
     pub queues: BTreeMap<Name, Queue>,
+    /// DynamoDB tables.
+    #[serde(default)]
+    pub tables: BTreeMap<Name, Table>,
     /// OpenSearch domains.
     #[serde(default)]
     pub search: BTreeMap<Name, Search>,
@@ -154,6 +159,7 @@ pub struct Environment {
     pub caches: Option<serde_json::Value>,
     pub topics: Option<serde_json::Value>,
     pub queues: Option<serde_json::Value>,
+    pub tables: Option<serde_json::Value>,
     pub search: Option<serde_json::Value>,
     pub secrets: Option<serde_json::Value>,
     pub functions: Option<serde_json::Value>,
@@ -188,6 +194,7 @@ impl Stack {
         all.extend(self.caches.keys().map(|name| ("caches", name)));
         all.extend(self.topics.keys().map(|name| ("topics", name)));
         all.extend(self.queues.keys().map(|name| ("queues", name)));
+        all.extend(self.tables.keys().map(|name| ("tables", name)));
         all.extend(self.search.keys().map(|name| ("search", name)));
         all.extend(self.secrets.keys().map(|name| ("secrets", name)));
         // A function or a service with `http` has an address.
@@ -202,10 +209,10 @@ impl Stack {
             || self.services.get(name).is_some_and(|service| service.http.is_none())
     }
 
-    /// Whether there is a server of messages on a laptop.
+    /// Whether there is a server of messages on a laptop. It is the door to tables too.
     pub(crate) fn has_messages(&self) -> bool {
-        let asynchronous = self.functions.values().any(Function::is_asynchronous);
-        asynchronous || !self.topics.is_empty() || !self.queues.is_empty()
+        let failures = self.functions.values().any(Function::keeps_failures);
+        failures || !self.topics.is_empty() || !self.queues.is_empty() || !self.tables.is_empty()
     }
 
     /// Whether there is a load balancer, which the internet reaches.

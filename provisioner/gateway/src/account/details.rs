@@ -21,12 +21,25 @@ pub(super) fn observe(account: &mut Account, request: &Request, answer: &Answer)
         }
         "secretsmanager" => secret(account, request),
         "sqs" => queue(account, request),
+        "dynamodb" => expiry(account, request),
         "sns" => topic(account, request, answer),
         "iam" if request.action == "CreateServiceLinkedRole" => {
             if let Some(service) = request.text("AWSServiceName").map(str::to_owned) {
                 account.add(request, "iam.service_linked_role", service);
             }
         }
+        _ => {}
+    }
+}
+
+/// The last change of the expiry of a table's items.
+fn expiry(account: &mut Account, request: &Request) {
+    let Some(table) = request.text("TableName").map(str::to_owned) else { return };
+    match request.action.as_str() {
+        "UpdateTimeToLive" => {
+            account.add(request, "dynamodb.expiry", table);
+        }
+        "DeleteTable" => account.remove(&request.home, "dynamodb.expiry", &table),
         _ => {}
     }
 }

@@ -141,6 +141,7 @@ const TABLE: &[(&str, &str, Known)] = &[
     ("sqs", "CreateQueue", Create("sqs.queue", Param("QueueName"))),
     ("sqs", "DeleteQueue", Delete("sqs.queue", Name("QueueUrl"))),
     ("dynamodb", "CreateTable", Create("dynamodb.table", Param("TableName"))),
+    ("dynamodb", "UpdateTable", Modify("dynamodb.table", Param("TableName"))),
     ("dynamodb", "DeleteTable", Delete("dynamodb.table", Param("TableName"))),
     ("logs", "PutResourcePolicy", Put("logs.resource_policy", Param("policyName"))),
     ("logs", "DeleteResourcePolicy", Delete("logs.resource_policy", Param("policyName"))),

@@ -1,4 +1,5 @@
-//! The life of a table. It is CREATING for some seconds, in which it takes no items, and DELETING for some more.
+//! The life of a table. It is CREATING for some seconds, in which it takes no items, UPDATING after each change, in which
+//! it takes no other, and DELETING for some more.
 
 use crate::account::{Account, Phase, Picture};
 use crate::answer::{Answer, Fault, fault};
@@ -26,6 +27,7 @@ pub(super) fn dress(account: &mut Account, request: &Request, answer: &mut Answe
         let word = match thing.phase() {
             Phase::Creating => "CREATING",
             Phase::Deleting => "DELETING",
+            Phase::Modifying => "UPDATING",
             _ => continue,
         };
         table.insert("TableStatus".to_owned(), json!(word));
@@ -36,15 +38,17 @@ pub(super) fn guard(account: &Account, request: &Request) -> Option<Fault> {
     let name = request.text("TableName")?;
     let phase = account.get(&request.home, KIND, name)?.phase();
     let busy = matches!(phase, Phase::Creating | Phase::Deleting);
+    let changes = busy || phase == Phase::Modifying;
     match request.action.as_str() {
         "GetItem" | "PutItem" | "UpdateItem" | "DeleteItem" | "Query" | "Scan" if busy => {
             Some(fault(400, "ResourceNotFoundException", "Requested resource not found"))
         }
-        "CreateTable" | "UpdateTable" | "DeleteTable" | "UpdateTimeToLive" | "UpdateContinuousBackups" if busy => Some(fault(
-            400,
-            "ResourceInUseException",
-            format!("Attempt to change a resource which is still in use: Table: {name}"),
-        )),
+        "CreateTable" | "UpdateTimeToLive" | "UpdateContinuousBackups" if busy => Some(in_use(name)),
+        "UpdateTable" | "DeleteTable" if changes => Some(in_use(name)),
         _ => None,
     }
+}
+
+fn in_use(name: &str) -> Fault {
+    fault(400, "ResourceInUseException", format!("Attempt to change a resource which is still in use: Table: {name}"))
 }

@@ -34,7 +34,7 @@ pub const LIVES: &[(&str, u64, u64, u64)] = &[
     ("ecs.service", 120, 180, 60),
     ("lambda.function", 5, 5, 0),
     ("lambda.mapping", 5, 5, 5),
-    ("dynamodb.table", 8, 0, 5),
+    ("dynamodb.table", 8, 6, 5),
 ];
 
 /// How long the network interfaces of a deleted thing still hold its subnets and groups: kind, simulated seconds.

@@ -2,6 +2,7 @@
 
 mod apis;
 mod duplicates;
+mod dynamodb;
 mod ec2;
 mod ecs;
 mod elasticache;
@@ -49,6 +50,7 @@ pub(crate) fn judge(account: &Account, pace: &Pace, request: &Request) -> Option
         "apigatewayv2" => apis::judge(account, request),
         "events" => apis::judge_rule(account, request),
         "lambda" | "logs" => lambda::judge(account, pace, request),
+        "dynamodb" => dynamodb::judge(account, pace, request),
         "iam" | "secretsmanager" => iam::judge(account, request),
         "sns" | "sqs" | "cloudwatch" => messaging::judge(account, pace, request),
         _ => None,

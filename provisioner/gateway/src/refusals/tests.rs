@@ -115,3 +115,25 @@ fn replicas_and_snapshots() {
     assert_eq!(refused(&account, &delete("copy", "&FinalDBSnapshotIdentifier=x")), Some("final-snapshot"));
     assert_eq!(refused(&account, &delete("copy", "&SkipFinalSnapshot=true")), None);
 }
+
+#[test]
+fn a_table_takes_one_change_at_a_time() {
+    let table = |action: &str, more: serde_json::Value| {
+        let mut body = serde_json::json!({"TableName": "t"});
+        body.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        json("dynamodb", action, body)
+    };
+    let stream = serde_json::json!({"StreamSpecification": {"StreamEnabled": true, "StreamViewType": "NEW_IMAGE"}});
+    let create = table("CreateTable", stream.clone());
+    let account = after(&[(create, "{}")]);
+    assert_eq!(refused(&account, &table("UpdateTable", stream)), Some("stream-twice"));
+    let both = serde_json::json!({"DeletionProtectionEnabled": true, "BillingMode": "PAY_PER_REQUEST"});
+    assert_eq!(refused(&account, &table("UpdateTable", both)), Some("two-changes-of-a-table"));
+    let one = serde_json::json!({"DeletionProtectionEnabled": true});
+    assert_eq!(refused(&account, &table("UpdateTable", one)), None);
+    let expiry = table("UpdateTimeToLive", serde_json::json!({"TimeToLiveSpecification": {}}));
+    assert_eq!(refused(&account, &expiry), None);
+    let create = table("CreateTable", serde_json::json!({}));
+    let account = after(&[(create, "{}"), (expiry.clone(), "{}")]);
+    assert_eq!(refused(&account, &expiry), Some("expiry-twice-an-hour"));
+}

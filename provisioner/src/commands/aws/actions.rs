@@ -18,6 +18,9 @@ pub fn beside_kinds(desired: &Desired) -> Vec<&'static str> {
     if redrive::functions::is_possible(desired) {
         actions.extend(redrive::functions::ACTIONS);
     }
+    if redrive::stream::is_possible(desired) {
+        actions.extend(redrive::stream::ACTIONS);
+    }
     if probe::is_possible(desired) {
         actions.extend(probe::ACTIONS);
     }
@@ -38,6 +41,7 @@ const OF_KINDS: &[(&str, &[&str])] = &[
 #[cfg(test)]
 pub(crate) fn all() -> Vec<&'static str> {
     let mut all = [health::ACTIONS, doctor::ACTIONS, probe::ACTIONS, redrive::functions::ACTIONS].concat();
+    all.extend(redrive::stream::ACTIONS);
     all.extend(probe::functions::ACTIONS);
     all.extend(OF_KINDS.iter().chain(doctor::ACTIONS_OF).flat_map(|(_, actions)| *actions));
     all

@@ -32,8 +32,10 @@ pub(super) type Plain = Fake<0>;
 pub(super) type Revision = Fake<1>;
 /// A kind that is busy for some looks, and publishes its address only after them.
 pub(super) type Slow = Fake<2>;
+/// A kind that is made without its text, and whose changes are taken one at a time.
+pub(super) type Stepwise = Fake<3>;
 
-static FAKES: &[&dyn AnyOnAws] = &[&Fake::<1>, &Fake::<2>, &Fake::<0>];
+static FAKES: &[&dyn AnyOnAws] = &[&Fake::<1>, &Fake::<2>, &Fake::<3>, &Fake::<0>];
 
 pub(super) const REGISTRY: Registry = Registry {
     find: |name| Some(*FAKES.iter().find(|kind| kind.facts().name == name)?),
@@ -76,7 +78,7 @@ pub(super) struct Told {
 
 impl<const N: u8> Kind for Fake<N> {
     const FACTS: Facts = Facts {
-        name: ["test.plain", "test.revision", "test.slow"][N as usize],
+        name: ["test.plain", "test.revision", "test.slow", "test.stepwise"][N as usize],
         fields: &[
             Field::wanted("text"),
             Field::fixed("key"),
@@ -86,6 +88,7 @@ impl<const N: u8> Kind for Fake<N> {
             Field::wanted("late"),
         ],
         update_moves_output: N == 1,
+        stepwise: N == 3,
         retry: &[Retry::code("Passing", 60)],
         ..Facts::DEFAULT
     };
@@ -153,7 +156,8 @@ impl<const N: u8> OnAws for Fake<N> {
                 cx.stop.interrupt();
             }
             cloud.note::<N>("create", name, &[]);
-            let thing = Thing { state: want.clone(), busy_for: if N == 2 { 2 } else { 0 } };
+            let text = if N == 3 { String::new() } else { want.text.clone() };
+            let thing = Thing { state: State { text, ..want.clone() }, busy_for: if N == 2 { 2 } else { 0 } };
             cloud.things.insert((Self::FACTS.name, name.to_owned()), thing);
             if lost { error("NoAnswer", true) } else { Ok(Output { id: id::<N>(name, want) }) }
         })
@@ -163,7 +167,10 @@ impl<const N: u8> OnAws for Fake<N> {
         cloud(|cloud| {
             cloud.note::<N>("update", &live.name, &changed.0);
             let thing = cloud.things.get_mut(&(Self::FACTS.name, live.name.clone())).expect("it is there");
-            thing.state = want.clone();
+            match &changed.0[..] {
+                [first, _, ..] if N == 3 && first == "text" => thing.state.text.clone_from(&want.text),
+                _ => thing.state = want.clone(),
+            }
         });
         Ok(())
     }

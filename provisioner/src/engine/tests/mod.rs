@@ -5,7 +5,7 @@ mod makespan;
 
 use std::collections::BTreeSet;
 
-use self::fakes::{Bench, Plain, REGISTRY, Refusal, Revision, Slow, Spec, cloud, log, text, uses};
+use self::fakes::{Bench, Plain, REGISTRY, Refusal, Revision, Slow, Spec, Stepwise, cloud, log, text, uses};
 use super::{Ending, Report};
 use crate::kind::Ref;
 use crate::plan::Plan;
@@ -142,6 +142,26 @@ async fn a_new_revision_changes_those_who_use_it_and_nobody_else() {
     // If the user changes too, it waits for the new revision, so it changes once.
     bench.up(&stack("3", "2")).await;
     assert_eq!(log(), ["update revision r text", "update plain p text of"]);
+}
+
+#[tokio::test]
+async fn a_kind_that_takes_one_change_at_a_time_is_changed_until_nothing_is_left() {
+    let bench = Bench::new().await;
+    let stack = |spec: Spec| {
+        let mut desired = Desired::new(REGISTRY);
+        desired.add::<Plain>("s", "p", text("1"));
+        desired.add::<Stepwise>("s", "t", spec);
+        desired
+    };
+    // What the create does not take follows when the resource is ready.
+    let report = bench.up(&stack(text("1"))).await;
+    assert_eq!(log(), ["create plain p", "create stepwise t", "update stepwise t text"]);
+    assert_eq!(sorted(endings(&report)), ["plain p created", "stepwise t created"]);
+    let both = || stack(uses("2", &["p"]));
+    bench.up(&both()).await;
+    assert_eq!(log(), ["update stepwise t text uses", "update stepwise t uses"]);
+    bench.up(&both()).await;
+    assert_eq!(log(), [""; 0]);
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::kind::facts::{Facts, Field};
 use crate::kind::{Kind, Live, Missing, Outputs, Ref};
 use crate::kinds::apigatewayv2::Api;
+use crate::kinds::dynamodb::Table;
 use crate::kinds::elbv2::LoadBalancer;
 use crate::kinds::lambda::Function;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
@@ -51,6 +52,7 @@ pub enum Measured {
     Function(Ref<Function>),
     /// Every request of the API.
     Api(Ref<Api>),
+    Table(Ref<Table>),
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -115,6 +117,7 @@ impl Kind for Alarm {
                 ("AWS/ApplicationELB", "LoadBalancer", outputs.get(balancer)?.full_name)
             }
             Measured::Function(function) => ("AWS/Lambda", "FunctionName", outputs.get(function)?.name),
+            Measured::Table(table) => ("AWS/DynamoDB", "TableName", outputs.get(table)?.name),
             Measured::Api(api) => ("AWS/ApiGateway", "ApiId", outputs.get(api)?.id),
             Measured::Database(instance) => ("AWS/RDS", "DBInstanceIdentifier", outputs.get(instance)?.identifier),
         };

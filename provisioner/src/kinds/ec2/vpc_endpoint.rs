@@ -1,6 +1,6 @@
 //! `ec2.vpc_endpoint`: a way from the VPC to a service of AWS that needs no way to the outside.
 //!
-//! There are two sorts. A gateway endpoint, for S3, is a route in the tables: AWS puts it there, and takes it out again
+//! There are two sorts. A gateway endpoint, for S3 and DynamoDB, is a route in the tables: AWS puts it there, and takes it out again
 //! when the endpoint goes. That takes seconds and costs nothing. An interface endpoint is a network interface in each
 //! of its subnets, behind a firewall group, and costs by the hour. With its private DNS, the usual name of the service
 //! leads to it from inside the VPC. It is there after 1 to 3 minutes, and its interfaces hold the subnets and the group

@@ -66,6 +66,8 @@ pub struct FromSecret {
     pub name: String,
     pub secret: AnySecret,
     pub key: String,
+    /// Whether the value before the current one is in `<name>_PREVIOUS`, while there is one.
+    pub and_previous: bool,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -170,7 +172,11 @@ impl Kind for TaskDefinition {
         let mut secrets = BTreeMap::new();
         for from in &spec.secrets {
             let secret = from.secret.output(outputs)?;
-            secrets.insert(from.name.clone(), format!("{}:{}::{}", secret.arn, from.key, secret.version_id));
+            let of = |version: &str| format!("{}:{}::{version}", secret.arn, from.key);
+            secrets.insert(from.name.clone(), of(&secret.version_id));
+            if let Some(previous) = secret.previous.as_ref().filter(|_| from.and_previous) {
+                secrets.insert(format!("{}_PREVIOUS", from.name), of(previous));
+            }
         }
         let image = match &spec.image {
             Image::Built(image) => outputs.get(image)?.uri,

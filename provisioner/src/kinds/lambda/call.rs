@@ -28,11 +28,19 @@ pub async fn call(cx: &Cx, function: &str, event: Option<&Value>, within: Durati
     let call = cx.lambda.invoke().function_name(function).log_type(LogType::Tail);
     let call = call.set_payload(event.map(|event| Blob::new(event.to_string())));
     let answer = call.customize().config_override(once).send().await?;
-    if answer.function_error().is_none() {
-        return Ok(None);
-    }
     let told = answer.payload().map(AsRef::as_ref).unwrap_or_default();
+    if answer.function_error().is_none() {
+        let given_back = given_back(told);
+        let reason = || format!("it gives {given_back} of them back");
+        return Ok((given_back > 0).then(|| Failed { reason: reason(), log: String::new() }));
+    }
     Ok(Some(Failed::read(told, answer.log_result().unwrap_or_default())))
+}
+
+/// How many records of a batch the function gives back, because it failed at them.
+pub fn given_back(answer: &[u8]) -> usize {
+    let told: Value = serde_json::from_slice(answer).unwrap_or_default();
+    told["batchItemFailures"].as_array().map_or(0, Vec::len)
 }
 
 impl Failed {

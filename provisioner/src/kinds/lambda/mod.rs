@@ -12,13 +12,13 @@ use crate::aws::limits::{Calls, Rate};
 use crate::aws::{Cx, Error};
 use crate::kinds::service::{Actions, Bound, Dependent, On, Service, TagCalls, Writes, below, whole};
 
-pub use call::call;
+pub use call::{call, given_back};
 pub use function::{
     Function, FunctionOutput, FunctionSecret, FunctionSpec, FunctionState, Inside, Reserved, WayOut, function_arn,
 };
 pub use migration::{Migration, MigrationOutput, MigrationSpec, MigrationState};
 pub use permission::{Permission, PermissionOutput, PermissionSource, PermissionSpec, PermissionState};
-pub use source::{Source, SourceOutput, SourceSpec, SourceState};
+pub use source::{Reads, Source, SourceOutput, SourceSpec, SourceState, StreamState};
 
 pub static SERVICE: Service = Service {
     name: "lambda",

@@ -1,11 +1,12 @@
-//! `lambda.source`: an event source mapping, by which Lambda reads a queue and calls a function with what it finds.
+//! `lambda.source`: an event source mapping, by which Lambda reads a queue or the stream of a table, and calls a function
+//! with what it finds.
 //!
 //! A mapping has no name: AWS draws its id. One `ListEventSourceMappings` shows those of the whole account, and the
-//! tags of each near one prove whose it is. A queue and a function have at most one mapping, so a second create is
+//! tags of each near one prove whose it is. A source and a function have at most one mapping, so a second create is
 //! refused, and the refusal names the first by its id ("Please update or delete the existing mapping with UUID …").
 //! The list may lag, so a mapping of ours that a refusal names is taken over.
 //!
-//! A mapping outlives its function and its queue, and a new function of the same name gets the calls of the old
+//! A mapping outlives its function and its source, and a new function of the same name gets the calls of the old
 //! mapping. So a mapping goes before both, and is waited for until it is gone. Every call starts a transition
 //! (`Creating`, `Updating`, `Deleting`) of some seconds, in which the next call is refused (ResourceInUseException).
 //!
@@ -13,14 +14,19 @@
 //!
 //! Partial answers are always on: a function that names the failed messages of a batch gets only these again (Lambda
 //! developer guide, "Using Lambda with Amazon SQS"). A filter is never wanted: Lambda deletes the messages that do not
-//! match one. A batch has 1 to 10,000 messages, above 10 only with a window of at least a second; the window has at
-//! most 300 seconds, and 2 to 1,000 calls may run at a time (Lambda API reference, CreateEventSourceMapping).
+//! match one. A batch has 1 to 10,000 messages, above 10 of a queue only with a window of at least a second; the window
+//! has at most 300 seconds, and 2 to 1,000 calls may run at a time (Lambda API reference, CreateEventSourceMapping).
+//!
+//! A stream is read in order, one batch at a time, so a record that the function cannot handle would hold up all others
+//! for a day. Such a batch is halved until the record is alone. After the last attempt Lambda tells the queue of failed
+//! events where the record is in the stream, and goes on. A new stream has another ARN, and so another mapping.
 
 use std::collections::{BTreeSet, HashMap};
 
 use aws_sdk_lambda::operation::get_event_source_mapping::GetEventSourceMappingOutput as Found;
 use aws_sdk_lambda::types::{
-    EventSourceMappingConfiguration as Mapping, FilterCriteria, FunctionResponseType, ScalingConfig,
+    DestinationConfig, EventSourceMappingConfiguration as Mapping, EventSourcePosition, FilterCriteria,
+    FunctionResponseType, OnFailure, ScalingConfig,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,6 +37,7 @@ use crate::aws::{Cx, Error, Look, Tags, collect};
 use crate::kind::facts::{Address, Facts, Field, Retry, Seconds};
 use crate::kind::owner::Owner;
 use crate::kind::{Kind, Live, Missing, Outputs, Ref, Status};
+use crate::kinds::dynamodb::Table;
 use crate::kinds::on_aws::{Changed, LastWish, OnAws, Query};
 use crate::kinds::sqs::Queue;
 use crate::scope::{NAME_TAG, STACK_TAG, Scope};
@@ -40,19 +47,37 @@ pub struct Source;
 #[derive(Serialize, Deserialize)]
 pub struct SourceSpec {
     pub function: Ref<Function>,
-    pub queue: Ref<Queue>,
-    /// The most messages in one call of the function.
+    pub reads: Reads,
+    /// The most messages or records in one call of the function.
     pub batch: u32,
-    /// The most seconds in which Lambda gathers messages for a call.
+    /// The most seconds in which Lambda gathers messages or records for a call.
     pub window: u32,
-    /// The most calls at a time. `None`: as many as the account lets.
-    pub concurrency: Option<u32>,
+}
+
+/// What a mapping reads.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reads {
+    Queue {
+        queue: Ref<Queue>,
+        /// The most calls at a time. `None`: as many as the account lets.
+        concurrency: Option<u32>,
+    },
+    Stream {
+        table: Ref<Table>,
+        /// Where the reading begins, once: `TRIM_HORIZON` or `LATEST`.
+        begin: String,
+        /// After how many failed attempts Lambda gives a record up.
+        retries: u32,
+        /// The queue that gets the places of records that were given up.
+        failed: Ref<Queue>,
+    },
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct SourceState {
-    /// The ARN of the queue.
-    pub queue: String,
+    /// The ARN of the queue or the stream.
+    pub source: String,
     /// The function's name, with a version or alias if there is one.
     pub function: String,
     pub enabled: bool,
@@ -64,8 +89,26 @@ pub struct SourceState {
     pub partial_failures: bool,
     /// The patterns. Lambda deletes the messages that match none of them.
     pub filters: BTreeSet<String>,
+    /// How a stream is read. A queue has none of this.
+    pub stream: Option<StreamState>,
+    /// Where the reading of a stream began.
+    pub begin: Option<String>,
     /// The result of the last call, in AWS's words.
     pub last_result: String,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct StreamState {
+    /// Whether a batch that fails is halved until the record that fails is alone.
+    pub halves: bool,
+    /// The most attempts after the first. -1: until the record is gone from the stream.
+    pub retries: i32,
+    /// The age in seconds after which a record is given up. -1: none.
+    pub max_age: i32,
+    /// How many batches of a shard are handled at a time.
+    pub parallel: i32,
+    /// The ARN of what gets the places of records that were given up, or "".
+    pub failed: String,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -78,7 +121,7 @@ impl Kind for Source {
     const FACTS: Facts = Facts {
         name: "lambda.source",
         fields: &[
-            Field::fixed("queue"),
+            Field::fixed("source"),
             Field::wanted("function"),
             Field::wanted("enabled"),
             Field::wanted("batch"),
@@ -86,16 +129,22 @@ impl Kind for Source {
             Field::wanted("concurrency"),
             Field::wanted("partial_failures"),
             Field::wanted("filters"),
+            Field::wanted("stream"),
+            Field::chosen("begin"),
             Field::theirs("last_result"),
         ],
         seconds: Seconds { create: 5, update: 5, delete: 5 },
-        read_after: &["lambda.function", "sqs.queue"],
+        read_after: &["dynamodb.table", "lambda.function", "sqs.queue"],
         exists: &[CONFLICT],
         retry: &[
             Retry::code("ResourceInUseException", 120),
             Retry::code("ResourceNotFoundException", 30),
             Retry::saying("InvalidParameterValueException", "execution role does not have permissions", 120),
             Retry::saying("InvalidParameterValueException", "NonExistentQueue", 60),
+            Retry::saying("InvalidParameterValueException", "Stream not found", 60),
+            // The role's right to read the stream or to send to the queue is new.
+            Retry::saying("InvalidParameterValueException", "Cannot access stream", 60),
+            Retry::saying("InvalidParameterValueException", "provided execution role", 60),
             // An attribute of a queue takes up to 60 seconds to be seen everywhere.
             Retry::saying("InvalidParameterValueException", "is less than function timeout", 70),
         ],
@@ -119,16 +168,30 @@ impl Kind for Source {
 
     fn want(_: &Scope, _: &str, spec: &SourceSpec, outputs: &Outputs) -> Result<SourceState, Missing> {
         let number = |number: u32| i32::try_from(number).unwrap_or(i32::MAX);
-        Ok(SourceState {
-            queue: outputs.get(&spec.queue)?.arn,
+        let both = SourceState {
             function: outputs.get(&spec.function)?.name,
             enabled: true,
             batch: number(spec.batch),
             window: number(spec.window),
-            concurrency: spec.concurrency.map_or(0, number),
             partial_failures: true,
-            filters: BTreeSet::new(),
-            last_result: String::new(),
+            ..SourceState::default()
+        };
+        Ok(match &spec.reads {
+            Reads::Queue { queue, concurrency } => {
+                SourceState { source: outputs.get(queue)?.arn, concurrency: concurrency.map_or(0, number), ..both }
+            }
+            Reads::Stream { table, begin, retries, failed } => SourceState {
+                source: outputs.get(table)?.stream_arn,
+                begin: Some(begin.clone()),
+                stream: Some(StreamState {
+                    halves: true,
+                    retries: number(*retries),
+                    max_age: NONE,
+                    parallel: 1,
+                    failed: outputs.get(failed)?.arn,
+                }),
+                ..both
+            },
         })
     }
 }
@@ -137,9 +200,9 @@ impl OnAws for Source {
     async fn read(cx: &Cx, query: &Query<'_, Source>) -> Result<Vec<Live<Source>>, Error> {
         let mut wanted: HashMap<(String, String), &str> = HashMap::new();
         for (name, spec) in &query.wanted {
-            // Without its function or its queue there is no mapping.
+            // Without its function or its source there is no mapping.
             if let Ok(want) = Source::want(query.scope, name, spec, query.outputs) {
-                wanted.insert((want.queue, want.function), name);
+                wanted.insert((want.source, want.function), name);
             }
         }
         let functions: HashMap<String, String> =
@@ -157,10 +220,16 @@ impl OnAws for Source {
     }
 
     async fn create(cx: &Cx, name: &str, want: &SourceState) -> Result<SourceOutput, Error> {
-        let call = cx.lambda.create_event_source_mapping().event_source_arn(&want.queue).function_name(&want.function);
+        let call = cx.lambda.create_event_source_mapping().event_source_arn(&want.source).function_name(&want.function);
         let call = call.batch_size(want.batch).maximum_batching_window_in_seconds(want.window);
         let call = call.function_response_types(FunctionResponseType::ReportBatchItemFailures);
-        let call = call.set_scaling_config((want.concurrency > 0).then(|| scaling(want)));
+        let mut call = call.set_scaling_config((want.concurrency > 0).then(|| scaling(want)));
+        if let Some(stream) = &want.stream {
+            call = call.set_starting_position(want.begin.as_deref().map(EventSourcePosition::from));
+            call = call.bisect_batch_on_function_error(stream.halves).maximum_retry_attempts(stream.retries);
+            call = call.maximum_record_age_in_seconds(stream.max_age).parallelization_factor(stream.parallel);
+            call = call.destination_config(destination(stream));
+        }
         let made = call.set_tags(Some(cx.scope.tags(name).into_iter().collect())).send().await.map_err(Error::from);
         match made {
             Ok(made) => Ok(output(&cx.scope, &made.uuid.unwrap_or_default())),
@@ -191,11 +260,12 @@ fn output(scope: &Scope, id: &str) -> SourceOutput {
     SourceOutput { arn: scope.arn("lambda", &format!("event-source-mapping:{id}")), id: id.to_owned() }
 }
 
-/// Whether the function or the queue of a mapping may be ours, by its name.
+/// Whether the function or the source of a mapping may be ours, by its name.
 fn is_near(scope: &Scope, mapping: &Mapping) -> bool {
     let prefix = format!("{}-", scope.prefix());
     let named = |arn: Option<&str>, place: usize| {
-        arn.and_then(|arn| arn.split(':').nth(place)).is_some_and(|name| name.starts_with(&prefix))
+        let name = arn.and_then(|arn| arn.split(':').nth(place));
+        name.is_some_and(|name| name.strip_prefix("table/").unwrap_or(name).starts_with(&prefix))
     };
     named(mapping.function_arn(), 6) || named(mapping.event_source_arn(), 5)
 }
@@ -209,7 +279,7 @@ async fn one(
 ) -> Result<Option<Live<Source>>, Error> {
     let (state, status) = (state(&mapping), status(mapping.state()));
     let output = output(&cx.scope, mapping.uuid().unwrap_or_default());
-    let asked = wanted.get(&(state.queue.clone(), state.function.clone())).copied();
+    let asked = wanted.get(&(state.source.clone(), state.function.clone())).copied();
     let tags = look.tags(cx, &output.arn, asked, tags(cx, &output.arn)).await?;
     let ours = tags.get(STACK_TAG) == Some(&cx.scope.tag());
     let named = if ours { tags.get(NAME_TAG).map(String::as_str) } else { asked };
@@ -226,7 +296,15 @@ async fn one(
 /// The name of a mapping that somebody else made, as in `shop/elsewhere`, and the function of ours that it calls.
 fn beside(function: &str, state: &SourceState) -> (String, Owner) {
     let on = Address { kind: Function::FACTS.name, name: function.to_owned() };
-    (format!("{function}/{}", state.queue.rsplit([':', '/']).next().unwrap_or_default()), Owner::Beside(on))
+    (format!("{function}/{}", source_name(&state.source)), Owner::Beside(on))
+}
+
+/// The name of a queue, a table or whatever else a mapping reads, from its ARN.
+fn source_name(arn: &str) -> &str {
+    match arn.split_once(":table/") {
+        Some((_, table)) => table.split('/').next().unwrap_or(table),
+        None => arn.rsplit([':', '/']).next().unwrap_or_default(),
+    }
 }
 
 async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
@@ -234,7 +312,7 @@ async fn tags(cx: &Cx, arn: &str) -> Result<Tags, Error> {
     Ok(answer.and_then(|answer| answer.tags).unwrap_or_default())
 }
 
-/// Takes over the mapping that a refusal names, if this stack made it for the same queue and function.
+/// Takes over the mapping that a refusal names, if this stack made it for the same source and function.
 async fn take_over(cx: &Cx, refusal: Error, want: &SourceState) -> Result<SourceOutput, Error> {
     let Some(id) = named_in(&refusal.message) else {
         return Err(refusal);
@@ -244,7 +322,7 @@ async fn take_over(cx: &Cx, refusal: Error, want: &SourceState) -> Result<Source
     let Some(found) = Error::unless_gone(found, GONE)? else {
         return Err(refusal);
     };
-    let same = found.event_source_arn() == Some(&want.queue) && function(found.function_arn()) == want.function;
+    let same = found.event_source_arn() == Some(&want.source) && function(found.function_arn()) == want.function;
     let tags = tags(cx, &output.arn).await?;
     if !same || status(found.state()) != Status::Ready || cx.scope.whose(&tags, None).is_none() {
         return Err(refusal);
@@ -264,9 +342,25 @@ async fn set(cx: &Cx, id: &str, want: &SourceState) -> Result<(), Error> {
     let call = cx.lambda.update_event_source_mapping().uuid(id).function_name(&want.function).enabled(want.enabled);
     let call = call.batch_size(want.batch).maximum_batching_window_in_seconds(want.window);
     let call = call.function_response_types(FunctionResponseType::ReportBatchItemFailures);
-    call.scaling_config(scaling(want)).filter_criteria(FilterCriteria::builder().build()).send().await?;
+    let mut call = call.filter_criteria(FilterCriteria::builder().build());
+    match &want.stream {
+        None => call = call.scaling_config(scaling(want)),
+        Some(stream) => {
+            call = call.bisect_batch_on_function_error(stream.halves).maximum_retry_attempts(stream.retries);
+            call = call.maximum_record_age_in_seconds(stream.max_age).parallelization_factor(stream.parallel);
+            call = call.destination_config(destination(stream));
+        }
+    }
+    call.send().await?;
     Ok(())
 }
+
+fn destination(stream: &StreamState) -> DestinationConfig {
+    DestinationConfig::builder().on_failure(OnFailure::builder().destination(&stream.failed).build()).build()
+}
+
+/// The word of Lambda for a limit that is not set.
+const NONE: i32 = -1;
 
 /// The bound on the calls at a time. An empty one takes the bound away.
 fn scaling(want: &SourceState) -> ScalingConfig {
@@ -289,7 +383,7 @@ fn function(arn: Option<&str>) -> String {
 fn state(found: &Mapping) -> SourceState {
     let filters = found.filter_criteria().map(FilterCriteria::filters).unwrap_or_default();
     SourceState {
-        queue: found.event_source_arn().unwrap_or("a cluster outside of AWS").to_owned(),
+        source: found.event_source_arn().unwrap_or("a cluster outside of AWS").to_owned(),
         function: function(found.function_arn()),
         enabled: !matches!(found.state(), Some("Disabled" | "Disabling")),
         batch: found.batch_size().unwrap_or_default(),
@@ -297,7 +391,21 @@ fn state(found: &Mapping) -> SourceState {
         concurrency: found.scaling_config().and_then(ScalingConfig::maximum_concurrency).unwrap_or_default(),
         partial_failures: found.function_response_types().contains(&FunctionResponseType::ReportBatchItemFailures),
         filters: filters.iter().filter_map(|filter| filter.pattern().map(str::to_owned)).collect(),
+        begin: found.starting_position().map(|begin| begin.as_str().to_owned()),
+        // Only a mapping on a stream has a place where it began.
+        stream: found.starting_position().map(|_| stream(found)),
         last_result: found.last_processing_result().unwrap_or_default().to_owned(),
+    }
+}
+
+fn stream(found: &Mapping) -> StreamState {
+    let failed = found.destination_config().and_then(DestinationConfig::on_failure).and_then(OnFailure::destination);
+    StreamState {
+        halves: found.bisect_batch_on_function_error() == Some(true),
+        retries: found.maximum_retry_attempts().unwrap_or(NONE),
+        max_age: found.maximum_record_age_in_seconds().unwrap_or(NONE),
+        parallel: found.parallelization_factor().unwrap_or(1),
+        failed: failed.unwrap_or_default().to_owned(),
     }
 }
 
@@ -331,6 +439,29 @@ mod tests {
         assert_eq!((state.enabled, state.partial_failures, state.concurrency), (true, false, 0));
         assert_eq!(status(recorded.state()), Status::Ready);
         assert_eq!(status(Some("Updating")), Status::Busy("updating".to_owned()));
+    }
+
+    /// A mapping on a stream, as LocalStack has recorded it from AWS (test_lambda_integration_dynamodbstreams.snapshot.json).
+    #[test]
+    fn a_mapping_on_a_stream_reads_as_it_is() {
+        let arn = "arn:aws:dynamodb:us-east-1:111111111111:table/shop-dev-records/stream/2022-02-15T00:00:00.000";
+        let recorded = Mapping::builder()
+            .batch_size(100)
+            .bisect_batch_on_function_error(false)
+            .destination_config(DestinationConfig::builder().on_failure(OnFailure::builder().build()).build())
+            .event_source_arn(arn)
+            .maximum_record_age_in_seconds(-1)
+            .maximum_retry_attempts(-1)
+            .parallelization_factor(1)
+            .starting_position(EventSourcePosition::TrimHorizon)
+            .state("Creating")
+            .build();
+        let state = state(&recorded);
+        let stream = state.stream.expect("how it is read");
+        assert_eq!((stream.halves, stream.retries, stream.max_age, stream.parallel), (false, -1, -1, 1));
+        assert_eq!((stream.failed.as_str(), state.begin.as_deref()), ("", Some("TRIM_HORIZON")));
+        assert_eq!(source_name(arn), "shop-dev-records");
+        assert_eq!(source_name("arn:aws:sqs:us-east-1:1:q"), "q");
     }
 
     /// The text as LocalStack has recorded it from AWS (test_lambda_integration_sqs.snapshot.json).

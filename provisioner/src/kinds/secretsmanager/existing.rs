@@ -7,7 +7,7 @@
 use aws_sdk_secretsmanager::operation::describe_secret::DescribeSecretOutput;
 use serde::{Deserialize, Serialize};
 
-use super::secret::{current, describe};
+use super::secret::{current, describe, previous};
 use super::{Secret, SecretOutput};
 use crate::aws::{Cx, Error};
 use crate::image::ExistingSecret;
@@ -32,8 +32,8 @@ impl AnySecret {
     pub fn output(&self, outputs: &Outputs) -> Result<SecretOutput, Missing> {
         match self {
             AnySecret::Own(secret) => outputs.get(secret),
-            AnySecret::Existing(ExistingSecret { arn, version_id, key: _ }) => {
-                Ok(SecretOutput { arn: arn.clone(), version_id: version_id.clone() })
+            AnySecret::Existing(ExistingSecret { arn, version_id, previous, key: _ }) => {
+                Ok(SecretOutput { arn: arn.clone(), version_id: version_id.clone(), previous: previous.clone() })
             }
         }
     }
@@ -77,7 +77,7 @@ fn usable(scope: &Scope, id: &str, answer: Option<&DescribeSecretOutput>) -> Res
     };
     let arn = secret.arn().unwrap_or_default().to_owned();
     let key = secret.kms_key_id().map(|shown| key_of(scope, &arn, shown));
-    Ok(ExistingSecret { arn, version_id, key })
+    Ok(ExistingSecret { arn, version_id, previous: previous(secret), key })
 }
 
 /// The ARN of the key for an IAM policy. A policy cannot name a key by its alias, so an alias stands for every key of the
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn a_spec_reads_as_it_was_written() {
         let own = AnySecret::Own(Ref::to("admin-key-value"));
-        let existing = ExistingSecret { arn: ARN.into(), version_id: "v1".into(), key: None };
+        let existing = ExistingSecret { arn: ARN.into(), version_id: "v1".into(), previous: None, key: None };
         for (secret, is_own) in [(own, true), (AnySecret::Existing(existing), false)] {
             let text = serde_json::to_string(&secret).expect("JSON");
             let read: AnySecret = serde_json::from_str(&text).expect("the same");

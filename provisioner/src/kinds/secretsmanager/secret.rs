@@ -70,6 +70,9 @@ pub struct SecretOutput {
     pub arn: String,
     /// The current version. Task definitions pin it.
     pub version_id: String,
+    /// The version before it, while Secrets Manager has one.
+    #[serde(default)]
+    pub previous: Option<String>,
 }
 
 /// The recovery window in days. If a snapshot of the database is kept, its password should exist for as long as anybody
@@ -159,7 +162,7 @@ impl OnAws for Secret {
         let error = match call.send().await.map_err(Error::from) {
             Ok(made) => {
                 let (arn, version_id) = (made.arn.unwrap_or_default(), made.version_id.unwrap_or_default());
-                return Ok(SecretOutput { arn, version_id });
+                return Ok(SecretOutput { arn, version_id, previous: None });
             }
             Err(error) => error,
         };
@@ -261,12 +264,13 @@ async fn restore(cx: &Cx, name: &str, want: &SecretState) -> Result<Option<Secre
     if old.deleted_date().is_none() || cx.scope.whose(old_tags, None).is_none() {
         return Ok(None);
     }
+    let previous = current(&old);
     let arn = old.arn.unwrap_or_default();
     cx.secrets.restore_secret().secret_id(&arn).send().await?;
     describe_anew(cx, &arn, want).await?;
     put_tags(cx, &arn, cx.scope.tags(name)).await?;
     let put = cx.secrets.put_secret_value().secret_id(&arn).secret_string(value(want)?).send().await?;
-    Ok(Some(SecretOutput { arn, version_id: put.version_id.unwrap_or_default() }))
+    Ok(Some(SecretOutput { arn, version_id: put.version_id.unwrap_or_default(), previous }))
 }
 
 /// The ARNs of all secrets that have our tag.
@@ -321,7 +325,7 @@ async fn one(cx: &Cx, id: String, wanted: Option<String>) -> Result<Option<Live<
         (name, owner),
         arn.clone(),
         state,
-        SecretOutput { arn, version_id: current(&secret).unwrap_or_default() },
+        SecretOutput { arn, version_id: current(&secret).unwrap_or_default(), previous: previous(&secret) },
     )))
 }
 
@@ -338,8 +342,17 @@ fn state(scope: &Scope, secret: &DescribeSecretOutput) -> SecretState {
 
 /// The version with the stage `AWSCURRENT`.
 pub(super) fn current(secret: &DescribeSecretOutput) -> Option<String> {
+    version(secret, "AWSCURRENT")
+}
+
+/// The version with the stage `AWSPREVIOUS`: the value that was current until the last new one came.
+pub(super) fn previous(secret: &DescribeSecretOutput) -> Option<String> {
+    version(secret, "AWSPREVIOUS")
+}
+
+fn version(secret: &DescribeSecretOutput, wanted: &str) -> Option<String> {
     let versions = secret.version_ids_to_stages()?;
-    versions.iter().find(|(_, stages)| stages.iter().any(|stage| stage == "AWSCURRENT")).map(|(id, _)| id.clone())
+    versions.iter().find(|(_, stages)| stages.iter().any(|stage| stage == wanted)).map(|(id, _)| id.clone())
 }
 
 #[cfg(test)]
@@ -367,6 +380,7 @@ mod tests {
             .version_ids_to_stages("EXAMPLE2-90ab-cdef-fedc-ba987EXAMPLE", vec!["AWSCURRENT".into()])
             .build();
         assert_eq!(current(&secret).as_deref(), Some("EXAMPLE2-90ab-cdef-fedc-ba987EXAMPLE"));
+        assert_eq!(previous(&secret).as_deref(), Some("EXAMPLE1-90ab-cdef-fedc-ba987EXAMPLE"));
         let state = state(&scope(), &secret);
         assert!(state.has_value);
         assert_eq!(state.kms_key, "arn:aws:kms:us-west-2:123456789012:key/EXAMPLE1-90ab-cdef-fedc-ba987KMSKEY1");

@@ -1,5 +1,5 @@
 //! The kinds of things that a stack becomes on this machine. A plan treats them as it treats the kinds of AWS: they have
-//! no calls, because the supervisor and the server of messages go to the wanted state by themselves.
+//! no calls, because the supervisor, the server of messages and the engine of tables go to the wanted state by themselves.
 
 mod api;
 mod delivery;
@@ -7,6 +7,7 @@ mod process;
 mod queue;
 mod routes;
 mod subscription;
+mod table;
 mod topic;
 
 use serde_json::Value;
@@ -17,6 +18,7 @@ pub(crate) use process::{Process, ProcessSpec, ProcessState, RUNNING};
 pub(crate) use queue::{Queue, QueueSpec, QueueState};
 pub(crate) use routes::{Routes, RoutesSpec, RoutesState};
 pub(crate) use subscription::{Subscription, SubscriptionSpec, SubscriptionState};
+pub(crate) use table::{Table, TableSpec, TableState};
 pub(crate) use topic::{Topic, TopicSpec, TopicState};
 
 use crate::kind::any::{AnyKind, AnyLive, Registry};
@@ -24,7 +26,7 @@ use crate::sections::functions::FAILED;
 use crate::sections::queues::DEAD_LETTER;
 
 /// All kinds of this machine. A kind stands before the kinds that use it.
-pub(crate) static KINDS: &[&dyn AnyKind] = &[&Process, &Topic, &Queue, &Subscription, &Delivery, &Routes, &Api];
+pub(crate) static KINDS: &[&dyn AnyKind] = &[&Process, &Topic, &Queue, &Table, &Subscription, &Delivery, &Routes, &Api];
 
 /// The kinds that a stack becomes on this machine.
 pub(crate) const REGISTRY: Registry = Registry { find, position, owner_of };
@@ -46,6 +48,7 @@ fn owner_of(live: &AnyLive) -> String {
         "local.queue" => format!("queues.{}", name.strip_suffix(DEAD_LETTER).unwrap_or(name)),
         "local.subscription" => format!("queues.{}", name.rsplit_once("-to-").map_or(name, |(_, queue)| queue)),
         "local.delivery" => format!("functions.{}", name.rsplit_once("-to-").map_or(name, |(_, function)| function)),
+        "local.table" => format!("tables.{name}"),
         "local.routes" => "services".to_owned(),
         "local.api" => "functions".to_owned(),
         _ => match live.state.get("section") {

@@ -68,6 +68,19 @@ fn alarms(making: &mut Making<'_>) {
         let description = format!("Events of the function {name} wait, because too many run at a time");
         making.add::<Alarm>(SECTION, format!("{name}-throttles"), alarm(description, of(), "Throttles", "Sum", 0.0));
     }
+    for name in stack.functions.iter().filter(|(_, function)| function.table().is_some()).map(|(name, _)| &name.0) {
+        let description = format!("Changes of a table wait for the function {name}: it fails, or is not fast enough");
+        let of = Measured::Function(Ref::to(name));
+        let alarm = alarm(description, of, "IteratorAge", "Maximum", LONGEST_LAG);
+        making.add::<Alarm>(SECTION, format!("{name}-age"), alarm);
+    }
+    for name in stack.tables.keys().map(|name| &name.0) {
+        for (word, metric) in [("reads", "ReadThrottleEvents"), ("writes", "WriteThrottleEvents")] {
+            let description = format!("DynamoDB turns {word} of {name} away: one key is asked for too often");
+            let alarm = alarm(description, Measured::Table(Ref::to(name)), metric, "Sum", 0.0);
+            making.add::<Alarm>(SECTION, format!("{name}-throttled-{word}"), alarm);
+        }
+    }
     for (name, found) in &stack.databases {
         let description = format!("The database {name} has less than 2 GiB left, although it grows by itself");
         let of = Measured::Database(Ref::to(name.0.clone()));
@@ -86,6 +99,9 @@ fn alarms(making: &mut Making<'_>) {
 /// The least age of a message, in seconds, that somebody has to look at. A message that is tried until it goes to the
 /// dead-letter queue may be older.
 const LEAST_PATIENCE: u64 = 300;
+
+/// The age of the oldest change that a function has not taken, in milliseconds, that somebody has to look at.
+const LONGEST_LAG: f64 = 60_000.0;
 
 fn alarm(description: String, of: Measured, metric: &str, statistic: &str, threshold: f64) -> AlarmSpec {
     AlarmSpec {
@@ -136,6 +152,12 @@ fn dashboard(making: &mut Making<'_>) {
     ] {
         graph(title, statistic, stack.functions.keys().map(|name| function(&name.0, metric)).collect());
     }
+    let on_tables = stack.functions.iter().filter(|(_, function)| function.table().is_some());
+    graph(
+        "Age of the oldest change that waits for a function, ms",
+        "Maximum",
+        on_tables.map(|(name, _)| function(&name.0, "IteratorAge")).collect(),
+    );
     let queue = |name: &str, metric| words(&["AWS/SQS", metric, "QueueName", &making.scope.name(name, 80)]);
     let waiting = |name: &str| queue(name, "ApproximateNumberOfMessagesVisible");
     let queues = stack.queues.keys().flat_map(|name| [waiting(&name.0), waiting(&dead_letter_name(&name.0))]);
@@ -146,6 +168,13 @@ fn dashboard(making: &mut Making<'_>) {
         "Maximum",
         stack.queues.keys().map(|name| queue(&name.0, "ApproximateAgeOfOldestMessage")).collect(),
     );
+    let table = |name: &str, metric| words(&["AWS/DynamoDB", metric, "TableName", &making.scope.name(name, 255)]);
+    for (title, metric) in [
+        ("Read units that tables used", "ConsumedReadCapacityUnits"),
+        ("Write units that tables used", "ConsumedWriteCapacityUnits"),
+    ] {
+        graph(title, "Sum", stack.tables.keys().map(|name| table(&name.0, metric)).collect());
+    }
     let database =
         |name: &str, metric| words(&["AWS/RDS", metric, "DBInstanceIdentifier", &making.scope.name(name, 63)]);
     graph(

@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 use super::{API, FIREWALL, Function, On, failed, migrates, migration, role, routes};
 use crate::kind::Ref;
 use crate::kinds::apigatewayv2::{Api, ApiRoute, ApiSpec, Cors};
+use crate::kinds::ecs::FromSecret;
 use crate::kinds::events::{Rule, RuleSpec};
 use crate::kinds::iam::{Resource, Statement};
 use crate::kinds::lambda::{
     self, FunctionSecret, FunctionSpec, Inside, Migration, MigrationSpec, Permission, PermissionSource, PermissionSpec,
-    Source, SourceSpec, WayOut,
+    Reads, Source, SourceSpec, WayOut,
 };
 use crate::kinds::logs::{LogGroup, LogGroupSpec};
 use crate::kinds::sns::{Endpoint, Subscription, SubscriptionSpec};
@@ -23,6 +24,7 @@ use crate::sections::databases;
 use crate::sections::network::{ENDPOINTS, aws as network};
 use crate::sections::queues::DEAD_LETTER_RETENTION;
 use crate::sections::services::roles;
+use crate::sections::tables::aws as tables;
 use crate::sections::uses::User;
 use crate::sections::uses::aws::{Given, given, reading};
 use crate::sections::words::Name;
@@ -57,8 +59,11 @@ fn firewall(making: &mut Making<'_>) {
         true => network::anywhere(443),
         false => network::from_group(ENDPOINTS.to_owned(), 443),
     };
+    // A table is reached at a public address, to which the gateway endpoint is the only way.
+    let tables = making.loaded.has_tables_from_inside().then(|| network::anywhere(443));
     // Several functions need the same rules, and a group has each rule once.
     let mut egress = vec![outside];
+    egress.extend(tables);
     egress.extend(inside.flat_map(|function| given(making, function.user()).egress));
     network::group(making, SECTION, FIREWALL, "What the functions talk to", Vec::new(), egress);
 }
@@ -90,7 +95,7 @@ fn migrate(making: &mut Making<'_>, owned: &Name, (owner, function): (&Name, &Fu
 
 fn one(making: &mut Making<'_>, name: &str, function: &Function) {
     let section = format!("{SECTION}.{name}");
-    let failures = function.is_asynchronous().then(|| failed(name));
+    let failures = function.keeps_failures().then(|| failed(name));
     if let Some(failures) = &failures {
         failed_queue(making, &section, failures, (name, function));
     }
@@ -102,13 +107,21 @@ fn one(making: &mut Making<'_>, name: &str, function: &Function) {
         memory: function.memory(),
         timeout: number(function.timeout_seconds()),
         concurrency: reserved,
-        on_failure: failures.clone(),
+        on_failure: failures.clone().filter(|_| function.is_asynchronous()),
         ..Part::of(making, name, function.user())
     };
     let mut rights = Vec::new();
     if let Some(queue) = function.queue() {
         let actions = ["sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ReceiveMessage"];
         rights.push(statement(&actions, Resource::Queue(Ref::to(&queue.0))));
+    }
+    if let Some(table) = function.table() {
+        // The end of a stream's ARN is the time at which it was made.
+        let stream = Resource::Arn(format!("{}/stream/*", tables::arn(making, &table.0)));
+        let actions = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
+        rights.push(statement(&actions, stream));
+        // AWS takes no smaller resource for it.
+        rights.push(statement(&["dynamodb:ListStreams"], Resource::Arn("*".to_owned())));
     }
     if let Some(failures) = &failures {
         rights.push(statement(&["sqs:SendMessage"], Resource::Queue(Ref::to(failures))));
@@ -130,12 +143,25 @@ fn sources(making: &mut Making<'_>, section: &str, (name, function): (&str, &Fun
     if let Some(queue) = &on.queue {
         let spec = SourceSpec {
             function: Ref::to(name),
-            queue: Ref::to(&queue.0),
+            reads: Reads::Queue { queue: Ref::to(&queue.0), concurrency: function.concurrency },
             batch: on.batch(),
             window: number(on.window_seconds()),
-            concurrency: function.concurrency,
         };
         making.add::<Source>(section, format!("{queue}-to-{name}"), spec);
+    }
+    if let Some(table) = &on.table {
+        let reads = Reads::Stream {
+            table: Ref::to(&table.0),
+            begin: on.begin().word().to_owned(),
+            retries: on.retries(),
+            failed: Ref::to(failed(name)),
+        };
+        let (batch, window) = (on.batch(), number(on.window_seconds()));
+        making.add::<Source>(
+            section,
+            format!("{table}-to-{name}"),
+            SourceSpec { function: Ref::to(name), reads, batch, window },
+        );
     }
     if let Some(topic) = &on.topic {
         let source = PermissionSource::Topic(Ref::to(&topic.0));
@@ -285,7 +311,7 @@ fn add(
         log_group: Ref::to(name),
         on_failure: on_failure.map(Ref::to),
         environment: variables,
-        secrets: secrets.into_iter().map(|one| FunctionSecret { name: one.name, secret: one.secret }).collect(),
+        secrets: secrets.into_iter().map(function_secret).collect(),
         code_sha256: making.digests.zip.clone(),
         architecture: ARCHITECTURE.to_owned(),
         memory,
@@ -297,6 +323,10 @@ fn add(
         serves: true,
     };
     making.add::<lambda::Function>(section, name, spec);
+}
+
+fn function_secret(from: FromSecret) -> FunctionSecret {
+    FunctionSecret { name: from.name, secret: from.secret, and_previous: from.and_previous }
 }
 
 /// The place inside the VPC that all functions share.

@@ -20,6 +20,7 @@ use crate::sections::machine::{Local, Making, Runtime, queue_names};
 use crate::sections::queues::local::{no_redrive, url_of};
 use crate::sections::queues::{DEAD_LETTER_RETENTION, MESSAGING};
 use crate::sections::services::roles;
+use crate::sections::tables::ENGINE;
 use crate::sections::topics::local as topics;
 use crate::sections::uses::local::{self as uses, Environment};
 use crate::sections::words::Name;
@@ -92,7 +93,7 @@ fn one(making: &mut Making<'_>, runtime: &Runtime, name: &Name, function: &Funct
         reserved: function.concurrency.is_some() && function.queue().is_none(),
         sources: function.on.iter().flat_map(|on| sources(making, &name.0, function, on)).collect(),
         asynchronous: Asynchronous {
-            failed_queue: function.is_asynchronous().then(|| url_of(making, &failed_queue(making, &name.0))),
+            failed_queue: function.keeps_failures().then(|| url_of(making, &failed_queue(making, &name.0))),
             ..Asynchronous::default()
         },
         ..config(making, runtime, &name.0)
@@ -103,13 +104,14 @@ fn one(making: &mut Making<'_>, runtime: &Runtime, name: &Name, function: &Funct
         functions::prepare(&file, &config)?;
     }
     let mut after = uses::after(making, function.user());
-    after.extend((function.queue().is_some() || function.is_asynchronous()).then(|| MESSAGING.to_owned()));
+    after.extend((function.queue().is_some() || function.keeps_failures()).then(|| MESSAGING.to_owned()));
+    after.extend(function.table().map(|_| ENGINE.to_owned()));
     after.sort();
     after.dedup();
     let called = config.name.clone();
     making.export(format!("{section}.arn"), config.arn);
     making.add(&section, Part { after, ..with(part, environment, runtime) });
-    if function.is_asynchronous() {
+    if function.keeps_failures() {
         failures(making, &section, &name.0);
     }
     if let Some(topic) = function.topic() {

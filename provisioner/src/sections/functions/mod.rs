@@ -71,16 +71,27 @@ pub struct Http {
     pub methods: Vec<String>,
 }
 
-/// The source of a function's events. It is one of `queue`, `topic` and `every`.
+/// The source of a function's events. It is one of `queue`, `table`, `topic` and `every`.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct On {
     /// The queue whose messages the function gets.
     pub queue: Option<Name>,
-    /// How many messages of the queue are in one event, at most. Default: 10. More than 10 need a `window`.
+    /// The table whose changes the function gets, from its stream. Changes that it fails at go to the queue
+    /// `<function>-failed`, as places in the stream.
+    pub table: Option<Name>,
+    /// Where the reading of the stream begins: with the oldest change that it still has (24 hours), or with those after
+    /// `up`. Default: `oldest`. Chosen once.
+    pub from: Option<Begin>,
+    /// How often a change is tried again before it goes to the queue of failed events. A batch that fails is halved each
+    /// time. Default: 10.
+    #[schemars(range(min = 0, max = 10000))]
+    pub retries: Option<u32>,
+    /// How many messages of the queue are in one event, at most. Default: 10. More than 10 need a `window`. Of a table
+    /// it is the number of changes. Default: 100.
     #[schemars(range(min = 1, max = 10000))]
     pub batch: Option<u32>,
-    /// How long to wait for more messages of the queue. Default: `0s`, at most `5m`.
+    /// How long to wait for more messages of the queue, or more changes of the table. Default: `0s`, at most `5m`.
     pub window: Option<Span>,
     /// The topic whose messages the function gets. Messages that it fails at go to the queue `<function>-failed`.
     pub topic: Option<Name>,
@@ -89,6 +100,24 @@ pub struct On {
     pub filter: Option<Value>,
     /// A schedule: the time between two events, in whole minutes, `1m` to `24h`.
     pub every: Option<Span>,
+}
+
+/// Where the reading of a stream begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Begin {
+    Oldest,
+    Latest,
+}
+
+impl Begin {
+    /// The place in Lambda's words.
+    pub fn word(self) -> &'static str {
+        match self {
+            Begin::Oldest => "TRIM_HORIZON",
+            Begin::Latest => "LATEST",
+        }
+    }
 }
 
 impl Function {
@@ -105,6 +134,10 @@ impl Function {
         self.on.as_ref()?.queue.as_ref()
     }
 
+    pub(crate) fn table(&self) -> Option<&Name> {
+        self.on.as_ref()?.table.as_ref()
+    }
+
     pub(crate) fn topic(&self) -> Option<&Name> {
         self.on.as_ref()?.topic.as_ref()
     }
@@ -114,15 +147,28 @@ impl Function {
         Some(self.on.as_ref()?.every.as_ref()?.seconds() / 60)
     }
 
-    /// Whether nobody waits for its events. Then there is a queue for those that it fails at.
+    /// Whether its events are handed over, and nobody waits for the function.
     pub(crate) fn is_asynchronous(&self) -> bool {
         self.topic().is_some() || self.every_minutes().is_some()
+    }
+
+    /// Whether there is a queue for the events that it fails at.
+    pub(crate) fn keeps_failures(&self) -> bool {
+        self.is_asynchronous() || self.table().is_some()
     }
 }
 
 impl On {
     pub fn batch(&self) -> u32 {
-        self.batch.unwrap_or(10)
+        self.batch.unwrap_or(if self.table.is_some() { 100 } else { 10 })
+    }
+
+    pub fn begin(&self) -> Begin {
+        self.from.unwrap_or(Begin::Oldest)
+    }
+
+    pub fn retries(&self) -> u32 {
+        self.retries.unwrap_or(10)
     }
 
     pub fn window_seconds(&self) -> u64 {
@@ -157,7 +203,7 @@ impl Stack {
 
     /// The queues of events that functions failed at, each with its function.
     pub(crate) fn failed_queues(&self) -> impl Iterator<Item = (String, &Name)> {
-        self.functions.iter().filter(|(_, it)| it.is_asynchronous()).map(|(name, _)| (failed(&name.0), name))
+        self.functions.iter().filter(|(_, it)| it.keeps_failures()).map(|(name, _)| (failed(&name.0), name))
     }
 
     /// Whether there is an HTTP API, which the internet reaches.

@@ -60,8 +60,13 @@ fn routes(making: &mut Making<'_>) {
         making.add::<RouteTable>(SECTION, &name, table(vec![Ref::to(&name)], None, nat));
         tables.push(Ref::to(name));
     }
-    let spec = VpcEndpointSpec { vpc: vpc(), service: "s3".to_owned(), by: EndpointBy::Gateway(tables) };
-    making.add::<VpcEndpoint>(SECTION, "s3", spec);
+    let mut services = vec!["s3"];
+    services.extend(making.loaded.has_tables_from_inside().then_some("dynamodb"));
+    for service in services {
+        let by = EndpointBy::Gateway(tables.clone());
+        let spec = VpcEndpointSpec { vpc: vpc(), service: service.to_owned(), by };
+        making.add::<VpcEndpoint>(SECTION, service, spec);
+    }
 }
 
 /// Adds the interface endpoints through which functions inside the VPC reach services of AWS where there is no NAT

@@ -41,7 +41,7 @@ pub(crate) fn existing(scope: &Scope, digests: &Digests, from: &str) -> Existing
     }
     let arn = pattern(scope, from);
     let version_id = placeholder_after("the secret is looked up").as_str().unwrap_or_default().to_owned();
-    ExistingSecret { key: Some(any_key(&arn)), arn, version_id }
+    ExistingSecret { key: Some(any_key(&arn)), arn, version_id, previous: None }
 }
 
 /// The ARNs on which to allow a look at a secret. If there is no such secret, no ARN has an end, and IAM sees the name

@@ -61,6 +61,7 @@ fn holds(sort: Sort, stack: &Stack, name: &Name) -> bool {
         Sort::Cache => stack.caches.contains_key(name),
         Sort::Topic => stack.topics.contains_key(name),
         Sort::Queue => stack.queues.contains_key(name),
+        Sort::Table => stack.tables.contains_key(name),
     }
 }
 

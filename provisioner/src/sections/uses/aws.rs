@@ -18,6 +18,8 @@ use crate::sections::functions::API;
 use crate::sections::network::aws as network;
 use crate::sections::search::Search;
 use crate::sections::services::WEB;
+use crate::sections::tables::aws as tables;
+use crate::sections::words::Name;
 use crate::sections::{caches, databases, search, secrets};
 
 /// The variables and rights that a service gets for the things that it uses.
@@ -48,6 +50,9 @@ pub(crate) fn given(making: &Making<'_>, user: User<'_>) -> Given {
     }
     for name in things.queues {
         given.queue(name);
+    }
+    for name in things.tables {
+        given.table(making, name);
     }
     for name in things.searches {
         given.search(making, name);
@@ -111,7 +116,7 @@ impl Given {
 
     fn secret(&mut self, name: String, secret: String, key: &str) {
         let secret = AnySecret::Own(Ref::to(secret));
-        self.secrets.push(FromSecret { name, secret, key: key.to_owned() });
+        self.secrets.push(FromSecret { name, secret, key: key.to_owned(), and_previous: false });
     }
 
     fn allow(&mut self, actions: &[&str], resources: Vec<Resource>, condition: serde_json::Value) {
@@ -135,9 +140,10 @@ impl Given {
             Value::CacheToken(name) => self.secret(variable, caches::token(name), "token"),
             Value::TopicArn(name) => self.set(variable, Variable::TopicArn(Ref::to(name))),
             Value::QueueUrl(name) => self.set(variable, Variable::QueueUrl(Ref::to(name))),
+            Value::TableName(name) => self.set(variable, Variable::TableName(Ref::to(name))),
             Value::Secret(name) => {
                 let secret = secrets::aws::reference(making, name);
-                self.secrets.push(FromSecret { name: variable, secret, key: String::new() });
+                self.secrets.push(FromSecret { name: variable, secret, key: String::new(), and_previous: true });
             }
             Value::ApiUrl => self.set(variable, Variable::ApiUrl(Ref::to(API))),
             Value::BalancerUrl => self.set(variable, balancer(making)),
@@ -162,6 +168,28 @@ impl Given {
             "sqs:SendMessage",
         ];
         self.allow(&actions, vec![Resource::Queue(Ref::to(name))], serde_json::Value::Null);
+    }
+
+    /// A table's items and indexes may be read and written. The table itself stays as it is.
+    fn table(&mut self, making: &Making<'_>, name: &str) {
+        let actions = [
+            "dynamodb:BatchGetItem",
+            "dynamodb:BatchWriteItem",
+            "dynamodb:ConditionCheckItem",
+            "dynamodb:DeleteItem",
+            "dynamodb:DescribeTable",
+            "dynamodb:GetItem",
+            "dynamodb:PutItem",
+            "dynamodb:Query",
+            "dynamodb:Scan",
+            "dynamodb:UpdateItem",
+        ];
+        let table = tables::arn(making, name);
+        let mut resources = vec![Resource::Arn(table.clone())];
+        let has_indexes =
+            making.loaded.stack.tables.get(&Name(name.to_owned())).is_some_and(|it| !it.indexes.is_empty());
+        resources.extend(has_indexes.then(|| Resource::Arn(format!("{table}/index/*"))));
+        self.allow(&actions, resources, serde_json::Value::Null);
     }
 
     fn search(&mut self, making: &Making<'_>, name: &str) {

@@ -31,6 +31,12 @@ pub(crate) fn check(
             say.problem(place, what, Some(hint.into()));
         } else if stack.secrets.contains_key(thing) {
             let variable = variable(&thing.0);
+            let before = format!("{thing}-previous");
+            if user.uses.iter().any(|other| other.0 == before) {
+                let what =
+                    format!("the secret `{before}` would be the variable in which the earlier value of `{thing}` is");
+                say.problem(place.clone(), what, Some(format!("take another name for `{before}`")));
+            }
             let is_twice = variables.iter().filter(|other| **other == variable).count() > 1;
             if is_twice || variable == "HOST" || refused(&variable) {
                 let what =
@@ -42,4 +48,5 @@ pub(crate) fn check(
 }
 
 /// The sections whose names `uses:` can hold.
-const SECTIONS: &[&str] = &["databases", "caches", "topics", "queues", "search", "secrets", "functions", "services"];
+const SECTIONS: &[&str] =
+    &["databases", "caches", "topics", "queues", "tables", "search", "secrets", "functions", "services"];

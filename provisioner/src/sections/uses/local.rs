@@ -10,6 +10,7 @@ use crate::sections::queues::MESSAGING;
 use crate::sections::queues::local::url;
 use crate::sections::search::local::endpoint;
 use crate::sections::services::WEB;
+use crate::sections::tables::{ENGINE, local as tables};
 use crate::sections::topics::local::arn;
 
 #[derive(Default)]
@@ -43,6 +44,7 @@ pub(crate) fn of(making: &Making<'_>, user: User<'_>, env: &BTreeMap<String, Str
             Value::OwnerUser(_) => "owner".to_owned(),
             Value::TopicArn(thing) => arn(making, thing),
             Value::QueueUrl(thing) => url(making, thing),
+            Value::TableName(thing) => tables::called(making, thing),
             Value::SearchEndpoint(thing) => match endpoint(making, thing) {
                 Some(endpoint) => endpoint,
                 None => continue,
@@ -82,6 +84,8 @@ pub(crate) fn after(making: &Making<'_>, user: User<'_>) -> Vec<String> {
             after.push(thing.0.clone());
         } else if stack.topics.contains_key(thing) || stack.queues.contains_key(thing) {
             after.push(MESSAGING.to_owned());
+        } else if stack.tables.contains_key(thing) {
+            after.extend([MESSAGING, ENGINE].map(str::to_owned));
         }
     }
     after.sort();

@@ -20,6 +20,7 @@ pub(crate) struct Used<'a> {
     pub(crate) caches: Vec<&'a str>,
     pub(crate) topics: Vec<&'a str>,
     pub(crate) queues: Vec<&'a str>,
+    pub(crate) tables: Vec<&'a str>,
     pub(crate) searches: Vec<&'a str>,
     pub(crate) secrets: Vec<&'a str>,
     pub(crate) functions: Vec<&'a str>,
@@ -56,6 +57,7 @@ pub(crate) fn used<'a>(stack: &Stack, user: User<'a>) -> Used<'a> {
         caches: pick(&|name| stack.caches.contains_key(name)),
         topics: pick(&|name| stack.topics.contains_key(name)),
         queues: pick(&|name| stack.queues.contains_key(name)),
+        tables: pick(&|name| stack.tables.contains_key(name)),
         searches: pick(&|name| stack.search.contains_key(name)),
         secrets: pick(&|name| stack.secrets.contains_key(name)),
         functions: pick(&|name| stack.functions.contains_key(name)),
@@ -88,6 +90,7 @@ pub(crate) enum Value<'a> {
     CacheToken(&'a str),
     TopicArn(&'a str),
     QueueUrl(&'a str),
+    TableName(&'a str),
     SearchEndpoint(&'a str),
     /// A secret of the stack file, which has a variable of its own name.
     Secret(&'a str),
@@ -116,6 +119,7 @@ impl Given<'_> {
             | Value::CachePort(_)
             | Value::TopicArn(_)
             | Value::QueueUrl(_)
+            | Value::TableName(_)
             | Value::SearchEndpoint(_)
             | Value::ApiUrl
             | Value::BalancerUrl => false,
@@ -136,7 +140,7 @@ impl Given<'_> {
 }
 
 pub(crate) fn given<'a>(stack: &Stack, user: User<'a>) -> Vec<Given<'a>> {
-    let Used { databases, caches, topics, queues, searches, secrets, functions, services } = used(stack, user);
+    let Used { databases, caches, topics, queues, tables, searches, secrets, functions, services } = used(stack, user);
     let mut all = Vec::new();
     for name in &databases {
         let mut parts = vec![
@@ -168,6 +172,12 @@ pub(crate) fn given<'a>(stack: &Stack, user: User<'a>) -> Vec<Given<'a>> {
     for name in &queues {
         add(&mut all, "QUEUE", (name, queues.len()), vec![("URL", Value::QueueUrl(name))]);
     }
+    // A table's variable has the table's name in front, also if it is the only one.
+    all.extend(tables.iter().map(|name| Given {
+        prefix: variable(name),
+        part: "TABLE",
+        value: Value::TableName(name),
+    }));
     for name in &searches {
         add(&mut all, "SEARCH", (name, searches.len()), vec![("ENDPOINT", Value::SearchEndpoint(name))]);
     }

@@ -8,9 +8,9 @@ use std::time::Duration;
 use aws_sdk_sqs::types::Message;
 use serde_json::json;
 
-use super::{Found, failed, found, messages, waiting};
+use super::{Found, failed, found, messages, stream, waiting};
 use crate::aws::{Cx, Error};
-use crate::commands::failed_events::{self, Done, event_of};
+use crate::commands::failed_events::{self, Done, event_of, place_of};
 use crate::commands::failure::{Exit, Failure};
 use crate::commands::options::Global;
 use crate::commands::{agree, aws::run};
@@ -28,7 +28,8 @@ pub(crate) const ACTIONS: &[&str] = &["lambda:InvokeFunction", "sqs:ChangeMessag
 pub(crate) fn is_possible(desired: &Desired) -> bool {
     let functions = desired.resources().iter().filter(|one| one.address.kind == lambda::Function::FACTS.name);
     let mut functions = functions.filter(|one| one.address.name != FORWARDER);
-    functions.any(|one| one.spec.read::<FunctionSpec>().is_ok_and(|spec| spec.on_failure.is_some()))
+    stream::is_possible(desired)
+        || functions.any(|one| one.spec.read::<FunctionSpec>().is_ok_and(|spec| spec.on_failure.is_some()))
 }
 
 pub(super) async fn redrive(
@@ -84,8 +85,23 @@ async fn each(
             kept.push(message);
             break;
         }
-        let event = event_of(message.body().unwrap_or_default());
-        let answer = lambda::call(cx, &called, Some(&event), within).await;
+        let body = message.body().unwrap_or_default();
+        let (event, gone) = match place_of(body) {
+            None => (Some(event_of(body)), None),
+            Some(place) => {
+                let read = stream::read_again(cx, &place).await;
+                if read.is_err() {
+                    kept.push(message.clone());
+                }
+                let (records, gone) = read.map_err(failed("reading the changes of the table again"))?;
+                let event = (!records.is_empty()).then(|| json!({"Records": records}));
+                (event, (gone > 0).then(|| place.told(gone)))
+            }
+        };
+        let answer = match &event {
+            Some(event) => lambda::call(cx, &called, Some(event), within).await,
+            None => Ok(None),
+        };
         let handle = message.receipt_handle.clone().unwrap_or_default();
         if !matches!(answer, Ok(None)) {
             kept.push(message);
@@ -96,7 +112,8 @@ async fn each(
         }
         let call = cx.sqs.delete_message().queue_url(&queue.url).receipt_handle(handle);
         call.send().await.map_err(Error::from).map_err(failed("deleting an event that was handled"))?;
-        done.handled += 1;
+        done.handled += usize::from(event.is_some());
+        done.gone.extend(gone);
     }
     Ok(done)
 }
@@ -105,11 +122,11 @@ async fn each(
 const HIDDEN_SECONDS: i32 = 3600;
 
 fn tell(cx: &Cx, global: &Global, name: &str, queue: &Found, done: &Done, printer: Printer) -> Result<Exit, Failure> {
-    let Done { handled, failed, why } = done;
+    let Done { handled, failed, why, gone } = done;
     if global.json {
         printer.data(json!({
             "version": 1, "stack": cx.scope.stack, "env": cx.scope.env, "function": name, "from": queue.arn,
-            "handled": handled, "failed": failed, "why": why,
+            "handled": handled, "failed": failed, "why": why, "gone": gone,
         }));
     }
     failed_events::tell(name, done, cx.stop.reason().is_some(), printer)

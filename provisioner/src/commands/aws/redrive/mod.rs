@@ -3,6 +3,7 @@
 //! function failed at.
 
 pub(crate) mod functions;
+pub(crate) mod stream;
 
 use std::path::Path;
 use std::time::Instant;

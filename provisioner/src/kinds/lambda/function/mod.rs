@@ -83,6 +83,9 @@ pub struct FunctionSecret {
     /// The beginning of its two variables: `<name>_SECRET` has the ARN, and `<name>_VERSION` the version.
     pub name: String,
     pub secret: AnySecret,
+    /// Whether there are two more variables for the value before the current one, while there is one:
+    /// `<name>_PREVIOUS_SECRET` and `<name>_PREVIOUS_VERSION`.
+    pub and_previous: bool,
 }
 
 /// The place of a function inside the VPC, for a database, a cache or a search domain that is there too.
@@ -244,8 +247,12 @@ impl Kind for Function {
                 environment.insert(key.clone(), value);
             }
         }
-        for FunctionSecret { name, secret } in &spec.secrets {
+        for FunctionSecret { name, secret, and_previous } in &spec.secrets {
             let secret = secret.output(outputs)?;
+            if let Some(previous) = secret.previous.filter(|_| *and_previous) {
+                environment.insert(format!("{name}_PREVIOUS_SECRET"), secret.arn.clone());
+                environment.insert(format!("{name}_PREVIOUS_VERSION"), previous);
+            }
             environment.insert(format!("{name}_SECRET"), secret.arn);
             environment.insert(format!("{name}_VERSION"), secret.version_id);
         }

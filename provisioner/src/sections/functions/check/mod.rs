@@ -75,6 +75,7 @@ fn role(stack: &Stack, (name, function): (&Name, &Function), known: &BTreeSet<&N
     for (given, event, words) in [
         (function.http.is_some(), Event::Http, "requests"),
         (function.queue().is_some(), Event::Queue, "messages of a queue"),
+        (function.table().is_some(), Event::Table, "changes of a table"),
         (function.topic().is_some(), Event::Topic, "messages of a topic"),
         (function.every_minutes().is_some(), Event::Schedule, "the events of a schedule"),
     ] {
@@ -134,10 +135,11 @@ fn source(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
         }
         return;
     };
-    let sources = [on.queue.is_some(), on.topic.is_some(), on.every.is_some()].into_iter().filter(|is| *is).count();
+    let sources = [on.queue.is_some(), on.table.is_some(), on.topic.is_some(), on.every.is_some()];
+    let sources = sources.into_iter().filter(|is| *is).count();
     if sources != 1 && say.sound(&path) {
         let what = format!("`on` of `{name}` has {sources} sources");
-        say.problem(path.clone(), what, Some("one of `queue`, `topic` and `every`".into()));
+        say.problem(path.clone(), what, Some("one of `queue`, `table`, `topic` and `every`".into()));
     }
     if let Some(queue) = on.queue.as_ref().filter(|queue| !stack.queues.contains_key(queue)) {
         let hint = say.meant(queue, stack.queues.keys());
@@ -148,6 +150,9 @@ fn source(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
             format!("`{queue}` is not a queue of this stack"),
             hint,
         );
+    }
+    if let Some(table) = on.table.as_ref() {
+        of_table(stack, &path, table, say);
     }
     if let Some(topic) = on.topic.as_ref() {
         match stack.topics.get(topic) {
@@ -168,8 +173,10 @@ fn source(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
         }
     }
     for (given, key, source) in [
-        (on.batch.is_some() && on.queue.is_none(), "batch", "a queue"),
-        (on.window.is_some() && on.queue.is_none(), "window", "a queue"),
+        (on.batch.is_some() && on.queue.is_none() && on.table.is_none(), "batch", "a queue or a table"),
+        (on.window.is_some() && on.queue.is_none() && on.table.is_none(), "window", "a queue or a table"),
+        (on.from.is_some() && on.table.is_none(), "from", "a table"),
+        (on.retries.is_some() && on.table.is_none(), "retries", "a table"),
         (on.filter.is_some() && on.topic.is_none(), "filter", "a topic"),
     ] {
         if given {
@@ -189,7 +196,7 @@ fn source(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
     if on.window_seconds() > 300 {
         say.problem(format!("{path}/window"), "a window is at most 5m".to_owned(), None);
     }
-    if on.batch() > 10 && on.window_seconds() == 0 {
+    if on.queue.is_some() && on.batch() > 10 && on.window_seconds() == 0 {
         let what = format!("a batch of {} messages needs a `window` of at least 1s", on.batch());
         say.problem(format!("{path}/batch"), what, None);
     }
@@ -203,6 +210,22 @@ fn source(stack: &Stack, name: &Name, function: &Function, say: &mut Say<'_>) {
     }
     if let Some(queue) = on.queue.as_ref().and_then(|queue| stack.queues.get(queue)) {
         against_queue(stack, name, (function, on), queue, say);
+    }
+}
+
+/// Refuses a table that is not there or has no stream.
+fn of_table(stack: &Stack, path: &str, table: &Name, say: &mut Say<'_>) {
+    match stack.tables.get(table) {
+        None => {
+            let hint = say.meant(table, stack.tables.keys());
+            let what = format!("`{table}` is not a table of this stack");
+            say.dangling(format!("{path}/table"), table, &["tables"], what, hint);
+        }
+        Some(found) if found.stream.is_none() && say.sound(&format!("/tables/{table}")) => {
+            let hint = format!("give it one: `tables: {{{table}: {{stream: new-image}}}}`");
+            say.problem(format!("{path}/table"), format!("`{table}` has no stream"), Some(hint));
+        }
+        Some(_) => {}
     }
 }
 
