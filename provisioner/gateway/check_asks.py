@@ -18,6 +18,9 @@ NOT_ASKED = {
     "elasticloadbalancing": {"listener/net", "listener-rule/net"},
     # Only resources under the newer name of the service have these.
     "es": {"application", "datasource"},
+    # A policy is that of a table or of a stream.
+    "dynamodb:DeleteResourcePolicy": {"stream", "table"},
+    "dynamodb:GetResourcePolicy": {"stream", "table"},
     # A replica has the groups of its primary.
     "rds:CreateDBInstanceReadReplica": {"cluster", "pg", "subgrp"},
 }

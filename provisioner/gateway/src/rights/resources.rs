@@ -38,6 +38,7 @@ const NAMES: &[(&str, &str, &str)] = &[
     ("cloudwatch", "DashboardNames", "dashboard/{}"),
     ("cloudwatch", "ResourceARN", "{}"),
     ("dynamodb", "TableName", "table/{}"),
+    ("dynamodb", "ResourceArn", "{}"),
     ("ecr", "repositoryName", "repository/{}"),
     ("ecr", "repositoryNames", "repository/{}"),
     ("ecr", "resourceArn", "{}"),
@@ -71,6 +72,7 @@ const LISTS: &[(&str, &str, &str)] =
 /// Actions that take no resource, though their parameters name one.
 const ON_EVERYTHING: &[(&str, &str)] = &[
     ("application-autoscaling", "Describe"),
+    ("dynamodb", "ListTables"),
     ("events", "ListRules"),
     ("lambda", "CreateEventSourceMapping"),
     ("lambda", "ListEventSourceMappings"),

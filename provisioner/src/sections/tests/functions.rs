@@ -77,12 +77,12 @@ functions:
       hint: 2 to 1000, or none
     13:20: the role `delivery` does not take messages of a topic
     13:48: `on` of `delivery` has 2 sources
-      hint: one of `queue`, `topic` and `every`
+      hint: one of `queue`, `table`, `topic` and `every`
     13:56: the service `reader` uses `both` too: each message would come to one of the two
       hint: one queue for each, from one topic
     14:18: the role `hello` is a service, and no function can have it
     14:37: `every` is 90s, and has to be whole minutes, 1m to 24h
-    15:72: `batch` is for a queue
+    15:72: `batch` is for a queue or a table
     15:94: `AWS_REGION` is a variable that Lambda sets itself
     15:100: Lambda takes no variable `a`: a letter, then letters, digits and `_`
     16:17: `item-migrate` is the name of a part that provision makes itself

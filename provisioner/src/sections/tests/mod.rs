@@ -2,6 +2,7 @@
 
 mod functions;
 mod secrets;
+mod tables;
 
 use super::load::{environments, load, load_all};
 use super::services::notes::notes;
@@ -30,7 +31,7 @@ fn an_unknown_key_hides_no_dangling_reference() {
                 one: {role: hello, uses: [anwers]}\n";
     insta::assert_snapshot!(told(text), @r"
     2:1: `colour` is not known
-      hint: there are: account, alerts, api, caches, databases, environments, functions, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tags, topics
+      hint: there are: account, alerts, api, caches, databases, environments, functions, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tables, tags, topics
     4:27: `rins` is not a topic of this stack
       hint: did you mean `rings`?
     6:29: `anwers` is not in this stack
@@ -330,7 +331,7 @@ services:
 "#;
     insta::assert_snapshot!(told(text), @r#"
     2:1: `x-common` is not known
-      hint: there are: account, alerts, api, caches, databases, environments, functions, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tags, topics
+      hint: there are: account, alerts, api, caches, databases, environments, functions, guard, logs, network, permissions_boundary, queues, region, search, secrets, services, stack, tables, tags, topics
     4:12: `queues.q.raw`: "yes" is not of type "boolean"
       hint: write `true` or `false`, without quotes
     4:23: `queues.q.fifo`: "true" is not of type "boolean"
