@@ -127,7 +127,7 @@ fn scanners_find_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut scan = Command::new(tool("venv/bin/python"));
     scan.arg(here().join("gateway/scan.py")).arg("--rules").arg(promises());
-    for name in ["bell", "hello", "sendy", "msa-study", "factoauto", "noted", "all"] {
+    for name in ["bell", "hello", "sendy", "msa-study", "factoauto", "noted", "mrmrthon", "all"] {
         let text = match name {
             "all" => EVERYTHING.to_owned(),
             name => std::fs::read_to_string(stack(name)).expect("a stack"),

@@ -65,7 +65,11 @@ async fn of_a_plan() {
         );
     }
     let data = [
-        "dynamodb:",
+        "dynamodb:BatchGetItem",
+        "dynamodb:GetItem",
+        "dynamodb:GetRecords",
+        "dynamodb:Query",
+        "dynamodb:Scan",
         "ecr:GetDownloadUrlForLayer",
         "kms:Decrypt",
         "lambda:GetFunction",

@@ -83,6 +83,16 @@ fn msa_study_dev() {
 }
 
 #[test]
+fn mrmrthon_dev() {
+    insta::assert_snapshot!(resources("mrmrthon", "dev"));
+}
+
+#[test]
+fn mrmrthon_prod() {
+    insta::assert_snapshot!(resources("mrmrthon", "prod"));
+}
+
+#[test]
 fn factoauto_dev() {
     insta::assert_snapshot!(resources("factoauto", "dev"));
 }

@@ -53,6 +53,7 @@ const FUNCTION: &str = "AWS::Lambda::Function";
 const ROUTE: &str = "AWS::ApiGatewayV2::Route";
 const STAGE: &str = "AWS::ApiGatewayV2::Stage";
 const PERMISSION: &str = "AWS::Lambda::Permission";
+const TABLE: &str = "AWS::DynamoDB::Table";
 const QUEUE: &str = "AWS::SQS::Queue";
 const ROLE: &str = "AWS::IAM::Role";
 const GROUP: &str = "AWS::EC2::SecurityGroup";
@@ -60,6 +61,21 @@ const GROUP: &str = "AWS::EC2::SecurityGroup";
 const BASE: Suppression = Suppression { of: "", when: |_| true, checkov: &[], guard: &[], lint: &[], reason: "" };
 
 static ALL: &[Suppression] = &[
+    Suppression {
+        of: TABLE,
+        checkov: &["CKV_AWS_119"],
+        guard: &["dynamodb_table_encrypted_kms_check"],
+        reason: "Items are encrypted under DynamoDB's own key: who may use the table follows from IAM alone.",
+        ..BASE
+    },
+    Suppression {
+        of: TABLE,
+        when: |it| it["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] == false,
+        checkov: &["CKV_AWS_28"],
+        guard: &["dynamodb_table_pitr_enabled_check"],
+        reason: "The data of dev can be made anew; in prod any second of the last 35 days can be restored.",
+        ..BASE
+    },
     Suppression {
         of: DATABASE,
         checkov: &["CKV_AWS_118"],

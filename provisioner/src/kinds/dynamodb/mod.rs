@@ -30,9 +30,10 @@ pub static SERVICE: Service = Service {
         Rate::of("dynamodb-tag", Calls::Named(&["TagResource", "UntagResource"]), 5.0, 5.0),
         Rate::of("dynamodb", Calls::All, 100.0, 50.0),
     ],
-    reads: None,
+    // The stack's own tables, their streams and indexes, and the table with the leases of all stacks.
+    reads: Some(|scope| vec![On::Named("table/").arn(scope, "dynamodb"), LEASES.arn(scope, "dynamodb")]),
     writes: &[
-        Writes::new(Actions::EveryBut(ITEMS), &[On::Named("table/"), STREAMS], Bound::Name),
+        Writes::new(Actions::EveryBut(ITEMS), &[On::Named("table/")], Bound::Name),
         // Every stack of the account has its lease in one table.
         Writes::new(
             Actions::These(ITEMS),
@@ -46,7 +47,7 @@ pub static SERVICE: Service = Service {
         ),
     ],
     for_roles: None,
-    on_everything: &["dynamodb:ListTables"],
+    on_everything: &["dynamodb:ListBackups", "dynamodb:ListTables"],
     dependent: &[Dependent::on("dynamodb:TagResource", "CreateTable with tags", "dynamodb")],
     types: &[],
     section,
@@ -56,8 +57,6 @@ pub static SERVICE: Service = Service {
 /// The actions on items. `provision` itself looks at no item but those of leases.
 const ITEMS: &[&str] = &["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"];
 const LEASES: On = On::NamedBy(|scope, _| scope.arn("dynamodb", &format!("table/{}", lease::TABLE)));
-/// The streams of the stack's tables. The end of an ARN is the time at which the stream was made.
-const STREAMS: On = On::NamedBy(|scope, prefix| scope.arn("dynamodb", &format!("table/{prefix}*/stream/*")));
 
 fn section(resource: &str, name: &str) -> Option<String> {
     match resource {
