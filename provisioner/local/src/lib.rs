@@ -19,6 +19,7 @@ mod listen;
 pub mod messaging;
 mod reread;
 pub mod supervisor;
+pub mod tables;
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
