@@ -49,7 +49,12 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::from(body.into()))?;
+        self.send(request.body(Full::from(body.into()))?, within).await
+    }
+
+    /// Sends a request as it is, and waits for the whole answer.
+    pub async fn send(&self, request: Request<Full<Bytes>>, within: Duration) -> Result<Answer> {
+        let uri = request.uri().clone();
         let asking = async {
             let (parts, body) = self.0.request(request).await?.into_parts();
             let body = Limited::new(body, LARGEST).collect().await.map_err(|error| anyhow::anyhow!(error))?.to_bytes();

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use crate::engines::light;
-use crate::{balancer, dashboard, functions, http_api, messaging, supervisor};
+use crate::{balancer, dashboard, functions, http_api, messaging, supervisor, tables};
 
 /// Does what the hidden arguments say (the program's name is left out). `None` if these are not hidden arguments.
 pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
@@ -24,6 +24,7 @@ pub fn run(arguments: &[OsString]) -> Option<ExitCode> {
         ("http-api", [config, port]) => http_api::serve::run(&PathBuf::from(config), port.to_str()?),
         ("dashboard", [state, port]) => dashboard::serve::run(&PathBuf::from(state), port),
         ("messages", [config, directory, port]) => messages(config, directory, port),
+        ("tables", [config, directory, port]) => tables(config, directory, port),
         _ => return None,
     };
     Some(match result {
@@ -45,6 +46,21 @@ fn messages(config: &OsString, directory: &OsString, port: &OsString) -> anyhow:
     tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
         let listener = std::net::TcpListener::bind(("127.0.0.1", port)).with_context(|| format!("port {port}"))?;
         let server = messaging::serve(listener, &PathBuf::from(directory), &config)?;
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        terminate.recv().await;
+        server.stop().await;
+        Ok(())
+    })
+}
+
+/// Runs DynamoDB and its streams until a signal says stop. Items are kept in the directory.
+fn tables(config: &OsString, directory: &OsString, port: &OsString) -> anyhow::Result<()> {
+    let port: u16 = port.to_str().and_then(|port| port.parse().ok()).context("no port")?;
+    let config = std::fs::read(config).with_context(|| format!("`{}`", config.display()))?;
+    let config: tables::Config = serde_json::from_slice(&config)?;
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", port)).with_context(|| format!("port {port}"))?;
+        let server = tables::serve(listener, &PathBuf::from(directory), &config)?;
         let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
         terminate.recv().await;
         server.stop().await;

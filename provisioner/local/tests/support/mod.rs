@@ -12,6 +12,7 @@ use local::supervisor::protocol::{Event, Outcome, PartStatus};
 
 pub mod function;
 pub mod messages;
+pub mod tables;
 
 pub const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,0 +1,92 @@
+//! HTTP/1.1 on a loopback port: requests of SDKs, and the questions that the rest of the stack has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::AUTHORIZATION;
+use hyper::{Method, Request, StatusCode};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::refusal::{self, Answer, Refusal};
+use super::{Shared, answer};
+use crate::listen::{self, Patience};
+
+/// The largest body: AWS's requests are of 16 MiB.
+pub const LARGEST_BODY: usize = 16 << 20;
+/// SDKs keep idle connections for less.
+const PATIENCE: Patience = Patience { head: Some(Duration::from_secs(120)), drain: Duration::from_secs(1) };
+
+/// Serves until it is told to stop.
+pub async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    // The sender of this signal has told us to stop, or is gone.
+    let stopped = async move { drop(stop.changed().await) };
+    let answering = Arc::clone(&shared);
+    listen::serve(listener, PATIENCE, stopped, move |request, _| {
+        let shared = Arc::clone(&answering);
+        Box::pin(async move { answer(&shared, request).await })
+    })
+    .await;
+    shared.close();
+}
+
+async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path();
+    if head.method == Method::GET && path == "/healthz" {
+        return listen::json(StatusCode::OK, &json!({ "status": "ok" }));
+    }
+    // The header's value is not checked, but it must be there: no page in a browser can add it to a request to another
+    // site.
+    if !head.headers.contains_key(AUTHORIZATION) {
+        let kind = "com.amazon.coral.service#MissingAuthenticationTokenException";
+        return Refusal { kind, message: "Request is missing Authentication Token".to_owned() }.answer();
+    }
+    let body = match Limited::new(body, LARGEST_BODY).collect().await {
+        Ok(body) => body.to_bytes(),
+        Err(error) if error.is::<LengthLimitError>() => return too_long(),
+        Err(_) => return Refusal::validation("The request broke off.").answer(),
+    };
+    match (&head.method, path) {
+        (&Method::GET, "/declared") => told(shared.declared()),
+        (&Method::POST, "/declared") => declare(shared, body).await,
+        (&Method::GET, "/counts") => told(shared.counted()),
+        (&Method::GET, "/behind") => told(shared.behind(head.uri.query().unwrap_or_default())),
+        (&Method::POST, _) => answer::answer(shared, &head, body).await,
+        _ => refusal::respond(404, &json!({ "message": "there is nothing of this name" })),
+    }
+}
+
+fn told<T: serde::Serialize>(answer: anyhow::Result<T>) -> Answer {
+    match answer {
+        Ok(answer) => listen::json(StatusCode::OK, &json!(answer)),
+        Err(error) => listen::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": format!("{error:#}") })),
+    }
+}
+
+/// Takes another declaration, as a whole or not at all. The answer is the list of its problems.
+async fn declare(shared: &Arc<Shared>, body: Bytes) -> Answer {
+    let shared = Arc::clone(shared);
+    // An index over many items is not made in a moment.
+    let declared = tokio::task::spawn_blocking(move || {
+        let config =
+            serde_json::from_slice(&body).map_err(|error| vec![format!("it is not a declaration: {error}")])?;
+        shared.declare(&config)
+    });
+    match declared.await {
+        Ok(Ok(())) => listen::json(StatusCode::OK, &json!([])),
+        Ok(Err(problems)) => listen::json(StatusCode::BAD_REQUEST, &json!(problems)),
+        Err(_) => listen::json(StatusCode::INTERNAL_SERVER_ERROR, &json!(["the engine of the tables failed"])),
+    }
+}
+
+fn too_long() -> Answer {
+    let message = "Request size exceeded 16777216 bytes";
+    refusal::respond(
+        413,
+        &json!({ "__type": "com.amazon.coral.service#RequestEntityTooLargeException", "message": message }),
+    )
+}
