@@ -200,7 +200,24 @@ fn declare(client: &Client, declaration: &Declaration) -> anyhow::Result<Vec<(&'
         declared.push((MESSAGING, messaging::declare(port, messages).context("changing topics and queues")));
     }
     if let Some((all, port)) = declaration.tables.as_ref().zip(port(ENGINE)) {
-        declared.push((ENGINE, tables::declare(port, all).context("changing tables")));
+        declared.push((ENGINE, declare_tables(port, all).context("changing tables")));
     }
     Ok(declared)
+}
+
+/// Tells the engine its tables. A stream with another view is another stream, and a table with another key another table:
+/// the old one goes first.
+fn declare_tables(port: u16, wanted: &tables::Config) -> anyhow::Result<()> {
+    let there = tables::declared(port)?.declared;
+    let mut first = wanted.clone();
+    first.tables.retain(|name, table| there.tables.get(name).is_none_or(|old| old.key == table.key));
+    for (name, table) in &mut first.tables {
+        if there.tables.get(name).is_some_and(|old| old.stream.is_some() && old.stream != table.stream) {
+            table.stream = None;
+        }
+    }
+    if first != *wanted {
+        tables::declare(port, &first)?;
+    }
+    tables::declare(port, wanted)
 }

@@ -104,7 +104,7 @@ fn declared(state: &Path, part: &PartStatus) -> anyhow::Result<Declared> {
 fn declared_tables(state: &Path, part: &PartStatus) -> anyhow::Result<tables::Config> {
     let port = part.port.filter(|_| part.state == State::Ready);
     if let Some(Ok(declared)) = port.map(tables::declared) {
-        return Ok(declared);
+        return Ok(declared.declared);
     }
     let path = state.join("data").join(ENGINE).join(crate::sections::tables::local::CONFIG);
     let Ok(bytes) = std::fs::read(&path) else { return Ok(tables::Config::default()) };

@@ -2,13 +2,9 @@
 //! serves topics, queues and tables.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use anyhow::Context;
-use local::supervisor::part::Part;
 use local::supervisor::place::private_directory;
-use local::supervisor::probe::Probe;
-use local::tables;
+use local::tables::{self, part::part};
 
 use super::key::{Key, Type};
 use super::{ENGINE, View};
@@ -33,21 +29,7 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
         private_directory(&directory)?;
     }
     let port = making.port(ENGINE);
-    let words = |path: &Path| path.to_str().map(str::to_owned).context("a path that is not UTF-8");
-    let part = Part {
-        args: vec![
-            "local".into(),
-            "tables".into(),
-            words(&directory.join(CONFIG))?,
-            words(&directory)?,
-            port.to_string(),
-        ],
-        port: Some(port),
-        ready: Probe::Tcp { port },
-        // An engine that was made for another form of the file could not take another declaration.
-        generation: FORM.to_owned(),
-        ..Part::new(ENGINE, "tables", &making.program)
-    };
+    let part = part(ENGINE, &making.program, &directory.join(CONFIG), &directory, port)?;
     making.add("tables", part);
     let scope = making.scope();
     for (name, table) in &stack.tables {
@@ -73,8 +55,6 @@ fn expand(making: &mut Making<'_>) -> anyhow::Result<()> {
 
 /// The file in the directory of the engine that it reads when it starts.
 pub(crate) const CONFIG: &str = "config.json";
-/// The version of that file's form, and of the requests that the engine takes from this program.
-const FORM: &str = "1";
 
 /// The name of a table, as on AWS.
 pub(crate) fn called(making: &Making<'_>, name: &str) -> String {
