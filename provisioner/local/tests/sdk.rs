@@ -331,6 +331,7 @@ fn declared() -> Config {
             attributes: [("RawMessageDelivery".to_owned(), "true".to_owned())].into(),
         }],
         functions: Vec::new(),
+        tables: None,
     }
 }
 

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use local::http;
 use local::tables::{self, Config, Kind, Table, View};
+use local::{http, messaging};
 use serde_json::{Value, json};
 use support::function::free_port;
 use support::tables::{attribute, call, config, put, records, send, started, stream, table};
@@ -353,4 +353,54 @@ fn start(file: &std::path::Path, data: &std::path::Path, port: u16) -> Child {
         answer.ok().filter(|answer| answer.status == 200)
     });
     child
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_door_is_that_of_all_services() {
+    let directory = tempfile::tempdir().unwrap();
+    let (declared, others) = (config(&[("things", table(NEW))]), messaging::Config::default());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let door = messaging::serve(listener, &directory.path().join("messages"), &others).unwrap();
+    let port = door.address().port();
+    let refused = asking(move || call(port, "ListTables", &json!({})).unwrap_err()).await;
+    assert!(refused.starts_with("UnknownOperationException: This stack has no tables"), "{refused}");
+
+    let data = directory.path().join("tables");
+    let (server, behind) = started(&data, &declared);
+    let with_tables = messaging::Config { tables: Some(behind), ..others.clone() };
+    asking(move || {
+        messaging::declare(port, &with_tables).unwrap();
+        assert_eq!(messaging::declared(port).unwrap().unwrap().declared, with_tables);
+        put(port, "things", 1, &json!({ "text": { "S": "x".repeat(390_000) } }));
+        assert_eq!(records(port, "things", "TRIM_HORIZON").len(), 1);
+        let refused = call(port, "PutItem", &json!({ "TableName": "none", "Item": {} })).unwrap_err();
+        assert!(refused.starts_with("ResourceNotFoundException"), "{refused}");
+        let answer = send(port, "GetItem", r#"{"TableName": "things", "Key": {"id": {"N": "1"}}}"#).unwrap();
+        assert!(answer.header("x-amz-crc32").is_some() && answer.header("x-amzn-requestid").is_some());
+        let unsigned = http::ask(
+            port,
+            "POST",
+            "/",
+            &[("X-Amz-Target", "DynamoDB_20120810.ListTables")],
+            Some("{}"),
+            Duration::from_secs(5),
+        );
+        assert_eq!(unsigned.unwrap().status, 400);
+        // All items of a body come through, and queues are still asked at the same door.
+        let queues = [("Authorization", "any"), ("X-Amz-Target", "AmazonSQS.ListQueues")];
+        assert_eq!(http::ask(port, "POST", "/", &queues, Some("{}"), Duration::from_secs(5)).unwrap().status, 200);
+    })
+    .await;
+    server.stop().await;
+    // SDKs try again after this status.
+    let status = asking(move || send(port, "ListTables", "{}").unwrap().status).await;
+    assert_eq!(status, 503);
+    let (server, behind) = started(&data, &declared);
+    asking(move || {
+        messaging::declare(port, &messaging::Config { tables: Some(behind), ..others }).unwrap();
+        assert_eq!(call(port, "ListTables", &json!({})).unwrap()["TableNames"], json!(["things"]));
+    })
+    .await;
+    server.stop().await;
+    door.stop().await;
 }

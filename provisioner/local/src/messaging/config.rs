@@ -19,6 +19,9 @@ pub struct Config {
     pub subscriptions: Vec<Subscription>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<FunctionSubscription>,
+    /// The port of the part that serves the tables. Requests for tables go on to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tables: Option<u16>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -69,6 +72,7 @@ impl Default for Config {
             topics: BTreeMap::new(),
             subscriptions: Vec::new(),
             functions: Vec::new(),
+            tables: None,
         }
     }
 }

@@ -373,6 +373,7 @@ fn a_store_of_the_old_names_keeps_everything_under_the_new_ones() {
                 attributes: Attributes::new(),
             }],
             functions: Vec::new(),
+            tables: None,
         }
     };
     let open = |config: &Config| {
