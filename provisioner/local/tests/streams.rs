@@ -252,7 +252,8 @@ fn the_latest_begin_with_the_declaration_and_a_kill_loses_nothing() {
     for id in 3..=60 {
         tables.put(id, "sleep 5");
         if id % 20 == 0 {
-            kill(tables.stack.pid("point") as i32);
+            let pid = until("the function's part", || tables.stack.status("point").pid);
+            kill(pid as i32);
         }
         if id == 30 {
             kill(tables.stack.pid("tables") as i32);
@@ -265,7 +266,7 @@ fn the_latest_begin_with_the_declaration_and_a_kill_loses_nothing() {
     // After a kill the function begins with the first record that was not handled.
     assert!(all.len() < 59 * 3, "{}", all.len());
     let before = all.len();
-    kill(tables.stack.pid("point") as i32);
+    kill(until("the function's part", || tables.stack.status("point").pid) as i32);
     tables.put(61, "echo");
     until("the last record", || (seen(&function).concat().last() == Some(&61)).then_some(()));
     assert_eq!(seen(&function).concat().len(), before + 1);

@@ -3,6 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use http_body_util::Full;
+use hyper::Request;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use crate::client::Client;
@@ -83,8 +86,12 @@ impl Streams {
 
     async fn call(&self, action: &str, asked: &Value) -> Result<Value> {
         let target = format!("DynamoDBStreams_20120810.{action}");
-        let headers = [("authorization", SIGNED), ("x-amz-date", "20260101T000000Z"), ("x-amz-target", &target)];
-        let answer = self.client.post(&self.url, &headers, asked.to_string(), WITHIN).await?;
+        let request = Request::post(&self.url)
+            .header(CONTENT_TYPE, "application/x-amz-json-1.0")
+            .header(AUTHORIZATION, SIGNED)
+            .header("x-amz-date", "20260101T000000Z")
+            .header("x-amz-target", target);
+        let answer = self.client.send(request.body(Full::from(asked.to_string()))?, WITHIN).await?;
         if !answer.status.is_success() {
             bail!("{action}: {} {}", answer.status, String::from_utf8_lossy(&answer.body));
         }

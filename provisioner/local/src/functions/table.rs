@@ -35,8 +35,6 @@ pub struct Mapping {
 
 /// The wait before a stream without new records is read again. Lambda reads it four times a second.
 const PAUSE: Duration = Duration::from_millis(100);
-/// The pauses between two looks whether the table still has the same stream.
-const PAUSES: u32 = 20;
 /// The wait after the stream could not be read.
 const TROUBLE: Duration = Duration::from_millis(500);
 /// The waits before records that failed are tried again. Each is twice the one before.
@@ -120,7 +118,7 @@ impl Poller {
         };
         let mut next = Some(iterator);
         while let Some(iterator) = next {
-            let (records, behind) = match self.collect(&stream, iterator, since).await {
+            let (records, behind) = match self.collect(iterator, since).await {
                 Ok(collected) => collected,
                 // The next look begins with the oldest record that is there.
                 Err(error) if is_trimmed(&error) => return Ok(ControlFlow::Continue(())),
@@ -138,11 +136,10 @@ impl Poller {
 
     /// Reads until there are enough records, or the window is over. There is no place behind them if the table has
     /// another stream now, or none.
-    async fn collect(&self, stream: &Stream, iterator: String, since: u64) -> Result<(Vec<Value>, Option<String>)> {
+    async fn collect(&self, iterator: String, since: u64) -> Result<(Vec<Value>, Option<String>)> {
         let mut records = Vec::new();
         let mut next = Some(iterator);
         let mut end: Option<Instant> = None;
-        let mut pauses = 0;
         while let Some(iterator) = next {
             let missing = self.mapping.batch - records.len();
             let read = self.streams.read(&iterator, missing.min(MOST)).await?;
@@ -155,12 +152,8 @@ impl Poller {
                     break;
                 }
             }
-            if is_empty {
+            if is_empty && next.is_some() {
                 tokio::time::sleep(PAUSE).await;
-                pauses += 1;
-                if pauses % PAUSES == 0 && self.streams.find(&self.mapping.table).await?.as_ref() != Some(stream) {
-                    return Ok((records, None));
-                }
             }
         }
         Ok((records, next))

@@ -97,28 +97,52 @@ pub fn iterator<'a>(shared: &Shared, asked: &Asked<'a>) -> Result<Asked<'a>, Ref
     Ok(Asked { body: input.to_string().into(), ..same() })
 }
 
+/// The answer with our id of the shard in the iterator: so it is known later of which stream it is.
+pub fn begun(shared: &Shared, told: Told) -> Told {
+    let Ok(mut value) = serde_json::from_slice::<Value>(&told.body) else { return told };
+    match renamed(shared, &value["ShardIterator"]) {
+        Some(iterator) => {
+            value["ShardIterator"] = iterator;
+            told.with(&value)
+        }
+        None => told,
+    }
+}
+
+fn renamed(shared: &Shared, iterator: &Value) -> Option<Value> {
+    let mut iterator = read(iterator.as_str()?)?;
+    let table = shared.table(&iterator.table_name).filter(|table| table.stream_enabled)?;
+    iterator.shard_id = place::shard(&table.table_name, &table.stream_label?);
+    Some(json!(written(&iterator)))
+}
+
 /// The request with an iterator behind everything that is of an earlier stream of the table, and with a limit that keeps
-/// the answer small.
-pub fn records<'a>(shared: &Shared, asked: &Asked<'a>) -> Result<Asked<'a>, Refusal> {
+/// the answer small. `None` if the iterator is of an earlier stream, which has ended.
+pub fn records<'a>(shared: &Shared, asked: &Asked<'a>) -> Result<Option<Asked<'a>>, Refusal> {
     let same = || Asked { head: asked.head, operation: asked.operation, body: asked.body.clone() };
     let mut input: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let read = input["ShardIterator"].as_str().and_then(read);
     let limit = input.get("Limit").map_or(Some(MOST), Value::as_u64).filter(|limit| (1..=MOST).contains(limit));
-    let Some((mut iterator, limit)) = read.zip(limit) else { return Ok(same()) };
-    let Some(table) = shared.table(&iterator.table_name) else { return Ok(same()) };
+    let Some((mut iterator, limit)) = read.zip(limit) else { return Ok(Some(same())) };
+    let Some(table) = shared.table(&iterator.table_name) else { return Ok(Some(same())) };
     let label = table.stream_label.unwrap_or_default();
+    let shard = place::shard(&table.table_name, &label);
+    if !table.stream_enabled || iterator.shard_id != shard {
+        return Ok(None);
+    }
     let begin = place::micros(&label) - 1;
-    let trimmed = shared.kept.trimmed(&place::shard(&table.table_name, &label)).ok().flatten();
+    let trimmed = shared.kept.trimmed(&shard).ok().flatten();
     if iterator.position > begin && trimmed.is_some_and(|trimmed| iterator.position < trimmed) {
         return Err(Refusal::trimmed());
     }
     iterator.position = iterator.position.max(begin);
+    iterator.shard_id = streams::shard_id(&table.table_name);
     match shared.kept.fitting(&table.table_name, iterator.position, limit as usize, LARGEST) {
         Ok(fitting) => input["Limit"] = json!(fitting),
         Err(error) => log(&format!("the records of {}: {error:#}", table.table_name)),
     }
     input["ShardIterator"] = json!(written(&iterator));
-    Ok(Asked { body: input.to_string().into(), ..same() })
+    Ok(Some(Asked { body: input.to_string().into(), ..same() }))
 }
 
 /// The answer with this place's region, and without the records of changes that changed nothing. Those are known only if
@@ -138,6 +162,9 @@ pub fn told(shared: &Shared, told: Told) -> Told {
                 record["dynamodb"]["ApproximateCreationDateTime"] = json!((at / 1000) as f64 / 1000.0);
             }
         }
+    }
+    if let Some(iterator) = renamed(shared, &value["NextShardIterator"]) {
+        value["NextShardIterator"] = iterator;
     }
     told.with(&value)
 }
