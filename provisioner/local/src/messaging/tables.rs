@@ -28,12 +28,8 @@ pub fn is_for_tables(headers: &HeaderMap) -> bool {
 }
 
 impl Door {
-    /// Hands the request on to the part at this port.
+    /// Hands the request on to the part at this port, which refuses it if it is not signed.
     pub async fn forward(&self, port: Option<u16>, head: Parts, body: Incoming) -> Response<Full<Bytes>> {
-        if !head.headers.contains_key(AUTHORIZATION) {
-            let message = "Request is missing Authentication Token";
-            return refuse(StatusCode::BAD_REQUEST, "MissingAuthenticationTokenException", message);
-        }
         let Some(port) = port else {
             let message = "This stack has no tables: the section `tables:` of its file declares them.";
             return refuse(StatusCode::BAD_REQUEST, "UnknownOperationException", message);

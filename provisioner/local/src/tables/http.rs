@@ -35,28 +35,33 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Re
 
 async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
-    let path = head.uri.path();
-    if head.method == Method::GET && path == "/healthz" {
-        return listen::json(StatusCode::OK, &json!({ "status": "ok" }));
-    }
-    // The header's value is not checked, but it must be there: no page in a browser can add it to a request to another
-    // site.
-    if !head.headers.contains_key(AUTHORIZATION) {
-        let kind = "com.amazon.coral.service#MissingAuthenticationTokenException";
-        return Refusal { kind, message: "Request is missing Authentication Token".to_owned() }.answer();
+    match (&head.method, head.uri.path()) {
+        (&Method::GET, "/healthz") => return listen::json(StatusCode::OK, &json!({ "status": "ok" })),
+        (&Method::GET, "/") => {
+            return refusal::text(200, &format!("healthy: dynamodb.{}.amazonaws.com ", shared.place().region));
+        }
+        // The engine refuses a request that is not signed. A page in a browser can add no target to a request to another
+        // site, because nobody answers here what it asks before.
+        (&Method::POST, "/") => {}
+        // The header's value is not checked, but it must be there: no page in a browser can add it either.
+        (&Method::GET | &Method::POST, "/declared" | "/counts" | "/behind") => {
+            if !head.headers.contains_key(AUTHORIZATION) {
+                return refusal::respond(403, &json!({ "message": "the header `Authorization` is missing" }));
+            }
+        }
+        _ => return refusal::text(404, "<UnknownOperationException/>\n"),
     }
     let body = match Limited::new(body, LARGEST_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(error) if error.is::<LengthLimitError>() => return too_long(),
         Err(_) => return Refusal::validation("The request broke off.").answer(),
     };
-    match (&head.method, path) {
+    match (&head.method, head.uri.path()) {
         (&Method::GET, "/declared") => told(shared.declared()),
         (&Method::POST, "/declared") => declare(shared, body).await,
         (&Method::GET, "/counts") => told(shared.counted()),
         (&Method::GET, "/behind") => told(shared.behind(head.uri.query().unwrap_or_default())),
-        (&Method::POST, _) => answer::answer(shared, &head, body).await,
-        _ => refusal::respond(404, &json!({ "message": "there is nothing of this name" })),
+        _ => answer::answer(shared, &head, body).await,
     }
 }
 
