@@ -30,10 +30,14 @@ pub async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             expire(&of)?;
             if trims { trim(&of, before(KEPT)) } else { Ok(()) }
         });
-        match swept.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => log(&format!("sweeping the tables: {error:#}")),
-            Err(_) => log("sweeping the tables made the engine panic"),
+        let trouble = match swept.await {
+            Ok(Ok(())) => continue,
+            Ok(Err(error)) => format!("{error:#}"),
+            Err(_) => "the engine panicked".to_owned(),
+        };
+        log(&format!("sweeping the tables: {trouble}"));
+        if let Err(error) = shared.engine.mend() {
+            log(&format!("{error:#}"));
         }
     }
 }
