@@ -123,6 +123,8 @@ async fn names_are_those_of_the_stack_both_ways() {
             let input = json!({ "StreamArn": stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
             call(port, "GetShardIterator", &input)
         };
+        let many = json!({ "ShardIterator": ask(shard, stream).unwrap()["ShardIterator"], "Limit": 1001 });
+        assert!(call(port, "GetRecords", &many).unwrap_err().contains("less than or equal to 1000"));
         assert!(ask("shardId-00000000000000000000-00000000", stream).unwrap_err().starts_with("ResourceNotFound"));
         let old = format!("{arn}/stream/2020-01-01T00:00:00.000");
         let refused = ask(shard, &old).unwrap_err();

@@ -59,8 +59,11 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
     match (&head.method, head.uri.path()) {
         (&Method::GET, "/declared") => told(shared.declared()),
         (&Method::POST, "/declared") => declare(shared, body).await,
-        (&Method::GET, "/counts") => told(shared.counted()),
-        (&Method::GET, "/behind") => told(shared.behind(head.uri.query().unwrap_or_default())),
+        (&Method::GET, "/counts") => counted(shared, Shared::counted).await,
+        (&Method::GET, "/behind") => {
+            let query = head.uri.query().unwrap_or_default().to_owned();
+            counted(shared, move |shared| shared.behind(&query)).await
+        }
         _ => answer::answer(shared, &head, body).await,
     }
 }
@@ -70,6 +73,16 @@ fn told<T: serde::Serialize>(answer: anyhow::Result<T>) -> Answer {
         Ok(answer) => listen::json(StatusCode::OK, &json!(answer)),
         Err(error) => listen::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": format!("{error:#}") })),
     }
+}
+
+/// Counts beside other answers: there may be millions.
+async fn counted<T: serde::Serialize + Send + 'static>(
+    shared: &Arc<Shared>,
+    count: impl FnOnce(&Shared) -> anyhow::Result<T> + Send + 'static,
+) -> Answer {
+    let shared = Arc::clone(shared);
+    let counted = tokio::task::spawn_blocking(move || count(&shared)).await;
+    told(counted.unwrap_or_else(|error| Err(error.into())))
 }
 
 /// Takes another declaration, as a whole or not at all. The answer is the list of its problems.

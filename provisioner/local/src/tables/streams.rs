@@ -17,7 +17,7 @@ use crate::listen::log;
 const OFFSET: u128 = 100_000_000_000_000_000_000;
 
 /// The records of one answer, and their size in bytes. AWS's answers are of a mebibyte.
-const MOST: u64 = 1000;
+const MOST: i64 = 1000;
 const LARGEST: i64 = 1 << 20;
 
 /// The engine's iterator, in base 64.
@@ -40,14 +40,7 @@ pub fn describe(shared: &Shared, asked: &Asked<'_>) -> Result<Option<Value>, Ref
     let input: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let Some(arn) = input["StreamArn"].as_str() else { return Ok(None) };
     let (table, label) = find(shared, arn)?;
-    let limit = input["Limit"].as_i64().unwrap_or(100);
-    if !(1..=100).contains(&limit) {
-        let bound = if limit < 1 { "greater than or equal to 1" } else { "less than or equal to 100" };
-        return Err(Refusal::validation(format!(
-            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value \
-             {bound}"
-        )));
-    }
+    limit(&input, 100)?;
     let shard = place::shard(&table.table_name, &label);
     let is_behind = input["ExclusiveStartShardId"].as_str().is_some_and(|start| start >= shard.as_str());
     let trimmed = shared.kept.trimmed(&shard).ok().flatten();
@@ -122,8 +115,8 @@ pub fn records<'a>(shared: &Shared, asked: &Asked<'a>) -> Result<Option<Asked<'a
     let same = || Asked { head: asked.head, operation: asked.operation, body: asked.body.clone() };
     let mut input: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let read = input["ShardIterator"].as_str().and_then(read);
-    let limit = input.get("Limit").map_or(Some(MOST), Value::as_u64).filter(|limit| (1..=MOST).contains(limit));
-    let Some((mut iterator, limit)) = read.zip(limit) else { return Ok(Some(same())) };
+    let limit = limit(&input, MOST)?;
+    let Some(mut iterator) = read else { return Ok(Some(same())) };
     let Some(table) = shared.table(&iterator.table_name) else { return Ok(Some(same())) };
     let label = table.stream_label.unwrap_or_default();
     let shard = place::shard(&table.table_name, &label);
@@ -137,7 +130,7 @@ pub fn records<'a>(shared: &Shared, asked: &Asked<'a>) -> Result<Option<Asked<'a
     }
     iterator.position = iterator.position.max(begin);
     iterator.shard_id = streams::shard_id(&table.table_name);
-    match shared.kept.fitting(&table.table_name, iterator.position, limit as usize, LARGEST) {
+    match shared.kept.fitting(&table.table_name, iterator.position, limit, LARGEST) {
         Ok(fitting) => input["Limit"] = json!(fitting),
         Err(error) => log(&format!("the records of {}: {error:#}", table.table_name)),
     }
@@ -177,6 +170,18 @@ pub fn number(stored: i64) -> String {
 /// The engine's number of a record.
 pub fn stored(number: &str) -> Option<i64> {
     i64::try_from(number.parse::<u128>().ok()?.checked_sub(OFFSET)?).ok()
+}
+
+fn limit(input: &Value, most: i64) -> Result<i64, Refusal> {
+    let limit = input["Limit"].as_i64().unwrap_or(most);
+    let bound = match limit {
+        _ if limit < 1 => "greater than or equal to 1".to_owned(),
+        _ if limit > most => format!("less than or equal to {most}"),
+        _ => return Ok(limit),
+    };
+    Err(Refusal::validation(format!(
+        "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value {bound}"
+    )))
 }
 
 fn changed_nothing(record: &Value) -> bool {
