@@ -27,7 +27,7 @@ pub struct Accepted {
 pub struct Checkpoint {
     /// Records before this time are passed over. It is in milliseconds since 1970.
     pub since: u64,
-    /// The stream, and the sequence number of its last record that was handled.
+    /// The shard, and the sequence number of its last record that was handled.
     pub record: Option<(String, String)>,
 }
 
@@ -41,10 +41,10 @@ const TABLES: &str = "
     );
     CREATE INDEX IF NOT EXISTS by_time ON events (due);
     CREATE TABLE IF NOT EXISTS schedules (arn TEXT PRIMARY KEY, last INTEGER NOT NULL);
-    -- How far the streams of tables are handled: until the record with this number of this stream. Before the first one
+    -- How far the streams of tables are handled: until the record with this number of this shard. Before the first one
     -- the time counts.
     CREATE TABLE IF NOT EXISTS streams (
-        source TEXT PRIMARY KEY, since INTEGER NOT NULL, stream TEXT, sequence TEXT
+        source TEXT PRIMARY KEY, since INTEGER NOT NULL, shard TEXT, sequence TEXT
     );
 ";
 
@@ -138,7 +138,7 @@ impl Store {
     /// How far the stream of each table is handled.
     pub fn streams(&self) -> Result<BTreeMap<String, Checkpoint>> {
         let db = self.db();
-        let mut query = db.prepare("SELECT source, since, stream, sequence FROM streams")?;
+        let mut query = db.prepare("SELECT source, since, shard, sequence FROM streams")?;
         let checkpoints = query.query_map([], |row| {
             let since: i64 = row.get(1)?;
             let record: Option<(String, String)> = row.get::<_, Option<String>>(2)?.zip(row.get(3)?);
@@ -147,10 +147,10 @@ impl Store {
         Ok(checkpoints.collect::<Result<_, _>>()?)
     }
 
-    /// Notes that a stream is handled up to a record.
-    pub fn handled(&self, table: &str, stream: &str, sequence: &str) -> Result<()> {
-        let change = "UPDATE streams SET stream = ?2, sequence = ?3 WHERE source = ?1";
-        self.db().execute(change, params![table, stream, sequence])?;
+    /// Notes that a shard is handled up to a record.
+    pub fn handled(&self, table: &str, shard: &str, sequence: &str) -> Result<()> {
+        let change = "UPDATE streams SET shard = ?2, sequence = ?3 WHERE source = ?1";
+        self.db().execute(change, params![table, shard, sequence])?;
         Ok(())
     }
 
@@ -244,10 +244,10 @@ mod tests {
         store.begin_streams(&[("a", 200)]).unwrap();
         let since = |since| Checkpoint { since, record: None };
         assert_eq!(store.streams().unwrap(), BTreeMap::from([("a".to_owned(), since(100))]));
-        store.handled("a", "arn", "7").unwrap();
+        store.handled("a", "shard", "7").unwrap();
         let store = Store::open(directory.path()).unwrap();
         store.begin_streams(&[("a", 300), ("b", 300)]).unwrap();
-        let handled = Checkpoint { since: 100, record: Some(("arn".to_owned(), "7".to_owned())) };
+        let handled = Checkpoint { since: 100, record: Some(("shard".to_owned(), "7".to_owned())) };
         let all = BTreeMap::from([("a".to_owned(), handled), ("b".to_owned(), since(300))]);
         assert_eq!(store.streams().unwrap(), all);
     }

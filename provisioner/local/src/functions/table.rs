@@ -104,7 +104,8 @@ impl Poller {
         };
         let Checkpoint { since, record } =
             self.events.store.streams()?.remove(&self.mapping.table).context("the table is no source")?;
-        let last = record.filter(|(of, _)| *of == stream.arn).map(|(_, sequence)| sequence);
+        // The shard is of one stream of one table. Its id stays when the stack moves to another region.
+        let last = record.filter(|(of, _)| *of == stream.shard).map(|(_, sequence)| sequence);
         let at = last.as_deref().map_or(At::Oldest, At::After);
         let iterator = match self.streams.iterator(&stream, at).await? {
             Some(iterator) => iterator,
@@ -206,7 +207,7 @@ impl Poller {
     /// Notes that the stream is handled up to the last of these records.
     async fn pass(&self, stream: &Stream, records: &[Value]) {
         let Some(last) = records.last().and_then(batch::sequence) else { return };
-        while let Err(error) = self.events.store.handled(&self.mapping.table, &stream.arn, last) {
+        while let Err(error) = self.events.store.handled(&self.mapping.table, &stream.shard, last) {
             log(&format!("it could not be noted that records are handled: {error:#}"));
             tokio::time::sleep(TROUBLE).await;
         }

@@ -5,12 +5,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::{Shared, declare, place};
 use crate::listen::log;
 
 /// The time between two looks for expired items. AWS deletes them within some days.
 const EXPIRY: Duration = Duration::from_secs(1);
+/// A look reads every item of the tables whose items expire. The pause after it is so many times as long as the look.
+const PAUSE: u32 = 5;
 /// The looks for expired items between two looks for old records.
 const LOOKS: u32 = 60;
 /// How long a record can be read.
@@ -18,19 +21,23 @@ pub const KEPT: Duration = Duration::from_secs(24 * 3600);
 
 /// Sweeps until the service stops.
 pub async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
-    let mut look = 0;
+    let mut look = 0_u32;
+    let mut pause = EXPIRY;
     loop {
         tokio::select! {
             _ = stop.changed() => return,
-            () = tokio::time::sleep(EXPIRY) => {}
+            () = tokio::time::sleep(pause) => {}
         }
         let (of, trims) = (Arc::clone(&shared), look % LOOKS == 0);
-        look += 1;
+        look = look.wrapping_add(1);
+        let begin = Instant::now();
         let swept = tokio::task::spawn_blocking(move || {
             expire(&of)?;
             if trims { trim(&of, before(KEPT)) } else { Ok(()) }
         });
-        let trouble = match swept.await {
+        let swept = swept.await;
+        pause = EXPIRY.max(begin.elapsed() * PAUSE);
+        let trouble = match swept {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => format!("{error:#}"),
             Err(_) => "the engine panicked".to_owned(),
