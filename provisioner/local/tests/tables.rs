@@ -220,25 +220,38 @@ async fn nothing_that_is_asked_ends_the_service() {
             assert!(refused.starts_with("ValidationException: ") && refused.len() < 300, "{refused}");
         }
         assert!(put(&long).contains("Invalid ConditionExpression: Expression size has exceeded the maximum allowed size"));
-        let deep = "(".repeat(2000);
         let key = json!({ "TableName": "things", "Key": item });
-        let with = |member: &str| {
-            let mut input = key.clone();
-            input[member] = json!(deep);
-            input
-        };
-        for (operation, input) in [
-            ("GetItem", with("ProjectionExpression")),
-            ("UpdateItem", with("UpdateExpression")),
-            ("Query", json!({ "TableName": "things", "KeyConditionExpression": deep })),
-            ("Scan", json!({ "TableName": "things", "FilterExpression": deep })),
-            ("TransactWriteItems", json!({ "TransactItems": [{ "ConditionCheck": with("ConditionExpression") }] })),
-            ("TransactGetItems", json!({ "TransactItems": [{ "Get": with("ProjectionExpression") }] })),
-            ("ExecuteStatement", json!({ "Statement": format!("SELECT * FROM things WHERE {deep}") })),
-            ("ExecuteStatement", json!({ "Statement": "(".repeat(1 << 20) })),
-        ] {
-            let refused = call(port, operation, &input).unwrap_err();
-            assert!(refused.starts_with("ValidationException: "), "{operation}: {refused}");
+        let deep = "(".repeat(2000);
+        for (evil, told) in [(deep.clone(), ""), ("a".repeat(4097), "Expression size has exceeded the maximum allowed size")] {
+            let with = |member: &str| {
+                let mut input = key.clone();
+                input[member] = json!(evil);
+                input
+            };
+            for (operation, input) in [
+                ("GetItem", with("ProjectionExpression")),
+                ("DeleteItem", with("ConditionExpression")),
+                ("UpdateItem", with("UpdateExpression")),
+                ("Query", json!({ "TableName": "things", "KeyConditionExpression": evil })),
+                ("Scan", json!({ "TableName": "things", "FilterExpression": evil })),
+                ("Scan", json!({ "TableName": "things", "ProjectionExpression": evil })),
+                ("TransactWriteItems", json!({ "TransactItems": [{ "ConditionCheck": with("ConditionExpression") }] })),
+                ("TransactWriteItems", json!({ "TransactItems": [{ "Update": with("UpdateExpression") }] })),
+                ("TransactGetItems", json!({ "TransactItems": [{ "Get": with("ProjectionExpression") }] })),
+            ] {
+                let refused = call(port, operation, &input).unwrap_err();
+                assert!(refused.starts_with("ValidationException: ") && refused.contains(told), "{operation}: {refused}");
+            }
+        }
+        let statements = [format!("SELECT * FROM things WHERE {deep}"), "(".repeat(8192), "(".repeat(1 << 20)];
+        for statement in statements {
+            for (operation, input) in [
+                ("ExecuteStatement", json!({ "Statement": statement })),
+                ("ExecuteTransaction", json!({ "TransactStatements": [{ "Statement": statement }] })),
+            ] {
+                let refused = call(port, operation, &input).unwrap_err();
+                assert!(refused.starts_with("ValidationException: "), "{operation}: {refused}");
+            }
         }
         let nested = |depth: usize| {
             let value = format!("{}{{\"S\":\"a\"}}{}", "{\"L\":[".repeat(depth), "]}".repeat(depth));

@@ -34,7 +34,7 @@ pub struct Mapping {
 }
 
 /// The wait before a stream without new records is read again. Lambda reads it four times a second.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(200);
 /// The wait after the stream could not be read.
 const TROUBLE: Duration = Duration::from_millis(500);
 /// The waits before records that failed are tried again. Each is twice the one before.
