@@ -9,10 +9,11 @@ use local::functions::again::{self, Again};
 use local::functions::config::{From, Source};
 use local::messaging;
 use local::tables::{self, Config, View};
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use support::function::{Function, free_port};
 use support::messages::{Messages, queues};
-use support::tables::{call, config, put, table};
+use support::tables::{call, config, put, records, stream, table};
 use support::{Stack, kill, program, until};
 
 /// A stack with one table, `records`, and the queue `failed`.
@@ -273,4 +274,54 @@ fn the_latest_begin_with_the_declaration_and_a_kill_loses_nothing() {
     tables.put(61, "echo");
     until("the last record", || (seen(&function).concat().last() == Some(&61)).then_some(()));
     assert_eq!(seen(&function).concat().len(), before + 1);
+}
+
+#[test]
+fn what_was_trimmed_is_passed_over_and_named() {
+    let tables = Tables::new();
+    let function = tables.function(|reading| reading.batch = 1);
+    tables.up(&function);
+    let file = tables.stack.directory.path().join("there");
+    tables.put(1, &format!("until {}", file.display()));
+    until("the first record", || (seen(&function) == [[1]]).then_some(()));
+    for id in 2..=5 {
+        tables.put(id, "echo");
+    }
+    let all = records(tables.port, "records", "TRIM_HORIZON");
+    let number = |id: usize| all[id - 1]["dynamodb"]["SequenceNumber"].as_str().unwrap();
+    trim(&tables, 3);
+    std::fs::write(&file, "").unwrap();
+    until("the last record", || (seen(&function).concat().last() == Some(&5)).then_some(()));
+    tables.until_handled(&function);
+    assert_eq!(seen(&function).concat(), [1, 4, 5]);
+    let log = std::fs::read_to_string(tables.stack.place().log("point")).unwrap();
+    assert!(log.contains("records of records are more than a day old, and gone without being handled"), "{log}");
+
+    // Three of the records of a failed batch are gone, and the function is called with the other one.
+    let stream = stream(tables.port, "records");
+    let body = json!({ "DDBStreamBatchInfo": {
+        "streamArn": stream, "shardId": shard(&tables), "startSequenceNumber": number(1), "endSequenceNumber": number(4), "batchSize": 4,
+    } });
+    let name = &function.config.name;
+    let called = again::Function { port: function.port, name, partial: true, within: Duration::from_secs(30) };
+    let done = again::redrive(tables.port, &called, &body.to_string()).unwrap().unwrap();
+    assert_eq!((done.handled, seen(&function).pop()), (1, Some(vec![4])));
+    assert!(done.gone.unwrap().starts_with("3 of 4 records from 1000"));
+}
+
+fn shard(tables: &Tables) -> String {
+    let described =
+        call(tables.port, "DescribeStream", &json!({ "StreamArn": stream(tables.port, "records") })).unwrap();
+    described["StreamDescription"]["Shards"][0]["ShardId"].as_str().unwrap().to_owned()
+}
+
+/// Trims the first records of the stream, as the service does with those that are a day old.
+fn trim(tables: &Tables, count: u32) {
+    let data = tables.stack.place().state().join("tables");
+    let (front, engine) = ["front.db", "tables.db"].map(|file| Connection::open(data.join(file)).unwrap()).into();
+    let oldest = "SELECT CAST(sequence_number AS INTEGER) FROM _stream_records ORDER BY 1 LIMIT 1 OFFSET ?1";
+    let last: i64 = engine.query_row(oldest, [count - 1], |row| row.get(0)).unwrap();
+    front.execute("INSERT INTO trimmed (stream, number) VALUES (?1, ?2)", (shard(tables), last)).unwrap();
+    let deletion = "DELETE FROM _stream_records WHERE CAST(sequence_number AS INTEGER) <= ?1";
+    assert_eq!(engine.execute(deletion, [last]).unwrap(), count as usize);
 }
