@@ -28,7 +28,7 @@ pub async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             _ = stop.changed() => return,
             () = tokio::time::sleep(pause) => {}
         }
-        let (of, trims) = (Arc::clone(&shared), look % LOOKS == 0);
+        let (of, trims) = (Arc::clone(&shared), look.is_multiple_of(LOOKS));
         look = look.wrapping_add(1);
         let begin = Instant::now();
         let swept = tokio::task::spawn_blocking(move || {
