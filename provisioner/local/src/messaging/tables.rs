@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
@@ -34,11 +34,11 @@ impl Door {
             let message = "This stack has no tables: the section `tables:` of its file declares them.";
             return refuse(StatusCode::BAD_REQUEST, "UnknownOperationException", message);
         };
-        let Ok(body) = Limited::new(body, LARGEST_BODY).collect().await else {
+        let Ok(body) = crate::listen::body(body, LARGEST_BODY).await else {
             let message = "The request is too long, or broke off.";
             return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLargeException", message);
         };
-        match self.ask(port, head, body.to_bytes()).await {
+        match self.ask(port, head, body).await {
             Ok(answer) => answer,
             Err(error) => {
                 crate::listen::log(&format!("the tables cannot be asked: {error:#}"));

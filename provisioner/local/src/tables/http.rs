@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, StatusCode};
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 
 use super::refusal::{self, Answer, Refusal};
 use super::{Shared, answer};
-use crate::listen::{self, Patience};
+use crate::listen::{self, NoBody, Patience};
 
 /// The largest body: AWS's requests are of 16 MiB.
 pub const LARGEST_BODY: usize = 16 << 20;
@@ -51,10 +50,10 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
         }
         _ => return refusal::text(404, "<UnknownOperationException/>\n"),
     }
-    let body = match Limited::new(body, LARGEST_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return too_long(),
-        Err(_) => return Refusal::validation("The request broke off.").answer(),
+    let body = match listen::body(body, LARGEST_BODY).await {
+        Ok(body) => body,
+        Err(NoBody::TooLong) => return too_long(),
+        Err(NoBody::BrokeOff) => return Refusal::validation("The request broke off.").answer(),
     };
     match (&head.method, head.uri.path()) {
         (&Method::GET, "/declared") => told(shared.declared()),
