@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
@@ -62,6 +62,32 @@ pub async fn serve(
     drop(listener);
     let _ = tokio::time::timeout(patience.drain, graceful.shutdown()).await;
 }
+
+/// Why there is no whole body.
+#[derive(Debug, PartialEq)]
+pub enum NoBody {
+    TooLong,
+    BrokeOff,
+}
+
+/// Reads a body of at most so many bytes. The rest of a longer one is read too and forgotten: otherwise the connection
+/// would end while the client still sends, and the client would not see the answer.
+pub async fn body(mut incoming: Incoming, largest: usize) -> Result<Bytes, NoBody> {
+    let mut whole = match Limited::new(&mut incoming, largest).collect().await {
+        Ok(whole) => return Ok(whole.to_bytes()),
+        Err(error) if error.is::<LengthLimitError>() => 0,
+        Err(_) => return Err(NoBody::BrokeOff),
+    };
+    while whole < FORGOTTEN
+        && let Some(Ok(frame)) = incoming.frame().await
+    {
+        whole += frame.data_ref().map_or(0, Bytes::len);
+    }
+    Err(NoBody::TooLong)
+}
+
+/// The most bytes that are read and forgotten.
+const FORGOTTEN: usize = 64 << 20;
 
 pub fn json(status: StatusCode, value: &Value) -> Answer {
     bytes(status, value.to_string())

@@ -13,12 +13,15 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use browser::{Browser, http};
-use local::dashboard::config::{Config, Connection, Lane, Node};
+use local::dashboard::config::{Config, Connection, Lane, Link, Node, Table};
 use local::dashboard::part as dashboard;
+use local::functions::config::{From, Source};
 use local::supervisor::protocol::State;
+use local::tables::View;
 use serde_json::json;
 use shop::{PASSWORD, Shop, TRACE};
 use support::function::{Function, free_port};
+use support::tables::{config, put, table};
 use support::{Stack, kill, program, until};
 
 #[test]
@@ -254,6 +257,62 @@ fn what_functions_have_done_is_shown() {
     browser.click("#map [data-id='order']");
     browser.until_text("#inspector", "Invocations");
     picture(&browser, "functions");
+    browser.look(375, 1000, "dark");
+    browser.until("a narrow page", "return document.documentElement.scrollWidth", |it| it == &json!(375));
+    assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn tables_and_the_lag_of_their_readers_are_shown() {
+    let stack = Stack::new();
+    let place = stack.place();
+    let (tables_port, port) = (free_port(), free_port());
+    let (file, directory) = (place.state().join("tables.json"), place.state().join("tables"));
+    local::tables::part::prepare(&file, &config(&[("bell-dev-records", table(Some(View::NewImage)))])).unwrap();
+    let tables = local::tables::part::part("tables", program(), &file, &directory, tables_port).unwrap();
+    let mut function = Function::new(&stack, "point");
+    function.config.sources = vec![Source::Table {
+        url: format!("http://127.0.0.1:{tables_port}/"),
+        table: "bell-dev-records".into(),
+        from: From::Oldest,
+        batch: 1,
+        window_ms: 0,
+        retries: 0,
+        bisect: false,
+        partial: false,
+    }];
+    let node = |id: &str, kind: &str, lane: Lane, part: &str| {
+        let name = id.rsplit(':').next().unwrap().to_owned();
+        Node { id: id.into(), name, kind: kind.into(), lane, part: part.into() }
+    };
+    let records = Table { id: "table:records".into(), name: "bell-dev-records".into() };
+    let config = Config {
+        nodes: vec![
+            node("table:records", "table", Lane::Data, "tables"),
+            node("point", "function", Lane::Services, "point"),
+        ],
+        links: vec![Link { from: "table:records".into(), to: "point".into(), verb: "feeds".into() }],
+        dynamodb: Some(tables_port),
+        tables: vec![records],
+        ..Config::default()
+    };
+    dashboard::prepare(&place, &config).unwrap();
+    stack.up_whole(&[tables, function.part("point"), dashboard::part(program(), &place, port).unwrap()]);
+    let file = stack.directory.path().join("there");
+    for id in 1..=3 {
+        let waits = json!({ "do": { "S": format!("until {}", file.display()) } });
+        put(tables_port, "bell-dev-records", id, &waits);
+    }
+    let browser = Browser::new();
+    browser.look(1440, 1000, "light");
+    browser.open(&dashboard::address(&place, port).unwrap());
+    browser.until_text("#tables tr[data-key='table:records']", "point: 3 records behind, the oldest ");
+    browser.until_text("#map [data-id='table:records']", "3 items · point 3 records behind");
+    browser.click("#map [data-id='table:records']");
+    browser.until_text("#inspector", "3 records");
+    picture(&browser, "tables");
+    std::fs::write(&file, "").unwrap();
+    browser.until_text("#tables tr[data-key='table:records']", "point: up to date");
     browser.look(375, 1000, "dark");
     browser.until("a narrow page", "return document.documentElement.scrollWidth", |it| it == &json!(375));
     assert_eq!(browser.complaints(), Vec::<String>::new());

@@ -7,8 +7,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use local::http;
 use local::tables::{self, Config, Kind, Table, View};
+use local::{http, messaging};
 use serde_json::{Value, json};
 use support::function::free_port;
 use support::tables::{attribute, call, config, put, records, send, started, stream, table};
@@ -123,6 +123,8 @@ async fn names_are_those_of_the_stack_both_ways() {
             let input = json!({ "StreamArn": stream, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON" });
             call(port, "GetShardIterator", &input)
         };
+        let many = json!({ "ShardIterator": ask(shard, stream).unwrap()["ShardIterator"], "Limit": 1001 });
+        assert!(call(port, "GetRecords", &many).unwrap_err().contains("less than or equal to 1000"));
         assert!(ask("shardId-00000000000000000000-00000000", stream).unwrap_err().starts_with("ResourceNotFound"));
         let old = format!("{arn}/stream/2020-01-01T00:00:00.000");
         let refused = ask(shard, &old).unwrap_err();
@@ -218,25 +220,38 @@ async fn nothing_that_is_asked_ends_the_service() {
             assert!(refused.starts_with("ValidationException: ") && refused.len() < 300, "{refused}");
         }
         assert!(put(&long).contains("Invalid ConditionExpression: Expression size has exceeded the maximum allowed size"));
-        let deep = "(".repeat(2000);
         let key = json!({ "TableName": "things", "Key": item });
-        let with = |member: &str| {
-            let mut input = key.clone();
-            input[member] = json!(deep);
-            input
-        };
-        for (operation, input) in [
-            ("GetItem", with("ProjectionExpression")),
-            ("UpdateItem", with("UpdateExpression")),
-            ("Query", json!({ "TableName": "things", "KeyConditionExpression": deep })),
-            ("Scan", json!({ "TableName": "things", "FilterExpression": deep })),
-            ("TransactWriteItems", json!({ "TransactItems": [{ "ConditionCheck": with("ConditionExpression") }] })),
-            ("TransactGetItems", json!({ "TransactItems": [{ "Get": with("ProjectionExpression") }] })),
-            ("ExecuteStatement", json!({ "Statement": format!("SELECT * FROM things WHERE {deep}") })),
-            ("ExecuteStatement", json!({ "Statement": "(".repeat(1 << 20) })),
-        ] {
-            let refused = call(port, operation, &input).unwrap_err();
-            assert!(refused.starts_with("ValidationException: "), "{operation}: {refused}");
+        let deep = "(".repeat(2000);
+        for (evil, told) in [(deep.clone(), ""), ("a".repeat(4097), "Expression size has exceeded the maximum allowed size")] {
+            let with = |member: &str| {
+                let mut input = key.clone();
+                input[member] = json!(evil);
+                input
+            };
+            for (operation, input) in [
+                ("GetItem", with("ProjectionExpression")),
+                ("DeleteItem", with("ConditionExpression")),
+                ("UpdateItem", with("UpdateExpression")),
+                ("Query", json!({ "TableName": "things", "KeyConditionExpression": evil })),
+                ("Scan", json!({ "TableName": "things", "FilterExpression": evil })),
+                ("Scan", json!({ "TableName": "things", "ProjectionExpression": evil })),
+                ("TransactWriteItems", json!({ "TransactItems": [{ "ConditionCheck": with("ConditionExpression") }] })),
+                ("TransactWriteItems", json!({ "TransactItems": [{ "Update": with("UpdateExpression") }] })),
+                ("TransactGetItems", json!({ "TransactItems": [{ "Get": with("ProjectionExpression") }] })),
+            ] {
+                let refused = call(port, operation, &input).unwrap_err();
+                assert!(refused.starts_with("ValidationException: ") && refused.contains(told), "{operation}: {refused}");
+            }
+        }
+        let statements = [format!("SELECT * FROM things WHERE {deep}"), "(".repeat(8192), "(".repeat(1 << 20)];
+        for statement in statements {
+            for (operation, input) in [
+                ("ExecuteStatement", json!({ "Statement": statement })),
+                ("ExecuteTransaction", json!({ "TransactStatements": [{ "Statement": statement }] })),
+            ] {
+                let refused = call(port, operation, &input).unwrap_err();
+                assert!(refused.starts_with("ValidationException: "), "{operation}: {refused}");
+            }
         }
         let nested = |depth: usize| {
             let value = format!("{}{{\"S\":\"a\"}}{}", "{\"L\":[".repeat(depth), "]}".repeat(depth));
@@ -247,10 +262,7 @@ async fn nothing_that_is_asked_ends_the_service() {
             assert_eq!(answer.status, 400, "{}", String::from_utf8_lossy(&answer.body));
         }
         let large = format!("{{\"a\":\"{}\"}}", "x".repeat(17 << 20));
-        // The answer may come before all of the request was sent, and then the connection has ended.
-        if let Ok(answer) = send(port, "PutItem", &large) {
-            assert_eq!(answer.status, 413);
-        }
+        assert_eq!(send(port, "PutItem", &large).unwrap().status, 413);
         for iterator in ["", "e30=", "eyJ0YWJsZV9uYW1lIjoidGhpbmdzIiwic2hhcmRfaWQiOiJhIiwicG9zaXRpb24iOi05MjIzMzcyMDM2ODU0Nzc1ODA4fQ=="] {
             let _ = call(port, "GetRecords", &json!({ "ShardIterator": iterator }));
         }
@@ -353,4 +365,54 @@ fn start(file: &std::path::Path, data: &std::path::Path, port: u16) -> Child {
         answer.ok().filter(|answer| answer.status == 200)
     });
     child
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_door_is_that_of_all_services() {
+    let directory = tempfile::tempdir().unwrap();
+    let (declared, others) = (config(&[("things", table(NEW))]), messaging::Config::default());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let door = messaging::serve(listener, &directory.path().join("messages"), &others).unwrap();
+    let port = door.address().port();
+    let refused = asking(move || call(port, "ListTables", &json!({})).unwrap_err()).await;
+    assert!(refused.starts_with("UnknownOperationException: This stack has no tables"), "{refused}");
+
+    let data = directory.path().join("tables");
+    let (server, behind) = started(&data, &declared);
+    let with_tables = messaging::Config { tables: Some(behind), ..others.clone() };
+    asking(move || {
+        messaging::declare(port, &with_tables).unwrap();
+        assert_eq!(messaging::declared(port).unwrap().unwrap().declared, with_tables);
+        put(port, "things", 1, &json!({ "text": { "S": "x".repeat(390_000) } }));
+        assert_eq!(records(port, "things", "TRIM_HORIZON").len(), 1);
+        let refused = call(port, "PutItem", &json!({ "TableName": "none", "Item": {} })).unwrap_err();
+        assert!(refused.starts_with("ResourceNotFoundException"), "{refused}");
+        let answer = send(port, "GetItem", r#"{"TableName": "things", "Key": {"id": {"N": "1"}}}"#).unwrap();
+        assert!(answer.header("x-amz-crc32").is_some() && answer.header("x-amzn-requestid").is_some());
+        let unsigned = http::ask(
+            port,
+            "POST",
+            "/",
+            &[("X-Amz-Target", "DynamoDB_20120810.ListTables")],
+            Some("{}"),
+            Duration::from_secs(5),
+        );
+        assert_eq!(unsigned.unwrap().status, 400);
+        // All items of a body come through, and queues are still asked at the same door.
+        let queues = [("Authorization", "any"), ("X-Amz-Target", "AmazonSQS.ListQueues")];
+        assert_eq!(http::ask(port, "POST", "/", &queues, Some("{}"), Duration::from_secs(5)).unwrap().status, 200);
+    })
+    .await;
+    server.stop().await;
+    // SDKs try again after this status.
+    let status = asking(move || send(port, "ListTables", "{}").unwrap().status).await;
+    assert_eq!(status, 503);
+    let (server, behind) = started(&data, &declared);
+    asking(move || {
+        messaging::declare(port, &messaging::Config { tables: Some(behind), ..others }).unwrap();
+        assert_eq!(call(port, "ListTables", &json!({})).unwrap()["TableNames"], json!(["things"]));
+    })
+    .await;
+    server.stop().await;
+    door.stop().await;
 }

@@ -1,7 +1,7 @@
 //! A function for tests. It does what its events say, one after the other, as a runtime of Lambda would.
 //!
-//! An event names in `do` what is to be done. A message of a queue names it in its body, and fails alone. Each event is
-//! written to the file in `SEEN` before anything is done with it.
+//! An event names in `do` what is to be done. A message of a queue names it in its body, and fails alone. So does a record
+//! of a table, in the attribute `do` of the item. Each event is written to the file in `SEEN` before anything is done with it.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -73,14 +73,22 @@ fn handle(event: &Value, next: &Answer, api: &Api) -> Result<Value> {
         };
     }
     let records = event.get("Records").and_then(Value::as_array);
-    let Some(records) = records.filter(|records| records.iter().any(|record| record["eventSource"] == "aws:sqs"))
-    else {
+    let is_of_source =
+        |record: &Value| ["aws:sqs", "aws:dynamodb"].iter().any(|source| record["eventSource"] == *source);
+    let Some(records) = records.filter(|records| records.iter().any(is_of_source)) else {
         return act(event.get("do").and_then(Value::as_str).unwrap_or_default(), event, next, api);
     };
     let mut failures = Vec::new();
     for record in records {
-        if act(record["body"].as_str().unwrap_or_default(), record, next, api).is_err() {
-            failures.push(json!({ "itemIdentifier": record["messageId"] }));
+        let (what, id) = match record["eventSource"] == "aws:sqs" {
+            true => (&record["body"], &record["messageId"]),
+            false => (&record["dynamodb"]["NewImage"]["do"]["S"], &record["dynamodb"]["SequenceNumber"]),
+        };
+        match what.as_str().unwrap_or_default() {
+            "break" => bail!("told to break"),
+            "name nobody" => failures.push(json!({ "itemIdentifier": "nobody" })),
+            what if act(what, record, next, api).is_err() => failures.push(json!({ "itemIdentifier": id })),
+            _ => {}
         }
     }
     Ok(json!({ "batchItemFailures": failures }))

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 /// The facts for the page. It has no `Debug`, because connections hold passwords.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Config {
     pub stack: String,
     pub environment: String,
@@ -16,6 +17,9 @@ pub struct Config {
     /// The port of SQS, if the stack has queues or topics.
     pub messaging: Option<u16>,
     pub queues: Vec<Queue>,
+    /// The port of DynamoDB, if the stack has tables.
+    pub dynamodb: Option<u16>,
+    pub tables: Vec<Table>,
     /// The parts that follow another database.
     pub replicas: Vec<String>,
     pub connections: Vec<Connection>,
@@ -59,6 +63,14 @@ pub struct Queue {
     pub dead_letters: Option<String>,
 }
 
+/// A table, with the name that DynamoDB knows.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// The id of its node.
+    pub id: String,
+    pub name: String,
+}
+
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Connection {
     pub name: String,
@@ -79,12 +91,12 @@ impl Connection {
 impl Config {
     /// The facts that the page gets. They hold no secret.
     pub fn shown(&self) -> Value {
-        let Config { stack, environment, notes, nodes, links, messaging: _, queues, replicas, connections } = self;
+        let Config { stack, environment, notes, nodes, links, queues, tables, replicas, connections, .. } = self;
         let connection = |it: &Connection| json!({ "name": it.name, "part": it.part, "text": it.masked(), "secret": it.secret.is_some() });
         let connections: Vec<Value> = connections.iter().map(connection).collect();
         json!({
             "stack": stack, "environment": environment, "notes": notes, "nodes": nodes, "links": links,
-            "queues": queues, "replicas": replicas, "connections": connections,
+            "queues": queues, "tables": tables, "replicas": replicas, "connections": connections,
         })
     }
 

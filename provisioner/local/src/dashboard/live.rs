@@ -16,6 +16,7 @@ use crate::supervisor::client;
 use crate::supervisor::place::Place;
 use crate::supervisor::protocol::State;
 use crate::supervisor::sql::{Address, Login};
+use crate::tables::{self, Behind};
 
 /// The longest age of an answer that came over a wire.
 const FRESH: Duration = Duration::from_millis(900);
@@ -31,6 +32,7 @@ struct Answers {
     queues: BTreeMap<String, Value>,
     lags: BTreeMap<String, Value>,
     functions: BTreeMap<String, Counted>,
+    tables: BTreeMap<String, Value>,
 }
 
 pub fn state(place: &Place, config: &Config, asked: &Arc<Asked>) -> Value {
@@ -55,7 +57,7 @@ pub fn state(place: &Place, config: &Config, asked: &Arc<Asked>) -> Value {
     json!({
         "at": now_ms(), "running": parts.is_some(), "parts": parts.unwrap_or_default(),
         "queues": answers.queues, "lags": answers.lags,
-        "functions": functions,
+        "functions": functions, "tables": answers.tables,
     })
 }
 
@@ -85,7 +87,8 @@ fn begin_to_ask(place: &Place, config: &Config, asked: &Arc<Asked>) -> Option<bo
         let queues = config.messaging.map(|port| queues(port, &config)).unwrap_or_default();
         let lags = config.replicas.iter().map(|part| (part.clone(), lag(&place, part))).collect();
         let functions = functions(&place);
-        *asked.answers() = Answers { at: Some(Instant::now()), under_way: false, queues, lags, functions };
+        let tables = config.dynamodb.map(|port| tables(port, &config, &functions)).unwrap_or_default();
+        *asked.answers() = Answers { at: Some(Instant::now()), under_way: false, queues, lags, functions, tables };
     });
     Some(first)
 }
@@ -107,6 +110,30 @@ fn functions(place: &Place) -> BTreeMap<String, Counted> {
     let parts = client::running(place.state()).and_then(|client| client.status().ok()).unwrap_or_default();
     let functions = parts.into_iter().filter(|part| part.kind == KIND && part.state == State::Ready);
     functions.filter_map(|part| Some((part.name, ask::counts(part.port?).ok()?))).collect()
+}
+
+/// The items of each table, and how far behind each function is that takes its stream. If the tables do not answer, there
+/// is nothing of them.
+fn tables(port: u16, config: &Config, functions: &BTreeMap<String, Counted>) -> BTreeMap<String, Value> {
+    let counted = tables::counted(port).unwrap_or_default();
+    let readers = |name: &str| -> Vec<Value> {
+        let reader = |(part, counted): (&String, &Counted)| {
+            let Behind { records, oldest } = tables::behind(port, name, counted.streams.get(name)?).ok()?;
+            let oldest_ms = oldest.map(|oldest| now_ms().saturating_sub(oldest));
+            Some(json!({ "part": part, "records": records, "oldest_ms": oldest_ms }))
+        };
+        functions.iter().filter_map(reader).collect()
+    };
+    let mut all = BTreeMap::new();
+    for table in &config.tables {
+        if let Some(tables::Counted { items, bytes, stream, records }) = counted.get(&table.name) {
+            let told = json!({
+                "items": items, "bytes": bytes, "stream": stream, "records": records, "readers": readers(&table.name),
+            });
+            all.insert(table.id.clone(), told);
+        }
+    }
+    all
 }
 
 fn lag(place: &Place, replica: &str) -> Value {

@@ -1,5 +1,5 @@
 //! A page about one stack on this machine, for its user and nobody else. It shows which parts run, how many messages
-//! wait in the queues, what the functions have done, how to reach each part, what the parts log, and what happened while nobody looked.
+//! wait in the queues, what is in the tables and how far their streams are handled, what the functions have done, how to reach each part, what the parts log, and what happened while nobody looked.
 //!
 //! The page is a part like the balancer: the supervisor runs it, and nothing depends on it. If it fails or is killed,
 //! nothing else stops. It owns only the history, an SQLite file that is filled from what the supervisor writes down. So
@@ -18,8 +18,8 @@
 //!
 //! | Request | Answer |
 //! |---|---|
-//! | `GET api/stack` | `stack`, `environment`, `nodes`, `links`, `queues`, and `connections` with `text` masked |
-//! | `GET api/state` | `parts` as of `provision status --json`, `queues` by name, `lags` and `functions` by part, `revision` of the stack |
+//! | `GET api/stack` | `stack`, `environment`, `nodes`, `links`, `queues`, `tables`, and `connections` with `text` masked |
+//! | `GET api/state` | `parts` as of `provision status --json`, `queues` and `tables` by id, `lags` and `functions` by part, `revision` of the stack |
 //! | `GET api/connection?name=` | the whole `text` of one; needs the header |
 //! | `GET api/logs?part=&text=&id=&quiet=1&before=&cursor=` | `lines` (`part`, `at`, `text`), the oldest first, and a `cursor`: given back, it gives what was written since |
 //! | `GET api/history?part=&before=` | `events` (`id`, `at`, `part`, `what`, `text`), the latest first; `before` an id |

@@ -20,7 +20,7 @@ use crate::messaging::new_id;
 pub struct Events {
     pool: Arc<Pool>,
     pub store: Store,
-    queues: Queues,
+    pub queues: Queues,
     /// Tells that an event was accepted.
     accepted: Notify,
 }

@@ -53,11 +53,43 @@ pub enum Source {
         #[serde(default)]
         partial: bool,
     },
+    /// The stream of a table.
+    Table {
+        /// The endpoint of DynamoDB: that of all services, or that of the tables alone.
+        url: String,
+        /// The name of the table.
+        table: String,
+        from: From,
+        /// The most records of one event.
+        batch: usize,
+        /// The time to wait for more records.
+        #[serde(default)]
+        window_ms: u64,
+        /// How often the same records are tried again. Then they go to the queue of failed events.
+        #[serde(default = "default_retries")]
+        retries: u32,
+        /// Whether records that failed are tried again in halves (`BisectBatchOnFunctionError`).
+        #[serde(default = "default_bisect")]
+        bisect: bool,
+        /// Whether the function answers from which record on it failed (`ReportBatchItemFailures`).
+        #[serde(default)]
+        partial: bool,
+    },
     Schedule {
         /// The ARN of the rule.
         arn: String,
         every_ms: u64,
     },
+}
+
+/// Where a function begins to read a stream (`StartingPosition`).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum From {
+    /// With the oldest record that is there.
+    Oldest,
+    /// With the first record after the function's part was started for the first time.
+    Latest,
 }
 
 /// What happens to an event that nobody waits for.
@@ -80,6 +112,14 @@ impl Default for Asynchronous {
 /// The most processes of a function without reserved concurrency.
 pub const PROCESSES: u32 = 8;
 
+fn default_retries() -> u32 {
+    3
+}
+
+fn default_bisect() -> bool {
+    true
+}
+
 fn default_processes() -> u32 {
     PROCESSES
 }
@@ -99,6 +139,12 @@ impl Config {
                     ensure!((1..=10_000).contains(batch), "a batch of {batch} messages");
                     ensure!(*batch <= 10 || *window_ms > 0, "a batch of {batch} messages needs a window");
                     ensure!(*most != Some(0), "a queue of `{name}` may have no event");
+                }
+                Source::Table { batch, table, .. } => {
+                    ensure!((1..=10_000).contains(batch), "a batch of {batch} records");
+                    let of_same = |it: &&Source| matches!(it, Source::Table { table: other, .. } if other == table);
+                    let is_there_once = config.sources.iter().filter(of_same).count() == 1;
+                    ensure!(is_there_once, "the table `{table}` is a source of `{name}` twice");
                 }
                 Source::Schedule { every_ms, .. } => ensure!(*every_ms > 0, "a schedule without a pause"),
             }
@@ -128,6 +174,15 @@ mod tests {
         for (source, error) in [
             (r#"{"source": "queue", "url": "u", "arn": "a", "batch": 11}"#, "a batch of 11 messages needs a window"),
             (r#"{"source": "queue", "url": "u", "arn": "a", "batch": 0}"#, "a batch of 0 messages"),
+            (
+                r#"{"source": "table", "url": "u", "table": "a", "from": "latest", "batch": 10001}"#,
+                "a batch of 10001 records",
+            ),
+            (
+                r#"{"source": "table", "url": "u", "table": "a", "from": "oldest", "batch": 1},
+                    {"source": "table", "url": "u", "table": "a", "from": "latest", "batch": 1}"#,
+                "the table `a` is a source of `shop` twice",
+            ),
             (r#"{"source": "schedule", "arn": "a", "every_ms": 0}"#, "a schedule without a pause"),
             (r#"{"source": "schedule", "arn": "a", "every_ms": 1, "each_ms": 1}"#, "unknown field `each_ms`"),
         ] {

@@ -1,6 +1,6 @@
 //! What a function has done since its part started.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::failure::Failure;
 use super::store::now_ms;
+use crate::tables::Read;
 
 /// The counts, as the part tells them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Counted {
     pub waiting: usize,
     /// The accepted events that are not done yet.
     pub accepted: usize,
+    /// How far the streams of tables are handled, by table.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub streams: BTreeMap<String, Read>,
     pub last_error: Option<LastError>,
 }
 

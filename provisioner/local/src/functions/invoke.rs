@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http_body_util::{BodyExt, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, StatusCode};
@@ -37,11 +36,10 @@ pub async fn answer(pool: &Arc<Pool>, events: &Events, name: &str, request: Requ
     }
     let kind = header(&head.headers, "x-amz-invocation-type").unwrap_or("RequestResponse");
     let largest = if kind == "Event" { LARGEST_ACCEPTED } else { LARGEST_ANSWER };
-    let Ok(body) = Limited::new(body, largest).collect().await else {
+    let Ok(mut event) = listen::body(body, largest).await else {
         let message = format!("Request must be smaller than {largest} bytes for the InvokeFunction operation");
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, "RequestTooLargeException", &message);
     };
-    let mut event = body.to_bytes();
     if event.is_empty() {
         event = Bytes::from_static(b"{}");
     }

@@ -17,7 +17,7 @@ use super::failure::Outcome;
 use super::pool::{Patience, Pool, Readiness};
 use super::queue::Mapping;
 use super::store::trace_id;
-use super::{invoke, queue, runtime_api, schedule};
+use super::{invoke, queue, runtime_api, schedule, table};
 use crate::listen::{self, Answer, log};
 use crate::messaging::new_id;
 
@@ -36,6 +36,8 @@ pub fn run(path: &Path, port: &str) -> Result<()> {
         let mut term = signal(SignalKind::terminate())?;
         let listener = TcpListener::bind(("127.0.0.1", port)).await.with_context(|| format!("port {port}"))?;
         let events = Arc::new(Events::open(Arc::clone(&pool))?);
+        // The stream of a table is read from this moment on, whatever happens before the first record.
+        table::begin(&events.store, &pool.config.sources)?;
         pool.begin();
         tokio::spawn(Arc::clone(&events).run());
         for source in pool.config.sources.clone() {
@@ -107,6 +109,11 @@ fn begin(pool: &Arc<Pool>, events: &Arc<Events>, source: Source) {
             let mapping = Mapping { url, arn, batch, window, most, is_partial: partial };
             tokio::spawn(queue::run(Arc::clone(pool), mapping));
         }
+        Source::Table { url, table, batch, window_ms, retries, bisect, partial, from: _ } => {
+            let window = Duration::from_millis(window_ms);
+            let mapping = table::Mapping { url, table, batch, window, retries, bisect, is_partial: partial };
+            tokio::spawn(table::run(Arc::clone(pool), Arc::clone(events), mapping));
+        }
         Source::Schedule { arn, every_ms } => drop(tokio::spawn(schedule::run(Arc::clone(events), arn, every_ms))),
     }
 }
@@ -148,6 +155,7 @@ async fn answer(pool: &Arc<Pool>, events: &Events, request: Request<Incoming>) -
         (&Method::GET, _, "/counts") => {
             let mut counted = pool.counted();
             counted.accepted = events.store.count();
+            counted.streams = table::read(&events.store);
             listen::json(StatusCode::OK, &json!(counted))
         }
         _ => listen::json(StatusCode::NOT_FOUND, &json!({ "message": "there is nothing of this name" })),

@@ -1,5 +1,6 @@
 //! The accepted events, in a file. An event is there from the moment that it is accepted until it is done.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -21,6 +22,15 @@ pub struct Accepted {
     pub last_failure: Option<Vec<u8>>,
 }
 
+/// How far the stream of a table is handled.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Checkpoint {
+    /// Records before this time are passed over. It is in milliseconds since 1970.
+    pub since: u64,
+    /// The shard, and the sequence number of its last record that was handled.
+    pub record: Option<(String, String)>,
+}
+
 const TABLES: &str = "
     PRAGMA journal_mode = WAL;
     -- Killing the process loses nothing. A power cut may take the last seconds.
@@ -31,6 +41,11 @@ const TABLES: &str = "
     );
     CREATE INDEX IF NOT EXISTS by_time ON events (due);
     CREATE TABLE IF NOT EXISTS schedules (arn TEXT PRIMARY KEY, last INTEGER NOT NULL);
+    -- How far the streams of tables are handled: until the record with this number of this shard. Before the first one
+    -- the time counts.
+    CREATE TABLE IF NOT EXISTS streams (
+        source TEXT PRIMARY KEY, since INTEGER NOT NULL, shard TEXT, sequence TEXT
+    );
 ";
 
 impl Store {
@@ -104,6 +119,38 @@ impl Store {
 
     pub fn done(&self, id: &str) -> Result<()> {
         self.db().execute("DELETE FROM events WHERE id = ?1", [id])?;
+        Ok(())
+    }
+
+    /// Notes the tables that are sources, each with the time at which it became one. The others are forgotten.
+    pub fn begin_streams(&self, tables: &[(&str, u64)]) -> Result<()> {
+        let mut db = self.db();
+        let change = db.transaction()?;
+        let names = serde_json::to_string(&tables.iter().map(|(table, _)| table).collect::<Vec<_>>())?;
+        change.execute("DELETE FROM streams WHERE source NOT IN (SELECT value FROM json_each(?1))", [names])?;
+        for (table, since) in tables {
+            let note = "INSERT OR IGNORE INTO streams (source, since) VALUES (?1, ?2)";
+            change.execute(note, params![table, number(*since)])?;
+        }
+        Ok(change.commit()?)
+    }
+
+    /// How far the stream of each table is handled.
+    pub fn streams(&self) -> Result<BTreeMap<String, Checkpoint>> {
+        let db = self.db();
+        let mut query = db.prepare("SELECT source, since, shard, sequence FROM streams")?;
+        let checkpoints = query.query_map([], |row| {
+            let since: i64 = row.get(1)?;
+            let record: Option<(String, String)> = row.get::<_, Option<String>>(2)?.zip(row.get(3)?);
+            Ok((row.get(0)?, Checkpoint { since: since.unsigned_abs(), record }))
+        })?;
+        Ok(checkpoints.collect::<Result<_, _>>()?)
+    }
+
+    /// Notes that a shard is handled up to a record.
+    pub fn handled(&self, table: &str, shard: &str, sequence: &str) -> Result<()> {
+        let change = "UPDATE streams SET shard = ?2, sequence = ?3 WHERE source = ?1";
+        self.db().execute(change, params![table, shard, sequence])?;
         Ok(())
     }
 
@@ -187,6 +234,22 @@ mod tests {
         assert_eq!(store.last("rule", 300).unwrap(), 160);
         assert!(store.accept_scheduled("rule", 220, "a", b"{}", "t").is_err());
         assert_eq!(store.last("rule", 300).unwrap(), 160);
+    }
+
+    #[test]
+    fn a_stream_goes_on_from_its_last_record() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        store.begin_streams(&[("a", 100), ("b", 0)]).unwrap();
+        store.begin_streams(&[("a", 200)]).unwrap();
+        let since = |since| Checkpoint { since, record: None };
+        assert_eq!(store.streams().unwrap(), BTreeMap::from([("a".to_owned(), since(100))]));
+        store.handled("a", "shard", "7").unwrap();
+        let store = Store::open(directory.path()).unwrap();
+        store.begin_streams(&[("a", 300), ("b", 300)]).unwrap();
+        let handled = Checkpoint { since: 100, record: Some(("shard".to_owned(), "7".to_owned())) };
+        let all = BTreeMap::from([("a".to_owned(), handled), ("b".to_owned(), since(300))]);
+        assert_eq!(store.streams().unwrap(), all);
     }
 
     #[test]

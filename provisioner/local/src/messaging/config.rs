@@ -19,7 +19,7 @@ pub struct Config {
     pub subscriptions: Vec<Subscription>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub functions: Vec<FunctionSubscription>,
-    /// The port of the engine of tables.
+    /// The port of the part that serves the tables. Requests for tables go on to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tables: Option<u16>,
 }

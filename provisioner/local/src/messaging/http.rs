@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::sns::{self, Form};
 use super::store::new_id;
+use super::tables::is_for_tables;
 use super::{Shared, now, sqs};
 
 /// The largest body. A mebibyte of message may take six in JSON, if all of it is escapes, or in a form.
@@ -74,6 +75,9 @@ async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Response<Fu
     if head.method == Method::GET && head.uri.path() == "/depths" {
         return respond(200, "application/json", json!(shared.depths()).to_string());
     }
+    if is_for_tables(&head.headers) {
+        return shared.door.forward(shared.tables(), head, body).await;
+    }
     let target = header(&head.headers, "x-amz-target").and_then(|target| target.strip_prefix("AmazonSQS."));
     // The header's value is not checked, but it must be there: no page in a browser can add it to a request to another
     // site.
@@ -122,7 +126,7 @@ fn declare(shared: &Shared, body: &[u8]) -> Response<Full<Bytes>> {
     respond(status, "application/json", json!(problems).to_string())
 }
 
-const JSON: &str = "application/x-amz-json-1.0";
+pub(super) const JSON: &str = "application/x-amz-json-1.0";
 const SQS_QUERY: &str = "2012-11-05";
 
 fn refuse(json: bool, status: u16, code: &'static str, message: &str) -> Response<Full<Bytes>> {
@@ -132,7 +136,7 @@ fn refuse(json: bool, status: u16, code: &'static str, message: &str) -> Respons
     respond(status, "text/xml", sns::refuse(code, message))
 }
 
-fn respond(status: u16, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+pub(super) fn respond(status: u16, kind: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(Bytes::from(body)));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert(CONTENT_TYPE, kind.parse().expect("a content type"));

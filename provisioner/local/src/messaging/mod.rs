@@ -12,6 +12,8 @@
 //! These are missing or different: signatures and policies are not checked. Tasks that move dead letters are done at
 //! once, whatever their rate. A purged or deleted queue can be used again at once. Topics deliver to queues, and to
 //! functions on this machine that the stack file names.
+//!
+//! Requests for tables go on to the part that serves them, so that one endpoint serves SNS, SQS and DynamoDB.
 
 mod arn;
 mod attribute;
@@ -30,6 +32,7 @@ mod sns;
 mod sqs;
 mod state;
 mod store;
+mod tables;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -50,6 +53,7 @@ pub use settings::with_defaults;
 use sqs::Task;
 use store::Store;
 pub(crate) use store::new_id;
+use tables::Door;
 
 /// A running service. If it is dropped, it also stops, but nobody waits for that.
 pub struct Server {
@@ -72,6 +76,8 @@ pub fn serve(listener: std::net::TcpListener, directory: &Path, config: &Config)
         tasks: Mutex::new(Vec::new()),
         stopping: AtomicBool::new(false),
         handing: Notify::new(),
+        tables: Mutex::new(None),
+        door: Door::default(),
     });
     if let Err(problems) = shared.declare(config) {
         bail!("{}", problems.join("\n"));
@@ -151,6 +157,9 @@ struct Shared {
     stopping: AtomicBool,
     /// Tells that there may be an event for a function.
     handing: Notify,
+    /// The port of the part that serves the tables.
+    tables: Mutex<Option<u16>>,
+    door: Door,
 }
 
 impl Shared {
@@ -163,12 +172,17 @@ impl Shared {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn tables(&self) -> Option<u16> {
+        *self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn declare(&self, config: &Config) -> Result<(), Vec<String>> {
         let mut store = self.store();
         store.place = Place { account: config.account.clone(), region: config.region.clone() };
         let now = now();
         let records = declare::difference(&store, config, now)?;
         store.commit(records, now).map_err(|refusal| vec![refusal.message])?;
+        *self.tables.lock().unwrap_or_else(PoisonError::into_inner) = config.tables;
         // A function may listen at another port now.
         self.handing.notify_one();
         Ok(())
@@ -194,6 +208,7 @@ impl Shared {
         }
         let functions = store.state.functions.values().map(|function| function.subscription.clone());
         all.declared.functions = functions.collect();
+        all.declared.tables = self.tables();
         all
     }
 

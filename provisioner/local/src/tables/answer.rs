@@ -49,11 +49,12 @@ pub async fn answer(shared: &Shared, head: &Parts, body: Bytes) -> Answer {
             Err(refusal) => return refusal.answer(),
         },
         "GetShardIterator" => match streams::iterator(shared, &asked) {
-            Ok(asked) => ask(shared, &asked).await,
+            Ok(asked) => ask(shared, &asked).await.map(|told| streams::begun(shared, told)),
             Err(refusal) => return refusal.answer(),
         },
         "GetRecords" => match streams::records(shared, &asked) {
-            Ok(asked) => ask(shared, &asked).await.map(|told| streams::told(shared, told)),
+            Ok(None) => return refusal::respond(200, &json!({ "Records": [] })),
+            Ok(Some(asked)) => ask(shared, &asked).await.map(|told| streams::told(shared, told)),
             Err(refusal) => return refusal.answer(),
         },
         _ => ask(shared, &asked).await,

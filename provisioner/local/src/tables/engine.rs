@@ -75,7 +75,7 @@ impl Engine {
     }
 
     /// Opens the database again if its lock is useless.
-    fn mend(&self) -> Result<()> {
+    pub fn mend(&self) -> Result<()> {
         let mut running = self.running();
         match running.take() {
             Some(usable) if usable.database.table_count().is_ok() => *running = Some(usable),
@@ -140,4 +140,51 @@ fn hidden_listener() -> Result<TcpListener> {
     let address = Ipv4Addr::from(0x7f00_0000 | fastrand::u32(2..0x00ff_ffff));
     let listener = TcpListener::bind((address, 0)).or_else(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)));
     listener.context("a port for the engine of the tables")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use dynoxide::storage_backend::Clock;
+    use serde_json::json;
+
+    use super::*;
+
+    struct Broken;
+
+    impl Clock for Broken {
+        fn now_unix_secs(&self) -> u64 {
+            panic!("a panic of the library")
+        }
+
+        fn now_unix_secs_f64(&self) -> f64 {
+            panic!("a panic of the library")
+        }
+    }
+
+    fn things() -> serde_json::Value {
+        json!({ "TableName": "things", "BillingMode": "PAY_PER_REQUEST",
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "N" }] })
+    }
+
+    #[test]
+    fn after_a_panic_the_file_is_opened_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Engine::open(directory.path()).unwrap();
+        engine.database().unwrap().create_table(serde_json::from_value(things()).unwrap()).unwrap();
+        let broken = Database::memory_with_clock(Arc::new(Broken)).unwrap();
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| broken.sweep_ttl()));
+        assert!(panicked.is_err() && broken.table_count().is_err(), "its lock is useless now");
+        let before = engine.running().as_ref().unwrap().address;
+        engine.mend().unwrap();
+        assert_eq!(engine.running().as_ref().unwrap().address, before, "it worked");
+        engine.running().as_mut().unwrap().database = broken;
+        engine.mend().unwrap();
+        assert_eq!(engine.database().unwrap().table_count().unwrap(), 1);
+        assert_ne!(engine.running().as_ref().unwrap().address, before);
+        engine.close();
+        assert!(engine.mend().is_ok() && engine.database().is_err());
+    }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::AUTHORIZATION;
 use hyper::{Method, Request, StatusCode};
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 
 use super::refusal::{self, Answer, Refusal};
 use super::{Shared, answer};
-use crate::listen::{self, Patience};
+use crate::listen::{self, NoBody, Patience};
 
 /// The largest body: AWS's requests are of 16 MiB.
 pub const LARGEST_BODY: usize = 16 << 20;
@@ -35,28 +34,36 @@ pub async fn run(listener: TcpListener, shared: Arc<Shared>, mut stop: watch::Re
 
 async fn answer(shared: &Arc<Shared>, request: Request<Incoming>) -> Answer {
     let (head, body) = request.into_parts();
-    let path = head.uri.path();
-    if head.method == Method::GET && path == "/healthz" {
-        return listen::json(StatusCode::OK, &json!({ "status": "ok" }));
+    match (&head.method, head.uri.path()) {
+        (&Method::GET, "/healthz") => return listen::json(StatusCode::OK, &json!({ "status": "ok" })),
+        (&Method::GET, "/") => {
+            return refusal::text(200, &format!("healthy: dynamodb.{}.amazonaws.com ", shared.place().region));
+        }
+        // The engine refuses a request that is not signed. A page in a browser can add no target to a request to another
+        // site, because nobody answers here what it asks before.
+        (&Method::POST, "/") => {}
+        // The header's value is not checked, but it must be there: no page in a browser can add it either.
+        (&Method::GET | &Method::POST, "/declared" | "/counts" | "/behind") => {
+            if !head.headers.contains_key(AUTHORIZATION) {
+                return refusal::respond(403, &json!({ "message": "the header `Authorization` is missing" }));
+            }
+        }
+        _ => return refusal::text(404, "<UnknownOperationException/>\n"),
     }
-    // The header's value is not checked, but it must be there: no page in a browser can add it to a request to another
-    // site.
-    if !head.headers.contains_key(AUTHORIZATION) {
-        let kind = "com.amazon.coral.service#MissingAuthenticationTokenException";
-        return Refusal { kind, message: "Request is missing Authentication Token".to_owned() }.answer();
-    }
-    let body = match Limited::new(body, LARGEST_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => return too_long(),
-        Err(_) => return Refusal::validation("The request broke off.").answer(),
+    let body = match listen::body(body, LARGEST_BODY).await {
+        Ok(body) => body,
+        Err(NoBody::TooLong) => return too_long(),
+        Err(NoBody::BrokeOff) => return Refusal::validation("The request broke off.").answer(),
     };
-    match (&head.method, path) {
+    match (&head.method, head.uri.path()) {
         (&Method::GET, "/declared") => told(shared.declared()),
         (&Method::POST, "/declared") => declare(shared, body).await,
-        (&Method::GET, "/counts") => told(shared.counted()),
-        (&Method::GET, "/behind") => told(shared.behind(head.uri.query().unwrap_or_default())),
-        (&Method::POST, _) => answer::answer(shared, &head, body).await,
-        _ => refusal::respond(404, &json!({ "message": "there is nothing of this name" })),
+        (&Method::GET, "/counts") => counted(shared, Shared::counted).await,
+        (&Method::GET, "/behind") => {
+            let query = head.uri.query().unwrap_or_default().to_owned();
+            counted(shared, move |shared| shared.behind(&query)).await
+        }
+        _ => answer::answer(shared, &head, body).await,
     }
 }
 
@@ -65,6 +72,16 @@ fn told<T: serde::Serialize>(answer: anyhow::Result<T>) -> Answer {
         Ok(answer) => listen::json(StatusCode::OK, &json!(answer)),
         Err(error) => listen::json(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "message": format!("{error:#}") })),
     }
+}
+
+/// Counts beside other answers: there may be millions.
+async fn counted<T: serde::Serialize + Send + 'static>(
+    shared: &Arc<Shared>,
+    count: impl FnOnce(&Shared) -> anyhow::Result<T> + Send + 'static,
+) -> Answer {
+    let shared = Arc::clone(shared);
+    let counted = tokio::task::spawn_blocking(move || count(&shared)).await;
+    told(counted.unwrap_or_else(|error| Err(error.into())))
 }
 
 /// Takes another declaration, as a whole or not at all. The answer is the list of its problems.

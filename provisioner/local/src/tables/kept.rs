@@ -73,14 +73,14 @@ impl Kept {
     }
 
     /// How many records after `after` fit into an answer of this many bytes. The first one always does.
-    pub fn fitting(&self, table: &str, after: i64, most: usize, bytes: i64) -> Result<usize> {
+    pub fn fitting(&self, table: &str, after: i64, most: i64, bytes: i64) -> Result<usize> {
         let db = self.db();
         let mut query = db.prepare_cached(
             "SELECT length(keys_json) + ifnull(length(new_image), 0) + ifnull(length(old_image), 0) + 400
              FROM engine._stream_records WHERE table_name = ?1 AND CAST(sequence_number AS INTEGER) > ?2
              ORDER BY CAST(sequence_number AS INTEGER) LIMIT ?3",
         )?;
-        let mut sizes = query.query(params![table, after, most as i64])?;
+        let mut sizes = query.query(params![table, after, most])?;
         let (mut count, mut whole) = (0, 0);
         while let Some(row) = sizes.next()? {
             whole += row.get::<_, i64>(0)?;

@@ -12,8 +12,8 @@
 //! These are missing or different: signatures and policies are not checked. A change that changes nothing makes a record,
 //! unless the records hold both images. A stream that is switched off cannot be read any more. An index that is added
 //! later takes items too whose key is empty or of another kind. An item expires also if its time is more than five years
-//! ago. There are no backups, global tables, exports or imports.
-//! A token of a transaction is forgotten when the service restarts.
+//! ago. `RequestItems` takes names of tables, and no ARNs. There are no backups, global tables, exports or imports. A token
+//! of a transaction is forgotten when the service restarts.
 
 mod answer;
 mod config;

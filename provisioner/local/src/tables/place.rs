@@ -23,6 +23,9 @@ impl Place {
 
     /// The engine's ARN as one of this place. Any other text stays.
     pub fn outside(&self, text: &str) -> Option<String> {
+        if let Some(key) = text.strip_prefix(&of("kms", "aws", LOCAL_REGION, LOCAL_ACCOUNT)) {
+            return Some(of("kms", self.partition(), &self.region, &self.account) + key);
+        }
         let rest = text.strip_prefix(&engine())?;
         let rest = match rest.split_once("/stream/") {
             Some((table, label)) => format!("{table}/stream/{}", iso(label)),
@@ -37,8 +40,11 @@ impl Place {
     }
 
     fn begin(&self) -> String {
-        let partition = partition::of(&self.region).map_or("aws", |partition| partition.id);
-        format!("arn:{partition}:dynamodb:{}:{}:", self.region, self.account)
+        of("dynamodb", self.partition(), &self.region, &self.account)
+    }
+
+    fn partition(&self) -> &'static str {
+        partition::of(&self.region).map_or("aws", |partition| partition.id)
     }
 }
 
@@ -84,7 +90,11 @@ fn resource(arn: &str) -> Option<&str> {
 }
 
 fn engine() -> String {
-    format!("arn:aws:dynamodb:{LOCAL_REGION}:{LOCAL_ACCOUNT}:")
+    of("dynamodb", "aws", LOCAL_REGION, LOCAL_ACCOUNT)
+}
+
+fn of(service: &str, partition: &str, region: &str, account: &str) -> String {
+    format!("arn:{partition}:{service}:{region}:{account}:")
 }
 
 #[cfg(test)]
@@ -99,6 +109,8 @@ mod tests {
         assert_eq!((table(stream), label(stream)), (Some("a"), Some("2026-01-31T12:00:00.000")));
         let inner = dynoxide::streams::stream_arn("a", "1769860800.000000000");
         assert_eq!(place.outside(&inner).as_deref(), Some(stream));
+        let key = dynoxide::streams::kms_key_arn("k");
+        assert_eq!(place.outside(&key).as_deref(), Some("arn:aws-cn:kms:cn-north-1:123456789012:key/k"));
         assert_eq!(inside(&place.table("a")), Some(dynoxide::streams::table_arn("a")));
         for other in ["", "a", "arn:aws:sns:r:1:a", "arn:aws:dynamodb:r:1:global-table/a"] {
             assert_eq!((inside(other), table(other), place.outside(other)), (None, None, None), "{other}");

@@ -47,8 +47,16 @@ pub fn respond(status: u16, value: &Value) -> Answer {
     with_id(answer)
 }
 
-pub fn with_id(mut answer: Answer) -> Answer {
-    if let Ok(id) = HeaderValue::from_str(&crate::messaging::new_id()) {
+pub fn text(status: u16, text: &str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::from(text.to_owned())));
+    *answer.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
+    with_id(answer)
+}
+
+/// DynamoDB's ids have 52 capital letters and digits.
+fn with_id(mut answer: Answer) -> Answer {
+    let id: String = (0..52).map(|_| fastrand::alphanumeric().to_ascii_uppercase()).collect();
+    if let Ok(id) = HeaderValue::from_str(&id) {
         answer.headers_mut().insert("x-amzn-requestid", id);
     }
     answer

@@ -17,7 +17,7 @@ use crate::listen::log;
 const OFFSET: u128 = 100_000_000_000_000_000_000;
 
 /// The records of one answer, and their size in bytes. AWS's answers are of a mebibyte.
-const MOST: u64 = 1000;
+const MOST: i64 = 1000;
 const LARGEST: i64 = 1 << 20;
 
 /// The engine's iterator, in base 64.
@@ -40,14 +40,7 @@ pub fn describe(shared: &Shared, asked: &Asked<'_>) -> Result<Option<Value>, Ref
     let input: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let Some(arn) = input["StreamArn"].as_str() else { return Ok(None) };
     let (table, label) = find(shared, arn)?;
-    let limit = input["Limit"].as_i64().unwrap_or(100);
-    if !(1..=100).contains(&limit) {
-        let bound = if limit < 1 { "greater than or equal to 1" } else { "less than or equal to 100" };
-        return Err(Refusal::validation(format!(
-            "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value \
-             {bound}"
-        )));
-    }
+    limit(&input, 100)?;
     let shard = place::shard(&table.table_name, &label);
     let is_behind = input["ExclusiveStartShardId"].as_str().is_some_and(|start| start >= shard.as_str());
     let trimmed = shared.kept.trimmed(&shard).ok().flatten();
@@ -97,28 +90,52 @@ pub fn iterator<'a>(shared: &Shared, asked: &Asked<'a>) -> Result<Asked<'a>, Ref
     Ok(Asked { body: input.to_string().into(), ..same() })
 }
 
+/// The answer with our id of the shard in the iterator: so it is known later of which stream it is.
+pub fn begun(shared: &Shared, told: Told) -> Told {
+    let Ok(mut value) = serde_json::from_slice::<Value>(&told.body) else { return told };
+    match renamed(shared, &value["ShardIterator"]) {
+        Some(iterator) => {
+            value["ShardIterator"] = iterator;
+            told.with(&value)
+        }
+        None => told,
+    }
+}
+
+fn renamed(shared: &Shared, iterator: &Value) -> Option<Value> {
+    let mut iterator = read(iterator.as_str()?)?;
+    let table = shared.table(&iterator.table_name).filter(|table| table.stream_enabled)?;
+    iterator.shard_id = place::shard(&table.table_name, &table.stream_label?);
+    Some(json!(written(&iterator)))
+}
+
 /// The request with an iterator behind everything that is of an earlier stream of the table, and with a limit that keeps
-/// the answer small.
-pub fn records<'a>(shared: &Shared, asked: &Asked<'a>) -> Result<Asked<'a>, Refusal> {
+/// the answer small. `None` if the iterator is of an earlier stream, which has ended.
+pub fn records<'a>(shared: &Shared, asked: &Asked<'a>) -> Result<Option<Asked<'a>>, Refusal> {
     let same = || Asked { head: asked.head, operation: asked.operation, body: asked.body.clone() };
     let mut input: Value = serde_json::from_slice(&asked.body).unwrap_or_default();
     let read = input["ShardIterator"].as_str().and_then(read);
-    let limit = input.get("Limit").map_or(Some(MOST), Value::as_u64).filter(|limit| (1..=MOST).contains(limit));
-    let Some((mut iterator, limit)) = read.zip(limit) else { return Ok(same()) };
-    let Some(table) = shared.table(&iterator.table_name) else { return Ok(same()) };
+    let limit = limit(&input, MOST)?;
+    let Some(mut iterator) = read else { return Ok(Some(same())) };
+    let Some(table) = shared.table(&iterator.table_name) else { return Ok(Some(same())) };
     let label = table.stream_label.unwrap_or_default();
+    let shard = place::shard(&table.table_name, &label);
+    if !table.stream_enabled || iterator.shard_id != shard {
+        return Ok(None);
+    }
     let begin = place::micros(&label) - 1;
-    let trimmed = shared.kept.trimmed(&place::shard(&table.table_name, &label)).ok().flatten();
+    let trimmed = shared.kept.trimmed(&shard).ok().flatten();
     if iterator.position > begin && trimmed.is_some_and(|trimmed| iterator.position < trimmed) {
         return Err(Refusal::trimmed());
     }
     iterator.position = iterator.position.max(begin);
-    match shared.kept.fitting(&table.table_name, iterator.position, limit as usize, LARGEST) {
+    iterator.shard_id = streams::shard_id(&table.table_name);
+    match shared.kept.fitting(&table.table_name, iterator.position, limit, LARGEST) {
         Ok(fitting) => input["Limit"] = json!(fitting),
         Err(error) => log(&format!("the records of {}: {error:#}", table.table_name)),
     }
     input["ShardIterator"] = json!(written(&iterator));
-    Ok(Asked { body: input.to_string().into(), ..same() })
+    Ok(Some(Asked { body: input.to_string().into(), ..same() }))
 }
 
 /// The answer with this place's region, and without the records of changes that changed nothing. Those are known only if
@@ -139,6 +156,9 @@ pub fn told(shared: &Shared, told: Told) -> Told {
             }
         }
     }
+    if let Some(iterator) = renamed(shared, &value["NextShardIterator"]) {
+        value["NextShardIterator"] = iterator;
+    }
     told.with(&value)
 }
 
@@ -150,6 +170,18 @@ pub fn number(stored: i64) -> String {
 /// The engine's number of a record.
 pub fn stored(number: &str) -> Option<i64> {
     i64::try_from(number.parse::<u128>().ok()?.checked_sub(OFFSET)?).ok()
+}
+
+fn limit(input: &Value, most: i64) -> Result<i64, Refusal> {
+    let limit = input["Limit"].as_i64().unwrap_or(most);
+    let bound = match limit {
+        _ if limit < 1 => "greater than or equal to 1".to_owned(),
+        _ if limit > most => format!("less than or equal to {most}"),
+        _ => return Ok(limit),
+    };
+    Err(Refusal::validation(format!(
+        "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value {bound}"
+    )))
 }
 
 fn changed_nothing(record: &Value) -> bool {

@@ -181,6 +181,8 @@ fn map(ports: &BTreeMap<String, u16>) -> Config {
             main: "shop-mails".into(),
             dead_letters: Some("shop-mails-dead-letter".into()),
         }],
+        dynamodb: None,
+        tables: Vec::new(),
         replicas: vec!["orders-replica".into()],
         connections: vec![Connection {
             name: "orders as owner".into(),

@@ -36,6 +36,7 @@ function show() {
   $("stack").textContent = stack.stack;
   $("environment").textContent = stack.environment;
   $("queues-panel").hidden = stack.queues.length === 0;
+  $("tables-panel").hidden = stack.tables.length === 0;
 }
 
 function draw() {

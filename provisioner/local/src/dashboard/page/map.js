@@ -1,6 +1,6 @@
 // The map of what uses what. It has three columns, with the lines drawn behind real buttons.
 
-import { $, count, dot, fill, h, memory } from "./dom.js";
+import { $, count, dot, fill, h, memory, since } from "./dom.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const COLUMNS = [
@@ -86,6 +86,11 @@ function figures(world, node, part) {
     const all = [`${depth.waiting + depth.delayed} waiting`, `${depth.in_flight} in flight`];
     return [all.join(" · "), depth.dead > 0 && h("em", { class: "bad" }, ` · ${depth.dead} dead`)];
   }
+  const held = world.state.tables[node.id];
+  if (held) {
+    const late = held.readers.filter((reader) => reader.records > 0);
+    return [[count(held.items, "item"), ...late.map((reader) => `${reader.part} ${behind(reader)}`)].join(" · ")];
+  }
   if (node.kind === "topic") {
     return [`to ${count(world.stack.links.filter((link) => link.from === node.id).length, "queue")}`];
   }
@@ -98,6 +103,12 @@ export function lag(lag) {
   if (lag.error) return "lag unknown";
   if (lag.seconds === null) return "not following";
   return lag.seconds === 0 ? "up to date" : `${lag.seconds} s behind`;
+}
+
+/** How far a reader of a stream is behind: `3 records behind, the oldest 12 s`. */
+export function behind(reader) {
+  if (reader.records === 0) return "up to date";
+  return `${count(reader.records, "record")} behind, the oldest ${since(reader.oldest_ms ?? 0)}`;
 }
 
 function lines(world, root) {

@@ -1,12 +1,13 @@
 // The tables below the map, and the details beside it.
 
-import { $, clock, dot, fill, h, look, memory, shown, since, stateWord } from "./dom.js";
-import { lag, name } from "./map.js";
+import { $, clock, count, dot, fill, h, look, memory, shown, since, stateWord } from "./dom.js";
+import { behind, lag, name } from "./map.js";
 import { sentence } from "./history.js";
 
 export function draw(world) {
   fill($("parts"), table("parts-table", ["Part", "State", "Address", "Memory", "Up for", "Process", "Restarts", ""], world.state.parts.map((part) => row(world, part))));
   fill($("queues"), queues(world));
+  fill($("tables"), tables(world));
   fill($("functions"), functions(world));
   $("functions-panel").hidden = Object.keys(world.state.functions).length === 0;
   fill($("connections"), h("ul", { class: "connections" }, world.stack.connections.map(connection)));
@@ -57,6 +58,22 @@ function queues(world) {
     );
   });
   return table("queues-table", ["Queue", "Waiting", "In flight", "Delayed", "Dead letters", ""], rows);
+}
+
+function tables(world) {
+  const rows = world.stack.tables.map((it) => {
+    const found = world.state.tables[it.id];
+    const readers = found?.readers ?? [];
+    return h(
+      "tr", { "data-key": it.id },
+      h("th", { scope: "row" }, h("span", { class: "name" }, name(world, it.id)), h("small", {}, it.name)),
+      cell("Items", found ? String(found.items) : "–"),
+      cell("Records in the stream", found?.stream ? String(found.records) : "–"),
+      cell("Readers", readers.length === 0 ? "–" : h("ul", { class: "readers" }, readers.map((reader) =>
+        h("li", { "data-key": reader.part }, `${reader.part}: `, h("span", { class: reader.oldest_ms > 10000 ? "bad" : "" }, behind(reader)))))),
+    );
+  });
+  return table("tables-table", ["Table", "Items", "Records in the stream", "Readers"], rows);
 }
 
 const milliseconds = (value) => (value === null ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
@@ -128,6 +145,8 @@ function details(world, node) {
   const list = depth
     ? [["Waiting", String(depth.waiting)], ["In flight", String(depth.in_flight)], ["Delayed", String(depth.delayed)], ["Dead letters", String(depth.dead)]]
     : [["Address", part?.port ? `127.0.0.1:${part.port}` : "–"], ["Process", String(part?.pid ?? "–")], ["Memory", memory(part?.memory_kib)], ["Up for", part?.since_ms ? since(world.state.at - part.since_ms) : "–"], ["Restarts", String(part?.restarts ?? 0)]];
+  const held = world.state.tables[node.id];
+  if (held) list.splice(0, list.length, ["Items", String(held.items)], ["Stream", held.stream ? count(held.records, "record") : "off"], ...held.readers.map((reader) => [reader.part, behind(reader)]));
   const done = world.state.functions[node.part];
   if (done) list.push(["Invocations", String(done.invocations)], ["Errors", String(done.errors)], ["Median", milliseconds(done.p50_ms)], ["Events kept", String(done.accepted)]);
   if (world.state.lags[node.id]) list.push(["Replication", lag(world.state.lags[node.id])]);
