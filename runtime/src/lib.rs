@@ -19,8 +19,9 @@
 //! - [`data`]: databases and their migrations, the cache, how far a replica is behind.
 //! - [`events`]: the outbox with its relay or its sweep, the topic, the consumer of a queue, envelopes, the inbox.
 //! - [`functions`]: the Lambda Runtime API, with the routes of a role behind an HTTP API, or the handler of a queue, a
-//!   topic or a schedule, and the function that migrates.
+//!   topic, a table or a schedule, and the function that migrates.
 //! - [`stock`]: what is sold from a stock, what is ordered for it, and what a factory's callback credits to it.
+//! - [`passwords`]: hashes passwords, a few at a time.
 //! - [`forwarder`]: ships log lines to a search engine.
 //! - [`config`], [`telemetry`], [`aws`], and [`background`] for the loops beside the requests.
 //!
@@ -54,4 +55,5 @@ pub mod events;
 pub mod forwarder;
 pub mod functions;
 
+pub mod passwords;
 pub mod stock;

@@ -361,7 +361,7 @@ pub const ROLES: &[Role] = &[
     Role {
         name: "user",
         system: "mrmrthon",
-        about: "Signs users up, and logs them in",
+        about: "Signs runners and organizers up and in",
         runs: Runs::Server,
         takes: &[Event::Http],
         needs: &[Need::One(Sort::Database)],
@@ -393,20 +393,21 @@ pub const ROLES: &[Role] = &[
     Role {
         name: "official-record",
         system: "mrmrthon",
-        about: "Publishes the points that a new record is worth",
+        about: "Tells the topic what each new official record is worth",
         runs: Runs::Function,
         takes: &[Event::Table],
         needs: &[Need::One(Sort::Topic), Need::Named(Sort::Table, "marathons")],
         variables: &[],
         schema: None,
         reads: None,
+        // The event of a probe begins at the topic: a record in the table would be one that people can see.
         counts_probes: false,
         probe: false,
     },
     Role {
         name: "point-increase",
         system: "mrmrthon",
-        about: "Credits points to users",
+        about: "Credits the points of each record, once",
         runs: Runs::Function,
         takes: &[Event::Queue],
         needs: &[Need::One(Sort::Database)],
@@ -419,7 +420,7 @@ pub const ROLES: &[Role] = &[
     Role {
         name: "webhook",
         system: "mrmrthon",
-        about: "Announces points in a channel of Discord",
+        about: "Tells a channel of Discord about each credit",
         runs: Runs::Function,
         takes: &[Event::Topic],
         needs: &[Need::Named(Sort::Table, "announcements")],

@@ -1,5 +1,7 @@
 //! The AWS SDK, with the credentials of the task's role and an HTTP client that trusts Mozilla's roots.
 
+pub mod credentials;
+pub mod dynamodb;
 pub mod secrets;
 pub mod signed;
 

@@ -4,6 +4,7 @@
 mod forwarder;
 pub mod secrets;
 pub mod stores;
+pub mod tokens;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

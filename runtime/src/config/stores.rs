@@ -5,8 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Environment;
+use hyper::Uri;
+
 use super::secrets::Origin;
+use super::{Environment, endpoint, uri};
 
 /// A secret. Neither `Debug` nor an error shows it.
 #[derive(Clone, PartialEq)]
@@ -70,6 +72,14 @@ pub struct Cache {
 pub struct Topic {
     pub arn: String,
     pub region: String,
+}
+
+/// DynamoDB, in the region `AWS_REGION`.
+#[derive(Clone, Debug)]
+pub struct Tables {
+    pub region: String,
+    /// It is the region's, unless `AWS_ENDPOINT_URL_DYNAMODB` or `AWS_ENDPOINT_URL` says otherwise.
+    pub endpoint: Uri,
 }
 
 /// `QUEUE_URL`.
@@ -151,7 +161,7 @@ impl Topic {
 
     /// One of the topics of a role that has several: the one that has this name in the stack file.
     pub fn named(name: &str, environment: &Environment, problems: &mut Vec<String>) -> Self {
-        Topic::of(&format!("{}_TOPIC_ARN", name.to_uppercase().replace('-', "_")), environment, problems)
+        Topic::of(&format!("{}_TOPIC_ARN", in_capitals(name)), environment, problems)
     }
 
     fn of(variable: &str, environment: &Environment, problems: &mut Vec<String>) -> Self {
@@ -176,6 +186,32 @@ impl Queue {
         let region = region.unwrap_or_else(|| environment.required("AWS_REGION", problems));
         Queue { url, region }
     }
+}
+
+impl Tables {
+    pub fn read(environment: &Environment, problems: &mut Vec<String>) -> Self {
+        let region = environment.required("AWS_REGION", problems);
+        let endpoint = endpoint(environment, "AWS_ENDPOINT_URL_DYNAMODB", problems);
+        let of_region = |problems| {
+            let suffix = partition::of(&region).map_or("amazonaws.com", |partition| partition.dns_suffix);
+            if region.is_empty() {
+                Uri::default()
+            } else {
+                uri("AWS_REGION", &format!("dynamodb.{region}.{suffix}"), problems)
+            }
+        };
+        Tables { endpoint: endpoint.unwrap_or_else(|| of_region(problems)), region }
+    }
+}
+
+/// The name of the table that has this name in the stack file: `LATE_ORDERS_TABLE`, of the table `late-orders`.
+pub fn table(name: &str, environment: &Environment, problems: &mut Vec<String>) -> String {
+    environment.required(&format!("{}_TABLE", in_capitals(name)), problems)
+}
+
+/// A name of the stack file as variables have it.
+fn in_capitals(name: &str) -> String {
+    name.to_uppercase().replace('-', "_")
 }
 
 impl Tls {
@@ -222,5 +258,35 @@ mod tests {
         Topic::named("odd", &environment, &mut problems);
         Topic::named("none", &environment, &mut problems);
         assert_eq!(problems, ["ODD_TOPIC_ARN is not the ARN of a topic", "NONE_TOPIC_ARN is not set"]);
+    }
+
+    #[test]
+    fn tables_are_where_the_partition_of_the_region_is_unless_an_endpoint_is_named() {
+        for (variables, expected) in [
+            (&[("AWS_REGION", "eu-west-1")][..], "https://dynamodb.eu-west-1.amazonaws.com/"),
+            (&[("AWS_REGION", "cn-north-1")], "https://dynamodb.cn-north-1.amazonaws.com.cn/"),
+            (&[("AWS_REGION", "x"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:1")], "http://127.0.0.1:1/"),
+            (
+                &[
+                    ("AWS_REGION", "x"),
+                    ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+                    ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:2"),
+                ],
+                "http://127.0.0.1:2/",
+            ),
+        ] {
+            let environment: Environment =
+                variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            let mut problems = Vec::new();
+            assert_eq!(Tables::read(&environment, &mut problems).endpoint.to_string(), expected);
+            assert!(problems.is_empty(), "{problems:?}");
+        }
+        let environment: Environment =
+            [("LATE_ORDERS_TABLE".to_owned(), "shop-dev-late".to_owned())].into_iter().collect();
+        let mut problems = Vec::new();
+        assert_eq!(table("late-orders", &environment, &mut problems), "shop-dev-late");
+        table("orders", &environment, &mut problems);
+        Tables::read(&environment, &mut problems);
+        assert_eq!(problems, ["ORDERS_TABLE is not set", "AWS_REGION is not set"]);
     }
 }

@@ -1,6 +1,6 @@
 //! Roles that run as Lambda functions. [`lambda`] asks for the events, and a [`Function`] handles them. Behind an HTTP
 //! API the routes of a role are the handler ([`http`]). On a queue or a topic the handler gets one message at a time
-//! ([`queue`], [`topic`]), and on a schedule it gets nothing ([`schedule`]). A function with requests and messages is
+//! ([`queue`], [`topic`]), on a table the changes of a batch ([`table`]), and on a schedule nothing ([`schedule`]). A function with requests and messages is
 //! [`either`]. [`outbox`] publishes what functions have committed. [`migrate`] belongs to no role.
 
 mod either;
@@ -11,6 +11,7 @@ pub mod migrate;
 pub mod outbox;
 pub mod queue;
 pub mod schedule;
+pub mod table;
 pub mod topic;
 
 use std::time::Duration;

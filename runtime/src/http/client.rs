@@ -11,13 +11,16 @@ use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::connect::dns::GaiResolver;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 
 use super::reach::{Reach, Resolver};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// A connection that is kept is used again within this time. The other side closes it later than that.
+const KEPT: Duration = Duration::from_secs(10);
 /// The largest body of an answer, in bytes. A `_bulk` answer has some 200 bytes for each document of a few hundred.
 const LARGEST_BODY: usize = 32 * 1024 * 1024;
+const IDLE_CONNECTIONS: usize = 32;
 
 #[derive(Clone)]
 pub struct Client {
@@ -37,8 +40,18 @@ impl Client {
         Client::within(Reach::Anywhere)
     }
 
-    /// A client that calls only what is in reach. It follows no redirect, as no client here does.
+    /// A client for URLs of the configuration that keeps connections, for a caller who tries again: Lambda freezes the
+    /// process between two events. A connection that was kept may then be dead and look alive.
+    pub fn with_kept_connections() -> anyhow::Result<Self> {
+        Client::made(Reach::Anywhere, IDLE_CONNECTIONS)
+    }
+
+    /// A client that calls only what is in reach. It follows no redirect, as no client here does. It keeps no connection.
     pub fn within(reach: Reach) -> anyhow::Result<Self> {
+        Client::made(reach, 0)
+    }
+
+    fn made(reach: Reach, idle_connections: usize) -> anyhow::Result<Self> {
         let reach = Arc::new(reach);
         // The provider is named, because a default provider exists only if a single crate in the build asks for one.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -53,9 +66,9 @@ impl Client {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(tcp);
         let client = legacy::Client::builder(TokioExecutor::new())
-            // Lambda freezes the process between two events. A connection that was kept would then be dead and look
-            // alive.
-            .pool_max_idle_per_host(0)
+            .pool_max_idle_per_host(idle_connections)
+            .pool_idle_timeout(KEPT)
+            .pool_timer(TokioTimer::new())
             .build(connector);
         Ok(Client { client, reach })
     }

@@ -11,3 +11,4 @@ pub mod in_flight;
 pub mod reach;
 pub mod ready;
 pub mod server;
+pub mod token;

@@ -6,6 +6,7 @@
 pub mod factoauto;
 pub mod factory_api;
 pub mod hello;
+pub mod mrmrthon;
 pub mod msa_study;
 pub mod noted;
 pub mod sendy;
@@ -45,8 +46,15 @@ pub enum Run {
 pub type Start = for<'a> fn(&'a Environment, &'a Background) -> BoxFuture<'a, anyhow::Result<(Serve, Router)>>;
 pub type Probe = for<'a> fn(&'a Environment) -> BoxFuture<'a, anyhow::Result<()>>;
 
-pub const SYSTEMS: &[System] =
-    &[factoauto::SYSTEM, factory_api::SYSTEM, hello::SYSTEM, msa_study::SYSTEM, noted::SYSTEM, sendy::SYSTEM];
+pub const SYSTEMS: &[System] = &[
+    factoauto::SYSTEM,
+    factory_api::SYSTEM,
+    hello::SYSTEM,
+    mrmrthon::SYSTEM,
+    msa_study::SYSTEM,
+    noted::SYSTEM,
+    sendy::SYSTEM,
+];
 
 /// Finds a role by its name.
 pub fn role(name: &str) -> Option<Run> {
