@@ -1,6 +1,6 @@
 //! The facts that the page about a stack has to be told: the map of the stack file, and how to connect.
 
-use local::dashboard::config::{Config, Connection, Lane, Link, Node, Queue};
+use local::dashboard::config::{Config, Connection, Lane, Link, Node, Queue, Table};
 use local::dashboard::part::{self, NAME};
 use serde_json::Value;
 
@@ -13,6 +13,7 @@ use crate::sections::search::engine::Search;
 use crate::sections::search::local::endpoint;
 use crate::sections::services::WEB;
 use crate::sections::tables::ENGINE;
+use crate::sections::tables::local::called;
 use crate::sections::topics::local::arn;
 use crate::sections::words::Name;
 
@@ -85,7 +86,12 @@ fn messages(making: &Making<'_>, config: &mut Config) {
 }
 
 fn tables(making: &Making<'_>, config: &mut Config) {
-    for name in making.loaded.stack.tables.keys() {
+    let stack = &making.loaded.stack;
+    if !stack.tables.is_empty() {
+        config.dynamodb = Some(making.port(ENGINE));
+    }
+    for name in stack.tables.keys() {
+        config.tables.push(Table { id: table(name), name: called(making, &name.0) });
         let (kind, part) = ("table".to_owned(), ENGINE.to_owned());
         config.nodes.push(Node { id: table(name), name: name.to_string(), kind, lane: Lane::Data, part });
     }
@@ -136,7 +142,7 @@ fn links(making: &Making<'_>, config: &mut Config) {
             config.links.push(link(API.to_owned(), name.to_string(), "routes to"));
         }
         config.links.extend(function.queue().map(|from| link(queue(from), name.to_string(), "feeds")));
-        config.links.extend(function.table().map(|from| link(table(from), name.to_string(), "tells")));
+        config.links.extend(function.table().map(|from| link(table(from), name.to_string(), "feeds")));
         config.links.extend(function.topic().map(|from| link(topic(from), name.to_string(), "delivers to")));
         for owned in &function.owns {
             config.links.push(link(migration(&owned.0), part_of(owned), "migrates"));

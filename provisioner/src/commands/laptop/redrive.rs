@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use local::dashboard::config::Queue;
 use local::dashboard::messages;
-use local::functions::ask;
+use local::functions::{again, ask};
 use local::supervisor::protocol::State;
 use serde_json::json;
 
@@ -25,6 +25,7 @@ use crate::sections::here::Ground;
 use crate::sections::machine::{named, scope};
 use crate::sections::queues::{MESSAGING, dead_letter_name};
 use crate::sections::similar::similar;
+use crate::sections::tables::ENGINE;
 use crate::sections::words::Name;
 
 pub(crate) fn redrive(file: &Path, global: &Global, name: &str, printer: Printer) -> Result<Exit, Failure> {
@@ -99,6 +100,9 @@ fn events(
         agree(global, &format!("Call `{name}` again with {events}? [y/N]"), printer)?;
     }
     let within = Duration::from_secs(function.timeout_seconds() + 10);
+    let tables_port = function.table().map(|_| port(ENGINE)).transpose()?;
+    let name_there = scope.name(name, 64);
+    let called = again::Function { port: function_port, name: &name_there, partial: tables_port.is_some(), within };
     // As many as there were: an event that fails again comes back at the end.
     let mut kept = Vec::new();
     let mut trouble = None;
@@ -111,10 +115,12 @@ fn events(
                 break;
             }
         };
-        let event = event_of(&message.body).to_string();
-        match ask::invoke(function_port, &scope.name(name, 64), &event, within) {
-            Ok(_) => match messages::delete(messages_port, &message) {
-                Ok(()) => done.handled += 1,
+        match once(&called, tables_port, &message.body) {
+            Ok(again) => match messages::delete(messages_port, &message) {
+                Ok(()) => {
+                    done.handled += usize::from(again.handled > 0);
+                    done.gone.extend(again.gone);
+                }
                 Err(error) => {
                     trouble = Some(error);
                     break;
@@ -136,10 +142,21 @@ fn events(
     if global.json {
         printer.document(&document::pretty(&json!({
             "version": document::VERSION, "stack": loaded.stack.stack.0, "env": loaded.env, "function": name,
-            "from": queue, "handled": done.handled, "failed": done.failed, "why": done.why,
+            "from": queue, "handled": done.handled, "failed": done.failed, "why": done.why, "gone": done.gone,
         })));
     }
     failed_events::tell(name, &done, false, printer)
+}
+
+/// Calls the function with the event that a message was made of. Changes of a table are read from its stream again.
+fn once(function: &again::Function<'_>, tables: Option<u16>, body: &str) -> anyhow::Result<again::Again> {
+    if let Some(tables) = tables
+        && let Some(again) = again::redrive(tables, function, body)?
+    {
+        return Ok(again);
+    }
+    ask::invoke(function.port, function.name, &event_of(body).to_string(), function.within)?;
+    Ok(again::Again { handled: 1, gone: None })
 }
 
 /// An event stays hidden while the others are tried.

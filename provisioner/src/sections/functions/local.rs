@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context;
-use local::functions::config::{Asynchronous, Config, PROCESSES, Source};
+use local::functions::config::{Asynchronous, Config, From, PROCESSES, Source};
 use local::functions::part as functions;
 use local::http_api::config::{Config as Routes, Cors, Target};
 use local::http_api::part as http_api;
@@ -12,7 +12,7 @@ use local::supervisor::part::Part;
 use local::supervisor::place::private_directory;
 use serde_json::{Map, Value};
 
-use super::{API, Function, On, failed, migrates, migration, routes};
+use super::{API, Begin, Function, On, failed, migrates, migration, routes};
 use crate::kind::Ref;
 use crate::local::kinds::{self, ApiSpec, ApiState, DeliverySpec, DeliveryState, QueueSpec, QueueState};
 use crate::sections::Loaded;
@@ -20,7 +20,7 @@ use crate::sections::machine::{Local, Making, Runtime, queue_names};
 use crate::sections::queues::local::{no_redrive, url_of};
 use crate::sections::queues::{DEAD_LETTER_RETENTION, MESSAGING};
 use crate::sections::services::roles;
-use crate::sections::tables::ENGINE;
+use crate::sections::tables::{ENGINE, local as tables};
 use crate::sections::topics::local as topics;
 use crate::sections::uses::local::{self as uses, Environment};
 use crate::sections::words::Name;
@@ -182,6 +182,21 @@ fn sources(making: &Making<'_>, name: &str, function: &Function, on: &On) -> Vec
             batch: on.batch() as usize,
             window_ms: on.window_seconds() * 1000,
             most: function.concurrency,
+            partial: true,
+        });
+    }
+    if let Some(table) = &on.table {
+        sources.push(Source::Table {
+            url: format!("http://127.0.0.1:{}/", making.port(MESSAGING)),
+            table: tables::called(making, &table.0),
+            from: match on.begin() {
+                Begin::Oldest => From::Oldest,
+                Begin::Latest => From::Latest,
+            },
+            batch: on.batch() as usize,
+            window_ms: on.window_seconds() * 1000,
+            retries: on.retries(),
+            bisect: true,
             partial: true,
         });
     }

@@ -113,7 +113,7 @@ fn one(making: &mut Making<'_>, name: &str, queue: &Queue) {
 /// The file in the directory of the server of messages that it reads when it starts.
 pub(crate) const CONFIG: &str = "config.json";
 /// The version of that file's form, and of the requests that the server takes from this program.
-const FORM: &str = "2";
+const FORM: &str = "3";
 
 /// The URL of a queue.
 pub(crate) fn url(making: &Making<'_>, name: &str) -> String {
