@@ -136,7 +136,7 @@ impl Mrmrthon {
 
     /// The messages in a queue, received or not.
     pub fn depth(&self, queue: &str) -> u64 {
-        let depth: Value = serde_json::to_value(&self.messaging.depths()[queue]).unwrap();
+        let depth: Value = serde_json::to_value(self.messaging.depths()[queue]).unwrap();
         depth.as_object().unwrap().values().filter_map(Value::as_u64).sum()
     }
 
