@@ -3,6 +3,7 @@
 
 pub mod engines;
 pub mod lambda;
+pub mod mrmrthon;
 pub mod msa_study;
 pub mod sendy;
 

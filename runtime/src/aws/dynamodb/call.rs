@@ -48,7 +48,7 @@ impl DynamoDb {
             };
             // Somebody who comes at a random time is in nobody's way.
             let waits = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
-            if Instant::now() + waits >= deadline {
+            if Instant::now() + waits + LEAST >= deadline {
                 return Err(Failed::Other(why.context(told(operation, asked))));
             }
             telemetry::debug("dynamodb.again", &json!({ "operation": operation, "message": format!("{why:#}") }));
@@ -99,6 +99,8 @@ impl DynamoDb {
 /// The time for all attempts together. A handler of a server has 15 s.
 const PATIENCE: Duration = Duration::from_secs(6);
 const ATTEMPT: Duration = Duration::from_secs(2);
+/// No attempt has less time than this.
+const LEAST: Duration = Duration::from_millis(300);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 

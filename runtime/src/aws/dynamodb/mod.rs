@@ -47,8 +47,8 @@ pub enum Written<T> {
 pub struct Scanned {
     /// The items as an array of plain JSON.
     pub items: String,
+    /// There is no filter, so as many items were scanned as are given.
     pub count: u64,
-    pub scanned: u64,
 }
 
 /// Why a call failed.
@@ -136,7 +136,7 @@ impl DynamoDb {
 
     /// All items of a table, page by page. It is an error if they are more than so many bytes of JSON.
     pub async fn scan(&self, table: &str, most: usize) -> Result<Scanned, Failed> {
-        let mut all = Scanned { items: "[".to_owned(), count: 0, scanned: 0 };
+        let mut all = Scanned { items: "[".to_owned(), count: 0 };
         let mut asked = json!({ "TableName": table, "ConsistentRead": true });
         loop {
             let answer = self.done("Scan", &asked).await?;
@@ -151,7 +151,6 @@ impl DynamoDb {
                     return Err(Failed::TooMany);
                 }
             }
-            all.scanned += answer.get("ScannedCount").and_then(Json::as_u64).unwrap_or_default();
             match answer.get("LastEvaluatedKey").filter(|key| !key.is_null()) {
                 Some(key) => asked["ExclusiveStartKey"] = key.clone(),
                 None => break,

@@ -155,8 +155,8 @@ impl Service {
     async fn list(&self, table: &str) -> Answer {
         let turn = tokio::time::timeout(PATIENCE, self.lists.acquire()).await;
         let Ok(Ok(_turn)) = turn else { return Err(No::Busy) };
-        let Scanned { items, count, scanned } = self.tables.scan(table, LARGEST_LIST).await?;
-        let body = format!("{{\"Items\":{items},\"Count\":{count},\"ScannedCount\":{scanned}}}");
+        let Scanned { items, count } = self.tables.scan(table, LARGEST_LIST).await?;
+        let body = format!("{{\"Items\":{items},\"Count\":{count},\"ScannedCount\":{count}}}");
         Ok(answer::ready_made(StatusCode::OK, body))
     }
 
