@@ -7,7 +7,6 @@ mod selling;
 #[path = "support/laptop.rs"]
 mod support;
 
-use std::collections::BTreeSet;
 use std::thread;
 use std::time::Duration;
 
@@ -181,18 +180,20 @@ fn the_channel_hears_of_each_credit() {
     channel.answers("HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n");
     post(4);
     until("the points", || (stack.total(2) == Some(40)).then_some(()));
+    let before = channel.asked().len();
     channel.answers("HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n");
-    until("the fourth post", || {
-        let bodies: BTreeSet<String> = channel.asked().into_iter().map(|asked| asked.body).collect();
-        (bodies.len() == 4).then_some(())
-    });
+    until("the fourth post", || (channel.asked().len() > before).then_some(()));
+    // It was answered, so it is not made again.
+    thread::sleep(Duration::from_secs(3));
+    assert_eq!(channel.asked().len(), before + 1);
     assert!(channel.asked().iter().all(|asked| asked.line.starts_with("POST /hook ")), "{:?}", channel.asked());
 }
 
 /// Many records at once while parts are killed in turn: each record in the table is worth its points, once.
 #[test]
 fn points_are_right_after_kills_under_load() {
-    let stack = Marathons::open(&[]);
+    // A message that a killed function had taken is hidden for six times its timeout.
+    let stack = Marathons::open(&[("window: 1s }\n    timeout: 30s", "window: 1s }\n    timeout: 2s")]);
     let (organizer, _) = (stack.token(1, "boss"), stack.token(0, "runner"));
     stack.ask("POST", "/marathon/add", &organizer, r#"{"id":1,"title":"h","point":10}"#);
     thread::scope(|scope| {
