@@ -14,7 +14,6 @@ mod support;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use mysql_async::prelude::Queryable;
 use support::mrmrthon::{Mrmrthon, Service};
 
 const USERS: u32 = 10_000;
@@ -50,7 +49,10 @@ async fn bench() {
     times("a page in the middle", PAGES, |_| page(&main, "/point/total_point?after=488:5000"));
     times("1,000 places", PAGES / 10, |_| page(&main, "/point/total_point?limit=1000"));
     times("signup", SIGNUPS, |at| assert_eq!(user.sign_up(0, &format!("bench {at}")).status, 200));
-    println!("rows that the database reads for the first page: {}", rows(&stack, &main).await);
+    println!(
+        "rows that the database reads for the first page: {}",
+        stack.rows_read(|| page(&main, "/point/total_point")).await
+    );
 }
 
 fn page(main: &Service, path: &str) {
@@ -71,20 +73,6 @@ fn times(name: &str, count: usize, request: impl Fn(usize)) {
     times.sort_by(f64::total_cmp);
     let of = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
     println!("{name:<44} {:>9.2} {:>9.2} {:>9.2}", of(50), of(95), of(99));
-}
-
-async fn rows(stack: &Mrmrthon, main: &Service) -> u64 {
-    let mut connection = stack.maria.root().await;
-    let mut read = async || -> u64 {
-        let sql = "SHOW GLOBAL STATUS WHERE Variable_name LIKE 'Handler_read%'";
-        let counters: Vec<(String, u64)> = connection.query(sql).await.unwrap();
-        counters.into_iter().map(|(_, count)| count).sum()
-    };
-    // To look counts too.
-    let (first, second) = (read().await, read().await);
-    page(main, "/point/total_point");
-    let third = read().await;
-    (third - second).saturating_sub(second - first)
 }
 
 fn pin(core: u32, process: u32) {

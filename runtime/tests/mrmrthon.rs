@@ -448,6 +448,9 @@ async fn the_ranking_goes_on_where_it_ended_also_among_equals() {
     };
     let expected: Vec<String> = stack.rows("SELECT login_id FROM runners.users ORDER BY total_point DESC, id").await;
     let first = main.get("/point/total_point", None);
+    // It reads what it shows, and sorts nothing.
+    let read = stack.rows_read(|| drop(main.get("/point/total_point", None))).await;
+    assert!((100..=110).contains(&read), "{read} rows");
     assert_eq!((first.status, names(&first)), (200, expected[..100].to_vec()));
     assert!(
         first.body.starts_with("[{\"login_id\":\"u6\",\"name\":\"이름6\",\"total_point\":60},"),

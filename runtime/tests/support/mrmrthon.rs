@@ -148,6 +148,20 @@ impl Mrmrthon {
         self.maria.root().await.query(sql).await.unwrap()
     }
 
+    /// The rows that the database reads for some work.
+    pub async fn rows_read(&self, work: impl FnOnce()) -> u64 {
+        let mut connection = self.maria.root().await;
+        let mut read = async || -> u64 {
+            let sql = "SHOW GLOBAL STATUS WHERE Variable_name LIKE 'Handler_read%'";
+            let counters: Vec<(String, u64)> = connection.query(sql).await.unwrap();
+            counters.into_iter().map(|(_, count)| count).sum()
+        };
+        // To look counts too.
+        let (first, second) = (read().await, read().await);
+        work();
+        (read().await - second).saturating_sub(second - first)
+    }
+
     /// A call of DynamoDB, as somebody else makes it.
     pub fn table(&self, operation: &str, body: &Value) -> Value {
         dynamodb(self.tables.address().port(), operation, body)

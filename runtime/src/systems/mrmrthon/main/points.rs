@@ -47,9 +47,11 @@ type Asked = Result<Query<Page>, QueryRejection>;
 const POINTS: &str = "SELECT user_id, point, marathon_id, id FROM points WHERE id > ? ORDER BY id LIMIT ?";
 const POINTS_OF_USER: &str =
     "SELECT user_id, point, marathon_id, id FROM points WHERE user_id = ? AND id > ? ORDER BY id LIMIT ?";
-/// Of users with as many points the first is who has been there longer. So their order never changes by itself.
-const BEST: &str = "SELECT login_id, name, total_point, id FROM users ORDER BY total_point DESC, id LIMIT ?";
-const BEST_AFTER: &str = "SELECT login_id, name, total_point, id FROM users
+/// Of users with as many points the first is who has been there longer. So their order never changes by itself. Without the
+/// hint the database may read and sort all users for the first hundred.
+const BEST: &str = "SELECT login_id, name, total_point, id FROM users FORCE INDEX (ranking)
+ORDER BY total_point DESC, id LIMIT ?";
+const BEST_AFTER: &str = "SELECT login_id, name, total_point, id FROM users FORCE INDEX (ranking)
 WHERE total_point <= ? AND (total_point < ? OR id > ?) ORDER BY total_point DESC, id LIMIT ?";
 const TOTAL: &str = "SELECT login_id, name, total_point, id FROM users WHERE id = ?";
 
