@@ -77,7 +77,11 @@ impl Log {
     /// Gives the directory free for the next service. A request or a hand-over that is still under way writes nothing
     /// after it.
     pub fn close(&mut self) {
-        self.lock = None;
+        if let Some(lock) = self.lock.take() {
+            // A child that is just being started shares the file until it runs its own program. It would hold the lock
+            // if the file were only dropped.
+            let _ = lock.unlock();
+        }
     }
 
     pub fn wants_compaction(&self) -> bool {

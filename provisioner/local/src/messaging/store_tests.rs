@@ -310,6 +310,19 @@ fn a_second_process_is_refused() {
     assert!(error.to_string().contains("another process"), "{error}");
 }
 
+/// A task may still hold the store of a service that has stopped.
+#[test]
+fn a_closed_store_gives_its_directory_free_and_writes_nothing() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut first = open(directory.path());
+    let declared = declare::difference(&first, &config(), 1).expect("no problems");
+    first.close();
+    let second = Store::open(directory.path(), place()).expect("the directory is free");
+    assert!(first.commit(declared, 1).is_err(), "the store is closed");
+    let log = std::fs::read(directory.path().join("messages.log")).expect("a log");
+    assert!(log.is_empty() && second.state.queues.is_empty(), "{}", String::from_utf8_lossy(&log));
+}
+
 /// A disk damages a line; a kill cannot. The rest is served, and the damaged log is kept aside.
 #[test]
 fn a_damaged_line_costs_itself_only() {
